@@ -1,0 +1,46 @@
+/**
+ * Operating errors: expected, with a closed set of codes. Each code says once whether waiting helps
+ * (`retriable`) and which exit code it ends with; only cli.ts turns an AgentError into words and that code.
+ */
+const CODES = {
+  ERR_FAILED: { exit: 1, retriable: false },
+  ERR_USAGE: { exit: 2, retriable: false },
+  ERR_INPUT: { exit: 1, retriable: false },
+  ERR_NOT_RUNNING: { exit: 4, retriable: false },
+  ERR_CONFIG: { exit: 5, retriable: false },
+  ERR_MODEL: { exit: 5, retriable: false },
+  ERR_PERMISSION: { exit: 6, retriable: false },
+  ERR_STATE: { exit: 6, retriable: false },
+  ERR_DISK: { exit: 1, retriable: true },
+  ERR_COLLECTOR: { exit: 7, retriable: false },
+  ERR_COLLECTOR_DIED: { exit: 7, retriable: true },
+  ERR_BROKER: { exit: 8, retriable: true },
+  ERR_SIGNATURE: { exit: 9, retriable: false },
+} as const
+
+export type ErrorCode = keyof typeof CODES
+
+/** Exit codes that are no errors. */
+export const EXIT = { ok: 0, degraded: 3, alerts: 10, lost: 11, interrupted: 130 } as const
+
+export class AgentError extends Error {
+  override readonly name = 'AgentError'
+  readonly code: ErrorCode
+  /** The next step for the reader, in the imperative. */
+  readonly hint: string | undefined
+
+  /** @param message starts with a capital and the action, quotes strings, no full stop, says what is and what should be. */
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.hint = options.hint
+  }
+
+  get exitCode(): number {
+    return CODES[this.code].exit
+  }
+
+  get retriable(): boolean {
+    return CODES[this.code].retriable
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * One second of one host: all its count vectors [Paper III-A "time frames", III-B].
+ *
+ * Stored by column (compressed sparse rows): a process makes about ten different calls in a second, so a
+ * dense vector of 450 integers would be 98 % zeros. The four arrays are what the buffer packs and what the
+ * sequencer reads; there is no object per call and none per vector but its Process.
+ *
+ * Invariants (`count/counter.ts` makes them, tests hold them): frame indexes only grow; each process has at
+ * most one vector in a frame; syscall indexes ascend within a vector; counts are > 0.
+ */
+import type { Process } from './process.ts'
+
+export interface Frame {
+  /** Whole seconds since the Unix epoch. */
+  readonly index: number
+  readonly processes: readonly Process[]
+  /** Vector i is the range [offsets[i], offsets[i + 1]) of the two arrays below; length processes.length + 1. */
+  readonly offsets: Uint32Array
+  /** Syscall indexes (domain/syscalls.ts). */
+  readonly syscalls: Uint16Array
+  readonly counts: Uint32Array
+  /** Calls of this second that the source says it lost; 0 in a complete frame. A frame with losses raises nothing. */
+  readonly lost: number
+}
+
+/** Sum of the counts of vector i. */
+export function vectorTotal(frame: Frame, i: number): number {
+  let total = 0
+  for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) total += frame.counts[k]!
+  return total
+}

@@ -1,0 +1,80 @@
+/**
+ * Every bound in the agent and the aggregator, and the relations between them.
+ *
+ * A constant here says what it trades. What happens at a bound is decided where the bound is met: the
+ * oldest or least valuable goes first, it is counted by reason, and `agent status` shows it. Steps take
+ * the bounds they need as arguments with these as defaults, so that a test can make wrap-around come after
+ * three frames instead of an hour.
+ */
+import { assert } from './assert.ts'
+
+// --- Time and sequences -------------------------------------------------------------------------
+/** One count vector covers this long [Paper III-B]. */
+export const FRAME_MS = 1_000
+/** One sequence holds this many frames [Paper III-D]. */
+export const SEQUENCE_FRAMES = 10
+/** A window with fewer active seconds than this says too little to be judged. */
+export const ACTIVE_FRAMES_MIN = 3
+/** A frame closes when event time has passed its end by this: sysdig's CPUs step back at most 0.1 ms, pipes stall longer. */
+export const LATENESS_MS = 1_500
+/** Event time that runs ahead of the wall clock (live) or of the last event (files) by more than this is a jump, not progress. */
+export const CLOCK_JUMP_MS = 60_000
+
+// --- Processes and names ------------------------------------------------------------------------
+/** Processes in one frame. 100,000 pids in a minute are 1,700 a second; the quietest beyond this are dropped, counted. */
+export const FRAME_PROCESSES_MAX = 16_384
+/** Processes remembered between frames (identity, last rows, evidence); the longest silent goes first. */
+export const PROCESSES_MAX = 32_768
+/** Bytes of a presented name: the kernel's comm holds 15, other sources may print more. */
+export const NAME_BYTES_MAX = 64
+/** Distinct names interned at a time. */
+export const NAMES_MAX = 65_536
+
+// --- Input --------------------------------------------------------------------------------------
+/** A longer line is no line of ours; it is skipped to its end, counted. */
+export const LINE_BYTES_MAX = 65_536
+/** One read from a pipe or file. */
+export const READ_BYTES = 1_048_576
+/** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; FACTS of the pipe: 1 MiB lasts 20 ms at 52 MB/s. */
+export const READ_EVERY_MS = 20
+/** First samples of refused input that are kept for `agent status`, per reason. */
+export const REJECT_SAMPLE_BYTES = 160
+
+// --- Rolling buffer -----------------------------------------------------------------------------
+/** Seconds in the rolling buffer: one hour, about 90 MB at 300 processes; the ring never grows past BUFFER_BYTES_MAX. */
+export const BUFFER_FRAMES_MAX = 3_600
+export const BUFFER_BYTES_MAX = 256 * 1_048_576
+
+// --- Alerts and the way out -----------------------------------------------------------------------
+/** Rows in the outbox by size; summaries merge, then go; alerts last. */
+export const OUTBOX_BYTES_MAX = 32 * 1_048_576
+/** New alerts in one minute; beyond it they are merged into a count. */
+export const ALERTS_PER_MINUTE_MAX = 60
+/** An alert as JSON: 1 KiB is typical, a longer one loses its `why` first. */
+export const ALERT_BYTES_MAX = 4_096
+/** A summary as CBOR. 1,440 a day of at most this size stay below the day's 20 MB. */
+export const SUMMARY_BYTES_MAX = 12_288
+export const SUMMARY_EVERY_MS = 60_000
+/** Rows sent and not yet receipted. */
+export const IN_FLIGHT_MAX = 256
+/** A row without a receipt is sent again after this. */
+export const RESEND_AFTER_MS = 1_500
+
+// --- Aggregator ---------------------------------------------------------------------------------
+/** Payload of one MQTT message that the aggregator accepts. */
+export const PAYLOAD_BYTES_MAX = 262_144
+/** Rows in one answer of the API. */
+export const PAGE_ROWS_MAX = 1_000
+
+// Invariants between bounds.
+assert(BUFFER_FRAMES_MAX >= 2 * SEQUENCE_FRAMES, 'a sequence can always be rebuilt from the buffer')
+assert(LATENESS_MS < BUFFER_FRAMES_MAX * FRAME_MS, 'lateness is shorter than the buffer')
+assert(LATENESS_MS < CLOCK_JUMP_MS, 'a jump is longer than what counts as late')
+assert(ACTIVE_FRAMES_MIN <= SEQUENCE_FRAMES, 'a full sequence is active enough to be judged')
+assert(PROCESSES_MAX >= FRAME_PROCESSES_MAX, 'the processes of one frame can all be remembered')
+assert(LINE_BYTES_MAX < READ_BYTES, 'a read holds at least one whole line')
+assert(
+  SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,
+  'the summaries of a day stay below 20 MB',
+)
+assert(ALERT_BYTES_MAX < PAYLOAD_BYTES_MAX && SUMMARY_BYTES_MAX < PAYLOAD_BYTES_MAX, 'payloads fit')

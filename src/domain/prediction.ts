@@ -1,0 +1,29 @@
+/**
+ * What the model says of every process that could be judged in one frame: one inference batch.
+ * By column, as the batch comes out of the session: row i belongs to processes[i].
+ */
+import type { Process } from './process.ts'
+
+export interface Predictions {
+  readonly frameIndex: number
+  readonly processes: readonly Process[]
+  /** [n × classCount], calibrated, each row sums to 1 within 1e-4. */
+  readonly probabilities: Float32Array
+  /** [n × stateSize]: the net's state, in which distances say how alike two behaviours are. */
+  readonly states: Float32Array
+  readonly classCount: number
+  readonly stateSize: number
+  /** Active frames among the last SEQUENCE_FRAMES, 1…10. */
+  readonly activeFrames: Uint8Array
+  /** 1 where a frame of the sequence had losses: such a row raises nothing. */
+  readonly incomplete: Uint8Array
+}
+
+/** What detection must know of a model's classes. */
+export interface ModelClasses {
+  readonly modelId: string
+  readonly names: readonly string[]
+  readonly malicious: readonly boolean[]
+  /** Index of the class that a presented name claims, by name and alias rules; undefined where the model knows none. */
+  claimedBy(name: string): number | undefined
+}

@@ -1,0 +1,34 @@
+/**
+ * Who a process is. A pid alone is not a process (pids are reused): identity is pid + start time, rounded
+ * to whole seconds, because /proc, the kernel and captures disagree below that.
+ */
+export interface Process {
+  readonly pid: number
+  /** When it started, whole seconds since the Unix epoch in ms; where no source says, the second it was first seen. */
+  readonly startMs: number
+  /** The name it *presents*: the comm of its thread-group leader, made safe (see `safeName`). */
+  readonly name: string
+  readonly exe?: string
+  readonly container?: string
+  readonly ppid?: number
+  readonly uid?: number
+}
+
+/** pid@start in seconds: the same process under any name. */
+export type ProcessKey = `${number}@${number}`
+
+export function processKey(process: Process): ProcessKey {
+  return `${process.pid}@${Math.floor(process.startMs / 1000)}`
+}
+
+/**
+ * A name fit for terminals, logs, JSON and topics: control characters, bidirectional overrides and U+FFFD become `?`.
+ * What is left is bounded by the caller (NAME_BYTES_MAX).
+ */
+export function safeName(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
+  return name.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]/g,
+    '?',
+  )
+}

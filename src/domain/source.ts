@@ -1,0 +1,28 @@
+/** What every collector answers, so that live capture, pipes, files and tests walk the same street. */
+export type SourceName = 'kernel' | 'sysdig' | 'bpftrace' | 'file' | 'pipe' | 'memory'
+
+export type SourceFormat =
+  | 'chisel' // our chisel: one line per process and second
+  | 'sysdig-text' // our -p line, sysdig's default line, or any --format
+  | 'sysdig-json'
+  | 'bpftrace-json'
+  | 'strace-text'
+  | 'frames' // NDJSON of DESIGN.md section 4
+  | 'kernel-records' // our eBPF counter's drains
+
+export interface Source {
+  readonly name: SourceName
+  /** Undefined where the first bytes must tell (pipes and files). */
+  readonly format?: SourceFormat
+  /** True where event time is now: frames close by the wall clock, too. */
+  readonly live: boolean
+  /** Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid until the next. */
+  read(signal: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+/** What every parser is: bytes in, tallies out; wherever the bytes are cut, the tallies are the same. */
+export interface Parser {
+  push(chunk: Uint8Array): void
+  /** The stream has ended: what is left is the last line. */
+  end(): void
+}

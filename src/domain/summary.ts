@@ -1,0 +1,38 @@
+/** Compact counts of a span, published though all is well; bounded whatever the host does. */
+export interface ProcessSummary {
+  readonly pid: number
+  /** Unix seconds. */
+  readonly start: number
+  readonly name: string
+  readonly container?: string
+  /** Active seconds in the span. */
+  readonly active: number
+  /** Calls in the span. */
+  readonly calls: number
+  /** The class it behaved most like, and its mean confidence; absent where it was never judged. */
+  readonly class?: string
+  readonly confidence?: number
+  /** The most frequent calls of the span, by index into the summary's own `syscalls`, with their counts. */
+  readonly top: readonly (readonly [syscall: number, count: number])[]
+}
+
+export interface Summary {
+  /** Unix seconds, inclusive. */
+  readonly from: number
+  readonly to: number
+  /** Names that `top` refers to. */
+  readonly syscalls: readonly string[]
+  /** The busiest; how many more there were is in `processesOmitted`. */
+  readonly processes: readonly ProcessSummary[]
+  readonly processesOmitted: number
+  readonly calls: number
+  readonly dropped: Readonly<Record<string, number>>
+  readonly alertsOpen: number
+  /** The agent's own cost over the span. */
+  readonly agent: {
+    readonly cpuSeconds: number
+    readonly rssBytes: number
+    readonly lagMs: number
+    readonly outboxRows: number
+  }
+}

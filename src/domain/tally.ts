@@ -1,0 +1,58 @@
+/**
+ * The one entrance of the street: what every parser gives and the counter takes.
+ *
+ * An event is a tally of one (a line of sysdig, of strace); chisel and in-kernel counting give totals. So
+ * nobody downstream asks which source it was. The calls are made for every line: primitive arguments, no
+ * object, names as interned ids.
+ */
+
+/** A name interned by `TallySink.intern`; valid as long as the sink. */
+export type NameId = number
+
+/** `NameId` of a call whose process name is not known (yet). */
+export const NO_NAME: NameId = 0
+
+/** Why input was not counted. Shown by `agent status`; append-only. */
+export type DropReason =
+  | 'malformed' // a line that is no line of the format
+  | 'too-long' // a line over LINE_BYTES_MAX
+  | 'no-process' // a call without pid
+  | 'unknown-syscall' // a type that is no system call we know
+  | 'no-time' // a time that cannot be read
+  | 'late' // older than the frames still open
+  | 'clock-jump' // held apart by the clock-jump rule, never allocated for
+  | 'processes' // over FRAME_PROCESSES_MAX
+  | 'lost(sysdig)' // the source says it lost them
+  | 'lost(kernel)'
+  | 'lost(bpftrace)'
+
+export interface ProcessFacts {
+  readonly startMs?: number
+  readonly ppid?: number
+  readonly uid?: number
+  readonly exe?: string
+  readonly container?: string
+}
+
+export interface TallySink {
+  /** Interns the bytes [from, to) as a name; made safe and cut to NAME_BYTES_MAX. Cheap when seen before. */
+  intern(bytes: Uint8Array, from: number, to: number): NameId
+  /**
+   * So many calls of one syscall by one process at one time.
+   * @param pid thread-group id, > 0
+   * @param name leader's name, or NO_NAME where the line is another thread's
+   * @param syscall index into SYSCALLS
+   * @param timeMs Unix time in ms
+   */
+  add(pid: number, name: NameId, syscall: number, count: number, timeMs: number): void
+  /** What a source knows of a process beside its calls: at first sight, and renewed by an exec. */
+  describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void
+  /** The process ended: the same pid seen later is another process. */
+  exit(pid: number, timeMs: number): void
+  /** Calls that were observed and cannot be counted. `sample` is kept once per reason, made safe. */
+  drop(reason: DropReason, count: number, sample?: string): void
+  /** The source lost so many calls around this time: counted, and the frame is marked. */
+  lost(reason: DropReason, count: number, timeMs: number): void
+  /** Event time has come this far though nothing was called (an idle second of a counting source). */
+  advance(timeMs: number): void
+}
