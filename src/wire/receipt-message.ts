@@ -1,0 +1,63 @@
+/**
+ * What the aggregator has stored, said to the agent after its commit [DESIGN 6]; only then a row leaves the
+ * outbox. Sequence numbers come as inclusive ranges, so one receipt covers a whole group commit:
+ * `{"v":1,"stored":[[boot,from,to],…]}`.
+ *
+ * A receipt is a claim of whoever can publish on the topic: the outbox lets go only of rows that it has
+ * handed out, however wide the range is.
+ */
+import { IN_FLIGHT_MAX } from '../domain/limits.ts'
+import { type Decoded, decoding, parseJson, refuse, toInteger } from './decoded.ts'
+import type { Origin } from './origin.ts'
+
+export interface SequenceRange {
+  readonly boot: number
+  /** Inclusive. */
+  readonly from: number
+  readonly to: number
+}
+
+export interface ReceiptMessage {
+  readonly v: 1
+  readonly stored: readonly SequenceRange[]
+}
+
+/** Every other row of a full window stored: more ranges than this are never needed at once. */
+export const RECEIPT_RANGES_MAX = 4 * IN_FLIGHT_MAX
+const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
+const utf8 = new TextEncoder()
+
+/** One or more payloads, each within the receiver's bounds. @param stored of one host, in any order. */
+export function encodeReceipts(
+  stored: readonly Pick<Origin, 'boot' | 'seq'>[],
+  rangesMax: number = RECEIPT_RANGES_MAX,
+): Uint8Array[] {
+  const sorted = [...stored].sort((a, b) => a.boot - b.boot || a.seq - b.seq)
+  const ranges: [number, number, number][] = []
+  for (const { boot, seq } of sorted) {
+    const last = ranges.at(-1)
+    if (last !== undefined && last[0] === boot && seq <= last[2] + 1) last[2] = seq
+    else ranges.push([boot, seq, seq])
+  }
+  const payloads: Uint8Array[] = []
+  for (let at = 0; at < ranges.length; at += rangesMax) {
+    payloads.push(utf8.encode(JSON.stringify({ v: 1, stored: ranges.slice(at, at + rangesMax) })))
+  }
+  return payloads
+}
+
+export function decodeReceipt(payload: Uint8Array): Decoded<ReceiptMessage> {
+  return decoding(() => {
+    const fields = parseJson(payload, RECEIPT_BYTES_MAX)
+    fields.version(1)
+    const stored = fields.list('stored', RECEIPT_RANGES_MAX).map((range) => {
+      if (!Array.isArray(range) || range.length !== 3) return refuse('bad-field(stored)')
+      const [boot, from, to] = range.map((value) => toInteger(value, 0, Number.MAX_SAFE_INTEGER))
+      if (boot === undefined || from === undefined || to === undefined || from > to) {
+        return refuse('bad-field(stored)')
+      }
+      return { boot, from, to }
+    })
+    return { v: 1, stored } satisfies ReceiptMessage
+  })
+}

@@ -1,0 +1,82 @@
+/**
+ * Who is there: retained, published at birth, and left with the broker as the last will [DESIGN 6].
+ *
+ * The will is written before the session begins, so `time` there is when the session began, and `reason`
+ * tells an agent that ended from one that was lost. `boot` says which session a late `offline` belongs to:
+ * one with a lower boot than the last `online` is old news.
+ */
+import { type Decoded, decoding, parseJson, refuse } from './decoded.ts'
+import { isHostName, isTopicPart, TOPIC_PART_CHARS_MAX } from './topics.ts'
+
+export interface StatusMessage {
+  readonly v: 1
+  readonly state: 'online' | 'offline'
+  readonly site: string
+  readonly host: string
+  readonly boot: number
+  /** Unix seconds. */
+  readonly time: number
+  readonly version: string
+  readonly model: string
+  readonly source: string
+  /** Only with `offline`: it said good-bye, or the broker lost it (the last will). */
+  readonly reason?: 'ended' | 'lost'
+}
+
+export interface AggregatorStatusMessage {
+  readonly v: 1
+  readonly state: 'online' | 'offline'
+  readonly site: string
+  readonly version: string
+  readonly time: number
+}
+
+const STATUS_BYTES_MAX = 4_096
+const utf8 = new TextEncoder()
+
+export function encodeStatus(status: StatusMessage): Uint8Array {
+  return utf8.encode(JSON.stringify(status))
+}
+
+export function decodeStatus(payload: Uint8Array): Decoded<StatusMessage> {
+  return decoding(() => {
+    const fields = parseJson(payload, STATUS_BYTES_MAX)
+    fields.version(1)
+    const site = fields.text('site', TOPIC_PART_CHARS_MAX)
+    const host = fields.text('host', TOPIC_PART_CHARS_MAX)
+    if (!isTopicPart(site)) refuse('bad-field(site)')
+    if (!isHostName(host)) refuse('bad-field(host)')
+    return {
+      v: 1,
+      state: fields.oneOf('state', ['online', 'offline']),
+      site,
+      host,
+      boot: fields.integer('boot'),
+      time: fields.integer('time'),
+      version: fields.text('version', 64, { empty: true }),
+      model: fields.text('model', 128, { empty: true }),
+      source: fields.text('source', 64, { empty: true }),
+      ...(fields.has('reason') ? { reason: fields.oneOf('reason', ['ended', 'lost']) } : {}),
+    } satisfies StatusMessage
+  })
+}
+
+export function encodeAggregatorStatus(status: AggregatorStatusMessage): Uint8Array {
+  return utf8.encode(JSON.stringify(status))
+}
+
+export function decodeAggregatorStatus(payload: Uint8Array): Decoded<AggregatorStatusMessage> {
+  return decoding(() => {
+    const fields = parseJson(payload, STATUS_BYTES_MAX)
+    fields.version(1)
+    const site = fields.text('site', TOPIC_PART_CHARS_MAX)
+    if (!isTopicPart(site)) refuse('bad-field(site)')
+    return {
+      v: 1,
+      state: fields.oneOf('state', ['online', 'offline']),
+      site,
+      version: fields.text('version', 64, { empty: true }),
+      time: fields.integer('time'),
+    } satisfies AggregatorStatusMessage
+  })
+}

@@ -1,0 +1,108 @@
+/**
+ * The names under which agents and aggregators meet [DESIGN 6]: callsign/v1/<site>/<host>/<what>.
+ *
+ * Site and host come from flags and host names, so they are checked once, at start: a slash, a wildcard or
+ * a control character would let one host speak or listen as another. The hosts `aggregator` and `fleet`
+ * are taken: their topics belong to the aggregator.
+ */
+import { AgentError } from '../domain/error.ts'
+import { safeName } from '../domain/process.ts'
+
+export const TOPIC_ROOT = 'callsign/v1'
+/** A host name of DNS has at most 253 characters. */
+export const TOPIC_PART_CHARS_MAX = 253
+
+const RESERVED_HOSTS = new Set(['aggregator', 'fleet'])
+
+export interface AgentTopics {
+  readonly status: string
+  readonly alert: string
+  readonly summary: string
+  readonly receipt: string
+  readonly aggregatorStatus: string
+  readonly fleetModel: string
+}
+
+export type TopicKind = 'status' | 'alert' | 'summary' | 'receipt'
+
+export type ParsedTopic =
+  | { readonly kind: TopicKind; readonly site: string; readonly host: string }
+  | { readonly kind: 'aggregator-status' | 'fleet-model'; readonly site: string }
+
+/** Whether a text can be one level of a topic: what `agentTopics` accepts, as a question. */
+export function isTopicPart(text: string): boolean {
+  return (
+    text.length > 0 &&
+    text.length <= TOPIC_PART_CHARS_MAX &&
+    !/[/+#]/.test(text) &&
+    text.isWellFormed() &&
+    safeName(text) === text &&
+    text.trim() === text
+  )
+}
+
+export function isHostName(text: string): boolean {
+  return isTopicPart(text) && !RESERVED_HOSTS.has(text)
+}
+
+export function agentTopics(site: string, host: string): AgentTopics {
+  checkSite(site)
+  if (!isHostName(host)) {
+    throw new AgentError(
+      'ERR_CONFIG',
+      `Cannot use host "${safeName(host).slice(0, 80)}" in topics: it must be 1 to ${TOPIC_PART_CHARS_MAX} printable characters without "/", "+" and "#", and not "aggregator" or "fleet"`,
+      { hint: 'Give another name with --host' },
+    )
+  }
+  const base = `${TOPIC_ROOT}/${site}/${host}`
+  return {
+    status: `${base}/status`,
+    alert: `${base}/alert`,
+    summary: `${base}/summary`,
+    receipt: `${base}/receipt`,
+    aggregatorStatus: aggregatorStatusTopic(site),
+    fleetModel: fleetModelTopic(site),
+  }
+}
+
+export function aggregatorStatusTopic(site: string): string {
+  return `${TOPIC_ROOT}/${checkSite(site)}/aggregator/status`
+}
+
+export function fleetModelTopic(site: string): string {
+  return `${TOPIC_ROOT}/${checkSite(site)}/fleet/model`
+}
+
+export function receiptTopic(site: string, host: string): string {
+  return agentTopics(site, host).receipt
+}
+
+/** What an aggregator subscribes to. `site` '+' takes every site; `$share` only where the broker knows it. */
+export function aggregatorFilters(site = '+', shared = false): string[] {
+  if (site !== '+') checkSite(site)
+  const prefix = shared ? '$share/aggregators/' : ''
+  return ['status', 'alert', 'summary'].map((kind) => `${prefix}${TOPIC_ROOT}/${site}/+/${kind}`)
+}
+
+export function parseTopic(topic: string): ParsedTopic | undefined {
+  const parts = topic.split('/')
+  if (parts.length !== 5 || `${parts[0]}/${parts[1]}` !== TOPIC_ROOT) return undefined
+  const [, , site = '', host = '', kind = ''] = parts
+  if (!isTopicPart(site)) return undefined
+  if (host === 'aggregator' && kind === 'status') return { kind: 'aggregator-status', site }
+  if (host === 'fleet' && kind === 'model') return { kind: 'fleet-model', site }
+  if (!isHostName(host)) return undefined
+  if (kind === 'status' || kind === 'alert' || kind === 'summary' || kind === 'receipt') {
+    return { kind, site, host }
+  }
+  return undefined
+}
+
+function checkSite(site: string): string {
+  if (isTopicPart(site)) return site
+  throw new AgentError(
+    'ERR_CONFIG',
+    `Cannot use site "${safeName(site).slice(0, 80)}" in topics: it must be 1 to ${TOPIC_PART_CHARS_MAX} printable characters without "/", "+" and "#"`,
+    { hint: 'Give another name with --site' },
+  )
+}
