@@ -65,6 +65,32 @@ export const RESEND_AFTER_MS = 1_500
 export const PAYLOAD_BYTES_MAX = 262_144
 /** Rows in one answer of the API. */
 export const PAGE_ROWS_MAX = 1_000
+/** Messages are gathered this long before one transaction: an fsync is shared, a receipt waits no longer. */
+export const GROUP_COMMIT_MS = 20
+/** Messages in one transaction: it blocks the event loop for some 20 ms. */
+export const GROUP_COMMIT_ROWS_MAX = 2_000
+/** Bytes of messages that wait for their commit; beyond it a message is refused, and its agent sends it again. */
+export const INGEST_BYTES_MAX = 64 * 1_048_576
+/** Connections of the embedded broker: 20,000 hosts, some of them twice while they reconnect. */
+export const CONNECTIONS_MAX = 25_000
+/** A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time. */
+export const FLEET_MODEL_BYTES_MAX = 4 * 1_048_576
+export const LARGE_PACKETS_MAX = 8
+/** Hosts in the store; beyond it those offline for longest go, with what they sent. */
+export const HOSTS_MAX = 50_000
+/** Sites that the aggregator announces itself to. */
+export const SITES_MAX = 64
+/** Alerts kept (about 2 kB each with their history), of one host, and changes of one alert; the oldest go first. */
+export const ALERTS_STORED_MAX = 200_000
+export const ALERTS_PER_HOST_MAX = 10_000
+export const ALERT_CHANGES_MAX = 64
+/** Summaries kept of one host (an hour) and in all (about 3 kB each). */
+export const SUMMARIES_PER_HOST_MAX = 60
+export const SUMMARIES_STORED_MAX = 200_000
+/** Pages and scripts that listen to /api/v1/events at a time, events kept for those who come back, bytes queued for a slow one. */
+export const EVENT_STREAMS_MAX = 64
+export const EVENTS_KEPT_MAX = 1_024
+export const EVENT_BACKLOG_BYTES_MAX = 1_048_576
 
 // Invariants between bounds.
 assert(BUFFER_FRAMES_MAX >= 2 * SEQUENCE_FRAMES, 'a sequence can always be rebuilt from the buffer')
@@ -78,3 +104,6 @@ assert(
   'the summaries of a day stay below 20 MB',
 )
 assert(ALERT_BYTES_MAX < PAYLOAD_BYTES_MAX && SUMMARY_BYTES_MAX < PAYLOAD_BYTES_MAX, 'payloads fit')
+assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')
+assert(GROUP_COMMIT_MS < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')
+assert(ALERTS_PER_HOST_MAX < ALERTS_STORED_MAX, 'one host cannot push out the alerts of all others')
