@@ -30,6 +30,31 @@ export const NAME_BYTES_MAX = 64
 /** Distinct names interned at a time. */
 export const NAMES_MAX = 65_536
 
+/** A process this young (seconds) also counts towards the group of its name; older ones have windows of their own. */
+export const SHORT_LIFE_FRAMES = 3
+/** So many births within two sequences make a group. */
+export const SHORT_LIVES_MIN = 3
+/** Groups at a time; the longest silent goes first. */
+export const SHORT_LIVES_MAX = 512
+
+// --- Detection ------------------------------------------------------------------------------------
+/** Names in a host's memory; what has not been seen for longest goes first. */
+export const MEMORY_NAMES_MAX = 2_048
+/** Prototypes under one name: they cover its behaviours, they do not sample them. */
+export const MEMORY_PROTOTYPES_PER_NAME_MAX = 48
+/** Prototypes in all: 8,192 of 64 numbers are 2 MiB. */
+export const MEMORY_PROTOTYPES_MAX = 8_192
+/** A name not seen for this long (seconds: 30 days) is new again. */
+export const MEMORY_KEEP_SECONDS = 30 * 86_400
+/** An alert whose evidence has been quiet for this long (seconds) is closed. */
+export const ALERT_QUIET_SECONDS = 120
+/** An open alert tells its count at most this often (seconds). */
+export const ALERT_UPDATE_SECONDS = 60
+/** A closed cause that returns within this (seconds) is the same alert again. */
+export const ALERT_REMEMBER_SECONDS = 86_400
+/** Causes remembered; the longest silent goes first. */
+export const ALERTS_REMEMBERED_MAX = 4_096
+
 // --- Input --------------------------------------------------------------------------------------
 /** A longer line is no line of ours; it is skipped to its end, counted. */
 export const LINE_BYTES_MAX = 65_536
@@ -98,6 +123,12 @@ assert(LATENESS_MS < BUFFER_FRAMES_MAX * FRAME_MS, 'lateness is shorter than the
 assert(LATENESS_MS < CLOCK_JUMP_MS, 'a jump is longer than what counts as late')
 assert(ACTIVE_FRAMES_MIN <= SEQUENCE_FRAMES, 'a full sequence is active enough to be judged')
 assert(PROCESSES_MAX >= FRAME_PROCESSES_MAX, 'the processes of one frame can all be remembered')
+assert(
+  MEMORY_PROTOTYPES_PER_NAME_MAX * 16 < MEMORY_PROTOTYPES_MAX,
+  'no handful of names can fill the memory',
+)
+assert(ALERT_UPDATE_SECONDS <= ALERT_QUIET_SECONDS, 'an open alert is told of before it is closed')
+assert(SHORT_LIFE_FRAMES < SEQUENCE_FRAMES, 'what is too old for a group has a sequence soon')
 assert(LINE_BYTES_MAX < READ_BYTES, 'a read holds at least one whole line')
 assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,

@@ -3,6 +3,7 @@
  * to whole seconds, because /proc, the kernel and captures disagree below that.
  */
 export interface Process {
+  /** > 0; minus the first member's pid where this stands for a group of short-lived processes (detect/short-lives.ts). */
   readonly pid: number
   /** When it started, whole seconds since the Unix epoch in ms; where no source says, the second it was first seen. */
   readonly startMs: number
@@ -12,6 +13,8 @@ export interface Process {
   readonly container?: string
   readonly ppid?: number
   readonly uid?: number
+  /** Of a group: pid of its latest member. */
+  readonly latest?: number
 }
 
 /** pid@start in seconds: the same process under any name. */

@@ -1,0 +1,155 @@
+/**
+ * Short-lived processes of one name, added up: a tool that is started anew every second (a scanner in a loop, a shell
+ * script's helpers) gives no process ten seconds of evidence, and would never be judged.
+ *
+ * Beside its processes a frame gets one more vector per name (and parent, where one is known): the sum over the
+ * processes that bear it and are in the first seconds of their life. Its pid is minus the first member's, as kill(2) names
+ * groups, so it can never meet a real process; `latest` says which pid to look at. It goes to the model like
+ * any process. A group is only there where several processes are: one process's start is its own business.
+ *
+ * What it does not promise: that the members belong together. Two users' `grep` are one group where the source
+ * tells no parent.
+ */
+import type { Frame } from '../domain/frame.ts'
+import {
+  SEQUENCE_FRAMES,
+  SHORT_LIFE_FRAMES,
+  SHORT_LIVES_MAX,
+  SHORT_LIVES_MIN,
+  FRAME_PROCESSES_MAX as YOUNG_MAX,
+} from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
+
+interface Group {
+  readonly process: Process
+  /** Frames in which the youngest members began, newest last; no longer than SHORT_LIVES_MIN. */
+  births: number[]
+  lastFrame: number
+}
+
+export class ShortLives {
+  readonly #groups = new Map<string, Group>()
+  /** pid@start of the young ones that are counted already, with the second they began. */
+  readonly #young = new Map<string, number>()
+  readonly #max: number
+  #evicted = 0
+  #first = -1
+  #last = -1
+
+  constructor(options: { max?: number } = {}) {
+    this.#max = options.max ?? SHORT_LIVES_MAX
+  }
+
+  /** Groups given up because there were too many at a time. */
+  get evicted(): number {
+    return this.#evicted
+  }
+
+  /** The frame with its groups behind its processes; the frame itself where there is none. Frames in ascending order. */
+  push(frame: Frame): Frame {
+    if (this.#first < 0 || frame.index < this.#last) this.#first = frame.index
+    this.#last = frame.index
+    this.#forget(frame.index)
+    const members = new Map<string, number[]>()
+    for (let i = 0; i < frame.processes.length; i++) {
+      const process = frame.processes[i]!
+      const started = Math.floor(process.startMs / 1000)
+      // Where no source tells the start it is the second of first sight: what was there when we came is not young.
+      if (frame.index - started >= SHORT_LIFE_FRAMES || started <= this.#first) continue
+      const key = `${process.pid}@${started}`
+      if (!this.#young.has(key) && this.#young.size < YOUNG_MAX) {
+        this.#young.set(key, started)
+        this.#join(process, frame.index)
+      }
+      const name = groupKey(process)
+      const list = members.get(name)
+      if (list === undefined) members.set(name, [i])
+      else list.push(i)
+    }
+    const active = [...members].filter(([name]) => this.#isGroup(name, frame.index))
+    return active.length === 0 ? frame : this.#extended(frame, active)
+  }
+
+  #join(process: Process, frameIndex: number): void {
+    const name = groupKey(process)
+    let group = this.#groups.get(name)
+    if (group === undefined) {
+      if (this.#groups.size >= this.#max) {
+        // The map keeps insertion order and a group that lives on is moved to its end: the first is the longest silent.
+        const oldest = this.#groups.keys().next().value!
+        this.#groups.delete(oldest)
+        this.#evicted++
+      }
+      const { pid, startMs, name: presented, exe, container, ppid, uid } = process
+      group = {
+        process: {
+          pid: -pid,
+          startMs,
+          name: presented,
+          ...(exe === undefined ? {} : { exe }),
+          ...(container === undefined ? {} : { container }),
+          ...(ppid === undefined ? {} : { ppid }),
+          ...(uid === undefined ? {} : { uid }),
+        },
+        births: [],
+        lastFrame: frameIndex,
+      }
+    } else this.#groups.delete(name)
+    this.#groups.set(name, group)
+    group.births.push(frameIndex)
+    if (group.births.length > SHORT_LIVES_MIN) group.births.shift()
+    group.lastFrame = frameIndex
+  }
+
+  #isGroup(name: string, frameIndex: number): boolean {
+    const births = this.#groups.get(name)?.births
+    return (
+      births !== undefined &&
+      births.length >= SHORT_LIVES_MIN &&
+      frameIndex - births[0]! <= 2 * SEQUENCE_FRAMES
+    )
+  }
+
+  #extended(frame: Frame, active: readonly (readonly [string, readonly number[]])[]): Frame {
+    const processes = [...frame.processes]
+    const syscalls = [...frame.syscalls]
+    const counts = [...frame.counts]
+    const offsets = [...frame.offsets]
+    for (const [name, rows] of active) {
+      const sum = new Map<number, number>()
+      for (const row of rows) {
+        for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++) {
+          sum.set(frame.syscalls[k]!, (sum.get(frame.syscalls[k]!) ?? 0) + frame.counts[k]!)
+        }
+      }
+      const latest = frame.processes[rows[rows.length - 1]!]!
+      processes.push({ ...this.#groups.get(name)!.process, latest: latest.pid })
+      for (const [syscall, count] of [...sum].sort((a, b) => a[0] - b[0])) {
+        syscalls.push(syscall)
+        counts.push(Math.min(count, 0xffffffff))
+      }
+      offsets.push(syscalls.length)
+    }
+    return {
+      ...frame,
+      processes,
+      offsets: Uint32Array.from(offsets),
+      syscalls: Uint16Array.from(syscalls),
+      counts: Uint32Array.from(counts),
+    }
+  }
+
+  #forget(frameIndex: number): void {
+    for (const [key, started] of this.#young) {
+      if (frameIndex - started >= SHORT_LIFE_FRAMES || started > frameIndex) this.#young.delete(key)
+    }
+    for (const [name, group] of this.#groups) {
+      if (frameIndex - group.lastFrame > 2 * SEQUENCE_FRAMES || group.lastFrame > frameIndex)
+        this.#groups.delete(name)
+    }
+  }
+}
+
+function groupKey(process: Process): string {
+  return process.ppid === undefined ? process.name : `${process.ppid}/${process.name}`
+}
