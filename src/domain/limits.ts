@@ -62,6 +62,16 @@ export const LINE_BYTES_MAX = 65_536
 export const READ_BYTES = 1_048_576
 /** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; FACTS of the pipe: 1 MiB lasts 20 ms at 52 MB/s. */
 export const READ_EVERY_MS = 20
+/** Size asked for a pipe (F_SETPIPE_SZ): at the kernel's 64 KiB, reading every READ_EVERY_MS throttles the writer. */
+export const PIPE_BYTES = 1_048_576
+/** A far-off time is believed when it has gone on for this long; until then its calls are held apart. */
+export const CLOCK_JUMP_CONFIRM_MS = 2_000
+/** Lines whose meaning is remembered byte for byte: 92 bytes each, forgotten all at once when full. */
+export const LINE_MEMO_MAX = 16_384
+/** Threads whose process was learned from a clone line. The oldest half goes at the bound. */
+export const THREADS_MAX = 65_536
+/** Calls that one line may claim: a second has no more; larger is malformed. */
+export const TALLY_MAX = 0x7fff_ffff
 /** First samples of refused input that are kept for `agent status`, per reason. */
 export const REJECT_SAMPLE_BYTES = 160
 
@@ -84,6 +94,19 @@ export const SUMMARY_EVERY_MS = 60_000
 export const IN_FLIGHT_MAX = 256
 /** A row without a receipt is sent again after this. */
 export const RESEND_AFTER_MS = 1_500
+
+// --- Models ---------------------------------------------------------------------------------------
+/** model.onnx: the largest we make is 2 MB; a larger file than this is not read. */
+export const MODEL_BYTES_MAX = 64 * 1_048_576
+export const MANIFEST_BYTES_MAX = 8 * 1_048_576
+export const MODEL_CLASSES_MAX = 4_096
+/** Numbers in one row of the net's input. */
+export const MODEL_WIDTH_MAX = 4_096
+export const MODEL_STATE_MAX = 4_096
+/** Frames in one sequence that a model may ask for: a longer one outlives the start of most attacks. */
+export const MODEL_SEQUENCE_FRAMES_MAX = 60
+/** Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for some 30 ms at most. */
+export const INFERENCE_ROWS_MAX = 1_024
 
 // --- Aggregator ---------------------------------------------------------------------------------
 /** Payload of one MQTT message that the aggregator accepts. */

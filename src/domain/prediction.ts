@@ -24,6 +24,10 @@ export interface ModelClasses {
   readonly modelId: string
   readonly names: readonly string[]
   readonly malicious: readonly boolean[]
+  /** Interpreters and shells: many programs under one name, so what they claim binds them to little. */
+  readonly generic?: readonly boolean[]
+  /** Index of the class of other ordinary programs, whose members share nothing but being ordinary. */
+  readonly background?: number
   /** Index of the class that a presented name claims, by name and alias rules; undefined where the model knows none. */
   claimedBy(name: string): number | undefined
 }

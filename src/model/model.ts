@@ -1,0 +1,196 @@
+/**
+ * A model directory becomes a Model: manifest checked, weights hashed, the graph read before it is run, and
+ * run once on made-up rows before anyone relies on it. After that, nobody asks again.
+ *
+ * A directory may come from anywhere (`fleet/model`, a download), so: file names are fixed here and never
+ * taken from the manifest, sizes are looked at before reading, only the operators that our own exports use
+ * are run, and weights in other files or with NaN are refused. What this cannot show is who made it: that
+ * is `signature.ts`.
+ */
+import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AgentError } from '../domain/error.ts'
+import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX } from '../domain/limits.ts'
+import type { ModelClasses } from '../domain/prediction.ts'
+import { type OnnxSession, onnxRuntime } from '../platform/onnx.ts'
+import { readOnnxFacts } from '../platform/onnx-file.ts'
+import { classNameOf } from './aliases.ts'
+import { decodeMatrix, type Manifest, parseManifest } from './manifest.ts'
+import { Normaliser } from './normalise.ts'
+import type { Recipe } from './recipe.ts'
+
+export const MANIFEST_FILE = 'manifest.json'
+export const ONNX_FILE = 'model.onnx'
+export const CARD_FILE = 'MODEL_CARD.md'
+export const SIGNATURE_FILE = 'signature'
+
+/** All that the graphs of train/export.ts consist of. */
+const OPERATORS = new Set(
+  'Transpose LSTM Squeeze Gemm MatMul Concat Identity Reshape Slice ReduceMean Add Mul Unsqueeze'.split(
+    ' ',
+  ),
+)
+
+export interface StateDistances {
+  /** [classes × state]. */
+  readonly centroids: Float32Array
+  /** [state × state], rows applied to a difference. */
+  readonly whitening: Float32Array
+}
+
+export interface Model {
+  readonly directory: string
+  readonly manifest: Manifest
+  readonly classes: ModelClasses
+  readonly vocabulary: readonly string[]
+  readonly recipe: Recipe
+  readonly normaliser: Normaliser
+  readonly session: OnnxSession
+  readonly states: StateDistances | undefined
+  close(): Promise<void>
+}
+
+/** What loading needs; the compiled binary brings them from inside itself. */
+export interface ModelFiles {
+  readonly manifest: Uint8Array
+  readonly onnx: Uint8Array
+}
+
+export async function loadModel(directory: string): Promise<Model> {
+  return openModel(await readModelFiles(directory), directory)
+}
+
+/** The two files of a model directory as bytes, never more than their bounds. */
+export async function readModelFiles(directory: string): Promise<ModelFiles> {
+  return {
+    manifest: await readBounded(join(directory, MANIFEST_FILE), MANIFEST_BYTES_MAX),
+    onnx: await readBounded(join(directory, ONNX_FILE), MODEL_BYTES_MAX),
+  }
+}
+
+/** @param where how messages call it */
+export async function openModel(files: ModelFiles, where: string): Promise<Model> {
+  const manifest = parseManifest(new TextDecoder().decode(files.manifest), where)
+  const refuse = (what: string): never => {
+    throw new AgentError('ERR_MODEL', `Cannot use model "${where}": ${what}`, {
+      hint: 'Get the whole directory again, or train it with "agent train"',
+    })
+  }
+  const hash = createHash('sha256').update(files.onnx).digest('hex')
+  if (hash !== manifest.id)
+    refuse(
+      `${ONNX_FILE} has SHA-256 ${hash.slice(0, 16)}…, the manifest says ${manifest.id.slice(0, 16)}…`,
+    )
+  const normaliser = new Normaliser(manifest.vocabulary, manifest.recipe)
+  if (normaliser.width !== manifest.width)
+    refuse(
+      `its vocabulary and recipe make rows of ${normaliser.width} numbers, the manifest says ${manifest.width}`,
+    )
+  const facts = readOnnxFacts(files.onnx)
+  if (facts.external) refuse(`${ONNX_FILE} refers to other files or foreign operators`)
+  const foreign = [...facts.operators].filter((operator) => !OPERATORS.has(operator))
+  if (foreign.length > 0)
+    refuse(
+      `${ONNX_FILE} uses operators that no model of ours has: ${foreign.slice(0, 5).join(', ')}`,
+    )
+  if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
+  const size = manifest.stateSize
+  const states =
+    manifest.states === undefined
+      ? undefined
+      : {
+          centroids: decodeMatrix(
+            manifest.states.centroids,
+            manifest.classes.length * size,
+            'states.centroids',
+          ),
+          whitening: decodeMatrix(manifest.states.whitening, size * size, 'states.whitening'),
+        }
+  const session = await openSession(files.onnx, manifest, refuse)
+  return {
+    directory: where,
+    manifest,
+    classes: modelClasses(manifest),
+    vocabulary: manifest.vocabulary,
+    recipe: manifest.recipe,
+    normaliser,
+    session,
+    states,
+    close: () => session.close(),
+  }
+}
+
+/** Opens the graph and tries it on two sequences: right names, right shapes, finite numbers. */
+async function openSession(
+  onnx: Uint8Array,
+  manifest: Manifest,
+  refuse: (what: string) => never,
+): Promise<OnnxSession> {
+  const runtime = await onnxRuntime()
+  const session = await runtime
+    .open(onnx)
+    .catch((cause: unknown) => refuse(`${ONNX_FILE} cannot be opened: ${firstLine(cause)}`))
+  if (!session.inputNames.includes('sequences') || session.inputNames.length !== 1)
+    refuse(`${ONNX_FILE} takes "${session.inputNames.join(', ')}", it should take "sequences"`)
+  for (const name of ['logits', 'state'])
+    if (!session.outputNames.includes(name)) refuse(`${ONNX_FILE} has no output "${name}"`)
+  const rows = new Float32Array(2 * manifest.sequenceFrames * manifest.width).fill(
+    1 / manifest.width,
+  )
+  const dims = [2, manifest.sequenceFrames, manifest.width]
+  const outputs = await session
+    .run({ sequences: runtime.tensor(rows, dims) })
+    .catch((cause: unknown) =>
+      refuse(
+        `${ONNX_FILE} cannot take sequences of [${dims.slice(1).join(' × ')}]: ${firstLine(cause)}`,
+      ),
+    )
+  const wanted = { logits: manifest.classes.length, state: manifest.stateSize }
+  for (const [name, columns] of Object.entries(wanted)) {
+    const output = outputs[name]!
+    if (output.dims.length !== 2 || output.dims[0] !== 2 || output.dims[1] !== columns)
+      refuse(
+        `${ONNX_FILE} gives ${name} of [${output.dims.join(' × ')}], the manifest says [2 × ${columns}]`,
+      )
+    if (!(output.data instanceof Float32Array) || !output.data.every(Number.isFinite))
+      refuse(`${ONNX_FILE} gives ${name} that are not finite 32-bit numbers`)
+  }
+  return session
+}
+
+export function modelClasses(manifest: Manifest): ModelClasses {
+  const indexOf = new Map(manifest.classes.map(({ name }, index) => [name, index]))
+  const background = manifest.classes.findIndex((entry) => entry.background)
+  return {
+    modelId: manifest.id,
+    names: manifest.classes.map(({ name }) => name),
+    malicious: manifest.classes.map(({ malicious }) => malicious),
+    generic: manifest.classes.map(({ generic }) => generic),
+    ...(background < 0 ? {} : { background }),
+    claimedBy(name) {
+      const index = indexOf.get(classNameOf(name, manifest.aliases))
+      // Nobody claims to be malicious or "some ordinary program": such a name has no class of its own.
+      if (index === undefined || manifest.classes[index]!.malicious || index === background)
+        return undefined
+      return index
+    },
+  }
+}
+
+async function readBounded(path: string, bytesMax: number): Promise<Uint8Array> {
+  const failed = (why: string, cause?: unknown): never => {
+    throw new AgentError('ERR_MODEL', `Cannot read model file "${path}": ${why}`, {
+      hint: 'A model directory holds manifest.json and model.onnx; "agent model ls" lists the known ones',
+      cause,
+    })
+  }
+  const facts = await stat(path).catch((cause: unknown) => failed(firstLine(cause), cause))
+  if (!facts.isFile()) failed('it is no file')
+  if (facts.size > bytesMax) failed(`it has ${facts.size} bytes, at most ${bytesMax} are read`)
+  return await readFile(path).catch((cause: unknown) => failed(firstLine(cause), cause))
+}
+
+function firstLine(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]!.slice(0, 300)
+}

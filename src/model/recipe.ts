@@ -1,0 +1,86 @@
+/**
+ * How a second's counts become one row of numbers. The recipe is part of a model's manifest, so training,
+ * evaluation and the live host go through the same code and cannot drift apart.
+ *
+ * `frequency` is the paper's own: counts divided by their sum [Paper III-B]. The others differ by steps that
+ * were measured to help: calls that do the same are added up first (another libc or runtime picks another of
+ * them), the square root lifts rare calls, a rate may stand beside the shares.
+ */
+import { AgentError } from '../domain/error.ts'
+
+export interface Recipe {
+  readonly name: string
+  /** Names that share one component; the first names it. Names outside any family stand alone. */
+  readonly families: readonly (readonly string[])[]
+  /** Each share is raised to this: 1 leaves it, 0.5 is the square root. */
+  readonly power: number
+  /** `log-total` appends ln(1 + calls in the second) / 10; `log-counts` appends ln(1 + count) / 10 per component. */
+  readonly rate: 'none' | 'log-total' | 'log-counts'
+}
+
+const FAMILIES = `
+  open openat openat2 creat
+  stat lstat fstat newfstatat statx stat64 lstat64 fstat64 fstatat64
+  access faccessat faccessat2
+  poll ppoll select pselect6 _newselect ppoll_time64 pselect6_time64
+  epoll_wait epoll_pwait epoll_pwait2
+  accept accept4
+  fork vfork clone clone3
+  dup2 dup3
+  pipe pipe2
+  unlink unlinkat rmdir
+  rename renameat renameat2
+  mkdir mkdirat
+  readlink readlinkat
+  chmod fchmodat fchmodat2
+  chown lchown fchownat chown32 lchown32
+  getdents getdents64
+  utime utimes utimensat futimesat utimensat_time64
+  eventfd eventfd2
+  epoll_create epoll_create1
+  inotify_init inotify_init1
+  signalfd signalfd4
+  nanosleep clock_nanosleep clock_nanosleep_time64
+  pread64 preadv preadv2
+  pwrite64 pwritev pwritev2
+  getrlimit setrlimit prlimit64 ugetrlimit
+  sendmsg sendmmsg
+  recvmsg recvmmsg recvmmsg_time64
+  getuid geteuid getgid getegid getuid32 geteuid32 getgid32 getegid32
+  fsync fdatasync
+  wait4 waitid waitpid
+  kill tkill tgkill
+  statfs fstatfs statfs64 fstatfs64
+  mmap mmap2
+  lseek _llseek
+  futex futex_time64
+  fcntl fcntl64
+  execve execveat
+  exit exit_group`
+
+export const CALL_FAMILIES: readonly (readonly string[])[] = FAMILIES.trim()
+  .split('\n')
+  .map((line) => line.trim().split(/\s+/))
+
+/** Recipes by name, as `agent train --features` takes them. */
+export const RECIPES: Readonly<Record<string, Recipe>> = Object.fromEntries(
+  (
+    [
+      ['frequency', [], 1, 'none'],
+      ['sqrt', [], 0.5, 'none'],
+      ['families', CALL_FAMILIES, 0.5, 'none'],
+      ['families-frequency', CALL_FAMILIES, 1, 'none'],
+      ['families-rate', CALL_FAMILIES, 0.5, 'log-total'],
+      ['frequency-counts', [], 1, 'log-counts'],
+    ] as const
+  ).map(([name, families, power, rate]) => [name, { name, families, power, rate }]),
+)
+
+/** The recipe of that name; an unknown name is a usage error that lists the known ones. */
+export function recipeNamed(name: string): Recipe {
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined
+  if (recipe !== undefined) return recipe
+  throw new AgentError('ERR_USAGE', `Cannot use features "${name}": there is no such recipe`, {
+    hint: `Use one of: ${Object.keys(RECIPES).join(', ')}`,
+  })
+}

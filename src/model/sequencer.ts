@@ -1,0 +1,219 @@
+/**
+ * Frames become sequences: the last ten seconds of each process that can be judged now, as one batch for
+ * the net [Paper III-D].
+ *
+ * Nothing is copied per process. The last ten frames are kept as they came (they are values, the buffer has
+ * them too), and a process is a slot: ten small integers saying where its vector stands in each of them.
+ *
+ *      ring position   0     1     2   …   9        frame index % 10
+ *      slot 0          4     -1    3       7        vector in that frame, -1 = silent
+ *      slot 1          -1    0     0       2
+ *
+ * A second in which a process made no call, or of which there is no frame, is a row of zeros. A process is
+ * judged in a frame in which it was active, once it has been known for ten seconds and was active in
+ * `activeMin` of them. One that is silent for ten seconds leaves; whoever returns is known by its start time.
+ */
+import { assert } from '../domain/assert.ts'
+import type { Frame } from '../domain/frame.ts'
+import {
+  ACTIVE_FRAMES_MIN,
+  FRAME_PROCESSES_MAX,
+  PROCESSES_MAX,
+  SEQUENCE_FRAMES,
+} from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
+import type { Normaliser } from './normalise.ts'
+
+/** One batch for the net; row i belongs to processes[i]. `rows` is valid until the next push. */
+export interface SequenceBatch {
+  readonly frameIndex: number
+  readonly processes: readonly Process[]
+  /** [n, sequenceFrames, width], oldest second first. */
+  readonly rows: Float32Array
+  readonly activeFrames: Uint8Array
+  readonly incomplete: Uint8Array
+}
+
+export interface SequencerOptions {
+  readonly sequenceFrames?: number
+  readonly activeMin?: number
+  readonly processesMax?: number
+}
+
+export class Sequencer {
+  readonly #normaliser: Normaliser
+  readonly #length: number
+  readonly #activeMin: number
+  readonly #processesMax: number
+  /** The last `length` frames by index % length. */
+  readonly #ring: (Frame | undefined)[]
+  /** [slots × length], see the drawing above. */
+  #vectorAt: Int32Array
+  readonly #slotOf = new Map<number, number>()
+  #startMs: Float64Array
+  #lastIndex: Float64Array
+  readonly #free: number[] = []
+  #slots = 0
+  #first = Number.NEGATIVE_INFINITY
+  #last = Number.NEGATIVE_INFINITY
+  #rows = new Float32Array(0)
+
+  constructor(normaliser: Normaliser, options: SequencerOptions = {}) {
+    this.#normaliser = normaliser
+    this.#length = options.sequenceFrames ?? SEQUENCE_FRAMES
+    this.#activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
+    this.#processesMax = options.processesMax ?? PROCESSES_MAX
+    this.#ring = new Array<Frame | undefined>(this.#length).fill(undefined)
+    this.#vectorAt = new Int32Array(64 * this.#length).fill(-1)
+    this.#startMs = new Float64Array(64)
+    this.#lastIndex = new Float64Array(64)
+  }
+
+  /** Processes held now. */
+  get size(): number {
+    return this.#slotOf.size
+  }
+
+  /** Frames of the past, oldest first, whose sequences nobody needs: after a restart, from the buffer. */
+  warm(frames: Iterable<Frame>): void {
+    for (const frame of frames) this.#take(frame)
+  }
+
+  /** The sequences that end in this frame. Frame indexes must grow. */
+  push(frame: Frame): SequenceBatch {
+    this.#take(frame)
+    const length = this.#length
+    const judged: number[] = []
+    const active: number[] = []
+    if (frame.index - this.#first >= length - 1) {
+      for (let i = 0; i < frame.processes.length; i++) {
+        const process = frame.processes[i]!
+        const slot = this.#slotOf.get(process.pid)
+        if (slot === undefined) continue
+        if (Math.floor(process.startMs / 1000) > frame.index - length + 1) continue
+        const count = this.#activeFrames(slot)
+        if (count < this.#activeMin) continue
+        judged.push(i)
+        active.push(count)
+      }
+    }
+    const width = this.#normaliser.width
+    const size = judged.length * length * width
+    if (this.#rows.length < size) this.#rows = new Float32Array(Math.ceil(size * 1.25))
+    const rows = this.#rows.subarray(0, size)
+    rows.fill(0)
+    for (let n = 0; n < judged.length; n++) {
+      const slot = this.#slotOf.get(frame.processes[judged[n]!]!.pid)!
+      for (let t = 0; t < length; t++) {
+        const index = frame.index - length + 1 + t
+        const position = modulo(index, length)
+        const vector = this.#vectorAt[slot * length + position]!
+        if (vector < 0) continue
+        const past = this.#ring[position]!
+        this.#normaliser.row(
+          past.syscalls,
+          past.counts,
+          past.offsets[vector]!,
+          past.offsets[vector + 1]!,
+          rows,
+          (n * length + t) * width,
+        )
+      }
+    }
+    const lossy = this.#ring.some((past) => past !== undefined && past.lost > 0)
+    return {
+      frameIndex: frame.index,
+      processes: judged.map((i) => frame.processes[i]!),
+      rows,
+      activeFrames: Uint8Array.from(active),
+      incomplete: new Uint8Array(judged.length).fill(lossy ? 1 : 0),
+    }
+  }
+
+  #take(frame: Frame): void {
+    assert(frame.index > this.#last, 'frame indexes grow')
+    assert(
+      frame.processes.length <= FRAME_PROCESSES_MAX,
+      'a frame holds no more processes than its bound',
+    )
+    const length = this.#length
+    const gap = Math.min(frame.index - this.#last, length)
+    if (this.#first === Number.NEGATIVE_INFINITY) this.#first = frame.index
+    for (let step = 0; step < gap; step++) this.#clear(modulo(frame.index - step, length))
+    const position = modulo(frame.index, length)
+    this.#ring[position] = frame
+    this.#last = frame.index
+    for (let i = 0; i < frame.processes.length; i++) {
+      const process = frame.processes[i]!
+      const slot = this.#slotFor(process)
+      this.#vectorAt[slot * length + position] = i
+      this.#lastIndex[slot] = frame.index
+    }
+    this.#letGo(frame.index)
+  }
+
+  #clear(position: number): void {
+    this.#ring[position] = undefined
+    for (let at = position; at < this.#slots * this.#length; at += this.#length)
+      this.#vectorAt[at] = -1
+  }
+
+  #slotFor(process: Process): number {
+    const known = this.#slotOf.get(process.pid)
+    if (known !== undefined) {
+      // The same pid with another start is another process: nothing of the old one is its past.
+      if (Math.floor(this.#startMs[known]! / 1000) !== Math.floor(process.startMs / 1000)) {
+        this.#vectorAt.fill(-1, known * this.#length, (known + 1) * this.#length)
+        this.#startMs[known] = process.startMs
+      }
+      return known
+    }
+    const slot = this.#free.pop() ?? this.#grow()
+    this.#vectorAt.fill(-1, slot * this.#length, (slot + 1) * this.#length)
+    this.#slotOf.set(process.pid, slot)
+    this.#startMs[slot] = process.startMs
+    return slot
+  }
+
+  #grow(): number {
+    const slot = this.#slots++
+    if (slot < this.#startMs.length) return slot
+    const size = 2 * this.#startMs.length
+    this.#startMs = copyInto(new Float64Array(size), this.#startMs)
+    this.#lastIndex = copyInto(new Float64Array(size), this.#lastIndex)
+    const vectorAt = new Int32Array(size * this.#length).fill(-1)
+    vectorAt.set(this.#vectorAt)
+    this.#vectorAt = vectorAt
+    return slot
+  }
+
+  /** Whoever was silent for a whole sequence has nothing to remember; beyond the bound the longest silent goes first. */
+  #letGo(index: number): void {
+    let silence = this.#length
+    while (silence > 0) {
+      for (const [pid, slot] of this.#slotOf) {
+        if (index - this.#lastIndex[slot]! < silence) continue
+        this.#slotOf.delete(pid)
+        this.#free.push(slot)
+      }
+      if (this.#slotOf.size <= this.#processesMax) return
+      silence--
+    }
+  }
+
+  #activeFrames(slot: number): number {
+    let count = 0
+    for (let at = slot * this.#length; at < (slot + 1) * this.#length; at++)
+      if (this.#vectorAt[at]! >= 0) count++
+    return count
+  }
+}
+
+function modulo(index: number, length: number): number {
+  return ((index % length) + length) % length
+}
+
+function copyInto(target: Float64Array, source: Float64Array): Float64Array {
+  target.set(source)
+  return target
+}
