@@ -1,0 +1,142 @@
+/**
+ * Builds the one file that is installed: `bun scripts/build.ts [--target linux-x64-baseline] [--out FILE]`.
+ *
+ * Everything travels inside: runtime, code (minified, as bytecode: `--version` in 10 ms instead of 30),
+ * native libraries of the target, the aggregator's page, the default model, the demo's captures. The module
+ * `src/platform/embedded.ts` is replaced by one whose paths lead into the binary. Never `strip` the result:
+ * the payload would be lost.
+ */
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { BunPlugin } from 'bun'
+import manifest from '../package.json' with { type: 'json' }
+
+const checkout = fileURLToPath(new URL('../', import.meta.url))
+const TARGETS = ['linux-x64', 'linux-x64-baseline', 'linux-arm64'] as const
+type Target = (typeof TARGETS)[number]
+const ASSETS = ['models/default', 'data/demo']
+
+const { values } = parseArgs({
+  options: {
+    target: { type: 'string' },
+    out: { type: 'string' },
+    /** A Bun executable of the target, where the runtime cannot be fetched. */
+    runtime: { type: 'string' },
+  },
+})
+
+const host: Target = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
+const target = TARGETS.find((name) => name === (values.target ?? host))
+if (target === undefined) fail(`no target "${values.target}"; there are ${TARGETS.join(', ')}`)
+const out = resolve(
+  values.out ?? join(checkout, 'dist', target === host ? 'agent' : `agent-${target}`),
+)
+mkdirSync(dirname(out), { recursive: true })
+
+const result = await Bun.build({
+  entrypoints: [join(checkout, 'src/cli.ts'), ...workers()],
+  root: join(checkout, 'src'),
+  target: 'bun',
+  format: 'esm',
+  minify: true,
+  bytecode: true,
+  define: { 'process.env.NODE_ENV': '"production"' },
+  plugins: [embed(target)],
+  compile: {
+    outfile: out,
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+    autoloadTsconfig: false,
+    autoloadPackageJson: false,
+    ...(values.runtime === undefined ? {} : { executablePath: resolve(values.runtime) }),
+    ...(target === host ? {} : { target: `bun-${target}` }),
+  },
+  throw: false,
+})
+if (!result.success) fail(result.logs.map(String).join('\n') || 'bun build failed')
+console.log(
+  `${relative(process.cwd(), out)}: ${(Bun.file(out).size / 1e6).toFixed(1)} MB, ${target}, ${commit()}`,
+)
+
+/** In a compiled binary each worker is an entry point of its own (`src/platform/worker.ts`). */
+function workers(): string[] {
+  return [...new Bun.Glob('src/**/*-worker.ts').scanSync(checkout)]
+    .sort()
+    .map((path) => join(checkout, path))
+}
+
+function embed(target: Target): BunPlugin {
+  const arch = target === 'linux-arm64' ? 'arm64' : 'x64'
+  const modules = join(checkout, 'node_modules')
+  const onnx = join(modules, `onnxruntime-node/bin/napi-v6/linux/${arch}`)
+  const sqlite = join(modules, `better-sqlite3/prebuilds/linux-${arch}.node`)
+  return {
+    name: 'embed',
+    setup(build) {
+      build.onLoad({ filter: /[/\\]src[/\\]platform[/\\]embedded\.ts$/ }, () => ({
+        loader: 'ts',
+        contents: embeddedModule(target, join(onnx, 'libonnxruntime.so.1'), sqlite),
+      }))
+      // The addon is chosen by process.arch at run time; the binary needs the one of its target only.
+      build.onLoad({ filter: /onnxruntime-node[/\\]dist[/\\]binding\.js$/ }, async ({ path }) => {
+        const source = await Bun.file(path).text()
+        const choice = /require\(`[^`]*onnxruntime_binding\.node`\)/
+        if (!choice.test(source))
+          fail('onnxruntime-node loads its addon in another way than expected')
+        const addon = JSON.stringify(join(onnx, 'onnxruntime_binding.node'))
+        return { loader: 'js', contents: source.replace(choice, `require(${addon})`) }
+      })
+    },
+  }
+}
+
+/** The same exports as src/platform/embedded.ts. */
+function embeddedModule(target: Target, onnxLibrary: string, sqliteBinding: string): string {
+  const imports: string[] = []
+  const file = (path: string) => {
+    imports.push(`import f${imports.length} from ${JSON.stringify(path)} with { type: 'file' }`)
+    return `f${imports.length - 1}`
+  }
+  const assets = ASSETS.flatMap((folder) => filesBelow(join(checkout, folder))).map(
+    (path) => `[${JSON.stringify(relative(checkout, path))}, ${file(path)}]`,
+  )
+  const body = `
+export const compiled = true
+export const version = ${JSON.stringify(manifest.version)}
+export const commit = ${JSON.stringify(commit())}
+export const target = ${JSON.stringify(target)}
+export const onnxLibrary = ${file(onnxLibrary)}
+export const sqliteBinding = ${file(sqliteBinding)}
+export const assets = new Map([${assets.join(', ')}])
+`
+  return imports.join('\n') + body
+}
+
+function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+/** A checkout without git (a source archive) still builds. */
+function commit(): string {
+  const git = (...args: string[]) =>
+    Bun.spawnSync(['git', '-C', checkout, ...args], { stderr: 'ignore' })
+  try {
+    const head = git('rev-parse', '--short=9', 'HEAD')
+    if (!head.success) return 'unknown'
+    const dirty = git('status', '--porcelain', '--untracked-files=no').stdout.length > 0
+    return head.stdout.toString().trim() + (dirty ? '+' : '')
+  } catch {
+    return 'unknown'
+  }
+}
+
+function fail(message: string): never {
+  console.error(`error: ${message}`)
+  process.exit(1)
+}

@@ -1,0 +1,419 @@
+/**
+ * What the operator can set, and where each value came from: flag over `AGENT_*` over the settings file over
+ * default. One table holds every key; its name makes the flag (`--false-alarms-per-day`), the variable
+ * (`AGENT_FALSE_ALARMS_PER_DAY`) and the key of the file (`false_alarms_per_day`), so the three cannot drift
+ * apart. Keys of the aggregator stand in the file's `[aggregate]` table.
+ *
+ * A key that is not in the table is an error that names the nearest one: a misspelled setting that is
+ * silently ignored is worse than an agent that does not start. Secrets have no flag (a command line is
+ * public on a host): they come from a file or from the environment.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir, hostname } from 'node:os'
+import { join } from 'node:path'
+import { parse as parseToml } from 'smol-toml'
+import { AgentError } from '../domain/error.ts'
+
+export type Origin = 'flag' | 'environment' | 'file' | 'default'
+export type Environment = Readonly<Record<string, string | undefined>>
+
+interface Key<T> {
+  readonly describe: string
+  /** How the value is written in help. */
+  readonly hint: string
+  /** @throws Error with what is wrong with the value. */
+  readonly parse: (value: unknown) => T
+  readonly default: (env: Environment) => T
+  readonly table?: 'aggregate'
+  /** Never a flag, never shown. */
+  readonly secret?: true
+}
+
+const key = <T>(key: Key<T>): Key<T> => key
+
+export const KEYS = {
+  state: key({
+    describe: 'directory of buffer, outbox, ledger and memory',
+    hint: 'DIR',
+    parse: text,
+    default: defaultState,
+  }),
+  model: key<string | undefined>({
+    describe: 'model directory; default: the one in use, else the one that came with the agent',
+    hint: 'DIR',
+    parse: text,
+    default: () => undefined,
+  }),
+  source: key({
+    describe: 'auto, sysdig, kernel, bpftrace, - (a pipe) or a file',
+    hint: 'S',
+    parse: text,
+    default: () => 'auto',
+  }),
+  format: key<string | undefined>({
+    describe: 'the -p string that made the lines, where they are not one of the known formats',
+    hint: 'STRING',
+    parse: text,
+    default: () => undefined,
+  }),
+  sysdigMode: key({
+    describe: 'how sysdig is run: chisel (it counts) or lines (a line for each call)',
+    hint: 'MODE',
+    parse: oneOf('chisel', 'lines'),
+    default: () => 'chisel' as const,
+  }),
+  site: key({
+    describe: 'name of the site in topics',
+    hint: 'S',
+    parse: topicLevel,
+    default: () => 'default',
+  }),
+  host: key({
+    describe: 'name of this host in topics and alerts',
+    hint: 'H',
+    parse: topicLevel,
+    default: () => hostname().replace(/[/+#\s]/g, '-') || 'localhost',
+  }),
+  falseAlarmsPerDay: key({
+    describe: 'false alarms a day that you accept for this host',
+    hint: 'N',
+    parse: between(0.001, 10_000),
+    default: () => 1,
+  }),
+  learn: key({
+    describe: 'how long a program that is new here is only remembered, not alerted (30s, 10m, 24h)',
+    hint: 'TIME',
+    parse: durationMs,
+    default: () => 86_400_000,
+  }),
+  broker: key<string | undefined>({
+    describe: 'mqtt://HOST[:PORT] or mqtts://…; without it alerts stay on this host',
+    hint: 'URL',
+    parse: brokerUrl,
+    default: () => undefined,
+  }),
+  brokerUser: key<string | undefined>({
+    describe: 'user name for the broker',
+    hint: 'NAME',
+    parse: text,
+    default: () => undefined,
+  }),
+  brokerPasswordFile: key<string | undefined>({
+    describe: 'file whose first line is the password for the broker',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
+  }),
+  brokerPassword: key<string | undefined>({
+    describe: 'the password itself, from the environment only',
+    hint: '',
+    parse: text,
+    default: () => undefined,
+    secret: true,
+  }),
+  ca: key<string | undefined>({
+    describe: 'certificates that the broker is checked against (PEM)',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
+  }),
+  cert: key<string | undefined>({
+    describe: 'certificate of this host (PEM)',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
+  }),
+  key: key<string | undefined>({
+    describe: 'key of that certificate (PEM)',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
+  }),
+  delivery: key({
+    describe: "what counts as delivered: the aggregator's receipt, the broker's word, or auto",
+    hint: 'auto|receipt|broker',
+    parse: oneOf('auto', 'receipt', 'broker'),
+    default: () => 'auto' as const,
+  }),
+  log: key({
+    describe: 'messages on stderr from this level on',
+    hint: 'LEVEL',
+    parse: oneOf('debug', 'info', 'warn', 'error'),
+    default: () => 'info' as const,
+  }),
+  listen: key({
+    describe: 'address of the embedded broker',
+    hint: 'HOST:PORT',
+    parse: text,
+    default: () => '127.0.0.1:1883',
+    table: 'aggregate',
+  }),
+  http: key({
+    describe: 'address of the page, the API and the metrics',
+    hint: 'HOST:PORT',
+    parse: text,
+    default: () => '127.0.0.1:8470',
+    table: 'aggregate',
+  }),
+  store: key<string | undefined>({
+    describe: 'SQLite file or postgres:// address; default: aggregate.db in the state directory',
+    hint: 'FILE|URL',
+    parse: text,
+    default: () => undefined,
+    table: 'aggregate',
+  }),
+} as const satisfies Record<string, Key<unknown>>
+
+export type SettingName = keyof typeof KEYS
+export type Settings = { readonly [K in SettingName]: ReturnType<(typeof KEYS)[K]['parse']> } & {
+  readonly [K in OptionalName]: ReturnType<(typeof KEYS)[K]['parse']> | undefined
+}
+type OptionalName = {
+  [K in SettingName]: undefined extends ReturnType<(typeof KEYS)[K]['default']> ? K : never
+}[SettingName]
+
+export interface ResolvedSettings {
+  readonly settings: Settings
+  readonly origins: Readonly<Record<SettingName, Origin>>
+  /** The settings file that was read; undefined where there was none. */
+  readonly file: string | undefined
+}
+
+export const DEFAULT_FILE = '/etc/callsign/agent.toml'
+/** Variables of ours that are no settings. */
+const OTHER_VARIABLES = ['AGENT_CONFIG', 'AGENT_LOG_FORMAT']
+
+/**
+ * @param flags by setting name; undefined where not given
+ * @throws AgentError ERR_USAGE for a flag, ERR_CONFIG for a variable or the file
+ */
+export function loadSettings(
+  flags: Readonly<Record<string, unknown>> = {},
+  env: Environment = process.env,
+): ResolvedSettings {
+  const file = readSettingsFile(env)
+  const values: Record<string, unknown> = {}
+  const origins: Record<string, Origin> = {}
+  rejectUnknownVariables(env)
+  for (const [name, entry] of Object.entries(KEYS) as [SettingName, Key<unknown>][]) {
+    const found = find(name, entry, flags, env, file?.values)
+    origins[name] = found.origin
+    if (found.origin === 'default') values[name] = entry.default(env)
+    else
+      try {
+        values[name] = entry.parse(found.value)
+      } catch (cause) {
+        throw new AgentError(
+          found.origin === 'flag' ? 'ERR_USAGE' : 'ERR_CONFIG',
+          `Cannot use ${found.where}: ${cause instanceof Error ? cause.message : String(cause)}`,
+          { hint: `It takes ${entry.hint}: ${entry.describe}` },
+        )
+      }
+  }
+  return {
+    settings: values as unknown as Settings,
+    origins: origins as Record<SettingName, Origin>,
+    file: file?.path,
+  }
+}
+
+/** The password for the broker, from the environment or the named file; undefined where none is set. */
+export function brokerPassword(settings: Settings): string | undefined {
+  if (settings.brokerPassword !== undefined) return settings.brokerPassword
+  const path = settings.brokerPasswordFile
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8').split('\n')[0]!.replace(/\r$/, '')
+  } catch (cause) {
+    throw new AgentError('ERR_CONFIG', `Cannot read the broker's password from "${path}"`, {
+      hint: 'The file must exist and be readable by the agent (mode 0600, owner the agent)',
+      cause,
+    })
+  }
+}
+
+interface Found {
+  readonly origin: Origin
+  readonly value?: unknown
+  readonly where?: string
+}
+
+function find(
+  name: SettingName,
+  entry: Key<unknown>,
+  flags: Readonly<Record<string, unknown>>,
+  env: Environment,
+  file: ReadonlyMap<string, unknown> | undefined,
+): Found {
+  const flag = entry.secret ? undefined : flags[name]
+  if (flag !== undefined) return { origin: 'flag', value: flag, where: `--${kebab(name)}` }
+  const variable = variableOf(name)
+  const set = env[variable]
+  if (set !== undefined && set !== '') return { origin: 'environment', value: set, where: variable }
+  const path = fileKeyOf(name)
+  if (file?.has(path)) return { origin: 'file', value: file.get(path), where: `"${path}"` }
+  return { origin: 'default' }
+}
+
+// --- The file -----------------------------------------------------------------------------------
+
+function readSettingsFile(
+  env: Environment,
+): { path: string; values: ReadonlyMap<string, unknown> } | undefined {
+  const given = env.AGENT_CONFIG
+  const path = given || DEFAULT_FILE
+  if (!given && !existsSync(path)) return undefined
+  let document: Record<string, unknown>
+  try {
+    document = parseToml(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    const [what] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+    throw new AgentError('ERR_CONFIG', `Cannot read settings "${path}": ${what}`, {
+      hint: 'Correct the file, or point AGENT_CONFIG to another; "agent config show" prints what is in use',
+      cause,
+    })
+  }
+  const values = new Map<string, unknown>()
+  for (const [name, value] of Object.entries(document))
+    if (isTable(value))
+      for (const [inner, v] of Object.entries(value)) values.set(`${name}.${inner}`, v)
+    else values.set(name, value)
+  const known = settingNames().map(fileKeyOf)
+  for (const name of values.keys())
+    if (!known.includes(name))
+      throw new AgentError('ERR_CONFIG', `Cannot use settings "${path}": no setting "${name}"`, {
+        hint: nearestHint(name, known),
+      })
+  return { path, values }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  )
+}
+
+function rejectUnknownVariables(env: Environment): void {
+  const known = [...settingNames().map(variableOf), ...OTHER_VARIABLES]
+  for (const name of Object.keys(env))
+    if (name.startsWith('AGENT_') && !known.includes(name))
+      throw new AgentError('ERR_CONFIG', `Cannot use the environment: no setting "${name}"`, {
+        hint: nearestHint(name, known),
+      })
+}
+
+// --- Names --------------------------------------------------------------------------------------
+
+export function settingNames(): SettingName[] {
+  return Object.keys(KEYS) as SettingName[]
+}
+
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+export function variableOf(name: SettingName): string {
+  const entry: Key<unknown> = KEYS[name]
+  const prefix = entry.table === undefined ? 'AGENT_' : `AGENT_${entry.table.toUpperCase()}_`
+  return prefix + kebab(name).replaceAll('-', '_').toUpperCase()
+}
+
+/** As written in the file: `false_alarms_per_day`, `aggregate.listen`. */
+export function fileKeyOf(name: SettingName): string {
+  const entry: Key<unknown> = KEYS[name]
+  const snake = kebab(name).replaceAll('-', '_')
+  return entry.table === undefined ? snake : `${entry.table}.${snake}`
+}
+
+function nearestHint(name: string, known: readonly string[]): string {
+  const near = nearest(name, known)
+  return near === undefined
+    ? 'Run "agent config show" to see every setting'
+    : `Did you mean "${near}"? "agent config show" lists every setting`
+}
+
+/** The most alike of the known words, undefined where none is alike enough to be meant. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1
+  for (const candidate of known) {
+    const distance = editDistance(word, candidate)
+    if (distance < least) {
+      least = distance
+      best = candidate
+    }
+  }
+  return best
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++)
+      row[j] = Math.min(
+        previous[j]! + 1,
+        row[j - 1]! + 1,
+        previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
+      )
+    previous = row
+  }
+  return previous[b.length]!
+}
+
+// --- Values -------------------------------------------------------------------------------------
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is no text`)
+  if (value === '') throw new Error('it is empty')
+  return value
+}
+
+function topicLevel(value: unknown): string {
+  const name = text(value)
+  if (/[/+#\0]/.test(name) || name.length > 128)
+    throw new Error(`"${name}" must be a part of a topic: at most 128 characters, none of / + #`)
+  return name
+}
+
+function brokerUrl(value: unknown): string {
+  const url = text(value)
+  if (!/^mqtts?:\/\/[^/@\s]+$/.test(url.replace(/\/$/, '')))
+    throw new Error(
+      `"${url}" is no mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (a password belongs in a file)`,
+    )
+  return url
+}
+
+function oneOf<const T extends string>(...allowed: T[]): (value: unknown) => T {
+  return (value) => {
+    const found = allowed.find((word) => word === value)
+    if (found === undefined)
+      throw new Error(`${JSON.stringify(value)} is none of ${allowed.join(', ')}`)
+    return found
+  }
+}
+
+function between(min: number, max: number): (value: unknown) => number {
+  return (value) => {
+    const number = typeof value === 'number' ? value : Number(text(value))
+    if (!(number >= min && number <= max))
+      throw new Error(`${JSON.stringify(value)} is no number from ${min} to ${max}`)
+    return number
+  }
+}
+
+/** `90`, `90s`, `10m`, `24h`, `7d`, `250ms` → ms. */
+export function durationMs(value: unknown): number {
+  const written = typeof value === 'number' ? String(value) : text(value)
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written)
+  if (match === null) throw new Error(`"${written}" is no length of time (30s, 10m, 24h, 7d)`)
+  const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[match[2] ?? 's']!
+  return Number(match[1]) * unit
+}
+
+/** Where the agent keeps its files when nobody says: the system's place for root, else the user's. */
+export function defaultState(env: Environment): string {
+  if (process.geteuid?.() === 0) return '/var/lib/callsign'
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'callsign')
+}

@@ -1,0 +1,164 @@
+/**
+ * The program `agent`: finds the command, runs it, and turns what comes of it into an exit code. The only
+ * place that hears signals, prints errors and ends the process.
+ *
+ * Commands are loaded when they are called for: `--version` must not wait for MQTT, SQLite and a net (10 ms
+ * instead of 100). Native libraries are told where to go here, as soon as the state directory is known,
+ * and before any command could load one (`platform/native.ts`).
+ */
+import type { CommandDef } from 'citty'
+import { AgentError, EXIT } from './domain/error.ts'
+import { commit, target, version } from './platform/embedded.ts'
+
+interface Entry {
+  readonly summary: string
+  readonly group: 'Watch' | 'Look' | 'Models' | 'Fleet' | 'Care'
+  readonly load: () => Promise<{ default: unknown }>
+}
+
+const DESCRIPTION =
+  'Callsign tells which program a process really is, by the system calls it makes.'
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  config: {
+    group: 'Care',
+    summary: 'Settings in use, and where each comes from',
+    load: () => import('./commands/config.ts'),
+  },
+}
+
+async function main(words: string[]): Promise<number> {
+  const [first] = words
+  if (first === '--version' || first === '-v') {
+    process.stdout.write(`agent ${version} (${commit}, ${target})\n`)
+    return EXIT.ok
+  }
+  const rest = first === 'help' ? [...words.slice(1), '--help'] : words
+  const [name] = rest
+  if (name === undefined || name === '--help' || name === '-h') return printRootHelp()
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (entry === undefined) {
+    const { unknownCommand } = await import('./commands/arguments.ts')
+    throw unknownCommand('agent', name, Object.keys(COMMANDS))
+  }
+  const command = (await entry.load()).default as CommandDef
+  return runCommand(`agent ${name}`, command, rest.slice(1))
+}
+
+/** Walks down to the command that is meant, and runs it. */
+async function runCommand(path: string, command: CommandDef, words: string[]): Promise<number> {
+  const { argsOf, parseCall, resolved, unknownCommand } = await import('./commands/arguments.ts')
+  const subCommands = (await resolved(command.subCommands)) ?? {}
+  const [name] = words
+  if (name !== undefined && Object.hasOwn(subCommands, name)) {
+    const sub = (await resolved(subCommands[name])) as CommandDef
+    return runCommand(`${path} ${name}`, sub, words.slice(1))
+  }
+  const end = words.indexOf('--')
+  const before = end === -1 ? words : words.slice(0, end)
+  if (before.includes('--help') || before.includes('-h') || command.run === undefined) {
+    if (name !== undefined && !name.startsWith('-') && command.run === undefined)
+      throw unknownCommand(path, name, Object.keys(subCommands))
+    const { commandHelp } = await import('./commands/help.ts')
+    const { writeOut } = await import('./commands/common.ts')
+    await writeOut(await commandHelp(path, command))
+    return EXIT.ok
+  }
+  const call = parseCall(path, await argsOf(command), words)
+  await placeNativeLibraries(call.args.state)
+  listenToSignals()
+  const code: unknown = await command.run({ ...call, cmd: command })
+  return typeof code === 'number' ? code : EXIT.ok
+}
+
+/** A broken settings file is the command's to report; until then the default will do. */
+async function placeNativeLibraries(flag: unknown): Promise<void> {
+  const { defaultState, loadSettings } = await import('./agent/settings.ts')
+  const { setNativeHome } = await import('./platform/native.ts')
+  try {
+    setNativeHome(loadSettings({ state: flag }).settings.state)
+  } catch {
+    setNativeHome(typeof flag === 'string' ? flag : defaultState(process.env))
+  }
+}
+
+/** The first signal asks the command to finish; a second Ctrl-C does not wait for it. */
+function listenToSignals(): void {
+  let asked = false
+  const hear = async (signal: NodeJS.Signals) => {
+    if (asked && signal === 'SIGINT') process.exit(EXIT.interrupted)
+    asked = true
+    const { requestShutdown } = await import('./commands/common.ts')
+    requestShutdown(signal)
+  }
+  process.on('SIGINT', hear)
+  process.on('SIGTERM', hear)
+}
+
+async function printRootHelp(): Promise<number> {
+  const { rootHelp } = await import('./commands/help.ts')
+  const groups = new Map<string, { name: string; summary: string }[]>()
+  for (const [name, { group, summary }] of Object.entries(COMMANDS)) {
+    const listed = groups.get(group) ?? []
+    listed.push({ name, summary })
+    groups.set(group, listed)
+  }
+  process.stdout.write(rootHelp(DESCRIPTION, groups))
+  return EXIT.ok
+}
+
+// --- Errors ---------------------------------------------------------------------------------------
+
+function report(error: unknown, asJson: boolean): number {
+  const known = error instanceof AgentError ? error : unexpected(error)
+  if (asJson) {
+    const { code, message, hint } = known
+    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
+  } else {
+    process.stderr.write(`error: ${known.message}\n`)
+    if (known.hint !== undefined) process.stderr.write(`hint: ${known.hint}\n`)
+  }
+  if (process.env.AGENT_LOG === 'debug' && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`)
+  return known.exitCode
+}
+
+function unexpected(error: unknown): AgentError {
+  const message = error instanceof Error ? error.message : String(error)
+  return new AgentError('ERR_FAILED', `Unexpected: ${message.split('\n')[0]}`, {
+    hint: `This is a defect of the agent. Please report it with the output of the same command under AGENT_LOG=debug (agent ${version}, ${commit})`,
+  })
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+}
+
+// --- The process ----------------------------------------------------------------------------------
+
+const words = process.argv.slice(2)
+const asJson = words.includes('--json')
+
+// The reader of our data has seen enough (`agent alerts | head -1`): that is no error.
+process.stdout.on('error', (error) => process.exit(isClosedPipe(error) ? EXIT.ok : 1))
+process.stderr.on('error', () => {})
+process.on('uncaughtException', (error) =>
+  process.exit(isClosedPipe(error) ? EXIT.ok : report(error, asJson)),
+)
+process.on('unhandledRejection', (error) =>
+  process.exit(isClosedPipe(error) ? EXIT.ok : report(error, asJson)),
+)
+
+let code: number
+try {
+  code = await main(words)
+} catch (error) {
+  if (isClosedPipe(error)) code = EXIT.ok
+  else if (error instanceof Error && error.name === 'AbortError') code = EXIT.interrupted
+  else code = report(error, asJson)
+}
+// What is still on its way to a slow reader must arrive before the process ends.
+await new Promise<void>((done) => {
+  process.stdout.write('', () => done())
+})
+process.exit(code)

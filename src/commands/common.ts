@@ -1,0 +1,152 @@
+/**
+ * What all commands share, so that they feel like one program: shared flags, output, the shutdown signal.
+ *
+ * A command is `export default defineCommand({ meta, args, run })` of citty and returns its exit code
+ * (nothing = 0) or throws an AgentError. It never exits, never hears signals and never prints errors:
+ * cli.ts does. Its data goes to stdout by `writeOut`, messages go to stderr by `note` or the log.
+ *
+ * Conventions that cli.ts relies on:
+ * - `meta.examples` are shown by `--help`; every command has at least one.
+ * - A positional argument that takes many has a `valueHint` ending in `…`; read them from `args._`.
+ * - A flag that is a setting comes from `settingArgs(…)` and has no default here: the settings know it.
+ * - Interrupted (SIGINT) and complete anyway → 0; interrupted with work undone → `EXIT.interrupted`.
+ */
+import type { ArgsDef, CommandMeta } from 'citty'
+import { KEYS, type SettingName } from '../agent/settings.ts'
+import { AgentError } from '../domain/error.ts'
+import { safeName } from '../domain/process.ts'
+
+declare module 'citty' {
+  interface CommandMeta {
+    /** Whole command lines, with what they do after ` # `. */
+    examples?: readonly string[]
+  }
+}
+
+export type { CommandMeta }
+
+// --- Flags --------------------------------------------------------------------------------------
+
+export const jsonArg = {
+  json: { type: 'boolean', description: 'data as JSON, one object a line' },
+} as const satisfies ArgsDef
+
+/** Flags for settings, by their names in `agent/settings.ts`. */
+export function settingArgs<const N extends SettingName>(
+  ...names: N[]
+): { [K in N]: { type: 'string'; description: string; valueHint: string } } {
+  const entries = names.map((name) => [
+    name,
+    { type: 'string', description: KEYS[name].describe, valueHint: KEYS[name].hint },
+  ])
+  return Object.fromEntries(entries) as {
+    [K in N]: { type: 'string'; description: string; valueHint: string }
+  }
+}
+
+/** Values of a flag that takes several: `--train a b --train c` → a, b, c. */
+export function listOf(rawArgs: readonly string[], flag: string): string[] {
+  const values: string[] = []
+  for (let i = 0; i < rawArgs.length; i++) {
+    const arg = rawArgs[i]!
+    if (arg.startsWith(`--${flag}=`)) values.push(arg.slice(flag.length + 3))
+    else if (arg === `--${flag}`)
+      while (i + 1 < rawArgs.length && !rawArgs[i + 1]!.startsWith('--')) values.push(rawArgs[++i]!)
+  }
+  return values
+}
+
+/** A flag that is a whole number; undefined where it is not given. */
+export function wholeNumber(
+  value: string | undefined,
+  flag: string,
+  min = 0,
+  max = Number.MAX_SAFE_INTEGER,
+): number | undefined {
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (!/^[-+]?\d+$/.test(value) || number < min || number > max)
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot use --${flag} "${value}": it is no whole number from ${min} to ${max}`,
+    )
+  return number
+}
+
+// --- Shutdown -----------------------------------------------------------------------------------
+
+const shutdown = new AbortController()
+
+/** Aborted by the first SIGINT or SIGTERM: finish what is accepted, flush, return. */
+export function shutdownSignal(): AbortSignal {
+  return shutdown.signal
+}
+
+/** For cli.ts only. */
+export function requestShutdown(by: NodeJS.Signals): void {
+  shutdown.abort(by)
+}
+
+// --- Output -------------------------------------------------------------------------------------
+
+/** Writes data and waits until the reader has taken it; a reader that went away is no error (cli.ts ends the process). */
+export function writeOut(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write(text, () => resolve())
+  })
+}
+
+export function writeJson(value: unknown): Promise<void> {
+  return writeOut(`${JSON.stringify(value)}\n`)
+}
+
+/** One line for the person at the terminal. */
+export function note(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+/** True where escape sequences are welcome: a terminal, and nobody said NO_COLOR. */
+export function coloured(stream: { isTTY?: boolean } = process.stdout): boolean {
+  const { NO_COLOR, TERM } = process.env
+  return stream.isTTY === true && !NO_COLOR && TERM !== 'dumb'
+}
+
+export interface Paint {
+  bold(text: string): string
+  dim(text: string): string
+  red(text: string): string
+  yellow(text: string): string
+  green(text: string): string
+}
+
+export function paintFor(stream: { isTTY?: boolean } = process.stdout): Paint {
+  const on = coloured(stream)
+  const code = (open: number, close: number) => (text: string) =>
+    on ? `\x1b[${open}m${text}\x1b[${close}m` : text
+  return {
+    bold: code(1, 22),
+    dim: code(2, 22),
+    red: code(31, 39),
+    yellow: code(33, 39),
+    green: code(32, 39),
+  }
+}
+
+/** Text from outside (names, hosts, reasons), safe on a terminal. */
+export const safeText = safeName
+
+/** Rows with columns aligned; the last column is not padded. */
+export function columns(rows: readonly (readonly string[])[], indent = ''): string {
+  const widths: number[] = []
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, Bun.stringWidth(cell))
+    })
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) =>
+        i === row.length - 1 ? cell : cell + ' '.repeat(widths[i]! - Bun.stringWidth(cell)),
+      )
+      .join('  ')
+  return rows.map((row) => `${indent}${line(row)}\n`).join('')
+}

@@ -1,0 +1,56 @@
+/** `agent config show`: every setting, its value, and where the value came from. */
+import { defineCommand } from 'citty'
+import {
+  fileKeyOf,
+  KEYS,
+  loadSettings,
+  type SettingName,
+  settingNames,
+  variableOf,
+} from '../agent/settings.ts'
+import { columns, jsonArg, note, settingArgs, writeJson, writeOut } from './common.ts'
+
+const flagNames = settingNames().filter((name) => !('secret' in KEYS[name]))
+
+const show = defineCommand({
+  meta: {
+    name: 'show',
+    description: 'Prints every setting with its value and its origin',
+    examples: [
+      'agent config show',
+      'AGENT_SITE=lab agent config show --json # one object a setting',
+    ],
+  },
+  args: { ...settingArgs(...flagNames), ...jsonArg },
+  async run({ args }) {
+    const { settings, origins, file } = loadSettings(args)
+    const shown = (name: SettingName) =>
+      'secret' in KEYS[name] && settings[name] !== undefined ? '(set, not shown)' : settings[name]
+    if (args.json) {
+      for (const name of settingNames())
+        await writeJson({
+          name: fileKeyOf(name),
+          value: shown(name) ?? null,
+          origin: origins[name],
+          variable: variableOf(name),
+        })
+      return
+    }
+    note(file === undefined ? 'No settings file' : `Settings file: ${file}`)
+    await writeOut(
+      columns(
+        settingNames().map((name) => [fileKeyOf(name), String(shown(name) ?? '-'), origins[name]]),
+      ),
+    )
+  },
+})
+
+export default defineCommand({
+  meta: {
+    name: 'config',
+    description:
+      'Shows the settings in use: flag over AGENT_* over /etc/callsign/agent.toml over default',
+    examples: ['agent config show'],
+  },
+  subCommands: { show },
+})

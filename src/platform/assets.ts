@@ -1,0 +1,26 @@
+/**
+ * Files that come with the agent (default model, demo captures), by their name in the checkout. From source
+ * they are read from the checkout, in the binary from the binary; nothing is unpacked to disk.
+ */
+import { readFileSync } from 'node:fs'
+import { AgentError } from '../domain/error.ts'
+import { assets } from './embedded.ts'
+
+/** Names below a folder (`models/default/`), ascending. */
+export function assetNames(folder: string): string[] {
+  return [...assets.keys()].filter((name) => name.startsWith(folder)).sort()
+}
+
+/** A path that this process (and no other) can read; do not pass it to a child. */
+export function assetPath(name: string): string {
+  const path = assets.get(name)
+  if (path === undefined)
+    throw new AgentError('ERR_FAILED', `Cannot open "${name}": this build does not hold it`, {
+      hint: 'Install a released build, or build from a complete checkout',
+    })
+  return path
+}
+
+export function readAsset(name: string): Uint8Array {
+  return readFileSync(assetPath(name))
+}
