@@ -77,24 +77,12 @@ export function loadOnnxLibrary(): void {
   const load = () => dlopen(onnxLibrary, { OrtGetApiBase: { args: [], returns: FFIType.ptr } })
   try {
     load()
-  } catch (cause) {
-    if (directory === '') throw notLoaded(cause)
+  } catch (error) {
+    if (directory === '') throw error
     clearDirectory(directory)
-    try {
-      load()
-    } catch (again) {
-      throw notLoaded(again)
-    }
+    load()
   }
   onnxLoaded = true
-}
-
-function notLoaded(cause: unknown): AgentError {
-  return new AgentError(
-    'ERR_FAILED',
-    `Cannot load ONNX Runtime: ${cause instanceof Error ? cause.message : String(cause)}`,
-    { hint: 'It needs glibc 2.27 and libstdc++ 6; run "agent doctor"', cause },
-  )
 }
 
 // --- The directory --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
  * and the tests all come through here.
  *
  * The library is loaded by a dynamic import at the first use, never at start: the compiled binary must put
- * its own copy of libonnxruntime in place first (`beforeLoading`), and commands that need no model stay quick.
+ * its own copy of libonnxruntime in place first (`native.ts`), and commands that need no model stay quick.
  *
  * One thread, always: ONNX Runtime's spinning pools made the same work many times slower on a busy host, and
  * one thread gives the same bits on every run. A session's `run` holds the thread it is called on until it is
@@ -11,6 +11,7 @@
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AgentError } from '../domain/error.ts'
+import { loadOnnxLibrary } from './native.ts'
 
 export type OnnxTensor = Tensor
 export type OnnxTensors = Readonly<Record<string, Tensor>>
@@ -30,13 +31,7 @@ export interface OnnxRuntime {
   tensor(data: OnnxData, dims: readonly number[]): OnnxTensor
 }
 
-let prepare: () => void | Promise<void> = () => {}
 let loading: Promise<OnnxRuntime> | undefined
-
-/** What must have happened before the native library is loaded (the compiled binary opens its own copy). */
-export function beforeLoading(preparation: () => void | Promise<void>): void {
-  prepare = preparation
-}
 
 /** Loads the library once; later calls give the same. */
 export function onnxRuntime(): Promise<OnnxRuntime> {
@@ -47,7 +42,7 @@ export function onnxRuntime(): Promise<OnnxRuntime> {
 async function load(): Promise<OnnxRuntime> {
   let ort: typeof import('onnxruntime-node')
   try {
-    await prepare()
+    loadOnnxLibrary()
     ort = await import('onnxruntime-node')
   } catch (cause) {
     throw new AgentError('ERR_FAILED', `Cannot load ONNX Runtime: ${message(cause)}`, {
