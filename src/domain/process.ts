@@ -24,14 +24,13 @@ export function processKey(process: Process): ProcessKey {
   return `${process.pid}@${Math.floor(process.startMs / 1000)}`
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]/g
+
 /**
  * A name fit for terminals, logs, JSON and topics: control characters, bidirectional overrides and U+FFFD become `?`.
  * What is left is bounded by the caller (NAME_BYTES_MAX).
  */
 export function safeName(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
-  return name.replace(
-    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]/g,
-    '?',
-  )
+  return name.replace(UNSAFE, '?')
 }

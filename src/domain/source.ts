@@ -1,3 +1,10 @@
+import type { DropReason } from './tally.ts'
+
+/** Where a source says what it lost (a TallySink is one). */
+export interface LossReport {
+  lost(reason: DropReason, count: number, timeMs: number): void
+}
+
 /** What every collector answers, so that live capture, pipes, files and tests walk the same street. */
 export type SourceName = 'kernel' | 'sysdig' | 'bpftrace' | 'file' | 'pipe' | 'memory'
 
@@ -17,7 +24,7 @@ export interface Source {
   /** True where event time is now: frames close by the wall clock, too. */
   readonly live: boolean
   /** Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid until the next. */
-  read(signal: AbortSignal): AsyncIterable<Uint8Array>
+  read(signal: AbortSignal, report?: LossReport): AsyncIterable<Uint8Array>
 }
 
 /** What every parser is: bytes in, tallies out; wherever the bytes are cut, the tallies are the same. */

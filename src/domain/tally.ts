@@ -6,8 +6,16 @@
  * object, names as interned ids.
  */
 
-/** A name interned by `TallySink.intern`; valid as long as the sink. */
+/**
+ * A name interned by `TallySink.intern`; valid until `TallySink.nameEpoch` changes (between two pushes, when a
+ * host has shown more names than the table holds). Whoever keeps ids over pushes looks at the epoch first.
+ */
 export type NameId = number
+
+/** The id as the name of another thread than the leader: it stands in until the leader's own name is known. */
+export function threadName(id: NameId): NameId {
+  return -id
+}
 
 /** `NameId` of a call whose process name is not known (yet). */
 export const NO_NAME: NameId = 0
@@ -22,6 +30,7 @@ export type DropReason =
   | 'late' // older than the frames still open
   | 'clock-jump' // held apart by the clock-jump rule, never allocated for
   | 'processes' // over FRAME_PROCESSES_MAX
+  | 'other-host' // a frames file of several hosts: a line of another than the one read
   | 'lost(sysdig)' // the source says it lost them
   | 'lost(kernel)'
   | 'lost(bpftrace)'
@@ -35,12 +44,14 @@ export interface ProcessFacts {
 }
 
 export interface TallySink {
+  /** Grows when interned ids have been given up. */
+  readonly nameEpoch: number
   /** Interns the bytes [from, to) as a name; made safe and cut to NAME_BYTES_MAX. Cheap when seen before. */
   intern(bytes: Uint8Array, from: number, to: number): NameId
   /**
    * So many calls of one syscall by one process at one time.
    * @param pid thread-group id, > 0
-   * @param name leader's name, or NO_NAME where the line is another thread's
+   * @param name leader's name, `threadName(id)` where only another thread's is known, or NO_NAME
    * @param syscall index into SYSCALLS
    * @param timeMs Unix time in ms
    */

@@ -1,0 +1,319 @@
+/**
+ * Predictions in, alerts out: one pass a second over all processes that could be judged.
+ *
+ * Per process the window's signs (judge.ts) go to the running evidence (evidence.ts); where a level is crossed, the
+ * paper's table (decide.ts) is asked about the mean of the run, and the book (dedup.ts) makes of it an alert, an update
+ * or nothing. Then the host's memory is offered what nothing speaks against. Programs that are new here have no
+ * class that could be contradicted; they are alerted once, when they have shown enough of themselves.
+ *
+ * Pure: no clock, no chance, no files. The caller keeps the memory (`HostMemory.snapshot`) and fills in `why`
+ * (`explain`). Treated on purpose: seconds marked incomplete raise nothing; shells and interpreters claim nothing;
+ * a name that another name's memory covers (a renamed worker) is not new; a child of systemd before its exec is nobody.
+ */
+import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
+import { ACTIVE_FRAMES_MIN } from '../domain/limits.ts'
+import type { ModelClasses, Predictions } from '../domain/prediction.ts'
+import type { Process } from '../domain/process.ts'
+import { type AllowRule, isAllowed } from './allow.ts'
+import { type DetectionCalibration, levelFor } from './calibration.ts'
+import { decide } from './decide.ts'
+import { AlertBook, type BookLimits, type BookStatus } from './dedup.ts'
+import { accumulate, average, Evidence, type ProcessEvidence } from './evidence.ts'
+import { whiten } from './geometry.ts'
+import { claimIncrement, JUDGE, maliceIncrement, type Signs, signsOf } from './judge.ts'
+import type { HostMemory, MemoryStatus } from './memory.ts'
+import { isBeforeExec, isInterpreter, memoryName } from './names.ts'
+
+export interface DetectorOptions {
+  readonly classes: ModelClasses
+  readonly calibration: DetectionCalibration
+  readonly host: string
+  /** The user's one number. */
+  readonly falseAlertsPerDay: number
+  readonly memory: HostMemory
+  /** New programs are only remembered, not alerted, until the memory is this old. */
+  readonly learnSeconds: number
+  readonly allow?: readonly AllowRule[]
+  readonly limits?: BookLimits
+  /** Sees the evidence on each process as it is let go: for calibration. */
+  readonly onForget?: (evidence: ProcessEvidence) => void
+}
+
+/** The memory knows a name well after so many judged seconds and so many since its first sight. */
+const WARM = { seconds: 60, age: 600 }
+/** Judged seconds after which a new program has shown enough to be called one. */
+const NEWCOMER_SECONDS = 4
+/** Nearer than this to what any name usually does here, a new name is an old program. */
+const NEWCOMER_USUAL = 0.5
+/** Names on trial at a time. */
+const NEWCOMERS_MAX = 1_024
+/** The mean of a run that is less sure than this fits no class. */
+const CONFIDENCE_MIN = 0.35
+
+export interface DetectorStatus {
+  readonly judged: number
+  readonly undecided: Readonly<Record<'tooShort' | 'incomplete', number>>
+  readonly allowed: number
+  readonly tracked: number
+  /** Unix second; new programs are alerted after it. 0 before the first frame. */
+  readonly learningUntil: number
+  readonly learning: boolean
+  readonly memory: MemoryStatus
+  readonly alerts: BookStatus
+}
+
+export class Detector {
+  readonly #options: DetectorOptions
+  readonly #classes: ModelClasses
+  readonly #memory: HostMemory
+  readonly #evidence: Evidence
+  readonly #book: AlertBook
+  readonly #levels: Record<'claim' | 'malice', { cold: number; warm: number }>
+  readonly #newcomers = new Map<string, { seconds: number; last: number; from: number }>()
+  readonly #whitened: Float32Array
+  readonly #claims = new Map<string, number | undefined>()
+  #allow: readonly AllowRule[]
+  #judged = 0
+  #tooShort = 0
+  #incomplete = 0
+  #allowed = 0
+  #frameIndex = 0
+
+  constructor(options: DetectorOptions) {
+    this.#options = options
+    this.#classes = options.classes
+    this.#memory = options.memory
+    this.#allow = options.allow ?? []
+    this.#evidence = new Evidence(
+      options.onForget === undefined ? {} : { onForget: options.onForget },
+    )
+    this.#book = new AlertBook(options.host, options.classes.modelId, options.limits)
+    this.#whitened = new Float32Array(options.calibration.whitening.size)
+    const { claim, malice } = options.calibration.tails
+    // The budget is shared by the two questions.
+    const perDay = options.falseAlertsPerDay / 2
+    this.#levels = {
+      claim: { cold: levelFor(claim.cold, perDay), warm: levelFor(claim.warm, perDay) },
+      malice: { cold: levelFor(malice.cold, perDay), warm: levelFor(malice.warm, perDay) },
+    }
+  }
+
+  get levels(): Readonly<Record<'claim' | 'malice', { cold: number; warm: number }>> {
+    return this.#levels
+  }
+
+  set allow(rules: readonly AllowRule[]) {
+    this.#allow = rules
+  }
+
+  /** Reasons for an alert that was opened, for its later messages, too. */
+  explain(id: string, why: readonly Reason[]): void {
+    this.#book.explain(id, why)
+  }
+
+  /** The messages of this frame. Frames in ascending order. */
+  push(predictions: Predictions): Alert[] {
+    const { frameIndex, processes } = predictions
+    this.#frameIndex = frameIndex
+    const alerts: Alert[] = []
+    for (let row = 0; row < processes.length; row++) {
+      const alert = this.#judge(predictions, row)
+      if (alert !== undefined) alerts.push(alert)
+    }
+    if (frameIndex % 16 === 0) this.#evidence.forget(frameIndex)
+    if (frameIndex % 3600 === 0) this.#memory.tidy(frameIndex)
+    return [...alerts, ...this.#book.tick(frameIndex)]
+  }
+
+  /** The recording is over: what is open is closed. */
+  end(frameIndex: number = this.#frameIndex): Alert[] {
+    this.#evidence.end()
+    return this.#book.end(frameIndex)
+  }
+
+  status(): DetectorStatus {
+    const { since } = this.#memory
+    return {
+      judged: this.#judged,
+      undecided: { tooShort: this.#tooShort, incomplete: this.#incomplete },
+      allowed: this.#allowed,
+      tracked: this.#evidence.size,
+      learningUntil: since === 0 ? 0 : since + this.#options.learnSeconds,
+      learning: this.#learning(),
+      memory: this.#memory.status(),
+      alerts: this.#book.status(),
+    }
+  }
+
+  #learning(): boolean {
+    const { since } = this.#memory
+    return since === 0 || this.#frameIndex - since < this.#options.learnSeconds
+  }
+
+  #judge(predictions: Predictions, row: number): Alert | undefined {
+    const { frameIndex, classCount } = predictions
+    const process = predictions.processes[row]!
+    if (predictions.incomplete[row] === 1) {
+      this.#incomplete++
+      return undefined
+    }
+    if (predictions.activeFrames[row]! < ACTIVE_FRAMES_MIN) {
+      this.#tooShort++
+      return undefined
+    }
+    if (isBeforeExec(process.name)) return undefined
+    this.#judged++
+    const { calibration } = this.#options
+    const state = this.#whitened
+    whiten(calibration.whitening, predictions.states, row, state)
+    const name = memoryName(process.name)
+    const claimed = this.#claimed(process.name)
+    const usual = this.#memory.distance(name, state)
+    const signs = signsOf(
+      predictions,
+      row,
+      claimed,
+      this.#classes.malicious,
+      calibration,
+      state,
+      usual,
+    )
+    const warm = this.#isWarm(name)
+    const evidence = this.#evidence.at(process, frameIndex)
+    if (claimed !== undefined) {
+      accumulate(evidence.claim, claimIncrement(signs, warm), frameIndex)
+    }
+    accumulate(evidence.malice, maliceIncrement(signs, warm), frameIndex)
+    average(evidence, predictions.probabilities, row, classCount)
+    const alert = this.#crossing(evidence, claimed, warm) ?? this.#newcomer(process, name, claimed)
+    this.#remember(evidence, name, state, signs, warm)
+    return alert
+  }
+
+  #crossing(
+    evidence: ProcessEvidence,
+    claimed: number | undefined,
+    warm: boolean,
+  ): Alert | undefined {
+    const stage = warm ? 'warm' : 'cold'
+    const malice = evidence.malice.level >= this.#levels.malice[stage]
+    const claim = evidence.claim.level >= this.#levels.claim[stage]
+    if (!malice && !claim) return undefined
+    const { names, malicious } = this.#classes
+    const mean = evidence.mean!
+    // The most probable class among those that answer the question asked.
+    let best = -1
+    for (let c = 0; c < mean.length; c++) {
+      if (malice ? !malicious[c] : c === claimed) continue
+      if (best < 0 || mean[c]! > mean[best]!) best = c
+    }
+    const confidence = mean[best]!
+    const verdict = decide(
+      { class: best, confidence },
+      claimed,
+      this.#classes,
+      malice ? 0 : CONFIDENCE_MIN,
+    )
+    const kind: AlertKind =
+      verdict.kind === 'nonGrata'
+        ? 'non-grata'
+        : verdict.kind === 'masquerade' && best !== this.#classes.background
+          ? 'masquerade'
+          : 'novelty'
+    const stream = malice ? evidence.malice : evidence.claim
+    return this.#raise(
+      kind,
+      evidence.process,
+      { class: names[best]!, confidence },
+      claimed === undefined ? NO_CLASS : { class: names[claimed]!, confidence: mean[claimed]! },
+      stream.from,
+      stream.windows,
+    )
+  }
+
+  /** A program whose name has no class and that this host has never seen: alerted once, then remembered. */
+  #newcomer(process: Process, name: string, claimed: number | undefined): Alert | undefined {
+    if (claimed !== undefined || isInterpreter(process.name)) return undefined
+    if (this.#memory.known(name) !== undefined) return undefined
+    const frameIndex = this.#frameIndex
+    let trial = this.#newcomers.get(name)
+    if (trial === undefined) {
+      if (this.#newcomers.size >= NEWCOMERS_MAX) {
+        this.#newcomers.delete(this.#newcomers.keys().next().value!)
+      }
+      trial = { seconds: 0, last: -1, from: frameIndex }
+      this.#newcomers.set(name, trial)
+    }
+    if (trial.last !== frameIndex) trial.seconds++
+    trial.last = frameIndex
+    if (trial.seconds < NEWCOMER_SECONDS) return undefined
+    this.#newcomers.delete(name)
+    this.#memory.meet(name, frameIndex)
+    if (this.#learning()) return undefined
+    if (this.#memory.anyDistance(this.#whitened) < NEWCOMER_USUAL) return undefined
+    return this.#raise('novelty', process, NO_CLASS, NO_CLASS, trial.from, trial.seconds)
+  }
+
+  #raise(
+    kind: AlertKind,
+    process: Process,
+    predicted: Alert['predicted'],
+    claimed: Alert['claimed'],
+    from: number,
+    windows: number,
+  ): Alert | undefined {
+    const malicious = this.#classes.malicious[this.#classes.names.indexOf(predicted.class)] ?? false
+    if (
+      isAllowed(
+        this.#allow,
+        { name: process.name, class: predicted.class, malicious },
+        this.#frameIndex,
+      )
+    ) {
+      this.#allowed++
+      return undefined
+    }
+    return this.#book.raise({ kind, process, predicted, claimed, from, windows }, this.#frameIndex)
+  }
+
+  #remember(
+    evidence: ProcessEvidence,
+    name: string,
+    state: Float32Array,
+    signs: Signs,
+    warm: boolean,
+  ): void {
+    if (this.#newcomers.has(name)) return
+    const stage = warm ? 'warm' : 'cold'
+    if (signs.toMalicious <= JUDGE.maliciousGate && signs.malice > 0) return
+    if (evidence.malice.level > this.#levels.malice[stage] / 2) return
+    if (evidence.claim.level > this.#levels.claim[stage] / 2) return
+    if (this.#book.isOpen(evidence.process)) return
+    this.#memory.observe(name, state, this.#frameIndex, this.#learning())
+  }
+
+  #isWarm(name: string): boolean {
+    const known = this.#memory.known(name)
+    return (
+      known !== undefined &&
+      known.seconds >= WARM.seconds &&
+      this.#frameIndex - known.first >= WARM.age
+    )
+  }
+
+  #claimed(name: string): number | undefined {
+    if (this.#claims.has(name)) return this.#claims.get(name)
+    let claimed = isInterpreter(name) ? undefined : this.#classes.claimedBy(name)
+    if (
+      claimed !== undefined &&
+      (this.#classes.generic?.[claimed] || claimed === this.#classes.background)
+    ) {
+      claimed = undefined
+    }
+    if (this.#claims.size >= 4096) this.#claims.clear()
+    this.#claims.set(name, claimed)
+    return claimed
+  }
+}
+
+const NO_CLASS = { class: '', confidence: 0 } as const

@@ -1,0 +1,150 @@
+/**
+ * What a run of windows adds up to: one sequential test per process and question, after Page's cumulative sum.
+ *
+ * Each window brings a number that is negative in ordinary life and positive where the question is to be answered
+ * yes; the sum never falls below zero, so old innocence does not pay for new guilt. It fades over seconds without a
+ * window. One odd window is never an alert; ten in a row are. Windows overlap by nine tenths, so the numbers
+ * are no independent likelihoods: levels are calibrated on recordings, not derived.
+ *
+ * Evidence stays with pid@start: a process that renames itself keeps what it has done.
+ */
+import { PROCESSES_MAX } from '../domain/limits.ts'
+import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+import type { StreamName } from './calibration.ts'
+
+/** A sum above this adds nothing but time to recover. */
+export const LEVEL_MAX = 60
+/** Seconds without a window over which evidence fades to 1/e. */
+const FADE_SECONDS = 30
+/** Share of the newest window in the running mean of the class probabilities. */
+const NEWEST = 0.2
+
+export interface Stream {
+  level: number
+  /** Frame in which the sum last left zero. */
+  from: number
+  /** Windows since then that spoke for yes. */
+  windows: number
+  /** Highest level ever: what calibration reads. */
+  peak: number
+}
+
+export interface ProcessEvidence {
+  process: Process
+  first: number
+  last: number
+  readonly claim: Stream
+  readonly malice: Stream
+  /** Running mean of the class probabilities; absent while nothing speaks against the process. */
+  mean: Float32Array | undefined
+}
+
+export class Evidence {
+  readonly #of = new Map<ProcessKey, ProcessEvidence>()
+  readonly #max: number
+  readonly #onForget: ((evidence: ProcessEvidence) => void) | undefined
+  #evicted = 0
+
+  /** @param options.onForget sees what is let go, and at `end` what is left */
+  constructor(options: { max?: number; onForget?: (evidence: ProcessEvidence) => void } = {}) {
+    this.#max = options.max ?? PROCESSES_MAX
+    this.#onForget = options.onForget
+  }
+
+  get size(): number {
+    return this.#of.size
+  }
+
+  get evicted(): number {
+    return this.#evicted
+  }
+
+  /** The evidence on a process, faded to this frame. */
+  at(process: Process, frameIndex: number): ProcessEvidence {
+    const key = processKey(process)
+    let found = this.#of.get(key)
+    if (found === undefined) {
+      if (this.#of.size >= this.#max) this.#evict()
+      found = {
+        process,
+        first: frameIndex,
+        last: frameIndex,
+        claim: stream(frameIndex),
+        malice: stream(frameIndex),
+        mean: undefined,
+      }
+    } else {
+      const gap = frameIndex - found.last - 1
+      if (gap > 0) {
+        const left = Math.exp(-gap / FADE_SECONDS)
+        found.claim.level *= left
+        found.malice.level *= left
+      }
+      // Moved to the end: the map's first is the longest silent.
+      this.#of.delete(key)
+      found.process = process
+      found.last = frameIndex
+    }
+    this.#of.set(key, found)
+    return found
+  }
+
+  /** Lets go of who has been silent for so long that nothing is left. */
+  forget(frameIndex: number): void {
+    for (const [key, found] of this.#of) {
+      if (frameIndex - found.last < 10 * FADE_SECONDS && found.last <= frameIndex) return
+      this.#of.delete(key)
+      this.#onForget?.(found)
+    }
+  }
+
+  end(): void {
+    for (const found of this.#of.values()) this.#onForget?.(found)
+    this.#of.clear()
+  }
+
+  #evict(): void {
+    const [key, found] = this.#of.entries().next().value!
+    this.#of.delete(key)
+    this.#evicted++
+    this.#onForget?.(found)
+  }
+}
+
+function stream(frameIndex: number): Stream {
+  return { level: 0, from: frameIndex, windows: 0, peak: 0 }
+}
+
+/** One window's number onto the sum. */
+export function accumulate(to: Stream, increment: number, frameIndex: number): void {
+  if (to.level <= 0) {
+    to.from = frameIndex
+    to.windows = 0
+  }
+  to.level = Math.min(LEVEL_MAX, Math.max(0, to.level + increment))
+  if (increment > 0) to.windows++
+  if (to.level > to.peak) to.peak = to.level
+}
+
+/** Keeps the running mean of row `row` while there is a suspicion, so that the alert names what the run looked like. */
+export function average(
+  evidence: ProcessEvidence,
+  probabilities: Float32Array,
+  row: number,
+  classCount: number,
+): void {
+  if (evidence.claim.level <= 0 && evidence.malice.level <= 0) {
+    evidence.mean = undefined
+    return
+  }
+  const from = row * classCount
+  if (evidence.mean === undefined) {
+    evidence.mean = probabilities.slice(from, from + classCount)
+    return
+  }
+  const mean = evidence.mean
+  for (let c = 0; c < classCount; c++) mean[c]! += NEWEST * (probabilities[from + c]! - mean[c]!)
+}
+
+/** Which streams there are, for those who go over all of them. */
+export const STREAMS: readonly StreamName[] = ['claim', 'malice']

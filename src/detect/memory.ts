@@ -1,0 +1,437 @@
+/**
+ * What is usual on this host: under each name the states of the net that were seen there, as a bounded set
+ * of prototypes, and when the name was first and last seen.
+ *
+ * A model from elsewhere is wrong about some programs of a host for good; the net's *states* travel between hosts even
+ * where its classes do not. So evidence counts where this memory finds a behaviour strange, too.
+ *
+ * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then stays where
+ * it is. It never moves towards what is seen, so nobody can drag it. What lies far from all that is usual is not taken in
+ * until it has recurred for long enough (`RECUR`), and a name takes in few such a day (`STRANGE_PER_DAY`), so that a
+ * slow walk towards another behaviour is too slow to be of use. The caller never offers what is near a malicious class or
+ * under an alert. While learning (`--learn`) all else is taken in at once.
+ *
+ * Not promised: that what was already wrong while the host was learned is found later by this memory; the model's own
+ * judgement stays in force for that.
+ */
+import {
+  MEMORY_KEEP_SECONDS,
+  MEMORY_NAMES_MAX,
+  MEMORY_PROTOTYPES_MAX,
+  MEMORY_PROTOTYPES_PER_NAME_MAX,
+} from '../domain/limits.ts'
+import { nearest } from './geometry.ts'
+
+/** Two states nearer than this are one behaviour. */
+const COVER = 0.5
+/** Beyond this from all that is usual a state is strange for its name. */
+const STRANGE = 1.5
+/** Seconds it must have been seen, and seconds from the first to the last sight, to become usual. */
+const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
+const STRANGE_PER_DAY = 4
+const PENDING_PER_NAME_MAX = 8
+/** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
+const STEP = 1 / 16
+const MAGIC = 0x4d454d31 // MEM1
+
+interface Points {
+  count: number
+  at: Float32Array
+  seen: Uint32Array
+  first: Uint32Array
+  last: Uint32Array
+}
+
+interface NameMemory {
+  first: number
+  last: number
+  /** Distinct seconds in which it was judged. */
+  seconds: number
+  /** Day and number of strange behaviours taken in on it. */
+  day: number
+  strangeThatDay: number
+  usual: Points
+  pending: Points
+}
+
+export interface MemoryStatus {
+  readonly names: number
+  readonly prototypes: number
+  readonly pending: number
+  /** 0…1: the fuller of names and prototypes. */
+  readonly full: number
+  /** Unix second of the first sight of all; 0 when empty. */
+  readonly since: number
+  readonly forgotten: number
+  readonly damaged: number
+}
+
+export class HostMemory {
+  readonly size: number
+  #modelId: string
+  #names = new Map<string, NameMemory>()
+  #prototypes = 0
+  #since = 0
+  #forgotten = 0
+  #damaged = 0
+  readonly #scratch: Float32Array
+
+  /**
+   * @param modelId states of one net mean nothing to another: a snapshot of another model is not restored
+   * @param size components of a whitened state
+   */
+  constructor(modelId: string, size: number) {
+    this.#modelId = modelId
+    this.size = size
+    this.#scratch = new Float32Array(size)
+  }
+
+  /** Unix second of the first sight of all; 0 when empty. */
+  get since(): number {
+    return this.#since
+  }
+
+  /** When the name was first and last seen, and in how many seconds it was judged. */
+  known(name: string): { first: number; last: number; seconds: number } | undefined {
+    return this.#names.get(name)
+  }
+
+  /** Distance to the nearest usual state under this name; Infinity where there is none. */
+  distance(name: string, state: Float32Array): number {
+    const memory = this.#names.get(name)
+    if (memory === undefined) return Number.POSITIVE_INFINITY
+    return nearest(state, memory.usual.at, memory.usual.count, this.size).distance
+  }
+
+  /** Distance to the nearest usual state under any name: costs a pass over all prototypes, so only for names that are new. */
+  anyDistance(state: Float32Array): number {
+    let best = Number.POSITIVE_INFINITY
+    for (const { usual } of this.#names.values()) {
+      best = Math.min(best, nearest(state, usual.at, usual.count, this.size).distance)
+    }
+    return best
+  }
+
+  /** The name was there, whatever it did: keeps it from being new. */
+  meet(name: string, frameIndex: number): void {
+    const memory = this.#names.get(name)
+    if (memory === undefined) this.#add(name, frameIndex)
+    else memory.last = Math.max(memory.last, frameIndex)
+  }
+
+  /**
+   * Offers a state that nothing speaks against.
+   * @param learning taken in at once
+   */
+  observe(name: string, state: Float32Array, frameIndex: number, learning: boolean): void {
+    const memory = this.#names.get(name) ?? this.#add(name, frameIndex)
+    if (memory.last !== frameIndex || memory.seconds === 0) memory.seconds++
+    memory.last = Math.max(memory.last, frameIndex)
+    const near = nearest(state, memory.usual.at, memory.usual.count, this.size)
+    if (near.distance <= COVER) {
+      touch(memory.usual, near.index, frameIndex)
+      return
+    }
+    for (let i = 0; i < this.size; i++) {
+      this.#scratch[i] = Math.max(-127, Math.min(127, Math.round(state[i]! / STEP))) * STEP
+    }
+    if (learning) this.#keep(memory, this.#scratch, frameIndex)
+    else this.#wait(memory, near.distance > STRANGE, frameIndex)
+  }
+
+  #wait(memory: NameMemory, strange: boolean, frameIndex: number): void {
+    const { pending } = memory
+    const near = nearest(this.#scratch, pending.at, pending.count, this.size)
+    if (near.distance > COVER) {
+      if (pending.count >= PENDING_PER_NAME_MAX) remove(pending, leastSeen(pending), this.size)
+      add(pending, this.#scratch, frameIndex, this.size)
+      return
+    }
+    touch(pending, near.index, frameIndex)
+    const { seen, span } = strange ? RECUR.strange : RECUR.near
+    const i = near.index
+    if (pending.seen[i]! < seen || frameIndex - pending.first[i]! < span) return
+    if (strange) {
+      const day = Math.floor(frameIndex / 86_400)
+      if (memory.day !== day) {
+        memory.day = day
+        memory.strangeThatDay = 0
+      }
+      if (memory.strangeThatDay >= STRANGE_PER_DAY) return
+      memory.strangeThatDay++
+    }
+    this.#scratch.set(pending.at.subarray(i * this.size, (i + 1) * this.size))
+    remove(pending, i, this.size)
+    this.#keep(memory, this.#scratch, frameIndex)
+  }
+
+  #keep(memory: NameMemory, state: Float32Array, frameIndex: number): void {
+    if (memory.usual.count >= MEMORY_PROTOTYPES_PER_NAME_MAX) {
+      // The two nearest say the same twice: the less seen of them goes.
+      remove(memory.usual, mostRedundant(memory.usual, this.size), this.size)
+      this.#prototypes--
+    }
+    add(memory.usual, state, frameIndex, this.size)
+    this.#prototypes++
+    while (this.#prototypes > MEMORY_PROTOTYPES_MAX) this.#forgetOldest(memory)
+  }
+
+  #add(name: string, frameIndex: number): NameMemory {
+    if (this.#since === 0) this.#since = frameIndex
+    if (this.#names.size >= MEMORY_NAMES_MAX) this.#forgetOldest()
+    const memory: NameMemory = {
+      first: frameIndex,
+      last: frameIndex,
+      seconds: 0,
+      day: 0,
+      strangeThatDay: 0,
+      usual: points(),
+      pending: points(),
+    }
+    this.#names.set(name, memory)
+    return memory
+  }
+
+  #forgetOldest(except?: NameMemory): void {
+    let oldest: string | undefined
+    let last = Number.POSITIVE_INFINITY
+    for (const [name, memory] of this.#names) {
+      if (memory === except || memory.last >= last) continue
+      oldest = name
+      last = memory.last
+    }
+    if (oldest !== undefined) this.#forget(oldest)
+  }
+
+  #forget(name: string): void {
+    this.#prototypes -= this.#names.get(name)?.usual.count ?? 0
+    this.#names.delete(name)
+    this.#forgotten++
+  }
+
+  /** Lets go of names that have not been seen for MEMORY_KEEP_SECONDS. Once an hour is often enough. */
+  tidy(frameIndex: number): void {
+    for (const [name, memory] of this.#names) {
+      if (frameIndex - memory.last > MEMORY_KEEP_SECONDS) this.#forget(name)
+    }
+  }
+
+  status(): MemoryStatus {
+    let pending = 0
+    for (const memory of this.#names.values()) pending += memory.pending.count
+    return {
+      names: this.#names.size,
+      prototypes: this.#prototypes,
+      pending,
+      full: Math.max(this.#names.size / MEMORY_NAMES_MAX, this.#prototypes / MEMORY_PROTOTYPES_MAX),
+      since: this.#since,
+      forgotten: this.#forgotten,
+      damaged: this.#damaged,
+    }
+  }
+
+  /** All of it as bytes, with a checksum. */
+  snapshot(): Uint8Array {
+    const header = new TextEncoder().encode(
+      JSON.stringify({
+        model: this.#modelId,
+        size: this.size,
+        since: this.#since,
+        names: [...this.#names].map(([name, m]) => ({
+          name,
+          first: m.first,
+          last: m.last,
+          seconds: m.seconds,
+          day: m.day,
+          strange: m.strangeThatDay,
+          usual: listed(m.usual),
+          pending: listed(m.pending),
+        })),
+      }),
+    )
+    let count = 0
+    for (const { usual, pending } of this.#names.values()) count += usual.count + pending.count
+    const bytes = new Uint8Array(12 + header.length + count * this.size)
+    const view = new DataView(bytes.buffer)
+    view.setUint32(0, MAGIC)
+    view.setUint32(4, header.length)
+    bytes.set(header, 12)
+    const states = new Int8Array(bytes.buffer, 12 + header.length)
+    let at = 0
+    for (const { usual, pending } of this.#names.values()) {
+      for (const { at: from, count } of [usual, pending]) {
+        for (let i = 0; i < count * this.size; i++) states[at++] = Math.round(from[i]! / STEP)
+      }
+    }
+    view.setUint32(8, checksum(bytes))
+    return bytes
+  }
+
+  /**
+   * Takes a snapshot's place. Bytes that are no whole snapshot of this model leave the memory empty and are counted;
+   * it never throws, for a host that cannot remember must still watch.
+   * @returns whether it was restored
+   */
+  restore(bytes: Uint8Array): boolean {
+    this.#names = new Map()
+    this.#prototypes = 0
+    this.#since = 0
+    const snapshot = readSnapshot(bytes, this.#modelId, this.size)
+    if (snapshot === undefined) {
+      this.#damaged++
+      return false
+    }
+    this.#names = snapshot.names
+    this.#since = snapshot.since
+    for (const { usual } of this.#names.values()) this.#prototypes += usual.count
+    return true
+  }
+}
+
+function points(): Points {
+  return {
+    count: 0,
+    at: new Float32Array(0),
+    seen: new Uint32Array(0),
+    first: new Uint32Array(0),
+    last: new Uint32Array(0),
+  }
+}
+
+function touch(to: Points, index: number, frameIndex: number): void {
+  if (to.last[index] === frameIndex) return
+  to.last[index] = frameIndex
+  if (to.seen[index]! < 0xffffffff) to.seen[index]!++
+}
+
+function add(to: Points, state: Float32Array, frameIndex: number, size: number): void {
+  if ((to.count + 1) * size > to.at.length) {
+    const room = Math.max(2, to.count * 2)
+    const at = new Float32Array(room * size)
+    at.set(to.at)
+    to.at = at
+    for (const column of ['seen', 'first', 'last'] as const) {
+      const grown = new Uint32Array(room)
+      grown.set(to[column])
+      to[column] = grown
+    }
+  }
+  to.at.set(state, to.count * size)
+  to.seen[to.count] = 1
+  to.first[to.count] = frameIndex
+  to.last[to.count] = frameIndex
+  to.count++
+}
+
+function remove(from: Points, index: number, size: number): void {
+  from.at.copyWithin(index * size, (index + 1) * size, from.count * size)
+  for (const column of ['seen', 'first', 'last'] as const) {
+    from[column].copyWithin(index, index + 1, from.count)
+  }
+  from.count--
+}
+
+function leastSeen({ seen, last, count }: Points): number {
+  let least = 0
+  for (let i = 1; i < count; i++) {
+    if (seen[i]! < seen[least]! || (seen[i] === seen[least] && last[i]! < last[least]!)) least = i
+  }
+  return least
+}
+
+function mostRedundant({ at, seen, count }: Points, size: number): number {
+  let index = 0
+  let least = Number.POSITIVE_INFINITY
+  for (let a = 0; a < count; a++) {
+    for (let b = a + 1; b < count; b++) {
+      let sum = 0
+      for (let i = 0; i < size && sum < least; i++) {
+        sum += (at[a * size + i]! - at[b * size + i]!) ** 2
+      }
+      if (sum >= least) continue
+      least = sum
+      index = seen[a]! < seen[b]! ? a : b
+    }
+  }
+  return index
+}
+
+/** [seen, first, last] of each. */
+function listed({ seen, first, last, count }: Points): number[][] {
+  return Array.from({ length: count }, (_, i) => [seen[i]!, first[i]!, last[i]!])
+}
+
+function checksum(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < bytes.length; i++) {
+    if (i < 8 || i >= 12) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
+  }
+  return hash >>> 0
+}
+
+function readSnapshot(
+  bytes: Uint8Array,
+  modelId: string,
+  size: number,
+): { names: Map<string, NameMemory>; since: number } | undefined {
+  if (bytes.length < 12) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const length = view.getUint32(4)
+  if (view.getUint32(0) !== MAGIC || length > bytes.length - 12) return undefined
+  if (view.getUint32(8) !== checksum(bytes)) return undefined
+  let header: unknown
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + length)))
+  } catch {
+    return undefined
+  }
+  if (!isRecord(header) || header.model !== modelId || header.size !== size) return undefined
+  if (!isCount(header.since) || !Array.isArray(header.names)) return undefined
+  if (header.names.length > MEMORY_NAMES_MAX) return undefined
+  const names = new Map<string, NameMemory>()
+  let at = 12 + length
+  let total = 0
+  const take = (rows: unknown, max: number): Points | undefined => {
+    if (!Array.isArray(rows) || rows.length > max) return undefined
+    if (at + rows.length * size > bytes.length) return undefined
+    const taken = points()
+    const state = new Float32Array(size)
+    for (const row of rows) {
+      if (!Array.isArray(row) || row.length !== 3 || !row.every(isCount)) return undefined
+      for (let i = 0; i < size; i++) state[i] = view.getInt8(at++) * STEP
+      const [seen, first, last] = row as [number, number, number]
+      add(taken, state, first, size)
+      taken.seen[taken.count - 1] = seen
+      taken.last[taken.count - 1] = last
+    }
+    return taken
+  }
+  for (const entry of header.names) {
+    if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
+    const { first, last, seconds, day, strange } = entry
+    if (![first, last, seconds, day, strange].every(isCount)) return undefined
+    const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
+    const pending = usual && take(entry.pending, PENDING_PER_NAME_MAX)
+    if (usual === undefined || pending === undefined) return undefined
+    total += usual.count
+    names.set(entry.name, {
+      first: first as number,
+      last: last as number,
+      seconds: seconds as number,
+      day: day as number,
+      strangeThatDay: strange as number,
+      usual,
+      pending,
+    })
+  }
+  if (at !== bytes.length || total > MEMORY_PROTOTYPES_MAX) return undefined
+  return { names, since: header.since }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff
+}

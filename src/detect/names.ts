@@ -1,0 +1,31 @@
+/**
+ * What a name means for detection: under which name a host's memory keeps it, and which names promise nothing.
+ *
+ * The memory's key forgets what changes without meaning: versions (`python3.11`, `php-fpm8.2`), numbers of workers
+ * (`nsd: server 1`), and the names that systemd gives a child between fork and exec (`(sd-executor)`, `(time-dir)`, on newer
+ * systems bare numbers). Classes have alias rules of their own, in the model's manifest.
+ */
+
+/** Children of systemd that have not become their program yet: the second that they last says nothing of it. */
+const BEFORE_EXEC = '(…)'
+
+export function memoryName(name: string): string {
+  if (/^\(.*\)?$|^\d+$/.test(name)) return BEFORE_EXEC
+  const stem = name.replace(/[-_. ]?v?\d[\d.]*$/, '')
+  return stem === '' ? name : stem
+}
+
+export function isBeforeExec(name: string): boolean {
+  return memoryName(name) === BEFORE_EXEC
+}
+
+const INTERPRETERS =
+  /^(python|pypy|perl|ruby|lua|luajit|php|java|bash|sh|dash|ash|zsh|ksh|fish|tcsh|busybox|tclsh|awk|gawk|mawk|env|sudo|su|timeout|xargs)[\d.]*$/
+
+/**
+ * Names that many programs share: an interpreter or a shell behaves like what it runs. Such a name claims no
+ * behaviour, so it is never a masquerade nor strange; a malicious behaviour under it is still non-grata.
+ */
+export function isInterpreter(name: string): boolean {
+  return INTERPRETERS.test(name)
+}
