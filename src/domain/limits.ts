@@ -83,6 +83,12 @@ export const BUFFER_BYTES_MAX = 256 * 1_048_576
 // --- Alerts and the way out -----------------------------------------------------------------------
 /** Rows in the outbox by size; summaries merge, then go; alerts last. */
 export const OUTBOX_BYTES_MAX = 32 * 1_048_576
+/** What a row costs beside its payload, in memory and in the file's pages. */
+export const OUTBOX_ROW_BYTES = 96
+/** Rows held in memory while the disk takes none; beyond it summaries go, then alerts, counted. */
+export const OUTBOX_UNSAVED_BYTES_MAX = 2 * 1_048_576
+/** Summaries merge up to this span before they are dropped: an hour as one is still worth having. */
+export const SUMMARY_MERGE_SECONDS_MAX = 3_600
 /** New alerts in one minute; beyond it they are merged into a count. */
 export const ALERTS_PER_MINUTE_MAX = 60
 /** An alert as JSON: 1 KiB is typical, a longer one loses its `why` first. */
@@ -92,8 +98,25 @@ export const SUMMARY_BYTES_MAX = 12_288
 export const SUMMARY_EVERY_MS = 60_000
 /** Rows sent and not yet receipted. */
 export const IN_FLIGHT_MAX = 256
-/** A row without a receipt is sent again after this. */
+/** A row without a receipt is sent again after this; doubled each time up to RESEND_AFTER_MAX_MS. */
 export const RESEND_AFTER_MS = 1_500
+export const RESEND_AFTER_MAX_MS = 600_000
+/** Sent by one host in any 24 hours, whatever happens: beyond it rows wait, summaries first. */
+export const WIRE_BYTES_PER_DAY_MAX = 20_000_000
+/** The share of it that only alerts may use. */
+export const WIRE_BYTES_ALERTS_ONLY = 2_000_000
+/** Where nobody has ever announced an aggregator, a PUBACK counts only after its announcement had this long to arrive. */
+export const AGGREGATOR_SETTLE_MS = 1_000
+/** Waits between attempts to reach a broker: doubled with jitter; the second pair where it refused us. */
+export const RECONNECT_MIN_MS = 250
+export const RECONNECT_MAX_MS = 60_000
+export const REFUSED_MIN_MS = 15_000
+export const REFUSED_MAX_MS = 600_000
+/** TCP, TLS and CONNACK together. */
+export const CONNECT_TIMEOUT_MS = 10_000
+/** What a broker may send an agent: a longer packet or more packets a second end the connection. */
+export const INBOUND_BYTES_MAX = 1_048_576
+export const INBOUND_PER_SECOND_MAX = 2_000
 
 // --- Models ---------------------------------------------------------------------------------------
 /** model.onnx: the largest we make is 2 MB; a larger file than this is not read. */
@@ -157,6 +180,7 @@ assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,
   'the summaries of a day stay below 20 MB',
 )
+assert(WIRE_BYTES_ALERTS_ONLY < WIRE_BYTES_PER_DAY_MAX, 'summaries have a share of the day')
 assert(ALERT_BYTES_MAX < PAYLOAD_BYTES_MAX && SUMMARY_BYTES_MAX < PAYLOAD_BYTES_MAX, 'payloads fit')
 assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')
 assert(GROUP_COMMIT_MS < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')

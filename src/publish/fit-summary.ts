@@ -1,0 +1,117 @@
+/**
+ * Summaries made to fit: into the bytes of one message, and two into one where the outbox is full.
+ * What is left out is counted in `processesOmitted`: the least busy go first.
+ */
+import { SUMMARY_BYTES_MAX } from '../domain/limits.ts'
+import type { ProcessSummary, Summary } from '../domain/summary.ts'
+import type { Origin } from '../wire/origin.ts'
+import { encodeSummary } from '../wire/summary-message.ts'
+
+/** Calls named for one process, at most. */
+export const TOP_CALLS_MAX = 3
+/** Drop reasons named in one summary; the rest is added up as `other`. */
+const REASONS_MAX = 32
+
+/** The busiest first; the order between equals is theirs, so the same input gives the same bytes. */
+export function byCalls(a: ProcessSummary, b: ProcessSummary): number {
+  return b.calls - a.calls || a.pid - b.pid
+}
+
+export function encodeWithin(
+  summary: Summary,
+  origin: Origin,
+  bytesMax: number = SUMMARY_BYTES_MAX,
+): Uint8Array {
+  const whole = { ...summary, dropped: fewReasons(summary.dropped) }
+  const payload = encodeSummary(whole, origin)
+  if (payload.byteLength <= bytesMax) return payload
+  const busiest = [...whole.processes].sort(byCalls)
+  // The largest number of processes that fits: sizes grow with it, so halve.
+  let fits = 0
+  let tooMany = busiest.length
+  let best = encodeSummary(keepFirst(whole, busiest, 0), origin)
+  while (tooMany - fits > 1) {
+    const count = (fits + tooMany) >> 1
+    const tried = encodeSummary(keepFirst(whole, busiest, count), origin)
+    if (tried.byteLength <= bytesMax) {
+      fits = count
+      best = tried
+    } else tooMany = count
+  }
+  return best
+}
+
+function keepFirst(summary: Summary, busiest: readonly ProcessSummary[], count: number): Summary {
+  return {
+    ...summary,
+    processes: busiest.slice(0, count),
+    processesOmitted: summary.processesOmitted + busiest.length - count,
+  }
+}
+
+/** Two neighbouring spans as one. Of what is a state and not a count, the later one's is kept. */
+export function mergeSummaries(first: Summary, second: Summary): Summary {
+  const syscalls = [...new Set([...first.syscalls, ...second.syscalls])]
+  const indexes = new Map(syscalls.map((name, index) => [name, index]))
+  const merged = new Map<string, ProcessSummary>()
+  for (const summary of [first, second]) {
+    for (const process of summary.processes) {
+      const named = {
+        ...process,
+        top: process.top.map(
+          ([at, count]) => [indexes.get(summary.syscalls[at]!)!, count] as const,
+        ),
+      }
+      const key = `${process.pid}@${process.start}/${process.name}`
+      const earlier = merged.get(key)
+      merged.set(key, earlier === undefined ? named : mergeProcesses(earlier, named))
+    }
+  }
+  const dropped: Record<string, number> = { ...first.dropped }
+  for (const [reason, count] of Object.entries(second.dropped)) {
+    dropped[reason] = (dropped[reason] ?? 0) + count
+  }
+  return {
+    from: Math.min(first.from, second.from),
+    to: Math.max(first.to, second.to),
+    syscalls,
+    processes: [...merged.values()].sort(byCalls),
+    processesOmitted: Math.max(first.processesOmitted, second.processesOmitted),
+    calls: first.calls + second.calls,
+    dropped,
+    alertsOpen: second.alertsOpen,
+    agent: {
+      ...second.agent,
+      cpuSeconds: first.agent.cpuSeconds + second.agent.cpuSeconds,
+      rssBytes: Math.max(first.agent.rssBytes, second.agent.rssBytes),
+      lagMs: Math.max(first.agent.lagMs, second.agent.lagMs),
+    },
+  }
+}
+
+function mergeProcesses(first: ProcessSummary, second: ProcessSummary): ProcessSummary {
+  const counts = new Map<number, number>()
+  for (const [syscall, count] of [...first.top, ...second.top]) {
+    counts.set(syscall, (counts.get(syscall) ?? 0) + count)
+  }
+  // The class of the longer half, as it is the better founded.
+  const judged = first.active > second.active && first.class !== undefined ? first : second
+  const { class: _class, confidence: _confidence, ...rest } = second
+  return {
+    ...rest,
+    active: first.active + second.active,
+    calls: first.calls + second.calls,
+    ...(judged.class === undefined ? {} : { class: judged.class }),
+    ...(judged.confidence === undefined ? {} : { confidence: judged.confidence }),
+    top: [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, TOP_CALLS_MAX),
+  }
+}
+
+/** Reasons are ours and few; this only bounds what a defect could make of them. */
+function fewReasons(dropped: Readonly<Record<string, number>>): Record<string, number> {
+  const entries = Object.entries(dropped)
+  if (entries.length <= REASONS_MAX) return { ...dropped }
+  entries.sort((a, b) => b[1] - a[1])
+  const other = entries.slice(REASONS_MAX - 1).reduce((sum, [, count]) => sum + count, 0)
+  return { ...Object.fromEntries(entries.slice(0, REASONS_MAX - 1)), other }
+}

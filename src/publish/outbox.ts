@@ -1,0 +1,538 @@
+/**
+ * What is to be sent, kept on disk until it has arrived: alerts and summaries, numbered, bounded, counted.
+ *
+ * created = acknowledged + queued + merged + dropped(reason), at every moment and over kill -9: the numbers
+ * are written in the transaction that makes them true. They are of the state directory's whole life.
+ *
+ * The index of all rows is in memory and the disk is its journal: a disk that is full changes nothing but
+ * that rows wait in memory (bounded, counted beyond) and are written when there is space. Payloads lie on
+ * disk only, once they are there.
+ *
+ * Invariants: a row that was handed out once is never changed or merged, for it may have arrived; rows of an
+ * earlier boot may have been handed out. A number (boot, seq) never means two messages. At the bound summaries
+ * merge (to an hour at most), then the oldest go; alerts last. An update that nobody has seen yet is
+ * overtaken by the next message about the same alert.
+ */
+import type { Alert } from '../domain/alert.ts'
+import { assert } from '../domain/assert.ts'
+import type { OutboxLedger } from '../domain/ledger.ts'
+import {
+  OUTBOX_BYTES_MAX,
+  OUTBOX_ROW_BYTES,
+  OUTBOX_UNSAVED_BYTES_MAX,
+  SUMMARY_MERGE_SECONDS_MAX,
+} from '../domain/limits.ts'
+import type { Summary } from '../domain/summary.ts'
+import { type Log, log as processLog } from '../platform/log.ts'
+import {
+  type Database,
+  openDatabase,
+  type SqliteEngine,
+  type SqliteProblem,
+  type Statement,
+  setAside,
+  sqliteProblem,
+} from '../platform/sqlite.ts'
+import { encodeAlert } from '../wire/alert-message.ts'
+import type { EventKind } from '../wire/origin.ts'
+import type { SequenceRange } from '../wire/receipt-message.ts'
+import { decodeSummary } from '../wire/summary-message.ts'
+import { encodeWithin, mergeSummaries } from './fit-summary.ts'
+
+export interface OutboxOptions {
+  readonly site: string
+  readonly host: string
+  readonly bytesMax?: number
+  readonly unsavedBytesMax?: number
+  readonly now?: () => number
+  readonly engine?: SqliteEngine
+  /** Bound of the file in pages, for tests of a full disk. */
+  readonly pagesMax?: number
+  readonly log?: Log
+}
+
+/** A row as the publisher gets it. */
+export interface OutboxRow {
+  readonly kind: EventKind
+  readonly boot: number
+  readonly seq: number
+  /** Unix seconds of what it tells. */
+  readonly time: number
+  readonly payload: Uint8Array
+}
+
+export interface OutboxHealth {
+  readonly bytes: number
+  /** Rows that are in memory only, because the disk does not take them. */
+  readonly unsaved: number
+  readonly problem: SqliteProblem | undefined
+  /** Damaged files that were put aside, over the life of this process. */
+  readonly setAside: number
+}
+
+interface Row {
+  readonly kind: EventKind
+  readonly boot: number
+  readonly seq: number
+  readonly time: number
+  bytes: number
+  /** Present as long as the disk does not have it. */
+  payload: Uint8Array | undefined
+  onDisk: boolean
+  handedOut: boolean
+  /** Of an update that may still be overtaken. */
+  alertId: string | undefined
+  /** Unix seconds that a summary spans; known for rows of this boot. */
+  span: readonly [from: number, to: number] | undefined
+}
+
+const SCHEMA = [
+  `CREATE TABLE rows(
+     boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
+     payload BLOB NOT NULL, PRIMARY KEY (boot, seq)) WITHOUT ROWID;
+   CREATE TABLE numbers(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`,
+]
+const KINDS: readonly EventKind[] = ['alert', 'summary']
+const DROPPED = 'dropped:'
+
+export class Outbox {
+  readonly path: string
+  readonly boot: number
+  readonly #options: OutboxOptions
+  readonly #log: Log
+  #database: Database | undefined
+  #insert!: Statement
+  #delete!: Statement
+  #setNumber!: Statement
+  #readPayload!: Statement<{ payload: Uint8Array }>
+
+  /** Both in the order (boot, seq); a Map keeps it and forgets in constant time. */
+  readonly #queues = { alert: new Map<string, Row>(), summary: new Map<string, Row>() }
+  readonly #handedOut = new Map<string, Row>()
+  readonly #updates = new Map<string, Row>()
+  readonly #numbers = new Map<string, number>()
+  readonly #toInsert = new Set<Row>()
+  readonly #toDelete = new Set<Row>()
+  readonly #changedNumbers = new Set<string>()
+  #nextSeq = 1
+  #bytes = 0
+  #unsavedBytes = 0
+  #problem: SqliteProblem | undefined
+  #setAside = 0
+  #onPut: () => void = () => {}
+
+  /** @throws AgentError where the file cannot be opened or written at all */
+  static open(path: string, options: OutboxOptions): Outbox {
+    return new Outbox(path, options)
+  }
+
+  private constructor(path: string, options: OutboxOptions) {
+    this.path = path
+    this.#options = options
+    this.#log = options.log ?? processLog
+    this.#connect()
+    for (const { name, value } of this.#database!.prepare<{ name: string; value: number }>(
+      'SELECT name, value FROM numbers',
+    ).all()) {
+      this.#numbers.set(name, value)
+    }
+    // A lost state must not give old numbers to new messages: it starts at the clock.
+    const last = this.#numbers.get('boot')
+    this.boot = last === undefined ? (options.now ?? Date.now)() : last + 1
+    this.#set('boot', this.boot)
+    this.#restore()
+    this.#database!.transaction(() => this.#write())
+    this.#written()
+  }
+
+  /** Called after each put, so that the publisher need not look. */
+  set onPut(listener: () => void) {
+    this.#onPut = listener
+  }
+
+  /** On disk when this returns, or kept in memory where the disk does not take it. */
+  put(alerts: readonly Alert[], summary?: Summary): void {
+    if (alerts.length === 0 && summary === undefined) return
+    for (const alert of alerts) this.#putAlert(alert)
+    if (summary !== undefined) this.#putSummary(summary)
+    this.#shrink()
+    this.flush()
+    this.#onPut()
+  }
+
+  /** The next rows that are not handed out, alerts first, oldest first. */
+  take(countMax: number, kinds: readonly EventKind[] = KINDS): OutboxRow[] {
+    const taken: OutboxRow[] = []
+    for (const kind of kinds) {
+      for (const [key, row] of this.#queues[kind]) {
+        if (taken.length >= countMax) return taken
+        if (this.#handedOut.has(key)) continue
+        const payload = row.payload ?? this.#read(row)
+        if (payload === undefined) continue
+        row.handedOut = true
+        this.#forgetUpdate(row)
+        this.#handedOut.set(key, row)
+        taken.push({ kind, boot: row.boot, seq: row.seq, time: row.time, payload })
+      }
+    }
+    return taken
+  }
+
+  /** The connection is gone: what is handed out and not acknowledged will be taken again. */
+  takeBack(): void {
+    this.#handedOut.clear()
+  }
+
+  /** Rows that have arrived, of those handed out. Written by the next flush or put. @returns how many they were */
+  acknowledge(ranges: readonly SequenceRange[]): number {
+    const gone: Row[] = []
+    for (const row of this.#handedOut.values()) {
+      const covers = ({ boot, from, to }: SequenceRange) =>
+        boot === row.boot && from <= row.seq && row.seq <= to
+      if (ranges.some(covers)) gone.push(row)
+    }
+    for (const row of gone) this.#remove(row)
+    this.#add('acknowledged', gone.length)
+    return gone.length
+  }
+
+  /** Writes what is not on disk yet. @returns false where the disk does not take it */
+  flush(): boolean {
+    if (this.#toInsert.size + this.#toDelete.size + this.#changedNumbers.size === 0) return true
+    try {
+      if (this.#database === undefined) this.#connect()
+      this.#database!.transaction(() => this.#write())
+    } catch (error) {
+      this.#failed(error)
+      return false
+    }
+    this.#written()
+    return true
+  }
+
+  /** Whether an aggregator has ever announced itself on this site: then its receipt alone is delivery. */
+  get aggregatorSeen(): boolean {
+    return this.#numbers.has(`aggregator/${this.#options.site}`)
+  }
+
+  noteAggregator(): void {
+    if (this.aggregatorSeen) return
+    this.#set(`aggregator/${this.#options.site}`, 1)
+    this.flush()
+  }
+
+  get queued(): number {
+    return this.#queues.alert.size + this.#queues.summary.size
+  }
+
+  ledger(): OutboxLedger {
+    const dropped: Record<string, number> = {}
+    for (const [name, value] of this.#numbers) {
+      if (name.startsWith(DROPPED)) dropped[name.slice(DROPPED.length)] = value
+    }
+    const number = (name: string) => this.#numbers.get(name) ?? 0
+    return {
+      created: number('created'),
+      acknowledged: number('acknowledged'),
+      queued: this.queued,
+      merged: number('merged'),
+      dropped,
+    }
+  }
+
+  health(): OutboxHealth {
+    const { size: unsaved } = this.#toInsert
+    return { bytes: this.#bytes, unsaved, problem: this.#problem, setAside: this.#setAside }
+  }
+
+  close(): void {
+    this.flush()
+    this.#database?.close()
+    this.#database = undefined
+  }
+
+  // --- Rows in memory ---------------------------------------------------------------------------
+
+  #putAlert(alert: Alert): void {
+    const overtaken = this.#updates.get(alert.id)
+    const seq = this.#nextSeq++
+    const { site, host } = this.#options
+    const payload = encodeAlert(alert, { site, host, boot: this.boot, seq })
+    if (overtaken !== undefined) {
+      this.#remove(overtaken)
+      this.#add('merged', 1)
+    }
+    const row = this.#create('alert', seq, alert.time, payload)
+    if (alert.state === 'update') {
+      row.alertId = alert.id
+      this.#updates.set(alert.id, row)
+    }
+  }
+
+  #putSummary(summary: Summary): void {
+    const seq = this.#nextSeq++
+    const { site, host } = this.#options
+    const payload = encodeWithin(summary, { site, host, boot: this.boot, seq })
+    const row = this.#create('summary', seq, summary.to, payload)
+    row.span = [summary.from, summary.to]
+  }
+
+  #create(kind: EventKind, seq: number, time: number, payload: Uint8Array): Row {
+    const row: Row = {
+      kind,
+      boot: this.boot,
+      seq,
+      time: Math.max(0, Math.floor(time)),
+      bytes: payload.byteLength + OUTBOX_ROW_BYTES,
+      payload,
+      onDisk: false,
+      handedOut: false,
+      alertId: undefined,
+      span: undefined,
+    }
+    this.#queues[kind].set(keyOf(row), row)
+    this.#toInsert.add(row)
+    this.#bytes += row.bytes
+    this.#unsavedBytes += row.bytes
+    this.#add('created', 1)
+    return row
+  }
+
+  #remove(row: Row): void {
+    const key = keyOf(row)
+    if (!this.#queues[row.kind].delete(key)) return
+    this.#handedOut.delete(key)
+    this.#forgetUpdate(row)
+    this.#bytes -= row.bytes
+    if (this.#toInsert.delete(row)) this.#unsavedBytes -= row.bytes
+    if (row.onDisk) this.#toDelete.add(row)
+  }
+
+  #drop(row: Row, reason: string): void {
+    this.#remove(row)
+    this.#add(DROPPED + reason, 1)
+  }
+
+  #forgetUpdate(row: Row): void {
+    if (row.alertId !== undefined) this.#updates.delete(row.alertId)
+    row.alertId = undefined
+  }
+
+  #add(name: string, count: number): void {
+    if (count > 0) this.#set(name, (this.#numbers.get(name) ?? 0) + count)
+  }
+
+  #set(name: string, value: number): void {
+    this.#numbers.set(name, value)
+    this.#changedNumbers.add(name)
+  }
+
+  // --- Bounds -----------------------------------------------------------------------------------
+
+  #shrink(): void {
+    const bytesMax = this.#options.bytesMax ?? OUTBOX_BYTES_MAX
+    while (this.#bytes > bytesMax && this.#mergeOldest()) {}
+    while (this.#bytes > bytesMax) {
+      const oldest = this.#oldest('summary') ?? this.#oldest('alert')
+      if (oldest === undefined) return
+      this.#drop(oldest, `full(${oldest.kind})`)
+    }
+  }
+
+  /** What was handed out may be arriving just now: it goes only where nothing else is left. */
+  #oldest(kind: EventKind): Row | undefined {
+    let first: Row | undefined
+    for (const [key, row] of this.#queues[kind]) {
+      if (!this.#handedOut.has(key)) return row
+      first ??= row
+    }
+    return first
+  }
+
+  /** Puts the oldest two neighbouring summaries that may merge into one, under the later one's number. */
+  #mergeOldest(): boolean {
+    let first: Row | undefined
+    for (const row of this.#queues.summary.values()) {
+      if (row.span === undefined || row.handedOut) {
+        first = undefined
+        continue
+      }
+      const seconds = first?.span === undefined ? Infinity : row.span[1] - first.span[0]
+      if (first !== undefined && Math.abs(seconds) < SUMMARY_MERGE_SECONDS_MAX) {
+        return this.#mergeInto(first, row)
+      }
+      first = row
+    }
+    return false
+  }
+
+  #mergeInto(first: Row, second: Row): boolean {
+    const before = this.#summaryOf(first)
+    const after = this.#summaryOf(second)
+    if (before === undefined || after === undefined) return false
+    const summary = mergeSummaries(before, after)
+    const { site, host } = this.#options
+    const payload = encodeWithin(summary, { site, host, boot: second.boot, seq: second.seq })
+    this.#remove(first)
+    this.#add('merged', 1)
+    const bytes = payload.byteLength + OUTBOX_ROW_BYTES
+    this.#bytes += bytes - second.bytes
+    if (this.#toInsert.has(second)) this.#unsavedBytes -= second.bytes
+    this.#toInsert.add(second)
+    this.#unsavedBytes += bytes
+    second.bytes = bytes
+    second.payload = payload
+    second.span = [summary.from, summary.to]
+    return true
+  }
+
+  #summaryOf(row: Row): Summary | undefined {
+    const payload = row.payload ?? this.#read(row)
+    if (payload === undefined) return undefined
+    const decoded = decodeSummary(payload)
+    return decoded.ok ? decoded.value : undefined
+  }
+
+  // --- The disk -----------------------------------------------------------------------------------
+
+  #connect(): void {
+    const { engine, pagesMax, now } = this.#options
+    const database = openDatabase(this.path, {
+      schema: SCHEMA,
+      // An alert is rare and precious: its commit waits for the disk.
+      synchronous: 'full',
+      check: true,
+      ...(engine === undefined ? {} : { engine }),
+      ...(pagesMax === undefined ? {} : { pagesMax }),
+      ...(now === undefined ? {} : { now }),
+    })
+    if (database.setAside !== undefined) this.#foundDamage(database.setAside)
+    this.#insert = database.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)')
+    this.#delete = database.prepare('DELETE FROM rows WHERE boot = ? AND seq = ?')
+    this.#setNumber = database.prepare('INSERT OR REPLACE INTO numbers VALUES (?, ?)')
+    this.#readPayload = database.prepare('SELECT payload FROM rows WHERE boot = ? AND seq = ?')
+    this.#database = database
+  }
+
+  #restore(): void {
+    const rows = this.#database!.prepare<{
+      boot: number
+      seq: number
+      kind: number
+      time: number
+      bytes: number
+    }>('SELECT boot, seq, kind, time, length(payload) AS bytes FROM rows ORDER BY boot, seq').all()
+    for (const { boot, seq, kind, time, bytes } of rows) {
+      const row: Row = {
+        kind: kind === 0 ? 'alert' : 'summary',
+        boot,
+        seq,
+        time,
+        bytes: bytes + OUTBOX_ROW_BYTES,
+        payload: undefined,
+        onDisk: true,
+        // It may have been, before the restart.
+        handedOut: true,
+        alertId: undefined,
+        span: undefined,
+      }
+      this.#queues[row.kind].set(keyOf(row), row)
+      this.#bytes += row.bytes
+    }
+    assert(
+      rows.every(({ boot }) => boot < this.boot),
+      'rows of earlier boots have earlier numbers',
+    )
+  }
+
+  #write(): void {
+    for (const row of this.#toDelete) this.#delete.run(row.boot, row.seq)
+    for (const row of this.#toInsert) {
+      this.#insert.run(row.boot, row.seq, KINDS.indexOf(row.kind), row.time, row.payload!)
+    }
+    for (const name of this.#changedNumbers) this.#setNumber.run(name, this.#numbers.get(name)!)
+  }
+
+  #written(): void {
+    for (const row of this.#toInsert) {
+      row.onDisk = true
+      row.payload = undefined
+    }
+    this.#toInsert.clear()
+    this.#toDelete.clear()
+    this.#changedNumbers.clear()
+    this.#unsavedBytes = 0
+    if (this.#problem === undefined) return
+    this.#log.info('Outbox is written to disk again', { path: this.path })
+    this.#problem = undefined
+  }
+
+  #failed(error: unknown): void {
+    const problem = sqliteProblem(error, this.path)
+    if (problem !== this.#problem) {
+      this.#log.error('Cannot write the outbox to disk, rows wait in memory', {
+        path: this.path,
+        problem,
+        error: String(error),
+      })
+    }
+    this.#problem = problem
+    if (problem === 'damaged') this.#startAnew()
+    const bytesMax = this.#options.unsavedBytesMax ?? OUTBOX_UNSAVED_BYTES_MAX
+    for (const kind of ['summary', 'alert'] as const) {
+      for (const row of this.#toInsert) {
+        if (this.#unsavedBytes <= bytesMax) return
+        if (row.kind === kind) this.#drop(row, 'disk')
+      }
+    }
+  }
+
+  /** What lay in the damaged file only is gone, and said to be; what is in memory goes to the new file. */
+  #startAnew(): void {
+    this.#database?.close()
+    this.#database = undefined
+    try {
+      this.#foundDamage(setAside(this.path, (this.#options.now ?? Date.now)()))
+    } catch (error) {
+      this.#log.error('Cannot set the damaged outbox aside', { error: String(error) })
+      return
+    }
+    for (const kind of KINDS) {
+      for (const row of this.#queues[kind].values()) {
+        row.onDisk = false
+        if (row.payload === undefined) this.#drop(row, 'damaged')
+      }
+    }
+    this.#toDelete.clear()
+    for (const name of this.#numbers.keys()) this.#changedNumbers.add(name)
+    try {
+      this.#connect()
+      this.#database!.transaction(() => this.#write())
+      this.#written()
+    } catch (error) {
+      this.#log.error('Cannot start the outbox anew', { error: String(error) })
+    }
+  }
+
+  #foundDamage(aside: string): void {
+    this.#setAside += 1
+    this.#log.error('Outbox was damaged: set aside, started anew', { aside })
+  }
+
+  /** @returns undefined where the disk does not give it back; the row is then lost, and counted */
+  #read(row: Row): Uint8Array | undefined {
+    try {
+      if (this.#database === undefined) this.#connect()
+      const found = this.#readPayload.get(row.boot, row.seq)
+      if (found !== undefined) return found.payload
+      this.#drop(row, 'damaged')
+    } catch (error) {
+      this.#failed(error)
+    }
+    return undefined
+  }
+}
+
+function keyOf(row: Pick<Row, 'boot' | 'seq'>): string {
+  return `${row.boot}-${row.seq}`
+}
