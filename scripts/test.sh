@@ -1,0 +1,127 @@
+#!/bin/sh
+# Everything that must hold before a change is handed over: build, types, lint, shell scripts, all tests
+# (the end-to-end ones through the built binary). Ends with exactly one line `N passed, N failed, N skipped`
+# and fails if anything did. As root on Debian it first installs the foreign tools that tests look for;
+# a tool that cannot be had skips its tests, and the tests say so. No step can hang: each has a limit.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+LOGS=$PWD/.cache/test
+PASSED=0 FAILED=0 SKIPPED=0
+mkdir -p "$LOGS"
+
+# Command and the Debian package that brings it.
+TOOLS='sysdig:sysdig mosquitto:mosquitto mosquitto_sub:mosquitto-clients chromium:chromium strace:strace
+bpftrace:bpftrace gcc:gcc mawk:mawk zstd:zstd xz:xz-utils openssl:openssl shellcheck:shellcheck curl:curl
+unshare:util-linux ps:procps python3:python3'
+
+say() { printf '%s\n' "$*"; }
+
+install_tools() {
+  missing=''
+  for pair in $TOOLS; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+  done
+  # gcc alone has no headers.
+  if command -v dpkg >/dev/null 2>&1 && ! dpkg -s libc6-dev >/dev/null 2>&1; then missing="$missing libc6-dev"; fi
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    say "Not installed here, their tests are skipped:$missing"
+    return 0
+  fi
+  say "Installing$missing …"
+  export DEBIAN_FRONTEND=noninteractive
+  apt 60 update
+  # Together is quickest; where one cannot be had, the others still come.
+  # shellcheck disable=SC2086
+  apt 300 install $missing || for package in $missing; do
+    apt 120 install "$package" || say "Cannot install $package: its tests are skipped"
+  done
+}
+
+# apt SECONDS COMMAND PACKAGES…, twice at most
+apt() {
+  limit=$1 command=$2
+  shift 2
+  for attempt in 1 2; do
+    timeout -k 10 "$limit" apt-get -qq -y --no-install-recommends -o Acquire::Retries=3 \
+      -o DPkg::Lock::Timeout=60 "$command" "$@" >"$LOGS/apt.log" 2>&1 </dev/null && return 0
+    sleep "$attempt"
+  done
+  return 1
+}
+
+# step NAME SECONDS COMMAND…: one check, counted as one.
+step() {
+  name=$1 limit=$2
+  shift 2
+  began=$(date +%s)
+  if timeout -k 10 "$limit" "$@" >"$LOGS/$name.log" 2>&1 </dev/null; then
+    PASSED=$((PASSED + 1))
+    say "ok    $name ($(($(date +%s) - began)) s)"
+  else
+    code=$?
+    FAILED=$((FAILED + 1))
+    tail -n 60 "$LOGS/$name.log"
+    say "FAIL  $name (exit $code)"
+    return 1
+  fi
+}
+
+# Counts come from the report, not from words meant for people; no report means that the runner itself died.
+run_tests() {
+  rm -f "$LOGS/junit.xml"
+  began=$(date +%s)
+  timeout -k 10 540 "$BUN" test --timeout 60000 --reporter=junit --reporter-outfile="$LOGS/junit.xml" test \
+    >"$LOGS/tests.log" 2>&1 </dev/null
+  code=$?
+  totals=$(grep -m 1 '<testsuites' "$LOGS/junit.xml" 2>/dev/null || true)
+  number() { printf '%s' "$totals" | sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p"; }
+  tests=$(number tests) failures=$(number failures) skipped=$(number skipped)
+  failures=${failures:-0} skipped=${skipped:-0}
+  grep -E '^(\(fail\)|error:|✗)' "$LOGS/tests.log" | sort -u | head -n 60
+  if [ -z "$tests" ]; then
+    tail -n 40 "$LOGS/tests.log"
+    say "FAIL  tests (exit $code, no report)"
+    FAILED=$((FAILED + 1))
+    return
+  fi
+  # A file that does not load or a hook that fails is an exit code without a failed test.
+  if [ "$code" != 0 ] && [ "$failures" = 0 ]; then
+    tail -n 40 "$LOGS/tests.log"
+    say "FAIL  tests (exit $code beside the tests themselves)"
+    FAILED=$((FAILED + 1))
+  fi
+  say "tests: $tests in $(($(date +%s) - began)) s; the whole output is in .cache/test/tests.log"
+  PASSED=$((PASSED + tests - failures - skipped))
+  FAILED=$((FAILED + failures))
+  SKIPPED=$((SKIPPED + skipped))
+}
+
+finish() {
+  say "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+  [ "$FAILED" = 0 ]
+  exit
+}
+
+install_tools
+if ! BUN=$(sh install.sh --print-bun </dev/null); then
+  FAILED=1
+  finish
+fi
+# The tools in node_modules are started by a `#!/usr/bin/env node` line; Bun runs them where there is no Node.
+mkdir -p .cache/bin
+ln -sf "$BUN" .cache/bin/bun
+PATH=$PWD/.cache/bin:$PATH
+export PATH BUN_INSTALL_CACHE_DIR="$PWD/.cache/bun-packages"
+
+step dependencies 180 "$BUN" install --frozen-lockfile --no-progress || finish
+step build 120 "$BUN" scripts/build.ts || true
+step types 240 "$BUN" --bun node_modules/typescript/bin/tsc --noEmit || true
+step lint 120 "$BUN" node_modules/@biomejs/biome/bin/biome check . || true
+if command -v shellcheck >/dev/null 2>&1; then
+  step shell 60 shellcheck -s sh install.sh scripts/test.sh .ci/run || true
+else
+  SKIPPED=$((SKIPPED + 1))
+fi
+run_tests
+finish

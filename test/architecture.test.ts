@@ -1,0 +1,129 @@
+/**
+ * The import table of ARCHITECTURE.md as a test: which room may know which, which file is the door to which
+ * foreign library, and that the rooms in the middle of the street read no clock, chance or setting.
+ * Change the table and the document together.
+ */
+import { expect, test } from 'bun:test'
+import { Glob } from 'bun'
+
+/** Room → the rooms that it may import beside itself. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  domain: [],
+  platform: ['domain'],
+  collect: ['domain', 'platform'],
+  parse: ['domain'],
+  count: ['domain'],
+  buffer: ['domain', 'platform'],
+  model: ['domain', 'platform'],
+  detect: ['domain'],
+  wire: ['domain'],
+  publish: ['domain', 'wire', 'platform'],
+  aggregator: ['domain', 'wire', 'platform'],
+  train: ['domain', 'parse', 'count', 'model', 'detect', 'platform'],
+  simulate: ['domain', 'wire', 'platform'],
+  agent: [
+    'domain',
+    'platform',
+    'collect',
+    'parse',
+    'count',
+    'buffer',
+    'model',
+    'detect',
+    'wire',
+    'publish',
+  ],
+  commands: ['agent', 'aggregator', 'train', 'simulate', 'platform', 'domain'],
+  'cli.ts': ['agent', 'commands', 'platform', 'domain'],
+}
+
+/** Foreign library → the files that may import it; a folder stands for all in it. */
+const doors: Readonly<Record<string, readonly string[]>> = {
+  aedes: ['platform/broker.ts'],
+  'better-sqlite3': ['platform/sqlite.ts'],
+  'bun:sqlite': ['platform/sqlite.ts'],
+  'bun:ffi': ['platform/'],
+  cborg: ['wire/'],
+  citty: ['cli.ts', 'commands/'],
+  mqtt: ['platform/mqtt.ts'],
+  'node:child_process': ['platform/child.ts'],
+  'node:net': ['platform/'],
+  'node:tls': ['platform/'],
+  'onnx-buf': ['platform/onnx-file.ts'],
+  'onnxruntime-node': ['platform/onnx.ts'],
+  'smol-toml': ['agent/settings.ts'],
+}
+
+/** Bun.Transpiler.scanImports leaves type-only imports out, and those say who knows whom as well. */
+const importPattern = /(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"$\n]+)['"]/g
+const pure = /^(domain|parse|count|detect|wire)\//
+const ambient =
+  /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|process\.|Bun\.|console\.|setTimeout|setInterval)/
+
+const files = [...new Glob('**/*.ts').scanSync('src')].sort()
+const sources = new Map(
+  await Promise.all(
+    files.map(async (file) => [file, await Bun.file(`src/${file}`).text()] as const),
+  ),
+)
+
+const roomOf = (file: string): string => file.split('/')[0]!
+const code = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '')
+const imports = (file: string): string[] =>
+  [...sources.get(file)!.matchAll(importPattern)].map(([, path]) => path!)
+
+test('there are sources to look at', () => expect(files.length).toBeGreaterThan(20))
+
+for (const file of files) {
+  test(`src/${file} imports only what its room may`, () => {
+    const allowed = rooms[roomOf(file)]
+    expect(allowed, `room "${roomOf(file)}" is not in the table`).toBeDefined()
+    for (const path of imports(file)) {
+      if (path.startsWith('.')) {
+        const target = new URL(path, `file:///${file}`).pathname.slice(1)
+        const outside = !sources.has(target) // package.json, a page, a chisel
+        if (!outside && roomOf(target) !== roomOf(file))
+          expect(allowed, `${file} imports ${target}`).toContain(roomOf(target))
+      } else {
+        const door = doors[path]
+        if (door !== undefined)
+          expect(
+            door.some((place) => file === place || (place.endsWith('/') && file.startsWith(place))),
+            `${file} imports ${path}, whose door is ${door.join(' or ')}`,
+          ).toBe(true)
+        else expect(path, `${path} has no door in the table`).toMatch(/^(node:|bun$)/)
+      }
+    }
+  })
+  if (pure.test(file))
+    test(`src/${file} takes time, chance and settings as arguments`, () =>
+      expect(code(sources.get(file)!)).not.toMatch(ambient))
+}
+
+test('only platform/child.ts starts processes', () => {
+  for (const [file, text] of sources)
+    if (file !== 'platform/child.ts') expect(code(text), file).not.toMatch(/\bBun\.spawn|\$`/)
+})
+
+test('only cli.ts ends the process and hears signals', () => {
+  for (const [file, text] of sources)
+    if (file !== 'cli.ts')
+      expect(code(text), file).not.toMatch(/process\.(exit\(|exitCode|on\('SIG|once\('SIG)/)
+})
+
+test('every source is reached from the program or is a worker', () => {
+  const reached = new Set<string>()
+  const queue = files.filter((file) => file === 'cli.ts' || file.endsWith('-worker.ts'))
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+    if (reached.has(file)) continue
+    reached.add(file)
+    for (const path of imports(file))
+      if (path.startsWith('.')) {
+        const target = new URL(path, `file:///${file}`).pathname.slice(1)
+        if (sources.has(target)) queue.push(target)
+      }
+  }
+  // The page's script is reached from its HTML.
+  const dead = files.filter((file) => !reached.has(file) && !file.includes('/dashboard/'))
+  expect(dead).toEqual([])
+})

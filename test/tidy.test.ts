@@ -1,0 +1,95 @@
+/** Habits that a tool can hold: heads of files, words, bounds in one place, nothing of the machine that it was written on. */
+import { describe, expect, test } from 'bun:test'
+import { Glob } from 'bun'
+
+const ours = [...new Glob('{src,test,scripts}/**/*.{ts,sh}').scanSync('.')].filter(
+  (file) => file !== 'test/tidy.test.ts',
+)
+const texts = new Map(
+  await Promise.all(ours.map(async (file) => [file, await Bun.file(file).text()] as const)),
+)
+const documents = new Map(
+  await Promise.all(
+    [
+      ...new Glob('*.{md,sh,json,toml}').scanSync('.'),
+      ...new Glob('models/**/*.md').scanSync('.'),
+    ].map(async (file) => [file, await Bun.file(file).text()] as const),
+  ),
+)
+const sources = [...texts].filter(([file]) => file.startsWith('src/') && file.endsWith('.ts'))
+
+/** What is not written, and what is written instead. */
+const bannedWords: readonly [RegExp, string][] = [
+  [/\b(TODO|FIXME|XXX|HACK)\b/, 'an issue, or nothing'],
+  [/\bblack-?list/i, 'non-grata list'],
+  [/\bwhite-?list/i, 'allow list'],
+  [/\bsystem_call/i, 'syscall'],
+  [/\b(obviously|basically|of course|simply)\b/i, 'nothing'],
+  [/\b(dictionary|feature list)\b/i, 'Vocabulary'],
+]
+
+describe('every file of ours', () => {
+  test('opens by saying what it is for', () => {
+    const without = [...texts].filter(
+      ([file, text]) => file.endsWith('.ts') && !/^(#!.*\n)?(\/\*\*|\/\/ )/.test(text),
+    )
+    expect(without.map(([file]) => file)).toEqual([])
+  })
+
+  test('is named in kebab-case, and nothing is called utils', () => {
+    const names = ours.map((file) => file.split('/').pop()!)
+    expect(
+      names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(ts|sh)$/.test(name)),
+    ).toEqual([])
+    expect(names.filter((name) => /^(utils?|helpers?|misc|common-utils)\./.test(name))).toEqual([])
+  })
+
+  test('uses the words of the table', () => {
+    for (const [file, text] of texts)
+      for (const [word, instead] of bannedWords)
+        expect(word.exec(text)?.[0], `${file}: write ${instead}`).toBeUndefined()
+  })
+
+  test('names no path of the machine that it was written on', () => {
+    for (const [file, text] of [...texts, ...documents])
+      expect(/\/work\/(main|shared)|\/tmp\/setup|\.library\b/.exec(text)?.[0], file).toBeUndefined()
+  })
+
+  test('leaves no test out and none alone', () => {
+    for (const [file, text] of texts)
+      expect(/\b(test|it|describe)\.(only|todo|skip)\(/.exec(text)?.[0], file).toBeUndefined()
+  })
+
+  test('does not turn the type checker off', () => {
+    for (const [file, text] of texts)
+      expect(
+        /@ts-(ignore|nocheck|expect-error)|\bas any\b|: any\b|<any>/.exec(text)?.[0],
+        file,
+      ).toBeUndefined()
+  })
+})
+
+describe('every source', () => {
+  test('takes its bounds from domain/limits.ts', () => {
+    const bound = /^\s*(?:export )?const ([A-Z][A-Z0-9_]*_(?:MAX|MIN))\b/m
+    for (const [file, text] of sources)
+      if (file !== 'src/domain/limits.ts') expect(bound.exec(text)?.[1], file).toBeUndefined()
+  })
+
+  test('says errors as cli.ts will print them: capital first, no full stop', () => {
+    const message = /new AgentError\(\s*'ERR_[A-Z_]+',\s*(['"`])((?:(?!\1)[^\\]|\\.)*)\1/g
+    for (const [file, text] of sources)
+      for (const [, , words] of text.matchAll(message)) {
+        expect(words, file).toMatch(/^([A-Z]|\$\{)/)
+        expect(words, file).not.toMatch(/[.!]$/)
+      }
+  })
+
+  test('writes to the terminal through commands/common.ts or the log', () => {
+    for (const [file, text] of sources)
+      expect(
+        /\bconsole\.\w+\(/.exec(text.replace(/\/\*[\s\S]*?\*\//g, ''))?.[0],
+        file,
+      ).toBeUndefined()
+  })
+})
