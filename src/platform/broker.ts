@@ -132,7 +132,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   })
   // A client's error is the client's end, never the broker's.
   aedes.on('clientError', (_client, error) => {
-    if (!error.message.startsWith('Refused: ')) onRefused('protocol-error')
+    // A client of MQTT 5 asks first and then falls back: that is no fault of its own.
+    if (!/^Refused: |^unacceptable protocol/.test(error.message)) onRefused('protocol-error')
   })
   aedes.on('connectionError', () => onRefused('protocol-error'))
 

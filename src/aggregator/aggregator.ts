@@ -1,0 +1,166 @@
+/**
+ * The aggregator put together: store, broker, subscriber, page; begun in the order in which each can answer
+ * the next, and ended in the other, so that what was taken is committed and receipted before the end.
+ *
+ * Killed without warning it loses nothing either: agents keep what was not receipted.
+ */
+import { SITES_MAX } from '../domain/limits.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import { readPasswordFile } from './access.ts'
+import { type BrokerLink, startEmbedded } from './embedded.ts'
+import { EventHub } from './events.ts'
+import { connectExternal, type ExternalOptions } from './external.ts'
+import { type HttpServer, isLoopback, startHttp } from './http.ts'
+import { renderMetrics } from './metrics.ts'
+import { loadPage } from './page.ts'
+import { Store } from './store.ts'
+import { Subscriber } from './subscriber.ts'
+
+export interface Listener {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** PEM texts. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
+  readonly passwordFile?: string
+}
+
+export interface AggregatorOptions {
+  /** SQLite file; made if absent. */
+  readonly store: string
+  /** `embedded` is a broker of our own, `external` somebody else's. */
+  readonly broker:
+    | ({ readonly kind: 'embedded' } & Listener)
+    | ({ readonly kind: 'external' } & ExternalOptions)
+  readonly http: Listener
+  /** Announced from the start; other sites are announced when they are first heard of. */
+  readonly site?: string
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Aborted: stop waiting for a broker that is away. */
+  readonly signal?: AbortSignal
+}
+
+export interface Aggregator {
+  /** As an agent would give it to --broker. */
+  readonly brokerUrl: string
+  readonly url: string
+  close(): Promise<void>
+}
+
+const TIDY_EVERY_MS = 60_000
+
+/** Resolves when both ports answer. @throws AgentError where one cannot be had, or the store cannot be opened */
+export async function startAggregator(options: AggregatorOptions): Promise<Aggregator> {
+  const { clock, log, version } = options
+  const startedMs = clock.now()
+  warnOfOpenDoors(options)
+  const page = await loadPage()
+  const store = new Store(options.store)
+  for (const path of store.setAside)
+    log.error('The store was damaged and is set aside; a new one is begun', { path })
+  const events = new EventHub()
+  const subscriber = new Subscriber({
+    store,
+    clock,
+    log,
+    onChange: (change) =>
+      change.kind === 'alert'
+        ? events.publish('alert', JSON.stringify(change.message))
+        : events.publish('host', JSON.stringify(change.host)),
+  })
+  let link: BrokerLink | undefined
+  let http: HttpServer | undefined
+  try {
+    // First the page, so that it is there when the first alert is; it can do without a broker, not the other way round.
+    http = startHttp({
+      host: options.http.host,
+      port: options.http.port,
+      ...(options.http.tls === undefined ? {} : { tls: options.http.tls }),
+      ...passwords(options.http),
+      store,
+      events,
+      page,
+      metrics: () =>
+        renderMetrics(store, subscriber, {
+          version,
+          startedMs,
+          connections: link?.connections(),
+          brokerUp: link !== undefined && link.failing() === undefined,
+          eventStreams: events.streams,
+        }),
+      failing: () => link?.failing() ?? subscriber.counts().failing,
+    })
+    if (options.broker.kind === 'embedded') {
+      store.forgetConnections(startedMs)
+      link = await startEmbedded(subscriber, {
+        host: options.broker.host,
+        port: options.broker.port,
+        ...(options.broker.tls === undefined ? {} : { tls: options.broker.tls }),
+        ...passwords(options.broker),
+        clock,
+        version,
+      })
+    } else {
+      link = await connectExternal(
+        subscriber,
+        { ...options.broker, ...(options.signal === undefined ? {} : { signal: options.signal }) },
+        { clock, log, version },
+      )
+    }
+  } catch (error) {
+    await http?.close()
+    events.close()
+    store.close()
+    throw error
+  }
+  subscriber.connect(link)
+  const sites = new Set([...(options.site === undefined ? [] : [options.site]), ...store.sites()])
+  for (const site of [...sites].slice(0, SITES_MAX)) link.announce(site)
+  const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
+
+  const [openLink, openHttp] = [link, http]
+  return {
+    brokerUrl: openLink.url,
+    url: openHttp.url,
+    async close() {
+      clearInterval(tidy)
+      subscriber.flush()
+      await openLink.close()
+      subscriber.flush()
+      events.close()
+      await openHttp.close()
+      store.close()
+    },
+  }
+}
+
+function passwords(listener: Listener) {
+  return listener.passwordFile === undefined
+    ? {}
+    : { authenticate: readPasswordFile(listener.passwordFile) }
+}
+
+function warnOfOpenDoors({ broker, http, log }: AggregatorOptions): void {
+  const doors: [string, Listener, string][] = [
+    ['The page and the API', http, '--http-password-file'],
+    ...(broker.kind === 'embedded'
+      ? ([['The broker', broker, '--password-file']] as [string, Listener, string][])
+      : []),
+  ]
+  for (const [what, door, flag] of doors) {
+    if (isLoopback(door.host)) continue
+    const missing = [
+      ...(door.tls === undefined ? ['without TLS (--tls-cert, --tls-key)'] : []),
+      ...(door.passwordFile === undefined && door.tls?.clientCa === undefined
+        ? [`without a password (${flag})`]
+        : []),
+    ]
+    if (missing.length > 0)
+      log.warn(`${what} can be reached from other hosts ${missing.join(' and ')}`, {
+        listen: `${door.host}:${door.port}`,
+      })
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The aggregator as its own broker: messages reach the subscriber inside the process, and a PUBACK leaves
+ * only after the commit, so that even an agent that knows nothing of receipts loses nothing.
+ *
+ * A site is announced when a client first asks for its aggregator, before the answer: an agent that
+ * connects for the first time in its life knows from the start that receipts are to be waited for.
+ */
+import {
+  CONNECTIONS_MAX,
+  FLEET_MODEL_BYTES_MAX,
+  LARGE_PACKETS_MAX,
+  PAYLOAD_BYTES_MAX,
+  SITES_MAX,
+} from '../domain/limits.ts'
+import { type Broker, startBroker } from '../platform/broker.ts'
+import type { Clock } from '../platform/clock.ts'
+import { encodeAggregatorStatus } from '../wire/status-message.ts'
+import { aggregatorStatusTopic, parseTopic } from '../wire/topics.ts'
+import { type Authenticate, brokerRules } from './access.ts'
+import type { Link, Subscriber } from './subscriber.ts'
+
+/** What the aggregator holds of its broker, embedded or not. */
+export interface BrokerLink extends Link {
+  /** As an agent would give it to --broker. */
+  readonly url: string
+  /** Connected clients where that is known: undefined for a broker of others. */
+  connections(): number | undefined
+  /** Why nothing arrives at the moment; undefined while all is well. */
+  failing(): string | undefined
+  close(): Promise<void>
+}
+
+export interface EmbeddedOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
+  readonly authenticate?: Authenticate
+  readonly clock: Clock
+  readonly version: string
+}
+
+export async function startEmbedded(
+  subscriber: Subscriber,
+  options: EmbeddedOptions,
+): Promise<BrokerLink> {
+  const announced = new Set<string>()
+  let broker: Broker | undefined
+  const announce = (site: string): void => {
+    if (announced.has(site)) return
+    if (announced.size >= SITES_MAX) {
+      subscriber.refuse('too-many-sites')
+      return
+    }
+    announced.add(site)
+    const time = Math.floor(options.clock.now() / 1000)
+    const status = { v: 1, state: 'online', site, version: options.version, time } as const
+    broker?.publish(aggregatorStatusTopic(site), encodeAggregatorStatus(status), true)
+  }
+
+  broker = await startBroker({
+    host: options.host,
+    port: options.port,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    connectionsMax: CONNECTIONS_MAX,
+    // A topic and the packet's own fields come on top of the payload.
+    packetBytesMax: FLEET_MODEL_BYTES_MAX + 2_048,
+    smallPacketBytes: PAYLOAD_BYTES_MAX + 2_048,
+    largePacketsMax: LARGE_PACKETS_MAX,
+    rules: brokerRules(options.authenticate),
+    onMessage: ({ topic, payload }, settled) => subscriber.take({ topic, payload }, settled),
+    onSubscribe(filter) {
+      const parsed = parseTopic(filter)
+      if (parsed !== undefined) announce(parsed.site)
+    },
+    onRefused: (reason) => subscriber.refuse(reason),
+  })
+  const { host, port } = broker
+  const open = broker
+
+  return {
+    url: `${options.tls === undefined ? 'mqtt' : 'mqtts'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    connections: open.connections,
+    failing: () => undefined,
+    publish: (topic, payload) => open.publish(topic, payload, false),
+    announce,
+    close: () => open.close(),
+  }
+}

@@ -1,0 +1,112 @@
+/** What the aggregator counts, in Prometheus' text format [exposition format 0.0.4]. One place, so that names stay in one style. */
+import type { Store } from './store.ts'
+import type { Subscriber } from './subscriber.ts'
+
+export interface Gauges {
+  readonly version: string
+  readonly startedMs: number
+  readonly connections: number | undefined
+  readonly brokerUp: boolean
+  readonly eventStreams: number
+}
+
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
+
+export function renderMetrics(store: Store, subscriber: Subscriber, gauges: Gauges): string {
+  const counts = subscriber.counts()
+  const hosts = store.hostCounts()
+  const usage = process.cpuUsage()
+  const lines: string[] = []
+  const add = (name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]): void => {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
+    for (const [labels, value] of samples) lines.push(`${name}${renderLabels(labels)} ${value}`)
+  }
+  const one = (value: number): Sample[] => [[{}, value]]
+
+  add('callsign_aggregator_info', 'gauge', 'Version of the aggregator.', [
+    [{ version: gauges.version }, 1],
+  ])
+  add(
+    'callsign_messages_received_total',
+    'counter',
+    'Messages that were understood.',
+    Object.entries(counts.received).map(([kind, value]) => [{ kind }, value]),
+  )
+  add(
+    'callsign_messages_refused_total',
+    'counter',
+    'Messages, packets and connections that were refused, by reason.',
+    [...counts.refused].map(([reason, value]) => [{ reason }, value]),
+  )
+  add(
+    'callsign_duplicates_total',
+    'counter',
+    'Messages that were stored already.',
+    one(store.duplicates),
+  )
+  add('callsign_receipts_total', 'counter', 'Receipts published.', one(counts.receipts))
+  add('callsign_commits_total', 'counter', 'Transactions committed.', one(counts.commits))
+  add(
+    'callsign_commit_seconds_total',
+    'counter',
+    'Time spent in transactions.',
+    one(counts.commitSeconds),
+  )
+  add(
+    'callsign_commit_failures_total',
+    'counter',
+    'Transactions that failed; agents send again.',
+    one(counts.commitFailures),
+  )
+  add('callsign_queued_bytes', 'gauge', 'Messages waiting for a commit.', one(counts.queuedBytes))
+  add(
+    'callsign_alerts',
+    'gauge',
+    'Alerts in the store.',
+    store.alertGroups().map(({ kind, state, count }) => [{ kind, state }, count]),
+  )
+  add('callsign_hosts', 'gauge', 'Hosts known, by state.', [
+    [{ state: 'online' }, hosts.online],
+    [{ state: 'offline' }, hosts.offline],
+  ])
+  add(
+    'callsign_evicted_total',
+    'counter',
+    'Rows that a bound pushed out of the store.',
+    Object.entries(store.evicted).map(([what, value]) => [{ what }, value]),
+  )
+  add(
+    'callsign_store_set_aside_total',
+    'counter',
+    'Damaged store files set aside.',
+    one(store.setAside.length),
+  )
+  add('callsign_broker_up', 'gauge', '1 while messages can arrive.', one(gauges.brokerUp ? 1 : 0))
+  if (gauges.connections !== undefined)
+    add('callsign_connections', 'gauge', 'Connections of the broker.', one(gauges.connections))
+  add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
+  add(
+    'process_start_time_seconds',
+    'gauge',
+    'When the aggregator began.',
+    one(gauges.startedMs / 1000),
+  )
+  add(
+    'process_cpu_seconds_total',
+    'counter',
+    'CPU time of the aggregator.',
+    one((usage.user + usage.system) / 1e6),
+  )
+  add('process_resident_memory_bytes', 'gauge', 'Resident memory.', one(process.memoryUsage.rss()))
+  return `${lines.join('\n')}\n`
+}
+
+function renderLabels(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(
+    ([name, value]) =>
+      `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+  )
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+}

@@ -1,0 +1,244 @@
+/**
+ * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms, commits
+ * it in one transaction, and only then says so.
+ *
+ * The receipt is the promise of this room [DESIGN 6]: it is published after the commit and for nothing
+ * else, also for a repeat (its first receipt may be lost). A commit that fails is answered by silence, and
+ * the agent sends again. What is refused is counted by reason and never receipted; nothing a client sends
+ * ends the aggregator.
+ *
+ * A host may speak for itself only: payload and topic must name the same one. That the topic is his to
+ * publish on is checked where the broker can know it (access.ts).
+ */
+import {
+  GROUP_COMMIT_MS,
+  GROUP_COMMIT_ROWS_MAX,
+  INGEST_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+} from '../domain/limits.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import { decodeAlert } from '../wire/alert-message.ts'
+import type { Decoded } from '../wire/decoded.ts'
+import { encodeReceipts } from '../wire/receipt-message.ts'
+import { decodeAggregatorStatus, decodeStatus } from '../wire/status-message.ts'
+import { decodeSummary } from '../wire/summary-message.ts'
+import { parseTopic, receiptTopic } from '../wire/topics.ts'
+import type { Arrival, Store, StoreChange } from './store.ts'
+
+export interface Incoming {
+  readonly topic: string
+  readonly payload: Uint8Array
+}
+
+/** What the subscriber needs of the broker, embedded or not. */
+export interface Link {
+  publish(topic: string, payload: Uint8Array): void
+  /** Says, retained, that an aggregator serves this site; said once, unless `again`. */
+  announce(site: string, again?: boolean): void
+}
+
+export interface SubscriberOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly onChange: (change: StoreChange) => void
+  readonly commitEveryMs?: number
+  readonly rowsMax?: number
+  readonly bytesMax?: number
+}
+
+export interface SubscriberCounts {
+  readonly received: Readonly<Record<'alert' | 'summary' | 'status', number>>
+  readonly refused: ReadonlyMap<string, number>
+  readonly receipts: number
+  readonly commits: number
+  readonly commitSeconds: number
+  readonly commitFailures: number
+  readonly queuedBytes: number
+  /** Undefined while the last commit went well. */
+  readonly failing: string | undefined
+}
+
+interface Waiting {
+  readonly arrival: Arrival
+  readonly bytes: number
+  readonly settled: (error?: Error) => void
+}
+
+/** A reason comes from our own lists, and a list of them can still not grow. */
+const REASONS_MAX = 128
+
+export class Subscriber {
+  readonly #options: SubscriberOptions
+  readonly #received = { alert: 0, summary: 0, status: 0 }
+  readonly #refused = new Map<string, number>()
+  #link: Link | undefined
+  #queue: Waiting[] = []
+  #queuedBytes = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #receipts = 0
+  #commits = 0
+  #commitMs = 0
+  #commitFailures = 0
+  #failing: string | undefined
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options
+  }
+
+  /** Where receipts go; messages may come from now on. */
+  connect(link: Link): void {
+    this.#link = link
+  }
+
+  counts(): SubscriberCounts {
+    return {
+      received: { ...this.#received },
+      refused: this.#refused,
+      receipts: this.#receipts,
+      commits: this.#commits,
+      commitSeconds: this.#commitMs / 1000,
+      commitFailures: this.#commitFailures,
+      queuedBytes: this.#queuedBytes,
+      failing: this.#failing,
+    }
+  }
+
+  refuse(reason: string): void {
+    const known = this.#refused.has(reason) || this.#refused.size < REASONS_MAX
+    const key = known ? reason : 'other'
+    this.#refused.set(key, (this.#refused.get(key) ?? 0) + 1)
+  }
+
+  /** @param settled called once: after the commit, at once where there is nothing to store, with an error where it could not be stored. */
+  take({ topic, payload }: Incoming, settled: (error?: Error) => void = () => {}): void {
+    const { bytesMax = INGEST_BYTES_MAX, rowsMax = GROUP_COMMIT_ROWS_MAX } = this.#options
+    const arrival = this.#read(topic, payload)
+    if (arrival === undefined) {
+      settled()
+      return
+    }
+    if (this.#queuedBytes + payload.byteLength > bytesMax) {
+      this.refuse('overloaded')
+      settled(new Error('Aggregator is overloaded'))
+      return
+    }
+    this.#queue.push({ arrival, bytes: payload.byteLength, settled })
+    this.#queuedBytes += payload.byteLength
+    if (this.#queue.length >= rowsMax) this.flush()
+    else
+      this.#timer ??= setTimeout(() => this.flush(), this.#options.commitEveryMs ?? GROUP_COMMIT_MS)
+  }
+
+  /** Commits what waits, now. */
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const waiting = this.#queue
+    if (waiting.length === 0) return
+    this.#queue = []
+    this.#queuedBytes = 0
+    const { store, clock, log, onChange } = this.#options
+    const began = clock.monotonic()
+    let changes: StoreChange[]
+    try {
+      changes = store.commit(
+        waiting.map((one) => one.arrival),
+        clock.now(),
+      )
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      if (this.#failing === undefined)
+        log.error('Cannot store messages; agents keep them and send again', { why: error.message })
+      this.#failing = error.message
+      this.#commitFailures++
+      for (const one of waiting) one.settled(error)
+      return
+    }
+    if (this.#failing !== undefined) log.info('Messages are stored again')
+    this.#failing = undefined
+    this.#commits++
+    this.#commitMs += clock.monotonic() - began
+    this.#sendReceipts(waiting)
+    for (const one of waiting) one.settled()
+    for (const change of changes) onChange(change)
+  }
+
+  /** Now and then: brings the store back to its bounds. */
+  tidy(): void {
+    try {
+      this.#options.store.tidy()
+    } catch (cause) {
+      this.#options.log.warn('Cannot tidy the store', { why: String(cause) })
+    }
+  }
+
+  /** Reads and checks; what is not to be stored is counted here. */
+  #read(topic: string, payload: Uint8Array): Arrival | undefined {
+    const parsed = parseTopic(topic)
+    if (parsed === undefined) return this.#refusal('unknown-topic')
+    if (payload.byteLength > PAYLOAD_BYTES_MAX) return this.#refusal('too-long')
+    switch (parsed.kind) {
+      case 'aggregator-status': {
+        // Another aggregator's last will must not make agents believe that none is left.
+        const status = decodeAggregatorStatus(payload)
+        if (status.ok && status.value.state === 'offline') this.#link?.announce(parsed.site, true)
+        return undefined
+      }
+      case 'fleet-model':
+        return undefined
+      case 'receipt':
+        return this.#refusal('forged-receipt')
+    }
+    const { kind } = parsed
+    const decoded: Decoded<Arrival> = readers[kind](payload)
+    if (!decoded.ok) return this.#refusal(decoded.reason)
+    const { message } = decoded.value
+    if (message.site !== parsed.site || message.host !== parsed.host)
+      return this.#refusal('host-mismatch')
+    this.#received[kind]++
+    this.#link?.announce(parsed.site)
+    return decoded.value
+  }
+
+  #refusal(reason: string): undefined {
+    this.refuse(reason)
+  }
+
+  #sendReceipts(waiting: readonly Waiting[]): void {
+    const byHost = new Map<string, { boot: number; seq: number }[]>()
+    for (const { arrival } of waiting) {
+      if (arrival.kind === 'status') continue
+      const { site, host, boot, seq } = arrival.message
+      const topic = receiptTopic(site, host)
+      const stored = byHost.get(topic)
+      if (stored === undefined) byHost.set(topic, [{ boot, seq }])
+      else stored.push({ boot, seq })
+    }
+    for (const [topic, stored] of byHost) {
+      for (const payload of encodeReceipts(stored)) {
+        this.#link?.publish(topic, payload)
+        this.#receipts++
+      }
+    }
+  }
+}
+
+const readers = {
+  alert: (payload: Uint8Array): Decoded<Arrival> => wrap('alert', decodeAlert(payload)),
+  status: (payload: Uint8Array): Decoded<Arrival> => wrap('status', decodeStatus(payload)),
+  summary: (payload: Uint8Array): Decoded<Arrival> => {
+    const decoded = decodeSummary(payload)
+    if (!decoded.ok) return decoded
+    return { ok: true, value: { kind: 'summary', message: decoded.value, payload } }
+  },
+}
+
+function wrap<K extends 'alert' | 'status'>(
+  kind: K,
+  decoded: Decoded<(Arrival & { kind: K })['message']>,
+): Decoded<Arrival> {
+  if (!decoded.ok) return decoded
+  return { ok: true, value: { kind, message: decoded.value } as Arrival }
+}

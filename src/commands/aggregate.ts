@@ -1,0 +1,182 @@
+/**
+ * `agent aggregate`: collects the alerts of many hosts and shows them.
+ *
+ * Listens on loopback unless told otherwise. The ready file (JSON with the real addresses) appears
+ * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { defineCommand } from 'citty'
+import { brokerPassword, loadSettings, type Settings } from '../agent/settings.ts'
+import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
+import { AgentError } from '../domain/error.ts'
+import { systemClock } from '../platform/clock.ts'
+import { version } from '../platform/embedded.ts'
+import { log } from '../platform/log.ts'
+import { jsonArg, note, settingArgs, shutdownSignal, writeJson } from './common.ts'
+
+const fileArg = (description: string) =>
+  ({ type: 'string', description, valueHint: 'FILE' }) as const
+
+export default defineCommand({
+  meta: {
+    name: 'aggregate',
+    description: 'Collects the alerts of many hosts: broker, store, page, API and metrics',
+    examples: [
+      'agent aggregate                                   # broker on 127.0.0.1:1883, page on http://127.0.0.1:8470',
+      'agent aggregate --broker mqtts://mq.example:8883 --ca ca.pem   # a broker that is there already',
+      'agent aggregate --listen 0.0.0.0:8883 --tls-cert c.pem --tls-key k.pem --password-file agents',
+      'agent aggregate --listen 127.0.0.1:0 --http 127.0.0.1:0 --ready-file r.json   # free ports, told in r.json',
+    ],
+  },
+  args: {
+    ...settingArgs(
+      'listen',
+      'http',
+      'store',
+      'broker',
+      'brokerUser',
+      'brokerPasswordFile',
+      'ca',
+      'cert',
+      'key',
+      'site',
+      'state',
+    ),
+    readyFile: fileArg('appears when both ports answer, holds their addresses as JSON'),
+    tlsCert: fileArg('certificate chain of both listeners (PEM)'),
+    tlsKey: fileArg('key of that certificate (PEM)'),
+    tlsClientCa: fileArg('agents must bring a certificate of this authority (PEM)'),
+    passwordFile: fileArg('lines "name:secret"; name is a host, site/host or site/*'),
+    httpPasswordFile: fileArg('lines "name:secret" for page and API (HTTP Basic)'),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const { settings, origins } = loadSettings(args)
+    const signal = shutdownSignal()
+    if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
+    const aggregator = await startAggregator({
+      store: storePath(settings),
+      broker: brokerOf(settings, origins.listen === 'flag', args),
+      http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
+      ...(origins.site === 'default' ? {} : { site: settings.site }),
+      version,
+      clock: systemClock,
+      log,
+      signal,
+    })
+    try {
+      const ready = { broker: aggregator.brokerUrl, url: aggregator.url, pid: process.pid }
+      if (args.readyFile !== undefined) writeReadyFile(args.readyFile, ready)
+      if (args.json) await writeJson(ready)
+      else {
+        note(`Agents:  agent watch --broker ${ready.broker}`)
+        note(`Page:    ${ready.url}/`)
+      }
+      log.info('Aggregator is ready', ready)
+      if (!signal.aborted)
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+    } finally {
+      if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
+      await aggregator.close()
+      log.info('Aggregator has ended')
+    }
+  },
+})
+
+function storePath({ store, state }: Settings): string {
+  if (store?.startsWith('postgres://'))
+    throw new AgentError('ERR_CONFIG', 'Cannot store in PostgreSQL: this build knows SQLite only', {
+      hint: 'Give a file to --store',
+    })
+  return store ?? join(state, 'aggregate.db')
+}
+
+type TlsArgs = Partial<
+  Record<'tlsCert' | 'tlsKey' | 'tlsClientCa' | 'passwordFile', string | undefined>
+>
+
+function brokerOf(
+  settings: Settings,
+  listenGiven: boolean,
+  args: TlsArgs,
+): AggregatorOptions['broker'] {
+  const { broker, brokerUser, ca, cert, key } = settings
+  if (broker === undefined)
+    return {
+      kind: 'embedded',
+      ...listener(settings.listen, 'listen', args),
+      ...passwordFile(args.passwordFile),
+    }
+  if (listenGiven)
+    throw new AgentError('ERR_USAGE', 'Cannot use --listen together with --broker', {
+      hint: '--listen is a broker of our own, --broker one that is there already',
+    })
+  const password = brokerPassword(settings)
+  return {
+    kind: 'external',
+    url: broker,
+    ...(brokerUser === undefined ? {} : { username: brokerUser }),
+    ...(password === undefined ? {} : { password }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  }
+}
+
+function listener(text: string, flag: 'listen' | 'http', args: TlsArgs): Listener {
+  const { host, port } = parseAddress(text, flag)
+  const { tlsCert, tlsKey, tlsClientCa } = args
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new AgentError('ERR_USAGE', 'Cannot use TLS: --tls-cert and --tls-key go together')
+  if (tlsCert === undefined || tlsKey === undefined) return { host, port }
+  return {
+    host,
+    port,
+    tls: {
+      cert: readPem(tlsCert),
+      key: readPem(tlsKey),
+      ...(flag === 'listen' && tlsClientCa !== undefined ? { clientCa: readPem(tlsClientCa) } : {}),
+    },
+  }
+}
+
+/** HOST:PORT, [IPV6]:PORT. */
+export function parseAddress(text: string, flag: string): { host: string; port: number } {
+  const [, bracketed, plain, digits] =
+    /^(?:\[([\da-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  const port = Number(digits)
+  if (host === undefined || port > 65_535)
+    throw new AgentError('ERR_USAGE', `Cannot use --${flag} "${text}": it is no HOST:PORT`, {
+      hint: 'For example 127.0.0.1:1883, [::1]:1883, or port 0 for a free one',
+    })
+  return { host, port }
+}
+
+function passwordFile(path: string | undefined): { passwordFile?: string } {
+  return path === undefined ? {} : { passwordFile: path }
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new AgentError('ERR_CONFIG', `Cannot read "${path}"`, {
+      hint: 'Give a PEM file that this user may read',
+      cause,
+    })
+  }
+}
+
+/** Whole or not at all: whoever waits for the file reads it at once. */
+function writeReadyFile(path: string, ready: unknown): void {
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    writeFileSync(temporary, `${JSON.stringify(ready)}\n`, { mode: 0o644 })
+    renameSync(temporary, path)
+  } catch (cause) {
+    rmSync(temporary, { force: true })
+    throw new AgentError('ERR_CONFIG', `Cannot write ready file "${path}"`, { cause })
+  }
+}
