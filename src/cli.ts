@@ -20,6 +20,11 @@ const DESCRIPTION =
   'Callsign tells which program a process really is, by the system calls it makes.'
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  aggregate: {
+    group: 'Fleet',
+    summary: 'Broker, store, page, API and metrics for many hosts',
+    load: () => import('./commands/aggregate.ts'),
+  },
   config: {
     group: 'Care',
     summary: 'Settings in use, and where each comes from',

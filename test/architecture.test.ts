@@ -47,18 +47,17 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   citty: ['cli.ts', 'commands/'],
   mqtt: ['platform/mqtt.ts'],
   'node:child_process': ['platform/child.ts'],
-  'node:net': ['platform/'],
-  'node:tls': ['platform/'],
+  '@bufbuild/protobuf': ['platform/onnx-file.ts'],
   'onnx-buf': ['platform/onnx-file.ts'],
   'onnxruntime-node': ['platform/onnx.ts'],
   'smol-toml': ['agent/settings.ts'],
 }
 
 /** Bun.Transpiler.scanImports leaves type-only imports out, and those say who knows whom as well. */
-const importPattern = /(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"$\n]+)['"]/g
+const importPattern = /(?:\bfrom\s|\bimport\s*\(?)\s*['"]([^'"$\n]+)['"]/g
 const pure = /^(domain|parse|count|detect|wire)\//
 const ambient =
-  /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|process\.|Bun\.|console\.|setTimeout|setInterval)/
+  /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|process\.(?:env|argv|hrtime|uptime|\w+Usage)|Bun\.(?:file|write|env|sleep|nanoseconds)|console\.|setTimeout|setInterval)/
 
 const files = [...new Glob('**/*.ts').scanSync('src')].sort()
 const sources = new Map(
