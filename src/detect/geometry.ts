@@ -6,6 +6,9 @@
  * over the whitened components, so that it does not grow with the size of the net and 1.4 is what two states of one
  * program differ by on average. Flat arrays, no object per row: 300 processes a second pass through here.
  */
+/** Whitened components are cut here: far is far, no single component decides alone, and a byte holds one. */
+export const COMPONENT_MAX = 127 / 16
+
 export interface Whitening {
   readonly stateSize: number
   /** Components kept. */
@@ -26,7 +29,7 @@ export function whiten(
   for (let i = 0, m = 0; i < size; i++) {
     let sum = 0
     for (let j = 0; j < stateSize; j++) sum += matrix[m++]! * states[from + j]!
-    out[at + i] = sum
+    out[at + i] = sum > COMPONENT_MAX ? COMPONENT_MAX : sum < -COMPONENT_MAX ? -COMPONENT_MAX : sum
   }
 }
 

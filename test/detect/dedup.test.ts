@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'bun:test'
+import { AlertBook, type Crossing } from '../../src/detect/dedup.ts'
+
+const T = 1_800_000_000
+const crossing = (pid: number, more: Partial<Crossing> = {}): Crossing => ({
+  kind: 'masquerade',
+  process: { pid, startMs: T * 1000, name: 'nginx' },
+  predicted: { class: 'cron', confidence: 0.9 },
+  claimed: { class: 'nginx', confidence: 0.02 },
+  from: T - 9,
+  windows: 4,
+  ...more,
+})
+const book = (limits = {}) => new AlertBook('h', 'model', limits)
+
+describe('AlertBook.raise()', () => {
+  test('opens one alert and says how it came to it', () => {
+    const alert = book().raise(crossing(7), T)!
+    expect(alert).toMatchObject({
+      kind: 'masquerade',
+      state: 'open',
+      technique: 'T1036',
+      count: 4,
+      first: T,
+      process: { pid: 7, start: T, name: 'nginx' },
+      evidence: { from: T - 9, to: T },
+    })
+  })
+
+  test('same input, same id; another host, another id', () => {
+    const id = book().raise(crossing(7), T)!.id
+    expect(book().raise(crossing(7), T)!.id).toBe(id)
+    expect(new AlertBook('other', 'model').raise(crossing(7), T)!.id).not.toBe(id)
+  })
+
+  test('repeats update the alert with a count, and not each second', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    const told = []
+    for (let i = 1; i <= 130; i++) told.push(one.raise(crossing(7), T + i))
+    const updates = told.filter((alert) => alert !== undefined)
+    expect(updates.map(({ time }) => time - T)).toEqual([60, 120])
+    expect(updates[1]).toMatchObject({ id, state: 'update', count: 124, first: T, last: T + 120 })
+    expect(one.status()).toMatchObject({ opened: 1, updated: 2 })
+  })
+
+  test('processes of one name that look alike are one cause', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    expect(one.raise(crossing(8), T + 1)).toBeUndefined()
+    expect(one.status()).toMatchObject({ opened: 1, merged: 1 })
+    expect(
+      one.raise(crossing(9, { predicted: { class: 'sshd', confidence: 1 } }), T + 1),
+    ).toBeDefined()
+  })
+
+  test('a process has one alert: the same kind of thing under another class joins it', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    one.raise(crossing(7, { predicted: { class: 'sshd', confidence: 1 } }), T + 1)
+    one.raise(crossing(7, { kind: 'novelty' }), T + 2)
+    expect(one.status().opened).toBe(1)
+    expect(one.raise(crossing(7), T + 60)!.id).toBe(id)
+  })
+
+  test('a novelty may turn out to be something worse', () => {
+    const one = book()
+    one.raise(crossing(7, { kind: 'novelty' }), T)
+    expect(one.raise(crossing(7, { kind: 'non-grata' }), T + 1)!.state).toBe('open')
+  })
+
+  test('technique is named for masquerades only', () => {
+    expect(book().raise(crossing(7, { kind: 'non-grata' }), T)!.technique).toBeUndefined()
+  })
+
+  test('a group of short-lived processes names its latest member', () => {
+    const process = { pid: -40, startMs: T * 1000, name: 'nc', latest: 57 }
+    expect(book().raise(crossing(0, { process }), T)!.process.pid).toBe(57)
+  })
+
+  test('a full minute holds back what is new, counted, and lets it in later', () => {
+    const one = book({ perMinute: 3 })
+    const other = (i: number) => crossing(i, { predicted: { class: `c${i}`, confidence: 1 } })
+    for (let i = 0; i < 5; i++) one.raise(other(i), T)
+    expect(one.status()).toMatchObject({ opened: 3, held: 2 })
+    expect(one.raise(other(4), T + 60)!.state).toBe('open')
+  })
+})
+
+describe('AlertBook.tick()', () => {
+  test('closes what has been quiet, once', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    expect(one.tick(T + 119)).toEqual([])
+    expect(one.tick(T + 120)).toMatchObject([{ id, state: 'closed', last: T, time: T + 120 }])
+    expect(one.tick(T + 121)).toEqual([])
+    expect(one.isOpen(crossing(7).process)).toBe(false)
+  })
+
+  test('what returns within a day is the same alert, after that another', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    one.tick(T + 200)
+    expect(one.raise(crossing(7), T + 300)).toMatchObject({ id, state: 'update' })
+    one.tick(T + 500)
+    one.tick(T + 300 + 86_400)
+    expect(one.raise(crossing(7), T + 300 + 86_401)!.id).not.toBe(id)
+  })
+
+  test('one that goes on does not keep a quiet one open', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    one.raise(crossing(8, { predicted: { class: 'sshd', confidence: 1 } }), T)
+    for (let i = 1; i <= 120; i++) one.raise(crossing(7), T + i)
+    expect(one.tick(T + 120)).toMatchObject([{ predicted: { class: 'sshd' } }])
+  })
+})
+
+test('AlertBook.end() closes what is open', () => {
+  const one = book()
+  one.raise(crossing(7), T)
+  expect(one.end(T + 5)).toMatchObject([{ state: 'closed', time: T + 5 }])
+  expect(one.end(T + 6)).toEqual([])
+})
+
+test('AlertBook.explain() gives the reasons to later messages', () => {
+  const one = book()
+  const { id } = one.raise(crossing(7), T)!
+  const why = [{ syscall: 'connect', seen: 0.5, expected: 0 }]
+  one.explain(id, why)
+  expect(one.raise(crossing(7), T + 60)!.why).toEqual(why)
+})

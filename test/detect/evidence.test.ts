@@ -1,0 +1,41 @@
+import { expect, test } from 'bun:test'
+import { accumulate, Evidence, LEVEL_MAX } from '../../src/detect/evidence.ts'
+
+const T = 1_800_000_000
+const process = { pid: 5, startMs: T * 1000, name: 'cron' }
+
+test('accumulate() never falls below zero: old innocence does not pay for new guilt', () => {
+  const { claim } = new Evidence().at(process, T)
+  for (let i = 0; i < 1000; i++) accumulate(claim, -2, T + i)
+  expect(claim.level).toBe(0)
+  for (let i = 0; i < 3; i++) accumulate(claim, 2, T + 1000 + i)
+  expect(claim).toMatchObject({ level: 6, from: T + 1000, windows: 3, peak: 6 })
+})
+
+test('accumulate() has a ceiling, so that a process can recover', () => {
+  const { claim } = new Evidence().at(process, T)
+  for (let i = 0; i < 1000; i++) accumulate(claim, 4, T + i)
+  expect(claim.level).toBe(LEVEL_MAX)
+})
+
+test('Evidence.at() fades over seconds without a window', () => {
+  const evidence = new Evidence()
+  accumulate(evidence.at(process, T).claim, 10, T)
+  expect(evidence.at(process, T + 1).claim.level).toBe(10)
+  expect(evidence.at(process, T + 32).claim.level).toBeCloseTo(10 / Math.E, 5)
+})
+
+test('Evidence.at() stays with pid@start through a change of name, and not through a reuse of the pid', () => {
+  const evidence = new Evidence()
+  accumulate(evidence.at(process, T).claim, 10, T)
+  expect(evidence.at({ ...process, name: 'nginx' }, T + 1).claim.level).toBe(10)
+  expect(evidence.at({ ...process, startMs: process.startMs + 60_000 }, T + 2).claim.level).toBe(0)
+})
+
+test('Evidence keeps its bound: the longest silent goes first', () => {
+  const gone: number[] = []
+  const evidence = new Evidence({ max: 2, onForget: (of) => gone.push(of.process.pid) })
+  for (const pid of [1, 2, 1, 3]) evidence.at({ ...process, pid }, T)
+  expect(gone).toEqual([2])
+  expect(evidence).toMatchObject({ size: 2, evicted: 1 })
+})

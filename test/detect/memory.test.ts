@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'bun:test'
+import { HostMemory } from '../../src/detect/memory.ts'
+import {
+  MEMORY_KEEP_SECONDS,
+  MEMORY_NAMES_MAX,
+  MEMORY_PROTOTYPES_PER_NAME_MAX,
+} from '../../src/domain/limits.ts'
+
+const SIZE = 4
+/** Whitened components are cut at just below 8, so tests stay within. */
+const at = (x: number, y = 0): Float32Array => Float32Array.of(x, y, 0, 0)
+const memory = () => new HostMemory('m', SIZE)
+const T = 1_800_000_000
+
+describe('HostMemory while learning', () => {
+  test('observe() makes what was seen usual at once', () => {
+    const host = memory()
+    expect(host.distance('cron', at(1))).toBe(Number.POSITIVE_INFINITY)
+    host.observe('cron', at(1), T, true)
+    expect(host.distance('cron', at(1))).toBe(0)
+    expect(host.distance('nginx', at(1))).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('observe() covers behaviours: what is near one prototype makes no second', () => {
+    const host = memory()
+    for (let i = 0; i < 100; i++) host.observe('cron', at(1 + i / 200), T + i, true)
+    expect(host.status().prototypes).toBe(1)
+    host.observe('cron', at(5), T + 100, true)
+    expect(host.status().prototypes).toBe(2)
+  })
+
+  test('prototypes stay where they are, so nobody can drag them', () => {
+    const host = memory()
+    host.observe('cron', at(0), T, true)
+    for (let i = 0; i < 1000; i++) host.observe('cron', at(0.9), T + i, true)
+    expect(host.distance('cron', at(0))).toBe(0)
+  })
+
+  test('a name that wanders everywhere keeps the bound and still covers both ends', () => {
+    const host = memory()
+    for (let i = 0; i < 300; i++) host.observe('cron', at((i % 14) - 7, (i % 13) - 6), T + i, true)
+    expect(host.status().prototypes).toBeLessThanOrEqual(MEMORY_PROTOTYPES_PER_NAME_MAX)
+  })
+})
+
+describe('HostMemory after learning', () => {
+  const taught = (x = 0) => {
+    const host = memory()
+    host.observe('cron', at(x), T, true)
+    return host
+  }
+
+  test('observe() does not take in what is strange, however often it comes within an hour', () => {
+    const host = taught()
+    for (let i = 0; i < 3600; i++) host.observe('cron', at(7), T + i, false)
+    expect(host.distance('cron', at(7))).toBe(3.5)
+  })
+
+  test('observe() takes in what is strange once it has recurred for long enough', () => {
+    const host = taught()
+    for (let i = 0; i < 700; i++) host.observe('cron', at(7), T + i * 60, false)
+    expect(host.distance('cron', at(7))).toBe(0)
+  })
+
+  test('observe() takes in what is near after minutes', () => {
+    const host = taught()
+    for (let i = 0; i < 200; i++) host.observe('cron', at(2), T + i, false)
+    expect(host.distance('cron', at(2))).toBe(0)
+  })
+
+  test('a slow walk towards another behaviour takes in few strange steps a day', () => {
+    const host = taught(-7)
+    // An attacker who knows the rule walks on as soon as his last step is usual.
+    let place = -7
+    for (let second = 0; second < 86_400; second += 20) {
+      if (host.distance('cron', at(place + 3.5)) === 0) place += 3.5
+      host.observe('cron', at(place + 3.5), T + second, false)
+    }
+    expect(place).toBeLessThan(0)
+  })
+})
+
+describe('HostMemory.snapshot()', () => {
+  const filled = () => {
+    const host = memory()
+    for (let i = 0; i < 40; i++) host.observe(`name ${i % 7}`, at(i, -i / 3), T + i, i % 3 > 0)
+    return host
+  }
+
+  test('restores what was kept, byte for byte', () => {
+    const bytes = filled().snapshot()
+    const host = memory()
+    expect(host.restore(bytes)).toBe(true)
+    expect(host.snapshot()).toEqual(bytes)
+    expect(host.status()).toEqual(filled().status())
+    expect(host.distance('name 1', at(1, -1 / 3))).toBeCloseTo(0, 1)
+  })
+
+  test('a restored memory goes on as the kept one would have', () => {
+    const a = filled()
+    const b = memory()
+    b.restore(a.snapshot())
+    for (const host of [a, b]) {
+      for (let i = 0; i < 300; i++) host.observe('name 2', at(9), T + 100 + i, false)
+    }
+    expect(b.snapshot()).toEqual(a.snapshot())
+  })
+
+  test('another model means another space: empty, counted', () => {
+    const host = new HostMemory('other', SIZE)
+    expect(host.restore(filled().snapshot())).toBe(false)
+    expect(host.status()).toMatchObject({ names: 0, prototypes: 0, damaged: 1 })
+  })
+
+  test('no cut and no flipped bit gets in, and none throws', () => {
+    const bytes = filled().snapshot()
+    for (let length = 0; length < bytes.length; length += 7) {
+      expect(memory().restore(bytes.subarray(0, length))).toBe(false)
+    }
+    for (let i = 0; i < bytes.length; i += 3) {
+      const flipped = bytes.slice()
+      flipped[i]! ^= 1 << (i % 8)
+      expect(memory().restore(flipped)).toBe(false)
+    }
+    expect(memory().restore(new Uint8Array(4096).fill(0x5a))).toBe(false)
+  })
+})
+
+describe('HostMemory bounds', () => {
+  test('the name not seen for longest goes first, counted', () => {
+    const host = memory()
+    for (let i = 0; i < MEMORY_NAMES_MAX + 5; i++) host.observe(`n${i}`, at(0), T + i, true)
+    expect(host.status()).toMatchObject({ names: MEMORY_NAMES_MAX, forgotten: 5 })
+    expect(host.known('n4')).toBeUndefined()
+    expect(host.known('n5')).toBeDefined()
+  })
+
+  test('tidy() lets go of what has not been seen for a month', () => {
+    const host = memory()
+    host.observe('old', at(0), T, true)
+    host.observe('new', at(0), T + MEMORY_KEEP_SECONDS, true)
+    host.tidy(T + MEMORY_KEEP_SECONDS + 1)
+    expect(host.known('old')).toBeUndefined()
+    expect(host.known('new')).toBeDefined()
+    expect(host.status().prototypes).toBe(1)
+  })
+})
