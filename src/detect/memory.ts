@@ -7,7 +7,8 @@
  *
  * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then stays where
  * it is. It never moves towards what is seen, so nobody can drag it. What lies far from all that is usual is not taken in
- * until it has recurred for long enough (`RECUR`), and a name takes in few such a day (`STRANGE_PER_DAY`), so that a
+ * until it has recurred for long enough (`RECUR`), and a name takes in few such a day (`STRANGE_PER_DAY`). Near is what
+ * is near to an anchor (learnt, or taken in as strange), not to the last thing that came near: so a
  * slow walk towards another behaviour is too slow to be of use. The caller never offers what is near a malicious class or
  * under an alert. While learning (`--learn`) all else is taken in at once.
  *
@@ -20,7 +21,7 @@ import {
   MEMORY_PROTOTYPES_MAX,
   MEMORY_PROTOTYPES_PER_NAME_MAX,
 } from '../domain/limits.ts'
-import { nearest } from './geometry.ts'
+import { distance, nearest } from './geometry.ts'
 
 /** Two states nearer than this are one behaviour. */
 const COVER = 0.5
@@ -28,7 +29,7 @@ const COVER = 0.5
 const STRANGE = 1.5
 /** Seconds it must have been seen, and seconds from the first to the last sight, to become usual. */
 const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
-const STRANGE_PER_DAY = 4
+const STRANGE_PER_DAY = 2
 const PENDING_PER_NAME_MAX = 8
 /** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
 const STEP = 1 / 16
@@ -40,7 +41,11 @@ interface Points {
   seen: Uint32Array
   first: Uint32Array
   last: Uint32Array
+  /** 1 where others may be near to it. */
+  anchor: Uint32Array
 }
+
+const COLUMNS = ['seen', 'first', 'last', 'anchor'] as const
 
 interface NameMemory {
   first: number
@@ -135,8 +140,8 @@ export class HostMemory {
     for (let i = 0; i < this.size; i++) {
       this.#scratch[i] = Math.max(-127, Math.min(127, Math.round(state[i]! / STEP))) * STEP
     }
-    if (learning) this.#keep(memory, this.#scratch, frameIndex)
-    else this.#wait(memory, near.distance > STRANGE, frameIndex)
+    if (learning) this.#keep(memory, this.#scratch, frameIndex, true)
+    else this.#wait(memory, !this.#isNearAnchor(memory.usual), frameIndex)
   }
 
   #wait(memory: NameMemory, strange: boolean, frameIndex: number): void {
@@ -162,16 +167,25 @@ export class HostMemory {
     }
     this.#scratch.set(pending.at.subarray(i * this.size, (i + 1) * this.size))
     remove(pending, i, this.size)
-    this.#keep(memory, this.#scratch, frameIndex)
+    this.#keep(memory, this.#scratch, frameIndex, strange)
   }
 
-  #keep(memory: NameMemory, state: Float32Array, frameIndex: number): void {
+  #isNearAnchor({ at, anchor, count }: Points): boolean {
+    for (let p = 0; p < count; p++) {
+      if (anchor[p] === 1 && distance(this.#scratch, 0, at, p * this.size, this.size) <= STRANGE) {
+        return true
+      }
+    }
+    return false
+  }
+
+  #keep(memory: NameMemory, state: Float32Array, frameIndex: number, anchor: boolean): void {
     if (memory.usual.count >= MEMORY_PROTOTYPES_PER_NAME_MAX) {
       // The two nearest say the same twice: the less seen of them goes.
       remove(memory.usual, mostRedundant(memory.usual, this.size), this.size)
       this.#prototypes--
     }
-    add(memory.usual, state, frameIndex, this.size)
+    add(memory.usual, state, frameIndex, this.size, anchor)
     this.#prototypes++
     while (this.#prototypes > MEMORY_PROTOTYPES_MAX) this.#forgetOldest(memory)
   }
@@ -295,6 +309,7 @@ function points(): Points {
     seen: new Uint32Array(0),
     first: new Uint32Array(0),
     last: new Uint32Array(0),
+    anchor: new Uint32Array(0),
   }
 }
 
@@ -304,13 +319,19 @@ function touch(to: Points, index: number, frameIndex: number): void {
   if (to.seen[index]! < 0xffffffff) to.seen[index]!++
 }
 
-function add(to: Points, state: Float32Array, frameIndex: number, size: number): void {
+function add(
+  to: Points,
+  state: Float32Array,
+  frameIndex: number,
+  size: number,
+  anchor = false,
+): void {
   if ((to.count + 1) * size > to.at.length) {
     const room = Math.max(2, to.count * 2)
     const at = new Float32Array(room * size)
     at.set(to.at)
     to.at = at
-    for (const column of ['seen', 'first', 'last'] as const) {
+    for (const column of COLUMNS) {
       const grown = new Uint32Array(room)
       grown.set(to[column])
       to[column] = grown
@@ -320,12 +341,13 @@ function add(to: Points, state: Float32Array, frameIndex: number, size: number):
   to.seen[to.count] = 1
   to.first[to.count] = frameIndex
   to.last[to.count] = frameIndex
+  to.anchor[to.count] = anchor ? 1 : 0
   to.count++
 }
 
 function remove(from: Points, index: number, size: number): void {
   from.at.copyWithin(index * size, (index + 1) * size, from.count * size)
-  for (const column of ['seen', 'first', 'last'] as const) {
+  for (const column of COLUMNS) {
     from[column].copyWithin(index, index + 1, from.count)
   }
   from.count--
@@ -356,9 +378,9 @@ function mostRedundant({ at, seen, count }: Points, size: number): number {
   return index
 }
 
-/** [seen, first, last] of each. */
-function listed({ seen, first, last, count }: Points): number[][] {
-  return Array.from({ length: count }, (_, i) => [seen[i]!, first[i]!, last[i]!])
+/** [seen, first, last, anchor] of each. */
+function listed({ seen, first, last, anchor, count }: Points): number[][] {
+  return Array.from({ length: count }, (_, i) => [seen[i]!, first[i]!, last[i]!, anchor[i]!])
 }
 
 function checksum(bytes: Uint8Array): number {
@@ -397,10 +419,10 @@ function readSnapshot(
     const taken = points()
     const state = new Float32Array(size)
     for (const row of rows) {
-      if (!Array.isArray(row) || row.length !== 3 || !row.every(isCount)) return undefined
+      if (!Array.isArray(row) || row.length !== 4 || !row.every(isCount)) return undefined
       for (let i = 0; i < size; i++) state[i] = view.getInt8(at++) * STEP
-      const [seen, first, last] = row as [number, number, number]
-      add(taken, state, first, size)
+      const [seen, first, last, anchor] = row as [number, number, number, number]
+      add(taken, state, first, size, anchor === 1)
       taken.seen[taken.count - 1] = seen
       taken.last[taken.count - 1] = last
     }

@@ -68,16 +68,22 @@ describe('HostMemory after learning', () => {
     expect(host.distance('cron', at(2))).toBe(0)
   })
 
-  test('a slow walk towards another behaviour takes in few strange steps a day', () => {
-    const host = taught(-7)
-    // An attacker who knows the rule walks on as soon as his last step is usual.
-    let place = -7
-    for (let second = 0; second < 86_400; second += 20) {
-      if (host.distance('cron', at(place + 3.5)) === 0) place += 3.5
-      host.observe('cron', at(place + 3.5), T + second, false)
-    }
-    expect(place).toBeLessThan(0)
-  })
+  // An attacker who knows the rule walks on as soon as his last step is usual.
+  test.each([
+    ['small', 1.2, 3],
+    ['large', 3.5, 7],
+  ])(
+    'a slow walk in %s steps towards another behaviour gets nowhere in a day',
+    (_, step, atMost) => {
+      const host = taught(-7)
+      let walked = 0
+      for (let second = 0; second < 86_400; second += 20) {
+        if (host.distance('cron', at(-7 + walked + step)) < 0.1) walked += step
+        host.observe('cron', at(-7 + walked + step), T + second, false)
+      }
+      expect(walked).toBeLessThanOrEqual(atMost)
+    },
+  )
 })
 
 describe('HostMemory.snapshot()', () => {
