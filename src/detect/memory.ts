@@ -7,7 +7,7 @@
  *
  * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then stays where
  * it is. It never moves towards what is seen, so nobody can drag it. What lies far from all that is usual is not taken in
- * until it has recurred for long enough (`RECUR`), and a name takes in few such a day (`STRANGE_PER_DAY`). Near is what
+ * until it has recurred for long enough (`RECUR`), and a name takes in one such a day (`STRANGE_EVERY`). Near is what
  * is near to an anchor (learnt, or taken in as strange), not to the last thing that came near: so a
  * slow walk towards another behaviour is too slow to be of use. The caller never offers what is near a malicious class or
  * under an alert. While learning (`--learn`) all else is taken in at once.
@@ -25,11 +25,12 @@ import { distance, nearest } from './geometry.ts'
 
 /** Two states nearer than this are one behaviour. */
 const COVER = 0.5
-/** Beyond this from all that is usual a state is strange for its name. */
-const STRANGE = 1.5
+/** Beyond this from all anchors a state is strange for its name. */
+const STRANGE = 1
 /** Seconds it must have been seen, and seconds from the first to the last sight, to become usual. */
 const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
-const STRANGE_PER_DAY = 2
+/** Seconds between two strange behaviours taken in under one name. */
+const STRANGE_EVERY = 86_400
 const PENDING_PER_NAME_MAX = 8
 /** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
 const STEP = 1 / 16
@@ -52,9 +53,8 @@ interface NameMemory {
   last: number
   /** Distinct seconds in which it was judged. */
   seconds: number
-  /** Day and number of strange behaviours taken in on it. */
-  day: number
-  strangeThatDay: number
+  /** When a strange behaviour was last taken in; 0 for never. */
+  strange: number
   usual: Points
   pending: Points
 }
@@ -157,13 +157,8 @@ export class HostMemory {
     const i = near.index
     if (pending.seen[i]! < seen || frameIndex - pending.first[i]! < span) return
     if (strange) {
-      const day = Math.floor(frameIndex / 86_400)
-      if (memory.day !== day) {
-        memory.day = day
-        memory.strangeThatDay = 0
-      }
-      if (memory.strangeThatDay >= STRANGE_PER_DAY) return
-      memory.strangeThatDay++
+      if (frameIndex - memory.strange < STRANGE_EVERY) return
+      memory.strange = frameIndex
     }
     this.#scratch.set(pending.at.subarray(i * this.size, (i + 1) * this.size))
     remove(pending, i, this.size)
@@ -197,8 +192,7 @@ export class HostMemory {
       first: frameIndex,
       last: frameIndex,
       seconds: 0,
-      day: 0,
-      strangeThatDay: 0,
+      strange: 0,
       usual: points(),
       pending: points(),
     }
@@ -256,8 +250,7 @@ export class HostMemory {
           first: m.first,
           last: m.last,
           seconds: m.seconds,
-          day: m.day,
-          strange: m.strangeThatDay,
+          strange: m.strange,
           usual: listed(m.usual),
           pending: listed(m.pending),
         })),
@@ -430,8 +423,8 @@ function readSnapshot(
   }
   for (const entry of header.names) {
     if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
-    const { first, last, seconds, day, strange } = entry
-    if (![first, last, seconds, day, strange].every(isCount)) return undefined
+    const { first, last, seconds, strange } = entry
+    if (![first, last, seconds, strange].every(isCount)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
     const pending = usual && take(entry.pending, PENDING_PER_NAME_MAX)
     if (usual === undefined || pending === undefined) return undefined
@@ -440,8 +433,7 @@ function readSnapshot(
       first: first as number,
       last: last as number,
       seconds: seconds as number,
-      day: day as number,
-      strangeThatDay: strange as number,
+      strange: strange as number,
       usual,
       pending,
     })
