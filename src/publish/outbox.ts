@@ -109,6 +109,7 @@ export class Outbox {
   /** Both in the order (boot, seq); a Map keeps it and forgets in constant time. */
   readonly #queues = { alert: new Map<string, Row>(), summary: new Map<string, Row>() }
   readonly #handedOut = new Map<string, Row>()
+  readonly #handedOutCount = { alert: 0, summary: 0 }
   readonly #updates = new Map<string, Row>()
   readonly #numbers = new Map<string, number>()
   readonly #toInsert = new Set<Row>()
@@ -160,27 +161,44 @@ export class Outbox {
     this.#onPut()
   }
 
-  /** The next rows that are not handed out, alerts first, oldest first. */
-  take(countMax: number, kinds: readonly EventKind[] = KINDS): OutboxRow[] {
+  /** The next rows that are not handed out, oldest first, while they fit into bytesMax. */
+  take(
+    countMax: number,
+    kinds: readonly EventKind[] = KINDS,
+    bytesMax = Infinity,
+    overheadBytes = 0,
+  ): OutboxRow[] {
     const taken: OutboxRow[] = []
+    let bytesLeft = bytesMax
     for (const kind of kinds) {
+      if (!this.waits(kind)) continue
       for (const [key, row] of this.#queues[kind]) {
         if (taken.length >= countMax) return taken
         if (this.#handedOut.has(key)) continue
         const payload = row.payload ?? this.#read(row)
         if (payload === undefined) continue
+        bytesLeft -= payload.byteLength + overheadBytes
+        if (bytesLeft < 0) return taken
         row.handedOut = true
         this.#forgetUpdate(row)
         this.#handedOut.set(key, row)
+        this.#handedOutCount[kind] += 1
         taken.push({ kind, boot: row.boot, seq: row.seq, time: row.time, payload })
       }
     }
     return taken
   }
 
+  /** Whether rows of this kind are there that are not handed out. */
+  waits(kind: EventKind): boolean {
+    return this.#queues[kind].size > this.#handedOutCount[kind]
+  }
+
   /** The connection is gone: what is handed out and not acknowledged will be taken again. */
   takeBack(): void {
     this.#handedOut.clear()
+    this.#handedOutCount.alert = 0
+    this.#handedOutCount.summary = 0
   }
 
   /** Rows that have arrived, of those handed out. Written by the next flush or put. @returns how many they were */
@@ -301,7 +319,7 @@ export class Outbox {
   #remove(row: Row): void {
     const key = keyOf(row)
     if (!this.#queues[row.kind].delete(key)) return
-    this.#handedOut.delete(key)
+    if (this.#handedOut.delete(key)) this.#handedOutCount[row.kind] -= 1
     this.#forgetUpdate(row)
     this.#bytes -= row.bytes
     if (this.#toInsert.delete(row)) this.#unsavedBytes -= row.bytes
