@@ -1,0 +1,78 @@
+/**
+ * Which classes a model gets. The rule: a name (after the alias rules) with at least `windowsMin` training
+ * windows is a class; the rarer ones are pooled in one class of other ordinary programs, so that an
+ * unknown ordinary program has somewhere to fall but the nearest malicious class. Each non-grata program is
+ * a malicious class, however few its windows are.
+ */
+import { AgentError } from '../domain/error.ts'
+import type { ManifestClass } from '../model/manifest.ts'
+import type { Window } from './dataset.ts'
+
+export const WINDOWS_MIN = 100
+export const BACKGROUND = 'other programs'
+
+/** Interpreters and shells by class name: one name, many programs. */
+export const GENERIC: ReadonlySet<string> = new Set(
+  'bash sh dash zsh busybox python python3 perl ruby java node php lua awk mono dotnet'.split(' '),
+)
+
+export interface Classes {
+  readonly list: readonly ManifestClass[]
+  /** Index of a window's class, −1 where it has none. */
+  of(window: Pick<Window, 'name' | 'malicious'>): number
+}
+
+export interface ClassOptions {
+  readonly windowsMin?: number
+  readonly background?: boolean
+  /** Only the so many most frequent ordinary names [Paper V-A: 28]. */
+  readonly most?: number
+}
+
+export function chooseClasses(training: readonly Window[], options: ClassOptions = {}): Classes {
+  const windowsMin = options.windowsMin ?? WINDOWS_MIN
+  const ordinary = new Map<string, number>()
+  const malicious = new Map<string, number>()
+  for (const { name, malicious: bad } of training) {
+    const counts = bad ? malicious : ordinary
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  const byCount = [...ordinary].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+  const chosen = byCount.filter(([, count]) => count >= windowsMin).slice(0, options.most)
+  const rest = byCount.slice(chosen.length)
+  const list: ManifestClass[] = chosen.map(([name, windows]) => ({
+    name,
+    malicious: false,
+    generic: GENERIC.has(name),
+    background: false,
+    windows,
+  }))
+  const background = (options.background ?? true) && rest.length > 1 ? list.length : -1
+  if (background >= 0)
+    list.push({
+      name: BACKGROUND,
+      malicious: false,
+      generic: false,
+      background: true,
+      windows: rest.reduce((sum, [, count]) => sum + count, 0),
+    })
+  const maliciousAt = new Map<string, number>()
+  for (const [program, windows] of [...malicious].sort()) {
+    maliciousAt.set(program, list.length)
+    // A reverse shell is bash, too: its class must not be taken for the class of that name.
+    const name = ordinary.has(program) || GENERIC.has(program) ? `${program} (non-grata)` : program
+    list.push({ name, malicious: true, generic: false, background: false, windows })
+  }
+  if (list.length < 2)
+    throw new AgentError(
+      'ERR_INPUT',
+      `Cannot train on this data: it gives ${list.length} classes, at least 2 are needed (a class is a name with ${windowsMin} windows)`,
+      { hint: 'Record more programs or for longer, or lower --windows-min' },
+    )
+  const ordinaryAt = new Map(chosen.map(([name], index) => [name, index]))
+  return {
+    list,
+    of: ({ name, malicious: bad }) =>
+      bad ? (maliciousAt.get(name) ?? -1) : (ordinaryAt.get(name) ?? background),
+  }
+}

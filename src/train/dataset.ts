@@ -1,0 +1,211 @@
+/**
+ * Recordings become windows: for each process and second the last ten seconds, by the same rule as the live
+ * sequencer (active now, known for ten seconds, active in three of them; a silent second is a row of zeros).
+ *
+ * Kept sparse and shared: each vector is stored once, as counts by component, and a window is ten positions
+ * in that store (−1 for a silent second). Two million vectors with ten calls each are 140 MB; the dense rows
+ * of one batch are made when it is needed, from counts, so that training can vary them.
+ *
+ * What is left out: a name that its process bears for one second only (a forked child under its parent's
+ * name, until it execs), and everything that `scenarios.ts` keeps out.
+ */
+import { ACTIVE_FRAMES_MIN, SEQUENCE_FRAMES } from '../domain/limits.ts'
+import { OTHER, SYSCALLS } from '../domain/syscalls.ts'
+import { type AliasRule, classNameOf } from '../model/aliases.ts'
+import type { Normaliser } from '../model/normalise.ts'
+import type { Recording } from './recording.ts'
+import { type Happening, HappeningIndex, maliciousProgram } from './scenarios.ts'
+import type { Part, Split } from './split.ts'
+
+export interface Window {
+  /** What the process is: its label or name by the alias rules, or the malicious program. */
+  readonly name: string
+  readonly malicious: boolean
+  readonly part: Part
+  /** Which recording, and the second it ends in. */
+  readonly recording: number
+  readonly second: number
+  readonly pid: number
+  /** Position of its first row in `Windows.rows`. */
+  readonly at: number
+}
+
+export interface Windows {
+  readonly frames: number
+  readonly list: readonly Window[]
+  /** [windows × frames] vector ids, −1 for a silent second. */
+  readonly rows: Int32Array
+  /** Vectors by column: vector v is [offsets[v], offsets[v + 1]) of the two below. */
+  readonly offsets: Uint32Array
+  readonly syscalls: Uint16Array
+  readonly counts: Uint32Array
+}
+
+export interface WindowOptions {
+  readonly frames?: number
+  readonly activeMin?: number
+  /** Take each process's window every so many seconds. */
+  readonly stride?: number
+}
+
+export function makeWindows(
+  recordings: readonly Recording[],
+  happenings: readonly Happening[],
+  split: Split,
+  aliases: readonly AliasRule[],
+  options: WindowOptions = {},
+): Windows {
+  const frames = options.frames ?? SEQUENCE_FRAMES
+  const activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
+  const stride = options.stride ?? 1
+  const index = new HappeningIndex(happenings)
+  const store = storeVectors(recordings)
+  const list: Window[] = []
+  let rows = new Int32Array(1 << 16)
+  const classNames = new Map<string, string>()
+  const classOf = (name: string): string => {
+    let known = classNames.get(name)
+    if (known === undefined) {
+      known = classNameOf(name, aliases)
+      classNames.set(name, known)
+    }
+    return known
+  }
+  for (const [r, recording] of recordings.entries()) {
+    const pasts = new Map<number, { startMs: number; rows: Int32Array; seconds: Float64Array }>()
+    const secondsUnderName = new Map<object, number>()
+    for (const frame of recording.frames)
+      for (const process of frame.processes)
+        secondsUnderName.set(process, (secondsUnderName.get(process) ?? 0) + 1)
+    const begin = recording.frames[0]?.index ?? 0
+    for (const [f, frame] of recording.frames.entries()) {
+      const vectors = store.starts[r]![f]!
+      for (const [i, process] of frame.processes.entries()) {
+        let past = pasts.get(process.pid)
+        if (past === undefined || past.startMs !== process.startMs) {
+          past = {
+            startMs: process.startMs,
+            rows: new Int32Array(frames),
+            seconds: new Float64Array(frames).fill(-1),
+          }
+          pasts.set(process.pid, past)
+        }
+        const position = frame.index % frames
+        past.rows[position] = vectors + i
+        past.seconds[position] = frame.index
+        const first = frame.index - frames + 1
+        if ((frame.index + process.pid) % stride !== 0) continue
+        if (first < begin || Math.floor(process.startMs / 1000) > first) continue
+        let active = 0
+        for (let t = 0; t < frames; t++) if (past.seconds[t]! >= first) active++
+        if (active < activeMin || secondsUnderName.get(process) === 1) continue
+        let name = classOf(frame.labels?.[i] ?? process.name)
+        let malicious = false
+        let part: Part | undefined
+        const happening = index.at(recording.host, process, frame.index)
+        if (happening !== undefined) {
+          const program = maliciousProgram(happening, process.name, frame.index)
+          if (program === undefined) continue
+          name = program
+          malicious = true
+          part = split.partOfHappening(happening)
+        } else part = split.partOf(first, frame.index)
+        if (part === undefined) continue
+        const at = list.length * frames
+        if (at + frames > rows.length) {
+          const larger = new Int32Array(2 * rows.length)
+          larger.set(rows)
+          rows = larger
+        }
+        for (let t = 0; t < frames; t++) {
+          const position = (first + t) % frames
+          rows[at + t] = past.seconds[position]! === first + t ? past.rows[position]! : -1
+        }
+        list.push({
+          name,
+          malicious,
+          part,
+          recording: r,
+          second: frame.index,
+          pid: process.pid,
+          at,
+        })
+      }
+    }
+  }
+  return { frames, list, rows: rows.slice(0, list.length * frames), ...store }
+}
+
+/** Names of the calls that occur in these windows, `other` first, then in the order of domain/syscalls.ts. */
+export function vocabularyOf(windows: Windows, parts: ReadonlySet<Part>): string[] {
+  const seen = new Uint8Array(SYSCALLS.length)
+  seen[OTHER] = 1
+  for (const window of windows.list) {
+    if (!parts.has(window.part)) continue
+    for (let t = 0; t < windows.frames; t++) {
+      const vector = windows.rows[window.at + t]!
+      if (vector < 0) continue
+      for (let k = windows.offsets[vector]!; k < windows.offsets[vector + 1]!; k++)
+        seen[windows.syscalls[k]!] = 1
+    }
+  }
+  return SYSCALLS.filter((_, index) => seen[index] === 1)
+}
+
+/** Vectors by component of a normaliser, each component once per vector. */
+export interface ComponentVectors {
+  readonly offsets: Uint32Array
+  readonly components: Uint16Array
+  readonly counts: Uint32Array
+}
+
+export function componentVectors(windows: Windows, normaliser: Normaliser): ComponentVectors {
+  const size = windows.offsets.length - 1
+  const offsets = new Uint32Array(size + 1)
+  const components = new Uint16Array(windows.syscalls.length)
+  const counts = new Uint32Array(windows.syscalls.length)
+  const place = new Int32Array(normaliser.components.length)
+  let end = 0
+  for (let v = 0; v < size; v++) {
+    const begin = end
+    for (let k = windows.offsets[v]!; k < windows.offsets[v + 1]!; k++) {
+      const component = normaliser.componentOf[windows.syscalls[k]!]!
+      const at = place[component]!
+      if (at >= begin && at < end && components[at] === component) counts[at]! += windows.counts[k]!
+      else {
+        place[component] = end
+        components[end] = component
+        counts[end++] = windows.counts[k]!
+      }
+    }
+    offsets[v + 1] = end
+  }
+  return { offsets, components: components.slice(0, end), counts: counts.slice(0, end) }
+}
+
+function storeVectors(recordings: readonly Recording[]) {
+  let vectors = 0
+  let cells = 0
+  for (const { frames } of recordings)
+    for (const frame of frames) {
+      vectors += frame.processes.length
+      cells += frame.syscalls.length
+    }
+  const offsets = new Uint32Array(vectors + 1)
+  const syscalls = new Uint16Array(cells)
+  const counts = new Uint32Array(cells)
+  let vector = 0
+  let cell = 0
+  const starts = recordings.map(({ frames }) =>
+    Float64Array.from(frames, (frame) => {
+      const start = vector
+      syscalls.set(frame.syscalls, cell)
+      counts.set(frame.counts, cell)
+      for (let i = 0; i < frame.processes.length; i++)
+        offsets[++vector] = cell + frame.offsets[i + 1]!
+      cell += frame.syscalls.length
+      return start
+    }),
+  )
+  return { offsets, syscalls, counts, starts }
+}

@@ -1,0 +1,77 @@
+/** Window-wise figures: argmax, precision and recall per class, and their plain means over the classes [Paper V-A]. */
+export interface ClassFigures {
+  readonly name: string
+  readonly windows: number
+  readonly precision: number
+  readonly recall: number
+}
+
+export interface Figures {
+  readonly accuracy: number
+  /** Means over the classes that occur in the test; a class never predicted has precision 0. */
+  readonly macroPrecision: number
+  readonly macroRecall: number
+  readonly classes: readonly ClassFigures[]
+  /** confusion[true][predicted]. */
+  readonly confusion: readonly (readonly number[])[]
+}
+
+export function figuresOf(
+  names: readonly string[],
+  truth: ArrayLike<number>,
+  predicted: ArrayLike<number>,
+): Figures {
+  const size = names.length
+  const confusion = names.map(() => new Array<number>(size).fill(0))
+  let right = 0
+  for (let n = 0; n < truth.length; n++) {
+    confusion[truth[n]!]![predicted[n]!]!++
+    if (truth[n] === predicted[n]) right++
+  }
+  const classes: ClassFigures[] = []
+  for (const [c, name] of names.entries()) {
+    const windows = confusion[c]!.reduce((sum, count) => sum + count, 0)
+    if (windows === 0) continue
+    const claims = confusion.reduce((sum, row) => sum + row[c]!, 0)
+    const hits = confusion[c]![c]!
+    classes.push({
+      name,
+      windows,
+      precision: claims === 0 ? 0 : hits / claims,
+      recall: hits / windows,
+    })
+  }
+  const mean = (of: (figures: ClassFigures) => number) =>
+    classes.reduce((sum, figures) => sum + of(figures), 0) / Math.max(1, classes.length)
+  return {
+    accuracy: right / Math.max(1, truth.length),
+    macroPrecision: mean(({ precision }) => precision),
+    macroRecall: mean(({ recall }) => recall),
+    classes,
+    confusion,
+  }
+}
+
+/** Index of the largest number of each row. */
+export function argmaxRows(values: Float32Array, columns: number): Int32Array {
+  const top = new Int32Array(values.length / columns)
+  for (let n = 0; n < top.length; n++) {
+    let best = n * columns
+    for (let i = best + 1; i < (n + 1) * columns; i++) if (values[i]! > values[best]!) best = i
+    top[n] = best - n * columns
+  }
+  return top
+}
+
+/** Expected calibration error over ten bins of confidence: how far confidence and accuracy lie apart. */
+export function calibrationError(confidence: ArrayLike<number>, right: ArrayLike<boolean>): number {
+  const bins = Array.from({ length: 10 }, () => ({ count: 0, confidence: 0, right: 0 }))
+  for (let n = 0; n < confidence.length; n++) {
+    const bin = bins[Math.min(9, Math.floor(confidence[n]! * 10))]!
+    bin.count++
+    bin.confidence += confidence[n]!
+    if (right[n]) bin.right++
+  }
+  const total = Math.max(1, confidence.length)
+  return bins.reduce((sum, bin) => sum + Math.abs(bin.confidence - bin.right) / total, 0)
+}

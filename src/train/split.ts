@@ -1,0 +1,89 @@
+/**
+ * Which part of the data trains, which calibrates, which tests. By time with a gap, because neighbouring
+ * seconds of one process are nearly the same window: a random split, the paper's protocol, has them on both
+ * sides and is kept only to reproduce the paper's table.
+ *
+ * A split file (`data/lab-a/split.json`) fixes the parts of a recording for good, happenings too.
+ */
+import { AgentError } from '../domain/error.ts'
+import type { Happening } from './scenarios.ts'
+
+export type Part = 'train' | 'calibration' | 'test'
+
+export interface Split {
+  /** Part of an ordinary window that ends in this second, having begun `frames` before; undefined in a gap. */
+  partOf(first: number, last: number): Part | undefined
+  partOfHappening(happening: Happening): Part | undefined
+}
+
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+interface SplitFile {
+  readonly normal: Readonly<Partial<Record<Part, Span>>>
+  readonly nonGrata: { readonly train: readonly Span[]; readonly heldOut: readonly Span[] }
+}
+
+/** Everything trains; nothing is kept. */
+export const ALL_TRAIN: Split = { partOf: () => 'train', partOfHappening: () => 'train' }
+
+/** By time: the first shares train, then calibrate, then test, with a gap between them. */
+export function splitByTime(
+  from: number,
+  to: number,
+  shares: { readonly train: number; readonly calibration: number },
+  gapSeconds: number,
+): Split {
+  const length = to - from + 1
+  const trainTo = from + Math.floor(length * shares.train)
+  const calibrationTo = from + Math.floor(length * (shares.train + shares.calibration))
+  const spans: Partial<Record<Part, Span>> = {
+    train: { from, to: trainTo - 1 },
+    calibration: { from: trainTo + gapSeconds, to: calibrationTo - 1 },
+    test: { from: calibrationTo + (shares.calibration > 0 ? gapSeconds : gapSeconds), to },
+  }
+  return {
+    partOf: (first, last) => partWithin(spans, first, last),
+    partOfHappening: () => 'train',
+  }
+}
+
+/** @param path a split file as data/lab-a/split.json */
+export async function readSplit(path: string): Promise<Split> {
+  let file: SplitFile
+  try {
+    file = (await Bun.file(path).json()) as SplitFile
+    if (typeof file.normal !== 'object' || !Array.isArray(file.nonGrata.train))
+      throw new Error('it has no parts')
+  } catch (cause) {
+    throw new AgentError('ERR_INPUT', `Cannot use split "${path}"`, { cause })
+  }
+  const key = (host: string, from: number) => `${host} ${from}`
+  const listed = (list: readonly unknown[]) =>
+    new Set(
+      list.map((item) => key(String((item as { host: string }).host), Number((item as Span).from))),
+    )
+  const train = listed(file.nonGrata.train)
+  const heldOut = listed(file.nonGrata.heldOut)
+  return {
+    partOf: (first, last) => partWithin(file.normal, first, last),
+    partOfHappening({ host, from }) {
+      if (train.has(key(host, from))) return 'train'
+      return heldOut.has(key(host, from)) ? 'test' : undefined
+    },
+  }
+}
+
+function partWithin(
+  spans: Readonly<Partial<Record<Part, Span>>>,
+  first: number,
+  last: number,
+): Part | undefined {
+  for (const part of ['train', 'calibration', 'test'] as const) {
+    const span = spans[part]
+    if (span !== undefined && first >= span.from && last <= span.to) return part
+  }
+  return undefined
+}

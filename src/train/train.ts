@@ -1,0 +1,213 @@
+/**
+ * `agent train` without its terminal: recordings in, a model directory's contents out. The order is the
+ * whole story: windows, classes, vocabulary, training, temperature, state space, figures, manifest.
+ */
+import { AgentError } from '../domain/error.ts'
+import { FRAME_MS } from '../domain/limits.ts'
+import { ALIAS_RULES } from '../model/aliases.ts'
+import { encodeMatrix, MANIFEST_FORMAT, type Manifest } from '../model/manifest.ts'
+import { Normaliser } from '../model/normalise.ts'
+import type { Recipe } from '../model/recipe.ts'
+import { Batches } from './batches.ts'
+import { fitTemperature, stateSpace } from './calibrate.ts'
+import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './classes.ts'
+import { componentVectors, makeWindows, vocabularyOf } from './dataset.ts'
+import { exportNet } from './export.ts'
+import { type EpochReport, FIT_DEFAULTS, type FitOptions, fit } from './fit.ts'
+import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
+import { type Arch, type NetShape, stateSizeOf } from './nets.ts'
+import type { Recording } from './recording.ts'
+import { runNet } from './run-net.ts'
+import { sha256 } from './save-model.ts'
+import type { Happening } from './scenarios.ts'
+import type { Split } from './split.ts'
+
+export interface TrainOptions {
+  readonly arch: Arch
+  readonly hidden: number
+  readonly recipe: Recipe
+  readonly sequenceFrames: number
+  readonly stride: number
+  readonly windowsMin: number
+  readonly fit: FitOptions
+  /** Days until the model is too old. */
+  readonly validDays: number
+  readonly code: string
+  readonly name: string
+}
+
+export const TRAIN_DEFAULTS = {
+  arch: 'simple',
+  hidden: 64,
+  sequenceFrames: 10,
+  stride: 1,
+  windowsMin: WINDOWS_MIN,
+  fit: FIT_DEFAULTS,
+  validDays: 180,
+} as const
+
+export interface Trained {
+  readonly onnx: Uint8Array
+  readonly manifest: Manifest
+  readonly figures: Readonly<Partial<Record<'calibration' | 'test', Figures>>>
+  readonly warnings: readonly string[]
+}
+
+export interface TrainClock {
+  /** ms, only ever growing. */
+  monotonic(): number
+  /** Unix ms, for the manifest's dates. */
+  now(): number
+}
+
+export async function train(
+  recordings: readonly Recording[],
+  happenings: readonly Happening[],
+  split: Split,
+  options: TrainOptions,
+  clock: TrainClock,
+  report: (epoch: EpochReport) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Trained> {
+  const warnings: string[] = []
+  for (const { file, refusedLines } of recordings)
+    if (refusedLines > 0)
+      warnings.push(`${refusedLines} lines of "${file}" are no vectors and were left out`)
+  const windows = makeWindows(recordings, happenings, split, ALIAS_RULES, {
+    frames: options.sequenceFrames,
+    stride: options.stride,
+  })
+  const idsOf = (part: string) =>
+    Int32Array.from(windows.list.flatMap((window, id) => (window.part === part ? [id] : [])))
+  const training = idsOf('train')
+  const classes = chooseClasses(
+    Array.from(training, (id) => windows.list[id]!),
+    { windowsMin: options.windowsMin },
+  )
+  const labels = Int32Array.from(windows.list, (window) => classes.of(window))
+  const labelled = (ids: Int32Array) => ids.filter((id) => labels[id]! >= 0)
+  const calibration = labelled(idsOf('calibration'))
+  const test = labelled(idsOf('test'))
+  if (training.length < 50)
+    throw new AgentError(
+      'ERR_INPUT',
+      `Cannot train on ${training.length} windows, at least 50 are needed`,
+      {
+        hint: 'A process gives a window for each second in which it was active, from its tenth second on',
+      },
+    )
+  if (calibration.length === 0)
+    warnings.push(
+      'no window is left for calibration: the last epoch is taken and probabilities are as they come',
+    )
+  const vocabulary = vocabularyOf(windows, new Set(['train']))
+  const normaliser = new Normaliser(vocabulary, options.recipe)
+  const vectors = componentVectors(windows, normaliser)
+  const net: NetShape = {
+    arch: options.arch,
+    width: normaliser.width,
+    frames: options.sequenceFrames,
+    hidden: options.hidden,
+    classes: classes.list.length,
+  }
+  const fitted = await fit(
+    net,
+    { windows, vectors, normaliser, labels, training: labelled(training), heldOut: calibration },
+    options.fit,
+    () => clock.monotonic(),
+    report,
+    signal,
+  )
+  const onnx = exportNet(net, fitted.parameters)
+  const batches = new Batches(windows, vectors, normaliser)
+  const names = classes.list.map(({ name }) => name)
+  const held = await runNet(onnx, net, batches, calibration)
+  const heldLabels = Int32Array.from(calibration, (id) => labels[id]!)
+  const temperature = fitTemperature(held.logits, heldLabels, net.classes)
+  const sample = sampleByClass(labelled(training), labels, 400)
+  const spread = await runNet(onnx, net, batches, sample)
+  const space = stateSpace(
+    spread.states,
+    Int32Array.from(sample, (id) => labels[id]!),
+    net.classes,
+    stateSizeOf(net),
+  )
+  const figures: Partial<Record<'calibration' | 'test', Figures>> = {}
+  if (calibration.length > 0)
+    figures.calibration = figuresOf(names, heldLabels, argmaxRows(held.logits, net.classes))
+  if (test.length > 0) {
+    const tested = await runNet(onnx, net, batches, test)
+    const truth = Int32Array.from(test, (id) => labels[id]!)
+    figures.test = figuresOf(names, truth, argmaxRows(tested.logits, net.classes))
+  }
+  const background = classes.list.find((entry) => entry.background)
+  if (background === undefined)
+    warnings.push(`no class "${BACKGROUND}": an unknown program falls to the nearest class`)
+  const manifest: Manifest = {
+    format: MANIFEST_FORMAT,
+    id: sha256(onnx),
+    name: options.name,
+    created: new Date(clock.now()).toISOString(),
+    expires: new Date(clock.now() + options.validDays * 86_400_000).toISOString(),
+    code: options.code,
+    seed: options.fit.seed,
+    arch: options.arch,
+    vocabulary,
+    recipe: options.recipe,
+    frameMs: FRAME_MS,
+    sequenceFrames: options.sequenceFrames,
+    width: net.width,
+    stateSize: stateSizeOf(net),
+    classes: classes.list,
+    aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
+    calibration: { ...temperature, windows: calibration.length },
+    states: { centroids: encodeMatrix(space.centroids), whitening: encodeMatrix(space.whitening) },
+    data: recordings.map(({ file, host, sha256: hash, frames, vectors: count }) => ({
+      file: `${file.split('/').at(-1)} (${host})`,
+      sha256: hash,
+      from: frames[0]!.index,
+      to: frames.at(-1)!.index,
+      vectors: count,
+    })),
+    measured: {
+      trainingWindows: training.length,
+      epoch: fitted.epoch,
+      trainingSeconds: round(fitted.seconds),
+      ...Object.fromEntries(
+        Object.entries(figures).map(
+          ([part, { accuracy, macroPrecision, macroRecall, classes: list }]) => [
+            part,
+            {
+              windows: list.reduce((sum, entry) => sum + entry.windows, 0),
+              classes: list.length,
+              accuracy: round(accuracy),
+              macroPrecision: round(macroPrecision),
+              macroRecall: round(macroRecall),
+            },
+          ],
+        ),
+      ),
+    },
+  }
+  return { onnx, manifest, figures, warnings }
+}
+
+/** At most so many ids of each class, spread evenly over its windows. */
+export function sampleByClass(ids: Int32Array, labels: Int32Array, perClass: number): Int32Array {
+  const byClass = new Map<number, number[]>()
+  for (const id of ids) {
+    const list = byClass.get(labels[id]!)
+    if (list === undefined) byClass.set(labels[id]!, [id])
+    else list.push(id)
+  }
+  const sample: number[] = []
+  for (const list of byClass.values()) {
+    const step = Math.max(1, list.length / perClass)
+    for (let at = 0; at < list.length; at += step) sample.push(list[Math.floor(at)]!)
+  }
+  return Int32Array.from(sample).sort()
+}
+
+function round(value: number): number {
+  return Math.round(value * 10_000) / 10_000
+}
