@@ -440,7 +440,9 @@ function guardInbound(client: MqttClient, options: MqttConnectOptions): InboundG
         const now = Math.floor(performance.now() / 1000)
         if (now !== second) packets = 0
         second = now
-        if (++packets > perSecondMax)
+        // A PUBACK or SUBACK that we wait for is no flood, however fast they come.
+        if ((type === PUBACK || type === SUBACK) && expected > 0) expected -= 1
+        else if (++packets > perSecondMax)
           violate(`the broker sent over ${perSecondMax} packets a second`)
       } else {
         const byte = chunk[at++]!
