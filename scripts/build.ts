@@ -68,36 +68,42 @@ function workers(): string[] {
 }
 
 function embed(target: Target): BunPlugin {
-  const arch = target === 'linux-arm64' ? 'arm64' : 'x64'
-  const modules = join(checkout, 'node_modules')
-  const onnx = join(modules, `onnxruntime-node/bin/napi-v6/linux/${arch}`)
-  const sqlite = join(modules, `better-sqlite3/prebuilds/linux-${arch}.node`)
   return {
     name: 'embed',
     setup(build) {
-      build.onLoad({ filter: /[/\\]src[/\\]platform[/\\]embedded\.ts$/ }, () => ({
+      build.onLoad({ filter: /[/\\]src[/\\]platform[/\\]embedded\.ts$/ }, async () => ({
         loader: 'ts',
-        contents: embeddedModule(target, join(onnx, 'libonnxruntime.so.1'), sqlite),
+        contents: await embeddedModule(target),
       }))
-      // The addon is chosen by process.arch at run time; the binary needs the one of its target only.
+      // The package requires its addon by a path; in the binary it is loaded as native.ts says.
       build.onLoad({ filter: /onnxruntime-node[/\\]dist[/\\]binding\.js$/ }, async ({ path }) => {
         const source = await Bun.file(path).text()
         const choice = /require\(`[^`]*onnxruntime_binding\.node`\)/
         if (!choice.test(source))
           fail('onnxruntime-node loads its addon in another way than expected')
-        const addon = JSON.stringify(join(onnx, 'onnxruntime_binding.node'))
-        return { loader: 'js', contents: source.replace(choice, `require(${addon})`) }
+        const native = JSON.stringify(join(checkout, 'src/platform/native.ts'))
+        const contents = source.replace(choice, `require(${native}).loadOnnxAddon()`)
+        return { loader: 'js', contents }
       })
     },
   }
 }
 
 /** The same exports as src/platform/embedded.ts. */
-function embeddedModule(target: Target, onnxLibrary: string, sqliteBinding: string): string {
+async function embeddedModule(target: Target): Promise<string> {
+  const arch = target === 'linux-arm64' ? 'arm64' : 'x64'
+  const onnx = `onnxruntime-node/bin/napi-v6/linux/${arch}`
   const imports: string[] = []
   const file = (path: string) => {
     imports.push(`import f${imports.length} from ${JSON.stringify(path)} with { type: 'file' }`)
     return `f${imports.length - 1}`
+  }
+  // Extracted under a name that holds its content's hash, so that a file of another version is never taken for it.
+  const library = async (name: string) => {
+    const path = join(checkout, 'node_modules', name)
+    const hash = new Bun.CryptoHasher('sha256').update(await Bun.file(path).bytes()).digest('hex')
+    const kind = name.endsWith('.node') ? 'node' : 'so'
+    return `{ path: ${file(path)}, fileName: '${hash.slice(0, 32)}.${kind}' }`
   }
   const assets = ASSETS.flatMap((folder) => filesBelow(join(checkout, folder))).map(
     (path) => `[${JSON.stringify(relative(checkout, path))}, ${file(path)}]`,
@@ -107,8 +113,11 @@ export const compiled = true
 export const version = ${JSON.stringify(manifest.version)}
 export const commit = ${JSON.stringify(commit())}
 export const target = ${JSON.stringify(target)}
-export const onnxLibrary = ${file(onnxLibrary)}
-export const sqliteBinding = ${file(sqliteBinding)}
+export const libraries = {
+  onnxLibrary: ${await library(`${onnx}/libonnxruntime.so.1`)},
+  onnxAddon: ${await library(`${onnx}/onnxruntime_binding.node`)},
+  sqliteAddon: ${await library(`better-sqlite3/prebuilds/linux-${arch}.node`)},
+}
 export const assets = new Map([${assets.join(', ')}])
 `
   return imports.join('\n') + body

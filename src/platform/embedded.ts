@@ -3,8 +3,7 @@
  *
  * This file is what a run from source sees: everything lies in the checkout. `scripts/build.ts` puts a
  * generated module of the same shape in its place, in which the paths lead into the binary ("/$bunfs/…").
- * Bun reads such paths with its file calls, and extracts a library among them when it is first loaded,
- * which is why libraries go through `native.ts` only.
+ * Bun reads such paths as whole files; nothing else can, so libraries go through `native.ts`.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,15 +20,17 @@ export const version: string = manifest.version
 export const commit: string = 'source'
 /** Bun's name of the platform that the binary was built for. */
 export const target: string = `linux-${process.arch}`
-export const onnxLibrary: string = join(
-  modules,
-  `onnxruntime-node/bin/napi-v6/linux/${process.arch}/libonnxruntime.so.1`,
-)
-/** better-sqlite3's prebuilt addon. Bun refuses any file *named* better_sqlite3.node; this name loads. */
-export const sqliteBinding: string = join(
-  modules,
-  `better-sqlite3/prebuilds/linux-${process.arch}.node`,
-)
+/** Native libraries: where their bytes are, and the file name to extract them to (only `native.ts` does). */
+export const libraries = {
+  onnxLibrary: library(`onnxruntime-node/bin/napi-v6/linux/${process.arch}/libonnxruntime.so.1`),
+  onnxAddon: library(`onnxruntime-node/bin/napi-v6/linux/${process.arch}/onnxruntime_binding.node`),
+  // Bun refuses any file *named* better_sqlite3.node; better-sqlite3's prebuilt one has another name.
+  sqliteAddon: library(`better-sqlite3/prebuilds/linux-${process.arch}.node`),
+}
+
+function library(path: string): { readonly path: string; readonly fileName: string } {
+  return { path: join(modules, path), fileName: '' }
+}
 
 /** Names as in the checkout (`models/default/manifest.json`) → where the bytes are. */
 export const assets: ReadonlyMap<string, string> = new Map(

@@ -1,36 +1,41 @@
 /**
- * Where native libraries come from, decided before the first of them is loaded.
+ * Where native libraries come from: the binary's own copies, extracted by us to a directory that is ours
+ * alone (`private-directory.ts`), below the agent's state, for it writes nowhere else.
  *
- * The hole that this closes: Bun extracts embedded libraries to $BUN_TMPDIR, $TMPDIR or /tmp, and
+ * The hole that this closes: left alone, Bun extracts embedded libraries to $TMPDIR or /tmp, and
  * onnxruntime's addon looks for `libonnxruntime.so.1` beside itself (RUNPATH $ORIGIN). A file of that name
- * planted in /tmp by any user was loaded by root. So the libraries are extracted to a directory that only
- * we can write, and our own copy of libonnxruntime is loaded first: the same SONAME then wins. That
- * directory lies in the agent's state (`<state>/lib`), for the agent writes nowhere else; it also makes a
- * noexec /tmp irrelevant.
+ * planted in /tmp by any user was loaded by root; a noexec /tmp stopped the start. So every library is loaded by
+ * an absolute path that we made, and our libonnxruntime first: the same SONAME then wins.
  *
- * BUN_TMPDIR must be in the C environment: setting `process.env` from JavaScript does not reach it
- * (measured on 1.4.5), hence setenv(3). Nothing happens here until a library is asked for, so `--version`
- * and commands without libraries write nothing. Of an extracted file Bun checks owner and size, not content: a
- * file that does not load is taken away and extracted once more.
+ * Files are named by their content's hash, written aside, flushed and renamed: one that is there is whole.
+ * Costs 0.1–0.2 s at the very first start and a stat later; the 38 MB of a copy are given back at once.
+ * Nothing happens until a library is asked for, so `--version` and commands without libraries write nothing.
+ * From source there is nothing to extract.
  */
 import { dlopen, FFIType } from 'bun:ffi'
 import {
-  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
   lstatSync,
-  mkdirSync,
-  mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
-  realpathSync,
+  renameSync,
   rmSync,
+  statSync,
+  writeSync,
 } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
-import { compiled, onnxLibrary } from './embedded.ts'
+import { compiled, libraries } from './embedded.ts'
+import { privateDirectory, temporaryDirectory } from './private-directory.ts'
+
+export type LibraryName = 'onnxLibrary' | 'onnxAddon' | 'sqliteAddon'
 
 let stateDirectory: string | undefined
-let prepared: string | undefined
+let directory: string | undefined
 let onnxLoaded = false
 
 /** Called by cli.ts once the state directory is known, before any library is loaded. */
@@ -38,185 +43,103 @@ export function setNativeHome(state: string): void {
   stateDirectory = state
 }
 
-/**
- * Must be called before a native library is loaded (`sqlite.ts`, `onnx.ts`). Idempotent.
- * @returns the directory that libraries are extracted to; '' when run from source, where nothing is extracted.
- */
-export function prepareNative(): string {
-  if (prepared !== undefined) return prepared
-  if (!compiled) {
-    prepared = ''
-    return prepared
-  }
-  // A worker shares the C environment of the process whose main thread has been here already.
-  const chosen = getenv(CHOSEN)
-  if (chosen !== '' && isOurs(chosen)) {
-    prepared = chosen
-    return prepared
-  }
-  const refused: string[] = []
-  for (const candidate of candidates()) {
-    const why = secureDirectory(candidate)
-    if (why === undefined) return use(candidate)
-    refused.push(`${candidate}: ${why}`)
-  }
-  const temporary = temporaryDirectory()
-  if (temporary !== undefined) return use(temporary)
-  throw new AgentError(
-    'ERR_STATE',
-    `Cannot keep native libraries anywhere: ${refused.join('; ')}`,
-    { hint: 'Give a directory of your own on a file system without noexec: --state DIR' },
-  )
+/** A path that dlopen takes; extracted now if it is not there yet. */
+export function libraryPath(name: LibraryName): string {
+  const { path, fileName } = libraries[name]
+  if (!compiled) return path
+  directory ??= chooseDirectory()
+  const target = join(directory, fileName)
+  if (statSync(target, { throwIfNoEntry: false })?.size !== statSync(path).size)
+    extract(path, target, directory)
+  return target
 }
 
 /** Loads our own libonnxruntime, so that the addon that is imported next finds it by its SONAME and nothing else. */
 export function loadOnnxLibrary(): void {
   if (onnxLoaded) return
-  const directory = prepareNative()
+  // Later versions send telemetry; ours has none, and if that changed it would still be off. Setting
+  // process.env does not reach the C environment (Bun 1.4.5).
   setenv('ORT_DISABLE_TELEMETRY', '1')
-  const load = () => dlopen(onnxLibrary, { OrtGetApiBase: { args: [], returns: FFIType.ptr } })
-  try {
-    load()
-  } catch (error) {
-    if (directory === '') throw error
-    clearDirectory(directory)
-    load()
-  }
+  const path = libraryPath('onnxLibrary')
+  dlopen(path, { OrtGetApiBase: { args: [], returns: FFIType.ptr } })
   onnxLoaded = true
 }
 
-// --- The directory --------------------------------------------------------------------------------
-
-const CHOSEN = 'CALLSIGN_NATIVE_DIRECTORY'
-
-function use(directory: string): string {
-  setenv('BUN_TMPDIR', directory)
-  setenv(CHOSEN, directory)
-  prepared = directory
-  return directory
+/** For the build, which puts this in the place of onnxruntime-node's own search for its addon. */
+export function loadOnnxAddon(): unknown {
+  const module = { exports: {} }
+  process.dlopen(module, libraryPath('onnxAddon'))
+  return module.exports
 }
 
-function candidates(): string[] {
+// --- Extraction -----------------------------------------------------------------------------------
+
+function extract(from: string, target: string, directory: string): void {
+  const aside = `${target}.new-${process.pid}`
+  try {
+    const fd = openSync(aside, 'wx', 0o600)
+    try {
+      const bytes = readFileSync(from)
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(aside, target)
+  } catch (cause) {
+    rmSync(aside, { force: true })
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new AgentError('ERR_DISK', `Cannot unpack a library to "${directory}": ${why}`, {
+      hint: 'Make 50 MB of space there, or give another directory with --state DIR',
+      cause,
+    })
+  }
+  removeOld(directory)
+  Bun.gc(true)
+}
+
+/** Libraries of an earlier version; an agent that still runs keeps what it has mapped. */
+function removeOld(directory: string): void {
+  const current = Object.values(libraries).map(({ fileName }) => fileName)
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name)
+    const old = !current.includes(name) && !name.includes('.new-')
+    if (old && lstatSync(path).isFile()) rmSync(path, { force: true })
+  }
+}
+
+/** Below the state; else in the user's cache; else, with nothing writable at home, one that lasts as long as the process. */
+function chooseDirectory(): string {
+  const given = getenv(CHOSEN)
+  if (given !== '' && existsSync(given)) return given
   const { XDG_CACHE_HOME } = process.env
-  return [
+  const refused: string[] = []
+  for (const candidate of [
     ...(stateDirectory === undefined ? [] : [join(stateDirectory, 'lib')]),
     join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'callsign', 'lib'),
-  ]
-}
-
-/** A read-only home and no state: a directory with a random name, gone when the process ends. */
-function temporaryDirectory(): string | undefined {
-  for (const parent of [tmpdir(), '/var/tmp', '/dev/shm']) {
-    try {
-      if (isNoexec(parent)) continue
-      const directory = mkdtempSync(join(parent, 'callsign-'))
-      process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-      return directory
-    } catch {
-      // Not writable: the next one.
-    }
+  ]) {
+    const why = privateDirectory(candidate)
+    if (why === undefined) return chosen(candidate)
+    refused.push(`"${candidate}" ${why}`)
   }
-  return undefined
+  const temporary = temporaryDirectory()
+  if (temporary !== undefined) return chosen(temporary)
+  throw new AgentError('ERR_STATE', `Cannot unpack libraries anywhere: ${refused.join('; ')}`, {
+    hint: 'Give a directory of your own on a file system without noexec: --state DIR',
+  })
 }
 
-/**
- * Makes the directory ours alone.
- * @returns why it cannot be, undefined if it is.
- */
-export function secureDirectory(directory: string): string | undefined {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const at = lstatSync(directory)
-    if (!at.isDirectory()) return 'is no directory'
-    if (at.uid !== ourUid()) return 'belongs to another user'
-    // Others could write here until now, so what lies here may be theirs.
-    if ((at.mode & 0o022) !== 0) clearDirectory(directory)
-    if ((at.mode & 0o077) !== 0) chmodSync(directory, 0o700)
-    const parent = untrustedParent(dirname(realpathSync(directory)))
-    if (parent !== undefined) return `"${parent}" can be changed by others`
-    if (isNoexec(directory)) return 'is mounted noexec'
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name)
-      const file = lstatSync(path)
-      if (!file.isFile() || file.uid !== ourUid() || (file.mode & 0o022) !== 0)
-        rmSync(path, { recursive: true, force: true })
-    }
-    return isWritable(directory) ? undefined : 'is not writable'
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
-}
+// --- The C environment ----------------------------------------------------------------------------
 
-function isOurs(directory: string): boolean {
-  try {
-    const at = lstatSync(directory)
-    return at.isDirectory() && at.uid === ourUid() && (at.mode & 0o077) === 0
-  } catch {
-    return false
-  }
-}
+/** Tells the workers of this process, who have this module for themselves, what the main thread chose. */
+const CHOSEN = `CALLSIGN_LIBRARIES_${process.pid}`
 
-/** Whoever can write a folder above ours can put another in its place; /tmp's sticky bit prevents that. */
-function untrustedParent(directory: string): string | undefined {
-  for (let at = directory; ; at = dirname(at)) {
-    const { uid, gid, mode } = lstatSync(at)
-    const sticky = (mode & 0o1000) !== 0
-    const othersWrite =
-      (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== process.getegid?.())
-    if ((uid !== 0 && uid !== ourUid()) || (othersWrite && !sticky)) return at
-    if (at === '/') return undefined
-  }
+function chosen(directory: string): string {
+  setenv(CHOSEN, directory)
+  // Nothing should be extracted by Bun itself any more; if something is, then not to /tmp.
+  setenv('BUN_TMPDIR', directory)
+  return directory
 }
-
-/** access(2) tells root that everything is writable, also on a read-only mount: so try. */
-function isWritable(directory: string): boolean {
-  const probe = join(directory, `.probe-${process.pid}`)
-  try {
-    mkdirSync(probe)
-    rmSync(probe, { recursive: true, force: true })
-    return true
-  } catch {
-    return false
-  }
-}
-
-function clearDirectory(directory: string): void {
-  for (const name of readdirSync(directory))
-    rmSync(join(directory, name), { recursive: true, force: true })
-}
-
-/** True where the mount that holds a path forbids execution, which dlopen needs. */
-export function isNoexec(path: string, mountinfo = readMountinfo()): boolean {
-  let longest = ''
-  let noexec = false
-  for (const line of mountinfo.split('\n')) {
-    const [, , , , escaped, options] = line.split(' ')
-    if (escaped === undefined || options === undefined) continue
-    const mount = escaped.replace(/\\(\d{3})/g, (_, octal) =>
-      String.fromCharCode(parseInt(octal, 8)),
-    )
-    const within = mount === '/' || path === mount || path.startsWith(`${mount}/`)
-    // Of several mounts on one point the last covers the others.
-    if (!within || mount.length < longest.length) continue
-    longest = mount
-    noexec = options.split(',').includes('noexec')
-  }
-  return noexec
-}
-
-function readMountinfo(): string {
-  try {
-    return readFileSync('/proc/self/mountinfo', 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-function ourUid(): number {
-  return process.geteuid?.() ?? -1
-}
-
-// --- The C environment ------------------------------------------------------------------------------
 
 let libc: ReturnType<typeof openLibc> | undefined
 

@@ -24,8 +24,7 @@ import {
 import { basename, dirname } from 'node:path'
 import Better from 'better-sqlite3'
 import { AgentError } from '../domain/error.ts'
-import { sqliteBinding } from './embedded.ts'
-import { prepareNative } from './native.ts'
+import { libraryPath } from './native.ts'
 
 export type SqlValue = string | number | bigint | null | Uint8Array
 
@@ -349,8 +348,7 @@ let chosen: { readonly name: SqliteEngine; readonly why: string } | undefined
 export function sqliteEngine(): { readonly name: SqliteEngine; readonly why: string } {
   if (chosen !== undefined) return chosen
   try {
-    prepareNative()
-    new Better(':memory:', { nativeBinding: sqliteBinding }).close()
+    new Better(':memory:', { nativeBinding: libraryPath('sqliteAddon') }).close()
     chosen = { name: 'better-sqlite3', why: 'its addon loads' }
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
@@ -366,8 +364,7 @@ function openEngine(path: string, options: Pick<OpenOptions, 'engine' | 'readOnl
 }
 
 function openBetter(path: string, readonly: boolean): Engine {
-  prepareNative()
-  const inner = new Better(path, { nativeBinding: sqliteBinding, readonly })
+  const inner = new Better(path, { nativeBinding: libraryPath('sqliteAddon'), readonly })
   return {
     name: 'better-sqlite3',
     // Its statements have exactly the three calls that we name.
