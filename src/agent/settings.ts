@@ -289,7 +289,7 @@ function readSettingsFile(
 
 function isTable(value: unknown): value is Record<string, unknown> {
   return (
-    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
   )
 }
 
@@ -335,7 +335,7 @@ function nearestHint(name: string, known: readonly string[]): string {
 /** The most alike of the known words, undefined where none is alike enough to be meant. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1
+  let least = Math.min(Math.max(2, word.length / 3) + 1, word.length / 2)
   for (const candidate of known) {
     const distance = editDistance(word, candidate)
     if (distance < least) {

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isNoexec, privateDirectory } from '../../src/platform/private-directory.ts'
+
+const root = process.geteuid?.() === 0
+let base = ''
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'private-'))
+})
+afterEach(() => rmSync(base, { recursive: true, force: true }))
+
+const modeOf = (path: string) => statSync(path).mode & 0o777
+
+describe('privateDirectory()', () => {
+  test('makes a missing one, for us alone', () => {
+    const path = join(base, 'a/lib')
+    expect(privateDirectory(path)).toBeUndefined()
+    expect(modeOf(path)).toBe(0o700)
+  })
+
+  test('keeps what we put there', () => {
+    const path = join(base, 'lib')
+    privateDirectory(path)
+    writeFileSync(join(path, 'x.so'), 'ours', { mode: 0o600 })
+    expect(privateDirectory(path)).toBeUndefined()
+    expect(existsSync(join(path, 'x.so'))).toBe(true)
+  })
+
+  test('empties and closes one that others could write to', () => {
+    const path = join(base, 'lib')
+    mkdirSync(path)
+    writeFileSync(join(path, 'planted.so'), 'theirs')
+    chmodSync(path, 0o777)
+    expect(privateDirectory(path)).toBeUndefined()
+    expect(existsSync(join(path, 'planted.so'))).toBe(false)
+    expect(modeOf(path)).toBe(0o700)
+  })
+
+  test('removes a symbolic link and a file that others may write', () => {
+    const path = join(base, 'lib')
+    privateDirectory(path)
+    symlinkSync('/etc/passwd', join(path, 'link.so'))
+    writeFileSync(join(path, 'open.so'), '')
+    chmodSync(join(path, 'open.so'), 0o666)
+    expect(privateDirectory(path)).toBeUndefined()
+    expect(existsSync(join(path, 'link.so'))).toBe(false)
+    expect(existsSync(join(path, 'open.so'))).toBe(false)
+  })
+
+  test('refuses a symbolic link in its own place', () => {
+    mkdirSync(join(base, 'elsewhere'))
+    symlinkSync(join(base, 'elsewhere'), join(base, 'lib'))
+    expect(privateDirectory(join(base, 'lib'))).toMatch(/is no directory|cannot be used/)
+  })
+
+  test('refuses one below a folder that anybody can change', () => {
+    const open = join(base, 'open')
+    mkdirSync(open)
+    chmodSync(open, 0o777)
+    expect(privateDirectory(join(open, 'lib'))).toContain('replaced by others')
+  })
+
+  test.skipIf(!root)('refuses one that belongs to another user (as root)', () => {
+    const path = join(base, 'lib')
+    mkdirSync(path)
+    chownSync(path, 65534, 65534)
+    expect(privateDirectory(path)).toBe('belongs to another user')
+  })
+
+  test.skipIf(!root)('removes the file of another user (as root)', () => {
+    const path = join(base, 'lib')
+    privateDirectory(path)
+    writeFileSync(join(path, 'theirs.so'), '')
+    chownSync(join(path, 'theirs.so'), 65534, 65534)
+    expect(privateDirectory(path)).toBeUndefined()
+    expect(existsSync(join(path, 'theirs.so'))).toBe(false)
+  })
+})
+
+describe('isNoexec()', () => {
+  const mounts = [
+    '21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw',
+    '22 21 0:2 / /tmp rw,nosuid,noexec - tmpfs tmp rw',
+    '23 22 0:3 / /tmp/open rw - tmpfs tmp rw',
+    '24 21 0:4 / /a\\040b rw,noexec - tmpfs tmp rw',
+    '25 21 0:5 / /twice rw,noexec - tmpfs tmp rw',
+    '26 25 0:6 / /twice rw - tmpfs tmp rw',
+  ].join('\n')
+  test.each([
+    ['/var/lib/callsign', false],
+    ['/tmp', true],
+    ['/tmp/x', true],
+    ['/tmpfile', false],
+    ['/tmp/open/x', false],
+    ['/a b/c', true],
+    ['/twice/x', false],
+  ])('finds the mount that holds %s', (path, noexec) => {
+    expect(isNoexec(path, mounts)).toBe(noexec)
+  })
+})
