@@ -205,8 +205,9 @@ function typeOf(data: OnnxConstant['data']): OnnxType {
 }
 
 function floats(raw: Uint8Array): Float32Array {
-  const copy = raw.slice(0, raw.length - (raw.length % 4))
-  return new Float32Array(copy.buffer, copy.byteOffset, copy.length / 4)
+  // Copied, because bytes within a file need not be aligned (and a Buffer's slice is no copy).
+  const copy = new Uint8Array(raw)
+  return new Float32Array(copy.buffer, 0, copy.length >> 2)
 }
 
 function allFinite(values: ArrayLike<number>): boolean {

@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'bun:test'
+import type { Frame } from '../../src/domain/frame.ts'
+import { Normaliser } from '../../src/model/normalise.ts'
+import { RECIPES } from '../../src/model/recipe.ts'
+import { Sequencer } from '../../src/model/sequencer.ts'
+import { type Calls, frameOf } from '../support/frames.ts'
+
+const normaliser = new Normaliser(['other', 'read', 'write'], RECIPES.frequency!)
+const reads = (pid: number, more: Partial<Calls> = {}): Calls => ({
+  pid,
+  counts: { read: 1 },
+  ...more,
+})
+
+function run(sequencer: Sequencer, frames: readonly Frame[]) {
+  return frames.map((frame) => {
+    const batch = sequencer.push(frame)
+    return { ...batch, rows: batch.rows.slice(), pids: batch.processes.map(({ pid }) => pid) }
+  })
+}
+
+const seconds = (from: number, to: number, vectors: (second: number) => Calls[]) =>
+  Array.from({ length: to - from + 1 }, (_, i) => frameOf(from + i, vectors(from + i)))
+
+describe('Sequencer.push()', () => {
+  test('judges nobody before ten seconds have been watched', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 110, () => [reads(1)]),
+    )
+    expect(batches.map(({ pids }) => pids.length)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+  })
+
+  test('judges a new process once it has been known for ten seconds', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 130, (t) => (t < 115 ? [reads(1)] : [reads(1), reads(2, { startMs: 115_000 })])),
+    )
+    const first = batches.find(({ pids }) => pids.includes(2))
+    expect(first?.frameIndex).toBe(124)
+  })
+
+  test('asks for three active seconds, the present one among them', () => {
+    const active = (t: number) => [101, 105, 109, 114].includes(t)
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 116, (t) => (active(t) ? [reads(1), reads(9)] : [reads(9)])),
+    )
+    const judged = batches
+      .filter(({ pids }) => pids.includes(1))
+      .map(({ frameIndex }) => frameIndex)
+    expect(judged).toEqual([109, 114])
+    expect(batches[9]!.activeFrames[batches[9]!.pids.indexOf(1)]).toBe(3)
+  })
+
+  test('writes ten consecutive seconds, oldest first, a silent one as zeros', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 109, (t) =>
+        t % 2 === 1 ? [{ pid: 1, counts: { read: t - 100, write: 1 } }] : [],
+      ),
+    )
+    const rows = batches.at(-1)!.rows
+    for (let t = 0; t < 10; t++) {
+      const row = [...rows.subarray(t * 3, (t + 1) * 3)]
+      const share = t / (t + 1)
+      if (t % 2 === 0) expect(row).toEqual([0, 0, 0])
+      else expect(row).toEqual([0, Math.fround(share), Math.fround(1 / (t + 1))])
+    }
+  })
+
+  test('takes seconds without a frame for silent ones', () => {
+    const frames = [...seconds(100, 109, () => [reads(1)]), ...seconds(116, 118, () => [reads(1)])]
+    const last = run(new Sequencer(normaliser), frames).at(-1)!
+    expect(last.activeFrames[0]).toBe(4) // 109, 116, 117, 118
+    expect([...last.rows].filter((share) => share > 0)).toHaveLength(4)
+  })
+
+  test('forgets nothing of a process that is silent for long and returns', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 200, (t) => (t < 112 || t > 150 ? [reads(1), reads(9)] : [reads(9)])),
+    )
+    const back = batches.find(({ frameIndex, pids }) => frameIndex > 150 && pids.includes(1))
+    expect(back?.frameIndex).toBe(153) // three active seconds, its start is long ago
+  })
+
+  test('takes a pid with another start for another process', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 130, (t) => [reads(1, { startMs: t < 115 ? 0 : 115_000 })]),
+    )
+    expect(
+      batches.filter(({ pids }) => pids.length === 0).map(({ frameIndex }) => frameIndex),
+    ).toEqual([
+      100, 101, 102, 103, 104, 105, 106, 107, 108, 115, 116, 117, 118, 119, 120, 121, 122, 123,
+    ])
+  })
+
+  test('keeps the past of a process that takes another name', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 112, (t) => [reads(1, { name: t < 111 ? 'sh' : 'nginx' })]),
+    )
+    expect(batches.at(-1)!.processes[0]!.name).toBe('nginx')
+    expect(batches.at(-1)!.activeFrames[0]).toBe(10)
+  })
+
+  test('marks sequences that hold a second with losses as incomplete, as long as they hold it', () => {
+    const frames = seconds(100, 125, () => [reads(1)])
+    frames[11] = frameOf(111, [reads(1)], 5)
+    const marked = run(new Sequencer(normaliser), frames)
+      .filter(({ incomplete }) => incomplete[0] === 1)
+      .map(({ frameIndex }) => frameIndex)
+    expect(marked).toEqual([111, 112, 113, 114, 115, 116, 117, 118, 119, 120])
+  })
+
+  test('holds only who was active in the last sequence, and at its bound the latest', () => {
+    const sequencer = new Sequencer(normaliser, { processesMax: 20 })
+    let pid = 1
+    for (let t = 100; t < 160; t++) {
+      sequencer.push(
+        frameOf(
+          t,
+          Array.from({ length: 7 }, () => reads(pid++, { startMs: t * 1000 })),
+        ),
+      )
+      expect(sequencer.size).toBeLessThanOrEqual(20)
+    }
+    sequencer.push(frameOf(200, []))
+    expect(sequencer.size).toBe(0)
+  })
+
+  test('refuses a frame that is not after the last', () => {
+    const sequencer = new Sequencer(normaliser)
+    sequencer.push(frameOf(5, []))
+    expect(() => sequencer.push(frameOf(5, []))).toThrow('frame indexes grow')
+  })
+})
+
+test('Sequencer.warm() makes the next push what it would have been without a restart', () => {
+  const frames = seconds(100, 120, (t) => [
+    reads(1),
+    ...(t % 2 === 0 ? [{ pid: 2, counts: { write: 2 } }] : []),
+  ])
+  const whole = run(new Sequencer(normaliser), frames).at(-1)!
+  const restarted = new Sequencer(normaliser)
+  restarted.warm(frames.slice(-10, -1))
+  const batch = restarted.push(frames.at(-1)!)
+  expect(batch.processes).toEqual(whole.processes)
+  expect([...batch.rows]).toEqual([...whole.rows])
+})
