@@ -64,6 +64,12 @@ export const READ_BYTES = 1_048_576
 export const READ_EVERY_MS = 20
 /** Size asked for a pipe (F_SETPIPE_SZ): at the kernel's 64 KiB, reading every READ_EVERY_MS throttles the writer. */
 export const PIPE_BYTES = 1_048_576
+/** If nothing in so many first bytes looks like a format we know, it is none. */
+export const FORMAT_HEAD_BYTES = 65_536
+/** A child that was asked to end is killed after this. */
+export const CHILD_GRACE_MS = 3_000
+/** Of what a child says on stderr the last is kept: its reason to end. */
+export const STDERR_BYTES_MAX = 16_384
 /** A far-off time is believed when it has gone on for this long; until then its calls are held apart. */
 export const CLOCK_JUMP_CONFIRM_MS = 2_000
 /** Lines whose meaning is remembered byte for byte: 92 bytes each, forgotten all at once when full. */
@@ -75,10 +81,25 @@ export const TALLY_MAX = 0x7fff_ffff
 /** First samples of refused input that are kept for `agent status`, per reason. */
 export const REJECT_SAMPLE_BYTES = 160
 
+// --- Counting in the kernel -------------------------------------------------------------------------
+/** Different (process, syscall) pairs in a second: 400-900 are usual; 1.3 MB of kernel memory for each of four maps. */
+export const KERNEL_COUNT_KEYS = 16_384
+/** Processes with a record in a second; 0.8 MB for each of four maps. Beyond it processes are counted without facts. */
+export const KERNEL_PROCESSES_MAX = 4_096
+/** A program that began in the old second has left by then; where membarrier(2) works one tick is waited and then known. */
+export const KERNEL_GRACE_MS = 25
+/** /proc look-ups a second (33-75 us each) for what the kernel's record does not hold. */
+export const PROC_READS_MAX = 200
+/** One record of the collector's stream: the calls of one process, at most. */
+export const KERNEL_RECORD_BYTES_MAX = 65_536
+
 // --- Rolling buffer -----------------------------------------------------------------------------
-/** Seconds in the rolling buffer: one hour, about 90 MB at 300 processes; the ring never grows past BUFFER_BYTES_MAX. */
+/** Seconds in the rolling buffer: one hour, about 40 MB at 300 busy processes (measured); the ring never grows past BUFFER_BYTES_MAX. */
 export const BUFFER_FRAMES_MAX = 3_600
 export const BUFFER_BYTES_MAX = 256 * 1_048_576
+
+/** Alerts kept on the host itself for `agent alerts`; the longest silent go first. */
+export const ALERTS_KEPT_MAX = 10_000
 
 // --- Alerts and the way out -----------------------------------------------------------------------
 /** Rows in the outbox by size; summaries merge, then go; alerts last. */
@@ -162,6 +183,12 @@ export const SUMMARIES_STORED_MAX = 200_000
 export const EVENT_STREAMS_MAX = 64
 export const EVENTS_KEPT_MAX = 1_024
 export const EVENT_BACKLOG_BYTES_MAX = 1_048_576
+
+// --- Releases -----------------------------------------------------------------------------------
+/** One file of a release: the agent itself, compressed, is about 65 MB. */
+export const RELEASE_FILE_BYTES_MAX = 512 * 1_048_576
+/** A download that takes longer is given up: 65 MB in ten minutes are 110 kB/s. */
+export const RELEASE_FILE_WAIT_MS = 600_000
 
 // Invariants between bounds.
 assert(BUFFER_FRAMES_MAX >= 2 * SEQUENCE_FRAMES, 'a sequence can always be rebuilt from the buffer')

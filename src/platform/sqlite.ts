@@ -41,6 +41,7 @@ export interface Database {
   readonly engine: SqliteEngine
   /** Where a damaged file was put aside when this one was opened. */
   readonly setAside: string | undefined
+  /** The same text gives the same statement. */
   prepare<Row = unknown>(sql: string): Statement<Row>
   /** All or nothing, and one writer at a time (BEGIN IMMEDIATE). Not to be nested. */
   transaction<T>(body: () => T): T
@@ -284,6 +285,7 @@ class OpenDatabase implements Database {
   readonly #engine: Engine
   readonly #begin: Statement
   readonly #commit: Statement
+  readonly #statements = new Map<string, Statement>()
   #open = true
 
   constructor(path: string, engine: Engine, aside: string | undefined) {
@@ -296,7 +298,12 @@ class OpenDatabase implements Database {
   }
 
   prepare<Row>(sql: string): Statement<Row> {
-    return this.#engine.prepare<Row>(sql)
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#engine.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement as Statement<Row>
   }
 
   transaction<T>(body: () => T): T {

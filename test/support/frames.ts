@@ -1,34 +1,47 @@
-/** Frames written by hand: what tests of the sequencer, the data set and detection put in. */
+/** Frames made of numbers, for tests and benches: the same seed gives the same frame. */
 import type { Frame } from '../../src/domain/frame.ts'
 import type { Process } from '../../src/domain/process.ts'
-import { syscallIndexOf } from '../../src/domain/syscalls.ts'
 
-export interface Calls {
-  readonly pid: number
-  readonly name?: string
-  readonly startMs?: number
-  readonly counts: Readonly<Record<string, number>>
+export interface MadeFrameOptions {
+  readonly processes?: number
+  /** Different calls of one process. */
+  readonly calls?: number
+  readonly lost?: number
 }
 
-export function frameOf(index: number, vectors: readonly Calls[], lost = 0): Frame {
-  const offsets = [0]
-  const cells: [number, number][] = []
-  for (const { counts } of vectors) {
-    const sorted = Object.entries(counts)
-      .map(([name, count]): [number, number] => [syscallIndexOf(name)!, count])
-      .sort((a, b) => a[0] - b[0])
-    cells.push(...sorted)
-    offsets.push(cells.length)
+export function madeFrame(index: number, options: MadeFrameOptions = {}): Frame {
+  const { processes: processCount = 3, calls = 10, lost = 0 } = options
+  const next = mulberry32(index)
+  const processes: Process[] = []
+  const offsets = new Uint32Array(processCount + 1)
+  const syscalls = new Uint16Array(processCount * calls)
+  const counts = new Uint32Array(processCount * calls)
+  for (let i = 0; i < processCount; i++) {
+    processes.push({
+      pid: 300 + 7 * i,
+      startMs: 1_699_990_000_000 + 1000 * i,
+      name: `program-${i % 40}`,
+      ...(i % 3 === 0 ? { container: `box-${i % 5}` } : {}),
+      ...(i % 2 === 0 ? { exe: `/usr/bin/program-${i % 40}`, ppid: 1, uid: i % 4 } : {}),
+    })
+    let syscall = 0
+    for (let k = 0; k < calls; k++) {
+      syscall += 1 + Math.floor(next() * 30)
+      syscalls[i * calls + k] = syscall
+      counts[i * calls + k] = 1 + Math.floor(next() ** 4 * 2000)
+    }
+    offsets[i + 1] = (i + 1) * calls
   }
-  const processes = vectors.map(
-    ({ pid, name = `p${pid}`, startMs = 0 }): Process => ({ pid, startMs, name }),
-  )
-  return {
-    index,
-    processes,
-    offsets: Uint32Array.from(offsets),
-    syscalls: Uint16Array.from(cells, ([syscall]) => syscall),
-    counts: Uint32Array.from(cells, ([, count]) => count),
-    lost,
+  return { index, processes, offsets, syscalls, counts, lost }
+}
+
+/** A small generator with a seed: chance in tests must be repeatable. */
+export function mulberry32(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
   }
 }

@@ -1,0 +1,40 @@
+/**
+ * The host's memory as bytes: detect/ makes and reads them, this only keeps them over a restart. A checksum
+ * stands in front: half a memory is worse than none.
+ */
+import type { LocalFile } from './local-store.ts'
+
+const NAME = 'host-memory'
+const HEAD_BYTES = 4
+
+export class HostMemoryStore {
+  readonly #file: LocalFile
+
+  constructor(file: LocalFile) {
+    this.#file = file
+  }
+
+  /** @returns false where the disk refused; the memory goes on in the process and is put again later */
+  put(bytes: Uint8Array): boolean {
+    const body = new Uint8Array(HEAD_BYTES + bytes.byteLength)
+    body.set(bytes, HEAD_BYTES)
+    new DataView(body.buffer).setUint32(0, Bun.hash.crc32(bytes), true)
+    return this.#file.write((database) => {
+      database.prepare('INSERT OR REPLACE INTO documents VALUES (?, ?)').run(NAME, body)
+    })
+  }
+
+  /** @returns undefined where there is none that is whole */
+  get(): Uint8Array | undefined {
+    return this.#file.read((database) => {
+      const row = database
+        .prepare<{ body: Uint8Array }>('SELECT body FROM documents WHERE name = ?')
+        .get(NAME)
+      if (row === undefined || row.body.byteLength < HEAD_BYTES) return undefined
+      const { buffer, byteOffset, byteLength } = row.body
+      const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice(HEAD_BYTES)
+      const checksum = new DataView(buffer, byteOffset, byteLength).getUint32(0, true)
+      return checksum === Bun.hash.crc32(bytes) ? bytes : undefined
+    }, undefined)
+  }
+}

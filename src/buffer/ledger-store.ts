@@ -1,0 +1,53 @@
+/**
+ * The ledger as a JSON document, saved every few seconds and at the end, so that `agent status` can show it
+ * while the agent runs and after it ended, also by kill -9. What is in it is the agent's affair.
+ */
+import type { LocalFile } from './local-store.ts'
+
+const NAME = 'ledger'
+
+export interface SavedLedger {
+  /** Unix ms of the save: how old what follows is. */
+  readonly savedAtMs: number
+  readonly pid: number
+  /** The agent ended by itself after this save. */
+  readonly ended: boolean
+  readonly ledger: unknown
+}
+
+export class LedgerStore {
+  readonly #file: LocalFile
+
+  constructor(file: LocalFile) {
+    this.#file = file
+  }
+
+  put(saved: SavedLedger): boolean {
+    const body = new TextEncoder().encode(JSON.stringify(saved))
+    return this.#file.write((database) => {
+      database.prepare('INSERT OR REPLACE INTO documents VALUES (?, ?)').run(NAME, body)
+    })
+  }
+
+  get(): SavedLedger | undefined {
+    return this.#file.read((database) => {
+      const row = database
+        .prepare<{ body: Uint8Array }>('SELECT body FROM documents WHERE name = ?')
+        .get(NAME)
+      return row === undefined ? undefined : parseSaved(new TextDecoder().decode(row.body))
+    }, undefined)
+  }
+}
+
+function parseSaved(text: string): SavedLedger | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const { savedAtMs, pid, ended, ledger } = value as Record<string, unknown>
+  if (typeof savedAtMs !== 'number' || typeof pid !== 'number') return undefined
+  return { savedAtMs, pid, ended: ended === true, ledger }
+}

@@ -1,0 +1,352 @@
+/**
+ * The last hour of frames on disk: what the sequencer is warmed from after a restart, what `agent explain`
+ * reads, and nothing else. A ring by time (frame t lies in slot t % N) and by bytes.
+ *
+ *        slot   0    1    2    3   …  N−1
+ *               t₀+N t₀+N+1   t₀+2 …          append(t₀+N+2) replaces t₀+2, in one transaction
+ *
+ * Invariants: what is kept are frames of the last N seconds up to the newest; appending frame t takes away
+ * exactly those that are no longer among them. The clock going back is a new present: frames at or after the
+ * appended one are from a future that will not come, and go (counted).
+ *
+ * A disk that is full, read-only or damaged ends nothing: the frame is not kept, counted by reason, and the
+ * next one tries again. What is kept then has a gap, as after a restart. A damaged file is set aside and
+ * started anew; a frame whose checksum is wrong is passed over, counted.
+ */
+import type { Frame } from '../domain/frame.ts'
+import { BUFFER_BYTES_MAX, BUFFER_FRAMES_MAX } from '../domain/limits.ts'
+import { type Log, log as processLog } from '../platform/log.ts'
+import {
+  type Database,
+  openDatabase,
+  type SqliteEngine,
+  type SqliteProblem,
+  type Statement,
+  setAside,
+  sqliteProblem,
+} from '../platform/sqlite.ts'
+import { packFrame, unpackFrame } from './pack.ts'
+
+export interface RollingBufferOptions {
+  readonly framesMax?: number
+  readonly bytesMax?: number
+  /** For commands beside a running agent. */
+  readonly readOnly?: boolean
+  readonly engine?: SqliteEngine
+  readonly pagesMax?: number
+  readonly now?: () => number
+  readonly log?: Log
+}
+
+export interface BufferLedger {
+  readonly appended: number
+  /** Frames that left by time or bytes, as they should. */
+  readonly evicted: number
+  /** Frames given up because the clock went back. */
+  readonly overtaken: number
+  /** Frames that could not be kept, by what the disk said. */
+  readonly notKept: Readonly<Record<string, number>>
+  /** Frames on disk that could not be read back. */
+  readonly unreadable: number
+  /** Damaged files that were put aside. */
+  readonly setAside: number
+}
+
+/** After a failure to open, how many appends pass before the next attempt. */
+const REOPEN_EVERY = 10
+const SCHEMA = [
+  'CREATE TABLE frames(slot INTEGER PRIMARY KEY, t INTEGER NOT NULL, packed BLOB NOT NULL)',
+]
+
+export class RollingBuffer {
+  readonly path: string
+  readonly framesMax: number
+  readonly #bytesMax: number
+  readonly #options: RollingBufferOptions
+  readonly #log: Log
+  /** What is kept: frame index → packed bytes, ascending. The disk has the same. */
+  readonly #sizes = new Map<number, number>()
+  #bytes = 0
+  #newest = -Infinity
+  #database: Database | undefined
+  #insert!: Statement
+  #deleteAt!: Statement
+  #deleteFrom!: Statement
+  #select!: Statement<{ t: number; packed: Uint8Array }>
+  #problem: SqliteProblem | undefined
+  #appendsToReopen = 0
+  #appended = 0
+  #evicted = 0
+  #overtaken = 0
+  #unreadable = 0
+  #setAside = 0
+  readonly #notKept = new Map<string, number>()
+
+  /** @throws AgentError where the file cannot be opened or written at all */
+  static open(path: string, options: RollingBufferOptions = {}): RollingBuffer {
+    return new RollingBuffer(path, options)
+  }
+
+  private constructor(path: string, options: RollingBufferOptions) {
+    this.path = path
+    this.#options = options
+    this.#log = options.log ?? processLog
+    this.framesMax = options.framesMax ?? BUFFER_FRAMES_MAX
+    this.#bytesMax = options.bytesMax ?? BUFFER_BYTES_MAX
+    try {
+      this.#connect()
+    } catch (error) {
+      // Damage deeper in the file than opening looks.
+      if (options.readOnly || sqliteProblem(error, path) !== 'damaged') throw error
+      this.#startAnew()
+    }
+  }
+
+  /** Keeps a frame; never throws for what the disk does. */
+  append(frame: Frame): void {
+    this.#appended += 1
+    if (this.#database === undefined && !this.#reopen()) {
+      this.#count(this.#problem ?? 'other')
+      return
+    }
+    const packed = packFrame(frame)
+    const overtaken = this.#overtakenBy(frame.index)
+    const expired = this.#expiredBy(frame.index, packed.byteLength - overtaken.bytes)
+    const slot = this.#slotOf(frame.index)
+    try {
+      this.#database!.transaction(() => {
+        if (overtaken.count > 0) this.#deleteFrom.run(frame.index)
+        for (const index of expired) {
+          // The usual one lies where the new one goes.
+          if (this.#slotOf(index) !== slot) this.#deleteAt.run(this.#slotOf(index), index)
+        }
+        this.#insert.run(slot, frame.index, packed)
+      })
+    } catch (error) {
+      this.#failed(error)
+      return
+    }
+    if (overtaken.count > 0) this.#forgetFrom(frame.index)
+    for (const index of expired) this.#forget(index)
+    this.#overtaken += overtaken.count
+    this.#evicted += expired.length
+    this.#sizes.set(frame.index, packed.byteLength)
+    this.#bytes += packed.byteLength
+    this.#newest = frame.index
+    if (this.#problem === undefined) return
+    this.#log.info('Buffer keeps frames again', { path: this.path })
+    this.#problem = undefined
+  }
+
+  /** The newest `count` frames, oldest first. There may be gaps: look at the indexes. */
+  readLast(count: number): Frame[] {
+    const indexes = [...this.#sizes.keys()]
+    return [...this.#read(indexes.slice(Math.max(0, indexes.length - count)))]
+  }
+
+  /** Frames with from ≤ index ≤ to, oldest first, one at a time. */
+  read(range: { readonly from: number; readonly to: number }): IterableIterator<Frame> {
+    return this.#read([...this.#sizes.keys()].filter((t) => t >= range.from && t <= range.to))
+  }
+
+  get count(): number {
+    return this.#sizes.size
+  }
+
+  /** First and last second kept; undefined where nothing is. */
+  span(): { readonly from: number; readonly to: number } | undefined {
+    const [from] = this.#sizes.keys()
+    return from === undefined ? undefined : { from, to: this.#newest }
+  }
+
+  size(): { readonly frames: number; readonly bytes: number } {
+    return { frames: this.#sizes.size, bytes: this.#bytes }
+  }
+
+  /** What the disk does to us at present; undefined where all is well. */
+  get problem(): SqliteProblem | undefined {
+    return this.#problem
+  }
+
+  ledger(): BufferLedger {
+    return {
+      appended: this.#appended,
+      evicted: this.#evicted,
+      overtaken: this.#overtaken,
+      notKept: Object.fromEntries(this.#notKept),
+      unreadable: this.#unreadable,
+      setAside: this.#setAside,
+    }
+  }
+
+  close(): void {
+    this.#database?.close()
+    this.#database = undefined
+  }
+
+  // --- The ring -----------------------------------------------------------------------------------
+
+  #slotOf(index: number): number {
+    return ((index % this.framesMax) + this.framesMax) % this.framesMax
+  }
+
+  /** Frames at or after an index: there are some only where the clock went back. */
+  #overtakenBy(index: number): { readonly count: number; readonly bytes: number } {
+    let count = 0
+    let bytes = 0
+    if (index <= this.#newest) {
+      for (const [t, size] of this.#sizes) {
+        if (t < index) continue
+        count += 1
+        bytes += size
+      }
+    }
+    return { count, bytes }
+  }
+
+  /** Frames that go when this one comes: too old by time, and the oldest while bytes are too many. */
+  #expiredBy(index: number, bytes: number): number[] {
+    const expired: number[] = []
+    let total = this.#bytes + bytes
+    for (const [t, size] of this.#sizes) {
+      if (t >= index) break
+      if (t > index - this.framesMax && total <= this.#bytesMax) break
+      expired.push(t)
+      total -= size
+    }
+    return expired
+  }
+
+  #forget(index: number): void {
+    this.#bytes -= this.#sizes.get(index) ?? 0
+    this.#sizes.delete(index)
+  }
+
+  #forgetFrom(index: number): void {
+    for (const t of [...this.#sizes.keys()]) if (t >= index) this.#forget(t)
+  }
+
+  *#read(indexes: readonly number[]): IterableIterator<Frame> {
+    for (const index of indexes) {
+      const frame = this.#readOne(index)
+      if (frame !== undefined) yield frame
+    }
+  }
+
+  #readOne(index: number): Frame | undefined {
+    if (this.#database === undefined) return undefined
+    try {
+      const row = this.#select.get(this.#slotOf(index))
+      // Beside a running agent the slot may have been used again meanwhile.
+      if (row?.t !== index) return undefined
+      const frame = unpackFrame(row.packed)
+      if (frame.index === index) return frame
+    } catch (error) {
+      if (sqliteProblem(error, this.path) === 'damaged') this.#failed(error)
+    }
+    this.#unreadable += 1
+    return undefined
+  }
+
+  // --- The disk -----------------------------------------------------------------------------------
+
+  #connect(): void {
+    const { engine, pagesMax, now, readOnly } = this.#options
+    const database = openDatabase(this.path, {
+      schema: SCHEMA,
+      ...(engine === undefined ? {} : { engine }),
+      ...(pagesMax === undefined ? {} : { pagesMax }),
+      ...(now === undefined ? {} : { now }),
+      ...(readOnly === undefined ? {} : { readOnly }),
+    })
+    try {
+      this.#load(database)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    if (database.setAside !== undefined) this.#foundDamage(database.setAside)
+    this.#database = database
+  }
+
+  #load(database: Database): void {
+    const rows = database
+      .prepare<{ slot: number; t: number; bytes: number }>(
+        'SELECT slot, t, length(packed) AS bytes FROM frames ORDER BY t',
+      )
+      .all()
+    this.#sizes.clear()
+    this.#bytes = 0
+    this.#newest = rows.at(-1)?.t ?? -Infinity
+    const strangers = rows.filter(
+      ({ slot, t }) => slot !== this.#slotOf(t) || t <= this.#newest - this.framesMax,
+    )
+    for (const { t, bytes } of rows) {
+      this.#sizes.set(t, bytes)
+      this.#bytes += bytes
+    }
+    this.#select = database.prepare('SELECT t, packed FROM frames WHERE slot = ?')
+    // Written with another N: the slots are others, so what lies in a wrong one goes.
+    for (const { t } of strangers) this.#forget(t)
+    if (this.#options.readOnly) return
+    if (strangers.length > 0) {
+      const deleteSlot = database.prepare('DELETE FROM frames WHERE slot = ?')
+      database.transaction(() => {
+        for (const { slot } of strangers) deleteSlot.run(slot)
+      })
+      this.#evicted += strangers.length
+    }
+    this.#insert = database.prepare('INSERT OR REPLACE INTO frames VALUES (?, ?, ?)')
+    this.#deleteAt = database.prepare('DELETE FROM frames WHERE slot = ? AND t = ?')
+    this.#deleteFrom = database.prepare('DELETE FROM frames WHERE t >= ?')
+  }
+
+  #failed(error: unknown): void {
+    const problem = sqliteProblem(error, this.path)
+    this.#count(problem)
+    if (problem !== this.#problem) {
+      this.#log.error('Cannot keep frames, going on without', {
+        path: this.path,
+        problem,
+        error: String(error),
+      })
+    }
+    this.#problem = problem
+    if (problem === 'damaged') this.#startAnew()
+  }
+
+  #count(reason: string): void {
+    this.#notKept.set(reason, (this.#notKept.get(reason) ?? 0) + 1)
+  }
+
+  #startAnew(): void {
+    if (this.#options.readOnly) return
+    this.close()
+    this.#sizes.clear()
+    this.#bytes = 0
+    this.#newest = -Infinity
+    try {
+      this.#foundDamage(setAside(this.path, (this.#options.now ?? Date.now)()))
+      this.#connect()
+    } catch (error) {
+      this.#appendsToReopen = REOPEN_EVERY
+      this.#problem = sqliteProblem(error, this.path)
+    }
+  }
+
+  #foundDamage(aside: string): void {
+    this.#setAside += 1
+    this.#log.error('Buffer was damaged: set aside, started anew', { aside })
+  }
+
+  #reopen(): boolean {
+    if (this.#options.readOnly || --this.#appendsToReopen > 0) return false
+    this.#appendsToReopen = REOPEN_EVERY
+    try {
+      this.#connect()
+      return true
+    } catch {
+      return false
+    }
+  }
+}
