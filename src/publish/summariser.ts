@@ -1,0 +1,224 @@
+/**
+ * A minute of frames as one Summary, sent though all is well: so that the aggregator sees what a host's
+ * processes do, and that the host is there at all. Its size does not grow with what happens on the host
+ * (`fit-summary.ts` bounds it when its number is known).
+ *
+ * Minutes are cut by event time, at a phase that follows from site and host: 20,000 hosts spread over the
+ * minute, and the same frames give the same summaries. Counts (calls, dropped, CPU) are of the span; what the
+ * gauges give are totals, and this subtracts.
+ */
+import type { Frame } from '../domain/frame.ts'
+import { PROCESSES_MAX, SUMMARY_EVERY_MS } from '../domain/limits.ts'
+import type { Predictions } from '../domain/prediction.ts'
+import type { ProcessKey } from '../domain/process.ts'
+import { processKey } from '../domain/process.ts'
+import type { ProcessSummary, Summary } from '../domain/summary.ts'
+import { SYSCALLS } from '../domain/syscalls.ts'
+import { byCalls, TOP_CALLS_MAX } from './fit-summary.ts'
+
+/** What a summary says beside the frames. Totals since the agent's start. */
+export interface Gauges {
+  readonly dropped: Readonly<Record<string, number>>
+  readonly alertsOpen: number
+  readonly cpuSeconds: number
+  readonly rssBytes: number
+  readonly lagMs: number
+  readonly outboxRows: number
+}
+
+export interface SummariserOptions {
+  readonly site: string
+  readonly host: string
+  /** Asked when a summary is made. */
+  readonly gauges: () => Gauges
+  /** Names of the model's classes, in the order of the predictions. */
+  readonly classNames?: readonly string[]
+  readonly everyMs?: number
+  readonly processesMax?: number
+}
+
+interface Seen {
+  readonly pid: number
+  readonly start: number
+  readonly name: string
+  readonly container: string | undefined
+  active: number
+  calls: number
+  readonly counts: Map<number, number>
+  readonly classes: Map<number, { votes: number; confidence: number }>
+}
+
+const NO_GAUGES = { dropped: {}, cpuSeconds: 0 }
+
+export class Summariser {
+  readonly #options: SummariserOptions
+  readonly #seconds: number
+  readonly #phase: number
+  readonly #processesMax: number
+  readonly #seen = new Map<string, Seen>()
+  /** The names of a process in this span, by its key: predictions know the newest only. */
+  readonly #byKey = new Map<ProcessKey, Seen>()
+  #classNames: readonly string[]
+  #span: number | undefined
+  #from = 0
+  #to = 0
+  #calls = 0
+  #omitted = 0
+  #before: Pick<Gauges, 'dropped' | 'cpuSeconds'> = NO_GAUGES
+
+  constructor(options: SummariserOptions) {
+    this.#options = options
+    this.#seconds = Math.max(1, Math.round((options.everyMs ?? SUMMARY_EVERY_MS) / 1000))
+    this.#phase = phaseOf(options.site, options.host, this.#seconds)
+    this.#processesMax = options.processesMax ?? PROCESSES_MAX
+    this.#classNames = options.classNames ?? []
+  }
+
+  /** A model with other classes took over. Votes so far are of the old one, and go. */
+  useClasses(names: readonly string[]): void {
+    this.#classNames = names
+    for (const seen of this.#seen.values()) seen.classes.clear()
+  }
+
+  /** @returns the summary of the span before, where this frame begins a new one */
+  push(frame: Frame, predictions?: Predictions): Summary | undefined {
+    const span = Math.floor((frame.index - this.#phase) / this.#seconds)
+    const summary = this.#span !== undefined && span !== this.#span ? this.end() : undefined
+    if (this.#span === undefined) {
+      this.#span = span
+      this.#from = frame.index
+    }
+    this.#to = frame.index
+    this.#addFrame(frame)
+    if (predictions !== undefined) this.#addPredictions(predictions)
+    return summary
+  }
+
+  /** What is left of a span, at the end of the input. */
+  end(): Summary | undefined {
+    if (this.#span === undefined) return undefined
+    const gauges = this.#options.gauges()
+    const syscalls: string[] = []
+    const indexes = new Map<number, number>()
+    const processes = [...this.#seen.values()].map((seen) =>
+      this.#summarise(seen, syscalls, indexes),
+    )
+    const dropped: Record<string, number> = {}
+    for (const [reason, total] of Object.entries(gauges.dropped)) {
+      const count = total - (this.#before.dropped[reason] ?? 0)
+      if (count > 0) dropped[reason] = count
+    }
+    const summary: Summary = {
+      from: this.#from,
+      to: this.#to,
+      syscalls,
+      processes: processes.sort(byCalls),
+      processesOmitted: this.#omitted,
+      calls: this.#calls,
+      dropped,
+      alertsOpen: gauges.alertsOpen,
+      agent: {
+        cpuSeconds: Math.max(0, gauges.cpuSeconds - this.#before.cpuSeconds),
+        rssBytes: gauges.rssBytes,
+        lagMs: gauges.lagMs,
+        outboxRows: gauges.outboxRows,
+      },
+    }
+    this.#before = { dropped: { ...gauges.dropped }, cpuSeconds: gauges.cpuSeconds }
+    this.#span = undefined
+    this.#calls = 0
+    this.#omitted = 0
+    this.#seen.clear()
+    this.#byKey.clear()
+    return summary
+  }
+
+  #addFrame(frame: Frame): void {
+    for (let i = 0; i < frame.processes.length; i++) {
+      const process = frame.processes[i]!
+      const key = processKey(process)
+      const id = `${key}/${process.name}`
+      let seen = this.#seen.get(id)
+      if (seen === undefined && this.#seen.size < this.#processesMax) {
+        seen = {
+          pid: process.pid,
+          start: Math.max(0, Math.floor(process.startMs / 1000)),
+          name: process.name,
+          container: process.container,
+          active: 0,
+          calls: 0,
+          counts: new Map(),
+          classes: new Map(),
+        }
+        this.#seen.set(id, seen)
+      }
+      let total = 0
+      for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
+        const count = frame.counts[k]!
+        total += count
+        seen?.counts.set(frame.syscalls[k]!, (seen.counts.get(frame.syscalls[k]!) ?? 0) + count)
+      }
+      this.#calls += total
+      if (seen === undefined) {
+        this.#omitted += 1
+        continue
+      }
+      seen.active += 1
+      seen.calls += total
+      this.#byKey.set(key, seen)
+    }
+  }
+
+  #addPredictions({ processes, probabilities, classCount }: Predictions): void {
+    for (let row = 0; row < processes.length; row++) {
+      const seen = this.#byKey.get(processKey(processes[row]!))
+      if (seen === undefined) continue
+      let top = 0
+      const at = row * classCount
+      for (let i = 1; i < classCount; i++) {
+        if (probabilities[at + i]! > probabilities[at + top]!) top = i
+      }
+      const votes = seen.classes.get(top) ?? { votes: 0, confidence: 0 }
+      votes.votes += 1
+      votes.confidence += probabilities[at + top]!
+      seen.classes.set(top, votes)
+    }
+  }
+
+  #summarise(seen: Seen, syscalls: string[], indexes: Map<number, number>): ProcessSummary {
+    const top = [...seen.counts]
+      .sort((a, b) => b[1] - a[1] || a[0] - b[0])
+      .slice(0, TOP_CALLS_MAX)
+      .map(([syscall, count]) => {
+        let index = indexes.get(syscall)
+        if (index === undefined) {
+          index = syscalls.push(SYSCALLS[syscall] ?? 'other') - 1
+          indexes.set(syscall, index)
+        }
+        return [index, count] as const
+      })
+    const [best] = [...seen.classes].sort((a, b) => b[1].votes - a[1].votes || a[0] - b[0])
+    const className = best === undefined ? undefined : this.#classNames[best[0]]
+    return {
+      pid: seen.pid,
+      start: seen.start,
+      name: seen.name,
+      ...(seen.container === undefined ? {} : { container: seen.container }),
+      active: seen.active,
+      calls: seen.calls,
+      ...(best === undefined || className === undefined
+        ? {}
+        : { class: className, confidence: best[1].confidence / best[1].votes }),
+      top,
+    }
+  }
+}
+
+/** Seconds into the minute, the same for a host for ever [FNV-1a over its name]. */
+export function phaseOf(site: string, host: string, seconds: number): number {
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(`${site}/${host}`)) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  }
+  return hash % seconds
+}
