@@ -24,6 +24,8 @@ const { values } = parseArgs({
     out: { type: 'string' },
     /** A Bun executable of the target, where the runtime cannot be fetched. */
     runtime: { type: 'string' },
+    /** Public key (PEM) that `agent update` shall trust. */
+    key: { type: 'string' },
   },
 })
 
@@ -113,6 +115,7 @@ export const compiled = true
 export const version = ${JSON.stringify(manifest.version)}
 export const commit = ${JSON.stringify(commit())}
 export const target = ${JSON.stringify(target)}
+export const releaseKey = ${JSON.stringify(values.key === undefined ? '' : await Bun.file(values.key).text())}
 export const libraries = {
   onnxLibrary: ${await library(`${onnx}/libonnxruntime.so.1`)},
   onnxAddon: ${await library(`${onnx}/onnxruntime_binding.node`)},

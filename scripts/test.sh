@@ -116,8 +116,8 @@ export PATH BUN_INSTALL_CACHE_DIR="$PWD/.cache/bun-packages"
 
 step dependencies 180 "$BUN" install --frozen-lockfile --no-progress || finish
 step build 120 "$BUN" scripts/build.ts || true
-step types 240 "$BUN" --bun node_modules/typescript/bin/tsc --noEmit || true
-step lint 120 "$BUN" node_modules/@biomejs/biome/bin/biome check . || true
+step types 240 "$BUN" --bun run types || true
+step lint 120 "$BUN" --bun run lint || true
 if command -v shellcheck >/dev/null 2>&1; then
   step shell 60 shellcheck -s sh install.sh scripts/test.sh .ci/run || true
 else

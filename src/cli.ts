@@ -7,30 +7,12 @@
  * and before any command could load one (`platform/native.ts`).
  */
 import type { CommandDef } from 'citty'
+import { COMMANDS } from './commands/table.ts'
 import { AgentError, EXIT } from './domain/error.ts'
 import { commit, target, version } from './platform/embedded.ts'
 
-interface Entry {
-  readonly summary: string
-  readonly group: 'Watch' | 'Look' | 'Models' | 'Fleet' | 'Care'
-  readonly load: () => Promise<{ default: unknown }>
-}
-
 const DESCRIPTION =
   'Callsign tells which program a process really is, by the system calls it makes.'
-
-const COMMANDS: Readonly<Record<string, Entry>> = {
-  aggregate: {
-    group: 'Fleet',
-    summary: 'Broker, store, page, API and metrics for many hosts',
-    load: () => import('./commands/aggregate.ts'),
-  },
-  config: {
-    group: 'Care',
-    summary: 'Settings in use, and where each comes from',
-    load: () => import('./commands/config.ts'),
-  },
-}
 
 async function main(words: string[]): Promise<number> {
   const [first] = words

@@ -20,6 +20,8 @@ export const version: string = manifest.version
 export const commit: string = 'source'
 /** Bun's name of the platform that the binary was built for. */
 export const target: string = `linux-${process.arch}`
+/** Public key (PEM) of the releases that `agent update` takes; '' in a build that is no release. */
+export const releaseKey: string = ''
 /** Native libraries: where their bytes are, and the file name to extract them to (only `native.ts` does). */
 export const libraries = {
   onnxLibrary: library(`onnxruntime-node/bin/napi-v6/linux/${process.arch}/libonnxruntime.so.1`),
