@@ -61,7 +61,10 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const store = new Store(options.store)
   for (const path of store.setAside)
     log.error('The store was damaged and is set aside; a new one is begun', { path })
-  const events = new EventHub()
+  let link: BrokerLink | undefined
+  const events = new EventHub({
+    hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
+  })
   const subscriber = new Subscriber({
     store,
     clock,
@@ -71,7 +74,6 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         ? events.publish('alert', JSON.stringify(change.message))
         : events.publish('host', JSON.stringify(change.host)),
   })
-  let link: BrokerLink | undefined
   let http: HttpServer | undefined
   try {
     // First the page, so that it is there when the first alert is; it can do without a broker, not the other way round.

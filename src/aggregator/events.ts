@@ -14,6 +14,8 @@ export interface EventHubOptions {
   readonly backlogBytesMax?: number
   /** Tells the numbers of this run from those of another; for tests. */
   readonly run?: string
+  /** JSON that every stream is greeted with. */
+  readonly hello?: () => string
 }
 
 const KEEP_ALIVE_MS = 15_000
@@ -21,6 +23,7 @@ const utf8 = new TextEncoder()
 
 export class EventHub {
   readonly #run: string
+  readonly #hello: () => string
   readonly #streamsMax: number
   readonly #keptMax: number
   readonly #backlogBytesMax: number
@@ -31,6 +34,7 @@ export class EventHub {
 
   constructor(options: EventHubOptions = {}) {
     this.#run = options.run ?? crypto.randomUUID().slice(0, 8)
+    this.#hello = options.hello ?? (() => '{}')
     this.#streamsMax = options.streamsMax ?? EVENT_STREAMS_MAX
     this.#keptMax = options.keptMax ?? EVENTS_KEPT_MAX
     this.#backlogBytesMax = options.backlogBytesMax ?? EVENT_BACKLOG_BYTES_MAX
@@ -65,7 +69,7 @@ export class EventHub {
           // Also without news: the page learns that it is connected, and from where on.
           controller.enqueue(
             utf8.encode(
-              `retry: 1000\nid: ${this.#run}-${this.#number}\nevent: hello\ndata: {}\n\n`,
+              `retry: 1000\nid: ${this.#run}-${this.#number}\nevent: hello\ndata: ${this.#hello()}\n\n`,
             ),
           )
           this.#streams.add(controller)

@@ -1,0 +1,126 @@
+/**
+ * What the page says in words: sentences, times and shares. No DOM here, so that a test can read it.
+ *
+ * Names come apart from the words around them (`{ name }`), so that the page can set them off, and so that
+ * no name, whatever it holds, is taken for a part of the sentence.
+ */
+import type { Alert, AlertKind } from '../../domain/alert.ts'
+
+export type Part = string | { readonly name: string }
+
+export const KIND_LABEL: Readonly<Record<AlertKind, string>> = {
+  masquerade: 'Masquerade',
+  'non-grata': 'Non grata',
+  novelty: 'Novelty',
+}
+
+export const KIND_HELP: Readonly<Record<AlertKind, string>> = {
+  masquerade: 'calls itself one program, behaves like another',
+  'non-grata': 'behaves like a program that is not wanted',
+  novelty: 'behaves like nothing that is known here',
+}
+
+/** The row of the list: who, and like what. */
+export function headline(alert: Alert): Part[] {
+  const name = { name: alert.process.name }
+  if (alert.kind === 'novelty')
+    return alert.claimed.class === ''
+      ? [name, ' is new to this host']
+      : [name, ' behaves like nothing known']
+  if (alert.predicted.class === alert.process.name) return [name, ' is not wanted here']
+  return [name, ' behaves like ', { name: alert.predicted.class }]
+}
+
+/** "Process 812 calls itself nginx but has behaved like ransom.py since 10:42:07." */
+export function sentence(alert: Alert, nowSeconds: number): Part[] {
+  const { process, predicted, claimed } = alert
+  const name = { name: process.name }
+  const like = { name: predicted.class }
+  const closed = alert.state === 'closed'
+  const has = closed ? 'behaved' : 'has behaved'
+  const when = closed
+    ? ` from ${clockTime(alert.first, nowSeconds)} to ${clockTime(alert.last, nowSeconds)}.`
+    : ` since ${clockTime(alert.first, nowSeconds)}.`
+  const who = `Process ${process.pid}`
+  switch (alert.kind) {
+    case 'masquerade':
+      return [`${who} calls itself `, name, ` but ${has} like `, like, when]
+    case 'non-grata':
+      if (predicted.class === process.name)
+        return [`${who} is `, name, `, which is not wanted here, and ${has} like it${when}`]
+      return [
+        `${who} calls itself `,
+        name,
+        ` and ${has} like `,
+        like,
+        `, which is not wanted here,${when}`,
+      ]
+    case 'novelty':
+      if (claimed.class === '')
+        return [
+          `${who} is `,
+          name,
+          `, a program that is new to this host. First seen at ${clockTime(alert.first, nowSeconds)}.`,
+        ]
+      return [`${who} calls itself `, name, ` but ${has} like no program that is known${when}`]
+  }
+}
+
+/** "just now", "42 s ago", "5 min ago", "3 h ago", "6 d ago". */
+export function relativeTime(seconds: number, nowSeconds: number): string {
+  const age = Math.round(nowSeconds - seconds)
+  if (age < -5) return `in ${span(-age)}`
+  if (age < 5) return 'just now'
+  return `${span(age)} ago`
+}
+
+/** One unit, rounded down: "42 s", "5 min", "3 h", "6 d". */
+export function span(seconds: number): string {
+  if (seconds < 60) return `${Math.floor(seconds)} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`
+  return `${Math.floor(seconds / 86_400)} d`
+}
+
+/** "10:42:07" today, "21 Nov, 10:42:07" on another day, with the year where it is another. */
+export function clockTime(seconds: number, nowSeconds: number): string {
+  const date = new Date(seconds * 1_000)
+  const now = new Date(nowSeconds * 1_000)
+  const time = date.toLocaleTimeString('en-GB')
+  if (date.toDateString() === now.toDateString()) return time
+  const day = date.toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    ...(date.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' }),
+  })
+  return `${day}, ${time}`
+}
+
+/** Whole percents, but never "0 %" for something nor "100 %" for less than all. */
+export function percent(share: number): string {
+  if (share > 0 && share < 0.01) return '<1 %'
+  if (share < 1 && share > 0.99) return '>99 %'
+  return `${Math.round(share * 100)} %`
+}
+
+/** 1,234 → "1,234"; 12,345,678 → "12.3 M". */
+export function amount(value: number): string {
+  if (value < 100_000) return value.toLocaleString('en-GB')
+  return new Intl.NumberFormat('en-GB', { notation: 'compact', maximumFractionDigits: 1 }).format(
+    value,
+  )
+}
+
+export function bytes(value: number): string {
+  return value < 1e6 ? `${Math.round(value / 1e3)} kB` : `${Math.round(value / 1e6)} MB`
+}
+
+/** How a share compares with what is usual: "31 % of its calls, usually <1 %". */
+export function comparison(seen: number, expected: number): string {
+  if (expected === 0) return seen === 0 ? 'neither seen nor usual' : 'usually never'
+  if (seen === 0) return 'usual, but missing'
+  const ratio = seen / expected
+  if (ratio >= 1.5) return `${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(1)} times the usual`
+  if (ratio <= 0.67) return `${percent(ratio)} of the usual`
+  return 'about as usual'
+}
