@@ -7,7 +7,7 @@
  * and before any command could load one (`platform/native.ts`).
  */
 import type { CommandDef } from 'citty'
-import { COMMANDS } from './commands/table.ts'
+import { COMMANDS, SHOWN_COMMANDS } from './commands/table.ts'
 import { AgentError, EXIT } from './domain/error.ts'
 import { commit, target, version } from './platform/embedded.ts'
 
@@ -26,7 +26,7 @@ async function main(words: string[]): Promise<number> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (entry === undefined) {
     const { unknownCommand } = await import('./commands/arguments.ts')
-    throw unknownCommand('agent', name, Object.keys(COMMANDS))
+    throw unknownCommand('agent', name, Object.keys(SHOWN_COMMANDS))
   }
   const command = (await entry.load()).default as CommandDef
   return runCommand(`agent ${name}`, command, rest.slice(1))
@@ -85,7 +85,7 @@ function listenToSignals(): void {
 async function printRootHelp(): Promise<number> {
   const { rootHelp } = await import('./commands/help.ts')
   const groups = new Map<string, { name: string; summary: string }[]>()
-  for (const [name, { group, summary }] of Object.entries(COMMANDS)) {
+  for (const [name, { group, summary }] of Object.entries(SHOWN_COMMANDS)) {
     const listed = groups.get(group) ?? []
     listed.push({ name, summary })
     groups.set(group, listed)

@@ -3,7 +3,7 @@ import { type CommandDef, defineCommand } from 'citty'
 import { kebab } from '../agent/settings.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { writeOut } from './common.ts'
-import { COMMANDS } from './table.ts'
+import { SHOWN_COMMANDS } from './table.ts'
 
 /** Words that may follow a path of commands (`agent model ls`). */
 interface Level {
@@ -44,9 +44,9 @@ function shell(name: string, script: (levels: readonly Level[]) => string): Comm
 
 async function allLevels(): Promise<Level[]> {
   const levels: Level[] = [
-    { path: '', words: [...Object.keys(COMMANDS), 'help', '--help', '--version'] },
+    { path: '', words: [...Object.keys(SHOWN_COMMANDS), 'help', '--help', '--version'] },
   ]
-  for (const [name, { load }] of Object.entries(COMMANDS))
+  for (const [name, { load }] of Object.entries(SHOWN_COMMANDS))
     levels.push(...(await levelsOf(name, (await load()).default as CommandDef)))
   return levels
 }

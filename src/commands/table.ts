@@ -5,12 +5,17 @@
  */
 export interface Entry {
   readonly summary: string
-  readonly group: 'Watch' | 'Look' | 'Models' | 'Fleet' | 'Care'
+  readonly group: 'Watch' | 'Look' | 'Models' | 'Fleet' | 'Care' | 'hidden'
   /** A module whose default export is a citty command. */
   readonly load: () => Promise<{ default: unknown }>
 }
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
+  count: {
+    group: 'Look',
+    summary: 'Captures to frames: the calls of each process and second',
+    load: () => import('./count.ts'),
+  },
   aggregate: {
     group: 'Fleet',
     summary: 'Broker, store, page, API and metrics for many hosts',
@@ -26,4 +31,24 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Completion for bash, zsh or fish',
     load: () => import('./completion.ts'),
   },
+  update: {
+    group: 'Care',
+    summary: 'Replaces this agent by a newer release, after checking its signature',
+    load: () => import('./update.ts'),
+  },
+  uninstall: {
+    group: 'Care',
+    summary: 'Removes this agent from the host',
+    load: () => import('./uninstall.ts'),
+  },
+  'collect-kernel': {
+    group: 'hidden',
+    summary: 'The kernel source starts this for itself',
+    load: () => import('./collect-kernel.ts'),
+  },
 }
+
+/** Those that a person calls. */
+export const SHOWN_COMMANDS: Readonly<Record<string, Entry>> = Object.fromEntries(
+  Object.entries(COMMANDS).filter(([, { group }]) => group !== 'hidden'),
+)

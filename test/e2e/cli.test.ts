@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
-import { COMMANDS } from '../../src/commands/table.ts'
+import { SHOWN_COMMANDS } from '../../src/commands/table.ts'
 import { agentBinary, runAgent, runProgram } from '../support/agent-binary.ts'
 
 let folder = ''
@@ -31,14 +31,14 @@ describe('agent --help', () => {
     const alone = await runAgent([])
     expect(alone.code).toBe(0)
     expect((await runAgent(['--help'])).stdout).toBe(alone.stdout)
-    for (const name of Object.keys(COMMANDS)) expect(alone.stdout).toContain(`\n  ${name} `)
+    for (const name of Object.keys(SHOWN_COMMANDS)) expect(alone.stdout).toContain(`\n  ${name} `)
   })
 
   test('has no colours off a terminal', async () => {
     expect((await runAgent([])).stdout).not.toContain('\u001b')
   })
 
-  test.each(Object.keys(COMMANDS))(
+  test.each(Object.keys(SHOWN_COMMANDS))(
     'agent %s --help has a line of usage and an example',
     async (name) => {
       const { code, stdout, stderr } = await runAgent([name, '--help'])
@@ -123,6 +123,6 @@ describe('agent completion', () => {
   test.each(['zsh', 'fish'])('%s gets a script that names every command', async (shell) => {
     const { code, stdout } = await runAgent(['completion', shell])
     expect(code).toBe(0)
-    for (const name of Object.keys(COMMANDS)) expect(stdout).toContain(name)
+    for (const name of Object.keys(SHOWN_COMMANDS)) expect(stdout).toContain(name)
   })
 })

@@ -1,0 +1,103 @@
+/**
+ * `agent uninstall`: removes what install.sh put here: this binary, its record, and the service that runs it.
+ * With `--purge` also the state. What it did not install it does not touch, and it stops nothing else.
+ */
+import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { defineCommand } from 'citty'
+import { loadSettings } from '../agent/settings.ts'
+import { AgentError } from '../domain/error.ts'
+import { runCommand } from '../platform/child.ts'
+import { compiled } from '../platform/embedded.ts'
+import { note, settingArgs } from './common.ts'
+
+const UNIT = '/etc/systemd/system/callsign.service'
+/** Longer than the unit's own TimeoutStopSec. */
+const SYSTEMCTL_MS = 40_000
+const UNIT_MARK = '# Installed by install.sh of Callsign'
+
+export default defineCommand({
+  meta: {
+    name: 'uninstall',
+    description:
+      'Removes this agent from the host: the binary, its service, and with --purge its state',
+    examples: ['agent uninstall --dry-run # says what would go', 'agent uninstall --purge'],
+  },
+  args: {
+    ...settingArgs('state'),
+    purge: {
+      type: 'boolean',
+      description: 'also removes the state: buffer, outbox, memory of the host',
+    },
+    dryRun: { type: 'boolean', description: 'only says what would be removed' },
+  },
+  async run({ args }) {
+    const binary = process.execPath
+    const record = join(dirname(dirname(binary)), 'share/callsign/installed')
+    if (!compiled || !existsSync(record))
+      throw new AgentError(
+        'ERR_USAGE',
+        `Cannot uninstall "${binary}": install.sh did not put it there`,
+        {
+          hint: 'Remove the file by hand',
+        },
+      )
+    const unit = isOurUnit(binary) ? [UNIT] : []
+    const state = args.purge ? [stateToRemove(loadSettings(args).settings.state)].flat() : []
+    const all = [...unit, binary, record, ...state]
+    if (args.dryRun) {
+      note(`Would remove: ${all.join(' ')}`)
+      return
+    }
+    if (unit.length > 0) await systemctl('disable', '--now', '--quiet', 'callsign.service')
+    try {
+      for (const path of all) rmSync(path, { recursive: state.includes(path), force: true })
+    } catch (cause) {
+      throw new AgentError(
+        'ERR_PERMISSION',
+        `Cannot remove everything: ${cause instanceof Error ? cause.message : String(cause)}`,
+        {
+          hint: 'Run this as the user that installed it',
+          cause,
+        },
+      )
+    }
+    removeIfEmpty(dirname(record))
+    if (unit.length > 0) await systemctl('daemon-reload')
+    note(`Removed: ${all.join(' ')}`)
+  },
+})
+
+async function systemctl(...words: string[]): Promise<void> {
+  const { code, stderr } = await runCommand(['systemctl', ...words], SYSTEMCTL_MS)
+  if (code !== 0) note(`systemctl ${words[0]}: ${stderr.trim() || `exit ${code}`}`)
+}
+
+function isOurUnit(binary: string): boolean {
+  if (!existsSync(UNIT)) return false
+  const text = readFileSync(UNIT, 'utf8')
+  return text.startsWith(UNIT_MARK) && text.includes(`ExecStart=${binary} watch`)
+}
+
+/** Only a directory that looks like a state of ours: a mistyped --state must not cost somebody his home. */
+function stateToRemove(state: string): string[] {
+  if (!existsSync(state)) return []
+  const ours = ['lib', 'lock.db', 'buffer.db', 'outbox.db', 'ledger.db', 'aggregate.db']
+  if (!ours.some((name) => existsSync(join(state, name))))
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot purge "${state}": it does not look like the state of an agent`,
+      {
+        hint: 'Give the right directory with --state, or remove it by hand',
+      },
+    )
+  return [state]
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch {
+    // Something else lies there: it stays.
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * `agent update --from WHERE`: puts a newer release in the place of this binary, verified as install.sh does
+ * it, tried out before it counts, put in place by one rename. A running agent goes on with the old one until
+ * it is restarted; nothing here stops or starts services.
+ */
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { defineCommand } from 'citty'
+import { compareVersions, openRelease } from '../agent/release.ts'
+import { AgentError } from '../domain/error.ts'
+import { runCommand } from '../platform/child.ts'
+import { compiled, releaseKey, target, version } from '../platform/embedded.ts'
+import { jsonArg, note, shutdownSignal, writeJson } from './common.ts'
+
+/** Starting takes 10 ms; a machine under load some more. */
+const TRIAL_MS = 20_000
+
+export default defineCommand({
+  meta: {
+    name: 'update',
+    description: 'Replaces this agent by a newer release, after checking its signature',
+    examples: [
+      'agent update --from https://example.org/callsign',
+      'agent update --from /mnt/release --key release.pem # a release signed with a key of your own',
+    ],
+  },
+  args: {
+    from: {
+      type: 'string',
+      description: 'URL or directory of the release',
+      valueHint: 'WHERE',
+      required: true,
+    },
+    key: {
+      type: 'string',
+      description: 'public key of the release (PEM); default: the one built in',
+      valueHint: 'FILE',
+    },
+    downgrade: { type: 'boolean', description: 'takes an older release, too' },
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const binary = process.execPath
+    if (!compiled)
+      throw new AgentError('ERR_USAGE', 'Cannot update a run from source', {
+        hint: 'Use git, then "sh install.sh"',
+      })
+    checkWritable(binary)
+    const release = await openRelease(args.from, keyFrom(args.key), shutdownSignal())
+    const order = compareVersions(release.version, version)
+    if (order === 0 || (order < 0 && !args.downgrade)) {
+      note(`This is ${version}, the release is ${release.version}: nothing to do`)
+      if (args.json) await writeJson({ updated: false, from: version, to: release.version })
+      return
+    }
+    note(`Fetching ${release.version} …`)
+    const packed = await release.read(`agent-${target.replace('-baseline', '')}.gz`)
+    await replace(binary, Bun.gunzipSync(packed))
+    note(`Updated ${binary} from ${version} to ${release.version}; restart agents that run`)
+    if (args.json) await writeJson({ updated: true, from: version, to: release.version })
+  },
+})
+
+function keyFrom(path: string | undefined): string {
+  if (path === undefined) {
+    if (releaseKey !== '') return releaseKey
+    throw new AgentError(
+      'ERR_CONFIG',
+      'Cannot check the release: this build holds no release key',
+      {
+        hint: 'Give the public key of whoever publishes it with --key FILE',
+      },
+    )
+  }
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new AgentError('ERR_CONFIG', `Cannot read the release key "${path}"`, { cause })
+  }
+}
+
+function checkWritable(binary: string): void {
+  try {
+    accessSync(dirname(binary), constants.W_OK)
+  } catch (cause) {
+    throw new AgentError(
+      'ERR_PERMISSION',
+      `Cannot replace "${binary}": its directory is not writable`,
+      {
+        hint: 'Run this as the user that installed it',
+        cause,
+      },
+    )
+  }
+}
+
+async function replace(binary: string, bytes: Uint8Array): Promise<void> {
+  const staged = join(dirname(binary), `.agent-new.${process.pid}`)
+  try {
+    writeFileSync(staged, bytes, { mode: 0o755, flag: 'wx' })
+    chmodSync(staged, 0o755)
+    const { code } = await runCommand([staged, '--version'], TRIAL_MS)
+    if (code !== 0)
+      throw new AgentError(
+        'ERR_FAILED',
+        'Cannot use the new agent: it does not start on this machine',
+        {
+          hint: 'Nothing was changed; report this with the output of "agent doctor"',
+        },
+      )
+    renameSync(staged, binary)
+  } catch (cause) {
+    rmSync(staged, { force: true })
+    if (cause instanceof AgentError) throw cause
+    throw new AgentError(
+      'ERR_DISK',
+      `Cannot write "${staged}": ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        hint: 'Make 160 MB of space there; nothing was changed',
+        cause,
+      },
+    )
+  }
+}
