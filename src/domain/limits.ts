@@ -48,6 +48,8 @@ export const MEMORY_PROTOTYPES_MAX = 8_192
 export const MEMORY_KEEP_SECONDS = 30 * 86_400
 /** An alert whose evidence has been quiet for this long (seconds) is closed. */
 export const ALERT_QUIET_SECONDS = 120
+/** Processes of one name that show the same within so many seconds are one cause. */
+export const ALERT_JOIN_SECONDS = 30
 /** An open alert tells its count at most this often (seconds). */
 export const ALERT_UPDATE_SECONDS = 60
 /** A closed cause that returns within this (seconds) is the same alert again. */
@@ -66,6 +68,11 @@ export const READ_EVERY_MS = 20
 export const PIPE_BYTES = 1_048_576
 /** If nothing in so many first bytes looks like a format we know, it is none. */
 export const FORMAT_HEAD_BYTES = 65_536
+/** A live source that is silent: its seconds are closed by the clock, this long after lateness, looked at this often. */
+export const CLOSE_AFTER_MS = 1_000
+export const CLOSE_EVERY_MS = 250
+/** Frames are written in pieces of this size. */
+export const WRITE_BYTES = 1_048_576
 /** A child that was asked to end is killed after this. */
 export const CHILD_GRACE_MS = 3_000
 /** Of what a child says on stderr the last is kept: its reason to end. */
@@ -90,6 +97,9 @@ export const KERNEL_PROCESSES_MAX = 4_096
 export const KERNEL_GRACE_MS = 25
 /** /proc look-ups a second (33-75 us each) for what the kernel's record does not hold. */
 export const PROC_READS_MAX = 200
+/** cgroups whose container is remembered, and directories looked at when a new one has to be found. */
+export const CGROUPS_MAX = 4_096
+export const CGROUP_WALK_MAX = 5_000
 /** One record of the collector's stream: the calls of one process, at most. */
 export const KERNEL_RECORD_BYTES_MAX = 65_536
 

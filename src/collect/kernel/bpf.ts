@@ -1,0 +1,233 @@
+/**
+ * bpf(2), as far as the counter needs it: maps, programs, raw tracepoints, draining.
+ *
+ * Results are values or negative errno (platform/libc.ts); `BpfError` is thrown only where a caller can
+ * do nothing but give up or try a lesser variant. The verifier's log is asked for only after a refusal:
+ * writing it costs milliseconds.
+ *
+ * Everything made here lives by its descriptor: when the process ends, however it ends, the kernel closes
+ * them and takes the programs off. Nothing is pinned.
+ */
+import { closeSync } from 'node:fs'
+import {
+  addressOf,
+  bpfSyscall,
+  EINVAL,
+  ENOSPC,
+  nativeBytes,
+  zeroEnded,
+} from '../../platform/libc.ts'
+
+const COMMAND = {
+  mapCreate: 0,
+  mapLookup: 1,
+  mapUpdate: 2,
+  mapDelete: 3,
+  mapNextKey: 4,
+  progLoad: 5,
+  progNextId: 11,
+  objectInfo: 15,
+  rawTracepointOpen: 17,
+  mapLookupAndDeleteBatch: 25,
+} as const
+
+const MAP_HASH = 1
+const MAP_ARRAY = 2
+const PROGRAM_RAW_TRACEPOINT = 17
+
+/** Helpers that look into the kernel are for GPL-compatible programs only; this text is MIT, which is. */
+const LICENSE = 'Dual MIT/GPL'
+const LOG_BYTES = 1 << 20
+
+const attributes = nativeBytes(128)
+const view = new DataView(attributes.buffer)
+
+/** One bpf(2) call: `fill` writes the attributes, the rest is zero as the kernel demands. */
+function bpf(command: number, size: number, fill: (view: DataView) => void): number {
+  attributes.fill(0)
+  fill(view)
+  return bpfSyscall(command, addressOf(attributes), size)
+}
+
+function setAddress(at: number, bytes: NodeJS.TypedArray): void {
+  view.setBigUint64(at, BigInt(addressOf(bytes)), true)
+}
+
+export class BpfError extends Error {
+  readonly errno: number
+  /** What the verifier wrote; '' where it was not asked. */
+  readonly log: string
+
+  constructor(action: string, errno: number, log = '') {
+    super(`${action}: errno ${errno}`)
+    this.errno = errno
+    this.log = log
+  }
+}
+
+export interface MapShape {
+  readonly kind: 'hash' | 'array'
+  readonly keyBytes: number
+  readonly valueBytes: number
+  readonly entries: number
+}
+
+/** @returns its descriptor. Hash maps are allocated at once: a full one refuses, it never evicts silently as LRU does. */
+export function createMap(name: string, shape: MapShape): number {
+  const descriptor = bpf(COMMAND.mapCreate, 48, (a) => {
+    a.setUint32(0, shape.kind === 'hash' ? MAP_HASH : MAP_ARRAY, true)
+    a.setUint32(4, shape.keyBytes, true)
+    a.setUint32(8, shape.valueBytes, true)
+    a.setUint32(12, shape.entries, true)
+    setName(28, name)
+  })
+  if (descriptor < 0) throw new BpfError(`Cannot create map "${name}"`, -descriptor)
+  return descriptor
+}
+
+/** @returns its descriptor */
+export function loadProgram(name: string, code: Uint8Array): number {
+  const license = zeroEnded(LICENSE)
+  const load = (log?: Uint8Array) =>
+    bpf(COMMAND.progLoad, 72, (a) => {
+      a.setUint32(0, PROGRAM_RAW_TRACEPOINT, true)
+      a.setUint32(4, code.length / 8, true)
+      setAddress(8, code)
+      setAddress(16, license)
+      if (log !== undefined) {
+        a.setUint32(24, 1, true)
+        a.setUint32(28, log.length, true)
+        setAddress(32, log)
+      }
+      setName(48, name)
+    })
+  const descriptor = load()
+  if (descriptor >= 0) return descriptor
+  const log = nativeBytes(LOG_BYTES)
+  const again = load(log)
+  if (again >= 0) return again
+  const end = log.indexOf(0)
+  throw new BpfError(
+    `Cannot load program "${name}"`,
+    -again === ENOSPC ? -descriptor : -again,
+    new TextDecoder().decode(log.subarray(0, end < 0 ? log.length : end)),
+  )
+}
+
+/** Names came with 4.15, and raw tracepoints with 4.17: nothing to fall back for. At most 15 bytes. */
+function setName(at: number, name: string): void {
+  attributes.set(new TextEncoder().encode(name.slice(0, 15)), at)
+}
+
+/** @returns the descriptor that keeps the program attached */
+export function attachRawTracepoint(tracepoint: string, program: number): number {
+  const name = zeroEnded(tracepoint)
+  const descriptor = bpf(COMMAND.rawTracepointOpen, 16, (a) => {
+    setAddress(0, name)
+    a.setUint32(8, program, true)
+  })
+  if (descriptor < 0) throw new BpfError(`Cannot attach to "${tracepoint}"`, -descriptor)
+  return descriptor
+}
+
+export function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) closeSync(descriptor)
+}
+
+// --- Elements ---------------------------------------------------------------------------------------
+
+function element(command: number, map: number, key: Uint8Array, value?: Uint8Array): number {
+  return bpf(command, 32, (a) => {
+    a.setUint32(0, map, true)
+    setAddress(8, key)
+    if (value !== undefined) setAddress(16, value)
+  })
+}
+
+export function lookUp(map: number, key: Uint8Array, value: Uint8Array): number {
+  return element(COMMAND.mapLookup, map, key, value)
+}
+
+export function update(map: number, key: Uint8Array, value: Uint8Array): number {
+  return element(COMMAND.mapUpdate, map, key, value)
+}
+
+/** Room for everything that a drained map can hold. */
+export interface DrainBuffer {
+  readonly keys: Uint8Array<ArrayBuffer>
+  readonly values: Uint8Array<ArrayBuffer>
+  readonly shape: MapShape
+}
+
+export function drainBuffer(shape: MapShape): DrainBuffer {
+  return {
+    keys: nativeBytes(shape.keyBytes * shape.entries),
+    values: nativeBytes(shape.valueBytes * shape.entries),
+    shape,
+  }
+}
+
+const positions = [nativeBytes(8), nativeBytes(8)] as const
+
+/**
+ * Takes everything out of a hash map that nobody writes to now. 0.3–0.4 ms for 1,000 keys.
+ * @returns how many elements lie in the buffer, or a negative errno (EINVAL: no batch operations here)
+ */
+export function drainBatch(map: number, into: DrainBuffer): number {
+  const { shape } = into
+  let taken = 0
+  for (let round = 0; ; round++) {
+    const room = shape.entries - taken
+    if (room === 0) return taken
+    const result = bpf(COMMAND.mapLookupAndDeleteBatch, 56, (a) => {
+      if (round > 0) setAddress(0, positions[(round + 1) & 1]!)
+      setAddress(8, positions[round & 1]!)
+      a.setBigUint64(16, BigInt(addressOf(into.keys) + taken * shape.keyBytes), true)
+      a.setBigUint64(24, BigInt(addressOf(into.values) + taken * shape.valueBytes), true)
+      a.setUint32(32, room, true)
+      a.setUint32(36, map, true)
+    })
+    const count = view.getUint32(32, true)
+    // ENOENT ends the walk, and may bring the last elements.
+    if (result === 0 || result === -2) taken += count
+    if (result === -2) return taken
+    if (result < 0) return result
+  }
+}
+
+/** The same key by key, for kernels before 5.6: 10 µs a key. */
+export function drainByKey(map: number, into: DrainBuffer): number {
+  const { keys, values, shape } = into
+  let taken = 0
+  while (taken < shape.entries) {
+    const key = keys.subarray(taken * shape.keyBytes, (taken + 1) * shape.keyBytes)
+    // Without a key the kernel gives the first: each round takes the first away.
+    const next = bpf(COMMAND.mapNextKey, 24, (a) => {
+      a.setUint32(0, map, true)
+      setAddress(16, key)
+    })
+    if (next === -2) break
+    if (next < 0) return next
+    const value = values.subarray(taken * shape.valueBytes, (taken + 1) * shape.valueBytes)
+    const found = lookUp(map, key, value)
+    if (found < 0) return found
+    const removed = element(COMMAND.mapDelete, map, key)
+    if (removed < 0) return removed
+    taken++
+  }
+  return taken
+}
+
+export const NO_BATCH = -EINVAL
+
+/** Ids of all programs in the kernel, ours and others'; empty without the right to ask. */
+export function programIds(): number[] {
+  const ids: number[] = []
+  for (let id = 0; ; ) {
+    const at = id
+    const result = bpf(COMMAND.progNextId, 12, (a) => a.setUint32(0, at, true))
+    if (result < 0) return ids
+    id = view.getUint32(4, true)
+    ids.push(id)
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The process that holds the kernel's counts (`agent collect-kernel`, started by source.ts, never by hand).
+ *
+ * Two lives, one pid. The *first* has CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE, to learn what running
+ * processes execute): it puts the counter in, then executes itself anew with no capability at all, handing
+ * over descriptors. The *second* only drains: since 5.19 a map that is already open needs no right. So in
+ * the long run nobody holds any; on older kernels the second keeps what bpf(2) wants.
+ *
+ *   stdin   nothing; its end means: finish (the parent closed it, or is gone)
+ *   stdout  records, parse/kernel-records.ts
+ *   stderr  JSON lines: {"ready":{…}} once, or {"error":{code,message,hint}} and the end
+ *
+ * kill -9 of either process leaves nothing behind: the programs hang on this process's descriptors, and the
+ * kernel kills it with its parent. One that is stopped (SIGSTOP) is late afterwards, and says so.
+ */
+import { readdirSync, writeSync } from 'node:fs'
+import { release } from 'node:os'
+import { AgentError } from '../../domain/error.ts'
+import { KERNEL_PROCESSES_MAX } from '../../domain/limits.ts'
+import {
+  type Capability,
+  dieWithParent,
+  execWithoutCapabilities,
+  heldCapabilities,
+} from '../../platform/capabilities.ts'
+import { keepOverExec } from '../../platform/libc.ts'
+import { Drain } from './drain.ts'
+import { exeOf } from './facts.ts'
+import { type OpenCounter, type OpenOptions, openCounter } from './open.ts'
+import { NO_UID, RecordWriter } from './records.ts'
+
+/** The open counter and our parent, from the first life to the second. */
+const HANDED = 'CALLSIGN_KERNEL_COUNTER'
+/** Settings from source.ts. */
+export const OPTIONS = 'CALLSIGN_KERNEL_OPTIONS'
+
+const RECORDS = 1
+const MESSAGES = 2
+
+export interface Ready {
+  readonly variant: string
+  /** Capabilities that some thread of the collector still holds, as hexadecimal digits. */
+  readonly held: string
+}
+
+/**
+ * @param self the command that runs this function again
+ * @param signal asks to finish; so does the end of stdin. (Ctrl-C reaches us as it reaches our parent: both finish.)
+ * @returns exit code
+ */
+export async function runCollector(self: readonly string[], signal: AbortSignal): Promise<number> {
+  try {
+    const handed = process.env[HANDED]
+    if (handed === undefined) return await firstLife(self, signal)
+    const { counter, parent } = JSON.parse(handed) as { counter: OpenCounter; parent: number }
+    return await secondLife(counter, parent, signal)
+  } catch (error) {
+    const { code, message, hint, exitCode } = asAgentError(error)
+    say({ error: { code, message, hint } })
+    return exitCode
+  }
+}
+
+async function firstLife(self: readonly string[], signal: AbortSignal): Promise<number> {
+  const parent = process.ppid
+  const options = JSON.parse(process.env[OPTIONS] ?? '{}') as OpenOptions
+  const counter = openCounter(options)
+  const writer = new RecordWriter()
+  writer.hello(process.arch === 'arm64' ? 2 : 1)
+  describeRunning(writer)
+  writeAll(RECORDS, writer.take())
+  const descriptors = [...counter.counts, ...counter.processes, counter.misses, ...counter.links]
+  for (const descriptor of descriptors) keepOverExec(descriptor, true)
+  try {
+    execWithoutCapabilities(
+      self,
+      { ...process.env, [HANDED]: JSON.stringify({ counter, parent }) },
+      capabilitiesToDrain(),
+    )
+  } catch {
+    // A sandbox without exec: better counted with the rights than not counted. `ready` tells.
+    return secondLife(counter, parent, signal)
+  }
+}
+
+/** Paths of what runs already: nobody without capabilities may look at other users' processes later. */
+function describeRunning(writer: RecordWriter): void {
+  const nobody = new Uint8Array(0)
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  for (const name of pids.slice(0, KERNEL_PROCESSES_MAX)) {
+    const pid = Number(name)
+    const exe = exeOf(pid)
+    const facts = { pid, start: 0, ppid: 0, uid: NO_UID, exe, container: '' }
+    if (exe !== '') writer.process(facts, nobody, 0)
+  }
+}
+
+/** Which capabilities each bpf(2) call wants on kernels that look again. */
+function capabilitiesToDrain(): Capability[] {
+  if (kernelAtLeast(5, 19)) return []
+  return kernelAtLeast(5, 8) ? ['bpf'] : ['sysAdmin']
+}
+
+/** Which capabilities the first life needs, by kernel version. */
+export function capabilitiesToOpen(): Capability[] {
+  return kernelAtLeast(5, 8) ? ['bpf', 'perfmon', 'sysPtrace'] : ['sysAdmin', 'sysPtrace']
+}
+
+export function kernelAtLeast(major: number, minor: number, version = release()): boolean {
+  const [ours = 0, oursMinor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  return ours > major || (ours === major && oursMinor >= minor)
+}
+
+async function secondLife(
+  counter: OpenCounter,
+  parent: number,
+  signal: AbortSignal,
+): Promise<number> {
+  dieWithParent()
+  // It may have ended before it could have been said.
+  if (process.ppid !== parent) return 0
+  const ended = new AbortController()
+  const finish = () => ended.abort()
+  const stop = AbortSignal.any([signal, ended.signal])
+  process.stdin.on('end', finish).on('error', finish).on('close', finish).resume()
+  const drain = new Drain(counter)
+  say({ ready: { variant: counter.variant, held: heldCapabilities().toString(16) } })
+  try {
+    while (!stop.aborted) {
+      await sleep(drain.waitMs, stop)
+      if (!stop.aborted) writeAll(RECORDS, drain.drainDue())
+    }
+    writeAll(RECORDS, drain.close())
+  } catch (error) {
+    // Nobody reads any more: that is how a parent's end looks.
+    if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return 0
+    throw error
+  }
+  return 0
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, Math.ceil(ms))
+    signal.addEventListener('abort', done)
+  })
+}
+
+/** Blocks while the pipe is full: a parent that does not read makes us late, never grow. */
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(descriptor, bytes, at)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error
+      Bun.sleepSync(5)
+    }
+  }
+}
+
+function say(message: { ready: Ready } | { error: object }): void {
+  writeAll(MESSAGES, new TextEncoder().encode(`${JSON.stringify(message)}\n`))
+}
+
+function asAgentError(error: unknown): AgentError {
+  if (error instanceof AgentError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new AgentError('ERR_COLLECTOR', message, { cause: error })
+}

@@ -1,0 +1,321 @@
+/**
+ * Takes a second out of the kernel and writes it as records. One call, no waiting but the barrier's.
+ *
+ * Before a map is emptied no program may still be at work in it. Waiting a while would do nearly always;
+ * membarrier(2) *knows*: it returns when every CPU has left what it was doing in the kernel, programs
+ * included. So: one tick after the second's end by the clock that jiffies are part of (then no
+ * CPU can read the old second any more), a barrier, then the drain. Without membarrier (nohz_full): 25 ms.
+ */
+import { KERNEL_GRACE_MS, PROCESSES_MAX } from '../../domain/limits.ts'
+import {
+  CLOCK_MONOTONIC,
+  CLOCK_MONOTONIC_COARSE,
+  CLOCK_REALTIME,
+  membarrier,
+  nativeBytes,
+  readClock,
+} from '../../platform/libc.ts'
+import {
+  closeAll,
+  type DrainBuffer,
+  drainBatch,
+  drainBuffer,
+  drainByKey,
+  lookUp,
+  NO_BATCH,
+  update,
+} from './bpf.ts'
+import { Facts } from './facts.ts'
+import {
+  COMM_BYTES,
+  countShape,
+  FLAG,
+  MISS,
+  MISSES_PER_SLOT,
+  PATH_BYTES,
+  processShape,
+  RECORD,
+} from './layout.ts'
+import type { OpenCounter } from './open.ts'
+import { LOSS, RecordWriter } from './records.ts'
+import { Labels, Ring } from './ring.ts'
+
+const BARRIER_QUERY = 0
+const BARRIER_GLOBAL = 1
+/** A standstill longer than this many seconds is skipped over instead of walked through. */
+const CATCH_UP_SECONDS = 16
+/** Counts above this are told in several entries; no second holds so many. */
+const LARGEST_COUNT = 0xffff_ffff
+
+export const NAME = { unknown: 0, leader: 1, thread: 2 } as const
+
+interface Known {
+  readonly start: number
+  name: Uint8Array
+  nameKind: number
+}
+
+export class Drain {
+  readonly #counter: OpenCounter
+  readonly #ring: Ring
+  readonly #labels: Labels
+  readonly #writer = new RecordWriter()
+  readonly #facts = new Facts()
+  readonly #counts: DrainBuffer
+  readonly #records: DrainBuffer
+  readonly #hasBarrier: boolean
+  #take: typeof drainBatch
+  /** Processes that were described, the longest silent first. */
+  readonly #known = new Map<number, Known>()
+  /** Key and position of each count in one number, so that one native sort groups them by process. */
+  readonly #order: Float64Array
+  readonly #missKey = nativeBytes(4)
+  readonly #missValue = nativeBytes(8)
+
+  constructor(counter: OpenCounter, options: { readonly byKey?: boolean } = {}) {
+    this.#counter = counter
+    const query = membarrier(BARRIER_QUERY)
+    this.#hasBarrier = query > 0 && (query & BARRIER_GLOBAL) !== 0
+    const { originMs, secondMs, tickMs } = counter
+    this.#ring = new Ring(
+      { originMs, secondMs, graceMs: this.#hasBarrier ? Math.max(1, tickMs) : KERNEL_GRACE_MS },
+      originMs,
+    )
+    this.#labels = new Labels(this.#ring)
+    this.#counts = drainBuffer(countShape(counter.countKeys))
+    this.#records = drainBuffer(processShape(counter.processesMax))
+    this.#order = new Float64Array(counter.countKeys)
+    this.#take = options.byKey === true ? drainByKey : drainBatch
+  }
+
+  /** How long until the next second may be drained; 0 if it is due. */
+  get waitMs(): number {
+    // Not the precise clock: where a virtual CPU was held up, jiffies stand still, and so does this one.
+    return Math.max(0, this.#ring.dueMs - readClock(CLOCK_MONOTONIC_COARSE))
+  }
+
+  /** Drains every second that is due. Valid until the next call. */
+  drainDue(): Uint8Array {
+    const now = readClock(CLOCK_MONOTONIC_COARSE)
+    if (this.#ring.secondAt(now) - this.#ring.next > CATCH_UP_SECONDS) this.#skip(now)
+    while (this.waitMs === 0) this.#drainSecond()
+    return this.#writer.take()
+  }
+
+  /** Takes the programs off and drains what is left, the unfinished second included. */
+  close(): Uint8Array {
+    closeAll(this.#counter.links)
+    this.#barrier()
+    if (!this.#hasBarrier) Bun.sleepSync(KERNEL_GRACE_MS)
+    const last = this.#ring.secondAt(readClock(CLOCK_MONOTONIC_COARSE))
+    if (last - this.#ring.next > CATCH_UP_SECONDS) this.#skip(readClock(CLOCK_MONOTONIC_COARSE))
+    while (this.#ring.next <= last) this.#drainSecond()
+    this.#writer.bye()
+    closeAll([...this.#counter.counts, ...this.#counter.processes, this.#counter.misses])
+    return this.#writer.take()
+  }
+
+  #barrier(): void {
+    if (this.#hasBarrier) membarrier(BARRIER_GLOBAL)
+  }
+
+  #drainSecond(): void {
+    this.#barrier()
+    const began = readClock(CLOCK_MONOTONIC)
+    const second = this.#ring.next
+    const map = this.#ring.mapOf(second)
+    const counts = this.#drainMap(this.#counter.counts[map]!, this.#counts)
+    const records = this.#drainMap(this.#counter.processes[map]!, this.#records)
+    const missed = this.#takeMiss(map, MISS.callsMapFull)
+    const unrecorded = this.#takeMiss(map, MISS.recordsMapFull)
+    const usable = this.#ring.drained(readClock(CLOCK_MONOTONIC))
+
+    const label = this.#labels.label(second, wallOffsetMs())
+    this.#facts.refill()
+    this.#writer.second(label)
+    if (usable) {
+      const exited = this.#writeProcesses(records)
+      this.#writeCalls(counts)
+      for (const pid of exited) {
+        this.#writer.exit(pid)
+        this.#known.delete(pid)
+      }
+    } else {
+      const calls = this.#sum(counts)
+      if (calls > 0) this.#writer.lost(label, LOSS.late, calls)
+    }
+    if (missed > 0) this.#writer.lost(label, LOSS.callsMapFull, missed)
+    const micros = Math.round((readClock(CLOCK_MONOTONIC) - began) * 1000)
+    this.#writer.endOfSecond(micros, counts, records, unrecorded)
+  }
+
+  /** After a long standstill all four maps hold mixtures: empties them, tells the loss, goes on with the present. */
+  #skip(now: number): void {
+    const label = this.#labels.label(this.#ring.next, wallOffsetMs())
+    let calls = 0
+    this.#barrier()
+    for (const [slot, map] of this.#counter.counts.entries()) {
+      calls += this.#sum(this.#drainMap(map, this.#counts))
+      this.#drainMap(this.#counter.processes[slot]!, this.#records)
+      calls += this.#takeMiss(slot, MISS.callsMapFull)
+      this.#takeMiss(slot, MISS.recordsMapFull)
+    }
+    this.#ring.skip(now, 1)
+    this.#writer.second(label)
+    if (calls > 0) this.#writer.lost(label, LOSS.late, calls)
+    this.#writer.endOfSecond(0, 0, 0, 0)
+  }
+
+  #drainMap(map: number, into: DrainBuffer): number {
+    let taken = this.#take(map, into)
+    if (taken === NO_BATCH) {
+      this.#take = drainByKey
+      taken = drainByKey(map, into)
+    }
+    if (taken < 0) throw new Error(`Cannot drain the kernel's counts: errno ${-taken}`)
+    return taken
+  }
+
+  #takeMiss(map: number, reason: number): number {
+    const view = new DataView(this.#missValue.buffer)
+    new DataView(this.#missKey.buffer).setUint32(0, map * MISSES_PER_SLOT + reason, true)
+    if (lookUp(this.#counter.misses, this.#missKey, this.#missValue) < 0) return 0
+    const count = Number(view.getBigUint64(0, true))
+    if (count === 0) return 0
+    view.setBigUint64(0, 0n, true)
+    update(this.#counter.misses, this.#missKey, this.#missValue)
+    return count
+  }
+
+  #sum(counts: number): number {
+    const view = new DataView(this.#counts.values.buffer)
+    let sum = 0
+    for (let i = 0; i < counts; i++) sum += Number(view.getBigUint64(i * 8, true))
+    return sum
+  }
+
+  // --- Processes --------------------------------------------------------------------------------------
+
+  /** Names of this second; facts of those that are new, have another start, or executed. @returns who exited */
+  #writeProcesses(records: number): number[] {
+    const exited: number[] = []
+    const keys = new DataView(this.#records.keys.buffer)
+    const values = new DataView(this.#records.values.buffer)
+    for (let i = 0; i < records; i++) {
+      const pid = keys.getUint32(i * 4, true)
+      const at = i * RECORD.size
+      const flags = values.getUint32(at + RECORD.flags, true)
+      this.#writeProcess(pid, values, at, flags)
+      if ((flags & FLAG.exit) !== 0) exited.push(pid)
+    }
+    return exited
+  }
+
+  #writeProcess(pid: number, values: DataView, at: number, flags: number): void {
+    const { bootMs } = this.#counter
+    const sinceBootNs = Number(values.getBigUint64(at + RECORD.start, true))
+    const before = this.#known.get(pid)
+    let start = sinceBootNs > 0 ? Math.floor((bootMs + sinceBootNs / 1e6) / 1000) : 0
+    if (start === 0) start = before?.start ?? this.#facts.start(pid, bootMs)
+
+    let name: Uint8Array = text(this.#records.values, at + RECORD.comm, COMM_BYTES)
+    let nameKind: number = NAME.leader
+    if ((flags & FLAG.threadComm) !== 0) {
+      // Another thread was first: its name stands in unless the leader's can still be read.
+      const own = this.#facts.comm(pid)
+      if (own === '') nameKind = NAME.thread
+      else name = new TextEncoder().encode(own)
+    }
+    const isNew = before === undefined || before.start !== start || (flags & FLAG.exec) !== 0
+    if (!isNew) {
+      before.nameKind = nameKind
+      if (!sameBytes(before.name, name)) before.name = name.slice()
+      return
+    }
+    // To the end of the order: what was seen last is forgotten last.
+    this.#known.delete(pid)
+    this.#known.set(pid, { start, name: name.slice(), nameKind })
+    if (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
+    const path = text(this.#records.values, at + RECORD.path, PATH_BYTES)
+    const uid = values.getUint32(at + RECORD.uid, true)
+    this.#writer.process(
+      {
+        pid,
+        start,
+        ppid: values.getUint32(at + RECORD.parent, true),
+        uid,
+        exe: pathOf(path) || this.#facts.exe(pid),
+        container: this.#facts.container(
+          pid,
+          Number(values.getBigUint64(at + RECORD.cgroup, true)),
+        ),
+      },
+      name,
+      nameKind,
+    )
+  }
+
+  // --- Calls ------------------------------------------------------------------------------------------
+
+  #writeCalls(counts: number): void {
+    const keys = new DataView(this.#counts.keys.buffer)
+    const values = new DataView(this.#counts.values.buffer)
+    // A key has 38 bits (pids end at 2^22) and a position 14, so both fit a float's 53.
+    const stride = this.#order.length
+    for (let i = 0; i < counts; i++)
+      this.#order[i] =
+        (keys.getUint32(i * 8 + 4, true) * 0x1_0000_0000 + keys.getUint32(i * 8, true)) * stride + i
+    const sorted = this.#order.subarray(0, counts).sort()
+    let open = -1
+    for (let i = 0; i < counts; i++) {
+      const position = sorted[i]! % stride
+      const low = keys.getUint32(position * 8, true)
+      const pid = keys.getUint32(position * 8 + 4, true) * 0x1_0000 + (low >>> 16)
+      if (pid !== open) {
+        if (open !== -1) this.#writer.endCalls()
+        const known = this.#known.get(pid) ?? this.#unrecorded(pid)
+        this.#writer.beginCalls(pid, known.name, known.nameKind)
+        open = pid
+      }
+      const low32 = values.getUint32(position * 8, true)
+      const high32 = values.getUint32(position * 8 + 4, true)
+      this.#writer.call(low & 0xffff, low32)
+      for (let k = 0; k < high32; k++) {
+        this.#writer.call(low & 0xffff, LARGEST_COUNT)
+        this.#writer.call(low & 0xffff, 1)
+      }
+    }
+    if (open !== -1) this.#writer.endCalls()
+  }
+
+  /** The records map was full: /proc may know. Not remembered, so a record in the next second describes it. */
+  #unrecorded(pid: number): Known {
+    const comm = this.#facts.comm(pid)
+    return {
+      start: 0,
+      name: new TextEncoder().encode(comm),
+      nameKind: comm === '' ? NAME.unknown : NAME.leader,
+    }
+  }
+}
+
+function wallOffsetMs(): number {
+  return readClock(CLOCK_REALTIME) - readClock(CLOCK_MONOTONIC)
+}
+
+/** Bytes up to the first NUL. */
+function text(bytes: Uint8Array, from: number, max: number): Uint8Array {
+  const end = bytes.indexOf(0, from)
+  return bytes.subarray(from, end < 0 || end > from + max ? from + max : end)
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** A path that filled its field was cut, and one that is not absolute says nothing: neither is a fact. */
+function pathOf(path: Uint8Array): string {
+  return path.length >= PATH_BYTES - 1 || path[0] !== 0x2f ? '' : new TextDecoder().decode(path)
+}

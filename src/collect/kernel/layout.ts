@@ -1,0 +1,60 @@
+/**
+ * What the programs in the kernel write and the drain reads: keys, records, flags. Both sides import it,
+ * so they cannot disagree.
+ *
+ * A count's key is one u64: `tgid << 16 | compat << 10 | number`, its value a u64. A process's key is its
+ * tgid (u32), its value the record below. Numbers are clamped to LAST_NUMBER, else any user could fill the
+ * map by syscall(1), syscall(2), … (x32's bit 30 and syscall(-1) land there, too).
+ */
+import type { MapShape } from './bpf.ts'
+
+/** Maps in the ring: one is written, one waits for its grace, two are room for a collector that is late. */
+export const SLOTS = 4
+
+export const NUMBER_BITS = 10
+export const LAST_NUMBER = (1 << NUMBER_BITS) - 1
+export const COMPAT_FLAG = 1 << NUMBER_BITS
+export const TGID_SHIFT = 16
+
+/** Byte offsets in a process record. */
+export const RECORD = {
+  /** u64, ns since boot (of the group leader); 0 where the kernel gives no types. */
+  start: 0,
+  /** u64, inode of the cgroup v2 directory; 1 where cgroups are v1. */
+  cgroup: 8,
+  parent: 16,
+  uid: 20,
+  flags: 24,
+  /** 16 bytes, ended by NUL: the leader's comm, or the calling thread's (THREAD_COMM). */
+  comm: 32,
+  /** NUL-ended path of what was executed; empty unless an exec was seen. */
+  path: 48,
+  size: 128,
+} as const
+export const COMM_BYTES = 16
+export const PATH_BYTES = RECORD.size - RECORD.path
+
+export const FLAG = { exec: 1, exit: 2, threadComm: 4 } as const
+
+/** What could not be kept, counted by slot and reason in an array map. */
+export const MISS = { callsMapFull: 0, recordsMapFull: 1 } as const
+export const MISSES_PER_SLOT = 2
+
+export const countShape = (entries: number): MapShape => ({
+  kind: 'hash',
+  keyBytes: 8,
+  valueBytes: 8,
+  entries,
+})
+export const processShape = (entries: number): MapShape => ({
+  kind: 'hash',
+  keyBytes: 4,
+  valueBytes: RECORD.size,
+  entries,
+})
+export const missShape: MapShape = {
+  kind: 'array',
+  keyBytes: 4,
+  valueBytes: 8,
+  entries: SLOTS * MISSES_PER_SLOT,
+}

@@ -1,0 +1,265 @@
+/**
+ * Puts the counter into the kernel: maps, programs, tracepoints, and the calibration that ties the ring's
+ * seconds to the wall clock's. Needs CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before 5.8), only here: what
+ * comes out is descriptors and numbers (`OpenCounter`, plain JSON), which another program image can drain.
+ *
+ * A tick of jiffies is found without being told HZ: it is the resolution of CLOCK_MONOTONIC_COARSE, which
+ * the kernel moves on in the same breath as jiffies.
+ */
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { AgentError } from '../../domain/error.ts'
+import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../../domain/limits.ts'
+import {
+  CLOCK_BOOTTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_MONOTONIC_COARSE,
+  CLOCK_REALTIME,
+  clockResolution,
+  EACCES,
+  ENOSYS,
+  EPERM,
+  loadLibc,
+  nativeBytes,
+  readClock,
+  unknownSyscall,
+  unlimitLockedMemory,
+} from '../../platform/libc.ts'
+import {
+  attachRawTracepoint,
+  BpfError,
+  closeAll,
+  createMap,
+  loadProgram,
+  lookUp,
+  update,
+} from './bpf.ts'
+import { type TaskOffsets, taskOffsets } from './btf.ts'
+import { countShape, missShape, processShape, SLOTS } from './layout.ts'
+import {
+  enterProgram,
+  execProgram,
+  exitProgram,
+  renameProgram,
+  SELF,
+  SELF_MAGIC,
+  selfProgram,
+  type Variant,
+  type Wiring,
+} from './program.ts'
+import { variantsFor } from './variants.ts'
+
+const BTF_PATH = '/sys/kernel/btf/vmlinux'
+
+/** A counter that runs in the kernel, as plain data: descriptors survive an exec. */
+export interface OpenCounter {
+  readonly variant: string
+  readonly counts: readonly number[]
+  readonly processes: readonly number[]
+  readonly misses: number
+  /** Closing these takes the programs off. */
+  readonly links: readonly number[]
+  readonly countKeys: number
+  readonly processesMax: number
+  /** CLOCK_MONOTONIC ms at which second 0 of the ring began, and the length of its seconds. */
+  readonly originMs: number
+  readonly secondMs: number
+  readonly tickMs: number
+  /** Unix ms of the boot, taken once: a start time must not change when the wall clock steps. */
+  readonly bootMs: number
+}
+
+export interface OpenOptions {
+  readonly countKeys?: number
+  readonly processesMax?: number
+  /** Thread groups left out beside the caller and its parent. */
+  readonly excluded?: readonly number[]
+  /** False: the caller's parent is counted (tests are their own parent's children). */
+  readonly excludeParent?: boolean
+  /** Only this variant, for tests. */
+  readonly variant?: string
+}
+
+/** @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the verifier's last words where it refused */
+export function openCounter(options: OpenOptions = {}): OpenCounter {
+  unlimitLockedMemory()
+  const variants = variantsFor(readTaskOffsets()).filter(
+    ({ name }) => options.variant === undefined || name === options.variant,
+  )
+  const refusals: BpfError[] = []
+  for (const variant of variants) {
+    try {
+      return openVariant(variant, options)
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error
+      // Without the right, and without bpf(2), lesser variants fare no better.
+      if (error.errno === ENOSYS || (isRefusal(error) && error.log === '')) throw refused([error])
+      refusals.push(error)
+    }
+  }
+  throw refused(refusals)
+}
+
+function isRefusal({ errno }: BpfError): boolean {
+  return errno === EPERM || errno === EACCES
+}
+
+function refused(errors: readonly BpfError[]): AgentError {
+  const [first] = errors
+  if (first !== undefined && isRefusal(first) && first.log === '')
+    return new AgentError('ERR_PERMISSION', `${first.message}: not permitted`, {
+      hint: 'Run as root, or give CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8); "agent doctor" tells which are missing',
+      cause: first,
+    })
+  const words = errors.map(({ message, log }) => `${message}${log === '' ? '' : `\n${tail(log)}`}`)
+  return new AgentError(
+    'ERR_COLLECTOR',
+    `Cannot count in this kernel (${release()}): ${words.join('\n') || 'no variant of that name'}`,
+    { hint: 'Use --source bpftrace or --source sysdig, and report the lines above' },
+  )
+}
+
+/** The verifier's verdict stands at the end of its log. */
+function tail(log: string): string {
+  return log.trimEnd().split('\n').slice(-12).join('\n')
+}
+
+function readTaskOffsets(): TaskOffsets | undefined {
+  try {
+    return taskOffsets(readFileSync(BTF_PATH))
+  } catch {
+    return undefined
+  }
+}
+
+function openVariant(variant: Variant, options: OpenOptions): OpenCounter {
+  const opened: number[] = []
+  const keep = (descriptor: number): number => {
+    opened.push(descriptor)
+    return descriptor
+  }
+  const countKeys = options.countKeys ?? KERNEL_COUNT_KEYS
+  const processesMax = options.processesMax ?? KERNEL_PROCESSES_MAX
+  try {
+    const self = calibrate(variant)
+    const slots = Array.from({ length: SLOTS }, (_, slot) => slot)
+    const wiring: Wiring = {
+      counts: slots.map((slot) => keep(createMap(`calls_${slot}`, countShape(countKeys)))),
+      processes: slots.map((slot) => keep(createMap(`procs_${slot}`, processShape(processesMax)))),
+      misses: keep(createMap('misses', missShape)),
+      origin: self.origin,
+      ticksPerSecond: self.ticksPerSecond,
+      excluded: [
+        self.tgid,
+        ...(options.excludeParent === false || self.parentTgid === 0 ? [] : [self.parentTgid]),
+        ...(options.excluded ?? []),
+      ],
+    }
+    const programs = load(variant, wiring, keep)
+    const links = programs.map(([tracepoint, program]) =>
+      keep(attachRawTracepoint(tracepoint, program)),
+    )
+    // A link holds its program.
+    closeAll(programs.map(([, program]) => program))
+    return {
+      variant: variant.name,
+      counts: wiring.counts,
+      processes: wiring.processes,
+      misses: wiring.misses,
+      links,
+      countKeys,
+      processesMax,
+      originMs: self.originMs,
+      secondMs: self.secondMs,
+      tickMs: self.tickMs,
+      bootMs: readClock(CLOCK_REALTIME) - readClock(CLOCK_BOOTTIME),
+    }
+  } catch (error) {
+    closeAll(opened)
+    throw error
+  }
+}
+
+/** Exits are attached before calls: a process whose end was missed would live on in the books. */
+function load(variant: Variant, wiring: Wiring, keep: (descriptor: number) => number) {
+  const { task } = variant
+  const programs: [tracepoint: string, descriptor: number][] = [
+    ['sched_process_exit', keep(loadProgram('callsign_exit', exitProgram(variant, wiring)))],
+    ['sched_process_exec', keep(loadProgram('callsign_exec', execProgram(variant, wiring)))],
+  ]
+  if (task !== undefined)
+    programs.push([
+      'task_rename',
+      keep(loadProgram('callsign_rename', renameProgram({ ...variant, task }, wiring))),
+    ])
+  programs.push(['sys_enter', keep(loadProgram('callsign_enter', enterProgram(variant, wiring)))])
+  return programs
+}
+
+interface Self {
+  readonly tgid: number
+  readonly parentTgid: number
+  /** Second 0 of the ring, in the variant's clock and in ms of CLOCK_MONOTONIC. */
+  readonly origin: bigint
+  readonly originMs: number
+  readonly ticksPerSecond: number
+  readonly secondMs: number
+  readonly tickMs: number
+}
+
+/** Asks the kernel who we are and what time its counters show, and lays second 0 on a whole second of the wall clock. */
+function calibrate(variant: Variant): Self {
+  const map = createMap('self', { kind: 'array', keyBytes: 4, valueBytes: SELF.size, entries: 1 })
+  const opened = [map]
+  try {
+    const program = loadProgram('callsign_self', selfProgram(variant, map))
+    opened.push(program)
+    opened.push(attachRawTracepoint('sys_enter', program))
+    const answer = askSelf(variant, map)
+    const tickMs = variant.clock === 'jiffies' ? clockResolution(CLOCK_MONOTONIC_COARSE) : 1e-6
+    const ticksPerSecond = Math.round(1000 / tickMs)
+    const wallMs = answer.atMs + readClock(CLOCK_REALTIME) - readClock(CLOCK_MONOTONIC)
+    const ticksIntoSecond = Math.round((wallMs % 1000) / tickMs)
+    return {
+      tgid: answer.tgid,
+      parentTgid: answer.parentTgid,
+      origin: answer.ticks - BigInt(ticksIntoSecond),
+      originMs: answer.atMs - ticksIntoSecond * tickMs,
+      ticksPerSecond,
+      secondMs: ticksPerSecond * tickMs,
+      tickMs,
+    }
+  } finally {
+    closeAll(opened)
+  }
+}
+
+function askSelf(variant: Variant, map: number) {
+  const value = nativeBytes(SELF.size)
+  const view = new DataView(value.buffer)
+  const key = nativeBytes(4)
+  for (let attempt = 0; attempt < 100; attempt++) {
+    update(map, key, nativeBytes(SELF.size))
+    const before = readClock(CLOCK_MONOTONIC_COARSE)
+    if (variant.probe === undefined) unknownSyscall(SELF_MAGIC)
+    else loadLibc().lseek(-1, SELF_MAGIC, 0)
+    const after = readClock(CLOCK_MONOTONIC_COARSE)
+    const found = lookUp(map, key, value)
+    const tgid = view.getUint32(SELF.tgid, true)
+    // Both readings the same: the answer belongs to that very tick.
+    if (found !== 0 || tgid === 0 || before !== after) continue
+    const ticks = view.getBigUint64(SELF.jiffies, true)
+    const parentTgid = view.getUint32(SELF.parentTgid, true) || ppidHere(tgid)
+    // ktime is CLOCK_MONOTONIC itself.
+    const atMs = variant.clock === 'jiffies' ? after : Number(ticks) / 1e6
+    return { tgid, parentTgid, ticks, atMs }
+  }
+  throw new AgentError('ERR_COLLECTOR', 'Cannot find the agent itself among the traced calls', {
+    hint: 'A sandbox may hide system calls from tracing; run the agent outside of it',
+  })
+}
+
+/** Without types the parent is known only where pids mean the same inside and outside. */
+function ppidHere(tgid: number): number {
+  return tgid === process.pid ? process.ppid : 0
+}

@@ -1,0 +1,205 @@
+/**
+ * The kernel as a source: counts made in the kernel, one group of records a second.
+ *
+ * The counter lives in a process of its own (collector-process.ts), started here with the two or three
+ * capabilities it needs and left with none. This process can then shed its own: `shedPrivileges` starts the
+ * collector, executes the same command line anew without any capability, and the new image adopts the
+ * running collector by its descriptors. That is done by exec because nothing else reaches all of Bun's
+ * threads (platform/capabilities.ts).
+ *
+ * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
+ * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
+ */
+import { closeSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { AgentError, type ErrorCode } from '../../domain/error.ts'
+import { LINE_BYTES_MAX } from '../../domain/limits.ts'
+import type { Source } from '../../domain/source.ts'
+import {
+  execWithoutCapabilities,
+  heldCapabilities,
+  withCapabilities,
+} from '../../platform/capabilities.ts'
+import { startPart } from '../../platform/child.ts'
+import { compiled } from '../../platform/embedded.ts'
+import { keepOverExec, makePipe } from '../../platform/libc.ts'
+import { capabilitiesToOpen, OPTIONS, type Ready } from './collector-process.ts'
+import type { OpenOptions } from './open.ts'
+
+/** A running collector's descriptors, from one image of this process to the next. */
+const ADOPTED = 'CALLSIGN_KERNEL_COLLECTOR'
+/** Starting takes 0.1 s; a busy machine may need some more. */
+const START_MS = 20_000
+
+export interface KernelSourceOptions extends OpenOptions {
+  /** What runs the collector; for tests. */
+  readonly command?: readonly string[]
+}
+
+export interface KernelSource extends Source {
+  readonly name: 'kernel'
+  /** Starts the collector, or adopts the one that a former image of this process started. */
+  start(): Promise<Ready>
+  /** The collector's pid, once started. */
+  readonly pid: number | undefined
+}
+
+interface Collector {
+  readonly pid: number
+  readonly ready: Ready
+  readonly records: number
+  readonly messages: number
+  /** Closing it asks the collector to finish. */
+  readonly control: number
+}
+
+/** The words that run a command of this program again, compiled or not. */
+export function selfCommand(...words: readonly string[]): string[] {
+  const program = compiled ? [] : [fileURLToPath(new URL('../../cli.ts', import.meta.url))]
+  return [process.execPath, ...program, ...words]
+}
+
+export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
+  let collector: Collector | undefined
+  const start = async () => {
+    collector ??= adopt() ?? (await startCollector(options))
+    return collector.ready
+  }
+  return {
+    name: 'kernel',
+    format: 'kernel-records',
+    live: true,
+    start,
+    get pid() {
+      return collector?.pid
+    },
+    async *read(signal) {
+      await start()
+      yield* readRecords(collector!, signal)
+    },
+  }
+}
+
+/**
+ * Starts the collector and executes this same command line anew without capabilities, in all threads; the
+ * pid stays. Returns (with nothing done) where there is nothing to shed: no capabilities, or shed already.
+ * To be called before anything is opened that an exec would cut off.
+ */
+export async function shedPrivileges(options: KernelSourceOptions = {}): Promise<void> {
+  if (process.env[ADOPTED] !== undefined || heldCapabilities() === 0n) return
+  const collector = await startCollector(options)
+  for (const descriptor of [collector.records, collector.messages, collector.control])
+    keepOverExec(descriptor, true)
+  execWithoutCapabilities(
+    [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
+    { ...process.env, [ADOPTED]: JSON.stringify(collector) },
+  )
+}
+
+function adopt(): Collector | undefined {
+  const handed = process.env[ADOPTED]
+  if (handed === undefined) return undefined
+  // Once: children of ours must not think it theirs.
+  delete process.env[ADOPTED]
+  const collector = JSON.parse(handed) as Collector
+  for (const descriptor of [collector.records, collector.messages, collector.control])
+    keepOverExec(descriptor, false)
+  return collector
+}
+
+async function startCollector(options: KernelSourceOptions): Promise<Collector> {
+  const { command = selfCommand('collect-kernel'), ...open } = options
+  const control = makePipe()
+  const records = makePipe()
+  const messages = makePipe()
+  const child = withCapabilities(capabilitiesToOpen(), () =>
+    startPart(
+      command,
+      { stdin: control.readEnd, stdout: records.writeEnd, stderr: messages.writeEnd },
+      { ...process.env, [OPTIONS]: JSON.stringify(open) },
+    ),
+  )
+  for (const end of [control.readEnd, records.writeEnd, messages.writeEnd]) closeSync(end)
+  const timer = setTimeout(() => child.kill(), START_MS)
+  try {
+    const ready = await readMessage(messages.readEnd)
+    return {
+      pid: child.pid,
+      ready,
+      records: records.readEnd,
+      messages: messages.readEnd,
+      control: control.writeEnd,
+    }
+  } catch (error) {
+    for (const end of [control.writeEnd, records.readEnd]) closeSync(end)
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The collector's first line says whether it counts. */
+async function readMessage(descriptor: number): Promise<Ready> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of Bun.file(descriptor).stream()) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.includes('\n') || text.length > 16 * LINE_BYTES_MAX) break
+  }
+  const message = parseMessage(text)
+  if (message?.ready !== undefined) return message.ready
+  const { code, message: words, hint } = message?.error ?? {}
+  if (code !== undefined && words !== undefined)
+    throw new AgentError(code, words, hint === undefined ? {} : { hint })
+  throw new AgentError(
+    'ERR_COLLECTOR',
+    `Cannot start the kernel collector: it ended ${text === '' ? 'without a word' : `with "${text.slice(0, 2000)}"`}`,
+    { hint: 'Run "agent doctor"' },
+  )
+}
+
+interface Message {
+  readonly ready?: Ready
+  readonly error?: { readonly code?: ErrorCode; readonly message?: string; readonly hint?: string }
+}
+
+/** Our own program's words, but a loader's complaint may come instead. */
+function parseMessage(text: string): Message | undefined {
+  try {
+    return JSON.parse(text) as Message
+  } catch {
+    return undefined
+  }
+}
+
+async function* readRecords(collector: Collector, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  let asked = false
+  const finish = () => {
+    if (asked) return
+    asked = true
+    closeSync(collector.control)
+  }
+  if (signal.aborted) finish()
+  signal.addEventListener('abort', finish, { once: true })
+  let tail: Uint8Array = new Uint8Array(0)
+  try {
+    for await (const chunk of Bun.file(collector.records).stream()) {
+      tail = chunk.length >= BYE.length ? chunk.slice(-BYE.length) : joined(tail, chunk)
+      yield chunk
+    }
+    if (!BYE.every((byte, i) => tail[i] === byte))
+      throw new AgentError('ERR_COLLECTOR_DIED', 'The kernel collector ended unexpectedly', {
+        hint: `Look for its pid ${collector.pid} in the kernel's log: it may have been killed for want of memory`,
+      })
+  } finally {
+    signal.removeEventListener('abort', finish)
+    finish()
+  }
+}
+
+/** A `bye` record, the last thing that a collector writes which ends as it was asked to. */
+const BYE = [0, 0, 0, 0, 8]
+
+function joined(before: Uint8Array, chunk: Uint8Array): Uint8Array {
+  return Uint8Array.from([...before, ...chunk]).slice(-BYE.length)
+}

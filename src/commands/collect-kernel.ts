@@ -1,0 +1,17 @@
+/**
+ * `agent collect-kernel`: the kernel source's own process. Hidden: it writes records to stdout and JSON to
+ * stderr for the process that started it, and ends with its stdin (collect/kernel/collector-process.ts).
+ */
+import { defineCommand } from 'citty'
+import { runCollector, selfCommand } from '../agent/kernel-collector.ts'
+import { shutdownSignal } from './common.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'collect-kernel',
+    description: 'Counts in the kernel for the agent process that started it',
+    hidden: true,
+    examples: ['agent watch --source kernel # starts it'],
+  },
+  run: () => runCollector(selfCommand('collect-kernel'), shutdownSignal()),
+})

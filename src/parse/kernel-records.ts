@@ -1,0 +1,307 @@
+/**
+ * The stream of our in-kernel counter: binary, little-endian, one group of records for each second.
+ *
+ *   u32 bytes of the payload, u8 kind, payload
+ *
+ *   1 hello    u8 version (1), u8 machine (1 x86_64, 2 arm64)
+ *   2 second   u32 Unix second: what follows happened in it
+ *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (0 unknown), u32 uid (all ones unknown),
+ *              u8 name kind, text name, text exe, text container     at first sight, and after an exec
+ *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit), u32 count
+ *   5 exit     u32 pid
+ *   6 lost     u32 Unix second, u8 reason (0 map full, 1 drained late), f64 calls
+ *   7 end      u32 drain µs, u32 keys, u32 processes, u32 processes without record: the second is complete
+ *   8 bye      the collector ended as it was asked to
+ *
+ *   text       u8 length, bytes (any; comm is whatever a process calls itself)
+ *   name kind  0 nobody knows, 1 the leader's, 2 another thread's
+ *
+ * Names are sent each second because a process may have renamed itself; no state is needed but the second.
+ * The stream comes from our own process over a pipe; it is checked like any input, and after a record that
+ * cannot be, nothing can be trusted to be a record: the rest is dropped, counted as malformed.
+ */
+import { KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import type { Parser } from '../domain/source.ts'
+import {
+  type NameId,
+  NO_NAME,
+  type ProcessFacts,
+  type TallySink,
+  threadName,
+} from '../domain/tally.ts'
+import { type NumberTables, numberTables } from './syscall-numbers.ts'
+
+const KIND = {
+  hello: 1,
+  second: 2,
+  process: 3,
+  calls: 4,
+  exit: 5,
+  lost: 6,
+  end: 7,
+  bye: 8,
+} as const
+/** Payloads of a fixed length, by kind. */
+const SIZES: Readonly<Record<number, number>> = { 1: 2, 2: 4, 5: 4, 6: 13, 7: 16, 8: 0 }
+const VERSION = 1
+const MACHINES = [undefined, 'x86_64', 'arm64'] as const
+const LOSSES = ['calls map full', 'drained late'] as const
+const HEAD = 5
+const COMPAT_FLAG = 1 << 10
+const LAST_NUMBER = COMPAT_FLAG - 1
+const NAME_KIND = { unknown: 0, leader: 1, thread: 2 } as const
+const CALL_BYTES = 6
+const NO_UID = 0xffff_ffff
+/** A process that ended in a second ended in its middle, as far as we know: after its calls, before the next second's. */
+const EXIT_AT_MS = 500
+
+/** What the collector says of its own cost and losses; the last second's, and sums since the start. */
+export interface KernelStatus {
+  readonly drainMs: number
+  readonly keys: number
+  readonly processes: number
+  /** Processes of the last second whose record found no room: counted, but without facts. */
+  readonly unrecorded: number
+  readonly lost: Readonly<Record<string, number>>
+  /** The collector said good-bye: the end of the stream is its end, not its death. */
+  readonly complete: boolean
+}
+
+export class KernelRecordsParser implements Parser {
+  readonly #sink: TallySink
+  #tables: NumberTables | undefined
+  /** Bytes of a record whose rest is still to come. */
+  #pending = new Uint8Array(HEAD + KERNEL_RECORD_BYTES_MAX)
+  #pendingBytes = 0
+  #second = 0
+  #broken = false
+  #status: KernelStatus = {
+    drainMs: 0,
+    keys: 0,
+    processes: 0,
+    unrecorded: 0,
+    lost: {},
+    complete: false,
+  }
+
+  constructor(sink: TallySink) {
+    this.#sink = sink
+  }
+
+  get status(): KernelStatus {
+    return this.#status
+  }
+
+  push(chunk: Uint8Array): void {
+    let rest = chunk
+    while (rest.length > 0 && !this.#broken) {
+      if (this.#pendingBytes === 0) {
+        const used = this.#records(rest)
+        rest = rest.subarray(used)
+        if (this.#broken || rest.length === 0) return
+      }
+      rest = this.#fillPending(rest)
+    }
+  }
+
+  end(): void {
+    if (this.#pendingBytes > 0 && !this.#broken) this.#refuse('stream ends within a record')
+    this.#pendingBytes = 0
+  }
+
+  /** Takes as many bytes as make the pending record whole, and reads it. @returns what is left */
+  #fillPending(bytes: Uint8Array): Uint8Array {
+    const before = this.#pendingBytes
+    const head = Math.min(bytes.length, Math.max(0, HEAD - before))
+    this.#pending.set(bytes.subarray(0, head), before)
+    this.#pendingBytes += head
+    if (this.#pendingBytes < HEAD) return bytes.subarray(head)
+    const length = lengthAt(this.#pending, 0)
+    if (length > KERNEL_RECORD_BYTES_MAX) {
+      this.#refuse('record too long')
+      return bytes.subarray(bytes.length)
+    }
+    const body = Math.min(bytes.length - head, HEAD + length - this.#pendingBytes)
+    this.#pending.set(bytes.subarray(head, head + body), this.#pendingBytes)
+    this.#pendingBytes += body
+    if (this.#pendingBytes === HEAD + length) {
+      this.#records(this.#pending.subarray(0, this.#pendingBytes))
+      this.#pendingBytes = 0
+    }
+    return bytes.subarray(head + body)
+  }
+
+  /** Reads all whole records. @returns how many bytes they took */
+  #records(bytes: Uint8Array): number {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    let at = 0
+    while (at + HEAD <= bytes.length) {
+      const length = lengthAt(bytes, at)
+      if (length > KERNEL_RECORD_BYTES_MAX) this.#refuse('record too long')
+      if (this.#broken) return bytes.length
+      const to = at + HEAD + length
+      if (to > bytes.length) return at
+      this.#record(bytes, view, view.getUint8(at + 4), at + HEAD, to)
+      if (this.#broken) return bytes.length
+      at = to
+    }
+    return at
+  }
+
+  #record(bytes: Uint8Array, view: DataView, kind: number, from: number, to: number): void {
+    const size = SIZES[kind]
+    if (size !== undefined && size !== to - from) {
+      this.#refuse(`record of kind ${kind} with ${to - from} bytes`)
+      return
+    }
+    switch (kind) {
+      case KIND.hello:
+        this.#hello(view, from)
+        break
+      case KIND.second:
+        this.#second = view.getUint32(from, true)
+        break
+      case KIND.process:
+        this.#process(bytes, view, from, to)
+        break
+      case KIND.calls:
+        this.#calls(bytes, view, from, to)
+        break
+      case KIND.exit:
+        this.#sink.exit(view.getUint32(from, true), this.#timeMs + EXIT_AT_MS)
+        break
+      case KIND.lost:
+        this.#lost(view, from)
+        break
+      case KIND.end:
+        this.#end(view, from)
+        break
+      case KIND.bye:
+        this.#status = { ...this.#status, complete: true }
+        break
+      default:
+        this.#refuse(`record of kind ${kind}`)
+    }
+  }
+
+  get #timeMs(): number {
+    return this.#second * 1000
+  }
+
+  #hello(view: DataView, at: number): void {
+    const version = view.getUint8(at)
+    const machine = MACHINES[view.getUint8(at + 1)]
+    if (version !== VERSION || machine === undefined) {
+      this.#refuse(`version ${version} of the collector's stream`)
+      return
+    }
+    this.#tables = numberTables(machine)
+  }
+
+  #process(bytes: Uint8Array, view: DataView, from: number, to: number): void {
+    if (to - from < 20) {
+      this.#refuse('process cut short')
+      return
+    }
+    const pid = view.getUint32(from, true)
+    const start = view.getUint32(from + 4, true)
+    const ppid = view.getUint32(from + 8, true)
+    const nameAt = from + 17
+    const exeAt = afterText(bytes, nameAt, to)
+    const containerAt = afterText(bytes, exeAt, to)
+    if (pid === 0 || afterText(bytes, containerAt, to) !== to) {
+      this.#refuse('process garbled')
+      return
+    }
+    const uid = view.getUint32(from + 12, true)
+    const exe = textAt(bytes, exeAt)
+    const container = textAt(bytes, containerAt)
+    const facts: ProcessFacts = {
+      ...(start > 0 && { startMs: start * 1000 }),
+      ...(ppid > 0 && { ppid }),
+      ...(uid !== NO_UID && { uid }),
+      ...(exe !== '' && { exe }),
+      ...(container !== '' && { container }),
+    }
+    const name = this.#name(bytes, nameAt, view.getUint8(from + 16))
+    this.#sink.describe(pid, name, facts, this.#timeMs)
+  }
+
+  #calls(bytes: Uint8Array, view: DataView, from: number, to: number): void {
+    const tables = this.#tables
+    if (tables === undefined) {
+      this.#refuse('calls before hello')
+      return
+    }
+    if (to - from < 6) {
+      this.#refuse('calls cut short')
+      return
+    }
+    const pid = view.getUint32(from, true)
+    const first = afterText(bytes, from + 5, to)
+    if (pid === 0 || first > to || (to - first) % CALL_BYTES !== 0) {
+      this.#refuse('calls garbled')
+      return
+    }
+    const name = this.#name(bytes, from + 5, view.getUint8(from + 4))
+    const timeMs = this.#timeMs
+    for (let at = first; at < to; at += CALL_BYTES) {
+      const number = view.getUint16(at, true)
+      const table = (number & COMPAT_FLAG) === 0 ? tables.native : tables.compat
+      const syscall = table[number & LAST_NUMBER]!
+      this.#sink.add(pid, name, syscall, view.getUint32(at + 2, true), timeMs)
+    }
+  }
+
+  #lost(view: DataView, at: number): void {
+    const reason = LOSSES[view.getUint8(at + 4)]
+    const calls = view.getFloat64(at + 5, true)
+    if (reason === undefined || !(calls >= 0 && calls <= Number.MAX_SAFE_INTEGER)) {
+      this.#refuse('loss garbled')
+      return
+    }
+    this.#sink.lost('lost(kernel)', calls, view.getUint32(at, true) * 1000)
+    const { lost } = this.#status
+    this.#status = { ...this.#status, lost: { ...lost, [reason]: (lost[reason] ?? 0) + calls } }
+  }
+
+  #end(view: DataView, at: number): void {
+    this.#status = {
+      ...this.#status,
+      drainMs: view.getUint32(at, true) / 1000,
+      keys: view.getUint32(at + 4, true),
+      processes: view.getUint32(at + 8, true),
+      unrecorded: view.getUint32(at + 12, true),
+    }
+    this.#sink.advance(this.#timeMs + 1000)
+  }
+
+  #name(bytes: Uint8Array, at: number, kind: number): NameId {
+    const length = bytes[at]!
+    if (kind === NAME_KIND.unknown || length === 0 || length > NAME_BYTES_MAX) return NO_NAME
+    const id = this.#sink.intern(bytes, at + 1, at + 1 + length)
+    return kind === NAME_KIND.leader ? id : threadName(id)
+  }
+
+  #refuse(sample: string): void {
+    this.#broken = true
+    this.#sink.drop('malformed', 1, `kernel records: ${sample}`)
+  }
+}
+
+function lengthAt(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+  )
+}
+
+/** Where a text ends; past `to` where it does not fit. */
+function afterText(bytes: Uint8Array, at: number, to: number): number {
+  return at < to ? at + 1 + bytes[at]! : to + 1
+}
+
+const decoder = new TextDecoder()
+
+function textAt(bytes: Uint8Array, at: number): string {
+  return decoder.decode(bytes.subarray(at + 1, at + 1 + bytes[at]!))
+}
