@@ -30,14 +30,6 @@ export interface ManifestClass {
   readonly windows: number
 }
 
-/** Where the training windows lie in the net's state space; matrices as base64 of little-endian float32. */
-export interface StateSpace {
-  /** [classes × state] mean state of each class. */
-  readonly centroids: string
-  /** [state × state] W with |W(a − b)|² the within-class Mahalanobis distance. */
-  readonly whitening: string
-}
-
 export interface TrainingFile {
   readonly file: string
   readonly sha256: string
@@ -71,7 +63,6 @@ export interface Manifest {
     readonly windows: number
     readonly ece: number
   }
-  readonly states?: StateSpace
   /** Thresholds and what else detection was calibrated to; its shape is detect's own. */
   readonly detection?: unknown
   readonly data: readonly TrainingFile[]
@@ -142,7 +133,6 @@ export function parseManifest(text: string, where: string): Manifest {
       windows: check.integer(calibration.windows ?? 0, 'calibration.windows', 0, 1e12),
       ece: check.number(calibration.ece ?? 0, 'calibration.ece', 0, 1),
     },
-    ...(root.states === undefined ? {} : { states: parseStates(check, root.states) }),
     ...(root.detection === undefined ? {} : { detection: root.detection }),
     data: check.list(root.data ?? [], 'data', 1e5).map((item, i) => {
       const file = check.record(item, `data[${i}]`)
@@ -161,27 +151,6 @@ export function parseManifest(text: string, where: string): Manifest {
   return manifest
 }
 
-/** A matrix of the manifest, of exactly `length` finite numbers. */
-export function decodeMatrix(base64: string, length: number, field: string): Float32Array {
-  const bytes = Uint8Array.from(Buffer.from(base64, 'base64'))
-  if (bytes.length !== 4 * length)
-    throw new AgentError(
-      'ERR_MODEL',
-      `Cannot use the manifest: ${field} holds ${bytes.length / 4} numbers, it should hold ${length}`,
-    )
-  const matrix = new Float32Array(bytes.buffer)
-  if (!matrix.every(Number.isFinite))
-    throw new AgentError(
-      'ERR_MODEL',
-      `Cannot use the manifest: ${field} holds a number that is not finite`,
-    )
-  return matrix
-}
-
-export function encodeMatrix(matrix: Float32Array): string {
-  return Buffer.from(matrix.buffer, matrix.byteOffset, matrix.byteLength).toString('base64')
-}
-
 function parseRecipe(check: Checker, value: unknown): Recipe {
   const root = check.record(value, 'recipe')
   const rate = check.text(root.rate, 'recipe.rate', 64)
@@ -194,14 +163,6 @@ function parseRecipe(check: Checker, value: unknown): Recipe {
       .map((family, i) => check.names(family, `recipe.families[${i}]`, MODEL_WIDTH_MAX)),
     power: check.number(root.power, 'recipe.power', 0.01, 4),
     rate,
-  }
-}
-
-function parseStates(check: Checker, value: unknown): StateSpace {
-  const root = check.record(value, 'states')
-  return {
-    centroids: check.text(root.centroids, 'states.centroids', 1e9),
-    whitening: check.text(root.whitening, 'states.whitening', 1e9),
   }
 }
 

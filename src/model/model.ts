@@ -16,7 +16,7 @@ import type { ModelClasses } from '../domain/prediction.ts'
 import { type OnnxSession, onnxRuntime } from '../platform/onnx.ts'
 import { readOnnxFacts } from '../platform/onnx-file.ts'
 import { classNameOf } from './aliases.ts'
-import { decodeMatrix, type Manifest, parseManifest } from './manifest.ts'
+import { type Manifest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
 import type { Recipe } from './recipe.ts'
 
@@ -32,13 +32,6 @@ const OPERATORS = new Set(
   ),
 )
 
-export interface StateDistances {
-  /** [classes × state]. */
-  readonly centroids: Float32Array
-  /** [state × state], rows applied to a difference. */
-  readonly whitening: Float32Array
-}
-
 export interface Model {
   readonly directory: string
   readonly manifest: Manifest
@@ -47,7 +40,6 @@ export interface Model {
   readonly recipe: Recipe
   readonly normaliser: Normaliser
   readonly session: OnnxSession
-  readonly states: StateDistances | undefined
   close(): Promise<void>
 }
 
@@ -95,18 +87,6 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
       `${ONNX_FILE} uses operators that no model of ours has: ${foreign.slice(0, 5).join(', ')}`,
     )
   if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
-  const size = manifest.stateSize
-  const states =
-    manifest.states === undefined
-      ? undefined
-      : {
-          centroids: decodeMatrix(
-            manifest.states.centroids,
-            manifest.classes.length * size,
-            'states.centroids',
-          ),
-          whitening: decodeMatrix(manifest.states.whitening, size * size, 'states.whitening'),
-        }
   const session = await openSession(files.onnx, manifest, refuse)
   return {
     directory: where,
@@ -116,7 +96,6 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
     recipe: manifest.recipe,
     normaliser,
     session,
-    states,
     close: () => session.close(),
   }
 }

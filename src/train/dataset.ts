@@ -9,11 +9,13 @@
  * What is left out: a name that its process bears for one second only (a forked child under its parent's
  * name, until it execs), and everything that `scenarios.ts` keeps out.
  */
+import { ShortLives } from '../detect/short-lives.ts'
 import { ACTIVE_FRAMES_MIN, SEQUENCE_FRAMES } from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
 import { OTHER, SYSCALLS } from '../domain/syscalls.ts'
 import { type AliasRule, classNameOf } from '../model/aliases.ts'
 import type { Normaliser } from '../model/normalise.ts'
-import type { Recording } from './recording.ts'
+import type { LabelledFrame, Recording } from './recording.ts'
 import { type Happening, HappeningIndex, maliciousProgram } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
 
@@ -46,6 +48,8 @@ export interface WindowOptions {
   readonly activeMin?: number
   /** Take each process's window every so many seconds. */
   readonly stride?: number
+  /** Short-lived processes of one name added up, as detection sees them (detect/short-lives.ts). */
+  readonly groups?: boolean
 }
 
 export function makeWindows(
@@ -59,7 +63,8 @@ export function makeWindows(
   const activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
   const stride = options.stride ?? 1
   const index = new HappeningIndex(happenings)
-  const store = storeVectors(recordings)
+  const grouped = options.groups === true ? recordings.map(withGroups) : recordings
+  const store = storeVectors(grouped)
   const list: Window[] = []
   let rows = new Int32Array(1 << 16)
   const classNames = new Map<string, string>()
@@ -71,12 +76,9 @@ export function makeWindows(
     }
     return known
   }
-  for (const [r, recording] of recordings.entries()) {
+  for (const [r, recording] of grouped.entries()) {
     const pasts = new Map<number, { startMs: number; rows: Int32Array; seconds: Float64Array }>()
-    const secondsUnderName = new Map<object, number>()
-    for (const frame of recording.frames)
-      for (const process of frame.processes)
-        secondsUnderName.set(process, (secondsUnderName.get(process) ?? 0) + 1)
+    const borne = secondsUnderNames(recording)
     const begin = recording.frames[0]?.index ?? 0
     for (const [f, frame] of recording.frames.entries()) {
       const vectors = store.starts[r]![f]!
@@ -98,7 +100,7 @@ export function makeWindows(
         if (first < begin || Math.floor(process.startMs / 1000) > first) continue
         let active = 0
         for (let t = 0; t < frames; t++) if (past.seconds[t]! >= first) active++
-        if (active < activeMin || secondsUnderName.get(process) === 1) continue
+        if (active < activeMin || (process.pid > 0 && borne.get(process) === 1)) continue
         let name = classOf(frame.labels?.[i] ?? process.name)
         let malicious = false
         let part: Part | undefined
@@ -181,6 +183,22 @@ export function componentVectors(windows: Windows, normaliser: Normaliser): Comp
     offsets[v + 1] = end
   }
   return { offsets, components: components.slice(0, end), counts: counts.slice(0, end) }
+}
+
+/** Seconds that each process bears each name: a Process value stands for both. */
+function secondsUnderNames({ frames }: Recording): Map<Process, number> {
+  const seconds = new Map<Process, number>()
+  for (const frame of frames)
+    for (const process of frame.processes) seconds.set(process, (seconds.get(process) ?? 0) + 1)
+  return seconds
+}
+
+function withGroups(recording: Recording): Recording {
+  const shortLives = new ShortLives()
+  return {
+    ...recording,
+    frames: recording.frames.map((frame): LabelledFrame => shortLives.push(frame)),
+  }
 }
 
 function storeVectors(recordings: readonly Recording[]) {

@@ -92,8 +92,9 @@ export class HappeningIndex {
   }
 
   at(host: string, process: Process, second: number): Happening | undefined {
+    // A group of short-lived processes bears its first member's pid, negative (detect/short-lives.ts).
     return this.#byPid
-      .get(`${host} ${process.pid}`)
+      .get(`${host} ${Math.abs(process.pid)}`)
       ?.find(({ from, to }) => second >= from && second <= to + AFTERGLOW_SECONDS)
   }
 }

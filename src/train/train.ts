@@ -2,25 +2,37 @@
  * `agent train` without its terminal: recordings in, a model directory's contents out. The order is the
  * whole story: windows, classes, vocabulary, training, temperature, state space, figures, manifest.
  */
+
+import { writeDetectionCalibration } from '../detect/calibration.ts'
 import { AgentError } from '../domain/error.ts'
 import { FRAME_MS } from '../domain/limits.ts'
+import type { Predictions } from '../domain/prediction.ts'
+import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
-import { encodeMatrix, MANIFEST_FORMAT, type Manifest } from '../model/manifest.ts'
+import { MANIFEST_FORMAT, type Manifest } from '../model/manifest.ts'
+import { type Model, openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import type { Recipe } from '../model/recipe.ts'
 import { Batches } from './batches.ts'
-import { fitTemperature, stateSpace } from './calibrate.ts'
+import { fitTemperature } from './calibrate.ts'
 import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './classes.ts'
-import { componentVectors, makeWindows, vocabularyOf } from './dataset.ts'
+import { componentVectors, makeWindows, vocabularyOf, type Windows } from './dataset.ts'
+import { calibrateDetection, type HostPredictions } from './detection-calibration.ts'
+import { predictHost } from './detection-evaluate.ts'
 import { exportNet } from './export.ts'
 import { type EpochReport, FIT_DEFAULTS, type FitOptions, fit } from './fit.ts'
 import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
 import { type Arch, type NetShape, stateSizeOf } from './nets.ts'
 import type { Recording } from './recording.ts'
 import { runNet } from './run-net.ts'
-import { sha256 } from './save-model.ts'
+import { manifestText, sha256 } from './save-model.ts'
 import type { Happening } from './scenarios.ts'
-import type { Split } from './split.ts'
+import type { Part, Split } from './split.ts'
+
+/** Frames of each host that are kept as predictions while detection is calibrated: 300 processes make 40 MB of 25 minutes. */
+const BEFORE_SECONDS_MAX = 1_500
+const HELD_OUT_SECONDS_MAX = 3_600
+const PROFILE_CALLS_MAX = 24
 
 export interface TrainOptions {
   readonly arch: Arch
@@ -76,6 +88,7 @@ export async function train(
   const windows = makeWindows(recordings, happenings, split, ALIAS_RULES, {
     frames: options.sequenceFrames,
     stride: options.stride,
+    groups: true,
   })
   const idsOf = (part: string) =>
     Int32Array.from(windows.list.flatMap((window, id) => (window.part === part ? [id] : [])))
@@ -126,12 +139,6 @@ export async function train(
   const temperature = fitTemperature(held.logits, heldLabels, net.classes)
   const sample = sampleByClass(labelled(training), labels, 400)
   const spread = await runNet(onnx, net, batches, sample)
-  const space = stateSpace(
-    spread.states,
-    Int32Array.from(sample, (id) => labels[id]!),
-    net.classes,
-    stateSizeOf(net),
-  )
   const figures: Partial<Record<'calibration' | 'test', Figures>> = {}
   if (calibration.length > 0)
     figures.calibration = figuresOf(names, heldLabels, argmaxRows(held.logits, net.classes))
@@ -161,7 +168,6 @@ export async function train(
     classes: classes.list,
     aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
     calibration: { ...temperature, windows: calibration.length },
-    states: { centroids: encodeMatrix(space.centroids), whitening: encodeMatrix(space.whitening) },
     data: recordings.map(({ file, host, sha256: hash, frames, vectors: count }) => ({
       file: `${file.split('/').at(-1)} (${host})`,
       sha256: hash,
@@ -189,7 +195,88 @@ export async function train(
       ),
     },
   }
-  return { onnx, manifest, figures, warnings }
+  const model = await openModel(
+    { manifest: new TextEncoder().encode(manifestText(manifest)), onnx },
+    'new',
+  )
+  const hosts = await predictHosts(model, recordings, split)
+  await model.close()
+  if (hosts.length === 0) {
+    warnings.push(
+      'nothing is left to calibrate detection on: this model classifies, but cannot raise alerts',
+    )
+    return { onnx, manifest, figures, warnings }
+  }
+  const detection = calibrateDetection({
+    classes: model.classes,
+    stateSize: manifest.stateSize,
+    states: spread.states,
+    labels: Int32Array.from(sample, (id) => labels[id]!),
+    hosts,
+    profiles: profilesOf(windows, sample, labels, net.classes),
+  })
+  return {
+    onnx,
+    manifest: { ...manifest, detection: writeDetectionCalibration(detection) },
+    figures,
+    warnings,
+  }
+}
+
+/** What the new model says of each host's ordinary life: some of what it was trained on, and all that was held out. */
+async function predictHosts(
+  model: Model,
+  recordings: readonly Recording[],
+  split: Split,
+): Promise<HostPredictions[]> {
+  const length = model.manifest.sequenceFrames
+  const hosts: HostPredictions[] = []
+  for (const { host, frames } of recordings) {
+    const predict = async (part: Part, secondsMax: number) => {
+      const own = frames.filter(({ index }) => split.partOf(index - length + 1, index) === part)
+      const predictions: Predictions[] = []
+      for await (const answer of predictHost(model, own.slice(-secondsMax)))
+        predictions.push(answer)
+      return predictions
+    }
+    const heldOut = await predict('calibration', HELD_OUT_SECONDS_MAX)
+    if (heldOut.length > 0)
+      hosts.push({ host, before: await predict('train', BEFORE_SECONDS_MAX), heldOut })
+  }
+  return hosts
+}
+
+/** Mean share of each call in the windows of each class, its largest first: what an alert's `why` expects. */
+function profilesOf(windows: Windows, ids: Int32Array, labels: Int32Array, classes: number) {
+  const shares = Array.from({ length: classes }, () => new Map<number, number>())
+  const sizes = new Float64Array(classes)
+  const sums = new Map<number, number>()
+  for (const id of ids) {
+    sums.clear()
+    let total = 0
+    for (let t = 0; t < windows.frames; t++) {
+      const vector = windows.rows[windows.list[id]!.at + t]!
+      if (vector < 0) continue
+      for (let k = windows.offsets[vector]!; k < windows.offsets[vector + 1]!; k++) {
+        sums.set(windows.syscalls[k]!, (sums.get(windows.syscalls[k]!) ?? 0) + windows.counts[k]!)
+        total += windows.counts[k]!
+      }
+    }
+    const share = shares[labels[id]!]!
+    sizes[labels[id]!]!++
+    for (const [syscall, count] of sums)
+      share.set(syscall, (share.get(syscall) ?? 0) + count / total)
+  }
+  return shares.map((share, c) =>
+    [...share]
+      .map(
+        ([syscall, sum]) =>
+          [SYSCALLS[syscall]!, Math.round((sum / sizes[c]!) * 10_000) / 10_000] as const,
+      )
+      .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+      .slice(0, PROFILE_CALLS_MAX)
+      .filter(([, mean]) => mean > 0),
+  )
 }
 
 /** At most so many ids of each class, spread evenly over its windows. */

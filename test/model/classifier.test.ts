@@ -5,7 +5,7 @@ import { openModel } from '../../src/model/model.ts'
 import { predictFrames } from '../../src/model/predict-frames.ts'
 import { Sequencer } from '../../src/model/sequencer.ts'
 import { manifestText } from '../../src/train/save-model.ts'
-import { frameOf } from '../support/frames.ts'
+import { frameOf } from '../support/hand-frames.ts'
 import { tinyModel } from '../support/tiny-model.ts'
 
 const { onnx, manifest } = tinyModel()

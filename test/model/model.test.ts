@@ -100,11 +100,6 @@ describe('loadModel() refuses, saying what differs,', () => {
       { recipe: { name: 'x', families: [], power: 'a', rate: 'none' } },
       'recipe.power',
     ],
-    [
-      'centroids of another length',
-      { states: { centroids: 'AAAA', whitening: '' } },
-      'states.centroids holds 0.75 numbers',
-    ],
     ['an expiry that is no date', { expires: 'soon' }, 'expires is "soon"'],
     ['a prototype for a list', { classes: { length: 3 } }, 'classes is'],
   ])('%s', async (_, change, message) => {

@@ -3,7 +3,7 @@ import type { Frame } from '../../src/domain/frame.ts'
 import { Normaliser } from '../../src/model/normalise.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
 import { Sequencer } from '../../src/model/sequencer.ts'
-import { type Calls, frameOf } from '../support/frames.ts'
+import { type Calls, frameOf } from '../support/hand-frames.ts'
 
 const normaliser = new Normaliser(['other', 'read', 'write'], RECIPES.frequency!)
 const reads = (pid: number, more: Partial<Calls> = {}): Calls => ({

@@ -1,0 +1,63 @@
+/**
+ * The trainer is a graph that we write ourselves, so its gradients are held against what a gradient is: how
+ * much the loss changes when one number is changed a little. In float64, where that can be told exactly.
+ */
+import { expect, test } from 'bun:test'
+import { onnxRuntime } from '../../src/platform/onnx.ts'
+import { ARCHS, type NetShape, parameterShapes } from '../../src/train/nets.ts'
+import { Random } from '../../src/train/random.ts'
+import { lossGraph } from '../../src/train/step.ts'
+
+const STEP = 1e-5
+
+test.each(ARCHS)(
+  'lossGraph() of the %s net gives the gradients that finite differences give',
+  async (arch) => {
+    const net: NetShape = { arch, width: 5, frames: 7, hidden: 3, classes: 4 }
+    const batch = 3
+    const runtime = await onnxRuntime()
+    const session = await runtime.open(lossGraph(net, { batch, l2: 0.01 }, 'float64'))
+    const random = new Random(3)
+    const numbers = (count: number, scale: number) =>
+      Float64Array.from({ length: count }, () => scale * random.normal())
+    const targets = new Float64Array(batch * net.classes).fill(0.02)
+    for (let n = 0; n < batch; n++) targets[n * net.classes + n] = 0.3
+    const shapes = parameterShapes(net)
+    const values = new Map(
+      shapes.map(({ name, shape }) => [name, numbers(shape[0] * shape[1], 0.5)]),
+    )
+    const rows = numbers(net.frames * batch * net.width, 1)
+    const run = async () => {
+      const feeds = {
+        rows: runtime.tensor(rows, [net.frames * batch, net.width]),
+        targets: runtime.tensor(targets, [batch, net.classes]),
+        ...Object.fromEntries(
+          shapes.map(({ name, shape }) => [name, runtime.tensor(values.get(name)!, shape)]),
+        ),
+      }
+      return await session.run(feeds)
+    }
+    const lossOf = async () => ((await run()).loss!.data as Float64Array)[0]!
+    const exact = await run()
+    let worst = 0
+    for (const { name } of shapes) {
+      const gradient = exact[`gradient.${name}`]!.data as Float64Array
+      const parameter = values.get(name)!
+      for (let i = 0; i < parameter.length; i += Math.ceil(parameter.length / 12)) {
+        const kept = parameter[i]!
+        parameter[i] = kept + STEP
+        const above = await lossOf()
+        parameter[i] = kept - STEP
+        const below = await lossOf()
+        parameter[i] = kept
+        const measured = (above - below) / (2 * STEP)
+        worst = Math.max(
+          worst,
+          Math.abs(measured - gradient[i]!) / Math.max(1e-3, Math.abs(measured)),
+        )
+      }
+    }
+    await session.close()
+    expect(worst).toBeLessThan(1e-6)
+  },
+)
