@@ -21,6 +21,10 @@ export interface Source {
   readonly name: SourceName
   /** Undefined where the first bytes must tell (pipes and files). */
   readonly format?: SourceFormat
+  /** The file it reads, for messages. */
+  readonly path?: string
+  /** About when its bytes were written, Unix ms, where that is not now: gives times of day their date. */
+  readonly endMs?: number
   /** True where event time is now: frames close by the wall clock, too. */
   readonly live: boolean
   /** Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid until the next. */

@@ -1,0 +1,122 @@
+/**
+ * The data plane: a source's bytes become tallies. Nothing here waits except for more bytes.
+ *
+ * Where the source does not say its format, the first bytes do. If reading fails in the middle, what came
+ * before it is still parsed to its end before the error goes on.
+ */
+import { AgentError } from '../domain/error.ts'
+import { FORMAT_HEAD_BYTES } from '../domain/limits.ts'
+import type { Parser, Source, SourceFormat } from '../domain/source.ts'
+import type { TallySink } from '../domain/tally.ts'
+import { createParser, type ParserOptions } from '../parse/create-parser.ts'
+import { recogniseFormat } from '../parse/recognise-format.ts'
+
+export interface IngestOptions extends ParserOptions {
+  /** Called after each chunk: the place to take closed frames from the counter. */
+  readonly afterChunk?: (bytes: number) => void | Promise<void>
+}
+
+export interface Ingested {
+  /** Undefined where nothing came. */
+  readonly format: SourceFormat | undefined
+  readonly bytes: number
+}
+
+/** @throws AgentError ERR_INPUT where the format is not recognised, and whatever the source throws */
+export async function ingest(
+  source: Source,
+  sink: TallySink,
+  options: IngestOptions,
+  signal: AbortSignal,
+): Promise<Ingested> {
+  const stream = new Recogniser(source, sink, options)
+  let bytes = 0
+  try {
+    for await (const chunk of source.read(signal, sink)) {
+      bytes += chunk.length
+      stream.push(chunk)
+      const pause = options.afterChunk?.(bytes)
+      if (pause !== undefined) await pause
+    }
+  } finally {
+    stream.end()
+  }
+  return { format: stream.format, bytes }
+}
+
+class Recogniser implements Parser {
+  readonly #source: Source
+  readonly #sink: TallySink
+  readonly #options: ParserOptions
+  #parser: Parser | undefined
+  /** What came before the format was known. */
+  #head = new Uint8Array(0)
+  format: SourceFormat | undefined
+
+  constructor(source: Source, sink: TallySink, options: ParserOptions) {
+    this.#source = source
+    this.#sink = sink
+    this.#options = options
+    if (source.format !== undefined) this.#decide(source.format)
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#parser !== undefined) {
+      this.#parser.push(chunk)
+      return
+    }
+    const head = new Uint8Array(this.#head.length + chunk.length)
+    head.set(this.#head)
+    head.set(chunk, this.#head.length)
+    this.#head = head
+    const format = recogniseFormat(head)
+    // A first line that is not whole yet may still look like something.
+    if (format !== undefined && head.includes(10)) this.#start(format)
+    else if (head.length >= FORMAT_HEAD_BYTES) this.#startUnknown()
+  }
+
+  end(): void {
+    if (this.#parser === undefined && this.#head.length > 0) {
+      const format = recogniseFormat(this.#head)
+      if (format === undefined) this.#startUnknown()
+      else this.#start(format)
+    }
+    this.#parser?.end()
+  }
+
+  #startUnknown(): void {
+    if (this.#options.format !== undefined) {
+      this.#start('sysdig-text')
+      return
+    }
+    this.#head = new Uint8Array(0)
+    throw new AgentError(
+      'ERR_INPUT',
+      `Cannot recognise ${quoted(this.#source.path)}: no line of it is sysdig's, strace's or a frames file's`,
+      { hint: 'Give the string that sysdig’s -p had by --format' },
+    )
+  }
+
+  #start(format: SourceFormat): void {
+    this.#decide(format)
+    const head = this.#head
+    this.#head = new Uint8Array(0)
+    this.#parser?.push(head)
+  }
+
+  #decide(format: SourceFormat): void {
+    // A chisel's and a frames file's lines cannot be mistaken; of the others the user knows better.
+    const told = this.#options.format !== undefined && format !== 'chisel' && format !== 'frames'
+    this.format = told ? 'sysdig-text' : format
+    const endMs = this.#options.endMs ?? this.#source.endMs ?? Date.now()
+    this.#parser = createParser(this.format, this.#sink, {
+      endMs,
+      utcOffsetMs: -new Date(endMs).getTimezoneOffset() * 60_000,
+      ...this.#options,
+    })
+  }
+}
+
+function quoted(path: string | undefined): string {
+  return path === undefined ? 'the input' : `"${path}"`
+}

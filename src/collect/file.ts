@@ -1,0 +1,115 @@
+/**
+ * A file as source, whatever is in it: text, JSON, frames, packed or not, or a capture for sysdig to read.
+ * What it is, its first bytes say.
+ */
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { constants, gunzipSync } from 'node:zlib'
+import { AgentError } from '../domain/error.ts'
+import type { Source, SourceFormat } from '../domain/source.ts'
+import { compressionOf, decompress } from './decompress.ts'
+import { readWhole } from './pipe.ts'
+import { isCapture, readCapture } from './sysdig.ts'
+
+export interface FileOptions {
+  readonly format?: SourceFormat
+  /** The agent's own directory, for the chisel. */
+  readonly stateDirectory?: string
+}
+
+const HEAD_BYTES = 65_536
+
+/** @throws AgentError ERR_INPUT where there is no such file */
+export function fileSource(path: string, options: FileOptions = {}): Source {
+  const endMs = modifiedMs(path)
+  return {
+    name: 'file',
+    live: false,
+    path,
+    endMs,
+    ...(options.format === undefined ? {} : { format: options.format }),
+    read: (signal) => readFile(path, options, signal),
+  }
+}
+
+function modifiedMs(path: string): number {
+  try {
+    const stat = statSync(path)
+    if (stat.isDirectory()) {
+      throw new AgentError('ERR_INPUT', `Cannot read "${path}": it is a directory`, {
+        hint: 'Name the files in it',
+      })
+    }
+    return stat.mtimeMs
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+async function* readFile(
+  path: string,
+  options: FileOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const descriptor = open(path)
+  try {
+    const head = new Uint8Array(HEAD_BYTES)
+    const length = readHead(path, descriptor, head)
+    const start = head.subarray(0, length)
+    if (isCapture(start) || isCapture(unpackedHead(start))) {
+      yield* readCapture(path, options.stateDirectory, signal)
+      return
+    }
+    const compression = compressionOf(start)
+    if (compression === undefined) yield* readWhole(descriptor, signal, start)
+    else yield* decompress(path, compression, signal)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+function readHead(path: string, descriptor: number, head: Uint8Array): number {
+  try {
+    return readSync(descriptor, head, 0, head.length, null)
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+/** sysdig packs its captures with gzip: what is inside a .gz is known only from its own first bytes. */
+function unpackedHead(start: Uint8Array): Uint8Array {
+  if (compressionOf(start) !== 'gzip') return start
+  try {
+    // Cut in the middle: ask for what can be had of it. So few bytes cannot unpack to more than half a megabyte.
+    return gunzipSync(start.subarray(0, 512), { finishFlush: constants.Z_SYNC_FLUSH })
+  } catch {
+    return new Uint8Array(0)
+  }
+}
+
+function unreadable(path: string, error: unknown): AgentError {
+  if (error instanceof AgentError) return error
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new AgentError('ERR_INPUT', `Cannot read "${path}": there is no such file`, {
+      hint: 'Check the path',
+      cause: error,
+    })
+  }
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new AgentError('ERR_PERMISSION', `Cannot read "${path}": permission denied`, {
+      hint: 'Run as its owner or as root, or make it readable',
+      cause: error,
+    })
+  }
+  return new AgentError('ERR_INPUT', `Cannot read "${path}": ${code ?? String(error)}`, {
+    cause: error,
+  })
+}

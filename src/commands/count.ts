@@ -1,0 +1,70 @@
+/** `agent count FILE…`: captures to frames (DESIGN.md section 4), as fast as they can be read. */
+import { defineCommand } from 'citty'
+import { countSource } from '../agent/count-source.ts'
+import { openFramesFile } from '../agent/frames-writer.ts'
+import { openFiles } from '../agent/sources.ts'
+import { EXIT } from '../domain/error.ts'
+import type { InputLedger } from '../domain/ledger.ts'
+import { jsonArg, note, shutdownSignal } from './common.ts'
+import { inputLine, mergeLedgers, Progress } from './input-report.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'count',
+    description: 'Captures to frames: the calls of each process and second',
+    examples: [
+      'agent count busy.scap # frames on stdout',
+      'agent count sysdig.txt.gz --out frames.ndjson.zst',
+      "agent count own.txt --format '%evt.datetime %proc.pid %evt.dir %evt.type %proc.name'",
+      'strace -f -ttt -o make.strace make; agent count make.strace',
+    ],
+  },
+  args: {
+    files: {
+      type: 'positional',
+      description:
+        'captures: .scap, sysdig text or JSON, strace, frames; .gz, .zst and .xz as well; - for stdin',
+      valueHint: 'FILE…',
+      required: true,
+    },
+    out: { type: 'string', description: 'frames file; .zst and .gz by name', valueHint: 'FILE' },
+    format: {
+      type: 'string',
+      description: "the string that sysdig's -p was given",
+      valueHint: 'STRING',
+    },
+    host: { type: 'string', description: 'host to write into the frames', valueHint: 'NAME' },
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const signal = shutdownSignal()
+    const sources = openFiles(args._, {})
+    const out = openFramesFile(args.out, args.host === undefined ? {} : { host: args.host })
+    const progress = new Progress(process.stderr)
+    const ledgers: InputLedger[] = []
+    let error: unknown
+    try {
+      for (const source of sources) {
+        const counted = await countSource(
+          source,
+          {
+            ...(args.format === undefined ? {} : { format: args.format }),
+            afterChunk: (bytes) => progress.show(source.path ?? 'stdin', bytes),
+          },
+          signal,
+          (frames) => out.write(frames),
+        )
+        ledgers.push(counted.ledger)
+        error ??= counted.error
+        if (error !== undefined || signal.aborted) break
+      }
+    } finally {
+      progress.clear()
+      await out.close()
+    }
+    const ledger = mergeLedgers(ledgers)
+    note(args.json ? JSON.stringify(ledger) : inputLine(ledger, out.frameCount, out.vectorCount))
+    if (error !== undefined) throw error
+    return signal.aborted ? EXIT.interrupted : 0
+  },
+})

@@ -1,0 +1,352 @@
+/**
+ * Tallies become frames: the counts of each second and process, keyed by pid@start, under the name that the
+ * process's leader last presented in that second.
+ *
+ * Time is what the tallies say. A frame closes when event time has passed its end by the allowed lateness;
+ * `closeUntil` closes by another clock (live sources that fall silent). Frame indexes only grow.
+ *
+ *   closed … | open frames … event time |  ← within CLOCK_JUMP_MS: progress
+ *            ^ nextIndex                        beyond it, either way: held apart until it has gone on
+ *                                               for CLOCK_JUMP_CONFIRM_MS, or dropped when time comes back
+ *
+ * A jump forward that goes on is accepted, and nothing is made for the gap. A jump backward that goes on is
+ * accepted, too, but indexes cannot shrink: from then on times are shifted so that counting goes on
+ * where it stood, until the clock has caught up. Nothing here reads a clock.
+ *
+ * The books: every call that was observed is counted or dropped with a reason, at any moment.
+ */
+import type { Frame } from '../domain/frame.ts'
+import type { InputLedger } from '../domain/ledger.ts'
+import {
+  CLOCK_JUMP_CONFIRM_MS,
+  CLOCK_JUMP_MS,
+  FRAME_MS,
+  FRAME_PROCESSES_MAX,
+  LATENESS_MS,
+  NAMES_MAX,
+  PROCESSES_MAX,
+  REJECT_SAMPLE_BYTES,
+} from '../domain/limits.ts'
+import { safeName } from '../domain/process.ts'
+import type { DropReason, NameId, ProcessFacts, TallySink } from '../domain/tally.ts'
+import { NO_NAME } from '../domain/tally.ts'
+import { NameTable } from './name-table.ts'
+import { OpenFrame } from './open-frame.ts'
+import { ProcessTable } from './process-table.ts'
+
+export interface CounterOptions {
+  readonly latenessMs?: number
+  readonly frameProcessesMax?: number
+  readonly processesMax?: number
+  readonly namesMax?: number
+  readonly clockJumpMs?: number
+  readonly clockJumpConfirmMs?: number
+  /**
+   * Asked once for a process of which only another thread's name is known (live sources read /proc). Captures
+   * have no one to ask.
+   */
+  readonly leaderName?: (pid: number) => string | undefined
+}
+
+const encoder = new TextEncoder()
+
+export class Counter implements TallySink {
+  readonly #latenessMs: number
+  readonly #frameProcessesMax: number
+  readonly #jumpMs: number
+  readonly #confirmMs: number
+  readonly #leaderName: ((pid: number) => string | undefined) | undefined
+
+  readonly #names: NameTable
+  #nameEpoch = 0
+  readonly #processes: ProcessTable
+
+  /** Frames being counted, ascending by index; a handful. */
+  #open: OpenFrame[] = []
+  /** A time far off that is not believed yet. */
+  #apart: OpenFrame[] = []
+  #apartFromMs = Number.NaN
+  #apartToMs = Number.NaN
+  readonly #spare: OpenFrame[] = []
+  #current: OpenFrame | undefined
+  #ready: Frame[] = []
+
+  /** Frames below this are closed for good. */
+  #nextIndex = Number.NaN
+  #eventTimeMs = Number.NaN
+  /** Added to every time after an accepted jump backward. */
+  #shiftMs = 0
+
+  #observed = 0
+  #counted = 0
+  readonly #dropped = new Map<DropReason, number>()
+  readonly #samples = new Map<DropReason, string>()
+
+  constructor(options: CounterOptions = {}) {
+    this.#latenessMs = options.latenessMs ?? LATENESS_MS
+    this.#frameProcessesMax = options.frameProcessesMax ?? FRAME_PROCESSES_MAX
+    this.#jumpMs = options.clockJumpMs ?? CLOCK_JUMP_MS
+    this.#confirmMs = options.clockJumpConfirmMs ?? CLOCK_JUMP_CONFIRM_MS
+    this.#leaderName = options.leaderName
+    this.#names = new NameTable(options.namesMax ?? NAMES_MAX)
+    this.#processes = new ProcessTable(options.processesMax ?? PROCESSES_MAX)
+  }
+
+  /** The latest time believed so far, Unix ms; NaN before the first. */
+  get eventTimeMs(): number {
+    return this.#eventTimeMs
+  }
+
+  get nameEpoch(): number {
+    return this.#nameEpoch
+  }
+
+  // --- What parsers call ------------------------------------------------------------------------
+
+  intern(bytes: Uint8Array, from: number, to: number): NameId {
+    return this.#names.intern(bytes, from, to)
+  }
+
+  add(pid: number, name: NameId, syscall: number, count: number, timeMs: number): void {
+    this.#observed += count
+    const frame = this.#frameAt(timeMs + this.#shiftMs, count)
+    if (frame === undefined) return
+    let slot = this.#processes.slotOf(pid, timeMs + this.#shiftMs)
+    if (slot < 0) {
+      if (this.#apart.length === 0) this.#makeRoom()
+      slot = this.#processes.slotOf(pid, timeMs + this.#shiftMs)
+      if (slot < 0) {
+        this.#refuse('processes', count)
+        return
+      }
+    }
+    // A time held apart must not make a process look recent for ever.
+    const seenIndex = Math.min(frame.index, Math.floor(this.#eventTimeMs / FRAME_MS))
+    let leader = this.#processes.see(slot, name, seenIndex)
+    if (leader === NO_NAME && this.#leaderName !== undefined && this.#processes.shouldAsk(slot)) {
+      leader = this.#ask(slot, pid, seenIndex)
+    }
+    frame.add(slot, leader, syscall, count)
+    this.#counted += count
+  }
+
+  describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void {
+    this.#processes.describe(pid, name, facts, timeMs + this.#shiftMs)
+  }
+
+  exit(pid: number, timeMs: number): void {
+    this.#processes.exit(pid, timeMs + this.#shiftMs)
+  }
+
+  drop(reason: DropReason, count: number, sample?: string): void {
+    this.#observed += count
+    this.#refuse(reason, count)
+    if (sample !== undefined && !this.#samples.has(reason)) {
+      this.#samples.set(reason, safeName(sample.slice(0, REJECT_SAMPLE_BYTES)))
+    }
+  }
+
+  lost(reason: DropReason, count: number, timeMs: number): void {
+    const frame = this.#frameAt(timeMs + this.#shiftMs, 0)
+    if (frame !== undefined) frame.lost += count
+    this.drop(reason, count)
+  }
+
+  advance(timeMs: number): void {
+    if (!Number.isNaN(this.#eventTimeMs)) this.#frameAt(timeMs + this.#shiftMs, 0)
+  }
+
+  // --- What the tick calls ----------------------------------------------------------------------
+
+  /** Frames that event time has closed, ascending. */
+  closeReady(): Frame[] {
+    const frames = this.#ready
+    this.#ready = []
+    this.#reclaimNames()
+    return frames
+  }
+
+  /** Frames whose end plus lateness is not after `timeMs`, by a clock of the caller's; ascending. */
+  closeUntil(timeMs: number): Frame[] {
+    this.#closeBefore(this.#firstOpenAt(timeMs + this.#shiftMs))
+    return this.closeReady()
+  }
+
+  /** The stream has ended: every frame left. A jump forward not yet confirmed is believed now. */
+  end(): Frame[] {
+    if (this.#apart.length > 0 || !Number.isNaN(this.#apartFromMs)) {
+      if (this.#apartFromMs > this.#eventTimeMs) this.#acceptJump()
+      else this.#dropApart()
+    }
+    this.#closeBefore(Number.POSITIVE_INFINITY)
+    return this.closeReady()
+  }
+
+  ledger(): InputLedger {
+    return {
+      observed: this.#observed,
+      counted: this.#counted,
+      dropped: Object.fromEntries([...this.#dropped].sort()),
+      samples: Object.fromEntries(this.#samples),
+    }
+  }
+
+  // --- Time -------------------------------------------------------------------------------------
+
+  /** The frame that takes this time; undefined where the `count` calls had to be dropped. */
+  #frameAt(timeMs: number, count: number): OpenFrame | undefined {
+    const index = Math.floor(timeMs / FRAME_MS)
+    // Nearly always: the second that the last call was in.
+    const current = this.#current
+    if (current !== undefined && current.index === index) {
+      if (timeMs > this.#eventTimeMs) this.#eventTimeMs = timeMs
+      return current
+    }
+    if (Number.isNaN(this.#eventTimeMs)) {
+      this.#eventTimeMs = timeMs
+      this.#nextIndex = this.#firstOpenAt(timeMs)
+    }
+    const ahead = timeMs - this.#eventTimeMs
+    if (ahead > this.#jumpMs) return this.#holdApart(timeMs, index)
+    if (index < this.#nextIndex) {
+      if (-ahead > this.#jumpMs) return this.#holdApart(timeMs, index)
+      if (count > 0) this.#refuse('late', count)
+      return undefined
+    }
+    if (!Number.isNaN(this.#apartFromMs)) this.#dropApart()
+    if (ahead > 0) {
+      this.#eventTimeMs = timeMs
+      this.#closeBefore(this.#firstOpenAt(timeMs))
+    }
+    this.#current = this.#openAt(this.#open, index)
+    return this.#current
+  }
+
+  /** The first frame that is still open at this event time. */
+  #firstOpenAt(timeMs: number): number {
+    return Math.floor((timeMs - this.#latenessMs) / FRAME_MS)
+  }
+
+  #openAt(frames: OpenFrame[], index: number): OpenFrame {
+    let at = frames.length
+    while (at > 0 && frames[at - 1]!.index > index) at--
+    if (at > 0 && frames[at - 1]!.index === index) return frames[at - 1]!
+    const frame = this.#spare.pop() ?? new OpenFrame()
+    frame.index = index
+    frames.splice(at, 0, frame)
+    return frame
+  }
+
+  #closeBefore(index: number): void {
+    if (!(index > this.#nextIndex)) return
+    while (this.#open.length > 0 && this.#open[0]!.index < index) {
+      this.#close(this.#open.shift()!)
+    }
+    if (Number.isFinite(index)) this.#nextIndex = index
+    this.#current = undefined
+  }
+
+  #close(open: OpenFrame): void {
+    if (open.vectorCount > 0 || open.lost > 0) {
+      const { frame, cut, clamped } = open.close(
+        (slot, name) => this.#processes.processAt(slot, name, open.index, this.#nameOf),
+        this.#frameProcessesMax,
+      )
+      this.#uncount('processes', cut)
+      this.#uncount('malformed', clamped)
+      this.#ready.push(frame)
+    }
+    this.#nextIndex = Math.max(this.#nextIndex, open.index + 1)
+    this.#spare.push(open)
+  }
+
+  // --- Jumps ------------------------------------------------------------------------------------
+
+  #holdApart(timeMs: number, index: number): OpenFrame | undefined {
+    this.#current = undefined
+    const isNear =
+      timeMs > this.#apartFromMs - this.#jumpMs && timeMs < this.#apartToMs + this.#jumpMs
+    if (!isNear) {
+      this.#dropApart()
+      this.#apartFromMs = timeMs
+      this.#apartToMs = timeMs
+    }
+    if (timeMs < this.#apartFromMs) this.#apartFromMs = timeMs
+    if (timeMs > this.#apartToMs) this.#apartToMs = timeMs
+    const frame = this.#openAt(this.#apart, index)
+    if (this.#apartToMs - this.#apartFromMs < this.#confirmMs) return frame
+    this.#acceptJump()
+    return frame
+  }
+
+  /** The far-off time is the time now: what was open is over. */
+  #acceptJump(): void {
+    this.#closeBefore(Number.POSITIVE_INFINITY)
+    let fromIndex = Math.floor(this.#apartFromMs / FRAME_MS)
+    if (this.#apart.length > 0) fromIndex = Math.min(fromIndex, this.#apart[0]!.index)
+    // The clock's own time is used again as soon as it lies ahead of what was counted.
+    const unshifted = fromIndex - this.#shiftMs / FRAME_MS
+    const by =
+      unshifted >= this.#nextIndex
+        ? -this.#shiftMs / FRAME_MS
+        : Math.max(0, this.#nextIndex - fromIndex)
+    this.#shiftMs += by * FRAME_MS
+    for (const frame of this.#apart) {
+      frame.index += by
+      for (const slot of frame.slots()) this.#processes.see(slot, NO_NAME, frame.index)
+    }
+    this.#open = this.#apart
+    this.#eventTimeMs = this.#apartToMs + by * FRAME_MS
+    this.#apart = []
+    this.#apartFromMs = Number.NaN
+    this.#apartToMs = Number.NaN
+    this.#nextIndex = Math.max(this.#nextIndex, fromIndex + by)
+  }
+
+  #dropApart(): void {
+    for (const frame of this.#apart) {
+      this.#uncount('clock-jump', frame.drop())
+      this.#spare.push(frame)
+    }
+    this.#apart = []
+    this.#apartFromMs = Number.NaN
+    this.#apartToMs = Number.NaN
+  }
+
+  // --- Bounds -----------------------------------------------------------------------------------
+
+  readonly #nameOf = (id: NameId): string => this.#names.nameOf(id)
+
+  /** Frees an eighth of the processes, those silent for longest; what open frames hold stays. */
+  #makeRoom(): void {
+    const oldest = this.#open[0]?.index ?? Number.POSITIVE_INFINITY
+    this.#processes.evict(oldest, this.#processes.max - (this.#processes.max >> 3))
+  }
+
+  #reclaimNames(): void {
+    if (!this.#names.isCrowded) return
+    const used = this.#processes.namesInUse()
+    for (const frame of this.#open) frame.addNamesTo(used)
+    for (const frame of this.#apart) frame.addNamesTo(used)
+    this.#names.reclaim((id) => used.has(id))
+    this.#processes.forgetCachedNames()
+    this.#nameEpoch++
+  }
+
+  #ask(slot: number, pid: number, frameIndex: number): NameId {
+    const name = this.#leaderName!(pid)
+    if (name === undefined) return NO_NAME
+    const bytes = encoder.encode(name)
+    return this.#processes.see(slot, this.#names.intern(bytes, 0, bytes.length), frameIndex)
+  }
+
+  #refuse(reason: DropReason, count: number): void {
+    if (count > 0) this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + count)
+  }
+
+  /** Calls that were counted and did not make it into a frame. */
+  #uncount(reason: DropReason, count: number): void {
+    this.#counted -= count
+    this.#refuse(reason, count)
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * A second while it is still being counted: (process slot, syscall) → count in flat arrays that are used
+ * again for later seconds, so that a second costs no allocation but the Frame it ends as.
+ *
+ * Cells lie densely in the order of first sight; an open-addressing index finds them. Counts are doubles,
+ * since one hostile line may claim 2^31 calls; `close` holds them to 32 bits and says what was cut off.
+ */
+import type { Frame } from '../domain/frame.ts'
+import { FRAME_PROCESSES_MAX } from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
+import { type NameId, NO_NAME } from '../domain/tally.ts'
+
+/** Bits of a cell's key that hold the syscall index. */
+const SYSCALL_BITS = 10
+const SYSCALL_MASK = (1 << SYSCALL_BITS) - 1
+const COUNT_MAX = 0xffff_ffff
+
+export class OpenFrame {
+  index = 0
+  lost = 0
+  /** Calls in the cells. */
+  total = 0
+  vectorCount = 0
+  #cellCount = 0
+  /** process slot → vector number + 1 */
+  #vectorOf = new Int32Array(1_024)
+  #slots = new Int32Array(512)
+  #names = new Int32Array(512)
+  #mask = 8_191
+  /** key → cell number + 1 */
+  #index = new Int32Array(this.#mask + 1)
+  #keys = new Int32Array(4_096)
+  #counts = new Float64Array(4_096)
+
+  /** @param name the leader's, or NO_NAME: then what it was stays. */
+  add(slot: number, name: NameId, syscall: number, count: number): void {
+    let vector = slot < this.#vectorOf.length ? this.#vectorOf[slot]! - 1 : -1
+    if (vector < 0) vector = this.#addVector(slot)
+    if (name !== NO_NAME) this.#names[vector] = name
+    this.total += count
+    const key = (vector << SYSCALL_BITS) | syscall
+    let at = hashOf(key)
+    for (;;) {
+      const cell = this.#index[at & this.#mask]! - 1
+      if (cell < 0) break
+      if (this.#keys[cell] === key) {
+        this.#counts[cell] = this.#counts[cell]! + count
+        return
+      }
+      at++
+    }
+    this.#addCell(key, count, at & this.#mask)
+  }
+
+  /** The process slots that have a vector here. */
+  slots(): Int32Array {
+    return this.#slots.subarray(0, this.vectorCount)
+  }
+
+  /** Name ids that vectors of this frame bear. */
+  addNamesTo(names: Set<NameId>): void {
+    for (let vector = 0; vector < this.vectorCount; vector++) names.add(this.#names[vector]!)
+  }
+
+  /**
+   * Makes the Frame and empties this. Beyond `processesMax` the quietest processes are left out.
+   * @returns the frame and how many calls it does not hold.
+   */
+  close(
+    processAt: (slot: number, name: NameId) => Process,
+    processesMax = FRAME_PROCESSES_MAX,
+  ): { frame: Frame; cut: number; clamped: number } {
+    const vectors: { vector: number; process: Process }[] = []
+    for (const vector of this.#loudest(processesMax)) {
+      vectors.push({ vector, process: processAt(this.#slots[vector]!, this.#names[vector]!) })
+    }
+    // By pid, so that a capture gives the same frame whichever way it was read.
+    vectors.sort((a, b) => a.process.pid - b.process.pid || a.process.startMs - b.process.startMs)
+    const kept = vectors.length
+    const processes = vectors.map(({ process }) => process)
+    const rank = new Int32Array(this.vectorCount).fill(-1)
+    for (let i = 0; i < kept; i++) rank[vectors[i]!.vector] = i
+
+    const offsets = new Uint32Array(kept + 1)
+    for (let cell = 0; cell < this.#cellCount; cell++) {
+      const to = rank[this.#keys[cell]! >>> SYSCALL_BITS]!
+      if (to >= 0) offsets[to + 1]!++
+    }
+    for (let i = 0; i < kept; i++) offsets[i + 1]! += offsets[i]!
+    const syscalls = new Uint16Array(offsets[kept]!)
+    const counts = new Uint32Array(offsets[kept]!)
+    const ends = offsets.slice(0, kept)
+    let cut = 0
+    let clamped = 0
+    for (let cell = 0; cell < this.#cellCount; cell++) {
+      const key = this.#keys[cell]!
+      const to = rank[key >>> SYSCALL_BITS]!
+      let count = this.#counts[cell]!
+      if (to < 0) {
+        cut += count
+        continue
+      }
+      if (count > COUNT_MAX) {
+        clamped += count - COUNT_MAX
+        count = COUNT_MAX
+      }
+      insertSorted(syscalls, counts, offsets[to]!, ends[to]!++, key & SYSCALL_MASK, count)
+    }
+    const frame = { index: this.index, processes, offsets, syscalls, counts, lost: this.lost }
+    this.#clear()
+    return { frame, cut, clamped }
+  }
+
+  /** Empties this. @returns how many calls were in it. */
+  drop(): number {
+    const total = this.total
+    this.#clear()
+    return total
+  }
+
+  /** The vectors that stay in the frame, by number; where there are too many, those with the most calls. */
+  #loudest(processesMax: number): number[] {
+    const all = Array.from({ length: this.vectorCount }, (_, vector) => vector)
+    if (this.vectorCount <= processesMax) return all
+    const totals = new Float64Array(this.vectorCount)
+    for (let cell = 0; cell < this.#cellCount; cell++) {
+      totals[this.#keys[cell]! >>> SYSCALL_BITS]! += this.#counts[cell]!
+    }
+    return all.sort((a, b) => totals[b]! - totals[a]! || a - b).slice(0, processesMax)
+  }
+
+  #addVector(slot: number): number {
+    if (slot >= this.#vectorOf.length) this.#vectorOf = resized(this.#vectorOf, 2 * (slot + 1))
+    if (this.vectorCount === this.#slots.length) {
+      this.#slots = resized(this.#slots, 2 * this.vectorCount)
+      this.#names = resized(this.#names, 2 * this.vectorCount)
+    }
+    const vector = this.vectorCount++
+    this.#vectorOf[slot] = vector + 1
+    this.#slots[vector] = slot
+    this.#names[vector] = NO_NAME
+    return vector
+  }
+
+  #addCell(key: number, count: number, at: number): void {
+    if (this.#cellCount === this.#keys.length) {
+      this.#grow()
+      at = hashOf(key)
+      while (this.#index[at & this.#mask] !== 0) at++
+      at &= this.#mask
+    }
+    const cell = this.#cellCount++
+    this.#keys[cell] = key
+    this.#counts[cell] = count
+    this.#index[at] = cell + 1
+  }
+
+  #grow(): void {
+    this.#keys = resized(this.#keys, 2 * this.#cellCount)
+    const counts = new Float64Array(2 * this.#cellCount)
+    counts.set(this.#counts)
+    this.#counts = counts
+    this.#mask = 2 * this.#mask + 1
+    this.#index = new Int32Array(this.#mask + 1)
+    for (let cell = 0; cell < this.#cellCount; cell++) {
+      let at = hashOf(this.#keys[cell]!)
+      while (this.#index[at & this.#mask] !== 0) at++
+      this.#index[at & this.#mask] = cell + 1
+    }
+  }
+
+  #clear(): void {
+    for (let vector = 0; vector < this.vectorCount; vector++) {
+      this.#vectorOf[this.#slots[vector]!] = 0
+    }
+    this.#index.fill(0)
+    this.vectorCount = 0
+    this.#cellCount = 0
+    this.lost = 0
+    this.total = 0
+  }
+}
+
+function hashOf(key: number): number {
+  const product = Math.imul(key, 0x9e3779b1)
+  return product ^ (product >>> 15)
+}
+
+function resized(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length)
+  larger.set(array)
+  return larger
+}
+
+/** A vector has about ten cells: insertion beats any sort. */
+function insertSorted(
+  syscalls: Uint16Array,
+  counts: Uint32Array,
+  from: number,
+  to: number,
+  syscall: number,
+  count: number,
+): void {
+  let at = to
+  while (at > from && syscalls[at - 1]! > syscall) {
+    syscalls[at] = syscalls[at - 1]!
+    counts[at] = counts[at - 1]!
+    at--
+  }
+  syscalls[at] = syscall
+  counts[at] = count
+}

@@ -1,0 +1,261 @@
+/**
+ * Who is behind a pid right now: identity is pid@start, and a pid seen after its process exited, or with
+ * another start, is another process. By column, one slot a process, slots reused.
+ *
+ * A name belongs to the thread-group leader. Until it has been seen, another thread's stands in for it
+ * (a daemon whose leader only waits may not call for minutes). A fork's child bears its parent's name until
+ * it execs; a rename or an exec keeps the identity.
+ *
+ * What it does not know: processes that ended without an exit in the stream and whose pid came back. They
+ * are taken for the old one unless the source tells start times.
+ */
+import { PROCESSES_MAX } from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
+import { type NameId, NO_NAME, type ProcessFacts } from '../domain/tally.ts'
+
+/** Calls of other CPUs come at most this long after the exit line of their process. */
+const EXIT_GRACE_MS = 1
+
+export class ProcessTable {
+  readonly max: number
+  #mask: number
+  /** pid → slot + 1 of the process that has it now. */
+  #index: Int32Array
+  #pids: Int32Array
+  /** Whole seconds; -1 until a source tells it or the first frame is closed. */
+  #starts: Float64Array
+  /** The leader's name; the other threads' is negative [see threadName]. */
+  #names: Int32Array
+  /** Last second with a call, as a frame index. */
+  #lastSeen: Float64Array
+  /** Unix ms; NaN while it lives. */
+  #ended: Float64Array
+  #asked: Uint8Array
+  readonly #facts: (ProcessFacts | undefined)[] = []
+  readonly #cached: (Process | undefined)[] = []
+  readonly #cachedName: NameId[] = []
+  readonly #free: number[] = []
+  #used = 0
+
+  constructor(max = PROCESSES_MAX) {
+    this.max = max
+    const capacity = Math.min(1_024, max)
+    this.#mask = 4_095
+    this.#index = new Int32Array(this.#mask + 1)
+    this.#pids = new Int32Array(capacity)
+    this.#starts = new Float64Array(capacity)
+    this.#names = new Int32Array(capacity)
+    this.#lastSeen = new Float64Array(capacity)
+    this.#ended = new Float64Array(capacity)
+    this.#asked = new Uint8Array(capacity)
+  }
+
+  get size(): number {
+    return this.#used - this.#free.length
+  }
+
+  /** One past the highest slot given out: how long arrays by slot must be. */
+  get slotCount(): number {
+    return this.#used
+  }
+
+  /** The slot of the process that has this pid at this time, made where there is none; -1 when the table is full. */
+  slotOf(pid: number, timeMs: number): number {
+    const slot = this.find(pid)
+    if (slot < 0) return this.#create(pid)
+    if (timeMs > this.#ended[slot]! + EXIT_GRACE_MS) return this.#succeed(slot, pid, timeMs)
+    return slot
+  }
+
+  /** The slot that has this pid, dead or alive; -1 where there is none. */
+  find(pid: number): number {
+    let at = Math.imul(pid, 0x9e3779b1) >>> 15
+    for (;;) {
+      const slot = this.#index[at & this.#mask]! - 1
+      if (slot < 0 || this.#pids[slot] === pid) return slot
+      at++
+    }
+  }
+
+  /** Takes note of a call in this second. @returns the leader's name if `name` is one, else NO_NAME. */
+  see(slot: number, name: NameId, frameIndex: number): NameId {
+    if (frameIndex > this.#lastSeen[slot]!) this.#lastSeen[slot] = frameIndex
+    if (name > 0) {
+      this.#names[slot] = name
+      return name
+    }
+    if (name < 0 && this.#names[slot]! <= 0) this.#names[slot] = name
+    return NO_NAME
+  }
+
+  /** What a source knows beside calls. A start that differs from the known one makes another process. */
+  describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void {
+    let slot = this.slotOf(pid, timeMs)
+    if (slot < 0) return
+    if (facts.startMs !== undefined) {
+      const start = Math.floor(facts.startMs / 1000)
+      const known = this.#starts[slot]!
+      // Sources round the same start to neighbouring seconds.
+      if (known >= 0 && Math.abs(known - start) > 1) {
+        if (start > known) slot = this.#replace(slot, pid)
+        if (slot < 0) return
+      }
+      if (this.#starts[slot]! < 0) this.#starts[slot] = start
+    }
+    if (name !== NO_NAME) this.see(slot, name, this.#lastSeen[slot]!)
+    const before = this.#facts[slot]
+    this.#facts[slot] = before === undefined ? facts : { ...before, ...facts }
+    this.#cached[slot] = undefined
+  }
+
+  exit(pid: number, timeMs: number): void {
+    const slot = this.find(pid)
+    if (slot >= 0 && Number.isNaN(this.#ended[slot]!)) this.#ended[slot] = timeMs
+  }
+
+  /** True once for each process whose leader's name is not known: the time to ask for it. */
+  shouldAsk(slot: number): boolean {
+    if (this.#names[slot]! > 0 || this.#asked[slot] === 1) return false
+    this.#asked[slot] = 1
+    return true
+  }
+
+  /** The process as it presented itself in this frame; the same object as long as nothing changed. */
+  processAt(
+    slot: number,
+    name: NameId,
+    frameIndex: number,
+    nameOf: (id: NameId) => string,
+  ): Process {
+    const id = name === NO_NAME ? Math.abs(this.#names[slot]!) : name
+    const cached = this.#cached[slot]
+    if (cached !== undefined && this.#cachedName[slot] === id) return cached
+    if (this.#starts[slot]! < 0) this.#starts[slot] = frameIndex
+    const { startMs: _, ...facts } = this.#facts[slot] ?? {}
+    const process: Process = {
+      pid: this.#pids[slot]!,
+      startMs: this.#starts[slot]! * 1000,
+      name: nameOf(id),
+      ...facts,
+    }
+    this.#cached[slot] = process
+    this.#cachedName[slot] = id
+    return process
+  }
+
+  /** Name ids that processes still bear. */
+  namesInUse(): Set<NameId> {
+    const names = new Set<NameId>()
+    for (let slot = 0; slot < this.#used; slot++) names.add(Math.abs(this.#names[slot]!))
+    return names
+  }
+
+  /** After names were reclaimed, an id may mean another name: forget what was made of it. */
+  forgetCachedNames(): void {
+    this.#cachedName.fill(-1)
+  }
+
+  /** Frees what ended before the second `beforeIndex`, and the longest silent down to `keep`, never one seen since. */
+  evict(beforeIndex: number, keep: number): void {
+    const silent: number[] = []
+    const free = new Set(this.#free)
+    for (let slot = 0; slot < this.#used; slot++) {
+      if (free.has(slot) || this.#lastSeen[slot]! >= beforeIndex) continue
+      if (Number.isNaN(this.#ended[slot]!)) silent.push(slot)
+      else this.#release(slot)
+    }
+    const surplus = this.size - keep
+    if (surplus > 0) {
+      silent.sort((a, b) => this.#lastSeen[a]! - this.#lastSeen[b]! || a - b)
+      for (const slot of silent.slice(0, surplus)) this.#release(slot)
+    }
+    this.#reindex()
+  }
+
+  /** The pid came back after its process ended. Within the same whole second the two cannot be told apart. */
+  #succeed(slot: number, pid: number, timeMs: number): number {
+    const second = Math.floor(timeMs / 1000)
+    const start = this.#starts[slot]!
+    if (start === second || (start < 0 && this.#lastSeen[slot]! >= second)) {
+      this.#ended[slot] = Number.NaN
+      return slot
+    }
+    return this.#replace(slot, pid)
+  }
+
+  /** The old slot stays until its frames are closed (evict frees it), but the pid means the new one. */
+  #replace(slot: number, pid: number): number {
+    if (Number.isNaN(this.#ended[slot]!)) this.#ended[slot] = 0
+    const made = this.#take(pid)
+    if (made < 0) return made
+    let at = Math.imul(pid, 0x9e3779b1) >>> 15
+    while (this.#index[at & this.#mask] !== slot + 1) at++
+    this.#index[at & this.#mask] = made + 1
+    return made
+  }
+
+  #create(pid: number): number {
+    const slot = this.#take(pid)
+    if (slot >= 0) this.#place(slot)
+    return slot
+  }
+
+  #take(pid: number): number {
+    const slot = this.#free.pop() ?? (this.#used < this.max ? this.#used++ : -1)
+    if (slot < 0) return slot
+    if (slot >= this.#pids.length) this.#grow()
+    this.#pids[slot] = pid
+    this.#starts[slot] = -1
+    this.#names[slot] = NO_NAME
+    this.#lastSeen[slot] = -1
+    this.#ended[slot] = Number.NaN
+    this.#asked[slot] = 0
+    this.#facts[slot] = undefined
+    this.#cached[slot] = undefined
+    this.#cachedName[slot] = -1
+    return slot
+  }
+
+  #place(slot: number): void {
+    let at = Math.imul(this.#pids[slot]!, 0x9e3779b1) >>> 15
+    while (this.#index[at & this.#mask] !== 0) at++
+    this.#index[at & this.#mask] = slot + 1
+  }
+
+  #release(slot: number): void {
+    this.#free.push(slot)
+    this.#facts[slot] = undefined
+    this.#cached[slot] = undefined
+    this.#names[slot] = NO_NAME
+  }
+
+  #reindex(): void {
+    const current = new Map<number, number>()
+    const free = new Set(this.#free)
+    for (let at = 0; at <= this.#mask; at++) {
+      const slot = this.#index[at]! - 1
+      if (slot >= 0 && !free.has(slot)) current.set(this.#pids[slot]!, slot)
+    }
+    this.#index.fill(0)
+    for (const slot of current.values()) this.#place(slot)
+  }
+
+  #grow(): void {
+    const capacity = Math.min(this.#pids.length * 2, this.max)
+    const grown = <T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T => {
+      to.set(from)
+      return to
+    }
+    this.#pids = grown(this.#pids, new Int32Array(capacity))
+    this.#starts = grown(this.#starts, new Float64Array(capacity))
+    this.#names = grown(this.#names, new Int32Array(capacity))
+    this.#lastSeen = grown(this.#lastSeen, new Float64Array(capacity))
+    this.#ended = grown(this.#ended, new Float64Array(capacity))
+    this.#asked = grown(this.#asked, new Uint8Array(capacity))
+    // capacity may not be a power of two at the bound; the mask must be.
+    this.#mask = 2 ** Math.ceil(Math.log2(capacity * 4)) - 1
+    const slots = this.#index.filter((entry) => entry !== 0)
+    this.#index = new Int32Array(this.#mask + 1)
+    for (const entry of slots) this.#place(entry - 1)
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Which of the formats the head of a stream is in, by the first whole lines that look like one.
+ * The first line may be the rest of one that was cut, and notices may stand in between: lines vote.
+ */
+import type { SourceFormat } from '../domain/source.ts'
+
+const LINES_MAX = 64
+
+const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
+  ['chisel', /^@\d{1,11} (\d+ [LTX]|[.!] \d)/],
+  ['sysdig-text', /^\d{19} (-?\d+|<NA>) (-?\d+|<NA>) \S+( |$)/],
+  ['sysdig-text', /^\d+ \d\d:\d\d:\d\d\.\d{9} \d+ .*\((-?\d+|<NA>)\) [<>] /],
+  ['frames', /^\{(?=.*"t":\s*\d)(?=.*"(counts|loss)":)/],
+  ['sysdig-json', /^[[,]?\s*\{.*"(evt|proc|thread|syscall)\.[a-z.]+":/],
+  [
+    'bpftrace-json',
+    /^\{\s*"type":\s*"(map|attached_probes|printf|time|hist|stats|value|lost_events)"/,
+  ],
+  ['strace-text', /^\d+ +\d{9,11}\.\d{6} /],
+  ['strace-text', /^\d{9,11}\.\d{6} ([a-z_0-9]+\(|---|\+\+\+|<\.\.\.)/],
+]
+
+/** Undefined where no line of the head looks like any format. */
+export function recogniseFormat(head: Uint8Array): SourceFormat | undefined {
+  const text = new TextDecoder('latin1').decode(head.subarray(0, 65_536))
+  const votes = new Map<SourceFormat, number>()
+  for (const line of text.split('\n', LINES_MAX)) {
+    const shape = SHAPES.find(([, pattern]) => pattern.test(line.slice(0, 4_096)))
+    if (shape !== undefined) votes.set(shape[0], (votes.get(shape[0]) ?? 0) + 1)
+  }
+  return [...votes].sort((a, b) => b[1] - a[1])[0]?.[0]
+}
