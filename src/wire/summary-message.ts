@@ -1,9 +1,10 @@
 /**
- * A minute of a host in CBOR [DESIGN 6, RFC 8949]: what each busy process did, sent though all is well.
+ * A minute of a host in CBOR [DESIGN 6, RFC 8949]: what each process did, sent though all is well.
  *
- * Maps with readable keys outside, arrays inside: a process is a row of numbers, and its names are indexes
- * into one string table, because forty processes a minute are what a host-day's traffic is made of. Process
- * starts are kept as seconds before the span's end (negative: it started later, by a clock that stepped).
+ * Maps with readable keys outside, arrays of small numbers inside, because the processes of a minute are what
+ * a host-day's traffic is made of (2 MB for a quiet one): rows stand in the order of their pids, with pid and
+ * start as differences to the row before; names are indexes into one table; system calls are known by their
+ * place in our append-only list, and by name where they are not in it; confidence is in hundredths.
  *
  * Decoding looks at every number: indexes stay inside their tables, tables inside their bounds, floats are
  * finite, no tags, no indefinite lengths, no repeated keys.
@@ -12,6 +13,7 @@ import { decode, encode } from 'cborg'
 import { NAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { ProcessSummary, Summary } from '../domain/summary.ts'
+import { OTHER, SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
 import { type Decoded, decoding, Fields, refuse, toInteger, toText } from './decoded.ts'
 import type { Origin } from './origin.ts'
 import { isHostName, isTopicPart, TOPIC_PART_CHARS_MAX } from './topics.ts'
@@ -29,24 +31,31 @@ const NONE = -1
 
 export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
   const strings = new StringTable()
-  const syscalls = new StringTable()
-  const processes = summary.processes.map((process) => [
-    process.pid,
-    summary.to - process.start,
-    strings.indexOf(process.name, NAME_BYTES_MAX),
-    process.active,
-    process.calls,
-    process.class === undefined ? NONE : strings.indexOf(process.class, STRING_CHARS_MAX),
-    // Thousandths: a quarter of what a float takes.
-    toThousandths(process.confidence),
-    process.container === undefined ? NONE : strings.indexOf(process.container, STRING_CHARS_MAX),
-    ...process.top
-      .slice(0, TOP_MAX)
-      .flatMap(([syscall, count]) => [
-        syscalls.indexOf(summary.syscalls[syscall] ?? '', NAME_BYTES_MAX),
-        count,
-      ]),
-  ])
+  const syscalls = new Map<string, number>()
+  const containers: number[] = []
+  let pid = 0
+  let start = summary.to
+  const rows = [...summary.processes].sort((a, b) => a.pid - b.pid || a.start - b.start)
+  const processes = rows.map((process, row) => {
+    if (process.container !== undefined) {
+      containers.push(row, strings.indexOf(process.container, STRING_CHARS_MAX))
+    }
+    const encoded = [
+      process.pid - pid,
+      process.start - start,
+      strings.indexOf(process.name, NAME_BYTES_MAX),
+      process.active,
+      process.calls,
+      process.class === undefined ? NONE : strings.indexOf(process.class, STRING_CHARS_MAX),
+      toHundredths(process.confidence),
+    ]
+    for (const [at, count] of process.top.slice(0, TOP_MAX)) {
+      encoded.push(indexOfSyscall(syscalls, summary.syscalls[at] ?? ''), count)
+    }
+    pid = process.pid
+    start = process.start
+    return encoded
+  })
   return encode({
     v: 1,
     site: origin.site,
@@ -56,8 +65,9 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
     from: summary.from,
     to: summary.to,
     strings: strings.all,
-    syscalls: syscalls.all,
+    syscalls: [...syscalls.keys()].map((name) => syscallIndexOf(name) ?? name),
     processes,
+    containers,
     omitted: summary.processesOmitted,
     calls: summary.calls,
     dropped: { ...summary.dropped },
@@ -97,8 +107,18 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
     const from = fields.integer('from')
     const to = fields.integer('to')
     if (from > to) refuse('bad-field(to)')
-    const strings = readStrings(fields, 'strings')
-    const syscalls = readStrings(fields, 'syscalls')
+    const strings = fields
+      .list('strings', ROWS_MAX)
+      .map((text) => toText(text, STRING_CHARS_MAX, true) ?? refuse('bad-field(strings)'))
+    const syscalls = fields.list('syscalls', ROWS_MAX).map(readSyscall)
+    const rows = fields.list('processes', ROWS_MAX)
+    const processes = readProcesses(rows, to, strings, syscalls.length)
+    const containers = fields.list('containers', 2 * rows.length)
+    for (let at = 0; at < containers.length; at += 2) {
+      const row = index(containers[at], rows.length)
+      const container = strings[index(containers[at + 1], strings.length)]!
+      processes[row] = { ...processes[row]!, container }
+    }
     const agent = fields.list('agent', 4)
     return {
       v: 1,
@@ -109,9 +129,7 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       from,
       to,
       syscalls,
-      processes: fields
-        .list('processes', ROWS_MAX)
-        .map((row) => readProcess(row, to, strings, syscalls)),
+      processes: processes.sort((a, b) => b.calls - a.calls || a.pid - b.pid),
       processesOmitted: fields.integer('omitted'),
       calls: fields.integer('calls'),
       dropped: fields.counts('dropped', REASONS_MAX),
@@ -126,43 +144,56 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
   })
 }
 
-function readProcess(
-  row: unknown,
+function readProcesses(
+  rows: readonly unknown[],
   to: number,
   strings: readonly string[],
-  syscalls: readonly string[],
-): ProcessSummary {
-  if (
-    !Array.isArray(row) ||
-    row.length < 8 ||
-    row.length > 8 + 2 * TOP_MAX ||
-    row.length % 2 !== 0
-  ) {
-    return refuse('bad-field(processes)')
-  }
-  const [pid, age, name, active, calls, classIndex, thousandths, container, ...pairs] = row
-  const start = toInteger(to - (toInteger(age, -to, to) ?? refuse('bad-field(start)')), 0, 2 * to)
-  const top: [number, number][] = []
-  for (let at = 0; at < pairs.length; at += 2) {
-    top.push([index(pairs[at], syscalls.length), count(pairs[at + 1], 'top')])
-  }
-  return {
-    pid: count(pid, 'pid'),
-    start: start ?? refuse('bad-field(start)'),
-    name: strings[index(name, strings.length)]!,
-    active: count(active, 'active'),
-    calls: count(calls, 'calls'),
-    ...(classIndex === NONE ? {} : { class: strings[index(classIndex, strings.length)]! }),
-    ...(thousandths === NONE ? {} : { confidence: share(thousandths) }),
-    ...(container === NONE ? {} : { container: strings[index(container, strings.length)]! }),
-    top,
-  }
+  syscallCount: number,
+): ProcessSummary[] {
+  let pid = 0
+  let start = to
+  return rows.map((row) => {
+    if (!Array.isArray(row) || row.length < 7 || row.length > 7 + 2 * TOP_MAX) {
+      return refuse('bad-field(processes)')
+    }
+    const [pidStep, startStep, name, active, calls, classIndex, hundredths, ...pairs] = row
+    pid = count(pid + step(pidStep), 'pid')
+    start = count(start + step(startStep), 'start')
+    const top: [number, number][] = []
+    for (let at = 0; at < pairs.length; at += 2) {
+      top.push([index(pairs[at], syscallCount), count(pairs[at + 1], 'top')])
+    }
+    return {
+      pid,
+      start,
+      name: strings[index(name, strings.length)]!,
+      active: count(active, 'active'),
+      calls: count(calls, 'calls'),
+      ...(classIndex === NONE ? {} : { class: strings[index(classIndex, strings.length)]! }),
+      ...(hundredths === NONE ? {} : { confidence: share(hundredths) }),
+      top,
+    }
+  })
 }
 
-function readStrings(fields: Fields, name: string): string[] {
-  return fields
-    .list(name, ROWS_MAX)
-    .map((text) => toText(text, STRING_CHARS_MAX, true) ?? refuse(`bad-field(${name})`))
+/** A place in our list, or a name that was not in the sender's; a sender's newer place is a call we cannot name. */
+function readSyscall(value: unknown): string {
+  if (typeof value === 'number') return SYSCALLS[count(value, 'syscalls')] ?? SYSCALLS[OTHER]!
+  return toText(value, NAME_BYTES_MAX, true) ?? refuse('bad-field(syscalls)')
+}
+
+function indexOfSyscall(table: Map<string, number>, name: string): number {
+  const safe = safeName(name.slice(0, NAME_BYTES_MAX))
+  const known = table.get(safe)
+  if (known !== undefined) return known
+  table.set(safe, table.size)
+  return table.size - 1
+}
+
+function step(value: unknown): number {
+  return (
+    toInteger(value, -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) ?? refuse('bad-field(step)')
+  )
 }
 
 function index(value: unknown, length: number): number {
@@ -174,12 +205,12 @@ function count(value: unknown, name: string): number {
 }
 
 function share(value: unknown): number {
-  return (toInteger(value, 0, 1000) ?? refuse('bad-field(confidence)')) / 1000
+  return (toInteger(value, 0, 100) ?? refuse('bad-field(confidence)')) / 100
 }
 
-function toThousandths(confidence: number | undefined): number {
+function toHundredths(confidence: number | undefined): number {
   if (confidence === undefined || !Number.isFinite(confidence)) return NONE
-  return Math.round(Math.min(Math.max(confidence, 0), 1) * 1000)
+  return Math.round(Math.min(Math.max(confidence, 0), 1) * 100)
 }
 
 class StringTable {
