@@ -48,6 +48,8 @@ interface Seen {
   readonly classes: Map<number, { votes: number; confidence: number }>
 }
 
+/** A call that is less of its process than this says nothing and costs four bytes. */
+const TOP_SHARE_MIN = 0.1
 const NO_GAUGES = { dropped: {}, cpuSeconds: 0 }
 
 export class Summariser {
@@ -189,6 +191,7 @@ export class Summariser {
     const top = [...seen.counts]
       .sort((a, b) => b[1] - a[1] || a[0] - b[0])
       .slice(0, TOP_CALLS_MAX)
+      .filter(([, count]) => count >= seen.calls * TOP_SHARE_MIN)
       .map(([syscall, count]) => {
         let index = indexes.get(syscall)
         if (index === undefined) {

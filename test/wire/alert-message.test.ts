@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import type { Alert } from '../../src/domain/alert.ts'
+import { ALERT_BYTES_MAX } from '../../src/domain/limits.ts'
+import schema from '../../src/wire/alert.schema.json' with { type: 'json' }
+import { decodeAlert, encodeAlert, toMessage } from '../../src/wire/alert-message.ts'
+import { sampleAlert, sampleOrigin } from './samples.ts'
+
+const seconds = fc.integer({ min: 0, max: 4_000_000_000 })
+const share = fc.double({ min: 0, max: 1, noNaN: true })
+const classConfidence = fc.record({ class: fc.string({ maxLength: 40 }), confidence: share })
+/** Alerts of hostile processes: any text where a process chooses it, any length. */
+const alerts: fc.Arbitrary<Alert> = fc.record(
+  {
+    id: fc.stringMatching(/^[0-9a-f]{16}$/),
+    kind: fc.constantFrom('novelty', 'non-grata', 'masquerade'),
+    state: fc.constantFrom('open', 'update', 'closed'),
+    time: seconds,
+    first: seconds,
+    last: seconds,
+    count: fc.nat(),
+    process: fc.record(
+      {
+        pid: fc.nat(),
+        start: seconds,
+        name: fc.string({ unit: 'binary', maxLength: 100 }),
+        exe: fc.string({ unit: 'binary', maxLength: 4_000 }),
+        container: fc.string({ unit: 'binary', maxLength: 400 }),
+      },
+      { requiredKeys: ['pid', 'start', 'name'] },
+    ),
+    predicted: classConfidence,
+    claimed: classConfidence,
+    why: fc.array(
+      fc.record({
+        syscall: fc.string({ minLength: 1, maxLength: 30 }),
+        seen: share,
+        expected: share,
+      }),
+      { maxLength: 60 },
+    ),
+    model: fc.string({ maxLength: 80 }),
+    technique: fc.constant('T1036'),
+    evidence: fc.record({ from: seconds, to: seconds }),
+  },
+  {
+    requiredKeys: [
+      'id',
+      'kind',
+      'state',
+      'time',
+      'first',
+      'last',
+      'count',
+      'process',
+      'predicted',
+      'claimed',
+      'why',
+      'model',
+      'evidence',
+    ],
+  },
+)
+
+describe('encodeAlert()', () => {
+  test('stays below a kibibyte for a typical alert', () => {
+    expect(encodeAlert(sampleAlert, sampleOrigin).byteLength).toBeLessThan(1024)
+  })
+
+  test('is read back as what was sent, whatever a process calls itself', () => {
+    fc.assert(
+      fc.property(alerts, (alert) => {
+        const payload = encodeAlert(alert, sampleOrigin)
+        expect(payload.byteLength).toBeLessThanOrEqual(ALERT_BYTES_MAX)
+        const decoded = decodeAlert(payload)
+        if (!decoded.ok) throw new Error(decoded.reason)
+        const sent = toMessage(alert, sampleOrigin)
+        // The bound may have taken from `why` and from paths, and from nothing else.
+        const { why, process, ...rest } = decoded.value
+        expect(sent.why.slice(0, why.length)).toEqual([...why])
+        expect({ ...rest, why: [], process: undefined }).toEqual({
+          ...sent,
+          why: [],
+          process: undefined,
+        } as never)
+        expect(process.name).toBe(sent.process.name)
+        expect(sent.process.exe?.startsWith(process.exe ?? '') ?? true).toBe(true)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('loses its why first, then the end of its path', () => {
+    const why = Array.from({ length: 32 }, (_, i) => ({
+      syscall: `call_${i}`,
+      seen: 0.5,
+      expected: 0.1,
+    }))
+    const long = {
+      ...sampleAlert,
+      why,
+      process: { ...sampleAlert.process, exe: `/${'x'.repeat(900)}` },
+    }
+    const some = decodeAlert(encodeAlert(long, sampleOrigin, 2_000))
+    if (!some.ok) throw new Error(some.reason)
+    expect(some.value.why.length).toBeGreaterThan(0)
+    expect(some.value.why.length).toBeLessThan(32)
+    expect(some.value.process.exe).toHaveLength(901)
+    const few = decodeAlert(encodeAlert(long, sampleOrigin, 1_000))
+    if (!few.ok) throw new Error(few.reason)
+    expect(few.value.why).toEqual([])
+    expect(few.value.process.exe).toHaveLength(64)
+  })
+
+  test('writes a share that is no number as 0, not as a broken message', () => {
+    const odd = { ...sampleAlert, predicted: { class: 'x', confidence: Number.NaN } }
+    expect(decodeAlert(encodeAlert(odd, sampleOrigin))).toMatchObject({
+      ok: true,
+      value: { predicted: { confidence: 0 } },
+    })
+  })
+
+  test('agrees with the schema in its fields', () => {
+    const message = toMessage(sampleAlert, sampleOrigin)
+    expect(Object.keys(message).sort()).toEqual(Object.keys(schema.properties).sort())
+    expect(schema.required.every((name) => name in message)).toBe(true)
+    expect(Object.keys(message.process).sort()).toEqual(
+      Object.keys(schema.properties.process.properties).sort(),
+    )
+  })
+})
+
+describe('decodeAlert()', () => {
+  const good = JSON.parse(new TextDecoder().decode(encodeAlert(sampleAlert, sampleOrigin)))
+  const bytes = (value: unknown) =>
+    new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))
+
+  test.each([
+    ['nothing', '', 'not-json'],
+    ['half a message', JSON.stringify(good).slice(0, 80), 'not-json'],
+    ['an array', [], 'not-an-object'],
+    ['null', 'null', 'not-an-object'],
+    ['another version', { ...good, v: 2 }, 'unknown-version'],
+    ['a missing field', { ...good, id: undefined }, 'bad-field(id)'],
+    ['an empty id', { ...good, id: '' }, 'bad-field(id)'],
+    ['an unknown kind', { ...good, kind: 'rumour' }, 'bad-field(kind)'],
+    ['a text for a number', { ...good, seq: '7' }, 'bad-field(seq)'],
+    ['a number without end', { ...good, count: 1e300 }, 'bad-field(count)'],
+    ['a fraction for a count', { ...good, count: 1.5 }, 'bad-field(count)'],
+    ['seq 0', { ...good, seq: 0 }, 'bad-field(seq)'],
+    [
+      'a confidence over 1',
+      { ...good, predicted: { class: 'x', confidence: 2 } },
+      'bad-field(confidence)',
+    ],
+    ['a host that is a wildcard', { ...good, host: '+' }, 'bad-field(host)'],
+    ['a site with a slash', { ...good, site: 'a/b' }, 'bad-field(site)'],
+    ['why as an object', { ...good, why: {} }, 'bad-field(why)'],
+    ['why of numbers', { ...good, why: [1] }, 'bad-field(why.)'],
+    ['a process that is a list', { ...good, process: [] }, 'bad-field(process.)'],
+    ['fields by inheritance only', '{"__proto__":{"v":1}}', 'unknown-version'],
+    ['a megabyte', 'x'.repeat(1_000_000), 'too-long'],
+  ])('refuses %s', (_, value, reason) => {
+    expect(decodeAlert(bytes(value))).toEqual({ ok: false, reason })
+  })
+
+  test('refuses bytes that are no UTF-8', () => {
+    expect(decodeAlert(Uint8Array.of(0x7b, 0xff, 0x7d))).toEqual({ ok: false, reason: 'not-json' })
+  })
+
+  test('refuses a thousand nested lists', () => {
+    expect(decodeAlert(bytes('['.repeat(4_000))).ok).toBe(false)
+  })
+
+  test('makes names safe that another sender did not', () => {
+    const evil = { ...good, process: { ...good.process, name: '\u001b[2Jx\u202e' } }
+    expect(decodeAlert(bytes(evil))).toMatchObject({ value: { process: { name: '?[2Jx?' } } })
+  })
+
+  test('ignores fields of a newer agent', () => {
+    expect(decodeAlert(bytes({ ...good, mood: 'fine' })).ok).toBe(true)
+  })
+
+  test('never throws, whatever comes', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 600 }), fc.json().map(bytes)), (payload) => {
+        expect(decodeAlert(payload).ok).toBe(false)
+      }),
+    )
+  })
+})
