@@ -378,7 +378,7 @@ function topicLevel(value: unknown): string {
 
 function brokerUrl(value: unknown): string {
   const url = text(value)
-  if (!/^mqtts?:\/\/[^/@\s]+$/.test(url.replace(/\/$/, '')))
+  if (!/^mqtts?:\/\/([^/@:\s]+@)?[^/@\s]+$/.test(url.replace(/\/$/, '')))
     throw new Error(
       `"${url}" is no mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (a password belongs in a file)`,
     )

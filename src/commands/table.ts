@@ -21,6 +21,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Broker, store, page, API and metrics for many hosts',
     load: () => import('./aggregate.ts'),
   },
+  doctor: {
+    group: 'Care',
+    summary: 'What this host offers, what is missing, and how to get it',
+    load: () => import('./doctor.ts'),
+  },
   config: {
     group: 'Care',
     summary: 'Settings in use, and where each comes from',

@@ -72,6 +72,11 @@ export function loadOnnxAddon(): unknown {
   return module.exports
 }
 
+/** Where libraries were extracted to; undefined before the first, and from source. */
+export function libraryDirectory(): string | undefined {
+  return directory
+}
+
 // --- Extraction -----------------------------------------------------------------------------------
 
 function extract(from: string, target: string, directory: string): void {

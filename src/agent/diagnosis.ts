@@ -1,0 +1,190 @@
+/**
+ * What `agent doctor` looks at: each finding says what was found and, where something is wrong or could be
+ * better, the next step. Nothing is repaired, and nothing is left behind but the libraries that were tried; a
+ * check that itself fails is a finding too.
+ *
+ * `wrong` means that the agent cannot do its work as it is set up; `optional` that it can, and more could be had.
+ */
+import { existsSync, statfsSync, statSync } from 'node:fs'
+import { release as kernelRelease } from 'node:os'
+import { AgentError } from '../domain/error.ts'
+import { BUFFER_BYTES_MAX, OUTBOX_BYTES_MAX } from '../domain/limits.ts'
+import {
+  effectiveCapabilities,
+  hasCapability,
+  writeExecuteDenied,
+} from '../platform/capabilities.ts'
+import { commit, target, version } from '../platform/embedded.ts'
+import { connectMqtt, parseBrokerUrl } from '../platform/mqtt.ts'
+import { libraryDirectory } from '../platform/native.ts'
+import { onnxRuntime } from '../platform/onnx.ts'
+import { privateDirectory } from '../platform/private-directory.ts'
+import { sqliteEngine } from '../platform/sqlite.ts'
+import { openChosenModel } from './chosen-model.ts'
+import { brokerPassword, type ResolvedSettings, type Settings } from './settings.ts'
+
+export interface Finding {
+  readonly check: string
+  readonly state: 'ok' | 'optional' | 'wrong'
+  readonly found: string
+  readonly next?: string
+}
+
+/** How long a broker may take to answer. */
+const BROKER_MS = 5_000
+/** Room that the state should have beside what it may grow to. */
+const SPARE_BYTES = 64 * 1_048_576
+
+/** @param resolved the settings, or why they cannot be used */
+export async function* diagnose(resolved: ResolvedSettings | AgentError): AsyncGenerator<Finding> {
+  yield {
+    check: 'agent',
+    state: 'ok',
+    found: `${version} (${commit}, ${target}), Linux ${kernelRelease()}`,
+  }
+  yield await checked('memory', async () => jit())
+  yield await checked('capabilities', async () => capabilities())
+  yield await checked('ONNX Runtime', onnx)
+  yield await checked('SQLite', async () => sqlite())
+  if (resolved instanceof AgentError) {
+    yield { check: 'settings', state: 'wrong', found: resolved.message, ...nextOf(resolved) }
+    return
+  }
+  const { settings, file } = resolved
+  yield { check: 'settings', state: 'ok', found: file ?? 'defaults, flags and environment' }
+  yield await checked('model', () => model(settings))
+  yield await checked('state', async () => state(settings.state))
+  yield await checked('clock', async () => clock())
+  yield await checked('broker', () => broker(settings))
+}
+
+async function checked(
+  check: string,
+  look: () => Promise<Omit<Finding, 'check'>>,
+): Promise<Finding> {
+  try {
+    return { check, ...(await look()) }
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error)
+    return { check, state: 'wrong', found, ...nextOf(error) }
+  }
+}
+
+function nextOf(error: unknown): { next?: string } {
+  return error instanceof AgentError && error.hint !== undefined ? { next: error.hint } : {}
+}
+
+/** Under systemd's MemoryDenyWriteExecute the JIT is off, and bun:ffi with it: 25 times slower, no kernel source. */
+function jit(): Omit<Finding, 'check'> {
+  const next = 'Take MemoryDenyWriteExecute=yes out of the service unit'
+  let denied: boolean
+  try {
+    denied = writeExecuteDenied()
+  } catch {
+    denied = true
+  }
+  if (denied)
+    return {
+      state: 'wrong',
+      found: 'writable and executable memory is denied, the JIT is off',
+      next,
+    }
+  return { state: 'ok', found: 'just-in-time compilation works' }
+}
+
+function capabilities(): Omit<Finding, 'check'> {
+  const held = effectiveCapabilities()
+  const names = (['bpf', 'perfmon', 'sysAdmin', 'sysPtrace'] as const).filter((name) =>
+    hasCapability(held, name),
+  )
+  if (names.length > 0) return { state: 'ok', found: names.join(', ') }
+  return {
+    state: 'optional',
+    found: 'none: only captures and pipes can be read',
+    next: 'Run as root, or give CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, to watch this host live',
+  }
+}
+
+async function onnx(): Promise<Omit<Finding, 'check'>> {
+  await onnxRuntime()
+  return { state: 'ok', found: `loaded from ${libraryDirectory() ?? 'node_modules'}` }
+}
+
+function sqlite(): Omit<Finding, 'check'> {
+  const { name, why } = sqliteEngine()
+  return { state: 'ok', found: `${name}: ${why}` }
+}
+
+async function model(settings: Settings): Promise<Omit<Finding, 'check'>> {
+  const { model, why } = await openChosenModel(settings)
+  const { id } = model.manifest
+  const found = `${id.slice(0, 12)}, ${model.classes.names.length} classes, ${why}`
+  await model.close()
+  return { state: 'ok', found }
+}
+
+function state(directory: string): Omit<Finding, 'check'> {
+  const why = privateDirectory(`${directory}/lib`)
+  if (!existsSync(directory))
+    return {
+      state: 'wrong',
+      found: `${directory}/lib ${why}`,
+      next: 'Give a directory that you can write to with --state DIR',
+    }
+  const { bavail, bsize } = statfsSync(directory)
+  const free = bavail * bsize
+  const needed = BUFFER_BYTES_MAX + OUTBOX_BYTES_MAX + SPARE_BYTES
+  const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
+  if (free < needed)
+    return {
+      state: 'wrong',
+      found: `${directory}: ${megabytes(free)} free, it may grow to ${megabytes(needed)}`,
+      next: 'Make space there, or give another directory with --state DIR',
+    }
+  if (why !== undefined)
+    return {
+      state: 'optional',
+      found: `${directory}/lib ${why}; libraries are kept elsewhere`,
+      next: 'Give a directory that only the agent can change with --state DIR',
+    }
+  return { state: 'ok', found: `${directory}, ${megabytes(free)} free` }
+}
+
+/** A clock that is behind the binary itself is wrong for sure; certificates and other hosts' times need a right one. */
+function clock(): Omit<Finding, 'check'> {
+  const built = statSync(process.execPath).mtimeMs
+  const now = Date.now()
+  const shown = new Date(now).toISOString()
+  if (now < built - 86_400_000)
+    return {
+      state: 'wrong',
+      found: `${shown}, but this binary is from ${new Date(built).toISOString()}`,
+      next: 'Set the clock, for example by systemd-timesyncd or chrony',
+    }
+  return { state: 'ok', found: shown }
+}
+
+async function broker(settings: Settings): Promise<Omit<Finding, 'check'>> {
+  if (settings.broker === undefined)
+    return {
+      state: 'optional',
+      found: 'none set: alerts stay on this host',
+      next: 'Set broker = "mqtt://HOST" in the settings, or give --broker',
+    }
+  const address = parseBrokerUrl(settings.broker)
+  const password = brokerPassword(settings)
+  const connection = await connectMqtt(address, {
+    clientId: `callsign-doctor-${process.pid}`,
+    timeoutMs: BROKER_MS,
+    onMessage: () => {},
+    ...(settings.brokerUser === undefined ? {} : { username: settings.brokerUser }),
+    ...(password === undefined ? {} : { password }),
+    tls: {
+      ...(settings.ca === undefined ? {} : { ca: settings.ca }),
+      ...(settings.cert === undefined ? {} : { cert: settings.cert }),
+      ...(settings.key === undefined ? {} : { key: settings.key }),
+    },
+  })
+  await connection.end()
+  return { state: 'ok', found: `${address.url} answers` }
+}

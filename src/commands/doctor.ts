@@ -1,0 +1,59 @@
+/** `agent doctor`: what this host offers, what is missing, and the next step for each. */
+import { defineCommand } from 'citty'
+import { diagnose, type Finding } from '../agent/diagnosis.ts'
+import { loadSettings, type ResolvedSettings } from '../agent/settings.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+
+const flags = [
+  'state',
+  'model',
+  'broker',
+  'brokerUser',
+  'brokerPasswordFile',
+  'ca',
+  'cert',
+  'key',
+] as const
+
+export default defineCommand({
+  meta: {
+    name: 'doctor',
+    description: 'Looks at what this host offers and what is missing, and says how to get it',
+    examples: [
+      'agent doctor # exit 3 if something is wrong',
+      'agent doctor --broker mqtts://mq.example:8883 --ca ca.pem # also whether the broker answers',
+      'agent doctor --json # one finding a line',
+    ],
+  },
+  args: { ...settingArgs(...flags), ...jsonArg },
+  async run({ args }) {
+    let wrong = 0
+    for await (const finding of diagnose(settingsOrError(args))) {
+      if (finding.state === 'wrong') wrong += 1
+      await (args.json ? writeJson(finding) : writeOut(shown(finding)))
+    }
+    if (!args.json)
+      await writeOut(
+        wrong === 0 ? '\nReady\n' : `\n${wrong} to be put right before the agent can work\n`,
+      )
+    return wrong === 0 ? EXIT.ok : EXIT.degraded
+  },
+})
+
+function settingsOrError(flags: Readonly<Record<string, unknown>>): ResolvedSettings | AgentError {
+  try {
+    return loadSettings(flags)
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'ERR_CONFIG') return error
+    throw error
+  }
+}
+
+function shown({ check, state, found, next }: Finding): string {
+  const paint = paintFor()
+  const mark = { ok: paint.green('ok   '), optional: paint.dim('note '), wrong: paint.red('wrong') }
+  const lines = [`${mark[state]}  ${check.padEnd(13)} ${safeText(found)}`]
+  if (next !== undefined) lines.push(`${' '.repeat(21)}→ ${next}`)
+  return `${lines.join('\n')}\n`
+}
