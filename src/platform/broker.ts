@@ -57,7 +57,8 @@ export interface Broker {
 }
 
 /** What we use of aedes's client beyond its types. `packet.length` is -1 until a packet's length is known. */
-type InnerClient = ReturnType<Aedes['handle']> & {
+type InnerClient = Omit<ReturnType<Aedes['handle']>, 'id'> & {
+  id: string
   readonly _will?: Outgoing
   readonly _parser: { parse(chunk: Buffer): number; readonly packet: { readonly length: number } }
 }
@@ -93,7 +94,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
     authenticate(client, name, password, done) {
       const admit = (identity: string | undefined): void => {
-        if (identity !== undefined) identities.set(client, identity)
+        if (identity !== undefined) {
+          identities.set(client, identity)
+          // A second connection under the same id ends the first [MQTT-3.1.4-2]: nobody may do that to another.
+          ;(client as InnerClient).id = `${identity} ${client.id}`
+        }
         const will = (client as InnerClient)._will
         const refusal = will && rules.mayPublish(identity, describe(will))
         if (refusal === undefined) done(null, true)

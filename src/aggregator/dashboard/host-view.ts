@@ -111,7 +111,7 @@ function processOf(process: HostProcesses['items'][number]): HTMLElement {
       differs ? 'behaves like ' : '',
       differs ? name(like) : '',
       differs ? ' · ' : '',
-      `${amount(process.calls)} calls in ${process.active} active s`,
+      `${amount(process.calls)} calls, active for ${process.active} s`,
     ),
     element(
       'div',

@@ -103,10 +103,10 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`
 }
 
-/** 1,234 → "1,234"; 12,345,678 → "12.3 M". */
+/** 1,234 → "1,234"; 12,345,678 → "12.3M". */
 export function amount(value: number): string {
-  if (value < 100_000) return value.toLocaleString('en-GB')
-  return new Intl.NumberFormat('en-GB', { notation: 'compact', maximumFractionDigits: 1 }).format(
+  if (value < 100_000) return value.toLocaleString('en-US')
+  return new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 }).format(
     value,
   )
 }
