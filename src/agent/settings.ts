@@ -218,7 +218,9 @@ export function loadSettings(
 }
 
 /** The password for the broker, from the environment or the named file; undefined where none is set. */
-export function brokerPassword(settings: Settings): string | undefined {
+export function brokerPassword(
+  settings: Pick<Settings, 'brokerPassword' | 'brokerPasswordFile'>,
+): string | undefined {
   if (settings.brokerPassword !== undefined) return settings.brokerPassword
   const path = settings.brokerPasswordFile
   if (path === undefined) return undefined

@@ -12,7 +12,7 @@
  * - Interrupted (SIGINT) and complete anyway → 0; interrupted with work undone → `EXIT.interrupted`.
  */
 import type { ArgsDef, CommandMeta } from 'citty'
-import { KEYS, type SettingName } from '../agent/settings.ts'
+import { durationMs, KEYS, type SettingName } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
 
@@ -80,6 +80,20 @@ const shutdown = new AbortController()
 /** Aborted by the first SIGINT or SIGTERM: finish what is accepted, flush, return. */
 export function shutdownSignal(): AbortSignal {
   return shutdown.signal
+}
+
+/** The shutdown signal, or the end of a time as `--duration` takes it (20, 30s, 10m). */
+export function shutdownAfter(duration: string | undefined): AbortSignal {
+  if (duration === undefined) return shutdown.signal
+  let ms: number
+  try {
+    ms = durationMs(duration)
+  } catch (cause) {
+    throw new AgentError('ERR_USAGE', `Cannot use --duration: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+  return AbortSignal.any([shutdown.signal, AbortSignal.timeout(ms)])
 }
 
 /** For cli.ts only. */

@@ -11,10 +11,30 @@ export interface Entry {
 }
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
+  replay: {
+    group: 'Watch',
+    summary: 'Captures through the whole agent, as fast as it can',
+    load: () => import('./replay.ts'),
+  },
   count: {
     group: 'Look',
     summary: 'Captures to frames: the calls of each process and second',
     load: () => import('./count.ts'),
+  },
+  train: {
+    group: 'Models',
+    summary: 'Frames to a model directory',
+    load: () => import('./train.ts'),
+  },
+  evaluate: {
+    group: 'Models',
+    summary: "A model's figures on frames, window by window and as an alarm",
+    load: () => import('./evaluate.ts'),
+  },
+  model: {
+    group: 'Models',
+    summary: 'Models of this agent: look, check, switch, sign',
+    load: () => import('./model.ts'),
   },
   aggregate: {
     group: 'Fleet',

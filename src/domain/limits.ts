@@ -79,8 +79,8 @@ export const CHILD_GRACE_MS = 3_000
 export const STDERR_BYTES_MAX = 16_384
 /** A far-off time is believed when it has gone on for this long; until then its calls are held apart. */
 export const CLOCK_JUMP_CONFIRM_MS = 2_000
-/** Lines whose meaning is remembered byte for byte: 92 bytes each, forgotten all at once when full. */
-export const LINE_MEMO_MAX = 16_384
+/** Lines whose meaning is remembered byte for byte: 160 bytes each, forgotten all at once when full. */
+export const LINE_MEMO_MAX = 32_768
 /** Threads whose process was learned from a clone line. The oldest half goes at the bound. */
 export const THREADS_MAX = 65_536
 /** Calls that one line may claim: a second has no more; larger is malformed. */
@@ -102,6 +102,17 @@ export const CGROUPS_MAX = 4_096
 export const CGROUP_WALK_MAX = 5_000
 /** One record of the collector's stream: the calls of one process, at most. */
 export const KERNEL_RECORD_BYTES_MAX = 65_536
+
+// --- The run ------------------------------------------------------------------------------------
+/** How often the books are saved: what a kill -9 costs of them. */
+export const STATUS_SAVE_EVERY_MS = 5_000
+/** How often the host's memory is saved (up to a few MB at a time). */
+export const MEMORY_SAVE_EVERY_MS = 60_000
+/** How long a finished run waits for its last messages to arrive. */
+export const DRAIN_MS = 15_000
+/** A live source that died is started again after this, doubling to the maximum. */
+export const RESTART_MIN_MS = 1_000
+export const RESTART_MAX_MS = 60_000
 
 // --- Rolling buffer -----------------------------------------------------------------------------
 /** Seconds in the rolling buffer: one hour, about 40 MB at 300 busy processes (measured); the ring never grows past BUFFER_BYTES_MAX. */

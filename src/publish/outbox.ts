@@ -151,14 +151,18 @@ export class Outbox {
     this.#onPut = listener
   }
 
-  /** On disk when this returns, or kept in memory where the disk does not take it. */
-  put(alerts: readonly Alert[], summary?: Summary): void {
-    if (alerts.length === 0 && summary === undefined) return
-    for (const alert of alerts) this.#putAlert(alert)
+  /**
+   * On disk when this returns, or kept in memory where the disk does not take it.
+   * @returns the sequence numbers of the alerts
+   */
+  put(alerts: readonly Alert[], summary?: Summary): number[] {
+    if (alerts.length === 0 && summary === undefined) return []
+    const numbers = alerts.map((alert) => this.#putAlert(alert))
     if (summary !== undefined) this.#putSummary(summary)
     this.#shrink()
     this.flush()
     this.#onPut()
+    return numbers
   }
 
   /** The next rows that are not handed out, oldest first, while they fit into bytesMax. */
@@ -271,7 +275,7 @@ export class Outbox {
 
   // --- Rows in memory ---------------------------------------------------------------------------
 
-  #putAlert(alert: Alert): void {
+  #putAlert(alert: Alert): number {
     const overtaken = this.#updates.get(alert.id)
     const seq = this.#nextSeq++
     const { site, host } = this.#options
@@ -285,6 +289,7 @@ export class Outbox {
       row.alertId = alert.id
       this.#updates.set(alert.id, row)
     }
+    return seq
   }
 
   #putSummary(summary: Summary): void {

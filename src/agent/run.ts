@@ -1,0 +1,218 @@
+/**
+ * Runs a street over a source until its end or the signal: bytes in at the source's pace, a walk for each
+ * second that has closed, the books saved every few seconds.
+ *
+ * A frame closes by event time. Where the stream falls silent, event time is taken to go on as the monotonic
+ * clock does since the last byte: that closes the last second of an idle host, and of a recorded stream whose
+ * pipe stays open, alike; the wall clock, which steps, is not asked. Walks are one at a time, and the
+ * source waits for them: a pipe then fills, and what its writer loses is its writer's to tell.
+ */
+import { AgentError } from '../domain/error.ts'
+import type { Frame } from '../domain/frame.ts'
+import { CLOSE_EVERY_MS, MEMORY_SAVE_EVERY_MS, STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
+import type { Source } from '../domain/source.ts'
+import { version } from '../platform/embedded.ts'
+import { log } from '../platform/log.ts'
+import type { AlertMessage } from '../wire/alert-message.ts'
+import { type IngestOptions, ingest } from './ingest.ts'
+import { finish, walk } from './pipeline.ts'
+import { booksOf, type StatusDocument } from './status-document.ts'
+import type { Street } from './street.ts'
+
+export interface RunOptions extends Pick<IngestOptions, 'format' | 'host'> {
+  /** Event seconds per second; Infinity: as fast as it can. */
+  readonly pace?: number
+  readonly onAlerts: (alerts: readonly AlertMessage[]) => void | Promise<void>
+  readonly onFrame?: (frame: Frame) => void
+}
+
+export interface RunOutcome {
+  readonly status: StatusDocument
+  /** What ended it before its end; all that came before is judged, kept and queued. */
+  readonly error: unknown
+}
+
+export async function runStreet(
+  street: Street,
+  sources: readonly Source[],
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<RunOutcome> {
+  const run = new Run(street, options, signal)
+  street.publisher?.start()
+  let error: unknown
+  for (const source of sources) {
+    try {
+      await run.take(source)
+    } catch (cause) {
+      error = cause
+    }
+    if (error !== undefined || signal.aborted) break
+  }
+  await run.end()
+  return { status: run.save(true), error }
+}
+
+class Run {
+  readonly #street: Street
+  readonly #options: RunOptions
+  readonly #signal: AbortSignal
+  #frameCount = 0
+  #lastFrame = 0
+  /** Where pacing began: event second and monotonic ms. */
+  #paceFrom: { readonly index: number; readonly atMs: number } | undefined
+  /** The walk under way; the next waits for it. */
+  #walking: Promise<void> = Promise.resolve()
+  #isWalking = false
+  #heardAtMs = 0
+  #savedAtMs = Number.NEGATIVE_INFINITY
+  #memorySavedAtMs: number
+
+  constructor(street: Street, options: RunOptions, signal: AbortSignal) {
+    this.#street = street
+    this.#options = options
+    this.#signal = signal
+    this.#memorySavedAtMs = street.clock.monotonic()
+  }
+
+  async take(source: Source): Promise<void> {
+    const { counter, clock } = this.#street
+    const { format, host } = this.#options
+    this.#heardAtMs = clock.monotonic()
+    const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)
+    try {
+      await ingest(
+        source,
+        counter,
+        {
+          ...(format === undefined ? {} : { format }),
+          ...(host === undefined ? {} : { host }),
+          afterChunk: async () => {
+            await this.#walkAll(counter.closeReady(), source.live)
+            this.#heardAtMs = clock.monotonic()
+          },
+        },
+        this.#signal,
+      )
+    } finally {
+      clearInterval(timer)
+      await this.#walking
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#walkAll(this.#street.counter.end(), false)
+    await this.#tell(finish(this.#street.stages))
+  }
+
+  #closeSilent(source: Source): void {
+    const { counter, clock } = this.#street
+    if (this.#isWalking) return
+    const silentMs = clock.monotonic() - this.#heardAtMs
+    const frames = source.live ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
+    this.#walkAll(frames, source.live).catch((error: unknown) => {
+      log.error('Cannot judge a frame', { error: String(error) })
+    })
+  }
+
+  /** Frames walk one after the other, whoever closed them. */
+  #walkAll(frames: readonly Frame[], live: boolean): Promise<void> {
+    this.#isWalking = true
+    const before = this.#walking
+    const walking = (async () => {
+      await before.catch(() => {})
+      for (const frame of frames) await this.#walkOne(frame, live)
+      this.#saveNow()
+    })().finally(() => {
+      if (this.#walking === walking) this.#isWalking = false
+    })
+    this.#walking = walking
+    return walking
+  }
+
+  async #walkOne(frame: Frame, live: boolean): Promise<void> {
+    await this.#keepPace(frame.index)
+    const street = this.#street
+    const alerts = await walk(street.stages, frame)
+    this.#frameCount += 1
+    this.#lastFrame = frame.index
+    street.lagMs = live ? Math.max(0, street.clock.now() - (frame.index + 1) * 1000) : 0
+    this.#options.onFrame?.(frame)
+    await this.#tell(alerts)
+  }
+
+  async #tell(alerts: readonly AlertMessage[]): Promise<void> {
+    if (alerts.length > 0) await this.#options.onAlerts(alerts)
+  }
+
+  async #keepPace(index: number): Promise<void> {
+    const { pace = Number.POSITIVE_INFINITY } = this.#options
+    if (!Number.isFinite(pace) || this.#signal.aborted) return
+    const now = this.#street.clock.monotonic()
+    this.#paceFrom ??= { index, atMs: now }
+    const waitMs = this.#paceFrom.atMs + ((index - this.#paceFrom.index) * 1000) / pace - now
+    if (waitMs <= 0) return
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        this.#signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, waitMs)
+      this.#signal.addEventListener('abort', done)
+    })
+  }
+
+  #saveNow(): void {
+    const now = this.#street.clock.monotonic()
+    if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
+      this.#memorySavedAtMs = now
+      this.#street.local.memory.put(this.#street.memory.snapshot())
+    }
+    if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
+  }
+
+  /** Writes the books. @param ended the agent ends after this */
+  save(ended: boolean): StatusDocument {
+    const street = this.#street
+    this.#savedAtMs = street.clock.monotonic()
+    if (ended) street.local.memory.put(street.memory.snapshot())
+    const status = this.#status()
+    street.local.ledger.put({
+      savedAtMs: street.clock.now(),
+      pid: process.pid,
+      ended,
+      ledger: status,
+    })
+    return status
+  }
+
+  #status(): StatusDocument {
+    const { stages, counter, outbox, publisher, cost, options, startedMs, lagMs } = this.#street
+    const { buffer, detector } = stages
+    return {
+      v: 1,
+      startedMs,
+      version,
+      site: options.settings.site,
+      host: options.settings.host,
+      source: options.source,
+      model: options.model.classes.modelId,
+      ...booksOf({ counter, detector, outbox }, this.#frameCount),
+      lagMs,
+      lastFrame: this.#lastFrame,
+      buffer: {
+        ...buffer.ledger(),
+        ...buffer.size(),
+        ...(buffer.problem === undefined ? {} : { problem: buffer.problem }),
+      },
+      ...(publisher === undefined ? {} : { publisher: publisher.state() }),
+      cost: cost.read(),
+    }
+  }
+}
+
+/** True for failures of a live source after which starting it again may help. */
+export function isWorthRetrying(error: unknown): boolean {
+  return error instanceof AgentError && error.retriable
+}

@@ -1,0 +1,77 @@
+/**
+ * What `agent status` shows: the books of one state directory, written every few seconds and at the end, read
+ * by whoever asks (`buffer/ledger-store.ts` keeps the bytes). Plain data; keys are part of the contract [DESIGN 2].
+ *
+ * The books close: observed.calls = counted + Σ dropped, created = acknowledged + queued + merged + Σ undelivered.
+ */
+import type { BufferLedger } from '../buffer/rolling-buffer.ts'
+import type { Counter } from '../count/counter.ts'
+import type { Detector, DetectorStatus } from '../detect/detector.ts'
+import type { Outbox } from '../publish/outbox.ts'
+import type { PublisherState } from '../publish/publisher.ts'
+
+export interface OwnCost {
+  /** CPU of the agent itself since it started, seconds. */
+  readonly cpuSeconds: number
+  /** The same as a share of one core, over the last minute. */
+  readonly cpuShare: number
+  readonly rssBytes: number
+}
+
+export interface StatusDocument {
+  readonly v: 1
+  /** Unix ms. */
+  readonly startedMs: number
+  readonly version: string
+  readonly site: string
+  readonly host: string
+  readonly source: { readonly name: string; readonly why: string }
+  readonly model: string
+  readonly observed: { readonly calls: number; readonly frames: number }
+  readonly counted: number
+  readonly dropped: Readonly<Record<string, number>>
+  /** First refused input by reason. */
+  readonly samples: Readonly<Record<string, string>>
+  readonly created: number
+  readonly acknowledged: number
+  readonly queued: number
+  readonly merged: number
+  /** Messages that were given up, by reason. */
+  readonly undelivered: Readonly<Record<string, number>>
+  /** How far the last frame lay behind the clock when it walked, ms; 0 for captures. */
+  readonly lagMs: number
+  /** Unix second of the last frame that walked; 0 before the first. */
+  readonly lastFrame: number
+  readonly buffer: BufferLedger & {
+    readonly frames: number
+    readonly bytes: number
+    readonly problem?: string
+  }
+  readonly detection: DetectorStatus
+  readonly publisher?: PublisherState
+  readonly cost: OwnCost
+}
+
+interface Parts {
+  readonly counter: Counter
+  readonly detector: Detector
+  readonly outbox: Outbox
+}
+
+/** The parts of the document that are the books themselves. */
+export function booksOf({ counter, detector, outbox }: Parts, frames: number) {
+  const { observed, counted, dropped, samples } = counter.ledger()
+  const { created, acknowledged, queued, merged, dropped: undelivered } = outbox.ledger()
+  return {
+    observed: { calls: observed, frames },
+    counted,
+    dropped,
+    samples,
+    created,
+    acknowledged,
+    queued,
+    merged,
+    undelivered,
+    detection: detector.status(),
+  }
+}

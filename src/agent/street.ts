@@ -1,0 +1,202 @@
+/**
+ * Makes the street from settings: opens the state directory, restores what the last run left, and puts the stages
+ * together. The only place that knows all of them. Also the way back: `close` leaves everything on disk.
+ *
+ * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db (memory
+ * of the host, ledger, alerts), lib/ (native libraries of the compiled binary), chisels/.
+ */
+import { join } from 'node:path'
+import { LocalStore } from '../buffer/local-store.ts'
+import { RollingBuffer } from '../buffer/rolling-buffer.ts'
+import { Counter, type CounterOptions } from '../count/counter.ts'
+import { type DetectionCalibration, readDetectionCalibration } from '../detect/calibration.ts'
+import { Detector } from '../detect/detector.ts'
+import { HostMemory } from '../detect/memory.ts'
+import { ShortLives } from '../detect/short-lives.ts'
+import { AgentError } from '../domain/error.ts'
+import { SEQUENCE_FRAMES } from '../domain/limits.ts'
+import { Classifier } from '../model/classifier.ts'
+import type { Model } from '../model/model.ts'
+import { Sequencer } from '../model/sequencer.ts'
+import { type Clock, systemClock } from '../platform/clock.ts'
+import { version } from '../platform/embedded.ts'
+import { parseBrokerUrl } from '../platform/mqtt.ts'
+import { privateDirectory } from '../platform/private-directory.ts'
+import { lockDirectory } from '../platform/sqlite.ts'
+import { Outbox } from '../publish/outbox.ts'
+import { Publisher } from '../publish/publisher.ts'
+import { Summariser } from '../publish/summariser.ts'
+import { Delivery } from './delivery.ts'
+import { Explainer } from './explainer.ts'
+import { OwnCost } from './own-cost.ts'
+import { type Stages, warm } from './pipeline.ts'
+import { brokerPassword, type Settings } from './settings.ts'
+
+export type StreetSettings = Pick<
+  Settings,
+  | 'state'
+  | 'site'
+  | 'host'
+  | 'falseAlarmsPerDay'
+  | 'learn'
+  | 'broker'
+  | 'brokerUser'
+  | 'brokerPassword'
+  | 'brokerPasswordFile'
+  | 'ca'
+  | 'cert'
+  | 'key'
+  | 'delivery'
+>
+
+export interface StreetOptions {
+  readonly settings: StreetSettings
+  readonly model: Model
+  readonly source: { readonly name: string; readonly why: string }
+  readonly counter?: CounterOptions
+  /** Sequences go on where the last run stopped: right for a live host, wrong for a capture. */
+  readonly resume: boolean
+  /** A memory to begin with where the state has none: what this host lived through before. */
+  readonly memory?: Uint8Array
+  readonly clock?: Clock
+}
+
+export interface Street {
+  readonly stages: Stages
+  readonly counter: Counter
+  readonly local: LocalStore
+  readonly outbox: Outbox
+  readonly memory: HostMemory
+  readonly publisher: Publisher | undefined
+  readonly cost: OwnCost
+  readonly options: StreetOptions
+  readonly clock: Clock
+  readonly startedMs: number
+  /** Lag of the last frame, ms; written by the run, read by the gauges. */
+  lagMs: number
+  /** Waits up to `drainMs` for what is queued to arrive, then closes all. @returns whether it arrived */
+  close(drainMs: number): Promise<boolean>
+}
+
+/** @throws AgentError where the state directory cannot be used, or the settings contradict each other */
+export function openStreet(options: StreetOptions): Street {
+  const { settings, model, clock = systemClock } = options
+  const calibration = detectionCalibration(model)
+  const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
+  const refused = privateDirectory(settings.state)
+  if (refused !== undefined) {
+    throw new AgentError(
+      'ERR_STATE',
+      `Cannot use state directory "${settings.state}": ${refused}`,
+      {
+        hint: 'Give a directory that only you can write to with --state DIR',
+      },
+    )
+  }
+  const lock = lockDirectory(settings.state)
+  try {
+    const cost = new OwnCost(clock)
+    const local = LocalStore.open(join(settings.state, 'local.db'))
+    const buffer = RollingBuffer.open(join(settings.state, 'frames.db'))
+    const { site, host } = settings
+    const outbox = Outbox.open(join(settings.state, 'outbox.db'), { site, host })
+    const memory = new HostMemory(model.classes.modelId, calibration.whitening.size)
+    const kept = local.memory.get() ?? options.memory
+    if (kept !== undefined) memory.restore(kept)
+    const counter = new Counter(options.counter)
+    const classifier = new Classifier(model)
+    const detector = new Detector({
+      classes: model.classes,
+      calibration,
+      host,
+      falseAlertsPerDay: settings.falseAlarmsPerDay,
+      memory,
+      learnSeconds: settings.learn / 1000,
+    })
+    const street: Street = {
+      counter,
+      local,
+      outbox,
+      memory,
+      cost,
+      options,
+      clock,
+      startedMs: clock.now(),
+      lagMs: 0,
+      stages: {
+        buffer,
+        shortLives: new ShortLives(),
+        sequencer: new Sequencer(model.normaliser),
+        classifier,
+        detector,
+        explainer: new Explainer(model, calibration, buffer, detector),
+        delivery: new Delivery({
+          site,
+          host,
+          alerts: local.alerts,
+          outbox,
+          hasBroker: broker !== undefined,
+        }),
+        summariser: new Summariser({
+          site,
+          host,
+          classNames: model.classes.names,
+          gauges: () => ({
+            dropped: counter.ledger().dropped,
+            alertsOpen: detector.status().alerts.open,
+            lagMs: street.lagMs,
+            outboxRows: outbox.queued,
+            ...cost.read(),
+          }),
+        }),
+      },
+      publisher:
+        broker === undefined
+          ? undefined
+          : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
+      async close(drainMs) {
+        const arrived = (await street.publisher?.end(drainMs)) ?? true
+        buffer.close()
+        outbox.close()
+        local.close()
+        lock.release()
+        return arrived
+      },
+    }
+    if (options.resume) warm(street.stages, SEQUENCE_FRAMES - 1)
+    return street
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+function publisherOptions({ settings, model, source }: StreetOptions) {
+  const { site, host, delivery, brokerUser, ca, cert, key } = settings
+  const password = brokerPassword(settings)
+  return {
+    site,
+    host,
+    delivery,
+    presence: { version, model: model.classes.modelId, source: source.name },
+    ...(brokerUser === undefined ? {} : { username: brokerUser }),
+    ...(password === undefined ? {} : { password }),
+    tls: {
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
+  }
+}
+
+function detectionCalibration(model: Model): DetectionCalibration {
+  const { detection, classes, stateSize } = model.manifest
+  if (detection === undefined) {
+    throw new AgentError(
+      'ERR_MODEL',
+      `Cannot watch with model "${model.directory}": its manifest has no "detection"`,
+      { hint: 'Train it anew with "agent train", which calibrates detection at its end' },
+    )
+  }
+  return readDetectionCalibration(detection, classes.length, stateSize)
+}

@@ -1,0 +1,127 @@
+/**
+ * `agent replay FILE…`: the same street as `watch`, over captures, as fast as it can: deterministic, exit 10 if
+ * there were alerts. Without --state it works in a directory of its own that is gone afterwards, so a
+ * replay never mixes with what the live agent remembers.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { defineCommand } from 'citty'
+import { openModelInUse } from '../agent/models.ts'
+import { runStreet } from '../agent/run.ts'
+import { loadSettings } from '../agent/settings.ts'
+import { openFiles } from '../agent/sources.ts'
+import { openStreet } from '../agent/street.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { DRAIN_MS } from '../domain/limits.ts'
+import type { AlertMessage } from '../wire/alert-message.ts'
+import { alertLines } from './alert-lines.ts'
+import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
+import { lostCalls, noteLedger } from './run-report.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'replay',
+    description:
+      'Captures through the whole agent, as fast as it can; exit 10 if there were alerts',
+    examples: [
+      'agent replay busy.scap',
+      'agent replay monday.frames.ndjson.zst --json > alerts.ndjson',
+      'agent replay lines.txt.xz --pace real --broker mqtt://127.0.0.1 # as it happened, published',
+    ],
+  },
+  args: {
+    files: {
+      type: 'positional',
+      description: '.scap, sysdig text or JSON, strace or frames files; .gz, .zst and .xz as well',
+      valueHint: 'FILE…',
+      required: true,
+    },
+    pace: {
+      type: 'string',
+      description: 'max (default), real, or N times faster than it was recorded',
+      valueHint: 'max|real|N',
+    },
+    duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
+    failOnLoss: { type: 'boolean', description: 'exit 11 where calls were lost' },
+    ...settingArgs(
+      'format',
+      'model',
+      'state',
+      'site',
+      'host',
+      'falseAlarmsPerDay',
+      'learn',
+      'broker',
+      'brokerUser',
+      'brokerPasswordFile',
+      'ca',
+      'cert',
+      'key',
+      'delivery',
+    ),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const signal = shutdownAfter(args.duration)
+    const { settings, origins } = loadSettings(args)
+    const pace = paceOf(args.pace)
+    const ownState = origins.state === 'default'
+    const state = ownState ? mkdtempSync(join(tmpdir(), 'callsign-replay-')) : settings.state
+    try {
+      const sources = openFiles(args._, { stateDirectory: state })
+      const model = await openModelInUse(settings.model, settings.state)
+      const street = openStreet({
+        settings: { ...settings, state },
+        model,
+        source: { name: 'file', why: 'named on the command line' },
+        resume: false,
+      })
+      const onAlerts = async (alerts: readonly AlertMessage[]) => {
+        for (const alert of alerts)
+          await (args.json ? writeJson(alert) : writeOut(alertLines(alert)))
+      }
+      const { status, error } = await runStreet(
+        street,
+        sources,
+        {
+          pace,
+          onAlerts,
+          ...(settings.format === undefined ? {} : { format: settings.format }),
+          ...(origins.host === 'default' ? {} : { host: settings.host }),
+        },
+        signal,
+      )
+      const arrived = await street.close(signal.aborted ? 1_000 : DRAIN_MS)
+      await model.close()
+      noteLedger(status, args.json)
+      if (error !== undefined) throw error
+      if (!arrived) throw undelivered(status.queued, settings.broker, ownState)
+      if (args.failOnLoss && lostCalls(status) > 0) return EXIT.lost
+      return status.detection.alerts.opened > 0 ? EXIT.alerts : EXIT.ok
+    } finally {
+      if (ownState) rmSync(state, { recursive: true, force: true })
+    }
+  },
+})
+
+function paceOf(text: string | undefined): number {
+  if (text === undefined || text === 'max') return Number.POSITIVE_INFINITY
+  const pace = text === 'real' ? 1 : Number(text)
+  if (Number.isFinite(pace) && pace > 0) return pace
+  throw new AgentError('ERR_USAGE', `Cannot use --pace "${text}"`, {
+    hint: 'It takes max, real, or how many times faster, such as 10',
+  })
+}
+
+function undelivered(queued: number, broker: string | undefined, ownState: boolean): AgentError {
+  return new AgentError(
+    'ERR_BROKER',
+    `Cannot deliver ${queued} messages: broker "${broker}" did not take them in time`,
+    {
+      hint: ownState
+        ? 'Give --state DIR, and they wait there for the next run'
+        : 'They wait in the state directory for the next run',
+    },
+  )
+}
