@@ -1,0 +1,170 @@
+/** `agent aggregate` as a process of its own, because only a process can be killed without warning. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseAddress } from '../../src/commands/aggregate.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { parseBrokerUrl } from '../../src/platform/mqtt.ts'
+import { Outbox } from '../../src/publish/outbox.ts'
+import { Publisher } from '../../src/publish/publisher.ts'
+import { sampleAlert } from '../wire/samples.ts'
+import { until } from './running.ts'
+
+const cli = join(import.meta.dir, '../../src/cli.ts')
+let directory: string
+const children: Bun.Subprocess[] = []
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'aggregate-'))
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    child.kill('SIGKILL')
+    await child.exited
+  }
+  rmSync(directory, { recursive: true, force: true })
+})
+
+interface Ready {
+  broker: string
+  url: string
+  pid: number
+}
+
+function spawn(...args: string[]): Bun.Subprocess<'ignore', 'pipe', 'pipe'> {
+  const child = Bun.spawn([process.execPath, cli, 'aggregate', '--state', directory, ...args], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  children.push(child)
+  return child
+}
+
+async function start(...args: string[]): Promise<{ child: Bun.Subprocess; ready: Ready }> {
+  const file = join(directory, 'ready')
+  rmSync(file, { force: true })
+  const child = spawn('--ready-file', file, ...args)
+  await until('the ready file', () => {
+    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`)
+    return existsSync(file)
+  })
+  return { child, ready: JSON.parse(readFileSync(file, 'utf8')) }
+}
+
+const free = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0']
+
+test('the ready file holds addresses that answer, and goes at the end', async () => {
+  const { child, ready } = await start(...free)
+  expect(ready).toEqual({
+    broker: expect.stringMatching(/^mqtt:\/\/127\.0\.0\.1:\d+$/),
+    url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    pid: child.pid,
+  })
+  expect(await (await fetch(`${ready.url}/healthz`)).json()).toEqual({ status: 'ok' })
+  child.kill('SIGTERM')
+  expect(await child.exited).toBe(0)
+  expect(existsSync(join(directory, 'ready'))).toBe(false)
+  expect(existsSync(join(directory, 'aggregate.db'))).toBe(true)
+})
+
+test('a port that is in use ends it with exit code 5 and no ready file', async () => {
+  const { ready } = await start(...free)
+  const port = new URL(ready.broker).port
+  const file = join(directory, 'second')
+  const second = spawn(
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--http',
+    '127.0.0.1:0',
+    '--ready-file',
+    file,
+    '--store',
+    join(directory, 'second.db'),
+  )
+  expect(await second.exited).toBe(5)
+  expect(await new Response(second.stderr).text()).toContain(
+    `error: Cannot listen for MQTT at 127.0.0.1:${port}: the port is in use\nhint: Find its owner`,
+  )
+  expect(existsSync(file)).toBe(false)
+})
+
+test.each([
+  [['--listen', 'nonsense'], 2, 'it is no HOST:PORT'],
+  [
+    ['--listen', '127.0.0.1:0', '--broker', 'mqtt://127.0.0.1:1'],
+    2,
+    'Cannot use --listen together',
+  ],
+  [['--store', 'postgres://x/y', ...free], 5, 'Cannot store in PostgreSQL'],
+  [['--tls-cert', 'c.pem', ...free], 2, '--tls-cert and --tls-key go together'],
+  [['--password-file', '/nowhere', ...free], 5, 'Cannot read password file'],
+])('%p ends with exit code %p and says why', async (args, code, words) => {
+  const child = spawn(...args)
+  expect(await child.exited).toBe(code)
+  expect(await new Response(child.stderr).text()).toContain(words)
+})
+
+test('killed again and again, it has every alert once that an agent made', async () => {
+  let { child, ready } = await start(...free)
+  const { port } = new URL(ready.broker)
+  const outbox = Outbox.open(join(directory, 'outbox.db'), { site: 'lab', host: 'web-1' })
+  const publisher = new Publisher({
+    broker: parseBrokerUrl(ready.broker),
+    site: 'lab',
+    host: 'web-1',
+    outbox,
+    presence: { version: 'test', model: '', source: 'memory' },
+    log: createLog({ write: () => {} }),
+    reconnectMs: [20, 100],
+    resendAfterMs: 300,
+    settleMs: 100,
+  })
+  publisher.start()
+  let made = 0
+  const make = (count: number): void => {
+    outbox.put(Array.from({ length: count }, () => ({ ...sampleAlert, id: `alert-${++made}` })))
+    outbox.flush()
+  }
+  make(1)
+  await until('the first receipt', () => outbox.queued === 0)
+  for (let kill = 0; kill < 4; kill++) {
+    // In the middle of a stream of messages, at no moment that we choose.
+    for (let i = 0; i < 30; i++) {
+      make(10)
+      await Bun.sleep(1)
+    }
+    child.kill('SIGKILL')
+    await child.exited
+    make(10)
+    ;({ child, ready } = await start('--listen', `127.0.0.1:${port}`, '--http', '127.0.0.1:0'))
+  }
+  expect(await publisher.end(20_000)).toBe(true)
+  expect(outbox.ledger()).toMatchObject({ created: made, acknowledged: made, queued: 0 })
+  outbox.close()
+  const stored: string[] = []
+  let after = ''
+  do {
+    const page = await fetch(`${ready.url}/api/v1/alerts?limit=1000${after && `&after=${after}`}`)
+    const { items, next } = (await page.json()) as { items: { id: string }[]; next: string | null }
+    stored.push(...items.map(({ id }) => id))
+    after = next ?? ''
+  } while (after !== '')
+  expect(stored).toHaveLength(made)
+  expect(new Set(stored).size).toBe(made)
+}, 60_000)
+
+test.each([
+  ['127.0.0.1:1883', '127.0.0.1', 1883],
+  ['[::1]:0', '::1', 0],
+  ['broker.lab:65535', 'broker.lab', 65_535],
+])('parseAddress() reads %p', (text, host, port) => {
+  expect(parseAddress(text, 'listen')).toEqual({ host, port })
+})
+
+test.each(['', ':1883', '127.0.0.1', '::1:1883', 'a:b', 'host:65536', 'a b:1'])(
+  'parseAddress() refuses %p',
+  (text) => {
+    expect(() => parseAddress(text, 'listen')).toThrow('it is no HOST:PORT')
+  },
+)
