@@ -16,7 +16,7 @@ function run(command: string[]): { code: number; out: string; err: string } {
 }
 
 function profileKeys(text: string): string[] {
-  const quiet = text.replace(/'[^']*'|"[^"]*"/g, 'x').replace(/^#.*$/gm, '')
+  const quiet = text.replace(/^#.*$/gm, '').replace(/'[^']*'|"[^"]*"/g, 'x')
   return [...quiet.matchAll(/\b([A-Z][A-Z0-9_]*)=/g)].map((m) => m[1]!).sort()
 }
 
