@@ -151,7 +151,7 @@ describe('decodeAlert()', () => {
     [
       'a confidence over 1',
       { ...good, predicted: { class: 'x', confidence: 2 } },
-      'bad-field(confidence)',
+      'bad-field(predicted.confidence)',
     ],
     ['a host that is a wildcard', { ...good, host: '+' }, 'bad-field(host)'],
     ['a site with a slash', { ...good, site: 'a/b' }, 'bad-field(site)'],
