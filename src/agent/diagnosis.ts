@@ -5,7 +5,7 @@
  *
  * `wrong` means that the agent cannot do its work as it is set up; `optional` that it can, and more could be had.
  */
-import { existsSync, statfsSync, statSync } from 'node:fs'
+import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'
 import { AgentError } from '../domain/error.ts'
 import { BUFFER_BYTES_MAX, OUTBOX_BYTES_MAX } from '../domain/limits.ts'
@@ -20,7 +20,7 @@ import { libraryDirectory } from '../platform/native.ts'
 import { onnxRuntime } from '../platform/onnx.ts'
 import { privateDirectory } from '../platform/private-directory.ts'
 import { sqliteEngine } from '../platform/sqlite.ts'
-import { openChosenModel } from './chosen-model.ts'
+import { openModelInUse } from './models.ts'
 import { brokerPassword, type ResolvedSettings, type Settings } from './settings.ts'
 
 export interface Finding {
@@ -116,20 +116,20 @@ function sqlite(): Omit<Finding, 'check'> {
 }
 
 async function model(settings: Settings): Promise<Omit<Finding, 'check'>> {
-  const { model, why } = await openChosenModel(settings)
-  const { id } = model.manifest
-  const found = `${id.slice(0, 12)}, ${model.classes.names.length} classes, ${why}`
+  const model = await openModelInUse(settings.model, settings.state)
+  const { name, id } = model.manifest
+  const found = `${name} (${id.slice(0, 16)}), ${model.classes.names.length} classes, from ${model.directory}`
   await model.close()
   return { state: 'ok', found }
 }
 
 function state(directory: string): Omit<Finding, 'check'> {
-  const why = privateDirectory(`${directory}/lib`)
-  if (!existsSync(directory))
+  const why = privateDirectory(directory)
+  if (why !== undefined)
     return {
       state: 'wrong',
-      found: `${directory}/lib ${why}`,
-      next: 'Give a directory that you can write to with --state DIR',
+      found: `${directory} ${why}`,
+      next: 'Give a directory that only you can write to with --state DIR',
     }
   const { bavail, bsize } = statfsSync(directory)
   const free = bavail * bsize
@@ -140,12 +140,6 @@ function state(directory: string): Omit<Finding, 'check'> {
       state: 'wrong',
       found: `${directory}: ${megabytes(free)} free, it may grow to ${megabytes(needed)}`,
       next: 'Make space there, or give another directory with --state DIR',
-    }
-  if (why !== undefined)
-    return {
-      state: 'optional',
-      found: `${directory}/lib ${why}; libraries are kept elsewhere`,
-      next: 'Give a directory that only the agent can change with --state DIR',
     }
   return { state: 'ok', found: `${directory}, ${megabytes(free)} free` }
 }

@@ -2,7 +2,7 @@
  * `agent uninstall`: removes what install.sh put here: this binary, its record, and the service that runs it.
  * With `--purge` also the state. What it did not install it does not touch, and it stops nothing else.
  */
-import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
 import { loadSettings } from '../agent/settings.ts'
@@ -43,7 +43,8 @@ export default defineCommand({
         },
       )
     const unit = isOurUnit(binary) ? [UNIT] : []
-    const state = args.purge ? [stateToRemove(loadSettings(args).settings.state)].flat() : []
+    const directory = loadSettings(args).settings.state
+    const state = args.purge ? stateOf(directory) : []
     const all = [...unit, binary, record, ...state]
     if (args.dryRun) {
       note(`Would remove: ${all.join(' ')}`)
@@ -63,6 +64,7 @@ export default defineCommand({
       )
     }
     removeIfEmpty(dirname(record))
+    if (state.length > 0) removeIfEmpty(directory)
     if (unit.length > 0) await systemctl('daemon-reload')
     note(`Removed: ${all.join(' ')}`)
   },
@@ -79,19 +81,13 @@ function isOurUnit(binary: string): boolean {
   return text.startsWith(UNIT_MARK) && text.includes(`ExecStart=${binary} watch`)
 }
 
-/** Only a directory that looks like a state of ours: a mistyped --state must not cost somebody his home. */
-function stateToRemove(state: string): string[] {
-  if (!existsSync(state)) return []
-  const ours = ['lib', 'lock.db', 'buffer.db', 'outbox.db', 'ledger.db', 'aggregate.db']
-  if (!ours.some((name) => existsSync(join(state, name))))
-    throw new AgentError(
-      'ERR_USAGE',
-      `Cannot purge "${state}": it does not look like the state of an agent`,
-      {
-        hint: 'Give the right directory with --state, or remove it by hand',
-      },
-    )
-  return [state]
+/** What agents keep in their state, by name: a mistyped --state must not cost somebody his home. */
+function stateOf(directory: string): string[] {
+  if (!existsSync(directory)) return []
+  const ours = /^((lock|frames|outbox|local|aggregate)\.db.*|lib|models|chisels)$/
+  return readdirSync(directory)
+    .filter((name) => ours.test(name))
+    .map((name) => join(directory, name))
 }
 
 function removeIfEmpty(directory: string): void {

@@ -17,7 +17,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -30,7 +29,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import { compiled, libraries } from './embedded.ts'
-import { privateDirectory, temporaryDirectory } from './private-directory.ts'
+import { isNoexec, isOurFile, privateDirectory, temporaryDirectory } from './private-directory.ts'
 
 export type LibraryName = 'onnxLibrary' | 'onnxAddon' | 'sqliteAddon'
 
@@ -49,8 +48,8 @@ export function libraryPath(name: LibraryName): string {
   if (!compiled) return path
   directory ??= chooseDirectory()
   const target = join(directory, fileName)
-  if (statSync(target, { throwIfNoEntry: false })?.size !== statSync(path).size)
-    extract(path, target, directory)
+  const whole = isOurFile(target) && statSync(target).size === statSync(path).size
+  if (!whole) extract(path, target, directory)
   return target
 }
 
@@ -106,11 +105,9 @@ function extract(from: string, target: string, directory: string): void {
 /** Libraries of an earlier version; an agent that still runs keeps what it has mapped. */
 function removeOld(directory: string): void {
   const current = Object.values(libraries).map(({ fileName }) => fileName)
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name)
-    const old = !current.includes(name) && !name.includes('.new-')
-    if (old && lstatSync(path).isFile()) rmSync(path, { force: true })
-  }
+  for (const name of readdirSync(directory))
+    if (/^[0-9a-f]{32}\.(so|node)$/.test(name) && !current.includes(name))
+      rmSync(join(directory, name), { force: true })
 }
 
 /** Below the state; else in the user's cache; else, with nothing writable at home, one that lasts as long as the process. */
@@ -123,7 +120,8 @@ function chooseDirectory(): string {
     ...(stateDirectory === undefined ? [] : [join(stateDirectory, 'lib')]),
     join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'callsign', 'lib'),
   ]) {
-    const why = privateDirectory(candidate)
+    const why =
+      privateDirectory(candidate) ?? (isNoexec(candidate) ? 'is mounted noexec' : undefined)
     if (why === undefined) return chosen(candidate)
     refused.push(`"${candidate}" ${why}`)
   }

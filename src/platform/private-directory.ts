@@ -1,27 +1,27 @@
 /**
- * A directory that nobody else can write to: what lies in it was put there by us. Needed for libraries,
- * which an agent that runs as root will execute.
+ * A directory that nobody else can write to: what lies in it was put there by us. Needed for libraries, which
+ * an agent that runs as root will execute, and for the agent's state.
  *
- * Ours alone means: our own uid, mode 0700, no symbolic link, and no folder above it that others could swap
- * for one of theirs (root's and our own are trusted; /tmp's sticky bit protects what lies in it). It must
- * also allow execution, which dlopen needs.
+ * Ours alone means: our own uid, not writable for group or others, no symbolic link, and no folder above
+ * it that others could swap for one of theirs (root's and our own are trusted; /tmp's sticky bit protects
+ * what lies in it). A directory that is not like this is refused, never repaired: `--state /tmp` given to
+ * root must not become the end of everybody's /tmp.
  */
 import {
-  chmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   realpathSync,
+  rmdirSync,
   rmSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 /**
- * Makes the directory ours alone, and takes out what others have put there.
- * @returns why it cannot be; undefined if it is.
+ * Makes the directory where it is missing, for us alone.
+ * @returns why it cannot be used; undefined if it can.
  */
 export function privateDirectory(directory: string): string | undefined {
   try {
@@ -29,30 +29,26 @@ export function privateDirectory(directory: string): string | undefined {
     const at = lstatSync(directory)
     if (!at.isDirectory()) return 'is no directory'
     if (at.uid !== ourUid()) return 'belongs to another user'
-    // Others could write here until now, so all that lies here may be theirs.
-    const wasOpen = (at.mode & 0o022) !== 0
-    if ((at.mode & 0o077) !== 0) chmodSync(directory, 0o700)
-    const real = realpathSync(directory)
-    const parent = untrustedParent(dirname(real))
+    if ((at.mode & 0o022) !== 0) return 'can be written to by others'
+    const parent = untrustedParent(dirname(realpathSync(directory)))
     if (parent !== undefined) return `can be replaced by others, through "${parent}"`
-    if (isNoexec(real)) return 'is mounted noexec'
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name)
-      const file = lstatSync(path)
-      const foreign = !file.isFile() || file.uid !== ourUid() || (file.mode & 0o022) !== 0
-      if (wasOpen || foreign) rmSync(path, { recursive: true, force: true })
-    }
     return isWritable(directory) ? undefined : 'is not writable'
   } catch (error) {
     return `cannot be used: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 
+/** True for a file that nobody but us and root can have written. */
+export function isOurFile(path: string): boolean {
+  const at = lstatSync(path, { throwIfNoEntry: false })
+  return at?.isFile() === true && at.uid === ourUid() && (at.mode & 0o022) === 0
+}
+
 /** One with a random name that goes when the process ends; undefined where none can be had. */
 export function temporaryDirectory(): string | undefined {
   for (const parent of [tmpdir(), '/var/tmp', '/dev/shm']) {
     try {
-      if (isNoexec(realpathSync(parent))) continue
+      if (isNoexec(parent)) continue
       const directory = mkdtempSync(join(parent, 'callsign-'))
       process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
       return directory
@@ -79,18 +75,24 @@ function isWritable(directory: string): boolean {
   const probe = join(directory, `.probe-${process.pid}`)
   try {
     mkdirSync(probe)
-    rmSync(probe, { recursive: true, force: true })
+    rmdirSync(probe)
     return true
   } catch {
     return false
   }
 }
 
-/**
- * True where the mount that holds a path forbids execution.
- * @param path absolute, without symbolic links
- */
-export function isNoexec(path: string, mountinfo: string = readMountinfo()): boolean {
+/** True where the mount that holds an existing path forbids execution, which dlopen needs. */
+export function isNoexec(path: string): boolean {
+  try {
+    return isNoexecIn(realpathSync(path), readFileSync('/proc/self/mountinfo', 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** @param path absolute, without symbolic links */
+export function isNoexecIn(path: string, mountinfo: string): boolean {
   let longest = ''
   let noexec = false
   for (const line of mountinfo.split('\n')) {
@@ -106,14 +108,6 @@ export function isNoexec(path: string, mountinfo: string = readMountinfo()): boo
     noexec = options.split(',').includes('noexec')
   }
   return noexec
-}
-
-function readMountinfo(): string {
-  try {
-    return readFileSync('/proc/self/mountinfo', 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 function ourUid(): number {

@@ -139,9 +139,12 @@ describe('native libraries', () => {
   test('of an earlier version are removed', async () => {
     const state = join(folder, 'state-f')
     mkdirSync(join(state, 'lib'), { recursive: true, mode: 0o700 })
-    writeFileSync(join(state, 'lib', 'old.so'), '')
+    const old = `${'0'.repeat(32)}.so`
+    writeFileSync(join(state, 'lib', old), '')
+    writeFileSync(join(state, 'lib', 'not-ours'), '')
     await runAgent(['doctor', '--state', state])
-    expect(readdirSync(join(state, 'lib'))).not.toContain('old.so')
+    expect(readdirSync(join(state, 'lib'))).not.toContain(old)
+    expect(readdirSync(join(state, 'lib'))).toContain('not-ours')
   })
 
   test.skipIf(!canMount)('need 50 MB, and a full disk says so', async () => {

@@ -12,6 +12,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -331,12 +332,14 @@ describe('agent update', () => {
     expect(existsSync(join(prefix, 'share/callsign'))).toBe(false)
   })
 
-  test('agent uninstall --purge refuses a directory that is no state', async () => {
+  test('agent uninstall --purge takes what is of an agent and leaves the rest', async () => {
     const agent = installed()
     const home = mkdtempSync(join(folder, 'home-'))
     writeFileSync(join(home, 'letter'), 'dear')
+    writeFileSync(join(home, 'outbox.db'), '')
+    mkdirSync(join(home, 'lib'))
     const { code } = await runProgram([agent, 'uninstall', '--purge', '--state', home])
-    expect(code).toBe(2)
-    expect(existsSync(join(home, 'letter'))).toBe(true)
+    expect(code).toBe(0)
+    expect(readdirSync(home)).toEqual(['letter'])
   })
 })

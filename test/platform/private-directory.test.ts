@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isNoexec, privateDirectory } from '../../src/platform/private-directory.ts'
+import { isNoexecIn, isOurFile, privateDirectory } from '../../src/platform/private-directory.ts'
 
 const root = process.geteuid?.() === 0
 let base = ''
@@ -38,25 +38,16 @@ describe('privateDirectory()', () => {
     expect(existsSync(join(path, 'x.so'))).toBe(true)
   })
 
-  test('empties and closes one that others could write to', () => {
-    const path = join(base, 'lib')
+  test('refuses one that others can write to, and leaves it as it is', () => {
+    const path = join(base, 'open')
     mkdirSync(path)
-    writeFileSync(join(path, 'planted.so'), 'theirs')
-    chmodSync(path, 0o777)
-    expect(privateDirectory(path)).toBeUndefined()
-    expect(existsSync(join(path, 'planted.so'))).toBe(false)
-    expect(modeOf(path)).toBe(0o700)
-  })
-
-  test('removes a symbolic link and a file that others may write', () => {
-    const path = join(base, 'lib')
-    privateDirectory(path)
-    symlinkSync('/etc/passwd', join(path, 'link.so'))
-    writeFileSync(join(path, 'open.so'), '')
-    chmodSync(join(path, 'open.so'), 0o666)
-    expect(privateDirectory(path)).toBeUndefined()
-    expect(existsSync(join(path, 'link.so'))).toBe(false)
-    expect(existsSync(join(path, 'open.so'))).toBe(false)
+    writeFileSync(join(path, 'theirs'), '')
+    for (const mode of [0o777, 0o775, 0o1777]) {
+      chmodSync(path, mode)
+      expect(privateDirectory(path)).toBe('can be written to by others')
+      expect(statSync(path).mode & 0o7777).toBe(mode)
+    }
+    expect(existsSync(join(path, 'theirs'))).toBe(true)
   })
 
   test('refuses a symbolic link in its own place', () => {
@@ -78,18 +69,33 @@ describe('privateDirectory()', () => {
     chownSync(path, 65534, 65534)
     expect(privateDirectory(path)).toBe('belongs to another user')
   })
+})
 
-  test.skipIf(!root)('removes the file of another user (as root)', () => {
-    const path = join(base, 'lib')
-    privateDirectory(path)
-    writeFileSync(join(path, 'theirs.so'), '')
-    chownSync(join(path, 'theirs.so'), 65534, 65534)
-    expect(privateDirectory(path)).toBeUndefined()
-    expect(existsSync(join(path, 'theirs.so'))).toBe(false)
+describe('isOurFile()', () => {
+  test('is true for a file that we wrote and only we can write', () => {
+    const path = join(base, 'x.so')
+    expect(isOurFile(path)).toBe(false)
+    writeFileSync(path, '', { mode: 0o600 })
+    expect(isOurFile(path)).toBe(true)
+    chmodSync(path, 0o666)
+    expect(isOurFile(path)).toBe(false)
+  })
+
+  test('is false for a symbolic link, and for a directory', () => {
+    symlinkSync('/etc/passwd', join(base, 'link.so'))
+    expect(isOurFile(join(base, 'link.so'))).toBe(false)
+    expect(isOurFile(base)).toBe(false)
+  })
+
+  test.skipIf(!root)('is false for the file of another user (as root)', () => {
+    const path = join(base, 'theirs.so')
+    writeFileSync(path, '')
+    chownSync(path, 65534, 65534)
+    expect(isOurFile(path)).toBe(false)
   })
 })
 
-describe('isNoexec()', () => {
+describe('isNoexecIn()', () => {
   const mounts = [
     '21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw',
     '22 21 0:2 / /tmp rw,nosuid,noexec - tmpfs tmp rw',
@@ -107,6 +113,6 @@ describe('isNoexec()', () => {
     ['/a b/c', true],
     ['/twice/x', false],
   ])('finds the mount that holds %s', (path, noexec) => {
-    expect(isNoexec(path, mounts)).toBe(noexec)
+    expect(isNoexecIn(path, mounts)).toBe(noexec)
   })
 })
