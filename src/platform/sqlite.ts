@@ -60,6 +60,8 @@ export interface OpenOptions {
   readonly check?: boolean
   /** Forces one engine, for tests. */
   readonly engine?: SqliteEngine
+  /** Memory for pages; by default little, as an agent has three files open. */
+  readonly cacheKib?: number
   /** Upper bound of the file in pages of 4 KiB. */
   readonly pagesMax?: number
   /** For the name of a damaged file. */
@@ -71,6 +73,8 @@ export type SqliteProblem = 'full' | 'readonly' | 'busy' | 'io' | 'damaged' | 'p
 
 /** How long a statement waits for another process (`agent status` beside a running agent) before it is `busy`. */
 const BUSY_MS = 2_000
+/** better-sqlite3's own default is 16 MB for each file. */
+const CACHE_KIB = 2_048
 
 export function openDatabase(path: string, options: OpenOptions): Database {
   if (options.readOnly && !existsSync(path)) {
@@ -241,6 +245,7 @@ function prepareFile(engine: Engine, path: string, options: OpenOptions): void {
   engine.exec('PRAGMA journal_mode = WAL')
   engine.exec(`PRAGMA synchronous = ${options.synchronous ?? 'normal'}`)
   engine.exec('PRAGMA journal_size_limit = 4194304')
+  engine.exec(`PRAGMA cache_size = -${options.cacheKib ?? CACHE_KIB}`)
   for (let step = version; step < options.schema.length; step++) {
     engine.exec('BEGIN IMMEDIATE')
     try {

@@ -1,0 +1,211 @@
+import { describe, expect, test } from 'bun:test'
+import { SUMMARY_BYTES_MAX } from '../../src/domain/limits.ts'
+import type { Predictions } from '../../src/domain/prediction.ts'
+import type { Summary } from '../../src/domain/summary.ts'
+import { syscallIndexOf } from '../../src/domain/syscalls.ts'
+import { encodeWithin, mergeSummaries } from '../../src/publish/fit-summary.ts'
+import { type Gauges, phaseOf, Summariser } from '../../src/publish/summariser.ts'
+import { decodeSummary } from '../../src/wire/summary-message.ts'
+import { madeFrame } from '../support/frames.ts'
+import { sampleOrigin, sampleSummary } from '../wire/samples.ts'
+
+const quiet: Gauges = {
+  dropped: {},
+  alertsOpen: 0,
+  cpuSeconds: 0,
+  rssBytes: 0,
+  lagMs: 0,
+  outboxRows: 0,
+}
+const read = syscallIndexOf('read')!
+const write = syscallIndexOf('write')!
+
+function summariser(options: Partial<ConstructorParameters<typeof Summariser>[0]> = {}) {
+  return new Summariser({ site: 'lab', host: 'h', gauges: () => quiet, ...options })
+}
+
+/** One process, some reads and writes. */
+function frameOf(index: number, name: string, reads: number, writes = 0, pid = 7) {
+  const calls = [[read, reads] as const, [write, writes] as const].filter(([, count]) => count > 0)
+  return {
+    index,
+    processes: [{ pid, startMs: 5_000, name }],
+    offsets: Uint32Array.of(0, calls.length),
+    syscalls: Uint16Array.from(calls, ([syscall]) => syscall),
+    counts: Uint32Array.from(calls, ([, count]) => count),
+    lost: 0,
+  }
+}
+
+function predictionOf(index: number, classIndex: number, confidence: number): Predictions {
+  const probabilities = new Float32Array(3).fill((1 - confidence) / 2)
+  probabilities[classIndex] = confidence
+  return {
+    frameIndex: index,
+    processes: [{ pid: 7, startMs: 5_000, name: 'x' }],
+    probabilities,
+    states: new Float32Array(0),
+    classCount: 3,
+    stateSize: 0,
+    activeFrames: Uint8Array.of(10),
+    incomplete: Uint8Array.of(0),
+  }
+}
+
+describe('Summariser.push()', () => {
+  test('gives one summary a minute, at a phase of the host, with nothing missing and nothing twice', () => {
+    const phases = new Set<number>()
+    for (const host of ['a', 'b', 'c', 'd', 'e']) {
+      const one = summariser({ host })
+      const made: Summary[] = []
+      for (let t = 1_000; t < 1_400; t++) {
+        const summary = one.push(frameOf(t, 'x', 1))
+        if (summary !== undefined) made.push(summary)
+      }
+      made.push(one.end()!)
+      expect(made[0]?.from).toBe(1_000)
+      for (const [i, { from, to, calls }] of made.entries()) {
+        expect(calls).toBe(to - from + 1)
+        if (i > 0) expect(from).toBe(made[i - 1]!.to + 1)
+        if (i > 0 && i < made.length - 1) expect(to - from).toBe(59)
+      }
+      expect(made[1]!.from % 60).toBe(phaseOf('lab', host, 60))
+      phases.add(made[1]!.from % 60)
+    }
+    expect(phases.size).toBeGreaterThan(2)
+  })
+
+  test('counts seconds, calls and the most frequent calls of each process', () => {
+    const one = summariser()
+    one.push(frameOf(60, 'x', 90, 20))
+    one.push(frameOf(61, 'x', 10))
+    const { syscalls, processes, calls } = one.end()!
+    expect(calls).toBe(120)
+    expect(processes).toEqual([
+      {
+        pid: 7,
+        start: 5,
+        name: 'x',
+        active: 2,
+        calls: 120,
+        top: [
+          [0, 100],
+          [1, 20],
+        ],
+      },
+    ])
+    expect(syscalls).toEqual(['read', 'write'])
+  })
+
+  test('leaves out calls that are less than a tenth', () => {
+    const one = summariser()
+    one.push(frameOf(60, 'x', 1_000, 20))
+    expect(one.end()!.processes[0]!.top).toEqual([[0, 1_000]])
+  })
+
+  test('keeps the names of a process that renames itself apart', () => {
+    const one = summariser()
+    one.push(frameOf(60, 'bash', 3))
+    one.push(frameOf(61, 'nginx', 5))
+    expect(one.end()!.processes.map(({ name, calls }) => [name, calls])).toEqual([
+      ['nginx', 5],
+      ['bash', 3],
+    ])
+  })
+
+  test('says which class a process was most often, and how surely', () => {
+    const one = summariser({ classNames: ['a', 'b', 'c'] })
+    one.push(frameOf(60, 'x', 1), predictionOf(60, 1, 0.5))
+    one.push(frameOf(61, 'x', 1), predictionOf(61, 2, 0.9))
+    one.push(frameOf(62, 'x', 1), predictionOf(62, 2, 0.7))
+    const [process] = one.end()!.processes
+    expect(process?.class).toBe('c')
+    expect(process?.confidence).toBeCloseTo(0.8)
+  })
+
+  test('gives what was dropped and spent within the span, not since the start', () => {
+    let gauges: Gauges = { ...quiet, dropped: { late: 5 }, cpuSeconds: 2 }
+    const one = summariser({ gauges: () => gauges })
+    one.push(frameOf(60, 'x', 1))
+    expect(one.end()).toMatchObject({ dropped: { late: 5 }, agent: { cpuSeconds: 2 } })
+    gauges = { ...quiet, dropped: { late: 5, malformed: 1 }, cpuSeconds: 3 }
+    one.push(frameOf(120, 'x', 1))
+    expect(one.end()).toMatchObject({ dropped: { malformed: 1 }, agent: { cpuSeconds: 1 } })
+  })
+
+  test('follows a clock that jumps a day, forward and back', () => {
+    const one = summariser()
+    expect(one.push(frameOf(1_000_000, 'x', 1))).toBeUndefined()
+    expect(one.push(frameOf(1_086_400, 'x', 1))).toMatchObject({ from: 1_000_000, to: 1_000_000 })
+    expect(one.push(frameOf(1_000_000, 'x', 1))).toMatchObject({ from: 1_086_400, to: 1_086_400 })
+  })
+
+  test('holds no more processes than its bound, and says how many vectors it left out', () => {
+    const one = summariser({ processesMax: 2 })
+    one.push(madeFrame(60, { processes: 5 }))
+    const summary = one.end()!
+    expect(summary.processes).toHaveLength(2)
+    expect(summary.processesOmitted).toBe(3)
+  })
+
+  test('end() gives nothing where nothing came', () => {
+    expect(summariser().end()).toBeUndefined()
+  })
+})
+
+describe('encodeWithin()', () => {
+  const crowd = (processCount: number): Summary => {
+    const one = summariser()
+    one.push(madeFrame(60, { processes: processCount, calls: 3 }))
+    return one.end()!
+  }
+
+  test('drops the least busy until the message fits, and counts them', () => {
+    const summary = crowd(3_000)
+    const payload = encodeWithin(summary, sampleOrigin)
+    expect(payload.byteLength).toBeLessThanOrEqual(SUMMARY_BYTES_MAX)
+    expect(payload.byteLength).toBeGreaterThan(SUMMARY_BYTES_MAX * 0.95)
+    const decoded = decodeSummary(payload)
+    if (!decoded.ok) throw new Error(decoded.reason)
+    const { processes, processesOmitted, calls } = decoded.value
+    expect(processes.length + processesOmitted).toBe(3_000)
+    expect(calls).toBe(summary.calls)
+    const busiest = summary.processes.slice(0, processes.length).map(({ pid }) => pid)
+    expect(processes.map(({ pid }) => pid)).toEqual(busiest)
+  })
+
+  test('leaves a small summary whole', () => {
+    const decoded = decodeSummary(encodeWithin(crowd(20), sampleOrigin))
+    expect(decoded).toMatchObject({ ok: true, value: { processesOmitted: 0 } })
+  })
+
+  test('fits even where drop reasons are without number', () => {
+    const dropped = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`reason-${i}`, 1]))
+    const payload = encodeWithin({ ...sampleSummary, dropped }, sampleOrigin)
+    const decoded = decodeSummary(payload)
+    if (!decoded.ok) throw new Error(decoded.reason)
+    expect(Object.values(decoded.value.dropped).reduce((a, b) => a + b, 0)).toBe(5_000)
+  })
+})
+
+test('mergeSummaries() adds what is a count, keeps what is a state', () => {
+  const first = { ...sampleSummary, syscalls: ['read', 'write', 'poll'] }
+  const second = { ...sampleSummary, from: 1_700_000_060, to: 1_700_000_119, alertsOpen: 0 }
+  const merged = mergeSummaries(first, second)
+  expect(merged).toMatchObject({
+    from: 1_700_000_000,
+    to: 1_700_000_119,
+    calls: 24_800,
+    alertsOpen: 0,
+    dropped: { late: 4, 'lost(sysdig)': 20 },
+    agent: { cpuSeconds: 0.5, rssBytes: 90_000_000 },
+  })
+  const [nginx] = merged.processes
+  expect(nginx).toMatchObject({ pid: 812, active: 116, calls: 24_690, class: 'nginx' })
+  // The same index meant `poll` in the first and `epoll_wait` in the second.
+  expect(nginx?.top.map(([at, count]) => [merged.syscalls[at], count])).toEqual([
+    ['read', 8_000],
+    ['poll', 8_000],
+    ['epoll_wait', 8_000],
+  ])
+})
