@@ -19,6 +19,8 @@ import { finish, walk } from './pipeline.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
 
+export type { AlertMessage }
+
 export interface RunOptions extends Pick<IngestOptions, 'format' | 'host'> {
   /** Event seconds per second; Infinity: as fast as it can. */
   readonly pace?: number

@@ -16,6 +16,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Captures through the whole agent, as fast as it can',
     load: () => import('./replay.ts'),
   },
+  demo: {
+    group: 'Watch',
+    summary: 'Recorded hosts under attack, with broker and page',
+    load: () => import('./demo.ts'),
+  },
   count: {
     group: 'Look',
     summary: 'Captures to frames: the calls of each process and second',

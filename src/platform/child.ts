@@ -124,6 +124,11 @@ export function startPart(
   return { pid: child.pid, kill: () => child.kill('SIGKILL') }
 }
 
+/** Starts a program of the user's desktop and lets it go. */
+export function startDetached(command: readonly string[]): void {
+  Bun.spawn([...command], { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' }).unref()
+}
+
 /** Tools print in one language, and get nothing of ours that they do not need. */
 function toolEnvironment(): Record<string, string> {
   const { PATH, HOME, TZ } = process.env

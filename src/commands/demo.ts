@@ -1,0 +1,172 @@
+/**
+ * `agent demo`: the main job on one machine, without root and without anything installed. Starts an aggregator with
+ * its own broker, and an agent per recorded host; each agent first lives through an hour of that host's
+ * ordinary life, then through some minutes with attacks, masquerades and novelties in them (data/demo). Everything
+ * is the real thing: the recording was counted on running hosts, alerts go over MQTT on loopback.
+ *
+ * Ends by itself with --once and wherever stdout is no terminal; else the page stays until Ctrl-C.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { defineCommand } from 'citty'
+import { openPage } from '../agent/browser.ts'
+import { openModelInUse } from '../agent/models.ts'
+import { type AlertMessage, type RunOutcome, runStreet } from '../agent/run.ts'
+import { loadSettings } from '../agent/settings.ts'
+import { recordingSource } from '../agent/sources.ts'
+import { openStreet } from '../agent/street.ts'
+import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { DRAIN_MS } from '../domain/limits.ts'
+import type { Model } from '../model/model.ts'
+import { readAsset } from '../platform/assets.ts'
+import { systemClock } from '../platform/clock.ts'
+import { version } from '../platform/embedded.ts'
+import { createLog } from '../platform/log.ts'
+import { alertLines } from './alert-lines.ts'
+import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from './common.ts'
+
+/** Both recordings hold several hosts; each agent takes its own host's lines. */
+const BASELINE = 'data/demo/baseline.frames.ndjson.zst'
+const RECORDING = 'data/demo/recording.frames.ndjson.zst'
+const HOSTS = ['ac', 'as']
+/** Event seconds per second: some minutes in less than half of one. */
+const PACE = 12
+
+export default defineCommand({
+  meta: {
+    name: 'demo',
+    description: 'Recorded hosts under attack, on an embedded broker, with the page',
+    examples: [
+      'agent demo                # the page opens; Ctrl-C ends it',
+      'agent demo --once --json  # alerts as JSON, ends by itself',
+    ],
+  },
+  args: {
+    once: { type: 'boolean', description: 'end when the recording ends' },
+    pace: {
+      type: 'string',
+      description: `times faster than it was recorded, default ${PACE}`,
+      valueHint: 'N',
+    },
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const pace = wholeNumber(args.pace, 'pace', 1, 100_000) ?? PACE
+    const directory = mkdtempSync(join(tmpdir(), 'callsign-demo-'))
+    const signal = shutdownSignal()
+    const log = createLog({ level: 'warn' })
+    let aggregator: Aggregator | undefined
+    let model: Model | undefined
+    try {
+      const { settings } = loadSettings({ state: directory })
+      model = await openModelInUse(settings.model, settings.state)
+      aggregator = await startAggregator({
+        store: join(directory, 'aggregate.db'),
+        broker: { kind: 'embedded', host: '127.0.0.1', port: 0 },
+        http: { host: '127.0.0.1', port: 0 },
+        site: 'demo',
+        version,
+        clock: systemClock,
+        log,
+        signal,
+      })
+      const stays = !args.once && process.stdout.isTTY === true
+      note(`Page: ${aggregator.url}/`)
+      if (stays) openPage(`${aggregator.url}/`)
+      const agent = new DemoAgents(model, aggregator.brokerUrl, directory, pace, args.json === true)
+      const outcomes = await Promise.all(HOSTS.map((host) => agent.run(host, signal)))
+      const failed = outcomes.find(({ error }) => error !== undefined)
+      if (failed !== undefined) throw failed.error
+      const stored = await storedAlerts(aggregator.url)
+      note(closingLine(agent.seen, stored))
+      if (stays && !signal.aborted) {
+        note('The page stays until you press Ctrl-C')
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+        return EXIT.ok
+      }
+      return signal.aborted ? EXIT.interrupted : EXIT.ok
+    } finally {
+      await aggregator?.close()
+      await model?.close()
+      rmSync(directory, { recursive: true, force: true })
+    }
+  },
+})
+
+class DemoAgents {
+  /** Kind of each alert, by id. */
+  readonly seen = new Map<string, AlertMessage['kind']>()
+  readonly #model: Model
+  readonly #broker: string
+  readonly #directory: string
+  readonly #pace: number
+  readonly #asJson: boolean
+  readonly #baseline = readAsset(BASELINE)
+  readonly #recording = readAsset(RECORDING)
+
+  constructor(model: Model, broker: string, directory: string, pace: number, asJson: boolean) {
+    this.#model = model
+    this.#broker = broker
+    this.#directory = directory
+    this.#pace = pace
+    this.#asJson = asJson
+  }
+
+  /** One host's agent: what it lived through before, then the recording. */
+  async run(host: string, signal: AbortSignal): Promise<RunOutcome> {
+    const state = join(this.#directory, host)
+    await this.#live(host, state, signal)
+    const street = this.#open(host, state, { broker: this.#broker, learn: '0s' })
+    const outcome = await runStreet(
+      street,
+      [recordingSource(this.#recording)],
+      { host, pace: this.#pace, onAlerts: (alerts) => this.#show(host, alerts) },
+      signal,
+    )
+    const arrived = await street.close(DRAIN_MS)
+    if (arrived || outcome.error !== undefined || signal.aborted) return outcome
+    const error = new AgentError('ERR_BROKER', `Cannot deliver the alerts of "${host}" in time`)
+    return { ...outcome, error }
+  }
+
+  /** Fills the host's memory; alerts of that time are nobody's concern. */
+  async #live(host: string, state: string, signal: AbortSignal): Promise<void> {
+    const street = this.#open(host, state, { learn: '7d' })
+    const before = [recordingSource(this.#baseline)]
+    const { error } = await runStreet(street, before, { host, onAlerts: () => {} }, signal)
+    await street.close(0)
+    if (error !== undefined) throw error
+  }
+
+  #open(host: string, state: string, flags: { broker?: string; learn: string }) {
+    const { settings } = loadSettings({ state, site: 'demo', host, ...flags })
+    return openStreet({
+      settings,
+      model: this.#model,
+      source: { name: 'recording', why: 'the demo' },
+      resume: false,
+    })
+  }
+
+  async #show(host: string, alerts: readonly AlertMessage[]): Promise<void> {
+    for (const alert of alerts) {
+      this.seen.set(alert.id, alert.kind)
+      await (this.#asJson ? writeJson(alert) : writeOut(alertLines(alert, host)))
+    }
+  }
+}
+
+async function storedAlerts(url: string): Promise<number> {
+  const answer = await fetch(`${url}/api/v1/alerts?limit=1000`)
+  const { items } = (await answer.json()) as { items: unknown[] }
+  return items.length
+}
+
+function closingLine(seen: ReadonlyMap<string, string>, stored: number): string {
+  const kinds = new Map<string, number>()
+  for (const kind of seen.values()) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+  const words = [...kinds].sort().map(([kind, count]) => `${count} ${kind}`)
+  return `${seen.size} alerts made (${words.join(', ')}), ${stored} stored by the aggregator`
+}
