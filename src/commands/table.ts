@@ -46,6 +46,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Broker, store, page, API and metrics for many hosts',
     load: () => import('./aggregate.ts'),
   },
+  status: {
+    group: 'Look',
+    summary: 'The ledger of the agent: seen, counted, dropped, sent',
+    load: () => import('./status.ts'),
+  },
   doctor: {
     group: 'Care',
     summary: 'What this host offers, what is missing, and how to get it',

@@ -71,8 +71,10 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   }
   const hash = createHash('sha256').update(files.onnx).digest('hex')
   if (hash !== manifest.id)
-    refuse(
-      `${ONNX_FILE} has SHA-256 ${hash.slice(0, 16)}…, the manifest says ${manifest.id.slice(0, 16)}…`,
+    throw new AgentError(
+      'ERR_SIGNATURE',
+      `Cannot use model "${where}": ${ONNX_FILE} has SHA-256 ${hash.slice(0, 16)}…, the manifest says ${manifest.id.slice(0, 16)}…`,
+      { hint: 'One of the two files was changed or cut: get the whole directory again' },
     )
   const normaliser = new Normaliser(manifest.vocabulary, manifest.recipe)
   if (normaliser.width !== manifest.width)

@@ -45,6 +45,7 @@ async function load(): Promise<OnnxRuntime> {
     loadOnnxLibrary()
     ort = await import('onnxruntime-node')
   } catch (cause) {
+    if (cause instanceof AgentError) throw cause
     throw new AgentError('ERR_FAILED', `Cannot load ONNX Runtime: ${message(cause)}`, {
       hint: 'It needs glibc 2.27 or newer on x86_64 or arm64; run "agent doctor"',
       cause,

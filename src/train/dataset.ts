@@ -111,7 +111,7 @@ export function makeWindows(
           name = program
           malicious = true
           part = split.partOfHappening(happening)
-        } else part = split.partOf(first, frame.index)
+        } else part = split.partOf(recordings[r]!, first, frame.index)
         if (part === undefined) continue
         const at = list.length * frames
         if (at + frames > rows.length) {

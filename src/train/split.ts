@@ -6,13 +6,15 @@
  * A split file (`data/lab-a/split.json`) fixes the parts of a recording for good, happenings too.
  */
 import { AgentError } from '../domain/error.ts'
+import { Random } from './random.ts'
+import type { Recording } from './recording.ts'
 import type { Happening } from './scenarios.ts'
 
 export type Part = 'train' | 'calibration' | 'test'
 
 export interface Split {
-  /** Part of an ordinary window that ends in this second, having begun `frames` before; undefined in a gap. */
-  partOf(first: number, last: number): Part | undefined
+  /** Part of an ordinary window from its first to its last second; undefined in a gap. */
+  partOf(recording: Recording, first: number, last: number): Part | undefined
   partOfHappening(happening: Happening): Part | undefined
 }
 
@@ -29,23 +31,41 @@ interface SplitFile {
 /** Everything trains; nothing is kept. */
 export const ALL_TRAIN: Split = { partOf: () => 'train', partOfHappening: () => 'train' }
 
-/** By time: the first shares train, then calibrate, then test, with a gap between them. */
+/** Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap between them. */
 export function splitByTime(
-  from: number,
-  to: number,
   shares: { readonly train: number; readonly calibration: number },
   gapSeconds: number,
 ): Split {
-  const length = to - from + 1
-  const trainTo = from + Math.floor(length * shares.train)
-  const calibrationTo = from + Math.floor(length * (shares.train + shares.calibration))
-  const spans: Partial<Record<Part, Span>> = {
-    train: { from, to: trainTo - 1 },
-    calibration: { from: trainTo + gapSeconds, to: calibrationTo - 1 },
-    test: { from: calibrationTo + (shares.calibration > 0 ? gapSeconds : gapSeconds), to },
+  const spansOf = new Map<Recording, Readonly<Partial<Record<Part, Span>>>>()
+  const spans = (recording: Recording) => {
+    const known = spansOf.get(recording)
+    if (known !== undefined) return known
+    const from = recording.frames[0]!.index
+    const to = recording.frames.at(-1)!.index
+    const length = to - from + 1
+    const trainTo = from + Math.round(length * shares.train)
+    const calibrationTo = from + Math.round(length * (shares.train + shares.calibration))
+    const made = {
+      train: { from, to: trainTo - 1 },
+      ...(shares.calibration > 0 && {
+        calibration: { from: trainTo + gapSeconds, to: calibrationTo - 1 },
+      }),
+      test: { from: calibrationTo + gapSeconds, to },
+    }
+    spansOf.set(recording, made)
+    return made
   }
   return {
-    partOf: (first, last) => partWithin(spans, first, last),
+    partOf: (recording, first, last) => partWithin(spans(recording), first, last),
+    partOfHappening: () => 'train',
+  }
+}
+
+/** At random, window by window [Paper V-A: 80 % and 20 %]; the same seed gives the same parts. */
+export function splitAtRandom(trainShare: number, seed: number): Split {
+  const random = new Random(seed)
+  return {
+    partOf: () => (random.next() < trainShare ? 'train' : 'test'),
     partOfHappening: () => 'train',
   }
 }
@@ -68,7 +88,7 @@ export async function readSplit(path: string): Promise<Split> {
   const train = listed(file.nonGrata.train)
   const heldOut = listed(file.nonGrata.heldOut)
   return {
-    partOf: (first, last) => partWithin(file.normal, first, last),
+    partOf: (_, first, last) => partWithin(file.normal, first, last),
     partOfHappening({ host, from }) {
       if (train.has(key(host, from))) return 'train'
       return heldOut.has(key(host, from)) ? 'test' : undefined

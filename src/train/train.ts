@@ -12,17 +12,17 @@ import { ALIAS_RULES } from '../model/aliases.ts'
 import { MANIFEST_FORMAT, type Manifest } from '../model/manifest.ts'
 import { type Model, openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
-import type { Recipe } from '../model/recipe.ts'
+import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { Batches } from './batches.ts'
 import { fitTemperature } from './calibrate.ts'
 import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './classes.ts'
 import { componentVectors, makeWindows, vocabularyOf, type Windows } from './dataset.ts'
 import { calibrateDetection, type HostPredictions } from './detection-calibration.ts'
 import { predictHost } from './detection-evaluate.ts'
-import { exportNet } from './export.ts'
+import { exportNet, widen } from './export.ts'
 import { type EpochReport, FIT_DEFAULTS, type FitOptions, fit } from './fit.ts'
 import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
-import { type Arch, type NetShape, stateSizeOf } from './nets.ts'
+import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from './nets.ts'
 import type { Recording } from './recording.ts'
 import { runNet } from './run-net.ts'
 import { manifestText, sha256 } from './save-model.ts'
@@ -34,6 +34,8 @@ const BEFORE_SECONDS_MAX = 1_500
 const HELD_OUT_SECONDS_MAX = 3_600
 const PROFILE_CALLS_MAX = 24
 
+export { ARCHS, recipeNamed }
+
 export interface TrainOptions {
   readonly arch: Arch
   readonly hidden: number
@@ -41,6 +43,8 @@ export interface TrainOptions {
   readonly sequenceFrames: number
   readonly stride: number
   readonly windowsMin: number
+  /** Export over all known calls instead of those seen in training: same results, twice the cost. */
+  readonly fullVocabulary: boolean
   readonly fit: FitOptions
   /** Days until the model is too old. */
   readonly validDays: number
@@ -54,6 +58,8 @@ export const TRAIN_DEFAULTS = {
   sequenceFrames: 10,
   stride: 1,
   windowsMin: WINDOWS_MIN,
+  fullVocabulary: false,
+  recipe: 'families',
   fit: FIT_DEFAULTS,
   validDays: 180,
 } as const
@@ -63,6 +69,8 @@ export interface Trained {
   readonly manifest: Manifest
   readonly figures: Readonly<Partial<Record<'calibration' | 'test', Figures>>>
   readonly warnings: readonly string[]
+  /** True where it was told to stop before it was done; the best so far is kept. */
+  readonly stopped: boolean
 }
 
 export interface TrainClock {
@@ -132,6 +140,9 @@ export async function train(
     signal,
   )
   const onnx = exportNet(net, fitted.parameters)
+  const exported = options.fullVocabulary
+    ? overAllCalls(net, fitted.parameters, normaliser, options.recipe)
+    : undefined
   const batches = new Batches(windows, vectors, normaliser)
   const names = classes.list.map(({ name }) => name)
   const held = await runNet(onnx, net, batches, calibration)
@@ -152,18 +163,18 @@ export async function train(
     warnings.push(`no class "${BACKGROUND}": an unknown program falls to the nearest class`)
   const manifest: Manifest = {
     format: MANIFEST_FORMAT,
-    id: sha256(onnx),
+    id: sha256(exported?.onnx ?? onnx),
     name: options.name,
     created: new Date(clock.now()).toISOString(),
     expires: new Date(clock.now() + options.validDays * 86_400_000).toISOString(),
     code: options.code,
     seed: options.fit.seed,
     arch: options.arch,
-    vocabulary,
+    vocabulary: exported === undefined ? vocabulary : SYSCALLS,
     recipe: options.recipe,
     frameMs: FRAME_MS,
     sequenceFrames: options.sequenceFrames,
-    width: net.width,
+    width: exported?.width ?? net.width,
     stateSize: stateSizeOf(net),
     classes: classes.list,
     aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
@@ -195,8 +206,10 @@ export async function train(
       ),
     },
   }
+  const shipped = exported?.onnx ?? onnx
+  const stopped = signal?.aborted ?? false
   const model = await openModel(
-    { manifest: new TextEncoder().encode(manifestText(manifest)), onnx },
+    { manifest: new TextEncoder().encode(manifestText(manifest)), onnx: shipped },
     'new',
   )
   const hosts = await predictHosts(model, recordings, split)
@@ -205,7 +218,7 @@ export async function train(
     warnings.push(
       'nothing is left to calibrate detection on: this model classifies, but cannot raise alerts',
     )
-    return { onnx, manifest, figures, warnings }
+    return { onnx: shipped, manifest, figures, warnings, stopped }
   }
   const detection = calibrateDetection({
     classes: model.classes,
@@ -216,11 +229,31 @@ export async function train(
     profiles: profilesOf(windows, sample, labels, net.classes),
   })
   return {
-    onnx,
+    onnx: shipped,
+    stopped,
     manifest: { ...manifest, detection: writeDetectionCalibration(detection) },
     figures,
     warnings,
   }
+}
+
+/** The net over every call that the agent counts. */
+function overAllCalls(
+  net: NetShape,
+  parameters: Parameters,
+  normaliser: Normaliser,
+  recipe: Recipe,
+) {
+  const all = new Normaliser(SYSCALLS, recipe)
+  const wide = widen(net, parameters, inputNames(normaliser, recipe), inputNames(all, recipe))
+  return { onnx: exportNet(wide.net, wide.parameters), width: wide.net.width }
+}
+
+/** A name for each number of a row. */
+function inputNames({ components }: Normaliser, { rate }: Recipe): string[] {
+  if (rate === 'none') return [...components]
+  if (rate === 'log-total') return [...components, 'rate of all']
+  return [...components, ...components.map((name) => `rate of ${name}`)]
 }
 
 /** What the new model says of each host's ordinary life: some of what it was trained on, and all that was held out. */
@@ -231,9 +264,12 @@ async function predictHosts(
 ): Promise<HostPredictions[]> {
   const length = model.manifest.sequenceFrames
   const hosts: HostPredictions[] = []
-  for (const { host, frames } of recordings) {
+  for (const recording of recordings) {
+    const { host, frames } = recording
     const predict = async (part: Part, secondsMax: number) => {
-      const own = frames.filter(({ index }) => split.partOf(index - length + 1, index) === part)
+      const own = frames.filter(
+        ({ index }) => split.partOf(recording, index - length + 1, index) === part,
+      )
       const predictions: Predictions[] = []
       for await (const answer of predictHost(model, own.slice(-secondsMax)))
         predictions.push(answer)

@@ -1,0 +1,94 @@
+/** `agent evaluate --model DIR FRAMES…`: how good a model is, window by window and as an alarm. */
+import { defineCommand } from 'citty'
+import { AgentError } from '../domain/error.ts'
+import { evaluationOf } from '../train/evaluate-all.ts'
+import { confusionSvg, evaluationText } from '../train/evaluation-report.ts'
+import { readRecordings } from '../train/recording.ts'
+import { readHappenings } from '../train/scenarios.ts'
+import { type Part, readSplit } from '../train/split.ts'
+import { jsonArg, listOf, writeJson, writeOut } from './common.ts'
+
+const PARTS: readonly Part[] = ['train', 'calibration', 'test']
+
+export default defineCommand({
+  meta: {
+    name: 'evaluate',
+    description:
+      "A model's figures on frames: precision and recall, calibration, and what it finds as an alarm",
+    examples: [
+      'agent evaluate --model ./model frames.ndjson.zst',
+      'agent evaluate --model ./model attacks.ndjson.zst --scenarios attacks.scenarios.ndjson --baseline before.ndjson.zst --json',
+    ],
+  },
+  args: {
+    files: {
+      type: 'positional',
+      description: 'frames files',
+      valueHint: 'FRAMES…',
+      required: true,
+    },
+    model: { type: 'string', description: 'model directory', valueHint: 'DIR', required: true },
+    scenarios: {
+      type: 'string',
+      description: 'labelled happenings of these recordings',
+      valueHint: 'FILE',
+    },
+    baseline: {
+      type: 'string',
+      description: 'what the same hosts lived through before',
+      valueHint: 'FRAMES…',
+    },
+    split: {
+      type: 'string',
+      description: 'split file: which happenings were trained on',
+      valueHint: 'FILE',
+    },
+    part: {
+      type: 'string',
+      description: 'only this part of the split: train, calibration or test',
+      valueHint: 'PART',
+    },
+    'false-alarms-per-day': {
+      type: 'string',
+      description: 'the budget that alarms are set to',
+      valueHint: 'N',
+      default: '1',
+    },
+    picture: {
+      type: 'string',
+      description: 'write the confusion of classes as a picture',
+      valueHint: 'FILE.svg',
+    },
+    detection: { type: 'boolean', description: 'figures of the alarms as well', default: true },
+    ...jsonArg,
+  },
+  async run({ args, rawArgs }) {
+    const part = args.part === undefined ? undefined : PARTS.find((name) => name === args.part)
+    if (args.part !== undefined && part === undefined)
+      throw new AgentError(
+        'ERR_USAGE',
+        `Cannot use --part "${args.part}": it is none of ${PARTS.join(', ')}`,
+      )
+    const budget = Number(args['false-alarms-per-day'])
+    if (!(budget > 0))
+      throw new AgentError(
+        'ERR_USAGE',
+        `Cannot use --false-alarms-per-day "${args['false-alarms-per-day']}": it is no number above 0`,
+      )
+    const baseline = listOf(rawArgs, 'baseline')
+    const files = args._.filter((path) => !baseline.includes(path))
+    const evaluation = await evaluationOf({
+      model: args.model,
+      recordings: await readRecordings(files),
+      baseline: await readRecordings(baseline),
+      happenings: args.scenarios === undefined ? [] : await readHappenings(args.scenarios),
+      split: args.split === undefined ? undefined : await readSplit(args.split),
+      part,
+      falseAlertsPerDay: budget,
+      detection: args.detection,
+    })
+    if (args.picture !== undefined) await Bun.write(args.picture, confusionSvg(evaluation))
+    if (args.json) await writeJson(evaluation)
+    else await writeOut(evaluationText(evaluation))
+  },
+})

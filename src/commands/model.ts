@@ -1,0 +1,174 @@
+/** `agent model`: the models that this agent has, whether they are whole, which is in use, who made them. */
+import { readFile } from 'node:fs/promises'
+import { defineCommand } from 'citty'
+import { type ListedModel, listModels, signModel, useModel, verifyModel } from '../agent/models.ts'
+import { loadSettings } from '../agent/settings.ts'
+import { AgentError } from '../domain/error.ts'
+import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+
+const directoryArg = {
+  directory: {
+    type: 'positional',
+    description: 'model directory, or "default" for the one that came with the agent',
+    valueHint: 'DIR',
+    required: true,
+  },
+} as const
+
+const ls = defineCommand({
+  meta: {
+    name: 'ls',
+    description: 'Lists the models of this agent: classes, aliases, age, what was measured',
+    examples: ['agent model ls', 'agent model ls --json # with classes and alias rules'],
+  },
+  args: { ...settingArgs('state'), ...jsonArg },
+  async run({ args }) {
+    const models = await listModels(loadSettings(args).settings.state)
+    if (args.json) {
+      for (const model of models) await writeJson(asJson(model))
+      return
+    }
+    await writeOut(
+      columns([
+        ['', 'MODEL', 'CLASSES', 'MALICIOUS', 'NET', 'RECIPE', 'EXPIRES', 'NAME'],
+        ...models.map(({ name, inUse, manifest, trouble }) =>
+          manifest === undefined
+            ? [inUse ? '*' : '', name, '-', '-', '-', '-', '-', safeText(trouble ?? '')]
+            : [
+                inUse ? '*' : '',
+                name,
+                String(manifest.classes.length),
+                String(manifest.classes.filter(({ malicious }) => malicious).length),
+                `${safeText(manifest.arch)} ${manifest.stateSize}`,
+                safeText(manifest.recipe.name),
+                safeText(manifest.expires.slice(0, 10)),
+                safeText(manifest.name),
+              ],
+        ),
+      ]),
+    )
+    const aliases = models.find(({ inUse }) => inUse)?.manifest?.aliases ?? []
+    if (aliases.length > 0)
+      note(
+        `Taken for the same program (# stands for a version): ${aliases
+          .map((rule) => safeText(`${rule.pattern} = ${rule.class}`))
+          .join(', ')}`,
+      )
+  },
+})
+
+const verify = defineCommand({
+  meta: {
+    name: 'verify',
+    description:
+      'Checks lengths, hashes and shapes of a model, and its signature where a key is given',
+    examples: [
+      'agent model verify ./model',
+      'agent model verify ./model --key public.pem # exit 9 if not signed by it',
+    ],
+  },
+  args: {
+    ...directoryArg,
+    key: {
+      type: 'string',
+      description: 'Ed25519 public key (PEM) that must have signed it',
+      valueHint: 'FILE',
+    },
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const key = args.key === undefined ? undefined : await readKey(args.key)
+    const { manifest, signature } = await verifyModel(args.directory, key)
+    const expired = Date.parse(manifest.expires) < Date.now()
+    if (args.json) {
+      await writeJson({
+        id: manifest.id,
+        ok: true,
+        signature,
+        expired,
+        classes: manifest.classes.length,
+      })
+      return
+    }
+    await writeOut(
+      `${safeText(args.directory)}: whole, ${manifest.classes.length} classes, id ${manifest.id.slice(0, 16)}, ` +
+        `signature ${signature}\n`,
+    )
+    if (expired) note(`It expired on ${safeText(manifest.expires.slice(0, 10))}: train a new one`)
+  },
+})
+
+const use = defineCommand({
+  meta: {
+    name: 'use',
+    description: 'Makes a model the one in use; it is checked and copied first',
+    examples: [
+      'agent model use ./model',
+      'agent model use default # back to the one that came with the agent',
+    ],
+  },
+  args: { ...directoryArg, ...settingArgs('state') },
+  async run({ args }) {
+    const name = await useModel(args.directory, loadSettings(args).settings.state)
+    note(`In use from the next start: ${name}`)
+  },
+})
+
+const sign = defineCommand({
+  meta: {
+    name: 'sign',
+    description: 'Signs a model directory with an Ed25519 key',
+    examples: [
+      'openssl genpkey -algorithm ed25519 -out key.pem; agent model sign ./model --key key.pem',
+    ],
+  },
+  args: {
+    ...directoryArg,
+    key: {
+      type: 'string',
+      description: 'Ed25519 private key (PEM)',
+      valueHint: 'FILE',
+      required: true,
+    },
+  },
+  async run({ args }) {
+    await signModel(args.directory, await readKey(args.key))
+    note(`Signed: ${safeText(args.directory)}/signature`)
+  },
+})
+
+export default defineCommand({
+  meta: {
+    name: 'model',
+    description: 'Models: look, check, switch, sign',
+    examples: ['agent model ls', 'agent model verify ./model'],
+  },
+  subCommands: { ls, verify, use, sign },
+})
+
+function asJson({ name, directory, inUse, manifest, trouble }: ListedModel) {
+  if (manifest === undefined) return { name, directory, inUse, trouble }
+  const { id, arch, recipe, created, expires, classes, aliases, measured, data } = manifest
+  return {
+    name,
+    directory,
+    inUse,
+    id,
+    arch,
+    recipe: recipe.name,
+    created,
+    expires,
+    classes,
+    aliases,
+    measured,
+    data,
+  }
+}
+
+async function readKey(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new AgentError('ERR_INPUT', `Cannot read key "${path}"`, { cause })
+  }
+}

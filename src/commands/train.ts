@@ -1,0 +1,193 @@
+/** `agent train FRAMES… --out DIR`: frames to a model directory, with progress, early stop and calibration. */
+import { basename } from 'node:path'
+import { defineCommand } from 'citty'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { systemClock } from '../platform/clock.ts'
+import { commit, version } from '../platform/embedded.ts'
+import { modelCard } from '../train/card.ts'
+import type { EpochReport } from '../train/fit.ts'
+import { readRecordings } from '../train/recording.ts'
+import { saveModel } from '../train/save-model.ts'
+import { readHappenings } from '../train/scenarios.ts'
+import { readSplit, splitByTime } from '../train/split.ts'
+import { ARCHS, recipeNamed, TRAIN_DEFAULTS, train } from '../train/train.ts'
+import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from './common.ts'
+
+const GAP_SECONDS = 30
+
+export default defineCommand({
+  meta: {
+    name: 'train',
+    description: 'Frames to a model directory',
+    examples: [
+      'agent train frames.ndjson.zst --out ./model',
+      'agent train a.ndjson.zst b.ndjson.zst --scenarios attacks.scenarios.ndjson --out ./model',
+      'agent train frames.ndjson.zst --out ./model --arch inception --epochs 20 --seed 7 --json',
+    ],
+  },
+  args: {
+    files: {
+      type: 'positional',
+      description: 'frames files, of any number of hosts',
+      valueHint: 'FRAMES…',
+      required: true,
+    },
+    out: {
+      type: 'string',
+      description: 'model directory to write',
+      valueHint: 'DIR',
+      required: true,
+    },
+    arch: {
+      type: 'string',
+      description: `net: ${ARCHS.join(', ')}`,
+      valueHint: 'NET',
+      default: TRAIN_DEFAULTS.arch,
+    },
+    epochs: {
+      type: 'string',
+      description: `at most so many epochs (default ${TRAIN_DEFAULTS.fit.epochs})`,
+      valueHint: 'N',
+    },
+    seed: {
+      type: 'string',
+      description: 'the same seed and data give the same weights (default 1)',
+      valueHint: 'N',
+    },
+    scenarios: {
+      type: 'string',
+      description: 'labelled happenings: non-grata programs become malicious classes',
+      valueHint: 'FILE',
+    },
+    split: {
+      type: 'string',
+      description:
+        'split file saying what trains, calibrates and tests; default: the last 15 % calibrate',
+      valueHint: 'FILE',
+    },
+    features: {
+      type: 'string',
+      description: 'recipe, such as frequency (the paper) or families',
+      valueHint: 'RECIPE',
+      default: TRAIN_DEFAULTS.recipe,
+    },
+    hidden: {
+      type: 'string',
+      description: `hidden units (default ${TRAIN_DEFAULTS.hidden})`,
+      valueHint: 'N',
+    },
+    sequence: {
+      type: 'string',
+      description: `seconds in a sequence (default ${TRAIN_DEFAULTS.sequenceFrames})`,
+      valueHint: 'N',
+    },
+    stride: {
+      type: 'string',
+      description: 'a window of each process every so many seconds (default 1)',
+      valueHint: 'N',
+    },
+    'windows-min': {
+      type: 'string',
+      description: `windows that make a name a class (default ${TRAIN_DEFAULTS.windowsMin})`,
+      valueHint: 'N',
+    },
+    vocabulary: {
+      type: 'string',
+      description: 'seen: the calls of the training data; full: all that are known',
+      valueHint: 'V',
+      default: 'seen',
+    },
+    name: { type: 'string', description: 'what the model is called', valueHint: 'NAME' },
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const signal = shutdownSignal()
+    const arch = ARCHS.find((name) => name === args.arch)
+    if (arch === undefined)
+      throw new AgentError(
+        'ERR_USAGE',
+        `Cannot use --arch "${args.arch}": it is none of ${ARCHS.join(', ')}`,
+      )
+    if (args.vocabulary !== 'seen' && args.vocabulary !== 'full')
+      throw new AgentError(
+        'ERR_USAGE',
+        `Cannot use --vocabulary "${args.vocabulary}": it is neither seen nor full`,
+      )
+    const recipe = recipeNamed(args.features)
+    const epochs = wholeNumber(args.epochs, 'epochs', 1, 10_000) ?? TRAIN_DEFAULTS.fit.epochs
+    const seed = wholeNumber(args.seed, 'seed', 0, 0xffff_ffff) ?? TRAIN_DEFAULTS.fit.seed
+    const windowsMin =
+      wholeNumber(args['windows-min'], 'windows-min', 1) ?? TRAIN_DEFAULTS.windowsMin
+    const recordings = await readRecordings(args._)
+    const happenings = args.scenarios === undefined ? [] : await readHappenings(args.scenarios)
+    const split =
+      args.split === undefined
+        ? splitByTime({ train: 0.85, calibration: 0.15 }, GAP_SECONDS)
+        : await readSplit(args.split)
+    const progress = args.json ? (epoch: EpochReport) => void writeJson(epoch) : showEpoch
+    const trained = await train(
+      recordings,
+      happenings,
+      split,
+      {
+        ...TRAIN_DEFAULTS,
+        arch,
+        recipe,
+        hidden: wholeNumber(args.hidden, 'hidden', 1, 1_024) ?? TRAIN_DEFAULTS.hidden,
+        sequenceFrames:
+          wholeNumber(args.sequence, 'sequence', 2, 60) ?? TRAIN_DEFAULTS.sequenceFrames,
+        stride: wholeNumber(args.stride, 'stride', 1, 60) ?? TRAIN_DEFAULTS.stride,
+        windowsMin,
+        fullVocabulary: args.vocabulary === 'full',
+        fit: { ...TRAIN_DEFAULTS.fit, epochs, seed },
+        code: `${version} (${commit})`,
+        name: args.name ?? basename(args.out),
+      },
+      systemClock,
+      progress,
+      signal,
+    )
+    for (const warning of trained.warnings) note(`Warning: ${warning}`)
+    const { manifest, figures } = trained
+    const command = `agent train ${args._.map((path) => basename(path)).join(' ')} --arch ${arch} --features ${recipe.name} --epochs ${epochs} --seed ${seed}`
+    await saveModel(
+      args.out,
+      trained.onnx,
+      manifest,
+      modelCard({ manifest, figures, warnings: trained.warnings, command, windowsMin }),
+    )
+    if (args.json)
+      await writeJson({
+        out: args.out,
+        id: manifest.id,
+        arch,
+        recipe: recipe.name,
+        seed,
+        classes: manifest.classes.length,
+        temperature: manifest.calibration.temperature,
+        ece: manifest.calibration.ece,
+        ...manifest.measured,
+      })
+    else {
+      const shown = figures.test ?? figures.calibration
+      const said =
+        shown === undefined
+          ? ''
+          : `, held out: precision ${shown.macroPrecision.toFixed(3)}, recall ${shown.macroRecall.toFixed(3)}`
+      await writeOut(
+        `${args.out}: ${manifest.classes.length} classes${said}, id ${manifest.id.slice(0, 16)}\n`,
+      )
+    }
+    return trained.stopped ? EXIT.interrupted : EXIT.ok
+  },
+})
+
+function showEpoch(report: EpochReport): void {
+  const held =
+    report.heldOutAccuracy === undefined
+      ? ''
+      : `   held out: loss ${report.heldOutLoss!.toFixed(4)} accuracy ${report.heldOutAccuracy.toFixed(4)}`
+  note(
+    `epoch ${String(report.epoch).padStart(2)}/${report.epochs}   loss ${report.loss.toFixed(4)} accuracy ${report.accuracy.toFixed(4)}${held}   ${Math.round(report.secondsLeft)} s left`,
+  )
+}

@@ -1,0 +1,130 @@
+/**
+ * MODEL_CARD.md: what a person must know before trusting a model, from what was measured while it was made.
+ * Written by the trainer, so that it cannot say other numbers than the manifest.
+ */
+import type { Manifest } from '../model/manifest.ts'
+import { BACKGROUND } from './classes.ts'
+import type { Figures } from './metrics.ts'
+
+export interface CardFacts {
+  readonly manifest: Manifest
+  readonly figures: Readonly<Partial<Record<'calibration' | 'test', Figures>>>
+  readonly warnings: readonly string[]
+  readonly command: string
+  readonly windowsMin: number
+}
+
+export function modelCard({ manifest, figures, warnings, command, windowsMin }: CardFacts): string {
+  const ordinary = manifest.classes.filter(({ malicious, background }) => !malicious && !background)
+  const malicious = manifest.classes.filter((entry) => entry.malicious)
+  const generic = ordinary.filter((entry) => entry.generic)
+  const paragraphs = [
+    `# Model \`${manifest.name}\``,
+    `What it is: ${article(manifest.arch)} (${manifest.stateSize} state numbers) that tells from ten seconds of a process's ` +
+      `system calls which of ${manifest.classes.length} classes it behaves like. Id \`${manifest.id.slice(0, 16)}\`, made ` +
+      `${manifest.created.slice(0, 10)}, not to be used after ${manifest.expires.slice(0, 10)}. Made by:`,
+    `    ${command}`,
+    '## Data',
+    table(
+      ['File (host)', 'Seconds', 'Vectors', 'SHA-256'],
+      manifest.data.map(({ file, from, to, vectors, sha256 }) => [
+        `\`${file}\``,
+        String(to - from + 1),
+        String(vectors),
+        `\`${sha256.slice(0, 12)}…\``,
+      ]),
+    ),
+    'Windows are ten wall-clock seconds of one process, judged when it was active in at least three of them. Parts are ' +
+      'split by time with a gap between them, labelled attacks by happening: no window of the test part, and none of a happening ' +
+      'that is kept for tests, was trained on or used to set a threshold.',
+    '## Figures',
+    figuresTable(figures),
+    weakest(figures.test ?? figures.calibration),
+    `Probabilities are divided by a temperature of ${manifest.calibration.temperature.toFixed(2)}, set on ` +
+      `${manifest.calibration.windows} held-out windows; expected calibration error there ${manifest.calibration.ece.toFixed(4)}.`,
+    '## Classes',
+    `A name (after the alias rules below) with at least ${windowsMin} training windows is a class; rarer ones share the ` +
+      `class "${BACKGROUND}", so that an unknown ordinary program has somewhere to fall but the nearest malicious class. ` +
+      'A name that its process bears for a single second (a forked child before its exec) is left out. Processes that live ' +
+      'a few seconds are added up by name, as the live agent does, and trained on as such.',
+    `Ordinary (${ordinary.length}): ${list(ordinary)}.`,
+    `Malicious (${malicious.length}): ${list(malicious)}. Each is one program's own processes in labelled happenings; the ` +
+      'shell that started it and what ran beside it are left out.',
+    generic.length === 0
+      ? ''
+      : `Interpreters and shells (${list(generic)}): one name, many programs. They are classes, because what they do in ` +
+        'the recordings is worth knowing, and are marked `generic`: a claim to such a name binds a process to little.',
+    `Alias rules (\`#\` stands for a version, \`*\` for any end): ${manifest.aliases
+      .map((rule) => `\`${rule.pattern}\` = ${rule.class}`)
+      .join(', ')}.`,
+    '## Recipe',
+    `\`${manifest.recipe.name}\`: ${recipeWords(manifest)}`,
+    '## What it cannot do',
+    'It knows programs as they behaved on the recorded hosts. Another release, configuration or runtime of the same ' +
+      "program may look strange to it; the agent's own memory of its host is there for that. It sees calls, not their arguments: " +
+      'a program that does something else by the same calls at the same pace looks the same.',
+    ...(warnings.length === 0
+      ? []
+      : ['## Warnings while training', warnings.map((line) => `- ${line}`).join('\n')]),
+  ]
+  return `${paragraphs.filter((text) => text !== '').join('\n\n')}\n`
+}
+
+function article(arch: string): string {
+  return arch === 'inception' ? 'an inception-like net' : `a ${arch} net`
+}
+
+function recipeWords({ recipe, width, vocabulary }: Manifest): string {
+  const families =
+    recipe.families.length === 0
+      ? "each call's share of the second's calls"
+      : "calls that do the same (open, openat …) added up, then each one's share of the second's calls"
+  const power =
+    recipe.power === 1
+      ? ''
+      : recipe.power === 0.5
+        ? ', its square root'
+        : `, to the power of ${recipe.power}`
+  const rate = recipe.rate === 'none' ? '' : ', and the logarithm of the rate beside it'
+  return `${families}${power}${rate}. ${width} numbers a second, from the ${vocabulary.length} calls that occurred in training; any other counts as \`other\`.`
+}
+
+function figuresTable(figures: CardFacts['figures']): string {
+  return table(
+    ['Part', 'Windows', 'Classes', 'Accuracy', 'Macro precision', 'Macro recall'],
+    (['calibration', 'test'] as const).flatMap((part) => {
+      const f = figures[part]
+      if (f === undefined) return []
+      const windows = f.classes.reduce((sum, entry) => sum + entry.windows, 0)
+      return [
+        [
+          part,
+          String(windows),
+          String(f.classes.length),
+          ...[f.accuracy, f.macroPrecision, f.macroRecall].map((x) => x.toFixed(3)),
+        ],
+      ]
+    }),
+  )
+}
+
+function weakest(figures: Figures | undefined): string {
+  if (figures === undefined) return ''
+  const weak = figures.classes
+    .filter(({ precision, recall }) => Math.min(precision, recall) < 0.95)
+    .sort((a, b) => Math.min(a.precision, a.recall) - Math.min(b.precision, b.recall))
+    .slice(0, 12)
+  if (weak.length === 0) return 'No class has a precision or recall below 0.95.'
+  return `Weakest (windows, precision, recall): ${weak
+    .map((c) => `${c.name} (${c.windows}, ${c.precision.toFixed(2)}, ${c.recall.toFixed(2)})`)
+    .join('; ')}.`
+}
+
+function list(classes: readonly { readonly name: string }[]): string {
+  return classes.map(({ name }) => name).join(', ')
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n')
+}
