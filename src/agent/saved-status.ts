@@ -1,0 +1,32 @@
+/** What the agent of a state directory last wrote about itself, for `agent status`: readable while it runs and after it ended, however. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { LocalStore } from '../buffer/local-store.ts'
+import { STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
+import type { StatusDocument } from './status-document.ts'
+
+export interface SavedStatus {
+  /** `killed`: it did not end by itself, and is not there any more. */
+  readonly state: 'running' | 'ended' | 'killed'
+  readonly pid: number
+  readonly savedMs: number
+  readonly status: StatusDocument
+}
+
+/** @returns undefined where no agent has ever written there */
+export function readSavedStatus(directory: string, nowMs: number): SavedStatus | undefined {
+  const path = join(directory, 'local.db')
+  if (!existsSync(path)) return undefined
+  const store = LocalStore.open(path, { readOnly: true })
+  try {
+    const saved = store.ledger.get()
+    if (saved === undefined) return undefined
+    const { pid, savedAtMs, ended } = saved
+    // A pid alone may be another process by now.
+    const fresh = Math.abs(nowMs - savedAtMs) < 6 * STATUS_SAVE_EVERY_MS
+    const state = ended ? 'ended' : fresh && existsSync(`/proc/${pid}`) ? 'running' : 'killed'
+    return { state, pid, savedMs: savedAtMs, status: saved.ledger as StatusDocument }
+  } finally {
+    store.close()
+  }
+}

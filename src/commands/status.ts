@@ -1,0 +1,112 @@
+/**
+ * `agent status`: the books of the agent of one state directory. observed = counted + dropped, and
+ * created = acknowledged + queued + merged + given up; a difference would be a defect of ours.
+ */
+import { defineCommand } from 'citty'
+import { readSavedStatus, type SavedStatus } from '../agent/saved-status.ts'
+import { loadSettings } from '../agent/settings.ts'
+import type { StatusDocument } from '../agent/status-document.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'status',
+    description:
+      'The ledger of the agent: what it saw, counted, dropped, sent; exit 4 if there is none',
+    examples: ['agent status', 'agent status --state /tmp/try --json | jq .dropped'],
+  },
+  args: { ...settingArgs('state'), ...jsonArg },
+  async run({ args }) {
+    const directory = loadSettings(args).settings.state
+    const saved = readSavedStatus(directory, Date.now())
+    if (saved === undefined)
+      throw new AgentError('ERR_NOT_RUNNING', `No agent has run with state "${directory}"`, {
+        hint: 'Start it with "agent watch", or name its directory with --state DIR',
+      })
+    const { state, pid, savedMs, status } = saved
+    await (args.json ? writeJson({ state, pid, savedMs, ...status }) : writeOut(shown(saved)))
+    return state === 'killed' || !isWell(status) ? EXIT.degraded : EXIT.ok
+  },
+})
+
+/** Disk trouble and lost calls are worth an exit code; a broker that is away is not, for its queue is what it is there for. */
+function isWell({ buffer, dropped }: StatusDocument): boolean {
+  return (
+    buffer.problem === undefined &&
+    !Object.keys(dropped).some((reason) => reason.startsWith('lost('))
+  )
+}
+
+function shown({ state, pid, savedMs, status }: SavedStatus): string {
+  const { bold, red, green } = paintFor()
+  const { source, model, observed, detection, buffer, publisher, cost } = status
+  const { alerts, memory } = detection
+  const colour = state === 'running' ? green : state === 'killed' ? red : bold
+  const dropped = [...withReasons(status.dropped, status.samples)]
+  const rows: string[][] = [
+    ['agent', `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`],
+    ['host', `${safeText(status.site)}/${safeText(status.host)}`],
+    ['source', `${source.name}: ${safeText(source.why)}`],
+    ['model', safeText(model)],
+    ['observed', `${count(observed.calls)} calls in ${count(observed.frames)} frames`],
+    ['counted', count(status.counted)],
+    ['dropped', dropped.length === 0 ? '0' : dropped[0]!],
+    ...dropped.slice(1).map((line) => ['', line]),
+    ['judged', `${count(detection.judged)} windows of ${count(detection.tracked)} processes`],
+    [
+      'alerts',
+      `${count(alerts.opened)} opened, ${count(alerts.open)} open, ${count(alerts.updated)} updates, ${count(alerts.closed)} closed`,
+    ],
+    [
+      'memory',
+      `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}`,
+    ],
+    [
+      'buffer',
+      `${count(buffer.frames)} frames, ${megabytes(buffer.bytes)}${buffer.problem === undefined ? '' : red(`, ${buffer.problem}`)}`,
+    ],
+    [
+      'outbox',
+      `${count(status.created)} created = ${count(status.acknowledged)} acknowledged + ${count(status.queued)} queued + ${count(status.merged)} merged + ${count(total(status.undelivered))} given up`,
+    ],
+    [
+      'broker',
+      publisher === undefined
+        ? 'none'
+        : `${publisher.broker} ${publisher.connection}, aggregator ${publisher.aggregator}${publisher.lastError === undefined ? '' : `, ${safeText(publisher.lastError)}`}`,
+    ],
+    [
+      'cost',
+      `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident, lag ${status.lagMs} ms`,
+    ],
+  ]
+  return columns(rows)
+}
+
+function* withReasons(
+  dropped: Readonly<Record<string, number>>,
+  samples: Readonly<Record<string, string>>,
+): Generator<string> {
+  for (const [reason, n] of Object.entries(dropped)) {
+    const sample = samples[reason]
+    yield `${count(n)} ${reason}${sample === undefined ? '' : `, for example "${safeText(sample)}"`}`
+  }
+}
+
+function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, n) => sum + n, 0)
+}
+
+function count(n: number): string {
+  return n.toLocaleString('en-US')
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+function ago(ms: number): string {
+  const seconds = Math.max(0, Math.round((Date.now() - ms) / 1000))
+  return seconds < 120 ? `as of ${seconds} s ago` : `as of ${new Date(ms).toISOString()}`
+}
