@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
-import { type FrameLabels, frameLines } from '../count/frames-file.ts'
+import { FrameEncoder, type FrameLabels } from '../count/frames-file.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import { WRITE_BYTES } from '../domain/limits.ts'
@@ -35,16 +35,16 @@ export function openFramesFile(path: string | undefined, labels: FrameLabels): F
       failure ??= error
     }
   })
-  let text = ''
+  const lines = new FrameEncoder(labels)
   let frameCount = 0
   let vectorCount = 0
 
   const flush = (): void | Promise<void> => {
     if (failure !== undefined) throw failure
-    if (text === '') return
-    const bytes = Buffer.from(text)
-    text = ''
-    if (packer === undefined) return write(bytes)
+    if (lines.length === 0) return
+    if (packer === undefined) return write(lines.take())
+    // The packer keeps what it is given for a while.
+    const bytes = lines.take().slice()
     return new Promise((resolve, reject) => {
       packer.write(bytes, (error) => (error ? reject(error) : resolve()))
     })
@@ -58,11 +58,11 @@ export function openFramesFile(path: string | undefined, labels: FrameLabels): F
     },
     write(frames) {
       for (const frame of frames) {
-        text += frameLines(frame, labels)
+        lines.push(frame)
         frameCount++
         vectorCount += frame.processes.length
       }
-      if (text.length >= WRITE_BYTES) return flush()
+      if (lines.length >= WRITE_BYTES) return flush()
     },
     async close() {
       try {

@@ -1,9 +1,9 @@
 /**
  * Frames as NDJSON (DESIGN.md section 4): one line per process and second.
  *
- * Writing must not cost more than counting did: what does not change from second to second (pid, start,
- * name, exe …) is made once per process, the names of calls come ready quoted, and the caller writes
- * whole frames at a time.
+ * Writing must not cost more than counting did, so lines are made as bytes: what does not change from second
+ * to second (pid, start, name, exe …) is made once per process, the names of calls lie ready quoted, and
+ * only digits are new. (Measured: a quarter of what building strings and encoding them costs.)
  */
 import type { Frame } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
@@ -15,38 +15,112 @@ export interface FrameLabels {
   readonly label?: string
 }
 
-const keys = SYSCALLS.map((name) => `${JSON.stringify(name)}:`)
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+const keys = SYSCALLS.map((name) => encoder.encode(`${JSON.stringify(name)}:`))
+const keyBytesMax = Math.max(...keys.map((key) => key.length))
 
 /** Middle of a process's lines: all but the time and the counts. */
-const middles = new WeakMap<Process, string>()
+const middles = new WeakMap<Process, Uint8Array>()
 
-function middleOf(process: Process): string {
+function middleOf(process: Process): Uint8Array {
   let middle = middles.get(process)
   if (middle === undefined) {
     const { pid, startMs, name, exe, container } = process
-    middle = `"pid":${pid},"start":${Math.floor(startMs / 1000)},"name":${JSON.stringify(name)},`
-    if (exe !== undefined) middle += `"exe":${JSON.stringify(exe)},`
-    if (container !== undefined) middle += `"container":${JSON.stringify(container)},`
-    middle += '"counts":{'
+    let text = `"pid":${pid},"start":${Math.floor(startMs / 1000)},"name":${JSON.stringify(name)},`
+    if (exe !== undefined) text += `"exe":${JSON.stringify(exe)},`
+    if (container !== undefined) text += `"container":${JSON.stringify(container)},`
+    middle = encoder.encode(`${text}"counts":{`)
     middles.set(process, middle)
   }
   return middle
 }
 
-/** The lines of one frame, each with its newline; empty for a frame without calls and losses. */
-export function frameLines(frame: Frame, labels: FrameLabels = {}): string {
-  const host = labels.host === undefined ? '' : `"host":${JSON.stringify(labels.host)},`
-  const tail = labels.label === undefined ? '}}\n' : `},"label":${JSON.stringify(labels.label)}}\n`
-  const head = `{"t":${frame.index},${host}`
-  const { processes, offsets, syscalls, counts } = frame
-  let lines = frame.lost > 0 ? `${head}"loss":{"calls":${frame.lost}}}\n` : ''
-  for (let i = 0; i < processes.length; i++) {
-    lines += head + middleOf(processes[i]!)
-    const end = offsets[i + 1]!
-    for (let k = offsets[i]!; k < end; k++) {
-      lines += k + 1 < end ? `${keys[syscalls[k]!]}${counts[k]},` : keys[syscalls[k]!]! + counts[k]
-    }
-    lines += tail
+/** Gathers the lines of many frames in one buffer that is used again. */
+export class FrameEncoder {
+  readonly #host: string
+  readonly #tail: Uint8Array
+  #bytes = new Uint8Array(65_536)
+  #length = 0
+
+  constructor(labels: FrameLabels = {}) {
+    this.#host = labels.host === undefined ? '' : `"host":${JSON.stringify(labels.host)},`
+    const label = labels.label === undefined ? '' : `,"label":${JSON.stringify(labels.label)}`
+    this.#tail = encoder.encode(`}${label}}\n`)
   }
-  return lines
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** What was gathered since the last take; valid until the next push. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#length)
+    this.#length = 0
+    return taken
+  }
+
+  /** A frame without calls and losses has no line. */
+  push(frame: Frame): void {
+    const head = encoder.encode(`{"t":${frame.index},${this.#host}`)
+    if (frame.lost > 0) {
+      const loss = encoder.encode(`"loss":{"calls":${frame.lost}}}\n`)
+      this.#reserve(head.length + loss.length)
+      this.#put(head)
+      this.#put(loss)
+    }
+    const { processes, offsets, syscalls, counts } = frame
+    for (let i = 0; i < processes.length; i++) {
+      const from = offsets[i]!
+      const to = offsets[i + 1]!
+      const middle = middleOf(processes[i]!)
+      this.#reserve(
+        head.length + middle.length + this.#tail.length + (to - from) * (keyBytesMax + 11),
+      )
+      this.#put(head)
+      this.#put(middle)
+      this.#putCounts(syscalls, counts, from, to)
+      this.#put(this.#tail)
+    }
+  }
+
+  #putCounts(syscalls: Uint16Array, counts: Uint32Array, from: number, to: number): void {
+    const bytes = this.#bytes
+    let at = this.#length
+    for (let k = from; k < to; k++) {
+      const key = keys[syscalls[k]!]!
+      for (let i = 0; i < key.length; i++) bytes[at++] = key[i]!
+      let count = counts[k]!
+      let digits = 1
+      for (let power = 10; power <= count; power *= 10) digits++
+      at += digits
+      for (let i = 1; i <= digits; i++) {
+        const rest = Math.floor(count / 10)
+        bytes[at - i] = 48 + count - 10 * rest
+        count = rest
+      }
+      bytes[at++] = 44
+    }
+    // The last comma makes way for the brace.
+    this.#length = to > from ? at - 1 : at
+  }
+
+  #put(piece: Uint8Array): void {
+    this.#bytes.set(piece, this.#length)
+    this.#length += piece.length
+  }
+
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + more))
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = larger
+  }
+}
+
+/** The lines of one frame, each with its newline. */
+export function frameLines(frame: Frame, labels: FrameLabels = {}): string {
+  const lines = new FrameEncoder(labels)
+  lines.push(frame)
+  return decoder.decode(lines.take())
 }

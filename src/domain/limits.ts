@@ -72,7 +72,7 @@ export const FORMAT_HEAD_BYTES = 65_536
 export const CLOSE_AFTER_MS = 1_000
 export const CLOSE_EVERY_MS = 250
 /** Frames are written in pieces of this size. */
-export const WRITE_BYTES = 1_048_576
+export const WRITE_BYTES = 262_144
 /** A child that was asked to end is killed after this. */
 export const CHILD_GRACE_MS = 3_000
 /** Of what a child says on stderr the last is kept: its reason to end. */
@@ -80,7 +80,7 @@ export const STDERR_BYTES_MAX = 16_384
 /** A far-off time is believed when it has gone on for this long; until then its calls are held apart. */
 export const CLOCK_JUMP_CONFIRM_MS = 2_000
 /** Lines whose meaning is remembered byte for byte: 160 bytes each, forgotten all at once when full. */
-export const LINE_MEMO_MAX = 32_768
+export const LINE_MEMO_MAX = 8_192
 /** Threads whose process was learned from a clone line. The oldest half goes at the bound. */
 export const THREADS_MAX = 65_536
 /** Calls that one line may claim: a second has no more; larger is malformed. */
@@ -180,6 +180,8 @@ export const PAYLOAD_BYTES_MAX = 262_144
 export const PAGE_ROWS_MAX = 1_000
 /** Messages are gathered this long before one transaction: an fsync is shared, a receipt waits no longer. */
 export const GROUP_COMMIT_MS = 20
+/** On a slow disk the pause grows with the commits, so that they block a fifth of the time at most; up to this. */
+export const GROUP_COMMIT_MS_MAX = 250
 /** Messages in one transaction: it blocks the event loop for some 20 ms. */
 export const GROUP_COMMIT_ROWS_MAX = 2_000
 /** Bytes of messages that wait for their commit; beyond it a message is refused, and its agent sends it again. */
@@ -231,5 +233,5 @@ assert(
 assert(WIRE_BYTES_ALERTS_ONLY < WIRE_BYTES_PER_DAY_MAX, 'summaries have a share of the day')
 assert(ALERT_BYTES_MAX < PAYLOAD_BYTES_MAX && SUMMARY_BYTES_MAX < PAYLOAD_BYTES_MAX, 'payloads fit')
 assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')
-assert(GROUP_COMMIT_MS < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')
+assert(GROUP_COMMIT_MS_MAX < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')
 assert(ALERTS_PER_HOST_MAX < ALERTS_STORED_MAX, 'one host cannot push out the alerts of all others')
