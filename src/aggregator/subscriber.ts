@@ -1,5 +1,5 @@
 /**
- * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms, commits
+ * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms or more, commits
  * it in one transaction, and only then says so.
  *
  * The receipt is the promise of this room [DESIGN 6]: it is published after the commit and for nothing
@@ -12,6 +12,7 @@
  */
 import {
   GROUP_COMMIT_MS,
+  GROUP_COMMIT_MS_MAX,
   GROUP_COMMIT_ROWS_MAX,
   INGEST_BYTES_MAX,
   PAYLOAD_BYTES_MAX,
@@ -80,6 +81,7 @@ export class Subscriber {
   #receipts = 0
   #commits = 0
   #commitMs = 0
+  #lastCommitMs = 0
   #commitFailures = 0
   #failing: string | undefined
 
@@ -127,8 +129,13 @@ export class Subscriber {
     this.#queue.push({ arrival, bytes: payload.byteLength, settled })
     this.#queuedBytes += payload.byteLength
     if (this.#queue.length >= rowsMax) this.flush()
-    else
-      this.#timer ??= setTimeout(() => this.flush(), this.#options.commitEveryMs ?? GROUP_COMMIT_MS)
+    else this.#timer ??= setTimeout(() => this.flush(), this.#pauseMs())
+  }
+
+  /** A commit waits for the disk and everything waits for it: a slow one is followed by a longer pause. */
+  #pauseMs(): number {
+    const { commitEveryMs = GROUP_COMMIT_MS } = this.#options
+    return Math.min(Math.max(commitEveryMs, 4 * this.#lastCommitMs), GROUP_COMMIT_MS_MAX)
   }
 
   /** Commits what waits, now. */
@@ -159,7 +166,8 @@ export class Subscriber {
     if (this.#failing !== undefined) log.info('Messages are stored again')
     this.#failing = undefined
     this.#commits++
-    this.#commitMs += clock.monotonic() - began
+    this.#lastCommitMs = clock.monotonic() - began
+    this.#commitMs += this.#lastCommitMs
     this.#sendReceipts(waiting)
     for (const one of waiting) one.settled()
     for (const change of changes) onChange(change)

@@ -62,6 +62,8 @@ type InnerClient = Omit<ReturnType<Aedes['handle']>, 'id'> & {
   readonly _will?: Outgoing
   readonly _parser: { parse(chunk: Buffer): number; readonly packet: { readonly length: number } }
 }
+/** aedes's publish() as its own handlers call it: with the client, or with the callback in its place. */
+type Distribute = (packet: Outgoing, client: unknown, done?: (error?: Error) => void) => void
 type Outgoing = { topic: string; payload: string | Buffer; retain?: boolean }
 
 function describe({ topic, payload, retain }: Outgoing) {
@@ -135,6 +137,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       done(null, subscription)
     },
   })
+  // What hosts send is for the aggregator alone (nobody else may subscribe to it), and it has it already.
+  const inner = aedes as unknown as { publish: Distribute }
+  const distribute = inner.publish.bind(aedes)
+  inner.publish = (packet, client, done) => {
+    const byClient = typeof client === 'object' && client !== null
+    if (byClient && !packet.retain) done?.()
+    else distribute(packet, client, done)
+  }
   // A client's error is the client's end, never the broker's.
   aedes.on('clientError', (_client, error) => {
     // A client of MQTT 5 asks first and then falls back: that is no fault of its own.
