@@ -154,8 +154,8 @@ export function parseManifest(text: string, where: string): Manifest {
 function parseRecipe(check: Checker, value: unknown): Recipe {
   const root = check.record(value, 'recipe')
   const rate = check.text(root.rate, 'recipe.rate', 64)
-  if (rate !== 'none' && rate !== 'log-total' && rate !== 'log-counts')
-    return check.fail('recipe.rate', `"${rate}"`, '"none", "log-total" or "log-counts"')
+  if (rate !== 'none' && rate !== 'log-total' && rate !== 'log-counts' && rate !== 'quiet')
+    return check.fail('recipe.rate', `"${rate}"`, '"none", "log-total", "log-counts" or "quiet"')
   return {
     name: check.text(root.name, 'recipe.name', 64),
     families: check

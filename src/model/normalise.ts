@@ -12,6 +12,10 @@ import { assert } from '../domain/assert.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import type { Recipe } from './recipe.ts'
 
+/** Above this many calls a second, `quiet` says no more. */
+const QUIET_CALLS = 15
+const LOG_16 = Math.log(1 + QUIET_CALLS)
+
 export class Normaliser {
   /** d: numbers in a row. */
   readonly width: number
@@ -48,7 +52,7 @@ export class Normaliser {
     this.width =
       recipe.rate === 'none'
         ? components.length
-        : recipe.rate === 'log-total'
+        : recipe.rate !== 'log-counts'
           ? components.length + 1
           : 2 * components.length
   }
@@ -121,5 +125,6 @@ export class Normaliser {
       if (out[i]! < 0) out[i] = -out[i]!
     }
     if (this.#rate === 'log-total') out[at + size] = Math.log1p(total) / 10
+    if (this.#rate === 'quiet') out[at + size] = Math.log(1 + Math.min(total, QUIET_CALLS)) / LOG_16
   }
 }

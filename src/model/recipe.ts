@@ -14,15 +14,20 @@ export interface Recipe {
   readonly families: readonly (readonly string[])[]
   /** Each share is raised to this: 1 leaves it, 0.5 is the square root. */
   readonly power: number
-  /** `log-total` appends ln(1 + calls in the second) / 10; `log-counts` appends ln(1 + count) / 10 per component. */
-  readonly rate: 'none' | 'log-total' | 'log-counts'
+  /**
+   * What stands beside the shares. `log-total`: ln(1 + calls in the second) / 10. `log-counts`: the same of each
+   * component. `quiet`: ln(1 + calls) / ln 16 up to 15 calls and 1 above: it tells one timer a second from
+   * two, which is the program's own, and nothing of the load, which is the host's.
+   */
+  readonly rate: 'none' | 'log-total' | 'log-counts' | 'quiet'
 }
 
 const FAMILIES = `
   open openat openat2 creat
   stat lstat fstat newfstatat statx stat64 lstat64 fstat64 fstatat64
   access faccessat faccessat2
-  poll ppoll select pselect6 _newselect ppoll_time64 pselect6_time64
+  poll ppoll ppoll_time64
+  select pselect6 _newselect pselect6_time64
   epoll_wait epoll_pwait epoll_pwait2
   accept accept4
   fork vfork clone clone3
@@ -71,6 +76,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = Object.fromEntries(
       ['families', CALL_FAMILIES, 0.5, 'none'],
       ['families-frequency', CALL_FAMILIES, 1, 'none'],
       ['families-rate', CALL_FAMILIES, 0.5, 'log-total'],
+      ['families-quiet', CALL_FAMILIES, 0.5, 'quiet'],
       ['frequency-counts', [], 1, 'log-counts'],
     ] as const
   ).map(([name, families, power, rate]) => [name, { name, families, power, rate }]),

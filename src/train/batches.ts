@@ -14,6 +14,8 @@ export interface Augmentation {
   readonly scaleSpread: number
   /** Chance that a call is switched off in a varied window. */
   readonly dropCall: number
+  /** Seconds with at most so many calls keep their counts: timers tick as the program was written, whatever the load. */
+  readonly quietMax: number
 }
 
 export class Batches {
@@ -87,9 +89,13 @@ export class Batches {
       if (vector < 0) continue
       const from = offsets[vector]!
       const to = offsets[vector + 1]!
+      let calls = 0
+      for (let k = from; k < to; k++) calls += counts[k]!
+      const quiet = calls <= vary.quietMax
       let total = 0
       for (let k = from; k < to; k++) {
-        const count = this.#off[components[k]!]! === 1 ? 0 : random.poisson(counts[k]! * scale)
+        const drawn = quiet ? counts[k]! : random.poisson(counts[k]! * scale)
+        const count = this.#off[components[k]!]! === 1 ? 0 : drawn
         this.#varied[k - from] = count
         total += count
       }

@@ -35,7 +35,7 @@ export const FIT_DEFAULTS: FitOptions = {
   l2: 5e-4,
   seed: 1,
   labelSmoothing: 0.02,
-  augmentation: { share: 0.5, scaleSpread: 0.7, dropCall: 0.03 },
+  augmentation: { share: 0.5, scaleSpread: 0.7, dropCall: 0.03, quietMax: 8 },
   perClassMin: 300,
   perClassMax: 1_500,
   repeatMax: 8,

@@ -252,7 +252,7 @@ function overAllCalls(
 /** A name for each number of a row. */
 function inputNames({ components }: Normaliser, { rate }: Recipe): string[] {
   if (rate === 'none') return [...components]
-  if (rate === 'log-total') return [...components, 'rate of all']
+  if (rate !== 'log-counts') return [...components, 'rate of all']
   return [...components, ...components.map((name) => `rate of ${name}`)]
 }
 
