@@ -239,7 +239,7 @@ build() {
   say 'Building …'
   if ! (cd "$SRC" && run "$BUN" scripts/build.ts --out "$WORK/agent" >"$WORK/build.log" 2>&1); then
     tail -n 10 "$WORK/build.log" >&2
-    fail 'Cannot build the agent' 'Is the disk full? About 400 MB are needed. Else report the lines above'
+    fail 'Cannot build the agent' 'The lines above say why; if the disk is full, about 400 MB are needed'
   fi
 }
 
@@ -367,7 +367,7 @@ RestartSec=5
 RestartPreventExitStatus=2 5 6 9
 TimeoutStopSec=20
 # What counting in the kernel and sysdig need, and no more.
-CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_SYS_RESOURCE CAP_DAC_READ_SEARCH
+CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_SYS_RESOURCE CAP_DAC_READ_SEARCH CAP_SETPCAP
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
@@ -375,6 +375,7 @@ PrivateTmp=yes
 ProtectClock=yes
 ProtectHostname=yes
 ProtectKernelModules=yes
+ProtectKernelTunables=yes
 ProtectControlGroups=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 RestrictNamespaces=yes

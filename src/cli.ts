@@ -52,20 +52,24 @@ async function runCommand(path: string, command: CommandDef, words: string[]): P
     return EXIT.ok
   }
   const call = parseCall(path, await argsOf(command), words)
-  await placeNativeLibraries(call.args.state)
+  await prepareProcess(call.args)
   listenToSignals()
   const code: unknown = await command.run({ ...call, cmd: command })
   return typeof code === 'number' ? code : EXIT.ok
 }
 
-/** A broken settings file is the command's to report; until then the default will do. */
-async function placeNativeLibraries(flag: unknown): Promise<void> {
+/** What must be known before the command begins. A broken settings file is the command's to report; until then defaults do. */
+async function prepareProcess(flags: Readonly<Record<string, unknown>>): Promise<void> {
   const { defaultState, loadSettings } = await import('./agent/settings.ts')
   const { setNativeHome } = await import('./platform/native.ts')
+  const { setLogLevel } = await import('./platform/log.ts')
+  const { state, log } = flags
   try {
-    setNativeHome(loadSettings({ state: flag }).settings.state)
+    const { settings } = loadSettings({ state, log })
+    setNativeHome(settings.state)
+    setLogLevel(settings.log)
   } catch {
-    setNativeHome(typeof flag === 'string' ? flag : defaultState(process.env))
+    setNativeHome(typeof state === 'string' ? state : defaultState(process.env))
   }
 }
 
@@ -84,7 +88,10 @@ function listenToSignals(): void {
 
 async function printRootHelp(): Promise<number> {
   const { rootHelp } = await import('./commands/help.ts')
-  const groups = new Map<string, { name: string; summary: string }[]>()
+  const order = ['Watch', 'Look', 'Models', 'Fleet', 'Care']
+  const groups = new Map<string, { name: string; summary: string }[]>(
+    order.map((group) => [group, []]),
+  )
   for (const [name, { group, summary }] of Object.entries(SHOWN_COMMANDS)) {
     const listed = groups.get(group) ?? []
     listed.push({ name, summary })

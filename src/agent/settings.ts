@@ -180,6 +180,7 @@ export interface ResolvedSettings {
 }
 
 export const DEFAULT_FILE = '/etc/callsign/agent.toml'
+const PREFIX = 'AGENT_'
 /** Variables of ours that are no settings. */
 const OTHER_VARIABLES = ['AGENT_CONFIG', 'AGENT_LOG_FORMAT']
 
@@ -295,13 +296,22 @@ function isTable(value: unknown): value is Record<string, unknown> {
   )
 }
 
+/** Other programs have variables of that prefix, too (build runners do), so only what looks misspelt is refused. */
 function rejectUnknownVariables(env: Environment): void {
   const known = [...settingNames().map(variableOf), ...OTHER_VARIABLES]
-  for (const name of Object.keys(env))
-    if (name.startsWith('AGENT_') && !known.includes(name))
+  const bare = known.map(withoutPrefix)
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith(PREFIX) || known.includes(name)) continue
+    const near = nearest(withoutPrefix(name), bare)
+    if (near !== undefined)
       throw new AgentError('ERR_CONFIG', `Cannot use the environment: no setting "${name}"`, {
-        hint: nearestHint(name, known),
+        hint: `Did you mean "${PREFIX}${near}"? "agent config show" lists every setting`,
       })
+  }
+}
+
+function withoutPrefix(name: string): string {
+  return name.slice(PREFIX.length)
 }
 
 // --- Names --------------------------------------------------------------------------------------

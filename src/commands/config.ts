@@ -39,7 +39,11 @@ const show = defineCommand({
     note(file === undefined ? 'No settings file' : `Settings file: ${file}`)
     await writeOut(
       columns(
-        settingNames().map((name) => [fileKeyOf(name), String(shown(name) ?? '-'), origins[name]]),
+        settingNames().map((name) => [
+          fileKeyOf(name),
+          KEYS[name].hint === 'TIME' ? durationText(settings[name]) : String(shown(name) ?? '-'),
+          origins[name],
+        ]),
       ),
     )
   },
@@ -54,3 +58,12 @@ export default defineCommand({
   },
   subCommands: { show },
 })
+
+/** As one would write it: the largest unit that divides it. */
+function durationText(value: unknown): string {
+  const ms = Number(value)
+  const units = { h: 36e5, m: 6e4, s: 1e3 }
+  for (const [unit, length] of Object.entries(units))
+    if (ms >= length && ms % length === 0) return `${ms / length}${unit}`
+  return `${ms}ms`
+}

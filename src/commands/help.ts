@@ -23,7 +23,7 @@ export function rootHelp(
   const paint = paintFor()
   let text = `${description}\n\n${paint.bold('Usage:')} agent COMMAND [FLAGS]\n`
   const width = Math.max(...[...groups.values()].flat().map(({ name }) => name.length))
-  for (const [title, commands] of groups)
+  for (const [title, commands] of [...groups].filter(([, listed]) => listed.length > 0))
     text += `\n${paint.bold(title)}\n${columns(
       commands.map(({ name, summary }) => [name.padEnd(width), summary]),
       '  ',

@@ -33,21 +33,26 @@ export function parseLogLevel(text: string | undefined): LogLevel | undefined {
 }
 
 export function createLog(options: LogOptions = {}): Log {
-  const { level = 'info', json = false, write = toStderr, now = Date.now } = options
-  const from = LEVELS.indexOf(level)
+  const { json = false, write = toStderr, now = Date.now } = options
   const say =
     (at: LogLevel) =>
     (words: string, fields: LogFields = {}) => {
-      if (LEVELS.indexOf(at) < from) return
+      if (LEVELS.indexOf(at) < LEVELS.indexOf(options.level ?? processLevel)) return
       const time = new Date(now()).toISOString()
       write(json ? jsonLine(time, at, words, fields) : textLine(time, at, words, fields))
     }
   return { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
 }
 
+let processLevel: LogLevel = parseLogLevel(process.env.AGENT_LOG) ?? 'info'
+
+/** The level of every log that was created without one; for cli.ts, once the settings are known. */
+export function setLogLevel(level: LogLevel): void {
+  processLevel = level
+}
+
 /** The log of this process. */
 export const log: Log = createLog({
-  level: parseLogLevel(process.env.AGENT_LOG) ?? 'info',
   json: process.env.AGENT_LOG_FORMAT === 'json',
 })
 

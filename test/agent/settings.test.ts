@@ -77,6 +77,11 @@ describe('loadSettings()', () => {
     expect(error.hint).toContain('AGENT_BROKER')
   })
 
+  test('an AGENT_ variable of somebody else is none of ours', () => {
+    for (const name of ['AGENT_ID', 'AGENT_NAME', 'AGENT_TOOLSDIRECTORY', 'AGENT_HOMEDIRECTORY'])
+      expect(loadSettings({}, { [name]: 'x' }).settings.site).toBe('default')
+  })
+
   test('a file that is no TOML, and one that is not there, are errors of configuration', () => {
     expect(failure(() => loadSettings({}, withFile('site = \n'))).code).toBe('ERR_CONFIG')
     expect(failure(() => loadSettings({}, { AGENT_CONFIG: join(folder, 'none') })).code).toBe(
