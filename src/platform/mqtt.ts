@@ -142,7 +142,7 @@ function connectOnce(
   pem: Pem,
   protocol: 5 | 4,
 ): Promise<MqttConnection> {
-  const client = mqtt.connect(clientOptions(address, options, pem, protocol))
+  const client = createClient(address, clientOptions(address, options, pem, protocol))
   const guard = guardInbound(client, options)
   let lastError: (Error & { code?: unknown }) | undefined
   // Stays for good: an 'error' nobody listens to would end the process.
@@ -261,6 +261,23 @@ function createConnection(
     destroy: () => {
       client.stream.destroy()
     },
+  }
+}
+
+/** Certificates and keys are looked at here, before a byte is sent. */
+function createClient(address: BrokerAddress, options: IClientOptions): MqttClient {
+  try {
+    return mqtt.connect(options)
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw new AgentError(
+      'ERR_CONFIG',
+      `Cannot use the certificates for "${address.url}": ${text}`,
+      {
+        hint: 'Give PEM files with --ca, --cert and --key; the key must be that of the certificate',
+        cause,
+      },
+    )
   }
 }
 

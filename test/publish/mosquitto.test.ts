@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import mqtt, { type IPublishPacket } from 'mqtt'
+import { createLog } from '../../src/platform/log.ts'
+import { parseBrokerUrl, type TlsFiles } from '../../src/platform/mqtt.ts'
+import { Outbox } from '../../src/publish/outbox.ts'
+import { Publisher } from '../../src/publish/publisher.ts'
+import { type Mosquitto, mosquitto, startMosquitto } from '../support/brokers.ts'
+import { type Certificates, hasOpenssl, makeCertificates } from '../support/certificates.ts'
+import { temporaryDirectories } from '../support/temporary.ts'
+import { until } from '../support/until.ts'
+import { sampleAlert, sampleSummary } from '../wire/samples.ts'
+
+const directory = temporaryDirectories()
+const agent = new URL('../fixtures/programs/publishing-agent.ts', import.meta.url).pathname
+const log = createLog({ write: () => {} })
+
+const ends: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
+
+function publisher(url: string, tls?: TlsFiles) {
+  const outbox = Outbox.open(join(directory(), 'outbox.db'), { site: 'lab', host: 'web-1', log })
+  const one = new Publisher({
+    broker: parseBrokerUrl(url),
+    site: 'lab',
+    host: 'web-1',
+    outbox,
+    presence: { version: '1.2.3', model: 'sha256:0', source: 'sysdig' },
+    log,
+    settleMs: 50,
+    reconnectMs: [10, 50],
+    refusedMs: [20, 50],
+    connectTimeoutMs: 2_000,
+    ...(tls === undefined ? {} : { tls }),
+  })
+  ends.push(async () => {
+    await one.end(0)
+    outbox.close()
+  })
+  return { one, outbox }
+}
+
+/** A subscriber that knows nothing of us. */
+async function subscriber(url: string, filter: string): Promise<IPublishPacket[]> {
+  const packets: IPublishPacket[] = []
+  const client = await mqtt.connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0 })
+  ends.push(() => client.endAsync(true))
+  client.on('message', (_topic, _payload, packet) => packets.push(packet))
+  await client.subscribeAsync(filter, { qos: 1, rap: true })
+  return packets
+}
+
+// scripts/test.sh installs mosquitto; without it there is no broker here that speaks MQTT 5.
+describe.skipIf(mosquitto === null)('Publisher on mosquitto', () => {
+  let broker: Mosquitto
+  beforeAll(async () => {
+    broker = await startMosquitto(directory())
+  })
+  afterAll(() => broker.close())
+
+  test('speaks MQTT 5, with what each message is and where it comes from', async () => {
+    const heard = await subscriber(broker.url, 'callsign/v1/#')
+    const { one, outbox } = publisher(broker.url)
+    outbox.put([sampleAlert], sampleSummary)
+    one.start()
+    expect(await one.drain(10_000)).toBe(true)
+    expect(one.state().protocol).toBe(5)
+    await until('all three', () => heard.length === 3)
+    const [status, alert, summary] = heard
+    expect(status).toMatchObject({
+      topic: 'callsign/v1/lab/web-1/status',
+      qos: 1,
+      retain: true,
+      properties: { contentType: 'application/json', payloadFormatIndicator: true },
+    })
+    expect(alert).toMatchObject({
+      topic: 'callsign/v1/lab/web-1/alert',
+      retain: false,
+      properties: {
+        contentType: 'application/json',
+        userProperties: {
+          specversion: '1.0',
+          id: `${outbox.boot}-1`,
+          source: '/callsign/lab/web-1',
+          type: 'callsign.alert.v1',
+          time: '2023-11-14T22:13:30.000Z',
+        },
+      },
+    })
+    expect(alert?.properties?.messageExpiryInterval).toBeUndefined()
+    expect(summary).toMatchObject({
+      topic: 'callsign/v1/lab/web-1/summary',
+      properties: {
+        contentType: 'application/cbor',
+        userProperties: { type: 'callsign.summary.v1' },
+      },
+    })
+    expect(summary?.properties?.messageExpiryInterval).toBeGreaterThan(86_000)
+  })
+
+  test('leaves a retained last will when it is killed', async () => {
+    const heard = await subscriber(broker.url, 'callsign/v1/lab/web-1/status')
+    const child = Bun.spawn([process.execPath, agent, directory(), broker.url, 'make'], {
+      stdout: 'ignore',
+      stderr: 'ignore',
+    })
+    const said = () => heard.map(({ payload }) => JSON.parse(payload.toString()))
+    await until('the birth', () =>
+      said().some(({ state, source }) => state === 'online' && source === 'test'),
+    )
+    child.kill('SIGKILL')
+    await child.exited
+    await until('the will', () => said().at(-1).state === 'offline')
+    expect(said().at(-1)).toMatchObject({ state: 'offline', reason: 'lost', source: 'test' })
+    const late = await subscriber(broker.url, 'callsign/v1/lab/web-1/status')
+    await until('the retained one', () => late.length === 1)
+    expect(JSON.parse(late[0]!.payload.toString()).state).toBe('offline')
+  })
+})
+
+describe.skipIf(mosquitto === null || !hasOpenssl)(
+  'Publisher on mosquitto with client certificates',
+  () => {
+    let broker: Mosquitto
+    let files: Certificates
+    const tls = () => `mqtts://127.0.0.1:${broker.port}`
+    beforeAll(async () => {
+      const at = directory()
+      files = makeCertificates(at)
+      broker = await startMosquitto(at, [
+        `cafile ${files.ca}`,
+        `certfile ${files.server.cert}`,
+        `keyfile ${files.server.key}`,
+        'require_certificate true',
+      ])
+    })
+    afterAll(() => broker.close())
+
+    test('delivers where both sides can prove who they are', async () => {
+      const { one, outbox } = publisher(tls(), { ca: files.ca, ...files.client })
+      outbox.put([sampleAlert])
+      one.start()
+      expect(await one.drain(10_000)).toBe(true)
+      expect(one.state().protocol).toBe(5)
+    })
+
+    test('takes the name in the certificate at its word', async () => {
+      const { one, outbox } = publisher(tls().replace('127.0.0.1', 'localhost'), {
+        ca: files.ca,
+        ...files.client,
+      })
+      outbox.put([sampleAlert])
+      one.start()
+      expect(await one.drain(10_000)).toBe(true)
+    })
+
+    test('does not trust a broker whose authority it does not know', async () => {
+      const { one, outbox } = publisher(tls(), { ca: files.strangersCa, ...files.client })
+      outbox.put([sampleAlert])
+      one.start()
+      await until('the refusal', () => one.state().connection === 'refused')
+      expect(one.state().lastError).toStartWith(`Cannot trust broker "${tls()}"`)
+      expect(outbox.queued).toBe(1)
+    })
+
+    test.each([
+      ['no certificate', () => ({})],
+      ['a stranger’s certificate', () => files.stranger],
+    ])('is not let in with %s, and keeps its rows', async (_, own) => {
+      const { one, outbox } = publisher(tls(), { ca: files.ca, ...own() })
+      outbox.put([sampleAlert])
+      one.start()
+      await until('an error', () => one.state().lastError)
+      expect(outbox.queued).toBe(1)
+      expect(outbox.ledger().acknowledged).toBe(0)
+    })
+  },
+)
