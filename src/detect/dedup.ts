@@ -2,8 +2,8 @@
  * One alert per cause: what crosses its level opens an alert, what goes on updates it (not more often than
  * ALERT_UPDATE_SECONDS), what has been quiet closes it, and what returns within a day is the same alert again.
  *
- * A cause is a kind of alert on one process; processes of one name that look like the same class at the same time are
- * one cause (a server's workers, a script's helpers). A process that already has an alert gets no second one,
+ * A cause is a kind of alert on one process; processes of one name that look like the same class at the same time (within
+ * ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers). A process that already has an alert gets no second one,
  * except that a novelty may still turn out to be something worse.
  *
  * Ids come from host, process, kind and first second alone, so the same input gives the same ids and a replay
@@ -11,6 +11,7 @@
  */
 import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
 import {
+  ALERT_JOIN_SECONDS,
   ALERT_QUIET_SECONDS,
   ALERT_REMEMBER_SECONDS,
   ALERT_UPDATE_SECONDS,
@@ -52,6 +53,7 @@ export interface BookStatus {
 export interface BookLimits {
   readonly perMinute?: number
   readonly quietSeconds?: number
+  readonly joinSeconds?: number
   readonly updateSeconds?: number
   readonly rememberSeconds?: number
   readonly remembered?: number
@@ -79,6 +81,7 @@ export class AlertBook {
     this.#limits = {
       perMinute: limits.perMinute ?? ALERTS_PER_MINUTE_MAX,
       quietSeconds: limits.quietSeconds ?? ALERT_QUIET_SECONDS,
+      joinSeconds: limits.joinSeconds ?? ALERT_JOIN_SECONDS,
       updateSeconds: limits.updateSeconds ?? ALERT_UPDATE_SECONDS,
       rememberSeconds: limits.rememberSeconds ?? ALERT_REMEMBER_SECONDS,
       remembered: limits.remembered ?? ALERTS_REMEMBERED_MAX,
@@ -101,7 +104,10 @@ export class AlertBook {
     }
     const likeness = `${crossing.kind}\n${crossing.process.name}\n${crossing.predicted.class}`
     const alike = this.#causes.get(likeness)
-    if (alike !== undefined) {
+    if (alike !== undefined && frameIndex - alike.alert.last > this.#limits.joinSeconds) {
+      // Another process, later: another cause. The old one keeps its place in the order under a name of its own.
+      this.#rename(likeness, `${likeness}\n${alike.alert.id}`)
+    } else if (alike !== undefined) {
       if (mine !== likeness) this.#merged++
       this.#own(owner, likeness)
       return this.#again(likeness, alike, crossing, frameIndex)
@@ -126,6 +132,14 @@ export class AlertBook {
     for (const cause of this.#causes.values()) {
       if (cause.alert.id === id) cause.alert = { ...cause.alert, why }
     }
+  }
+
+  #rename(from: string, to: string): void {
+    const entries = [...this.#causes]
+    this.#causes.clear()
+    for (const [likeness, cause] of entries)
+      this.#causes.set(likeness === from ? to : likeness, cause)
+    for (const [owner, of] of this.#ofProcess) if (of === from) this.#ofProcess.set(owner, to)
   }
 
   #own(owner: ProcessKey, likeness: string): void {

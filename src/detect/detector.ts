@@ -35,6 +35,8 @@ export interface DetectorOptions {
   readonly learnSeconds: number
   readonly allow?: readonly AllowRule[]
   readonly limits?: BookLimits
+  /** When the memory knows a name well; calibration of the model alone sets it to never. */
+  readonly warm?: { readonly seconds: number; readonly age: number }
   /** Sees the evidence on each process as it is let go: for calibration. */
   readonly onForget?: (evidence: ProcessEvidence) => void
 }
@@ -178,7 +180,7 @@ export class Detector {
       state,
       usual,
     )
-    const warm = this.#isWarm(name)
+    const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     const evidence = this.#evidence.at(process, frameIndex)
     if (claimed !== undefined) {
       accumulate(evidence.claim, claimIncrement(signs, warm), frameIndex)
@@ -289,16 +291,14 @@ export class Detector {
     if (evidence.malice.level > this.#levels.malice[stage] / 2) return
     if (evidence.claim.level > this.#levels.claim[stage] / 2) return
     if (this.#book.isOpen(evidence.process)) return
-    this.#memory.observe(name, state, this.#frameIndex, this.#learning())
+    // A name's first minutes are taken as they come: there is nothing yet that they could deviate from.
+    this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm)
   }
 
   #isWarm(name: string): boolean {
     const known = this.#memory.known(name)
-    return (
-      known !== undefined &&
-      known.seconds >= WARM.seconds &&
-      this.#frameIndex - known.first >= WARM.age
-    )
+    const { seconds, age } = this.#options.warm ?? WARM
+    return known !== undefined && known.seconds >= seconds && this.#frameIndex - known.first >= age
   }
 
   #claimed(name: string): number | undefined {

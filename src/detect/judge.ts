@@ -34,8 +34,10 @@ export const JUDGE = {
   strangeWeight: 1,
   againstWeight: 0.5,
   /** A window further than this from the malicious class's own is no window of it. */
-  maliciousGate: 1.3,
+  maliciousGate: 2,
   maliceDrift: 0,
+  near: 0.6,
+  awayWeight: 8,
 } as const
 
 export function signsOf(
@@ -97,7 +99,8 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
-  const odds = clamp(signs.malice - JUDGE.maliceDrift, -2, 4)
+  const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
+  const odds = clamp(signs.malice - JUDGE.maliceDrift, -2, 4) - away
   return warm && signs.toUsual < JUDGE.usual ? Math.min(odds, -1) : odds
 }
 

@@ -206,6 +206,8 @@ function classRadii(
   })
 }
 
+const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
+
 /** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
 function tailsOf(
   { classes, hosts }: DetectionCalibrationInput,
@@ -226,7 +228,8 @@ function tailsOf(
         host,
         falseAlertsPerDay: 1,
         memory,
-        learnSeconds: stage === 'warm' ? Number.POSITIVE_INFINITY : 0,
+        learnSeconds: Number.POSITIVE_INFINITY,
+        ...(stage === 'cold' ? { warm: NEVER } : {}),
       }
       if (stage === 'warm') {
         const living = new Detector(options)
@@ -234,7 +237,6 @@ function tailsOf(
       }
       const detector = new Detector({
         ...options,
-        learnSeconds: 0,
         onForget: ({ claim, malice }: ProcessEvidence) => {
           peaks.claim[stage].push(claim.peak)
           peaks.malice[stage].push(malice.peak)

@@ -18,7 +18,7 @@ import { ShortLives } from '../detect/short-lives.ts'
 import type { Alert, AlertKind } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
-import type { Predictions } from '../domain/prediction.ts'
+import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Model } from '../model/model.ts'
 import { predictFrames } from '../model/predict-frames.ts'
 import { quantile } from './detection-calibration.ts'
@@ -30,11 +30,20 @@ export interface HostRecording {
   readonly frames: readonly Frame[]
 }
 
+/** One host's recording as the model saw it. */
+export interface HostJudged {
+  readonly host: string
+  readonly predictions: Iterable<Predictions> | AsyncIterable<Predictions>
+  /** What the same host lived through before. */
+  readonly before?: Iterable<Predictions> | AsyncIterable<Predictions>
+  readonly seconds: number
+  readonly vectors: number
+}
+
 export interface DetectionInput {
-  readonly model: Model
-  readonly recordings: readonly HostRecording[]
-  /** What the same hosts lived through before. */
-  readonly baseline?: readonly HostRecording[]
+  readonly classes: ModelClasses
+  readonly calibration: DetectionCalibration
+  readonly hosts: readonly HostJudged[]
   readonly happenings: readonly Happening[]
   /** Happenings that the model was trained on: reported apart, not in the shares. */
   readonly trainedOn?: (happening: Happening) => boolean
@@ -112,58 +121,59 @@ export function detectionOf(model: Model): DetectionCalibration {
   return readDetectionCalibration(detection, classes.length, stateSize)
 }
 
+/** Recordings as the model sees them, for `evaluateDetection`; nothing runs before it is read. */
+export function judgedBy(
+  model: Model,
+  recordings: readonly HostRecording[],
+  baseline: readonly HostRecording[] = [],
+): HostJudged[] {
+  return recordings.map(({ host, frames }) => {
+    const before = baseline.find((recording) => recording.host === host)
+    return {
+      host,
+      predictions: predictHost(model, frames),
+      ...(before === undefined ? {} : { before: predictHost(model, before.frames) }),
+      seconds: frames.length,
+      vectors: frames.reduce((sum, frame) => sum + frame.processes.length, 0),
+    }
+  })
+}
+
 export async function evaluateDetection(input: DetectionInput): Promise<DetectionFigures> {
-  const { model, recordings, happenings } = input
-  const calibration = detectionOf(model)
+  const { classes, calibration, falseAlertsPerDay } = input
   const messages: { host: string; alert: Alert }[] = []
   const status: DetectorStatus[] = []
   let judged = 0
-  let vectors = 0
-  let seconds = 0
-  for (const { host, frames } of recordings) {
-    const memory = new HostMemory(model.classes.modelId, calibration.whitening.size)
-    const options = {
-      classes: model.classes,
-      calibration,
-      host,
-      falseAlertsPerDay: input.falseAlertsPerDay,
-      memory,
-    }
-    const before = input.baseline?.find((recording) => recording.host === host)
+  for (const { host, predictions: recording, before } of input.hosts) {
+    const memory = new HostMemory(classes.modelId, calibration.whitening.size)
+    const options = { classes, calibration, host, falseAlertsPerDay, memory }
+    const learnSeconds = Number.POSITIVE_INFINITY
     if (before !== undefined) {
-      const living = new Detector({ ...options, learnSeconds: Number.POSITIVE_INFINITY })
-      for await (const predictions of predictHost(model, before.frames)) living.push(predictions)
+      const living = new Detector({ ...options, learnSeconds })
+      for await (const predictions of before) living.push(predictions)
     }
     const detector = new Detector({
       ...options,
-      learnSeconds: before === undefined ? Number.POSITIVE_INFINITY : 0,
+      learnSeconds: before === undefined ? learnSeconds : 0,
     })
-    for await (const predictions of predictHost(model, frames)) {
+    for await (const predictions of recording) {
       judged += predictions.processes.filter(({ pid }) => pid > 0).length
       for (const alert of detector.push(predictions)) messages.push({ host, alert })
     }
     status.push(detector.status())
-    for (const frame of frames) vectors += frame.processes.length
-    seconds += frames.length
   }
-  return figures(
-    input,
-    calibration,
-    messages,
-    status,
-    seconds / 86_400,
-    judged / Math.max(1, vectors),
-  )
+  return figures(input, messages, status, judged)
 }
 
 function figures(
-  { happenings, trainedOn, falseAlertsPerDay, baseline }: DetectionInput,
-  calibration: DetectionCalibration,
+  { calibration, happenings, trainedOn, falseAlertsPerDay, hosts }: DetectionInput,
   messages: readonly { host: string; alert: Alert }[],
   status: readonly DetectorStatus[],
-  hostDays: number,
-  coverage: number,
+  judged: number,
 ): DetectionFigures {
+  const baseline = hosts.every(({ before }) => before !== undefined)
+  const hostDays = hosts.reduce((sum, { seconds }) => sum + seconds, 0) / 86_400
+  const vectors = hosts.reduce((sum, host) => sum + host.vectors, 0)
   const rows = happenings.map((happening) => {
     const first = messages.find(
       ({ host, alert }) => belongs(happening, host, alert) && fits(happening.kind, alert.kind),
@@ -208,7 +218,7 @@ function figures(
     falseAlertsPerHostDayExtrapolated: extrapolated(
       calibration,
       falseAlertsPerDay,
-      baseline === undefined ? 'cold' : 'warm',
+      baseline ? 'warm' : 'cold',
     ),
     detection: {
       masquerade: foundBy('masquerade'),
@@ -220,7 +230,7 @@ function figures(
       of: known.length,
     },
     otherAlerts: opened.length - falseOnes.length - rows.filter(({ foundAs }) => foundAs).length,
-    coverage,
+    coverage: judged / Math.max(1, vectors),
     happenings: rows,
     falseOnes: falseOnes.map(({ host, alert }) => ({
       host,
@@ -229,7 +239,7 @@ function figures(
       name: alert.process.name,
       predicted: alert.predicted.class,
     })),
-    baseline: baseline !== undefined,
+    baseline,
     status,
   }
 }
