@@ -57,10 +57,12 @@ async function* decompressXz(path: string, signal: AbortSignal): AsyncGenerator<
     })
   }
   const child = startChild([xz, '--decompress', '--stdout', '--memlimit=256MiB', '--', path])
+  let ended = false
   try {
     yield* readPipe(child.stdout, signal, 2)
+    ended = !signal.aborted
   } finally {
-    if (signal.aborted) await child.stop()
+    await (ended ? child.finish() : child.stop())
   }
   const { code } = await child.exited
   if (code !== 0 && !signal.aborted) {

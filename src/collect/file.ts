@@ -6,14 +6,12 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import { AgentError } from '../domain/error.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
+import { type CaptureOptions, isCapture, readCapture } from './capture-file.ts'
 import { compressionOf, decompress } from './decompress.ts'
 import { readWhole } from './pipe.ts'
-import { isCapture, readCapture } from './sysdig.ts'
 
-export interface FileOptions {
+export interface FileOptions extends CaptureOptions {
   readonly format?: SourceFormat
-  /** The agent's own directory, for the chisel. */
-  readonly stateDirectory?: string
 }
 
 const HEAD_BYTES = 65_536
@@ -56,7 +54,7 @@ async function* readFile(
     const length = readHead(path, descriptor, head)
     const start = head.subarray(0, length)
     if (isCapture(start) || isCapture(unpackedHead(start))) {
-      yield* readCapture(path, options.stateDirectory, signal)
+      yield* readCapture(path, options, signal)
       return
     }
     const compression = compressionOf(start)

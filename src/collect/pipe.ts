@@ -37,7 +37,7 @@ export async function* readPipe(
       if (length === 0) return
       if (length > 0) yield buffer.subarray(0, length)
       if (length < BUSY_BYTES) {
-        await sleep(everyMs, signal)
+        await pause(everyMs, signal)
         turnedAt = performance.now()
       } else if (performance.now() - turnedAt > TURN_MS) {
         await new Promise(setImmediate)
@@ -61,8 +61,13 @@ function readSome(descriptor: number, buffer: Uint8Array): number {
   }
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits so long, or until the signal. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve()
+      return
+    }
     const done = () => {
       clearTimeout(timer)
       signal.removeEventListener('abort', done)

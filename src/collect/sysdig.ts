@@ -1,67 +1,213 @@
 /**
- * sysdig as source: capture files through `sysdig -r`, and live, both with our chisel, which counts inside
- * sysdig and prints one line per process and second (a tenth of the cost of a line per call).
+ * sysdig, live: started by us, watched, started again when it ends.
+ *
+ * With our chisel it counts inside and prints one line per process and second: a tenth of the cost of a line
+ * per call, and nothing lost where text drops a fifth. Line mode is the fallback; then our own processes are
+ * filtered out, or their reads would be captured and printed and read again.
+ *
+ * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v). While it is away nobody counts: each of
+ * those seconds is marked as incomplete (one lost call stands for "at least one").
  */
 import { AgentError } from '../domain/error.ts'
-import { findProgram, startChild } from '../platform/child.ts'
+import {
+  CHILD_GRACE_MS,
+  COLLECTOR_RESTART_MAX_MS,
+  COLLECTOR_RESTART_MIN_MS,
+  COLLECTOR_SILENT_MS,
+  COLLECTOR_STEADY_MS,
+} from '../domain/limits.ts'
+import type { LossReport, Source } from '../domain/source.ts'
+import {
+  type Child,
+  type ChildEnd,
+  findProgram,
+  runCommand,
+  startChild,
+} from '../platform/child.ts'
 import { log } from '../platform/log.ts'
 import { placeChisel } from './chisel.ts'
-import { readPipe } from './pipe.ts'
+import { pause, readPipe } from './pipe.ts'
 
-const INSTALL_HINT =
-  'Install sysdig (apt install sysdig), or use --source kernel, which needs no sysdig'
+/** The line of line mode (parse/own-line.ts). */
+const LINE_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name'
+const NEWLINE = Uint8Array.of(10)
 
-/** pcapng's section header, which sysdig's captures begin with as well; byte order magic of either kind. */
-export function isCapture(head: Uint8Array): boolean {
-  if (head.length < 12) return false
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
-  const magic = view.getUint32(8, true)
-  return view.getUint32(0, true) === 0x0a0d0d0a && (magic === 0x1a2b3c4d || magic === 0x4d3c2b1a)
+export type SysdigMode = 'chisel' | 'lines'
+
+export interface SysdigOptions {
+  readonly mode?: SysdigMode
+  /** The agent's own directory, for the chisel. */
+  readonly stateDirectory?: string
+  /** What runs sysdig; default: the one on the PATH. */
+  readonly program?: readonly string[]
+  /** Processes of ours beside this one. */
+  readonly ownPids?: readonly number[]
+  readonly restartMinMs?: number
+  readonly silentMaxMs?: number
+  readonly graceMs?: number
 }
 
-/** @throws AgentError ERR_COLLECTOR (exit 7) */
+/** @throws AgentError ERR_COLLECTOR (exit 7) where sysdig is not installed */
 export function requireSysdig(): string {
   const sysdig = findProgram('sysdig')
   if (sysdig !== undefined) return sysdig
   throw new AgentError('ERR_COLLECTOR', 'Cannot start sysdig: it is not installed', {
-    hint: INSTALL_HINT,
+    hint: 'Install it (apt install sysdig), or use --source kernel, which needs no other program',
   })
 }
 
-/** The chisel's lines of a capture file. A cut capture gives what is in it; one that sysdig cannot read is an error. */
-export async function* readCapture(
-  path: string,
-  stateDirectory: string | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const child = startChild([requireSysdig(), '-r', path, '-c', placeChisel(stateDirectory)])
-  let bytes = 0
-  try {
-    for await (const chunk of readPipe(child.stdout, signal, 2)) {
-      bytes += chunk.length
-      yield chunk
+/** @throws AgentError ERR_COLLECTOR where sysdig is not installed; why it cannot capture shows when it is read */
+export function sysdigSource(options: SysdigOptions = {}): Source {
+  const program = options.program ?? [requireSysdig()]
+  const mode = options.mode ?? 'chisel'
+  return {
+    name: 'sysdig',
+    format: mode === 'chisel' ? 'chisel' : 'sysdig-text',
+    live: true,
+    read: (signal, report) => new LiveSysdig(program, mode, options).read(signal, report),
+  }
+}
+
+class LiveSysdig {
+  readonly #program: readonly string[]
+  readonly #mode: SysdigMode
+  readonly #options: SysdigOptions
+  #gave = false
+
+  constructor(program: readonly string[], mode: SysdigMode, options: SysdigOptions) {
+    this.#program = program
+    this.#mode = mode
+    this.#options = options
+  }
+
+  async *read(signal: AbortSignal, report?: LossReport): AsyncGenerator<Uint8Array> {
+    const engines = await this.#engines()
+    const restartMinMs = this.#options.restartMinMs ?? COLLECTOR_RESTART_MIN_MS
+    let waitMs = restartMinMs
+    while (!signal.aborted) {
+      const startedAt = performance.now()
+      const child = startChild([...this.#program, ...engines[0]!, ...this.#arguments()], {
+        graceMs: this.#options.graceMs ?? CHILD_GRACE_MS,
+      })
+      yield* this.#readChild(child, signal)
+      const end = await child.exited
+      const stderr = child.stderr()
+      reportDrops(stderr, report)
+      if (signal.aborted) return
+      if (!this.#gave) {
+        if (engines.length === 1) throw refusal(end, stderr)
+        engines.shift()
+        continue
+      }
+      // A line that was cut off must not run into the next one's first.
+      yield NEWLINE
+      if (performance.now() - startedAt > COLLECTOR_STEADY_MS) waitMs = restartMinMs
+      log.warn('sysdig ended; it is started again', { in: `${waitMs} ms`, ...ended(end, stderr) })
+      await away(waitMs, signal, report)
+      waitMs = Math.min(2 * waitMs, COLLECTOR_RESTART_MAX_MS)
     }
-  } finally {
-    if (signal.aborted) await child.stop()
   }
-  const { code, signal: killedBy } = await child.exited
-  if (code === 0 || signal.aborted) return
-  const said = lastLine(child.stderr())
-  if (bytes > 0 && /truncated|expecting \d+ bytes, read \d+/i.test(said)) {
-    log.warn('capture is cut: what is in it was used', { path, sysdig: said })
-    return
+
+  /** Its output to the end; asked to stop, it still gives what it has. One that says nothing for long hangs. */
+  async *#readChild(child: Child, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const silentMaxMs = this.#options.silentMaxMs ?? COLLECTOR_SILENT_MS
+    const over = new AbortController()
+    const stop = () => {
+      // Whatever still holds the pipe after its writer is gone is none of ours.
+      child.stop().finally(() => setTimeout(() => over.abort(), 100))
+    }
+    let heardAt = performance.now()
+    let ended = false
+    const watchdog = setInterval(() => {
+      if (performance.now() - heardAt < silentMaxMs) return
+      log.warn('sysdig says nothing; it is stopped', { for: `${silentMaxMs} ms` })
+      heardAt = Number.POSITIVE_INFINITY
+      stop()
+    }, silentMaxMs / 4)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+    try {
+      for await (const chunk of readPipe(child.stdout, over.signal)) {
+        heardAt = performance.now()
+        this.#gave = true
+        yield chunk
+      }
+      ended = true
+    } finally {
+      clearInterval(watchdog)
+      signal.removeEventListener('abort', stop)
+      // Whoever leaves the loop early leaves no sysdig behind.
+      await (ended ? child.finish() : child.stop())
+    }
   }
-  throw new AgentError(
+
+  /** Ways to capture, the best first: modern eBPF needs no driver, where this sysdig has it. */
+  async #engines(): Promise<(readonly string[])[]> {
+    const { stdout, stderr } = await runCommand([...this.#program, '--help'], 10_000)
+    const hasModern = `${stdout}${stderr}`.includes('--modern-bpf')
+    return hasModern ? [['--modern-bpf'], []] : [[]]
+  }
+
+  #arguments(): string[] {
+    const own = [process.pid, ...(this.#options.ownPids ?? [])]
+    const others = own.map((pid) => `not proc.pid=${pid}`).join(' and ')
+    if (this.#mode === 'lines') return ['-v', '-p', LINE_FORMAT, `evt.dir=< and ${others}`]
+    return ['-v', '-c', placeChisel(this.#options.stateDirectory), others]
+  }
+}
+
+/** Waits; each second that passes meanwhile is marked. */
+async function away(ms: number, signal: AbortSignal, report?: LossReport): Promise<void> {
+  const until = performance.now() + ms
+  do {
+    report?.lost('lost(sysdig)', 1, Date.now())
+    await pause(Math.min(1_000, Math.max(1, until - performance.now())), signal)
+  } while (performance.now() < until && !signal.aborted)
+}
+
+/** `Driver Drops:85090`, once, at its end: when they were lost it does not say. */
+function reportDrops(stderr: string, report?: LossReport): void {
+  const drops = Number(/Driver Drops:\s*(\d+)/.exec(stderr)?.[1] ?? 0)
+  if (drops === 0) return
+  log.warn('sysdig lost calls', { drops })
+  report?.lost('lost(sysdig)', drops, Date.now())
+}
+
+function ended(end: ChildEnd, stderr: string): { code?: number; signal?: string; said: string } {
+  return {
+    ...(end.code === undefined ? {} : { code: end.code }),
+    ...(end.signal === undefined ? {} : { signal: end.signal }),
+    said: lastLine(stderr),
+  }
+}
+
+/** Why it never began, and what to do. */
+function refusal(end: ChildEnd, stderr: string): AgentError {
+  const said = lastLine(stderr)
+  const isRoot = process.geteuid?.() === 0
+  if (/operation not permitted|permission denied|root credentials/i.test(stderr) && !isRoot) {
+    return new AgentError('ERR_PERMISSION', `Cannot capture with sysdig: ${said}`, {
+      hint: 'Run as root (sudo agent watch)',
+    })
+  }
+  if (/unable to load the driver|\/dev\/scap|not supported in this build/i.test(stderr)) {
+    return new AgentError('ERR_COLLECTOR', `Cannot capture with sysdig: ${said}`, {
+      hint: 'This sysdig has no driver for this kernel: use --source kernel, or install a sysdig with modern eBPF',
+    })
+  }
+  const how = end.signal === undefined ? `code ${end.code}` : `signal ${end.signal}`
+  return new AgentError(
     'ERR_COLLECTOR',
-    killedBy === undefined
-      ? `Cannot read "${path}": sysdig ended with ${code}: ${said}`
-      : `Cannot read "${path}": sysdig died of ${killedBy}`,
+    `Cannot capture with sysdig: it ended with ${how}: ${said}`,
     {
-      hint: 'A capture of a newer sysdig may be more than this one can read: read it where it was made, and keep `agent count`’s frames',
+      hint: 'Run "sysdig" by hand to see whether it works here, or use --source kernel',
     },
   )
 }
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1)?.slice(0, 300) ?? ''
+/** The last thing said that is no statistics. */
+export function lastLine(stderr: string): string {
+  const lines = stderr.trim().split('\n')
+  const said = lines.filter((line) => !/^(Driver |Suppressed|Elapsed|$)/.test(line))
+  return said.at(-1)?.slice(0, 300) ?? ''
 }

@@ -15,6 +15,8 @@ export const FRAME_MS = 1_000
 export const SEQUENCE_FRAMES = 10
 /** A window with fewer active seconds than this says too little to be judged. */
 export const ACTIVE_FRAMES_MIN = 3
+/** A process is judged from this age (seconds) on; the seconds before its birth are rows of zeros. Ten would cost each alert six seconds. */
+export const JUDGED_AGE_FRAMES = 4
 /** A frame closes when event time has passed its end by this: sysdig's CPUs step back at most 0.1 ms, pipes stall longer. */
 export const LATENESS_MS = 1_500
 /** Event time that runs ahead of the wall clock (live) or of the last event (files) by more than this is a jump, not progress. */
@@ -73,6 +75,12 @@ export const CLOSE_AFTER_MS = 1_000
 export const CLOSE_EVERY_MS = 250
 /** Frames are written in pieces of this size. */
 export const WRITE_BYTES = 262_144
+/** A collector that ended is started again after this, doubling; one that ran for COLLECTOR_STEADY_MS begins anew. */
+export const COLLECTOR_RESTART_MIN_MS = 500
+export const COLLECTOR_RESTART_MAX_MS = 30_000
+export const COLLECTOR_STEADY_MS = 60_000
+/** A live collector that says nothing for so long hangs: something calls in each second of a host's life. */
+export const COLLECTOR_SILENT_MS = 60_000
 /** A child that was asked to end is killed after this. */
 export const CHILD_GRACE_MS = 3_000
 /** Of what a child says on stderr the last is kept: its reason to end. */
@@ -102,6 +110,8 @@ export const CGROUPS_MAX = 4_096
 export const CGROUP_WALK_MAX = 5_000
 /** One record of the collector's stream: the calls of one process, at most. */
 export const KERNEL_RECORD_BYTES_MAX = 65_536
+/** The collector's one message, a verifier's last words included. */
+export const MESSAGE_BYTES_MAX = 1_048_576
 
 // --- The run ------------------------------------------------------------------------------------
 /** How often the books are saved: what a kill -9 costs of them. */
@@ -218,6 +228,10 @@ assert(BUFFER_FRAMES_MAX >= 2 * SEQUENCE_FRAMES, 'a sequence can always be rebui
 assert(LATENESS_MS < BUFFER_FRAMES_MAX * FRAME_MS, 'lateness is shorter than the buffer')
 assert(LATENESS_MS < CLOCK_JUMP_MS, 'a jump is longer than what counts as late')
 assert(ACTIVE_FRAMES_MIN <= SEQUENCE_FRAMES, 'a full sequence is active enough to be judged')
+assert(
+  ACTIVE_FRAMES_MIN <= JUDGED_AGE_FRAMES && JUDGED_AGE_FRAMES <= SEQUENCE_FRAMES,
+  'who is old enough to be judged can have been active enough',
+)
 assert(PROCESSES_MAX >= FRAME_PROCESSES_MAX, 'the processes of one frame can all be remembered')
 assert(
   MEMORY_PROTOTYPES_PER_NAME_MAX * 16 < MEMORY_PROTOTYPES_MAX,

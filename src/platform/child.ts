@@ -29,6 +29,8 @@ export interface Child {
   stderr(): string
   /** SIGTERM, and SIGKILL after the grace; settles when it is gone. */
   stop(): Promise<ChildEnd>
+  /** It has closed its stdout and is about to end; where it does not within the grace, it is stopped. */
+  finish(): Promise<ChildEnd>
 }
 
 /** Full path of a program on the PATH. */
@@ -72,21 +74,25 @@ export function startChild(
     code: child.signalCode === null ? (child.exitCode ?? undefined) : undefined,
     signal: (child.signalCode ?? undefined) as NodeJS.Signals | undefined,
   }))
-  return {
-    pid: child.pid,
-    stdout: readEnd,
-    exited,
-    stderr: tail.text,
-    async stop() {
-      child.kill('SIGTERM')
-      const timer = setTimeout(() => child.kill('SIGKILL'), options.graceMs ?? CHILD_GRACE_MS)
-      try {
-        return await exited
-      } finally {
-        clearTimeout(timer)
-      }
-    },
+  const graceMs = options.graceMs ?? CHILD_GRACE_MS
+  const stop = async () => {
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    try {
+      return await exited
+    } finally {
+      clearTimeout(timer)
+    }
   }
+  const finish = async () => {
+    const timer = setTimeout(stop, graceMs)
+    try {
+      return await exited
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  return { pid: child.pid, stdout: readEnd, exited, stderr: tail.text, stop, finish }
 }
 
 /** Runs a short command to its end; killed when it takes too long. */

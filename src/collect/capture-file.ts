@@ -1,0 +1,64 @@
+/**
+ * sysdig's capture files (.scap), read by the installed sysdig with our chisel.
+ *
+ * A capture that is cut gives what is in it, and a warning. One that sysdig cannot read, or dies of (an old one
+ * does of new captures, by SIGSEGV), is an error; what came before it is used all the same.
+ */
+import { AgentError } from '../domain/error.ts'
+import { startChild } from '../platform/child.ts'
+import { log } from '../platform/log.ts'
+import { placeChisel } from './chisel.ts'
+import { readPipe } from './pipe.ts'
+import { lastLine, requireSysdig } from './sysdig.ts'
+
+/** How often its output is looked for: a file's reader waits for us, not for the clock. */
+const READ_EVERY_MS = 2
+
+/** pcapng's section header, which sysdig's captures begin with as well; byte order magic of either kind. */
+export function isCapture(head: Uint8Array): boolean {
+  if (head.length < 12) return false
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  const magic = view.getUint32(8, true)
+  return view.getUint32(0, true) === 0x0a0d0d0a && (magic === 0x1a2b3c4d || magic === 0x4d3c2b1a)
+}
+
+export interface CaptureOptions {
+  /** The agent's own directory, for the chisel. */
+  readonly stateDirectory?: string
+  /** What runs sysdig; default: the one on the PATH. */
+  readonly sysdig?: readonly string[]
+}
+
+/** The chisel's lines of a capture. */
+export async function* readCapture(
+  path: string,
+  options: CaptureOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const program = options.sysdig ?? [requireSysdig()]
+  const chisel = placeChisel(options.stateDirectory)
+  const child = startChild([...program, '-r', path, '-c', chisel])
+  let bytes = 0
+  let ended = false
+  try {
+    for await (const chunk of readPipe(child.stdout, signal, READ_EVERY_MS)) {
+      bytes += chunk.length
+      yield chunk
+    }
+    ended = !signal.aborted
+  } finally {
+    // Left early, by a signal or an error further on: it has nothing more to say.
+    await (ended ? child.finish() : child.stop())
+  }
+  const { code, signal: killedBy } = await child.exited
+  if (code === 0 || signal.aborted) return
+  const said = lastLine(child.stderr())
+  if (bytes > 0 && /truncated|expecting \d+ bytes, read \d+/i.test(said)) {
+    log.warn('The capture is cut; what is in it was used', { path, sysdig: said })
+    return
+  }
+  const why = killedBy === undefined ? `ended with ${code}: ${said}` : `died of ${killedBy}`
+  throw new AgentError('ERR_COLLECTOR', `Cannot read "${path}" to its end: sysdig ${why}`, {
+    hint: 'An older sysdig cannot read captures of a newer one: run "agent count" where it was made, and bring the frames',
+  })
+}
