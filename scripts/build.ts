@@ -38,7 +38,7 @@ const out = resolve(
 mkdirSync(dirname(out), { recursive: true })
 
 const result = await Bun.build({
-  entrypoints: [join(checkout, 'src/cli.ts'), ...workers()],
+  entrypoints: [join(checkout, 'src/cli.ts')],
   root: join(checkout, 'src'),
   target: 'bun',
   format: 'esm',
@@ -63,13 +63,6 @@ if (!result.success) fail(result.logs.map(String).join('\n') || 'bun build faile
 console.log(
   `${relative(process.cwd(), out)}: ${(Bun.file(out).size / 1e6).toFixed(1)} MB, ${target}, ${commit()}`,
 )
-
-/** In a compiled binary each worker is an entry point of its own (`src/platform/worker.ts`). */
-function workers(): string[] {
-  return [...new Bun.Glob('src/**/*-worker.ts').scanSync(checkout)]
-    .sort()
-    .map((path) => join(checkout, path))
-}
 
 function embed(target: Target): BunPlugin {
   return {

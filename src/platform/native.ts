@@ -15,7 +15,6 @@
 import { dlopen, FFIType } from 'bun:ffi'
 import {
   closeSync,
-  existsSync,
   fsyncSync,
   openSync,
   readdirSync,
@@ -130,8 +129,6 @@ function removeOld(directory: string): void {
 
 /** Below the state; else in the user's cache; else, with nothing writable at home, one that lasts as long as the process. */
 function chooseDirectory(): string {
-  const given = getenv(CHOSEN)
-  if (given !== '' && existsSync(given)) return given
   const { XDG_CACHE_HOME } = process.env
   const refused: string[] = []
   for (const candidate of [
@@ -152,11 +149,7 @@ function chooseDirectory(): string {
 
 // --- The C environment ----------------------------------------------------------------------------
 
-/** Tells the workers of this process, who have this module for themselves, what the main thread chose. */
-const CHOSEN = `CALLSIGN_LIBRARIES_${process.pid}`
-
 function chosen(directory: string): string {
-  setenv(CHOSEN, directory)
   // Nothing should be extracted by Bun itself any more; if something is, then not to /tmp.
   setenv('BUN_TMPDIR', directory)
   return directory
@@ -167,7 +160,6 @@ let libc: ReturnType<typeof openLibc> | undefined
 function openLibc() {
   return dlopen('libc.so.6', {
     setenv: { args: [FFIType.cstring, FFIType.cstring, FFIType.i32], returns: FFIType.i32 },
-    getenv: { args: [FFIType.cstring], returns: FFIType.cstring },
     madvise: { args: [FFIType.u64, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
   }).symbols
 }
@@ -175,11 +167,6 @@ function openLibc() {
 function setenv(name: string, value: string): void {
   libc ??= openLibc()
   libc.setenv(zeroEnded(name), zeroEnded(value), 1)
-}
-
-function getenv(name: string): string {
-  libc ??= openLibc()
-  return String(libc.getenv(zeroEnded(name)) ?? '')
 }
 
 function zeroEnded(text: string): Uint8Array {
