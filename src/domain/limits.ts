@@ -120,9 +120,6 @@ export const STATUS_SAVE_EVERY_MS = 5_000
 export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */
 export const DRAIN_MS = 15_000
-/** A live source that died is started again after this, doubling to the maximum. */
-export const RESTART_MIN_MS = 1_000
-export const RESTART_MAX_MS = 60_000
 
 // --- Rolling buffer -----------------------------------------------------------------------------
 /** Seconds in the rolling buffer: one hour, about 40 MB at 300 busy processes (measured); the ring never grows past BUFFER_BYTES_MAX. */

@@ -10,14 +10,15 @@
  *      slot 1          -1    0     0       2
  *
  * A second in which a process made no call, or of which there is no frame, is a row of zeros. A process is
- * judged in a frame in which it was active, once it has been known for ten seconds and was active in
- * `activeMin` of them. One that is silent for ten seconds leaves; whoever returns is known by its start time.
+ * judged in a frame in which it was active, once it has lived for `ageMin` seconds and was active in
+ * `activeMin` of the ten; what was before its birth are rows of zeros. One that is silent for ten seconds leaves; whoever returns is known by its start time.
  */
 import { assert } from '../domain/assert.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   ACTIVE_FRAMES_MIN,
   FRAME_PROCESSES_MAX,
+  JUDGED_AGE_FRAMES,
   PROCESSES_MAX,
   SEQUENCE_FRAMES,
 } from '../domain/limits.ts'
@@ -37,6 +38,8 @@ export interface SequenceBatch {
 export interface SequencerOptions {
   readonly sequenceFrames?: number
   readonly activeMin?: number
+  /** Seconds that a process must have lived to be judged. */
+  readonly ageMin?: number
   readonly processesMax?: number
 }
 
@@ -44,6 +47,7 @@ export class Sequencer {
   readonly #normaliser: Normaliser
   readonly #length: number
   readonly #activeMin: number
+  readonly #ageMin: number
   readonly #processesMax: number
   /** The last `length` frames by index % length. */
   readonly #ring: (Frame | undefined)[]
@@ -62,6 +66,7 @@ export class Sequencer {
     this.#normaliser = normaliser
     this.#length = options.sequenceFrames ?? SEQUENCE_FRAMES
     this.#activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
+    this.#ageMin = options.ageMin ?? JUDGED_AGE_FRAMES
     this.#processesMax = options.processesMax ?? PROCESSES_MAX
     this.#ring = new Array<Frame | undefined>(this.#length).fill(undefined)
     this.#vectorAt = new Int32Array(64 * this.#length).fill(-1)
@@ -90,7 +95,7 @@ export class Sequencer {
         const process = frame.processes[i]!
         const slot = this.#slotOf.get(process.pid)
         if (slot === undefined) continue
-        if (Math.floor(process.startMs / 1000) > frame.index - length + 1) continue
+        if (Math.floor(process.startMs / 1000) > frame.index - this.#ageMin + 1) continue
         const count = this.#activeFrames(slot)
         if (count < this.#activeMin) continue
         judged.push(i)

@@ -46,6 +46,8 @@ export interface Windows {
 export interface WindowOptions {
   readonly frames?: number
   readonly activeMin?: number
+  /** Seconds that a process must have lived; the live sequencer asks for JUDGED_AGE_FRAMES, the paper for a whole sequence. */
+  readonly ageMin?: number
   /** Take each process's window every so many seconds. */
   readonly stride?: number
   /** Short-lived processes of one name added up, as detection sees them (detect/short-lives.ts). */
@@ -61,6 +63,7 @@ export function makeWindows(
 ): Windows {
   const frames = options.frames ?? SEQUENCE_FRAMES
   const activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
+  const ageMin = options.ageMin ?? frames
   const stride = options.stride ?? 1
   const index = new HappeningIndex(happenings)
   const grouped = options.groups === true ? recordings.map(withGroups) : recordings
@@ -97,7 +100,7 @@ export function makeWindows(
         past.seconds[position] = frame.index
         const first = frame.index - frames + 1
         if ((frame.index + process.pid) % stride !== 0) continue
-        if (first < begin || Math.floor(process.startMs / 1000) > first) continue
+        if (first < begin || Math.floor(process.startMs / 1000) > frame.index - ageMin + 1) continue
         let active = 0
         for (let t = 0; t < frames; t++) if (past.seconds[t]! >= first) active++
         if (active < activeMin || (process.pid > 0 && borne.get(process) === 1)) continue

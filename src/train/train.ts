@@ -5,7 +5,7 @@
 
 import { writeDetectionCalibration } from '../detect/calibration.ts'
 import { AgentError } from '../domain/error.ts'
-import { FRAME_MS } from '../domain/limits.ts'
+import { FRAME_MS, JUDGED_AGE_FRAMES } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
@@ -97,6 +97,7 @@ export async function train(
     frames: options.sequenceFrames,
     stride: options.stride,
     groups: true,
+    ageMin: JUDGED_AGE_FRAMES,
   })
   const idsOf = (part: string) =>
     Int32Array.from(windows.list.flatMap((window, id) => (window.part === part ? [id] : [])))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Frame } from '../../src/domain/frame.ts'
+import { JUDGED_AGE_FRAMES } from '../../src/domain/limits.ts'
 import { Normaliser } from '../../src/model/normalise.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
 import { Sequencer } from '../../src/model/sequencer.ts'
@@ -31,13 +32,13 @@ describe('Sequencer.push()', () => {
     expect(batches.map(({ pids }) => pids.length)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
   })
 
-  test('judges a new process once it has been known for ten seconds', () => {
+  test('judges a new process once it has lived for as long as it must', () => {
     const batches = run(
       new Sequencer(normaliser),
       seconds(100, 130, (t) => (t < 115 ? [reads(1)] : [reads(1), reads(2, { startMs: 115_000 })])),
     )
     const first = batches.find(({ pids }) => pids.includes(2))
-    expect(first?.frameIndex).toBe(124)
+    expect(first?.frameIndex).toBe(115 + JUDGED_AGE_FRAMES - 1)
   })
 
   test('asks for three active seconds, the present one among them', () => {
@@ -93,7 +94,8 @@ describe('Sequencer.push()', () => {
     expect(
       batches.filter(({ pids }) => pids.length === 0).map(({ frameIndex }) => frameIndex),
     ).toEqual([
-      100, 101, 102, 103, 104, 105, 106, 107, 108, 115, 116, 117, 118, 119, 120, 121, 122, 123,
+      ...[100, 101, 102, 103, 104, 105, 106, 107, 108],
+      ...Array.from({ length: JUDGED_AGE_FRAMES - 1 }, (_, i) => 115 + i),
     ])
   })
 

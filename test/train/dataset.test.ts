@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Frame } from '../../src/domain/frame.ts'
+import { JUDGED_AGE_FRAMES } from '../../src/domain/limits.ts'
 import { Normaliser } from '../../src/model/normalise.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
 import { Sequencer } from '../../src/model/sequencer.ts'
@@ -46,7 +47,9 @@ describe('makeWindows()', () => {
         }))
         .filter(({ counts }) => Object.keys(counts).length > 0),
     )
-    const windows = makeWindows([recordingOf(frames)], [], ALL_TRAIN, [])
+    const windows = makeWindows([recordingOf(frames)], [], ALL_TRAIN, [], {
+      ageMin: JUDGED_AGE_FRAMES,
+    })
     const normaliser = new Normaliser(['other', ...calls], RECIPES.families!)
     const batches = new Batches(windows, componentVectors(windows, normaliser), normaliser)
     const sequencer = new Sequencer(normaliser)
