@@ -7,7 +7,6 @@
  * pipe stays open, alike; the wall clock, which steps, is not asked. Walks are one at a time, and the
  * source waits for them: a pipe then fills, and what its writer loses is its writer's to tell.
  */
-import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import { CLOSE_EVERY_MS, MEMORY_SAVE_EVERY_MS, STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
@@ -212,9 +211,4 @@ class Run {
       cost: cost.read(),
     }
   }
-}
-
-/** True for failures of a live source after which starting it again may help. */
-export function isWorthRetrying(error: unknown): boolean {
-  return error instanceof AgentError && error.retriable
 }

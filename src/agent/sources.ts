@@ -13,3 +13,6 @@ export function openFiles(paths: readonly string[], options: FileOptions): Sourc
 export function recordingSource(packed: Uint8Array): Source {
   return memorySource(Bun.zstdDecompressSync(packed), 'frames')
 }
+
+export { type Chosen, chooseSource } from '../collect/choose.ts'
+export { leaderNameOf } from '../collect/leader-name.ts'

@@ -11,6 +11,11 @@ export interface Entry {
 }
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
+  watch: {
+    group: 'Watch',
+    summary: 'Watches this host, and says when a program is not what its name says',
+    load: () => import('./watch.ts'),
+  },
   replay: {
     group: 'Watch',
     summary: 'Captures through the whole agent, as fast as it can',

@@ -1,0 +1,91 @@
+/**
+ * `agent watch`: the main job. A live source, a pipe or a file walks down the street; alerts go to the
+ * terminal, the local store and, with --broker, over MQTT.
+ *
+ * The source is chosen before anything is opened: where the kernel counts for us, this process sheds its
+ * capabilities by executing itself anew, so what parses, classifies and talks to the network has none.
+ */
+import { defineCommand } from 'citty'
+import { openModelInUse } from '../agent/models.ts'
+import { type AlertMessage, runStreet } from '../agent/run.ts'
+import { loadSettings } from '../agent/settings.ts'
+import { chooseSource, leaderNameOf } from '../agent/sources.ts'
+import { openStreet } from '../agent/street.ts'
+import { EXIT } from '../domain/error.ts'
+import { DRAIN_MS } from '../domain/limits.ts'
+import { log } from '../platform/log.ts'
+import { alertLines } from './alert-lines.ts'
+import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
+import { lostCalls, noteLedger } from './run-report.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'watch',
+    description: 'Watches this host, and says when a program is not what its name says',
+    examples: [
+      'sudo agent watch # the best source that works here; alerts on the terminal',
+      'sudo agent watch --broker mqtts://mq.example --ca ca.pem --site berlin',
+      "sysdig -p '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name' | agent watch --source -",
+      'agent watch --source monday.scap --json',
+    ],
+  },
+  args: {
+    duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
+    failOnLoss: { type: 'boolean', description: 'exit 11 where calls were lost' },
+    ...settingArgs(
+      'source',
+      'format',
+      'sysdigMode',
+      'model',
+      'state',
+      'site',
+      'host',
+      'falseAlarmsPerDay',
+      'learn',
+      'broker',
+      'brokerUser',
+      'brokerPasswordFile',
+      'ca',
+      'cert',
+      'key',
+      'delivery',
+    ),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const { settings, origins } = loadSettings(args)
+    const { source, why } = await chooseSource(settings.source, {
+      stateDirectory: settings.state,
+      sysdigMode: settings.sysdigMode,
+    })
+    const signal = shutdownAfter(args.duration)
+    const model = await openModelInUse(settings.model, settings.state)
+    const live = source.name !== 'file'
+    const street = openStreet({
+      settings,
+      model,
+      source: { name: source.name, why },
+      resume: live && source.name !== 'pipe',
+      ...(live ? { counter: { leaderName: leaderNameOf } } : {}),
+    })
+    log.info('Watching', { source: source.name, why, model: model.manifest.name })
+    const onAlerts = async (alerts: readonly AlertMessage[]) => {
+      for (const alert of alerts) await (args.json ? writeJson(alert) : writeOut(alertLines(alert)))
+    }
+    const { status, error } = await runStreet(
+      street,
+      [source],
+      {
+        onAlerts,
+        ...(settings.format === undefined ? {} : { format: settings.format }),
+        ...(origins.host === 'default' ? {} : { host: settings.host }),
+      },
+      signal,
+    )
+    await street.close(signal.aborted ? 2_000 : DRAIN_MS)
+    await model.close()
+    noteLedger(status, args.json)
+    if (error !== undefined) throw error
+    return args.failOnLoss && lostCalls(status) > 0 ? EXIT.lost : EXIT.ok
+  },
+})
