@@ -115,7 +115,7 @@ test('only cli.ts ends the process and hears signals', () => {
 
 test('every source is reached from the program', () => {
   const reached = new Set<string>()
-  const queue = files.filter((file) => file === 'cli.ts')
+  const queue = ['cli.ts']
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     if (reached.has(file)) continue
     reached.add(file)
