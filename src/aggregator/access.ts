@@ -2,9 +2,9 @@
  * Who may say and hear what at the embedded broker.
  *
  * Nobody but the aggregator itself publishes receipts or an aggregator's status; an agent hears receipts for one host at a
- * time and never a wildcard, so that no client reads along with the fleet. With a password file a name is
- * a host (`name`), a host of one site (`site/name`) or all hosts of a site (`site/*`), and may act for
- * these only; without one every client of the (loopback) port may act for any host.
+ * time and never a wildcard, so that no client reads along with the fleet. A name that is proven, by the
+ * password file or a client certificate (its CN), is a host (`name`), a host of one site (`site/name`) or all
+ * hosts of a site (`site/*`), and may act for these only; unproven, every client may act for any host.
  *
  * Password file: lines `name:secret`, `#` begins a comment. A secret that begins with `$` is a hash as
  * Bun.password makes it (argon2, bcrypt); anything else is the secret itself, and then nobody else may read the file.

@@ -33,7 +33,6 @@ CREATE TABLE alerts (
   boot INTEGER NOT NULL,
   seq INTEGER NOT NULL,
   received INTEGER NOT NULL,
-  updated INTEGER NOT NULL,
   changes INTEGER NOT NULL,
   body TEXT NOT NULL,
   UNIQUE (hostId, id)

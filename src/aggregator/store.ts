@@ -79,6 +79,8 @@ export interface StoreBounds {
   readonly changesMax: number
   readonly summariesMax: number
   readonly summariesPerHostMax: number
+  /** Of 4 KiB: a file that may not grow is a full disk. */
+  readonly pagesMax?: number
 }
 
 const BOUNDS: StoreBounds = {
@@ -137,6 +139,7 @@ export class Store {
       schema: SCHEMA,
       synchronous: 'full',
       check: bytes <= CHECK_BYTES_MAX,
+      ...(this.#bounds.pagesMax === undefined ? {} : { pagesMax: this.#bounds.pagesMax }),
     })
     if (this.#db.setAside !== undefined) this.setAside.push(this.#db.setAside)
     this.#sql = prepareStatements(this.#db)
@@ -315,7 +318,6 @@ export class Store {
         message.boot,
         message.seq,
         nowMs,
-        nowMs,
         body,
       )
       row = (this.#sql.alertOf.get(host.id, message.id) as AlertRow).row
@@ -345,7 +347,7 @@ export class Store {
       if (kept > this.#bounds.changesMax) this.#sql.dropSecondChange.run(row, row)
       this.#sql.countChanges.run(Math.min(kept, this.#bounds.changesMax), row)
       if (compareOrigin(message, known) < 0) return // an older state, arrived late: history only
-      this.#sql.updateAlert.run(message.kind, state, boot, seq, nowMs, body, row)
+      this.#sql.updateAlert.run(message.kind, state, boot, seq, body, row)
     }
     changes.push({ kind: 'alert', message })
     while (host.alerts > this.#bounds.alertsPerHostMax) this.#dropOldestAlert(host)
@@ -517,11 +519,11 @@ function prepareStatements(db: Database) {
     ),
     alertsById: db.prepare('SELECT * FROM alerts WHERE id = ? ORDER BY row'),
     insertAlert: db.prepare(
-      `INSERT INTO alerts (hostId, id, kind, state, boot, seq, received, updated, changes, body)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
+      `INSERT INTO alerts (hostId, id, kind, state, boot, seq, received, changes, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)`,
     ),
     updateAlert: db.prepare(
-      'UPDATE alerts SET kind = ?, state = ?, boot = ?, seq = ?, updated = ?, body = ? WHERE row = ?',
+      'UPDATE alerts SET kind = ?, state = ?, boot = ?, seq = ?, body = ? WHERE row = ?',
     ),
     countChanges: db.prepare('UPDATE alerts SET changes = ? WHERE row = ?'),
     insertChange: db.prepare('INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),

@@ -46,7 +46,9 @@ export default defineCommand({
     readyFile: fileArg('appears when both ports answer, holds their addresses as JSON'),
     tlsCert: fileArg('certificate chain of both listeners (PEM)'),
     tlsKey: fileArg('key of that certificate (PEM)'),
-    tlsClientCa: fileArg('agents must bring a certificate of this authority (PEM)'),
+    tlsClientCa: fileArg(
+      'agents must bring a certificate of this authority (PEM); its CN is the host',
+    ),
     passwordFile: fileArg('lines "name:secret"; name is a host, site/host or site/*'),
     httpPasswordFile: fileArg('lines "name:secret" for page and API (HTTP Basic)'),
     ...jsonArg,

@@ -11,7 +11,7 @@
  * send their birth again), QoS 2 beyond what aedes does.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, TLSSocket } from 'node:tls'
 import { Aedes } from 'aedes'
 import { AgentError } from '../domain/error.ts'
 
@@ -30,6 +30,7 @@ export interface BrokerOptions {
   readonly host: string
   /** 0 takes a free one; see `Broker.port`. */
   readonly port: number
+  /** PEM texts. With `clientCa` every client must bring a certificate of it, and is proven to be its common name. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
   readonly connectionsMax: number
   /** A longer packet ends its connection as soon as its header is read. */
@@ -106,7 +107,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         if (refusal === undefined) done(null, true)
         else done(Object.assign(refuse(refusal), { returnCode: 5 }), false)
       }
-      if (rules.authenticate === undefined) return admit(undefined)
+      if (rules.authenticate === undefined) return admit(certifiedName(client))
       rules
         .authenticate(name ?? '', password?.toString('utf8') ?? '')
         .catch(() => undefined)
@@ -232,6 +233,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       await closed
     },
   }
+}
+
+/** The common name of the certificate that a client was admitted with; it stands for the host, as a user name does. */
+function certifiedName(client: { conn: unknown }): string | undefined {
+  const { conn } = client
+  if (!(conn instanceof TLSSocket) || !conn.authorized) return undefined
+  const name = conn.getPeerCertificate().subject?.CN
+  return Array.isArray(name) ? name[0] : name
 }
 
 /** Why a listener could not be opened, with the next step. Used for the HTTP port, too. */

@@ -416,7 +416,9 @@ document.querySelector('.skip')?.addEventListener('click', (event) => {
 
 listen({
   connected(greeting) {
-    hello = greeting
+    // "All addresses" is nothing that an agent could be given: the name that this page was asked under is.
+    const broker = greeting.broker.replace(/0\.0\.0\.0|\[::\]/, location.hostname)
+    hello = { ...greeting, broker }
     lostAt = undefined
     draw()
   },

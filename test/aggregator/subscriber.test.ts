@@ -1,0 +1,130 @@
+import { afterAll, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Store, type StoreBounds, type StoreChange } from '../../src/aggregator/store.ts'
+import { Subscriber, type SubscriberOptions } from '../../src/aggregator/subscriber.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { encodeAlert } from '../../src/wire/alert-message.ts'
+import { encodeAggregatorStatus } from '../../src/wire/status-message.ts'
+import { manualClock } from '../support/clock.ts'
+import { sampleAlert } from '../wire/samples.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'subscriber-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+let files = 0
+
+/** A subscriber whose commits are asked for, and a link that writes down what it was given. */
+function start(options: Partial<SubscriberOptions> = {}, bounds: Partial<StoreBounds> = {}) {
+  const store = new Store(join(directory, `${files++}.db`), bounds)
+  const sent: string[] = []
+  const announced: string[] = []
+  const logged: string[] = []
+  const changes: StoreChange[] = []
+  const subscriber = new Subscriber({
+    store,
+    clock: manualClock(),
+    log: createLog({ write: (line) => logged.push(line) }),
+    onChange: (change) => changes.push(change),
+    commitEveryMs: 2 ** 30,
+    ...options,
+  })
+  subscriber.connect({
+    publish: (topic, payload) => sent.push(`${topic} ${new TextDecoder().decode(payload)}`),
+    announce: (site, again) => announced.push(again ? `${site} again` : site),
+  })
+  const settled: (string | undefined)[] = []
+  const take = (topic: string, payload: Uint8Array): void =>
+    subscriber.take({ topic, payload }, (error) => settled.push(error?.message))
+  const alert = (seq: number, { host = 'a', id = `${seq}` } = {}): void =>
+    take(
+      `callsign/v1/lab/${host}/alert`,
+      encodeAlert({ ...sampleAlert, id }, { site: 'lab', host, boot: 1, seq }),
+    )
+  return { store, subscriber, sent, announced, logged, changes, settled, take, alert }
+}
+
+test('Subscriber.flush() sends receipts after the commit, one for each host', () => {
+  const { subscriber, sent, settled, changes, alert } = start()
+  alert(1)
+  alert(2)
+  alert(9)
+  alert(1, { host: 'b' })
+  expect([sent, settled, changes]).toEqual([[], [], []])
+  subscriber.flush()
+  expect(sent).toEqual([
+    'callsign/v1/lab/a/receipt {"v":1,"stored":[[1,1,2],[1,9,9]]}',
+    'callsign/v1/lab/b/receipt {"v":1,"stored":[[1,1,1]]}',
+  ])
+  expect(settled).toEqual([undefined, undefined, undefined, undefined])
+  expect(changes).toHaveLength(4)
+})
+
+test('Subscriber.take() commits by itself when enough waits', () => {
+  const { sent, alert } = start({ rowsMax: 3 })
+  alert(1)
+  alert(2)
+  expect(sent).toHaveLength(0)
+  alert(3)
+  expect(sent).toHaveLength(1)
+})
+
+test('Subscriber.take() commits by itself after a while', async () => {
+  const done = Promise.withResolvers<void>()
+  const { subscriber } = start({ commitEveryMs: 1, onChange: () => done.resolve() })
+  const payload = encodeAlert(sampleAlert, { site: 'lab', host: 'a', boot: 1, seq: 1 })
+  subscriber.take({ topic: 'callsign/v1/lab/a/alert', payload })
+  await done.promise
+})
+
+test('a commit that fails is no receipt, is told once, and ends nothing', () => {
+  const { store, subscriber, sent, settled, logged, alert } = start({}, { pagesMax: 40 })
+  let seq = 0
+  while (subscriber.counts().failing === undefined && seq < 10_000) {
+    for (let i = 0; i < 20; i++) alert(++seq)
+    subscriber.flush()
+  }
+  expect(subscriber.counts().failing).toMatch(/full/)
+  const receipted = sent.length
+  expect(settled.filter((error) => error !== undefined)).toHaveLength(20)
+  for (let i = 0; i < 20; i++) alert(++seq)
+  subscriber.flush()
+  expect(sent).toHaveLength(receipted)
+  expect(logged).toHaveLength(1)
+  expect(subscriber.counts().commitFailures).toBe(2)
+  // What was stored before can still be read, and is exactly what was receipted.
+  expect(store.alertCount).toBe(settled.filter((error) => error === undefined).length)
+})
+
+test('Subscriber.take() refuses what would not fit into memory, and says so to the sender', () => {
+  const { subscriber, settled, alert } = start({ bytesMax: 2_000 })
+  for (let seq = 1; seq <= 5; seq++) alert(seq)
+  expect(settled.filter((error) => error === 'Aggregator is overloaded').length).toBeGreaterThan(0)
+  expect(subscriber.counts().refused.get('overloaded')).toBe(settled.length)
+  const { queuedBytes } = subscriber.counts()
+  expect(queuedBytes).toBeLessThanOrEqual(2_000)
+  subscriber.flush()
+  expect(subscriber.counts().queuedBytes).toBe(0)
+})
+
+test('Subscriber.take() settles what it refuses at once: nobody has to wait for nothing', () => {
+  const { subscriber, settled, take } = start()
+  const noise = new TextEncoder().encode('noise')
+  for (const topic of ['callsign/v1/lab/a/alert', 'elsewhere', 'callsign/v1/lab/a/receipt'])
+    take(topic, noise)
+  expect(settled).toEqual([undefined, undefined, undefined])
+  expect([...subscriber.counts().refused]).toEqual([
+    ['not-json', 1],
+    ['unknown-topic', 1],
+    ['forged-receipt', 1],
+  ])
+})
+
+test('Subscriber.take() answers the last will of another aggregator', () => {
+  const { announced, take } = start()
+  const status = { v: 1, site: 'lab', version: '1', time: 1 } as const
+  take('callsign/v1/lab/aggregator/status', encodeAggregatorStatus({ ...status, state: 'online' }))
+  expect(announced).toEqual([])
+  take('callsign/v1/lab/aggregator/status', encodeAggregatorStatus({ ...status, state: 'offline' }))
+  expect(announced).toEqual(['lab again'])
+})
