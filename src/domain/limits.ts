@@ -62,6 +62,8 @@ export const ALERTS_REMEMBERED_MAX = 4_096
 // --- Input --------------------------------------------------------------------------------------
 /** A longer line is no line of ours; it is skipped to its end, counted. */
 export const LINE_BYTES_MAX = 65_536
+/** bpftrace prints a whole map as one line: 16 bytes a cell, so about 260,000 cells. */
+export const BPFTRACE_LINE_BYTES_MAX = 4_194_304
 /** One read from a pipe or file. */
 export const READ_BYTES = 1_048_576
 /** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; FACTS of the pipe: 1 MiB lasts 20 ms at 52 MB/s. */
@@ -156,13 +158,15 @@ export const WIRE_BYTES_PER_DAY_MAX = 20_000_000
 export const WIRE_BYTES_ALERTS_ONLY = 2_000_000
 /** Where nobody has ever announced an aggregator, a PUBACK counts only after its announcement had this long to arrive. */
 export const AGGREGATOR_SETTLE_MS = 1_000
-/** Waits between attempts to reach a broker: doubled with jitter; the second pair where it refused us. */
-export const RECONNECT_MIN_MS = 250
+/** Waits between attempts to reach a broker, by chance up to a bound that doubles; the second pair where it refused us. */
+export const RECONNECT_MIN_MS = 2_000
 export const RECONNECT_MAX_MS = 60_000
 export const REFUSED_MIN_MS = 15_000
 export const REFUSED_MAX_MS = 600_000
 /** TCP, TLS and CONNACK together. */
 export const CONNECT_TIMEOUT_MS = 10_000
+/** Acknowledged rows are forgotten on disk at most this much later: a crash before only sends them again. */
+export const OUTBOX_FLUSH_MS = 100
 /** What a broker may send an agent: a longer packet or more packets a second end the connection. */
 export const INBOUND_BYTES_MAX = 1_048_576
 export const INBOUND_PER_SECOND_MAX = 2_000

@@ -1,9 +1,11 @@
 /** The parser of each format; all turn bytes, cut anywhere, into the same tallies. */
-import { AgentError } from '../domain/error.ts'
+import { BPFTRACE_LINE_BYTES_MAX, LINE_BYTES_MAX } from '../domain/limits.ts'
 import type { Parser, SourceFormat } from '../domain/source.ts'
 import type { TallySink } from '../domain/tally.ts'
+import { BpftraceMapParser } from './bpftrace-map.ts'
 import { ChiselLineParser } from './chisel-line.ts'
 import { FramesLineParser } from './frames-line.ts'
+import { KernelRecordsParser } from './kernel-records.ts'
 import { byLine, type LineParser, Lines } from './lines.ts'
 import { StraceLineParser } from './strace-line.ts'
 import { SysdigJsonParser } from './sysdig-json.ts'
@@ -29,12 +31,14 @@ export function createParser(
       return lines(new FramesLineParser(sink, options), sink)
     case 'strace-text':
       return lines(new StraceLineParser(sink), sink)
-    case 'bpftrace-json':
     case 'kernel-records':
-      throw new AgentError('ERR_FAILED', `Cannot parse ${format} here`, {})
+      return new KernelRecordsParser(sink)
+    case 'bpftrace-json':
+      // A map of many processes is one line.
+      return lines(new BpftraceMapParser(sink), sink, BPFTRACE_LINE_BYTES_MAX)
   }
 }
 
-function lines(parser: LineParser, sink: TallySink): Parser {
-  return new Lines(byLine(parser, sink), sink)
+function lines(parser: LineParser, sink: TallySink, lineBytesMax = LINE_BYTES_MAX): Parser {
+  return new Lines(byLine(parser, sink, lineBytesMax), sink, lineBytesMax)
 }

@@ -27,13 +27,17 @@ export interface BlockParser {
 }
 
 /** Cuts blocks into lines for a parser that wants them one by one. */
-export function byLine(parser: LineParser, sink: TallySink): BlockParser {
+export function byLine(
+  parser: LineParser,
+  sink: TallySink,
+  lineBytesMax = LINE_BYTES_MAX,
+): BlockParser {
   return {
     block(bytes, from, to) {
       let start = from
       while (start < to) {
         const end = bytes.indexOf(NEWLINE, start)
-        giveLine(parser, sink, bytes, start, end)
+        giveLine(parser, sink, bytes, start, end, lineBytesMax)
         start = end + 1
       }
     },
@@ -48,8 +52,9 @@ export function giveLine(
   bytes: Uint8Array,
   from: number,
   end: number,
+  lineBytesMax = LINE_BYTES_MAX,
 ): void {
-  if (end - from > LINE_BYTES_MAX) {
+  if (end - from > lineBytesMax) {
     sink.drop('too-long', 1, sampleOf(bytes, from, end))
     return
   }
@@ -60,13 +65,15 @@ export function giveLine(
 export class Lines implements Parser {
   readonly #parser: BlockParser
   readonly #sink: TallySink
+  readonly #lineBytesMax: number
   #carry = new Uint8Array(8_192)
   #carried = 0
   /** Inside a line that is too long. */
   #skipping = false
 
-  constructor(parser: BlockParser, sink: TallySink) {
+  constructor(parser: BlockParser, sink: TallySink, lineBytesMax = LINE_BYTES_MAX) {
     this.#parser = parser
+    this.#lineBytesMax = lineBytesMax
     this.#sink = sink
   }
 
@@ -105,7 +112,7 @@ export class Lines implements Parser {
     if (this.#skipping || from >= to) return
     const length = this.#carried + to - from
     // A line may end in a carriage return and its newline.
-    if (length > LINE_BYTES_MAX + 2) {
+    if (length > this.#lineBytesMax + 2) {
       const sample =
         this.#carried > 0 ? sampleOf(this.#carry, 0, this.#carried) : sampleOf(bytes, from, to)
       this.#sink.drop('too-long', 1, sample)

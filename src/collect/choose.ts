@@ -1,0 +1,79 @@
+/**
+ * From the words of --source to a source, and why it is that one.
+ *
+ * `auto` takes the best that works here: our counter in the kernel, sysdig. Each that does not is
+ * asked why; if none does, the error tells all of it.
+ */
+import { AgentError } from '../domain/error.ts'
+import type { Source } from '../domain/source.ts'
+import { fileSource } from './file.ts'
+import { kernelSource, shedPrivileges } from './kernel/source.ts'
+import { pipeSource } from './pipe.ts'
+import { type SysdigMode, sysdigSource } from './sysdig.ts'
+
+export interface ChooseOptions {
+  readonly stateDirectory?: string
+  readonly sysdigMode?: SysdigMode
+  /** Leave the process its capabilities where the kernel counts (tests; it sheds them by executing itself anew). */
+  readonly keepPrivileges?: boolean
+}
+
+export interface Chosen {
+  readonly source: Source
+  /** For the log and for `agent status`: one clause, no full stop. */
+  readonly why: string
+}
+
+/** @throws AgentError that says what to install or run: exit 7 or 6, or 1 for a file that is not there */
+export async function chooseSource(spec: string, options: ChooseOptions = {}): Promise<Chosen> {
+  switch (spec) {
+    case 'auto':
+      return chooseBest(options)
+    case 'kernel':
+      return { source: await startKernel(options), why: 'asked for' }
+    case 'sysdig':
+      return { source: startSysdig(options), why: 'asked for' }
+    case '-':
+      return { source: pipeSource(), why: 'asked for' }
+    default:
+      return { source: fileSource(spec, options), why: 'asked for' }
+  }
+}
+
+async function chooseBest(options: ChooseOptions): Promise<Chosen> {
+  const refusals: { name: string; error: AgentError }[] = []
+  const ways = [
+    { name: 'kernel', start: () => startKernel(options) },
+    { name: 'sysdig', start: () => Promise.resolve(startSysdig(options)) },
+  ]
+  for (const { name, start } of ways) {
+    try {
+      const source = await start()
+      const why = refusals.map(({ name, error }) => `${name}: ${error.message}`).join('; ')
+      return { source, why: why === '' ? 'the best, and it works here' : `the best left: ${why}` }
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error
+      refusals.push({ name, error })
+    }
+  }
+  const first = refusals[0]!.error
+  throw new AgentError(
+    first.code,
+    `Cannot watch this host: ${refusals.map(({ name, error }) => `${name}: ${error.message}`).join('; ')}`,
+    { hint: first.hint ?? 'Run "agent doctor"', cause: first },
+  )
+}
+
+async function startKernel(options: ChooseOptions): Promise<Source> {
+  if (options.keepPrivileges !== true) await shedPrivileges()
+  const source = kernelSource()
+  await source.start()
+  return source
+}
+
+function startSysdig(options: ChooseOptions): Source {
+  return sysdigSource({
+    ...(options.sysdigMode === undefined ? {} : { mode: options.sysdigMode }),
+    ...(options.stateDirectory === undefined ? {} : { stateDirectory: options.stateDirectory }),
+  })
+}
