@@ -68,6 +68,8 @@ export interface MqttPublishOptions {
 
 export interface MqttConnection {
   readonly protocol: 5 | 4
+  /** The broker takes no longer packet [MQTT-3.2.2.3.6]; Infinity where it does not say. */
+  readonly packetBytesMax: number
   /** Resolves with the reason once the connection is gone, whoever ended it. */
   readonly closed: Promise<string>
   /** QoS 1: resolves at the PUBACK; rejects where the broker refuses the message or the connection ends. */
@@ -80,6 +82,9 @@ export interface MqttConnection {
   destroy(): void
 }
 
+/** What MQTT 5 has where a broker names no receive maximum. */
+const RECEIVE_MAXIMUM = 65_535
+const SESSION_TAKEN_OVER = 0x8e
 /** How long a good-bye may take. */
 const END_TIMEOUT_MS = 1_000
 
@@ -151,7 +156,11 @@ function connectOnce(
   })
   client.on('disconnect', (packet) => {
     const code = packet.reasonCode ?? 0
-    lastError = new Error(`the broker ended the connection (reason 0x${code.toString(16)})`)
+    lastError = new Error(
+      code === SESSION_TAKEN_OVER
+        ? 'another client has connected as this one: is there a second agent for this host?'
+        : `the broker ended the connection (reason 0x${code.toString(16)})`,
+    )
   })
   client.on('message', (topic, payload, packet) => {
     if (guard.passes()) options.onMessage({ topic, payload, retain: packet.retain })
@@ -196,8 +205,20 @@ function connectOnce(
       // Settles what is still under way; a client that nobody ended would keep it for ever.
       client.end(true)
     })
-    client.on('connect', () => {
+    client.on('connect', ({ properties }) => {
       if (settled) return
+      if (properties?.maximumQoS === 0) {
+        fail(
+          new AgentError(
+            'ERR_CONFIG',
+            `Cannot use broker "${address.url}": it does not offer QoS 1`,
+            {
+              hint: 'Give a broker that acknowledges messages',
+            },
+          ),
+        )
+        return
+      }
       clearTimeout(timer)
       options.signal?.removeEventListener('abort', abort)
       settled = true
@@ -212,37 +233,34 @@ function createConnection(
   closed: Promise<string>,
   guard: InboundGuard,
 ): MqttConnection {
+  const { receiveMaximum, maximumPacketSize, retainAvailable } = client.serverProperties ?? {}
+  const publish: MqttConnection['publish'] = (topic, payload, options = {}) =>
+    new Promise((resolve, reject) => {
+      guard.expect()
+      client.publish(
+        topic,
+        Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+        {
+          qos: 1,
+          retain: options.retain === true && retainAvailable !== false,
+          ...(protocol === 4 ? {} : { properties: publishProperties(options) }),
+        },
+        (error) => (error == null ? resolve() : reject(error)),
+      )
+    })
+  const places = createPlaces(receiveMaximum ?? RECEIVE_MAXIMUM)
   return {
     protocol,
+    packetBytesMax: maximumPacketSize ?? Infinity,
     closed,
-    publish: (topic, payload, options = {}) =>
-      new Promise((resolve, reject) => {
-        const { contentType, expirySeconds, userProperties } = options
-        guard.expect()
-        client.publish(
-          topic,
-          Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
-          {
-            qos: 1,
-            retain: options.retain ?? false,
-            ...(protocol === 4
-              ? {}
-              : {
-                  properties: {
-                    ...(contentType === undefined ? {} : { contentType }),
-                    ...(contentType === 'application/json' ? { payloadFormatIndicator: true } : {}),
-                    ...(expirySeconds === undefined
-                      ? {}
-                      : { messageExpiryInterval: expirySeconds }),
-                    ...(userProperties === undefined
-                      ? {}
-                      : { userProperties: { ...userProperties } }),
-                  },
-                }),
-          },
-          (error) => (error == null ? resolve() : reject(error)),
-        )
-      }),
+    publish: async (topic, payload, options) => {
+      await places.take()
+      try {
+        await publish(topic, payload, options)
+      } finally {
+        places.giveBack()
+      }
+    },
     subscribe: (filters) =>
       new Promise((resolve, reject) => {
         guard.expect()
@@ -260,6 +278,33 @@ function createConnection(
     },
     destroy: () => {
       client.stream.destroy()
+    },
+  }
+}
+
+function publishProperties(options: MqttPublishOptions) {
+  const { contentType, expirySeconds, userProperties } = options
+  return {
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(contentType === 'application/json' ? { payloadFormatIndicator: true } : {}),
+    ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }),
+    ...(userProperties === undefined ? {} : { userProperties: { ...userProperties } }),
+  }
+}
+
+/** How many messages the broker lets us have under way [MQTT-3.2.2.3.3]; the others wait for a place. */
+function createPlaces(count: number) {
+  const waiting: (() => void)[] = []
+  let free = count
+  return {
+    take: async (): Promise<void> => {
+      if (free > 0) free -= 1
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+    giveBack: (): void => {
+      const next = waiting.shift()
+      if (next === undefined) free += 1
+      else next()
     },
   }
 }

@@ -1,7 +1,10 @@
 /**
- * How long to wait before the next attempt: doubled each time, and by chance between half and all of it, so
- * that 20,000 agents do not come back in one second (a TLS handshake costs the broker 1–2.5 ms).
+ * How long to wait before the next attempt: by chance anything up to a bound that doubles each time, so that
+ * 20,000 agents do not come back at once when their aggregator does (a TLS handshake costs it 1–2.5 ms).
  */
+/** Less would be no wait. */
+const WAIT_MIN_MS = 10
+
 export class BackOff {
   readonly #minMs: number
   readonly #maxMs: number
@@ -17,7 +20,7 @@ export class BackOff {
   next(): number {
     const ceiling = Math.min(this.#maxMs, this.#minMs * 2 ** Math.min(this.#failures, 30))
     this.#failures += 1
-    return ceiling * (0.5 + 0.5 * this.#random())
+    return Math.max(WAIT_MIN_MS, ceiling * this.#random())
   }
 
   reset(): void {

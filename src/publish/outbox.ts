@@ -218,9 +218,20 @@ export class Outbox {
     return gone.length
   }
 
+  /** A message that can never arrive: dropped, counted by its reason. */
+  giveUp(row: Pick<OutboxRow, 'boot' | 'seq' | 'kind'>, reason: string): void {
+    const given = this.#queues[row.kind].get(keyOf(row))
+    if (given !== undefined) this.#drop(given, reason)
+  }
+
+  /** Whether something waits to be written. */
+  get dirty(): boolean {
+    return this.#toInsert.size + this.#toDelete.size + this.#changedNumbers.size > 0
+  }
+
   /** Writes what is not on disk yet. @returns false where the disk does not take it */
   flush(): boolean {
-    if (this.#toInsert.size + this.#toDelete.size + this.#changedNumbers.size === 0) return true
+    if (!this.dirty) return true
     try {
       if (this.#database === undefined) this.#connect()
       this.#database!.transaction(() => this.#write())

@@ -17,6 +17,7 @@ import {
   AGGREGATOR_SETTLE_MS,
   CONNECT_TIMEOUT_MS,
   IN_FLIGHT_MAX,
+  OUTBOX_FLUSH_MS,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
   REFUSED_MAX_MS,
@@ -99,7 +100,7 @@ interface Sending {
 }
 
 /** A session that lasted this long was a good one: the next wait is short again. */
-const GOOD_SESSION_MS = 30_000
+const GOOD_SESSION_MS = 1_000
 /** Reasons kept for messages that were ignored. */
 const IGNORED_REASONS_MAX = 32
 /** What MQTT and our properties add to a payload, roughly. */
@@ -131,6 +132,9 @@ export class Publisher {
   #throttled = false
   #wake: () => void = () => {}
   #woken = false
+  #flushedAt = 0
+  /** What the broker spoke last: an old one need not be asked for MQTT 5 at each attempt. */
+  #protocol: 5 | 4 | undefined
   #hurry: () => void = () => {}
 
   constructor(options: PublisherOptions) {
@@ -142,6 +146,10 @@ export class Publisher {
     this.#presence = options.presence
     this.#budget = new ByteBudget(options.bytesPerDayMax ?? WIRE_BYTES_PER_DAY_MAX)
     this.#outbox.onPut = () => this.#wakeUp()
+    const { broker, password } = options
+    if (password !== undefined && !broker.tls && !/^(127\.|::1$|localhost$)/.test(broker.host)) {
+      this.#log.warn('Password will cross the network in clear text', { broker: broker.url })
+    }
   }
 
   /** Starts the loop; it ends with `end()` only. Nothing that a broker does throws out of it. */
@@ -215,6 +223,7 @@ export class Publisher {
       try {
         this.#connectionState = 'connecting'
         this.#connection = await this.#connect()
+        this.#protocol = this.#connection.protocol
         refused.reset()
         const reason = await this.#session(this.#connection)
         this.#failed('Broker connection ended', reason)
@@ -222,6 +231,8 @@ export class Publisher {
         this.#connectionState = 'waiting'
         waitMs = away.next()
       } catch (error) {
+        // It may be another broker when it is back.
+        this.#protocol = undefined
         const isRefusal = error instanceof AgentError && !error.retriable
         this.#failed('Cannot reach broker', error instanceof Error ? error.message : String(error))
         this.#connectionState = isRefusal ? 'refused' : 'waiting'
@@ -239,6 +250,7 @@ export class Publisher {
     const { broker, username, password, tls, connectTimeoutMs } = this.#options
     return connectMqtt(broker, {
       clientId: this.#clientId(),
+      ...(this.#protocol === 4 ? { protocol: 4 as const } : {}),
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
       ...(tls === undefined ? {} : { tls }),
@@ -279,10 +291,10 @@ export class Publisher {
       })
     }
     while (ended === undefined && !this.#stop.signal.aborted) {
-      const waitMs = this.#work(connection)
-      this.#outbox.flush()
+      const workMs = this.#work(connection)
+      const flushMs = this.#flush()
       if (this.#outbox.queued === 0) this.#tellEmpty()
-      await this.#pause(waitMs)
+      await this.#pause(Math.min(workMs, flushMs))
     }
     if (ended !== undefined) return ended
     await Promise.race([this.#publishStatus('offline'), connection.closed, Bun.sleep(1_000)])
@@ -334,6 +346,11 @@ export class Publisher {
       if (free <= 0) break
       const bytesMax = this.#budget.left(kind, now)
       for (const row of this.#outbox.take(free, [kind], bytesMax, MESSAGE_OVERHEAD_BYTES)) {
+        if (row.payload.byteLength + MESSAGE_OVERHEAD_BYTES > connection.packetBytesMax) {
+          this.#outbox.giveUp(row, 'too-long(broker)')
+          waitMs = 0
+          continue
+        }
         const resendAfterMs = this.#options.resendAfterMs ?? RESEND_AFTER_MS
         const sending = { row, sentAt: now, waitMs: resendAfterMs, accepted: false }
         this.#sending.set(keyOf(row), sending)
@@ -345,6 +362,16 @@ export class Publisher {
     }
     if (this.#throttled) waitMs = Math.min(waitMs, THROTTLE_CHECK_MS)
     return waitMs
+  }
+
+  /** Each write waits for the disk, so receipts that come one by one share one. @returns ms until the next */
+  #flush(): number {
+    if (!this.#outbox.dirty) return Infinity
+    const leftMs = this.#flushedAt + OUTBOX_FLUSH_MS - this.#clock.monotonic()
+    if (leftMs > 0 && this.#outbox.queued > 0) return leftMs
+    this.#outbox.flush()
+    this.#flushedAt = this.#clock.monotonic()
+    return this.#outbox.dirty ? DISK_RETRY_MS : Infinity
   }
 
   #mayASend(row: OutboxRow, now: number): boolean {
@@ -525,6 +552,8 @@ export class Publisher {
 }
 
 const THROTTLE_CHECK_MS = 60_000
+/** A disk that does not take the outbox is asked again after this, if nothing is put before. */
+const DISK_RETRY_MS = 5_000
 
 function keyOf({ boot, seq }: OutboxRow): string {
   return `${boot}-${seq}`

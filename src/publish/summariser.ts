@@ -139,8 +139,10 @@ export class Summariser {
     for (let i = 0; i < frame.processes.length; i++) {
       const process = frame.processes[i]!
       const key = processKey(process)
-      const id = `${key}/${process.name}`
-      let seen = this.#seen.get(id)
+      let seen = this.#byKey.get(key)
+      // Under another name than last second, it is another row.
+      const id = seen?.name === process.name ? '' : `${key}/${process.name}`
+      if (id !== '') seen = this.#seen.get(id)
       if (seen === undefined && this.#seen.size < this.#processesMax) {
         seen = {
           pid: process.pid,

@@ -10,8 +10,9 @@ describe('BackOff.next()', () => {
     expect(backOff.next()).toBe(100)
   })
 
-  test('spreads hosts over half of the wait', () => {
-    expect(new BackOff(100, 1_000, () => 0).next()).toBe(50)
+  test('spreads hosts over the whole of the wait, and never waits nothing', () => {
+    expect(new BackOff(100, 1_000, () => 0.5).next()).toBe(50)
+    expect(new BackOff(100, 1_000, () => 0).next()).toBe(10)
   })
 
   test('stays finite after a year of failures', () => {
