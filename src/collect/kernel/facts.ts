@@ -36,6 +36,8 @@ export class Facts {
     else if (this.#walkAllowed) {
       this.#walkAllowed = false
       walk(this.#root, (inode, path) => this.#remember(inode, containerOfPath(path)))
+      // Gone with its process: not to be looked for again.
+      if (!this.#containers.has(cgroup)) this.#remember(cgroup, '')
     }
     return this.#containers.get(cgroup) ?? ''
   }

@@ -49,7 +49,7 @@ import {
 } from './program.ts'
 import { variantsFor } from './variants.ts'
 
-const BTF_PATH = '/sys/kernel/btf/vmlinux'
+export const BTF_PATH = '/sys/kernel/btf/vmlinux'
 
 /** A counter that runs in the kernel, as plain data: descriptors survive an exec. */
 export interface OpenCounter {
@@ -78,12 +78,14 @@ export interface OpenOptions {
   readonly excludeParent?: boolean
   /** Only this variant, for tests. */
   readonly variant?: string
+  /** Offsets to believe instead of the kernel's own, for tests of refusals. */
+  readonly task?: TaskOffsets
 }
 
 /** @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the verifier's last words where it refused */
 export function openCounter(options: OpenOptions = {}): OpenCounter {
   unlimitLockedMemory()
-  const variants = variantsFor(readTaskOffsets()).filter(
+  const variants = variantsFor(options.task ?? readTaskOffsets()).filter(
     ({ name }) => options.variant === undefined || name === options.variant,
   )
   const refusals: BpfError[] = []

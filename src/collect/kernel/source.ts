@@ -10,10 +10,11 @@
  * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
  * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
  */
-import { closeSync } from 'node:fs'
+import { closeSync, read, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
-import { LINE_BYTES_MAX } from '../../domain/limits.ts'
+import { LINE_BYTES_MAX, MESSAGE_BYTES_MAX } from '../../domain/limits.ts'
 import type { Source } from '../../domain/source.ts'
 import {
   execWithoutCapabilities,
@@ -60,22 +61,27 @@ export function selfCommand(...words: readonly string[]): string[] {
 }
 
 export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
+  let starting: Promise<Collector> | undefined
   let collector: Collector | undefined
-  const start = async () => {
-    collector ??= adopt() ?? (await startCollector(options))
-    return collector.ready
+  const begin = async () => {
+    collector = adopt() ?? (await startCollector(options))
+    return collector
+  }
+  // One collector, however often and at once it is asked for.
+  const started = () => {
+    starting ??= begin()
+    return starting
   }
   return {
     name: 'kernel',
     format: 'kernel-records',
     live: true,
-    start,
+    start: async () => (await started()).ready,
     get pid() {
       return collector?.pid
     },
     async *read(signal) {
-      await start()
-      yield* readRecords(collector!, signal)
+      yield* readRecords(await started(), signal)
     },
   }
 }
@@ -86,7 +92,7 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
  * To be called before anything is opened that an exec would cut off.
  */
 export async function shedPrivileges(options: KernelSourceOptions = {}): Promise<void> {
-  if (process.env[ADOPTED] !== undefined || heldCapabilities() === 0n) return
+  if (collectorRuns() || heldCapabilities() === 0n) return
   const collector = await startCollector(options)
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, true)
@@ -94,6 +100,11 @@ export async function shedPrivileges(options: KernelSourceOptions = {}): Promise
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     { ...process.env, [ADOPTED]: JSON.stringify(collector) },
   )
+}
+
+/** True in the image that took over a running collector and has not begun to read it. */
+export function collectorRuns(): boolean {
+  return process.env[ADOPTED] !== undefined
 }
 
 function adopt(): Collector | undefined {
@@ -131,36 +142,45 @@ async function startCollector(options: KernelSourceOptions): Promise<Collector> 
       control: control.writeEnd,
     }
   } catch (error) {
-    for (const end of [control.writeEnd, records.readEnd]) closeSync(end)
+    for (const end of [control.writeEnd, records.readEnd, messages.readEnd]) closeSync(end)
     throw error
   } finally {
     clearTimeout(timer)
   }
 }
 
+const readAsync = promisify(read)
+
 /** The collector's first line says whether it counts. */
 async function readMessage(descriptor: number): Promise<Ready> {
-  const decoder = new TextDecoder()
+  const buffer = new Uint8Array(LINE_BYTES_MAX)
   let text = ''
-  for await (const chunk of Bun.file(descriptor).stream()) {
-    text += decoder.decode(chunk, { stream: true })
-    if (text.includes('\n') || text.length > 16 * LINE_BYTES_MAX) break
+  // By read(2) in Bun's pool: a stream that is left early would keep the descriptor busy.
+  for (let length = 1; length > 0 && !text.includes('\n') && text.length < MESSAGE_BYTES_MAX; ) {
+    length = (await readAsync(descriptor, buffer, 0, buffer.length, null)).bytesRead
+    text += new TextDecoder().decode(buffer.subarray(0, length))
   }
   const message = parseMessage(text)
   if (message?.ready !== undefined) return message.ready
-  const { code, message: words, hint } = message?.error ?? {}
-  if (code !== undefined && words !== undefined)
-    throw new AgentError(code, words, hint === undefined ? {} : { hint })
-  throw new AgentError(
-    'ERR_COLLECTOR',
-    `Cannot start the kernel collector: it ended ${text === '' ? 'without a word' : `with "${text.slice(0, 2000)}"`}`,
-    { hint: 'Run "agent doctor"' },
+  throw (
+    errorOf(message) ??
+    new AgentError(
+      'ERR_COLLECTOR',
+      `Cannot start the kernel collector: it ended ${text === '' ? 'without a word' : `with "${text.slice(0, 2000)}"`}`,
+      { hint: 'Run "agent doctor"' },
+    )
   )
 }
 
 interface Message {
   readonly ready?: Ready
   readonly error?: { readonly code?: ErrorCode; readonly message?: string; readonly hint?: string }
+}
+
+function errorOf(message: Message | undefined): AgentError | undefined {
+  const { code, message: words, hint } = message?.error ?? {}
+  if (code === undefined || words === undefined) return undefined
+  return new AgentError(code, words, hint === undefined ? {} : { hint })
 }
 
 /** Our own program's words, but a loader's complaint may come instead. */
@@ -188,12 +208,27 @@ async function* readRecords(collector: Collector, signal: AbortSignal): AsyncIte
       yield chunk
     }
     if (!BYE.every((byte, i) => tail[i] === byte))
-      throw new AgentError('ERR_COLLECTOR_DIED', 'The kernel collector ended unexpectedly', {
-        hint: `Look for its pid ${collector.pid} in the kernel's log: it may have been killed for want of memory`,
-      })
+      throw (
+        errorOf(parseMessage(lastWords(collector.messages))) ??
+        new AgentError('ERR_COLLECTOR_DIED', 'The kernel collector ended unexpectedly', {
+          hint: `Look for its pid ${collector.pid} in the kernel's log: it may have been killed for want of memory`,
+        })
+      )
   } finally {
     signal.removeEventListener('abort', finish)
     finish()
+    closeSync(collector.records)
+    closeSync(collector.messages)
+  }
+}
+
+/** What a dead collector left on its stderr. */
+function lastWords(descriptor: number): string {
+  const words = new Uint8Array(LINE_BYTES_MAX)
+  try {
+    return new TextDecoder().decode(words.subarray(0, readSync(descriptor, words)))
+  } catch {
+    return ''
   }
 }
 

@@ -1,0 +1,132 @@
+/**
+ * The kernel source for real, as root: what programs do in exact numbers must be in the frames in exactly
+ * these numbers. One collector watches all programs of the first block at once, which is also the harder test.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { SYSCALLS } from '../../../src/domain/syscalls.ts'
+import {
+  callsOf,
+  compileCalls,
+  identitiesOf,
+  type Recording,
+  recordWhile,
+  refusal,
+  run,
+} from '../../support/kernel.ts'
+
+const here = refusal === undefined ? 'here' : `here (skipped: ${refusal})`
+const SKIP = refusal !== undefined
+const STORM = 250_000
+const SHORTS = 200
+
+let calls: ReturnType<typeof compileCalls>
+if (!SKIP) {
+  calls = compileCalls(
+    ...['kc-storm', 'kc-parent', 'kc-once', 'kc-rename', 'kc-before', 'kc-after'],
+    ...['kc-compat', 'kc-strange', 'kc-reuse', 'kc-inside', 'kc-steady'],
+  )
+}
+afterAll(() => calls?.remove())
+
+describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
+  let recording: Recording
+  let renamedPid = 0
+  beforeAll(async () => {
+    const p = (name: string) => calls.path(name)
+    recording = await recordWhile(async () => {
+      const rename = Bun.spawn([p('kc-rename'), 'rename', '1500'])
+      renamedPid = rename.pid
+      await Promise.all([
+        run(p('kc-storm'), 'storm', String(STORM), '2', '3'),
+        run(p('kc-parent'), 'short', String(SHORTS), p('kc-once')),
+        run(p('kc-before'), 'exec', '700', p('kc-after')),
+        run(p('kc-compat'), 'compat', '900'),
+        run(p('kc-strange'), 'strange', '40'),
+        run(p('kc-reuse'), 'reuse', '60'),
+        run('unshare', '--pid', '--fork', '--mount-proc', p('kc-inside'), 'plain', '800'),
+        rename.exited,
+      ])
+    })
+  }, 60_000)
+
+  test('counts every call of several threads and processes, once', () =>
+    expect(callsOf(recording.frames, 'kc-storm', 'getppid')).toBe(STORM * 2 * 3))
+
+  test('closes the books: all that was observed is counted', () => {
+    const { observed, counted, dropped } = recording.counter.ledger()
+    expect(dropped).toEqual({})
+    expect(counted).toBe(observed)
+    expect(recording.parser.status).toMatchObject({ lost: {}, complete: true })
+  })
+
+  test('knows processes by name that are gone before /proc could be read', () => {
+    expect(callsOf(recording.frames, 'kc-once', 'getppid')).toBe(SHORTS)
+    expect(identitiesOf(recording.frames, /^kc-once$/).length).toBeGreaterThan(SHORTS * 0.95)
+  })
+
+  test('tells parent, user, start and executable of such a process', () => {
+    const [process] = identitiesOf(recording.frames, /^kc-once$/)
+    expect(process).toMatchObject({ uid: 0, exe: calls.path('kc-once') })
+    expect(process!.ppid).toBeGreaterThan(1)
+    expect(Math.abs(process!.startMs - Date.now())).toBeLessThan(60_000)
+    expect(process!.startMs % 1000).toBe(0)
+  })
+
+  test('keeps the identity of a process that renames itself each millisecond', () => {
+    const identities = identitiesOf(recording.frames, /^(kc-rename|renamed-)/)
+    expect(identities.map(({ pid }) => pid)).toEqual([renamedPid])
+    expect(callsOf(recording.frames, /^(kc-rename|renamed-)/, 'getppid')).toBe(1501)
+  })
+
+  test('shows in each second the name that was presented last', () => {
+    const names = recording.frames.flatMap(({ processes }) =>
+      processes.filter(({ pid }) => pid === renamedPid).map(({ name }) => name),
+    )
+    expect(new Set(names).size).toBe(names.length)
+    expect(names.at(-1)).toBe('renamed-last')
+  })
+
+  test('keeps the identity over an exec and presents the new name', () => {
+    const before = identitiesOf(recording.frames, /^kc-before$/)
+    const after = identitiesOf(recording.frames, /^kc-after$/)
+    expect(after).toHaveLength(1)
+    // Both in one second: the second bears the last name. In two: the same pid@start.
+    for (const { pid, startMs } of before)
+      expect({ pid, startMs }).toEqual({ pid: after[0]!.pid, startMs: after[0]!.startMs })
+    expect(callsOf(recording.frames, /^kc-(before|after)$/, 'getppid')).toBe(1400)
+    expect(after[0]!.exe).toBe(calls.path('kc-after'))
+  })
+
+  test.skipIf(process.arch !== 'x64')('names 32-bit calls of a 64-bit program rightly', () => {
+    expect(callsOf(recording.frames, 'kc-compat', 'getppid')).toBe(900)
+    // What the number would mean for 64-bit calls.
+    expect(callsOf(recording.frames, 'kc-compat', 'semget')).toBe(0)
+  })
+
+  test('counts numbers that no kernel has as other', () =>
+    expect(callsOf(recording.frames, 'kc-strange', SYSCALLS[0]!)).toBeGreaterThanOrEqual(80))
+
+  test('takes a pid that came back for another process', () => {
+    const reused = identitiesOf(recording.frames, /^kc-reuse$/)
+    const pids = reused.map(({ pid }) => pid)
+    expect(new Set(pids).size).toBe(pids.length - 1)
+    expect(callsOf(recording.frames, 'kc-reuse', 'getppid')).toBe(120)
+  })
+
+  test('counts what runs in a pid namespace under its pid on the host', () => {
+    const [inside] = identitiesOf(recording.frames, /^kc-inside$/)
+    expect(inside!.pid).toBeGreaterThan(1)
+    expect(callsOf(recording.frames, 'kc-inside', 'getppid')).toBe(800)
+  })
+
+  test('leaves the agent and its collector out', () => {
+    const pids = new Set(recording.frames.flatMap(({ processes }) => processes.map((p) => p.pid)))
+    expect(pids.has(process.pid)).toBe(false)
+    expect(pids.has(recording.source.pid!)).toBe(false)
+  })
+
+  test('gives frames of consecutive seconds, also where nothing was called', () => {
+    const indexes = recording.frames.map(({ index }) => index)
+    expect(indexes).toEqual(indexes.map((_, i) => indexes[0]! + i))
+  })
+})

@@ -1,0 +1,56 @@
+/** Each way of counting, also those for kernels older than this one: loaded for real, exact. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { Drain } from '../../../src/collect/kernel/drain.ts'
+import { openCounter } from '../../../src/collect/kernel/open.ts'
+import { RecordWriter } from '../../../src/collect/kernel/records.ts'
+import { Counter } from '../../../src/count/counter.ts'
+import { KernelRecordsParser } from '../../../src/parse/kernel-records.ts'
+import { callsOf, compileCalls, refusal, run } from '../../support/kernel.ts'
+
+const here = refusal === undefined ? '' : ` (skipped: ${refusal})`
+const SKIP = refusal !== undefined
+
+let calls: ReturnType<typeof compileCalls>
+beforeAll(() => {
+  if (!SKIP) calls = compileCalls('kv-plain', 'kv-compat')
+})
+afterAll(() => calls?.remove())
+
+async function countWith(variant: string, options: { byKey?: boolean } = {}) {
+  const counter = new Counter()
+  const parser = new KernelRecordsParser(counter)
+  const writer = new RecordWriter()
+  writer.hello(process.arch === 'arm64' ? 2 : 1)
+  parser.push(writer.take())
+  const drain = new Drain(openCounter({ variant }), options)
+  await run(calls.path('kv-plain'), 'storm', '20000', '2', '1')
+  await run(calls.path('kv-compat'), 'compat', '300')
+  parser.push(drain.drainDue())
+  parser.push(drain.close())
+  parser.end()
+  return { frames: counter.end(), ledger: counter.ledger() }
+}
+
+describe.skipIf(SKIP)(`a variant${here}`, () => {
+  for (const variant of ['typed', 'probed', 'untyped', 'lockdown', 'ktime'])
+    test(`"${variant}" counts exactly`, async () => {
+      const { frames, ledger } = await countWith(variant)
+      expect(callsOf(frames, 'kv-plain', 'getppid')).toBe(40_000)
+      expect(ledger.counted).toBe(ledger.observed)
+    })
+
+  test('draining key by key gives the same', async () => {
+    const { frames } = await countWith('typed', { byKey: true })
+    expect(callsOf(frames, 'kv-plain', 'getppid')).toBe(40_000)
+  })
+
+  test.skipIf(process.arch !== 'x64')(
+    'with types sees 32-bit calls wherever they are made',
+    async () => {
+      for (const variant of ['typed', 'probed']) {
+        const { frames } = await countWith(variant)
+        expect(callsOf(frames, 'kv-compat', 'getppid')).toBe(300)
+      }
+    },
+  )
+})
