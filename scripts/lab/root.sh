@@ -19,7 +19,7 @@ mirror=${LAB_MIRROR:-$(archive Debian)} security=${LAB_SECURITY:-$(archive Debia
 umounts() { for m in dev proc; do mountpoint -q "$root/$m" && umount -l "$root/$m"; done; return 0; }
 trap 'umounts' EXIT
 trap 'exit 130' INT TERM
-umounts; rm -rf "$root"; mkdir -p "$root"
+umounts; rm -rf --one-file-system "$root"; mkdir -p "$root"
 
 debootstrap --variant=minbase --components=main \
   --include=ca-certificates,systemd,systemd-sysv,dbus,libpam-systemd,adduser "$release" "$root" "$mirror"

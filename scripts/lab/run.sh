@@ -55,18 +55,20 @@ export LAB_WORK=$work LAB_CPU_PERCENT=$cpu KEYS=$work/keys
 
 number() { printf '%d' "'$1" | awk '{ print $1 - 96 }'; }   # a → 1: the third octet of the set's network
 profile() { SET=$1 NET=10.77.$(number "$1"); set -a; . "$here/profiles/$1.env"; set +a; export SET NET; }
-recorder='' attacker=''
+recorder='' attacker='' nap=''
 cleanup() {
   trap '' INT TERM; set +e
+  [ -n "$nap" ] && kill "$nap" 2>/dev/null
   [ -n "$attacker" ] && kill "$attacker" 2>/dev/null && wait "$attacker" 2>/dev/null
   [ -n "$recorder" ] && kill "$recorder" 2>/dev/null && wait "$recorder" 2>/dev/null
   for s in $sets; do
     profile "$s"; "$here/hosts.sh" down "$s"; "$here/hosts.sh" net-down "$s"
     for role in client server ext; do mountpoint -q "$work/run/$s/$role/root" && umount -l "$work/run/$s/$role/root"; mountpoint -q "$work/run/$s/$role/disk" && umount -l "$work/run/$s/$role/disk"; done
   done
+  find /sys/fs/cgroup -depth -type d -path '*/callsign-lab*' -exec rmdir {} + 2>/dev/null
 }
 trap cleanup EXIT
-trap 'exit 130' INT TERM
+trap 'echo "run.sh: stopped; what was recorded lies in $work/recording.*" >&2; exit 130' INT TERM
 
 : > "$work/hosts.tsv"
 for s in $sets; do
@@ -89,13 +91,16 @@ sleep 4; kill -0 $recorder 2>/dev/null || die "the recorder did not start: $(cat
 for s in $sets; do profile "$s"; "$here/hosts.sh" up "$s"; done
 for s in $sets; do timeout 300 "$here/hosts.sh" in "$s" server bash /opt/lab/setup.sh > "$work/logs/setup-$s.log" 2>&1 || echo "run.sh: setup of $s: see $work/logs/setup-$s.log" >&2; done
 echo "run.sh: recording $minutes minutes of ordinary life" >&2
-sleep $((minutes * 60)) & wait $!
+sleep $((minutes * 60)) & nap=$!
+wait $nap; nap=''
 split=$(date +%s)
 if [ "$attacks" -gt 0 ]; then
   echo "run.sh: $attacks minutes with attacks" >&2
   python3 "$here/attack.py" --sets "$(echo $sets | tr ' ' ,)" --out "$work/happenings.tsv" --seed "$seed" --minutes "$attacks" & attacker=$!
   wait $attacker || echo "run.sh: attacks ended early" >&2
   attacker=''; sleep 20
+else
+  rm -f "$work/happenings.tsv"
 fi
 kill $recorder; wait $recorder || :; recorder=''
 python3 "$here/finish.py" --recording "$work/recording" --happenings "$work/happenings.tsv" --split "$split" --out "$out" --sets "$(echo $sets | tr ' ' ,)"
