@@ -85,6 +85,8 @@ export interface MqttConnection {
 /** What MQTT 5 has where a broker names no receive maximum. */
 const RECEIVE_MAXIMUM = 65_535
 const SESSION_TAKEN_OVER = 0x8e
+const RETAIN_NOT_SUPPORTED = 0x9a
+const QOS_NOT_SUPPORTED = 0x9b
 /** How long a good-bye may take. */
 const END_TIMEOUT_MS = 1_000
 
@@ -130,24 +132,45 @@ export async function connectMqtt(
   options: MqttConnectOptions,
 ): Promise<MqttConnection> {
   const pem = readTlsFiles(address, options.tls ?? {})
-  try {
-    return await connectOnce(address, options, pem, options.protocol ?? 5)
-  } catch (error) {
-    if (options.protocol !== undefined || !(error instanceof OtherProtocol)) throw error
-    return await connectOnce(address, options, pem, 4)
+  let way: Way = { protocol: options.protocol ?? 5, retain: true }
+  for (;;) {
+    try {
+      return await connectOnce(address, options, pem, way)
+    } catch (error) {
+      if (!(error instanceof OtherWay)) throw error
+      const next = { ...way, ...error.way }
+      if (options.protocol !== undefined && next.protocol !== options.protocol) throw error
+      // Each step gives something up, so this ends.
+      way = next
+    }
   }
 }
 
-/** The broker answered, and does not speak MQTT 5. */
-class OtherProtocol extends AgentError {}
+/** What is asked of a broker, the best first. */
+interface Way {
+  readonly protocol: 5 | 4
+  /** Whether the last will is to be retained. */
+  readonly retain: boolean
+}
+
+/** The broker answered, and takes us in another way only. */
+class OtherWay extends AgentError {
+  readonly way: Partial<Way>
+
+  constructor(way: Partial<Way>, message: string, options: { hint?: string; cause?: unknown }) {
+    super('ERR_BROKER', message, options)
+    this.way = way
+  }
+}
 
 function connectOnce(
   address: BrokerAddress,
   options: MqttConnectOptions,
   pem: Pem,
-  protocol: 5 | 4,
+  way: Way,
 ): Promise<MqttConnection> {
-  const client = createClient(address, clientOptions(address, options, pem, protocol))
+  const { protocol } = way
+  const client = createClient(address, clientOptions(address, options, pem, way))
   const guard = guardInbound(client, options)
   let lastError: (Error & { code?: unknown }) | undefined
   // Stays for good: an 'error' nobody listens to would end the process.
@@ -201,22 +224,14 @@ function connectOnce(
     client.on('close', () => {
       const reason = guard.violation() ?? lastError?.message ?? 'the connection was closed'
       announceClosed(safeName(reason).slice(0, 200))
-      fail(connectError(address, lastError, protocol))
+      fail(connectError(address, lastError, way))
       // Settles what is still under way; a client that nobody ended would keep it for ever.
       client.end(true)
     })
     client.on('connect', ({ properties }) => {
       if (settled) return
       if (properties?.maximumQoS === 0) {
-        fail(
-          new AgentError(
-            'ERR_CONFIG',
-            `Cannot use broker "${address.url}": it does not offer QoS 1`,
-            {
-              hint: 'Give a broker that acknowledges messages',
-            },
-          ),
-        )
+        fail(noQos1(address))
         return
       }
       clearTimeout(timer)
@@ -330,7 +345,7 @@ function clientOptions(
   address: BrokerAddress,
   options: MqttConnectOptions,
   pem: Pem,
-  protocol: 5 | 4,
+  { protocol, retain }: Way,
 ): IClientOptions {
   const { will } = options
   const username = options.username ?? address.username
@@ -356,7 +371,7 @@ function clientOptions(
             topic: will.topic,
             payload: Buffer.from(will.payload),
             qos: 1 as const,
-            retain: true,
+            retain,
             ...(protocol === 4
               ? {}
               : { properties: { contentType: will.contentType, payloadFormatIndicator: true } }),
@@ -384,15 +399,19 @@ const TLS_CODE =
 function connectError(
   address: BrokerAddress,
   error: (Error & { code?: unknown }) | undefined,
-  protocol: 5 | 4,
+  { protocol, retain }: Way,
 ): AgentError {
   const code = error?.code
   const text = safeName(error?.message ?? 'it closed the connection').slice(0, 200)
   const options = error === undefined ? {} : { cause: error }
+  const words = `Cannot reach broker "${address.url}": ${text}`
   // 1 is 3.1.1's way to say it, 0x84 is 5's; some old brokers just hang up on what they do not know.
   if (protocol === 5 && (code === 1 || code === 0x84 || error === undefined)) {
-    return new OtherProtocol('ERR_BROKER', `Cannot reach broker "${address.url}": ${text}`, options)
+    return new OtherWay({ protocol: 4 }, words, options)
   }
+  if (retain && code === RETAIN_NOT_SUPPORTED)
+    return new OtherWay({ retain: false }, words, options)
+  if (code === QOS_NOT_SUPPORTED) return noQos1(address)
   if (REFUSALS.has(code)) {
     return new AgentError('ERR_PERMISSION', `Cannot use broker "${address.url}": ${text}`, {
       hint: 'Check the user name, the password file or the client certificate, and the rights that the broker gives them',
@@ -409,6 +428,14 @@ function connectError(
     hint: `Check that a broker listens there: nc -vz ${address.host} ${address.port}`,
     ...options,
   })
+}
+
+function noQos1(address: BrokerAddress): AgentError {
+  return new AgentError(
+    'ERR_CONFIG',
+    `Cannot use broker "${address.url}": it does not offer QoS 1`,
+    { hint: 'Give a broker that acknowledges messages' },
+  )
 }
 
 interface Pem {

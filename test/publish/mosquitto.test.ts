@@ -120,6 +120,55 @@ describe.skipIf(mosquitto === null)('Publisher on mosquitto', () => {
   })
 })
 
+// What a broker says of itself when it lets us in [MQTT-3.2.2.3].
+describe.skipIf(mosquitto === null)('Publisher on a mosquitto with bounds of its own', () => {
+  async function started(...settings: string[]): Promise<Mosquitto> {
+    const broker = await startMosquitto(directory(), settings)
+    ends.push(() => broker.close())
+    return broker
+  }
+
+  test('has no more under way than the broker allows', async () => {
+    const broker = await started('max_inflight_messages 3')
+    const { one, outbox } = publisher(broker.url)
+    outbox.put(Array.from({ length: 200 }, (_, n) => ({ ...sampleAlert, id: `alert-${n}` })))
+    one.start()
+    expect(await one.drain(10_000)).toBe(true)
+    expect(one.state().lastError).toBeUndefined()
+  })
+
+  test('gives up a message that is too long for the broker, counted, and no other', async () => {
+    const broker = await started('max_packet_size 2000')
+    const { one, outbox } = publisher(broker.url)
+    const processes = Array.from({ length: 200 }, (_, n) => ({
+      ...sampleSummary.processes[0]!,
+      pid: n,
+      name: `program-${n}`,
+    }))
+    outbox.put([sampleAlert], { ...sampleSummary, processes })
+    outbox.put([], sampleSummary)
+    one.start()
+    expect(await one.drain(10_000)).toBe(true)
+    expect(outbox.ledger()).toMatchObject({ acknowledged: 2, dropped: { 'too-long(broker)': 1 } })
+  })
+
+  test('says that a broker without QoS 1 is of no use', async () => {
+    const broker = await started('max_qos 0')
+    const { one } = publisher(broker.url)
+    one.start()
+    await until('the refusal', () => one.state().connection === 'refused')
+    expect(one.state().lastError).toContain('it does not offer QoS 1')
+  })
+
+  test('speaks to a broker that retains nothing', async () => {
+    const broker = await started('retain_available false')
+    const { one, outbox } = publisher(broker.url)
+    outbox.put([sampleAlert])
+    one.start()
+    expect(await one.drain(10_000)).toBe(true)
+  })
+})
+
 describe.skipIf(mosquitto === null || !hasOpenssl)(
   'Publisher on mosquitto with client certificates',
   () => {

@@ -431,6 +431,17 @@ describe('Publisher and hostile brokers', () => {
     expect(outbox.queued).toBe(1)
   })
 
+  test('says that another client took its place, where the broker does', async () => {
+    const server = await startRawServer((socket) => {
+      const takenOver = Uint8Array.of(0xe0, 2, 0x8e, 0)
+      socket.once('data', () => socket.end(Uint8Array.of(0x20, 3, 0, 0, 0, ...takenOver)))
+    })
+    ends.push(() => server.close())
+    const { publisher: one } = publisher(server.url)
+    one.start()
+    await until('the reason', () => one.state().lastError?.includes('a second agent for this host'))
+  })
+
   test('survives random bytes', async () => {
     let connections = 0
     const server = await startRawServer((socket) => {
