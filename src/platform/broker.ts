@@ -147,11 +147,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     else distribute(packet, client, done)
   }
   // A client's error is the client's end, never the broker's.
-  aedes.on('clientError', (_client, error) => {
+  const countFault = (error: Error): void => {
     // A client of MQTT 5 asks first and then falls back: that is no fault of its own.
     if (!/^Refused: |^unacceptable protocol/.test(error.message)) onRefused('protocol-error')
-  })
-  aedes.on('connectionError', () => onRefused('protocol-error'))
+  }
+  aedes.on('clientError', (_client, error) => countFault(error))
+  aedes.on('connectionError', (_client, error) => countFault(error))
 
   function welcome(socket: Socket | TLSSocket): void {
     if (closing || sockets.size >= options.connectionsMax) {

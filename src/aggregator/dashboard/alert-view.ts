@@ -1,7 +1,7 @@
 /** One alert: as a row of the list, and in detail with its why. Values in, elements out. */
 import type { Reason } from '../../domain/alert.ts'
 import type { AlertDetail, HostAlert } from './api.ts'
-import { bar, type Child, element, name, words } from './element.ts'
+import { bar, type Child, element, hash, name, words } from './element.ts'
 import {
   clockTime,
   comparison,
@@ -96,7 +96,7 @@ export function detailOf(alert: AlertDetail, now: number): HTMLElement[] {
         ['Program file', process.exe === undefined ? undefined : [name(process.exe)]],
         ['Container', process.container === undefined ? undefined : [name(process.container)]],
         ['Technique', technique(alert.technique)],
-        ['Model', alert.model === '' ? undefined : [name(alert.model)]],
+        ['Model', alert.model === '' ? undefined : [hash(alert.model)]],
         ['Alert', [name(alert.id)]],
       ]),
     ),
@@ -163,7 +163,7 @@ function why(alert: HostAlert): HTMLElement {
   if (alert.why.length === 0)
     return block(
       'Why',
-      element('p', { class: 'note' }, 'The agent gave no single calls for this one.'),
+      element('p', { class: 'note' }, 'The agent did not say which calls decided.'),
     )
   const most = Math.max(...alert.why.flatMap(({ seen, expected }) => [seen, expected]), 0.01)
   const usual =

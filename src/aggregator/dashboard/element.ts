@@ -29,6 +29,13 @@ export function name(text: string): HTMLElement {
   return element('bdi', { class: 'name' }, text === '' ? '(no name)' : text)
 }
 
+/** A hash, cut: its beginning is what people compare; the whole is in the title. */
+export function hash(text: string): HTMLElement {
+  const cut = name(text.length > 24 ? `${text.slice(0, 16)}…` : text)
+  cut.title = text
+  return cut
+}
+
 export function words(parts: readonly Part[]): (Node | string)[] {
   return parts.map((part) => (typeof part === 'string' ? part : name(part.name)))
 }

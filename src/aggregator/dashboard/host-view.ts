@@ -1,7 +1,7 @@
 /** A host: as an entry of the list, and with its processes as its last summary tells them. Values in, elements out. */
 import { block, facts, time } from './alert-view.ts'
 import type { Host, HostProcesses } from './api.ts'
-import { bar, element, name } from './element.ts'
+import { bar, element, hash, name } from './element.ts'
 import { amount, bytes, clockTime, percent, relativeTime, span } from './words.ts'
 
 /** Online, and nothing heard for longer than two summaries take: something is wrong on the way. */
@@ -143,7 +143,7 @@ function about(
       ['Site', host.site],
       ['Source', host.source === '' ? undefined : host.source],
       ['Version', host.version === '' ? undefined : host.version],
-      ['Model', host.model === '' ? undefined : [name(host.model)]],
+      ['Model', host.model === '' ? undefined : [hash(host.model)]],
       ...(summary == null
         ? []
         : ([
