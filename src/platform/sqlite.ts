@@ -13,6 +13,7 @@
  */
 import { Database as BunDatabase } from 'bun:sqlite'
 import {
+  accessSync,
   closeSync,
   constants,
   existsSync,
@@ -77,11 +78,7 @@ const BUSY_MS = 2_000
 const CACHE_KIB = 2_048
 
 export function openDatabase(path: string, options: OpenOptions): Database {
-  if (options.readOnly && !existsSync(path)) {
-    throw new AgentError('ERR_STATE', `Cannot read "${path}": no such file`, {
-      hint: 'Name the state directory of an agent with --state DIR',
-    })
-  }
+  if (options.readOnly) checkReadable(path)
   try {
     if (!options.readOnly) createPrivate(path)
     return openOnce(path, options, undefined)
@@ -269,6 +266,19 @@ function createPrivate(path: string): void {
     if ((cause as { code?: string }).code !== 'ELOOP') throw cause
     throw new AgentError('ERR_STATE', `Cannot open "${path}": it is a symbolic link`, {
       hint: `Remove the link "${basename(path)}", or give another directory with --state DIR`,
+      cause,
+    })
+  }
+}
+
+/** SQLite says the same of a file that is not there and of one that is not ours to read. */
+function checkReadable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK)
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== 'ENOENT') throw openError(path, cause)
+    throw new AgentError('ERR_STATE', `Cannot read "${path}": no such file`, {
+      hint: 'Name the state directory of an agent with --state DIR',
       cause,
     })
   }

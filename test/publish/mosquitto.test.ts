@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import mqtt, { type IPublishPacket } from 'mqtt'
 import { createLog } from '../../src/platform/log.ts'
@@ -158,6 +159,18 @@ describe.skipIf(mosquitto === null)('Publisher on a mosquitto with bounds of its
     one.start()
     await until('the refusal', () => one.state().connection === 'refused')
     expect(one.state().lastError).toContain('it does not offer QoS 1')
+  })
+
+  test('keeps what the broker does not let it say, and says so', async () => {
+    const rules = join(directory(), 'acl')
+    writeFileSync(rules, 'topic readwrite callsign/v1/lab/web-1/status\n')
+    const broker = await started(`acl_file ${rules}`)
+    const { one, outbox } = publisher(broker.url)
+    outbox.put([sampleAlert])
+    one.start()
+    await until('the reason', () => one.state().lastError?.includes('Not authorized'))
+    expect(one.state().connection).toBe('connected')
+    expect(outbox.ledger()).toMatchObject({ acknowledged: 0, queued: 1 })
   })
 
   test('speaks to a broker that retains nothing', async () => {
