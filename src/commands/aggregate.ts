@@ -61,7 +61,7 @@ export default defineCommand({
       store: storePath(settings),
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
-      ...(origins.site === 'default' ? {} : { site: settings.site }),
+      site: settings.site,
       version,
       clock: systemClock,
       log,
