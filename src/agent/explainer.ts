@@ -1,27 +1,169 @@
 /**
  * Why an alert was raised: the syscalls that decided, found through the net itself.
  *
- * For an alert that opens, each call that its process made in the sequence is taken away in turn (occlusion),
- * and the net is asked again, all in one batch: what lowers the odds of the predicted class against the
- * claimed one most, decided most. That costs one inference of a few dozen rows per opened alert, so it is
- * done for every one. Beside each call stands what the claimed class usually shows.
+ * For an alert that opens, each call that its process made in the sequence is taken away in turn, and the net
+ * is asked again, all in one batch of at most EXPLAINED_CALLS_MAX + 1 rows: about a millisecond, so it is done for
+ * every alert. What the answers mean is `detect/explain.ts`. Calls that the model does not tell apart
+ * (open, openat) are taken away together and shown under the one that was made most.
  */
-import type { RollingBuffer } from '../buffer/rolling-buffer.ts'
 import type { DetectionCalibration } from '../detect/calibration.ts'
 import type { Detector } from '../detect/detector.ts'
-import type { Alert } from '../domain/alert.ts'
+import { logOdds, type Occluded, reasonsOf } from '../detect/explain.ts'
+import type { Alert, Reason } from '../domain/alert.ts'
+import { EXPLAINED_CALLS_MAX } from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
+import { SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
+import type { Classifier } from '../model/classifier.ts'
 import type { Model } from '../model/model.ts'
-import type { SequenceBatch } from '../model/sequencer.ts'
+import type { CountVector, SequenceBatch, Sequencer } from '../model/sequencer.ts'
+
+export interface ExplainerParts {
+  readonly model: Model
+  readonly calibration: DetectionCalibration
+  readonly sequencer: Sequencer
+  readonly classifier: Classifier
+  readonly detector: Detector
+}
+
+/** One component of the model's rows, as this process used it. */
+interface Component {
+  readonly index: number
+  /** The call of it that was made most. */
+  syscall: string
+  most: number
+  calls: number
+}
 
 export class Explainer {
-  constructor(
-    _model: Model,
-    _calibration: DetectionCalibration,
-    _buffer: RollingBuffer,
-    _detector: Detector,
-  ) {}
+  readonly #parts: ExplainerParts
+  /** Mean share of each component over the classes that are not malicious. */
+  readonly #ordinary: ReadonlyMap<number, number>
 
-  async explain(alerts: readonly Alert[], _sequences: SequenceBatch): Promise<readonly Alert[]> {
-    return alerts
+  constructor(parts: ExplainerParts) {
+    this.#parts = parts
+    const { malicious, names } = parts.model.classes
+    const ordinary = names.map((_, i) => i).filter((i) => !malicious[i])
+    this.#ordinary = this.#profile(ordinary)
   }
+
+  /** The same alerts; those that open have their reasons, which the detector keeps for their later messages. */
+  async explain(alerts: readonly Alert[], sequences: SequenceBatch): Promise<readonly Alert[]> {
+    const explained: Alert[] = []
+    for (const alert of alerts) {
+      const process = alert.state === 'open' ? processOf(alert, sequences) : undefined
+      if (process === undefined) {
+        explained.push(alert)
+        continue
+      }
+      const why = await this.#why(alert, process)
+      this.#parts.detector.explain(alert.id, why)
+      explained.push({ ...alert, why })
+    }
+    return explained
+  }
+
+  async #why(alert: Alert, process: Process): Promise<Reason[]> {
+    const { model, sequencer, classifier } = this.#parts
+    const { names } = model.classes
+    const vectors = sequencer.vectorsOf(process)
+    const components = this.#componentsOf(vectors)
+    const total = components.reduce((sum, { calls }) => sum + calls, 0)
+    const asked = components.slice(0, EXPLAINED_CALLS_MAX)
+    const { logits } = await classifier.run(this.#occluded(vectors, asked), asked.length + 1)
+    const question = {
+      predicted: indexIn(names, alert.predicted.class),
+      claimed: indexIn(names, alert.claimed.class),
+    }
+    const whole = logOdds(logits, 0, names.length, question)
+    const occluded = asked.map(({ syscall, calls }, i): Occluded => {
+      const without = logOdds(logits, i + 1, names.length, question)
+      return { syscall, seen: calls / total, contribution: whole - without }
+    })
+    const { claimed } = question
+    const shares = claimed === undefined ? this.#ordinary : this.#profile([claimed])
+    return reasonsOf(occluded, this.#named(shares, components))
+  }
+
+  /** What the process called in the sequence, most calls first. */
+  #componentsOf(vectors: readonly (CountVector | undefined)[]): Component[] {
+    const { componentOf } = this.#parts.model.normaliser
+    const bySyscall = new Map<number, number>()
+    for (const vector of vectors)
+      vector?.syscalls.forEach((syscall, k) => {
+        bySyscall.set(syscall, (bySyscall.get(syscall) ?? 0) + vector.counts[k]!)
+      })
+    const components = new Map<number, Component>()
+    for (const [syscall, calls] of bySyscall) {
+      const index = componentOf[syscall]!
+      const known = components.get(index)
+      if (known === undefined) {
+        components.set(index, { index, syscall: SYSCALLS[syscall]!, most: calls, calls })
+        continue
+      }
+      known.calls += calls
+      if (calls > known.most) Object.assign(known, { syscall: SYSCALLS[syscall]!, most: calls })
+    }
+    return [...components.values()].sort((a, b) => b.calls - a.calls || a.index - b.index)
+  }
+
+  /** The sequence as it is, and once without each component: [1 + components, sequenceFrames, width]. */
+  #occluded(
+    vectors: readonly (CountVector | undefined)[],
+    components: readonly Component[],
+  ): Float32Array {
+    const { normaliser } = this.#parts.model
+    const { width, componentOf } = normaliser
+    const rows = new Float32Array((components.length + 1) * vectors.length * width)
+    for (let n = 0; n <= components.length; n++) {
+      const left = components[n - 1]?.index
+      vectors.forEach((vector, t) => {
+        if (vector === undefined) return
+        const kept =
+          left === undefined ? vector : without(vector, (syscall) => componentOf[syscall] === left)
+        const at = (n * vectors.length + t) * width
+        normaliser.row(kept.syscalls, kept.counts, 0, kept.syscalls.length, rows, at)
+      })
+    }
+    return rows
+  }
+
+  /** Mean share of each component over these classes. */
+  #profile(classes: readonly number[]): Map<number, number> {
+    const { calibration, model } = this.#parts
+    const shares = new Map<number, number>()
+    for (const index of classes)
+      for (const [name, share] of calibration.profiles[index] ?? []) {
+        const component = model.normaliser.componentOf[syscallIndexOf(name) ?? 0]!
+        shares.set(component, (shares.get(component) ?? 0) + share / classes.length)
+      }
+    return shares
+  }
+
+  /** Shares by the name under which this process shows each component. */
+  #named(
+    shares: ReadonlyMap<number, number>,
+    components: readonly Component[],
+  ): Map<string, number> {
+    const shown = new Map(components.map(({ index, syscall }) => [index, syscall]))
+    const names = this.#parts.model.normaliser.components
+    return new Map([...shares].map(([index, share]) => [shown.get(index) ?? names[index]!, share]))
+  }
+}
+
+/** Of a group of short-lived processes an alert names the latest. */
+function processOf({ process }: Alert, { processes }: SequenceBatch): Process | undefined {
+  return processes.find(({ pid, latest }) => (latest ?? Math.abs(pid)) === process.pid)
+}
+
+function without(vector: CountVector, leaves: (syscall: number) => boolean): CountVector {
+  const kept = [...vector.syscalls.keys()].filter((k) => !leaves(vector.syscalls[k]!))
+  return {
+    syscalls: Uint16Array.from(kept, (k) => vector.syscalls[k]!),
+    counts: Uint32Array.from(kept, (k) => vector.counts[k]!),
+  }
+}
+
+function indexIn(names: readonly string[], name: string): number | undefined {
+  const index = names.indexOf(name)
+  return index < 0 ? undefined : index
 }

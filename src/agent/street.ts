@@ -105,6 +105,7 @@ export function openStreet(options: StreetOptions): Street {
     if (kept !== undefined) memory.restore(kept)
     const counter = new Counter(options.counter)
     const classifier = new Classifier(model)
+    const sequencer = new Sequencer(model.normaliser)
     const detector = new Detector({
       classes: model.classes,
       calibration,
@@ -126,10 +127,10 @@ export function openStreet(options: StreetOptions): Street {
       stages: {
         buffer,
         shortLives: new ShortLives(),
-        sequencer: new Sequencer(model.normaliser),
+        sequencer,
         classifier,
         detector,
-        explainer: new Explainer(model, calibration, buffer, detector),
+        explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
         delivery: new Delivery({
           site,
           host,

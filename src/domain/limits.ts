@@ -140,6 +140,8 @@ export const OUTBOX_ROW_BYTES = 96
 export const OUTBOX_UNSAVED_BYTES_MAX = 2 * 1_048_576
 /** Summaries merge up to this span before they are dropped: an hour as one is still worth having. */
 export const SUMMARY_MERGE_SECONDS_MAX = 3_600
+/** Calls of a process that are taken away in turn to explain an alert: rows of one more inference batch. */
+export const EXPLAINED_CALLS_MAX = 24
 /** New alerts in one minute; beyond it they are merged into a count. */
 export const ALERTS_PER_MINUTE_MAX = 60
 /** An alert as JSON: 1 KiB is typical, a longer one loses its `why` first. */

@@ -35,6 +35,12 @@ export interface SequenceBatch {
   readonly incomplete: Uint8Array
 }
 
+/** One process, one second: how often each of these syscalls [Paper III-B]. */
+export interface CountVector {
+  readonly syscalls: Uint16Array
+  readonly counts: Uint32Array
+}
+
 export interface SequencerOptions {
   readonly sequenceFrames?: number
   readonly activeMin?: number
@@ -133,6 +139,25 @@ export class Sequencer {
       activeFrames: Uint8Array.from(active),
       incomplete: new Uint8Array(judged.length).fill(lossy ? 1 : 0),
     }
+  }
+
+  /**
+   * The counts behind the last sequence of a process, oldest second first; undefined where it was silent. Views
+   * into the frames, valid as long as the caller holds them.
+   */
+  vectorsOf(process: Process): (CountVector | undefined)[] {
+    const slot = this.#slotOf.get(process.pid)
+    const vectors: (CountVector | undefined)[] = new Array(this.#length).fill(undefined)
+    if (slot === undefined) return vectors
+    for (let t = 0; t < this.#length; t++) {
+      const position = modulo(this.#last - this.#length + 1 + t, this.#length)
+      const vector = this.#vectorAt[slot * this.#length + position]!
+      if (vector < 0) continue
+      const { offsets, syscalls, counts } = this.#ring[position]!
+      const [from, to] = [offsets[vector]!, offsets[vector + 1]!]
+      vectors[t] = { syscalls: syscalls.subarray(from, to), counts: counts.subarray(from, to) }
+    }
+    return vectors
   }
 
   #take(frame: Frame): void {
