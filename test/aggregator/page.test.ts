@@ -168,13 +168,10 @@ describe.skipIf(executablePath === undefined)('the page', () => {
   test('says that the aggregator is away, and catches up when it is back', async () => {
     const [http, broker] = [new URL(running.url), new URL(running.brokerUrl)]
     await web1.status({ ...sampleStatus })
-    const { directory } = running
-    const store = `${directory}/kept.db`
     await running.close()
     await page.locator('#link[data-state=lost]').waitFor()
     expect(await page.locator('#trouble').textContent()).toContain('does not answer')
     running = await startRunning({
-      store,
       broker: { kind: 'embedded', host: '127.0.0.1', port: Number(broker.port) },
       http: { host: '127.0.0.1', port: Number(http.port) },
     })
