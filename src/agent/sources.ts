@@ -1,5 +1,6 @@
 /** Where commands get their sources: files named on the command line, and what --source says. */
 import { type FileOptions, fileSource } from '../collect/file.ts'
+import { memorySource } from '../collect/memory.ts'
 import { pipeSource } from '../collect/pipe.ts'
 import type { Source } from '../domain/source.ts'
 
@@ -12,4 +13,9 @@ export { leaderNameOf } from '../collect/leader-name.ts'
  */
 export function openFiles(paths: readonly string[], options: FileOptions): Source[] {
   return paths.map((path) => (path === '-' ? pipeSource() : fileSource(path, options)))
+}
+
+/** A recording that came with the agent, as a source. @param packed frames as NDJSON, packed by zstd */
+export function recordingSource(packed: Uint8Array): Source {
+  return memorySource(Bun.zstdDecompressSync(packed), 'frames')
 }
