@@ -112,15 +112,30 @@ async function* readDescriptor(
   try {
     own = openSync(`/proc/self/fd/${descriptor}`, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch {
-    // A socket cannot be opened anew.
-    for await (const chunk of Bun.file(descriptor).stream()) {
-      if (signal.aborted) return
-      yield chunk
-    }
+    yield* readSocket(descriptor, signal)
     return
   }
   if (stat.isFIFO()) enlargePipe(own)
   yield* readPipe(own, signal, everyMs)
+}
+
+/** A socket (what some programs give their children as stdin) cannot be opened anew; one that is silent must not outlast the signal. */
+async function* readSocket(descriptor: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = Bun.file(descriptor).stream().getReader()
+  const stop = () => {
+    reader.cancel().catch(() => {})
+  }
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    while (!signal.aborted) {
+      const { done, value } = await reader.read()
+      if (done) return
+      yield value
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stop()
+  }
 }
 
 /** A file at full speed: blocking reads in one buffer, from where its descriptor stands. */

@@ -26,6 +26,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Recorded hosts under attack, with broker and page',
     load: () => import('./demo.ts'),
   },
+  record: {
+    group: 'Look',
+    summary: 'A live source to a frames file, to train on or to keep',
+    load: () => import('./record.ts'),
+  },
   count: {
     group: 'Look',
     summary: 'Captures to frames: the calls of each process and second',
@@ -40,6 +45,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     group: 'Models',
     summary: "A model's figures on frames, window by window and as an alarm",
     load: () => import('./evaluate.ts'),
+  },
+  compare: {
+    group: 'Models',
+    summary: "The paper's six models on any frames",
+    load: () => import('./compare.ts'),
   },
   model: {
     group: 'Models',

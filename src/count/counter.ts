@@ -74,6 +74,8 @@ export class Counter implements TallySink {
   /** Frames below this are closed for good. */
   #nextIndex = Number.NaN
   #eventTimeMs = Number.NaN
+  /** The event time from which on the first open frame is over. */
+  #closeAtMs = Number.NaN
   /** Added to every time after an accepted jump backward. */
   #shiftMs = 0
 
@@ -120,8 +122,8 @@ export class Counter implements TallySink {
         return
       }
     }
-    // A time held apart must not make a process look recent for ever.
-    const seenIndex = Math.min(frame.index, Math.floor(this.#eventTimeMs / FRAME_MS))
+    // A time held apart must not make a process look older or more recent than it is.
+    const seenIndex = this.#apart.length > 0 ? Number.NaN : frame.index
     let leader = this.#processes.see(slot, name, seenIndex)
     if (leader === NO_NAME && this.#leaderName !== undefined && this.#processes.shouldAsk(slot)) {
       leader = this.#ask(slot, pid, seenIndex)
@@ -131,7 +133,11 @@ export class Counter implements TallySink {
   }
 
   describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void {
-    this.#processes.describe(pid, name, facts, timeMs + this.#shiftMs)
+    const shiftedMs = timeMs + this.#shiftMs
+    const changed = this.#processes.describe(pid, name, facts, shiftedMs)
+    if (changed === undefined) return
+    const index = Math.floor(shiftedMs / FRAME_MS)
+    for (const frame of this.#open) if (frame.index < index) frame.pin(changed.slot, changed.before)
   }
 
   exit(pid: number, timeMs: number): void {
@@ -198,13 +204,13 @@ export class Counter implements TallySink {
     const index = Math.floor(timeMs / FRAME_MS)
     // Nearly always: the second that the last call was in.
     const current = this.#current
-    if (current !== undefined && current.index === index) {
+    if (current !== undefined && current.index === index && timeMs < this.#closeAtMs) {
       if (timeMs > this.#eventTimeMs) this.#eventTimeMs = timeMs
       return current
     }
     if (Number.isNaN(this.#eventTimeMs)) {
       this.#eventTimeMs = timeMs
-      this.#nextIndex = this.#firstOpenAt(timeMs)
+      this.#openFrom(this.#firstOpenAt(timeMs))
     }
     const ahead = timeMs - this.#eventTimeMs
     if (ahead > this.#jumpMs) return this.#holdApart(timeMs, index)
@@ -227,6 +233,11 @@ export class Counter implements TallySink {
     return Math.floor((timeMs - this.#latenessMs) / FRAME_MS)
   }
 
+  #openFrom(index: number): void {
+    this.#nextIndex = index
+    this.#closeAtMs = (index + 1) * FRAME_MS + this.#latenessMs
+  }
+
   #openAt(frames: OpenFrame[], index: number): OpenFrame {
     let at = frames.length
     while (at > 0 && frames[at - 1]!.index > index) at--
@@ -242,21 +253,21 @@ export class Counter implements TallySink {
     while (this.#open.length > 0 && this.#open[0]!.index < index) {
       this.#close(this.#open.shift()!)
     }
-    if (Number.isFinite(index)) this.#nextIndex = index
+    if (Number.isFinite(index)) this.#openFrom(index)
     this.#current = undefined
   }
 
   #close(open: OpenFrame): void {
     if (open.vectorCount > 0 || open.lost > 0) {
       const { frame, cut, clamped } = open.close(
-        (slot, name) => this.#processes.processAt(slot, name, open.index, this.#nameOf),
+        (slot, name, pinned) => this.#processes.processAt(slot, name, pinned, this.#nameOf),
         this.#frameProcessesMax,
       )
       this.#uncount('processes', cut)
       this.#uncount('malformed', clamped)
       this.#ready.push(frame)
     }
-    this.#nextIndex = Math.max(this.#nextIndex, open.index + 1)
+    this.#openFrom(Math.max(this.#nextIndex, open.index + 1))
     this.#spare.push(open)
   }
 
@@ -300,7 +311,7 @@ export class Counter implements TallySink {
     this.#apart = []
     this.#apartFromMs = Number.NaN
     this.#apartToMs = Number.NaN
-    this.#nextIndex = Math.max(this.#nextIndex, fromIndex + by)
+    this.#openFrom(Math.max(this.#nextIndex, fromIndex + by))
   }
 
   #dropApart(): void {

@@ -8,12 +8,17 @@
 import type { Frame } from '../domain/frame.ts'
 import { FRAME_PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
-import { type NameId, NO_NAME } from '../domain/tally.ts'
+import { type NameId, NO_NAME, type ProcessFacts } from '../domain/tally.ts'
 
 /** Bits of a cell's key that hold the syscall index. */
 const SYSCALL_BITS = 10
 const SYSCALL_MASK = (1 << SYSCALL_BITS) - 1
 const COUNT_MAX = 0xffff_ffff
+
+/** What was known of a process in the frame's second. */
+export interface Pinned {
+  readonly facts: ProcessFacts | undefined
+}
 
 export class OpenFrame {
   index = 0
@@ -26,6 +31,7 @@ export class OpenFrame {
   #vectorOf = new Int32Array(1_024)
   #slots = new Int32Array(512)
   #names = new Int32Array(512)
+  readonly #pinned = new Map<number, Pinned>()
   #mask = 8_191
   /** key → cell number + 1 */
   #index = new Int32Array(this.#mask + 1)
@@ -52,6 +58,12 @@ export class OpenFrame {
     this.#addCell(key, count, at & this.#mask)
   }
 
+  /** Of this process something else is known from a later second on: the frame keeps what was. */
+  pin(slot: number, facts: ProcessFacts | undefined): void {
+    const hasVector = slot < this.#vectorOf.length && this.#vectorOf[slot]! > 0
+    if (hasVector && !this.#pinned.has(slot)) this.#pinned.set(slot, { facts })
+  }
+
   /** The process slots that have a vector here. */
   slots(): Int32Array {
     return this.#slots.subarray(0, this.vectorCount)
@@ -67,12 +79,14 @@ export class OpenFrame {
    * @returns the frame and how many calls it does not hold.
    */
   close(
-    processAt: (slot: number, name: NameId) => Process,
+    processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,
     processesMax = FRAME_PROCESSES_MAX,
   ): { frame: Frame; cut: number; clamped: number } {
     const vectors: { vector: number; process: Process }[] = []
     for (const vector of this.#loudest(processesMax)) {
-      vectors.push({ vector, process: processAt(this.#slots[vector]!, this.#names[vector]!) })
+      const slot = this.#slots[vector]!
+      const process = processAt(slot, this.#names[vector]!, this.#pinned.get(slot))
+      vectors.push({ vector, process })
     }
     // By pid, so that a capture gives the same frame whichever way it was read.
     vectors.sort((a, b) => a.process.pid - b.process.pid || a.process.startMs - b.process.startMs)
@@ -174,6 +188,7 @@ export class OpenFrame {
       this.#vectorOf[this.#slots[vector]!] = 0
     }
     this.#index.fill(0)
+    this.#pinned.clear()
     this.vectorCount = 0
     this.#cellCount = 0
     this.lost = 0

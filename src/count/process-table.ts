@@ -22,8 +22,10 @@ export class ProcessTable {
   /** pid → slot + 1 of the process that has it now. */
   #index: Int32Array
   #pids: Int32Array
-  /** Whole seconds; -1 until a source tells it or the first frame is closed. */
+  /** Whole seconds, where a source tells; else -1, and the first second with a call stands in. */
   #starts: Float64Array
+  /** First second with a call, as a frame index; Infinity before it. */
+  #firstSeen: Float64Array
   /** The leader's name; the other threads' is negative [see threadName]. */
   #names: Int32Array
   /** Last second with a call, as a frame index. */
@@ -44,6 +46,7 @@ export class ProcessTable {
     this.#index = new Int32Array(this.#mask + 1)
     this.#pids = new Int32Array(capacity)
     this.#starts = new Float64Array(capacity)
+    this.#firstSeen = new Float64Array(capacity)
     this.#names = new Int32Array(capacity)
     this.#lastSeen = new Float64Array(capacity)
     this.#ended = new Float64Array(capacity)
@@ -77,9 +80,10 @@ export class ProcessTable {
     }
   }
 
-  /** Takes note of a call in this second. @returns the leader's name if `name` is one, else NO_NAME. */
+  /** Takes note of a call in this second (NaN: in none that is believed). @returns the leader's name if `name` is one, else NO_NAME. */
   see(slot: number, name: NameId, frameIndex: number): NameId {
     if (frameIndex > this.#lastSeen[slot]!) this.#lastSeen[slot] = frameIndex
+    if (frameIndex < this.#firstSeen[slot]!) this.#firstSeen[slot] = frameIndex
     if (name > 0) {
       this.#names[slot] = name
       return name
@@ -88,24 +92,31 @@ export class ProcessTable {
     return NO_NAME
   }
 
-  /** What a source knows beside calls. A start that differs from the known one makes another process. */
-  describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void {
+  /**
+   * What a source knows beside calls. A start that differs from the known one makes another process.
+   * @returns the slot and what was known before, where that changed
+   */
+  describe(
+    pid: number,
+    name: NameId,
+    facts: ProcessFacts,
+    timeMs: number,
+  ): { slot: number; before: ProcessFacts | undefined } | undefined {
     let slot = this.slotOf(pid, timeMs)
-    if (slot < 0) return
+    if (slot < 0) return undefined
     if (facts.startMs !== undefined) {
       const start = Math.floor(facts.startMs / 1000)
-      const known = this.#starts[slot]!
+      const known = this.#startOf(slot)
       // Sources round the same start to neighbouring seconds.
-      if (known >= 0 && Math.abs(known - start) > 1) {
-        if (start > known) slot = this.#replace(slot, pid)
-        if (slot < 0) return
-      }
-      if (this.#starts[slot]! < 0) this.#starts[slot] = start
+      if (start > known + 1) slot = this.#replace(slot, pid)
+      if (slot < 0) return undefined
+      if (this.#firstSeen[slot] === Number.POSITIVE_INFINITY) this.#starts[slot] = start
     }
-    if (name !== NO_NAME) this.see(slot, name, this.#lastSeen[slot]!)
+    if (name !== NO_NAME) this.see(slot, name, Number.NaN)
     const before = this.#facts[slot]
     this.#facts[slot] = before === undefined ? facts : { ...before, ...facts }
     this.#cached[slot] = undefined
+    return { slot, before }
   }
 
   exit(pid: number, timeMs: number): void {
@@ -120,27 +131,37 @@ export class ProcessTable {
     return true
   }
 
-  /** The process as it presented itself in this frame; the same object as long as nothing changed. */
+  /**
+   * The process as it presented itself in a frame; the same object as long as nothing changed.
+   * @param pinned what was known of it then, where it is something else now
+   */
   processAt(
     slot: number,
     name: NameId,
-    frameIndex: number,
+    pinned: { readonly facts: ProcessFacts | undefined } | undefined,
     nameOf: (id: NameId) => string,
   ): Process {
     const id = name === NO_NAME ? Math.abs(this.#names[slot]!) : name
+    if (pinned !== undefined) return this.#make(slot, nameOf(id), pinned.facts)
     const cached = this.#cached[slot]
     if (cached !== undefined && this.#cachedName[slot] === id) return cached
-    if (this.#starts[slot]! < 0) this.#starts[slot] = frameIndex
-    const { startMs: _, ...facts } = this.#facts[slot] ?? {}
-    const process: Process = {
-      pid: this.#pids[slot]!,
-      startMs: this.#starts[slot]! * 1000,
-      name: nameOf(id),
-      ...facts,
-    }
+    const process = this.#make(slot, nameOf(id), this.#facts[slot])
     this.#cached[slot] = process
     this.#cachedName[slot] = id
     return process
+  }
+
+  #make(slot: number, name: string, facts: ProcessFacts | undefined): Process {
+    // From here on its start is told: it must not change.
+    this.#starts[slot] = this.#startOf(slot)
+    const { startMs: _, ...known } = facts ?? {}
+    return { pid: this.#pids[slot]!, startMs: this.#starts[slot]! * 1000, name, ...known }
+  }
+
+  /** Whole seconds; Infinity where nothing is known yet. */
+  #startOf(slot: number): number {
+    const start = this.#starts[slot]!
+    return start >= 0 ? start : this.#firstSeen[slot]!
   }
 
   /** Name ids that processes still bear. */
@@ -174,9 +195,7 @@ export class ProcessTable {
 
   /** The pid came back after its process ended. Within the same whole second the two cannot be told apart. */
   #succeed(slot: number, pid: number, timeMs: number): number {
-    const second = Math.floor(timeMs / 1000)
-    const start = this.#starts[slot]!
-    if (start === second || (start < 0 && this.#lastSeen[slot]! >= second)) {
+    if (this.#startOf(slot) === Math.floor(timeMs / 1000)) {
       this.#ended[slot] = Number.NaN
       return slot
     }
@@ -206,6 +225,7 @@ export class ProcessTable {
     if (slot >= this.#pids.length) this.#grow()
     this.#pids[slot] = pid
     this.#starts[slot] = -1
+    this.#firstSeen[slot] = Number.POSITIVE_INFINITY
     this.#names[slot] = NO_NAME
     this.#lastSeen[slot] = -1
     this.#ended[slot] = Number.NaN
@@ -248,6 +268,7 @@ export class ProcessTable {
     }
     this.#pids = grown(this.#pids, new Int32Array(capacity))
     this.#starts = grown(this.#starts, new Float64Array(capacity))
+    this.#firstSeen = grown(this.#firstSeen, new Float64Array(capacity))
     this.#names = grown(this.#names, new Int32Array(capacity))
     this.#lastSeen = grown(this.#lastSeen, new Float64Array(capacity))
     this.#ended = grown(this.#ended, new Float64Array(capacity))

@@ -160,6 +160,8 @@ export const WIRE_BYTES_PER_DAY_MAX = 20_000_000
 export const WIRE_BYTES_ALERTS_ONLY = 2_000_000
 /** Where nobody has ever announced an aggregator, a PUBACK counts only after its announcement had this long to arrive. */
 export const AGGREGATOR_SETTLE_MS = 1_000
+/** Less would be no wait. */
+export const RETRY_WAIT_MIN_MS = 10
 /** Waits between attempts to reach a broker, by chance up to a bound that doubles; the second pair where it refused us. */
 export const RECONNECT_MIN_MS = 2_000
 export const RECONNECT_MAX_MS = 60_000
@@ -172,6 +174,31 @@ export const OUTBOX_FLUSH_MS = 100
 /** What a broker may send an agent: a longer packet or more packets a second end the connection. */
 export const INBOUND_BYTES_MAX = 1_048_576
 export const INBOUND_PER_SECOND_MAX = 2_000
+
+// --- Messages on the wire ---------------------------------------------------------------------------
+/** One level of a topic: a host name of DNS has at most 253 characters. */
+export const TOPIC_PART_CHARS_MAX = 253
+/** Texts in messages: ids, classes, containers and models; a longer one is cut by us and refused from others. */
+export const WIRE_TEXT_CHARS_MAX = 128
+export const WIRE_PATH_CHARS_MAX = 1_024
+/** Calls that explain one alert. */
+export const ALERT_REASONS_MAX = 32
+export const STATUS_BYTES_MAX = 4_096
+/** A summary of SUMMARY_BYTES_MAX holds some 600 rows; what decodes to more than this is no summary. */
+export const SUMMARY_ROWS_MAX = 8_192
+/** Calls named for one process: as many as are sent, as many as are read. */
+export const SUMMARY_TOP_CALLS_MAX = 3
+export const SUMMARY_TOP_CALLS_READ_MAX = 16
+/** A call that is less of its process than this says nothing and costs four bytes. */
+export const SUMMARY_TOP_SHARE_MIN = 0.1
+/** Drop reasons in one summary: as many as are sent (the rest adds up to `other`), as many as are read. */
+export const SUMMARY_REASONS_MAX = 32
+export const SUMMARY_REASONS_READ_MAX = 64
+/** Every other row of a full window stored: more ranges than this are never needed at once. */
+export const RECEIPT_RANGES_MAX = 4 * IN_FLIGHT_MAX
+export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
+/** Reasons that are counted apart for messages of a broker that were ignored. */
+export const IGNORED_REASONS_MAX = 32
 
 // --- Models ---------------------------------------------------------------------------------------
 /** model.onnx: the largest we make is 2 MB; a larger file than this is not read. */
@@ -247,6 +274,7 @@ assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,
   'the summaries of a day stay below 20 MB',
 )
+assert(RECEIPT_BYTES_MAX < INBOUND_BYTES_MAX, 'a receipt fits into what an agent takes in')
 assert(WIRE_BYTES_ALERTS_ONLY < WIRE_BYTES_PER_DAY_MAX, 'summaries have a share of the day')
 assert(ALERT_BYTES_MAX < PAYLOAD_BYTES_MAX && SUMMARY_BYTES_MAX < PAYLOAD_BYTES_MAX, 'payloads fit')
 assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')

@@ -81,7 +81,7 @@ const encoder = new TextEncoder()
 /** Compiles the string given to `sysdig -p`. @throws AgentError ERR_USAGE saying which field is missing */
 export function parseFormatString(format: string): LineFormat {
   const text = format.replace(/^\*/, '').replace(/\\n$/, '')
-  const field = /%(?:\d+)?([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+(?:\[[^\]]*\])?)/gi
+  const field = /%(?:\d+)?([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+(?:\[[^\]%]*\])?)/gi
   const steps: Step[] = []
   let before = text
   let pending: { kind: FieldKind; end: number } | undefined

@@ -70,7 +70,7 @@ export class SysdigJsonParser implements LineParser {
     const bytes = this.#bytes
     const sink = this.#sink
     const tid = this.#pid('thread.tid')
-    const pid = this.#has('proc.pid') || !this.#has('thread.tid') ? this.#pid('proc.pid') : tid
+    const pid = this.#seen('proc.pid') || !this.#seen('thread.tid') ? this.#pid('proc.pid') : tid
     if (pid === BAD_PID || tid === BAD_PID) return false
     let type = this.#type('syscall.type')
     const eventType = this.#type('evt.type')
@@ -83,7 +83,7 @@ export class SysdigJsonParser implements LineParser {
       if (type !== PROCESS_EXIT) sink.drop('no-time', 1, sampleOf(bytes, from, to))
       return true
     }
-    const isLeader = !this.#has('thread.tid') || tid === pid
+    const isLeader = !this.#seen('thread.tid') || tid === pid
     if (type === PROCESS_EXIT) {
       if (pid !== NO_PID && isLeader) sink.exit(pid, timeMs)
       return true

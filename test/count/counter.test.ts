@@ -1,0 +1,393 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { Counter, type CounterOptions } from '../../src/count/counter.ts'
+import type { Frame } from '../../src/domain/frame.ts'
+import { vectorTotal } from '../../src/domain/frame.ts'
+import { processKey } from '../../src/domain/process.ts'
+import { SYSCALLS, syscallIndexOf } from '../../src/domain/syscalls.ts'
+import { NO_NAME, threadName } from '../../src/domain/tally.ts'
+
+const READ = syscallIndexOf('read')!
+const WRITE = syscallIndexOf('write')!
+const T0 = 1_700_000_000_000
+const encoder = new TextEncoder()
+
+/** A counter with names as text. */
+class Words extends Counter {
+  id(name: string): number {
+    const bytes = encoder.encode(name)
+    return this.intern(bytes, 0, bytes.length)
+  }
+
+  call(pid: number, name: string, timeMs: number, count = 1, syscall = READ): void {
+    this.add(pid, this.id(name), syscall, count, timeMs)
+  }
+}
+
+function rows(frames: readonly Frame[]): string[] {
+  return frames.flatMap((frame) =>
+    frame.processes.map((process, i) => {
+      const cells: string[] = []
+      for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
+        cells.push(`${SYSCALLS[frame.syscalls[k]!]}=${frame.counts[k]}`)
+      }
+      return `${frame.index - T0 / 1000} ${process.pid}@${process.startMs / 1000 - T0 / 1000} ${process.name} ${cells.join(',')}`
+    }),
+  )
+}
+
+const ended = (options: CounterOptions, act: (counter: Words) => void): string[] => {
+  const counter = new Words(options)
+  act(counter)
+  return rows(counter.end())
+}
+
+function total(frames: readonly Frame[]): number {
+  let sum = 0
+  for (const frame of frames)
+    for (let i = 0; i < frame.processes.length; i++) sum += vectorTotal(frame, i)
+  return sum
+}
+
+describe('Counter', () => {
+  test('gives one vector per process and second, by pid, calls by index', () => {
+    const got = ended({}, (counter) => {
+      counter.call(7, 'b', T0 + 10, 1, WRITE)
+      counter.call(7, 'b', T0 + 20, 2, READ)
+      counter.call(5, 'a', T0 + 30)
+      counter.call(7, 'b', T0 + 40, 1, WRITE)
+      counter.call(5, 'a', T0 + 1_500)
+    })
+    expect(got).toEqual(['0 5@0 a read=1', '0 7@0 b read=2,write=2', '1 5@0 a read=1'])
+  })
+
+  test('closes a frame when event time has passed its end by the lateness, not before', () => {
+    const counter = new Words({ latenessMs: 500 })
+    counter.call(5, 'a', T0)
+    counter.call(5, 'a', T0 + 1_499)
+    expect(counter.closeReady()).toEqual([])
+    counter.call(5, 'a', T0 + 1_500)
+    expect(rows(counter.closeReady())).toEqual(['0 5@0 a read=1'])
+    expect(counter.closeReady()).toEqual([])
+  })
+
+  test('closeUntil() closes by another clock', () => {
+    const counter = new Words({ latenessMs: 500 })
+    counter.call(5, 'a', T0)
+    expect(counter.closeUntil(T0 + 1_499)).toEqual([])
+    expect(rows(counter.closeUntil(T0 + 1_500))).toEqual(['0 5@0 a read=1'])
+  })
+
+  test('counts late calls within the lateness and drops later ones by reason', () => {
+    const counter = new Words({ latenessMs: 1_000 })
+    counter.call(5, 'a', T0 + 2_500)
+    counter.call(5, 'a', T0 + 1_000)
+    counter.call(5, 'a', T0 + 999, 3)
+    expect(rows(counter.end())).toEqual(['1 5@1 a read=1', '2 5@1 a read=1'])
+    expect(counter.ledger()).toMatchObject({ observed: 5, counted: 2, dropped: { late: 3 } })
+  })
+
+  test('an idle second makes no frame; one with losses does', () => {
+    const counter = new Words()
+    counter.call(5, 'a', T0)
+    counter.lost('lost(sysdig)', 12, T0 + 3_000)
+    const frames = counter.end()
+    expect(frames.map(({ index, lost }) => [index - T0 / 1000, lost])).toEqual([
+      [0, 0],
+      [3, 12],
+    ])
+    expect(counter.ledger()).toMatchObject({ observed: 13, dropped: { 'lost(sysdig)': 12 } })
+  })
+})
+
+describe('Counter, names', () => {
+  test('the last that the leader presented in the second is the vector’s', () => {
+    const got = ended({}, (counter) => {
+      counter.call(5, 'bash', T0)
+      counter.call(5, 'nginx', T0 + 1)
+      counter.call(5, 'nginx', T0 + 1_000)
+    })
+    expect(got).toEqual(['0 5@0 nginx read=2', '1 5@0 nginx read=1'])
+  })
+
+  test('a thread’s never overrides the leader’s, and stands in for it until it is seen', () => {
+    const got = ended({ latenessMs: 0 }, (counter) => {
+      counter.add(5, threadName(counter.id('worker')), READ, 1, T0)
+      counter.call(5, 'java', T0 + 1_000)
+      counter.add(5, threadName(counter.id('worker')), READ, 1, T0 + 2_000)
+      counter.add(6, NO_NAME, READ, 1, T0 + 2_000)
+    })
+    expect(got).toEqual([
+      '0 5@0 worker read=1',
+      '1 5@0 java read=1',
+      '2 5@0 java read=1',
+      '2 6@2 ? read=1',
+    ])
+  })
+
+  test('a leader that has not been seen is asked for, once', () => {
+    const asked: number[] = []
+    const leaderName = (pid: number) => {
+      asked.push(pid)
+      return pid === 5 ? 'etcd' : undefined
+    }
+    const got = ended({ leaderName }, (counter) => {
+      for (const pid of [5, 6, 5, 6]) counter.add(pid, threadName(counter.id('t#1')), READ, 1, T0)
+    })
+    expect(got).toEqual(['0 5@0 etcd read=2', '0 6@0 t#1 read=2'])
+    expect(asked).toEqual([5, 6])
+  })
+
+  test('are bounded: a process that renames itself for ever costs no more', () => {
+    const counter = new Words({ namesMax: 64 })
+    const seen = new Set<string>()
+    for (let i = 0; i < 1_000; i++) {
+      counter.call(5, `name-${i}`, T0 + i * 100)
+      for (const frame of counter.closeReady()) seen.add(frame.processes[0]!.name)
+    }
+    counter.call(6, 'nginx', T0 + 100_000)
+    const last = counter.end().at(-1)!
+    expect(last.processes.map(({ name }) => name)).toEqual(['nginx'])
+    expect(seen.size).toBeGreaterThan(90)
+    expect(counter.nameEpoch).toBeGreaterThan(10)
+  })
+
+  test('that are cut and made safe', () => {
+    const counter = new Words()
+    counter.call(5, `a\nb\u202e${'x'.repeat(100)}`, T0)
+    const [frame] = counter.end()
+    expect(frame!.processes[0]!.name).toBe(`a?b?${'x'.repeat(64 - 6)}`)
+  })
+})
+
+describe('Counter, identity', () => {
+  test('a pid that comes back after an exit is another process', () => {
+    const got = ended({}, (counter) => {
+      counter.call(5, 'a', T0)
+      counter.exit(5, T0 + 1_200)
+      counter.call(5, 'a', T0 + 1_200)
+      counter.call(5, 'b', T0 + 1_300)
+    })
+    expect(got).toEqual(['0 5@0 a read=1', '1 5@0 a read=1', '1 5@1 b read=1'])
+  })
+
+  test('one that comes back within the second it began in cannot be told apart', () => {
+    const got = ended({}, (counter) => {
+      counter.call(5, 'a', T0)
+      counter.exit(5, T0 + 100)
+      counter.call(5, 'b', T0 + 300)
+    })
+    expect(got).toEqual(['0 5@0 b read=2'])
+  })
+
+  test('an exec keeps it, and renews what is known', () => {
+    const counter = new Words()
+    counter.describe(5, counter.id('bash'), { startMs: T0 - 5_500, exe: '/bin/bash' }, T0)
+    counter.call(5, 'bash', T0)
+    counter.describe(5, counter.id('nc'), { startMs: T0 - 5_500, exe: '/bin/nc' }, T0 + 1_000)
+    counter.call(5, 'nc', T0 + 1_000)
+    const [first, second] = counter.end().map((frame) => frame.processes[0]!)
+    expect(first).toMatchObject({ name: 'bash', exe: '/bin/bash', startMs: T0 - 6_000 })
+    expect(second).toMatchObject({ name: 'nc', exe: '/bin/nc', startMs: T0 - 6_000 })
+  })
+
+  test('another start is another process, a second’s difference is not', () => {
+    const got = ended({}, (counter) => {
+      counter.describe(5, NO_NAME, { startMs: T0 - 9_000 }, T0)
+      counter.call(5, 'a', T0)
+      counter.describe(5, NO_NAME, { startMs: T0 - 8_001 }, T0 + 500)
+      counter.call(5, 'a', T0 + 500)
+      counter.describe(5, NO_NAME, { startMs: T0 + 1_000 }, T0 + 1_000)
+      counter.call(5, 'b', T0 + 1_000)
+    })
+    expect(got).toEqual(['0 5@-9 a read=2', '1 5@1 b read=1'])
+  })
+
+  test('the same process is the same object while nothing changes', () => {
+    const counter = new Words()
+    for (let second = 0; second < 3; second++) counter.call(5, 'a', T0 + second * 1_000)
+    const processes = counter.end().map((frame) => frame.processes[0])
+    expect(processes[1]).toBe(processes[0]!)
+    expect(processes[2]).toBe(processes[0]!)
+  })
+})
+
+describe('Counter, clocks', () => {
+  test('a jump forward that goes on is accepted, and nothing is made for the gap', () => {
+    const day = 86_400_000
+    const got = ended({}, (counter) => {
+      counter.call(5, 'a', T0)
+      for (let ms = 0; ms <= 4_000; ms += 500) counter.call(5, 'a', T0 + day + ms)
+    })
+    expect(got).toEqual([
+      '0 5@0 a read=1',
+      ...[0, 1, 2, 3].map((second) => `${86_400 + second} 5@0 a read=2`),
+      '86404 5@0 a read=1',
+    ])
+  })
+
+  test('a stray time far ahead is dropped when time comes back', () => {
+    const counter = new Words()
+    counter.call(5, 'a', T0)
+    counter.call(5, 'a', T0 + 9e9, 4)
+    counter.call(5, 'a', T0 + 1_000)
+    expect(rows(counter.end())).toEqual(['0 5@0 a read=1', '1 5@0 a read=1'])
+    expect(counter.ledger()).toEqual({
+      observed: 6,
+      counted: 2,
+      dropped: { 'clock-jump': 4 },
+      samples: {},
+    })
+  })
+
+  test('a jump backward that goes on is counted on from where time stood, until the clock has caught up', () => {
+    const hour = 3_600_000
+    const counter = new Words()
+    for (let ms = 0; ms <= 2_000; ms += 500) counter.call(5, 'a', T0 + ms)
+    for (let ms = 0; ms <= 6_000; ms += 500) counter.call(5, 'a', T0 - hour + ms)
+    for (let ms = 0; ms <= 6_000; ms += 500) counter.call(5, 'a', T0 + hour + ms)
+    const frames = counter.end()
+    const indexes = frames.map(({ index }) => index - T0 / 1000)
+    expect(indexes).toEqual([
+      0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3600, 3601, 3602, 3603, 3604, 3605, 3606,
+    ])
+    expect(counter.ledger()).toMatchObject({ counted: 31, dropped: {} })
+  })
+
+  test('a gap in a recording loses nothing', () => {
+    const counter = new Words()
+    for (const minute of [0, 5, 5, 30]) {
+      for (let ms = 0; ms < 3_000; ms += 1_000) counter.call(5, 'a', T0 + minute * 60_000 + ms)
+    }
+    expect(total(counter.end())).toBe(12)
+  })
+
+  test('a stray does not keep a process in the table for ever', () => {
+    const counter = new Words({ processesMax: 16 })
+    counter.call(1, 'a', T0)
+    for (let pid = 100; pid < 116; pid++) {
+      counter.call(pid, 'stray', T0 + 9e9)
+      counter.call(1, 'a', T0 + 10)
+    }
+    for (let pid = 200; pid < 300; pid++) counter.call(pid, 'b', T0 + (pid - 200) * 1_000)
+    expect(counter.ledger().dropped.processes ?? 0).toBeLessThan(20)
+  })
+})
+
+describe('Counter, bounds', () => {
+  test('100,000 pids in a minute are counted and forgotten', () => {
+    const counter = new Words()
+    let calls = 0
+    for (let i = 0; i < 100_000; i++) {
+      counter.call(1_000 + i, `p${i % 50}`, T0 + i * 0.6)
+      if (i % 1_000 === 0) calls += total(counter.closeReady())
+    }
+    calls += total(counter.end())
+    expect(calls).toBe(100_000)
+    expect(counter.ledger()).toMatchObject({ observed: 100_000, counted: 100_000, dropped: {} })
+  })
+
+  test('of too many processes in a second the quietest are left out, counted', () => {
+    const counter = new Words({ frameProcessesMax: 3 })
+    for (let pid = 1; pid <= 5; pid++) counter.call(pid, 'a', T0, pid)
+    expect(rows(counter.end())).toEqual([3, 4, 5].map((pid) => `0 ${pid}@0 a read=${pid}`))
+    expect(counter.ledger()).toEqual({
+      observed: 15,
+      counted: 12,
+      dropped: { processes: 3 },
+      samples: {},
+    })
+  })
+
+  test('a count over 32 bits is held to them, and the rest dropped', () => {
+    const counter = new Words()
+    for (let i = 0; i < 3; i++) counter.call(5, 'a', T0, 2 ** 31 - 1)
+    const frames = counter.end()
+    const { observed, counted, dropped } = counter.ledger()
+    expect(total(frames)).toBe(counted)
+    expect(observed).toBe(counted + dropped.malformed!)
+  })
+
+  test('keeps the first sample of a reason, safe and cut', () => {
+    const counter = new Words()
+    counter.drop('malformed', 1, `\u001b[2J${'x'.repeat(500)}`)
+    counter.drop('malformed', 1, 'second')
+    expect(counter.ledger().samples.malformed).toBe(`?[2J${'x'.repeat(156)}`)
+  })
+})
+
+describe('Counter, whatever it is told', () => {
+  const time = fc.oneof(
+    { weight: 12, arbitrary: fc.integer({ min: 0, max: 8_000 }) },
+    { weight: 2, arbitrary: fc.integer({ min: -200_000, max: 200_000 }) },
+    { weight: 1, arbitrary: fc.constantFrom(9e9, -9e9, 86_400_000) },
+  )
+  const step = fc.record({
+    what: fc.constantFrom(
+      'add',
+      'add',
+      'add',
+      'add',
+      'exit',
+      'drop',
+      'lost',
+      'close',
+      'closeUntil',
+      'describe',
+      'advance',
+    ),
+    pid: fc.integer({ min: 1, max: 12 }),
+    name: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    isThread: fc.boolean(),
+    syscall: fc.integer({ min: 0, max: 20 }),
+    count: fc.integer({ min: 1, max: 5 }),
+    offset: time,
+  })
+
+  test('the books close, indexes grow, no process is twice in a frame, calls ascend', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), fc.boolean(), (steps, small) => {
+        const counter = new Words(
+          small
+            ? { processesMax: 8, frameProcessesMax: 3, namesMax: 4, latenessMs: 500 }
+            : { latenessMs: 1_500 },
+        )
+        const frames: Frame[] = []
+        let base = T0
+        for (const { what, pid, name, isThread, syscall, count, offset } of steps) {
+          base += 150
+          const timeMs = base + offset
+          const id = counter.id(name)
+          if (what === 'add')
+            counter.add(pid, isThread ? threadName(id) : id, syscall, count, timeMs)
+          else if (what === 'exit') counter.exit(pid, timeMs)
+          else if (what === 'drop') counter.drop('malformed', count)
+          else if (what === 'lost') counter.lost('lost(sysdig)', count, timeMs)
+          else if (what === 'close') frames.push(...counter.closeReady())
+          else if (what === 'closeUntil') frames.push(...counter.closeUntil(timeMs))
+          else if (what === 'describe')
+            counter.describe(pid, id, { startMs: timeMs - 5_000 }, timeMs)
+          else counter.advance(timeMs)
+        }
+        frames.push(...counter.end())
+        const { observed, counted, dropped } = counter.ledger()
+        const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+        expect(observed).toBe(counted + lost)
+        expect(total(frames)).toBe(counted)
+        let last = Number.NEGATIVE_INFINITY
+        for (const frame of frames) {
+          expect(frame.index).toBeGreaterThan(last)
+          last = frame.index
+          expect(new Set(frame.processes.map(processKey)).size).toBe(frame.processes.length)
+          expect(frame.offsets.length).toBe(frame.processes.length + 1)
+          for (let i = 0; i < frame.processes.length; i++) {
+            const calls = frame.syscalls.subarray(frame.offsets[i]!, frame.offsets[i + 1]!)
+            expect(calls.length).toBeGreaterThan(0)
+            for (let k = 1; k < calls.length; k++) expect(calls[k]!).toBeGreaterThan(calls[k - 1]!)
+          }
+        }
+      }),
+      { numRuns: 300, seed: 20_261_123 },
+    )
+  })
+})

@@ -1,0 +1,58 @@
+/** A TallySink that adds up what it is told, in a form that reads well in a failing test. */
+import { safeName } from '../../src/domain/process.ts'
+import { SYSCALLS } from '../../src/domain/syscalls.ts'
+import type { DropReason, NameId, ProcessFacts, TallySink } from '../../src/domain/tally.ts'
+
+export class TallyRecorder implements TallySink {
+  nameEpoch = 0
+  /** `second pid name syscall` → calls; another thread's name stands in brackets. */
+  readonly calls: Record<string, number> = {}
+  readonly drops: Record<string, number> = {}
+  readonly samples: Record<string, string> = {}
+  readonly losses: Record<string, number> = {}
+  readonly exits: string[] = []
+  readonly facts: Record<number, ProcessFacts> = {}
+  lastMs = 0
+  readonly #names: string[] = ['']
+
+  intern(bytes: Uint8Array, from: number, to: number): NameId {
+    const name = safeName(new TextDecoder().decode(bytes.subarray(from, to)))
+    const at = this.#names.indexOf(name, 1)
+    return at > 0 ? at : this.#names.push(name) - 1
+  }
+
+  add(pid: number, name: NameId, syscall: number, count: number, timeMs: number): void {
+    const text = name < 0 ? `[${this.#names[-name]}]` : this.#names[name]!
+    const key = `${Math.floor(timeMs / 1000)} ${pid} ${text} ${SYSCALLS[syscall]}`
+    this.calls[key] = (this.calls[key] ?? 0) + count
+    this.lastMs = Math.max(this.lastMs, timeMs)
+  }
+
+  describe(pid: number, _name: NameId, facts: ProcessFacts): void {
+    this.facts[pid] = { ...this.facts[pid], ...facts }
+  }
+
+  exit(pid: number, timeMs: number): void {
+    this.exits.push(`${Math.floor(timeMs / 1000)} ${pid}`)
+  }
+
+  drop(reason: DropReason, count: number, sample?: string): void {
+    this.drops[reason] = (this.drops[reason] ?? 0) + count
+    if (sample !== undefined) this.samples[reason] ??= sample
+  }
+
+  lost(reason: DropReason, count: number, timeMs: number): void {
+    const key = `${Math.floor(timeMs / 1000)} ${reason}`
+    this.losses[key] = (this.losses[key] ?? 0) + count
+  }
+
+  advance(timeMs: number): void {
+    this.lastMs = Math.max(this.lastMs, timeMs)
+  }
+
+  /** What two ways of reading the same must agree on: everything but samples. */
+  get books(): unknown {
+    const { calls, drops, losses, exits, facts } = this
+    return { calls, drops, losses, exits, facts }
+  }
+}
