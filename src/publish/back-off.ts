@@ -2,8 +2,7 @@
  * How long to wait before the next attempt: by chance anything up to a bound that doubles each time, so that
  * 20,000 agents do not come back at once when their aggregator does (a TLS handshake costs it 1–2.5 ms).
  */
-/** Less would be no wait. */
-const WAIT_MIN_MS = 10
+import { RETRY_WAIT_MIN_MS } from '../domain/limits.ts'
 
 export class BackOff {
   readonly #minMs: number
@@ -20,7 +19,7 @@ export class BackOff {
   next(): number {
     const ceiling = Math.min(this.#maxMs, this.#minMs * 2 ** Math.min(this.#failures, 30))
     this.#failures += 1
-    return Math.max(WAIT_MIN_MS, ceiling * this.#random())
+    return Math.max(RETRY_WAIT_MIN_MS, ceiling * this.#random())
   }
 
   reset(): void {

@@ -2,15 +2,10 @@
  * Summaries made to fit: into the bytes of one message, and two into one where the outbox is full.
  * What is left out is counted in `processesOmitted`: the least busy go first.
  */
-import { SUMMARY_BYTES_MAX } from '../domain/limits.ts'
+import { SUMMARY_BYTES_MAX, SUMMARY_REASONS_MAX, SUMMARY_TOP_CALLS_MAX } from '../domain/limits.ts'
 import type { ProcessSummary, Summary } from '../domain/summary.ts'
 import type { Origin } from '../wire/origin.ts'
 import { encodeSummary } from '../wire/summary-message.ts'
-
-/** Calls named for one process, at most. */
-export const TOP_CALLS_MAX = 3
-/** Drop reasons named in one summary; the rest is added up as `other`. */
-const REASONS_MAX = 32
 
 /** The busiest first; the order between equals is theirs, so the same input gives the same bytes. */
 export function byCalls(a: ProcessSummary, b: ProcessSummary): number {
@@ -103,15 +98,15 @@ function mergeProcesses(first: ProcessSummary, second: ProcessSummary): ProcessS
     calls: first.calls + second.calls,
     ...(judged.class === undefined ? {} : { class: judged.class }),
     ...(judged.confidence === undefined ? {} : { confidence: judged.confidence }),
-    top: [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, TOP_CALLS_MAX),
+    top: [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, SUMMARY_TOP_CALLS_MAX),
   }
 }
 
 /** Reasons are ours and few; this only bounds what a defect could make of them. */
 function fewReasons(dropped: Readonly<Record<string, number>>): Record<string, number> {
   const entries = Object.entries(dropped)
-  if (entries.length <= REASONS_MAX) return { ...dropped }
+  if (entries.length <= SUMMARY_REASONS_MAX) return { ...dropped }
   entries.sort((a, b) => b[1] - a[1])
-  const other = entries.slice(REASONS_MAX - 1).reduce((sum, [, count]) => sum + count, 0)
-  return { ...Object.fromEntries(entries.slice(0, REASONS_MAX - 1)), other }
+  const other = entries.slice(SUMMARY_REASONS_MAX - 1).reduce((sum, [, count]) => sum + count, 0)
+  return { ...Object.fromEntries(entries.slice(0, SUMMARY_REASONS_MAX - 1)), other }
 }

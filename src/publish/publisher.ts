@@ -16,6 +16,7 @@ import { AgentError } from '../domain/error.ts'
 import {
   AGGREGATOR_SETTLE_MS,
   CONNECT_TIMEOUT_MS,
+  IGNORED_REASONS_MAX,
   IN_FLIGHT_MAX,
   OUTBOX_FLUSH_MS,
   RECONNECT_MAX_MS,
@@ -101,8 +102,6 @@ interface Sending {
 
 /** A session that lasted this long was a good one: the next wait is short again. */
 const GOOD_SESSION_MS = 1_000
-/** Reasons kept for messages that were ignored. */
-const IGNORED_REASONS_MAX = 32
 /** What MQTT and our properties add to a payload, roughly. */
 const MESSAGE_OVERHEAD_BYTES = 320
 /** A broker keeps a summary for a consumer that is away no longer than this. */

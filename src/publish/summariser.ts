@@ -8,13 +8,18 @@
  * gauges give are totals, and this subtracts.
  */
 import type { Frame } from '../domain/frame.ts'
-import { PROCESSES_MAX, SUMMARY_EVERY_MS } from '../domain/limits.ts'
+import {
+  PROCESSES_MAX,
+  SUMMARY_EVERY_MS,
+  SUMMARY_TOP_CALLS_MAX,
+  SUMMARY_TOP_SHARE_MIN,
+} from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import type { ProcessKey } from '../domain/process.ts'
 import { processKey } from '../domain/process.ts'
 import type { ProcessSummary, Summary } from '../domain/summary.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
-import { byCalls, TOP_CALLS_MAX } from './fit-summary.ts'
+import { byCalls } from './fit-summary.ts'
 
 /** What a summary says beside the frames. Totals since the agent's start. */
 export interface Gauges {
@@ -48,8 +53,6 @@ interface Seen {
   readonly classes: Map<number, { votes: number; confidence: number }>
 }
 
-/** A call that is less of its process than this says nothing and costs four bytes. */
-const TOP_SHARE_MIN = 0.1
 const NO_GAUGES = { dropped: {}, cpuSeconds: 0 }
 
 export class Summariser {
@@ -192,8 +195,8 @@ export class Summariser {
   #summarise(seen: Seen, syscalls: string[], indexes: Map<number, number>): ProcessSummary {
     const top = [...seen.counts]
       .sort((a, b) => b[1] - a[1] || a[0] - b[0])
-      .slice(0, TOP_CALLS_MAX)
-      .filter(([, count]) => count >= seen.calls * TOP_SHARE_MIN)
+      .slice(0, SUMMARY_TOP_CALLS_MAX)
+      .filter(([, count]) => count >= seen.calls * SUMMARY_TOP_SHARE_MIN)
       .map(([syscall, count]) => {
         let index = indexes.get(syscall)
         if (index === undefined) {

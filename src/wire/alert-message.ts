@@ -6,22 +6,23 @@
  * and `container`. Shares and confidences are rounded to four digits: more is noise.
  */
 import type { Alert, ClassConfidence, Reason } from '../domain/alert.ts'
-import { ALERT_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import {
+  ALERT_BYTES_MAX,
+  ALERT_REASONS_MAX,
+  NAME_BYTES_MAX,
+  TOPIC_PART_CHARS_MAX,
+  WIRE_PATH_CHARS_MAX,
+  WIRE_TEXT_CHARS_MAX,
+} from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import { type Decoded, decoding, Fields, parseJson, refuse } from './decoded.ts'
 import type { Origin } from './origin.ts'
-import { isHostName, isTopicPart, TOPIC_PART_CHARS_MAX } from './topics.ts'
+import { isHostName, isTopicPart } from './topics.ts'
 
 export interface AlertMessage extends Alert, Origin {
   readonly v: 1
 }
 
-const ID_CHARS_MAX = 128
-const CLASS_CHARS_MAX = 128
-const PATH_CHARS_MAX = 1_024
-const CONTAINER_CHARS_MAX = 128
-const MODEL_CHARS_MAX = 128
-const REASONS_MAX = 32
 /** What is left of a path where even a message without `why` is too long. */
 const PATH_CHARS_LEFT = 64
 
@@ -54,7 +55,7 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
   const { process, predicted, claimed, evidence } = alert
   return {
     v: 1,
-    id: cutText(alert.id, ID_CHARS_MAX),
+    id: cutText(alert.id, WIRE_TEXT_CHARS_MAX),
     boot: origin.boot,
     seq: origin.seq,
     kind: alert.kind,
@@ -69,15 +70,15 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
       pid: process.pid,
       start: process.start,
       name: cutText(process.name, NAME_BYTES_MAX),
-      ...(process.exe === undefined ? {} : { exe: cutText(process.exe, PATH_CHARS_MAX) }),
+      ...(process.exe === undefined ? {} : { exe: cutText(process.exe, WIRE_PATH_CHARS_MAX) }),
       ...(process.container === undefined
         ? {}
-        : { container: cutText(process.container, CONTAINER_CHARS_MAX) }),
+        : { container: cutText(process.container, WIRE_TEXT_CHARS_MAX) }),
     },
     predicted: toConfidence(predicted),
     claimed: toConfidence(claimed),
-    why: alert.why.slice(0, REASONS_MAX).map(toReason),
-    model: cutText(alert.model, MODEL_CHARS_MAX),
+    why: alert.why.slice(0, ALERT_REASONS_MAX).map(toReason),
+    model: cutText(alert.model, WIRE_TEXT_CHARS_MAX),
     ...(alert.technique === undefined ? {} : { technique: cutText(alert.technique, 32) }),
     evidence: { from: evidence.from, to: evidence.to },
   }
@@ -96,7 +97,7 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
     const evidence = fields.object('evidence')
     return {
       v: 1,
-      id: fields.text('id', ID_CHARS_MAX),
+      id: fields.text('id', WIRE_TEXT_CHARS_MAX),
       boot: fields.integer('boot'),
       seq: fields.integer('seq', 1),
       kind: fields.oneOf('kind', ['novelty', 'non-grata', 'masquerade']),
@@ -112,16 +113,18 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
         start: process.integer('start'),
         name: process.text('name', NAME_BYTES_MAX, { empty: true }),
         ...(process.has('exe')
-          ? { exe: process.text('exe', PATH_CHARS_MAX, { empty: true }) }
+          ? { exe: process.text('exe', WIRE_PATH_CHARS_MAX, { empty: true }) }
           : {}),
         ...(process.has('container')
-          ? { container: process.text('container', CONTAINER_CHARS_MAX, { empty: true }) }
+          ? { container: process.text('container', WIRE_TEXT_CHARS_MAX, { empty: true }) }
           : {}),
       },
       predicted: readConfidence(fields.object('predicted')),
       claimed: readConfidence(fields.object('claimed')),
-      why: fields.list('why', REASONS_MAX).map((reason) => readReason(new Fields(reason, 'why.'))),
-      model: fields.text('model', MODEL_CHARS_MAX, { empty: true }),
+      why: fields
+        .list('why', ALERT_REASONS_MAX)
+        .map((reason) => readReason(new Fields(reason, 'why.'))),
+      model: fields.text('model', WIRE_TEXT_CHARS_MAX, { empty: true }),
       ...(fields.has('technique') ? { technique: fields.text('technique', 32) } : {}),
       evidence: { from: evidence.integer('from'), to: evidence.integer('to') },
     } satisfies AlertMessage
@@ -130,7 +133,7 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
 
 function readConfidence(fields: Fields): ClassConfidence {
   return {
-    class: fields.text('class', CLASS_CHARS_MAX, { empty: true }),
+    class: fields.text('class', WIRE_TEXT_CHARS_MAX, { empty: true }),
     confidence: fields.number('confidence', 0, 1),
   }
 }
@@ -144,7 +147,7 @@ function readReason(fields: Fields): Reason {
 }
 
 function toConfidence(value: ClassConfidence): ClassConfidence {
-  return { class: cutText(value.class, CLASS_CHARS_MAX), confidence: toShare(value.confidence) }
+  return { class: cutText(value.class, WIRE_TEXT_CHARS_MAX), confidence: toShare(value.confidence) }
 }
 
 function toReason(reason: Reason): Reason {

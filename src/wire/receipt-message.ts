@@ -6,7 +6,7 @@
  * A receipt is a claim of whoever can publish on the topic: the outbox lets go only of rows that it has
  * handed out, however wide the range is.
  */
-import { IN_FLIGHT_MAX } from '../domain/limits.ts'
+import { RECEIPT_BYTES_MAX, RECEIPT_RANGES_MAX } from '../domain/limits.ts'
 import { type Decoded, decoding, parseJson, refuse, toInteger } from './decoded.ts'
 import type { Origin } from './origin.ts'
 
@@ -22,9 +22,6 @@ export interface ReceiptMessage {
   readonly stored: readonly SequenceRange[]
 }
 
-/** Every other row of a full window stored: more ranges than this are never needed at once. */
-export const RECEIPT_RANGES_MAX = 4 * IN_FLIGHT_MAX
-const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
 const utf8 = new TextEncoder()
 
 /** One or more payloads, each within the receiver's bounds. @param stored of one host, in any order. */

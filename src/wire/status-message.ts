@@ -5,8 +5,9 @@
  * tells an agent that ended from one that was lost. `boot` says which session a late `offline` belongs to:
  * one with a lower boot than the last `online` is old news.
  */
+import { STATUS_BYTES_MAX, TOPIC_PART_CHARS_MAX, WIRE_TEXT_CHARS_MAX } from '../domain/limits.ts'
 import { type Decoded, decoding, parseJson, refuse } from './decoded.ts'
-import { isHostName, isTopicPart, TOPIC_PART_CHARS_MAX } from './topics.ts'
+import { isHostName, isTopicPart } from './topics.ts'
 
 export interface StatusMessage {
   readonly v: 1
@@ -31,7 +32,6 @@ export interface AggregatorStatusMessage {
   readonly time: number
 }
 
-const STATUS_BYTES_MAX = 4_096
 const utf8 = new TextEncoder()
 
 export function encodeStatus(status: StatusMessage): Uint8Array {
@@ -54,7 +54,7 @@ export function decodeStatus(payload: Uint8Array): Decoded<StatusMessage> {
       boot: fields.integer('boot'),
       time: fields.integer('time'),
       version: fields.text('version', 64, { empty: true }),
-      model: fields.text('model', 128, { empty: true }),
+      model: fields.text('model', WIRE_TEXT_CHARS_MAX, { empty: true }),
       source: fields.text('source', 64, { empty: true }),
       ...(fields.has('reason') ? { reason: fields.oneOf('reason', ['ended', 'lost']) } : {}),
     } satisfies StatusMessage

@@ -10,23 +10,26 @@
  * finite, no tags, no indefinite lengths, no repeated keys.
  */
 import { decode, encode } from 'cborg'
-import { NAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../domain/limits.ts'
+import {
+  NAME_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+  SUMMARY_REASONS_READ_MAX,
+  SUMMARY_ROWS_MAX,
+  SUMMARY_TOP_CALLS_READ_MAX,
+  TOPIC_PART_CHARS_MAX,
+  WIRE_TEXT_CHARS_MAX,
+} from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { ProcessSummary, Summary } from '../domain/summary.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
 import { type Decoded, decoding, Fields, refuse, toInteger, toText } from './decoded.ts'
 import type { Origin } from './origin.ts'
-import { isHostName, isTopicPart, TOPIC_PART_CHARS_MAX } from './topics.ts'
+import { isHostName, isTopicPart } from './topics.ts'
 
 export interface SummaryMessage extends Summary, Origin {
   readonly v: 1
 }
 
-const STRING_CHARS_MAX = 128
-/** A summary of SUMMARY_BYTES_MAX holds a few hundred rows; what decodes to more is no summary. */
-const ROWS_MAX = 8_192
-const TOP_MAX = 16
-const REASONS_MAX = 64
 const NONE = -1
 
 export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
@@ -38,7 +41,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
   const rows = [...summary.processes].sort((a, b) => a.pid - b.pid || a.start - b.start)
   const processes = rows.map((process, row) => {
     if (process.container !== undefined) {
-      containers.push(row, strings.indexOf(process.container, STRING_CHARS_MAX))
+      containers.push(row, strings.indexOf(process.container, WIRE_TEXT_CHARS_MAX))
     }
     const encoded = [
       process.pid - pid,
@@ -46,10 +49,10 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
       strings.indexOf(process.name, NAME_BYTES_MAX),
       process.active,
       process.calls,
-      process.class === undefined ? NONE : strings.indexOf(process.class, STRING_CHARS_MAX),
+      process.class === undefined ? NONE : strings.indexOf(process.class, WIRE_TEXT_CHARS_MAX),
       toHundredths(process.confidence),
     ]
-    for (const [at, count] of process.top.slice(0, TOP_MAX)) {
+    for (const [at, count] of process.top.slice(0, SUMMARY_TOP_CALLS_READ_MAX)) {
       encoded.push(indexOfSyscall(syscalls, summary.syscalls[at] ?? ''), count)
     }
     pid = process.pid
@@ -108,10 +111,10 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
     const to = fields.integer('to')
     if (from > to) refuse('bad-field(to)')
     const strings = fields
-      .list('strings', ROWS_MAX)
-      .map((text) => toText(text, STRING_CHARS_MAX, true) ?? refuse('bad-field(strings)'))
-    const syscalls = fields.list('syscalls', ROWS_MAX).map(readSyscall)
-    const rows = fields.list('processes', ROWS_MAX)
+      .list('strings', SUMMARY_ROWS_MAX)
+      .map((text) => toText(text, WIRE_TEXT_CHARS_MAX, true) ?? refuse('bad-field(strings)'))
+    const syscalls = fields.list('syscalls', SUMMARY_ROWS_MAX).map(readSyscall)
+    const rows = fields.list('processes', SUMMARY_ROWS_MAX)
     const processes = readProcesses(rows, to, strings, syscalls.length)
     const containers = fields.list('containers', 2 * rows.length)
     for (let at = 0; at < containers.length; at += 2) {
@@ -132,7 +135,7 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       processes: processes.sort((a, b) => b.calls - a.calls || a.pid - b.pid),
       processesOmitted: fields.integer('omitted'),
       calls: fields.integer('calls'),
-      dropped: fields.counts('dropped', REASONS_MAX),
+      dropped: fields.counts('dropped', SUMMARY_REASONS_READ_MAX),
       alertsOpen: fields.integer('alertsOpen'),
       agent: {
         cpuSeconds: count(agent[0], 'agent') / 1000,
@@ -153,7 +156,7 @@ function readProcesses(
   let pid = 0
   let start = to
   return rows.map((row) => {
-    if (!Array.isArray(row) || row.length < 7 || row.length > 7 + 2 * TOP_MAX) {
+    if (!Array.isArray(row) || row.length < 7 || row.length > 7 + 2 * SUMMARY_TOP_CALLS_READ_MAX) {
       return refuse('bad-field(processes)')
     }
     const [pidStep, startStep, name, active, calls, classIndex, hundredths, ...pairs] = row

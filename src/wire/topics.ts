@@ -6,11 +6,10 @@
  * are taken: their topics belong to the aggregator.
  */
 import { AgentError } from '../domain/error.ts'
+import { TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 
 export const TOPIC_ROOT = 'callsign/v1'
-/** A host name of DNS has at most 253 characters. */
-export const TOPIC_PART_CHARS_MAX = 253
 
 const RESERVED_HOSTS = new Set(['aggregator', 'fleet'])
 

@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { RECEIPT_RANGES_MAX } from '../../src/domain/limits.ts'
 import { cloudEvent, compareOrigin } from '../../src/wire/origin.ts'
-import {
-  decodeReceipt,
-  encodeReceipts,
-  RECEIPT_RANGES_MAX,
-} from '../../src/wire/receipt-message.ts'
+import { decodeReceipt, encodeReceipts } from '../../src/wire/receipt-message.ts'
 import {
   decodeAggregatorStatus,
   decodeStatus,
