@@ -26,6 +26,10 @@ export function readSavedStatus(directory: string, nowMs: number): SavedStatus |
     const fresh = Math.abs(nowMs - savedAtMs) < 6 * STATUS_SAVE_EVERY_MS
     const state = ended ? 'ended' : fresh && existsSync(`/proc/${pid}`) ? 'running' : 'killed'
     return { state, pid, savedMs: savedAtMs, status: saved.ledger as StatusDocument }
+  } catch (error) {
+    // The agent is just making the file.
+    if (error instanceof Error && error.message.includes('no such table')) return undefined
+    throw error
   } finally {
     store.close()
   }
