@@ -22,6 +22,8 @@ import {
 import { checkSignature, signManifest } from '../model/signature.ts'
 import { readAsset } from '../platform/assets.ts'
 
+export type { Model }
+
 const NAME = /^[0-9a-f]{16}$/
 export const CAME_WITH = 'default'
 

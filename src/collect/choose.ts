@@ -1,11 +1,12 @@
 /**
  * From the words of --source to a source, and why it is that one.
  *
- * `auto` takes the best that works here: our counter in the kernel, sysdig. Each that does not is
+ * `auto` takes the best that works here: our counter in the kernel, bpftrace, sysdig. Each that does not is
  * asked why; if none does, the error tells all of it.
  */
 import { AgentError } from '../domain/error.ts'
 import type { Source } from '../domain/source.ts'
+import { bpftraceSource } from './bpftrace.ts'
 import { fileSource } from './file.ts'
 import { kernelSource, shedPrivileges } from './kernel/source.ts'
 import { pipeSource } from './pipe.ts'
@@ -31,6 +32,8 @@ export async function chooseSource(spec: string, options: ChooseOptions = {}): P
       return chooseBest(options)
     case 'kernel':
       return { source: await startKernel(options), why: 'asked for' }
+    case 'bpftrace':
+      return { source: await startBpftrace(), why: 'asked for' }
     case 'sysdig':
       return { source: startSysdig(options), why: 'asked for' }
     case '-':
@@ -44,6 +47,7 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
   const refusals: { name: string; error: AgentError }[] = []
   const ways = [
     { name: 'kernel', start: () => startKernel(options) },
+    { name: 'bpftrace', start: startBpftrace },
     { name: 'sysdig', start: () => Promise.resolve(startSysdig(options)) },
   ]
   for (const { name, start } of ways) {
@@ -67,6 +71,12 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
 async function startKernel(options: ChooseOptions): Promise<Source> {
   if (options.keepPrivileges !== true) await shedPrivileges()
   const source = kernelSource()
+  await source.start()
+  return source
+}
+
+async function startBpftrace(): Promise<Source> {
+  const source = bpftraceSource()
   await source.start()
   return source
 }

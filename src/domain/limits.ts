@@ -123,6 +123,12 @@ export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */
 export const DRAIN_MS = 15_000
 
+// --- bpftrace -----------------------------------------------------------------------------------
+/** Keys of one of bpftrace's maps; beyond it calls are lost in silence, and its default of 4,096 is a busy second. */
+export const BPFTRACE_KEYS_MAX = 65_536
+/** How long it may take to try it out: it compiles with LLVM. */
+export const BPFTRACE_START_MS = 15_000
+
 // --- Rolling buffer -----------------------------------------------------------------------------
 /** Seconds in the rolling buffer: one hour, about 40 MB at 300 busy processes (measured); the ring never grows past BUFFER_BYTES_MAX. */
 export const BUFFER_FRAMES_MAX = 3_600

@@ -3,7 +3,7 @@
  *
  *   {"type": "printf", "data": "M x86_64\n"}             whose numbers; x86_64 where nothing says
  *   {"type": "printf", "data": "T 1795420780\n"}         what follows was called in this second
- *   {"type": "map", "data": {"@n": {"812": "nginx"}}}      leaders' names by tgid, before the counts
+ *   {"type": "map", "data": {"@n0": {"812": "nginx"}}}     leaders' names by tgid, before the counts; any map whose name begins with @n
  *   {"type": "map", "data": {"@c0": {"812,232": 12}}}       counts by tgid and number; any map whose name begins with @c
  *   {"type": "printf", "data": "X 812\n"}                 the process ended
  *   {"type": "printf", "data": "E\n"}                     the second is complete
@@ -79,7 +79,7 @@ export class BpftraceMapParser implements LineParser {
   }
 
   #map(map: string, entries: Record<string, unknown>): void {
-    if (map === '@n') {
+    if (map.startsWith('@n')) {
       for (const [pid, name] of Object.entries(entries)) {
         if (typeof name !== 'string') continue
         const bytes = encoder.encode(name)
