@@ -19,6 +19,9 @@ import type { LabelledFrame, Recording } from './recording.ts'
 import { type Happening, HappeningIndex, maliciousProgram } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
 
+/** Active seconds that make a training window of a malicious program. */
+const MALICIOUS_ACTIVE = 2
+
 export interface Window {
   /** What the process is: its label or name by the alias rules, or the malicious program. */
   readonly name: string
@@ -100,10 +103,9 @@ export function makeWindows(
         past.seconds[position] = frame.index
         const first = frame.index - frames + 1
         if ((frame.index + process.pid) % stride !== 0) continue
-        if (first < begin || Math.floor(process.startMs / 1000) > frame.index - ageMin + 1) continue
+        if (first < begin || (process.pid > 0 && borne.get(process) === 1)) continue
         let active = 0
         for (let t = 0; t < frames; t++) if (past.seconds[t]! >= first) active++
-        if (active < activeMin || (process.pid > 0 && borne.get(process) === 1)) continue
         let name = classOf(frame.labels?.[i] ?? process.name)
         let malicious = false
         let part: Part | undefined
@@ -116,6 +118,10 @@ export function makeWindows(
           part = split.partOfHappening(happening)
         } else part = split.partOf(recordings[r]!, first, frame.index)
         if (part === undefined) continue
+        const old = Math.floor(process.startMs / 1000) <= frame.index - ageMin + 1
+        // Labelled attacks are few and short: what is too young or too quiet to be judged still teaches.
+        const teaches = malicious && part === 'train' && active >= MALICIOUS_ACTIVE
+        if (!teaches && !(old && active >= activeMin)) continue
         const at = list.length * frames
         if (at + frames > rows.length) {
           const larger = new Int32Array(2 * rows.length)

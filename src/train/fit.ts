@@ -29,7 +29,7 @@ export interface FitOptions {
 }
 
 export const FIT_DEFAULTS: FitOptions = {
-  epochs: 16,
+  epochs: 12,
   batch: 128,
   learningRate: 0.003,
   l2: 5e-4,
@@ -39,7 +39,7 @@ export const FIT_DEFAULTS: FitOptions = {
   perClassMin: 300,
   perClassMax: 1_500,
   repeatMax: 8,
-  patience: 5,
+  patience: 4,
 }
 
 export interface EpochReport {
