@@ -47,7 +47,7 @@ export function bpftraceSource(): BpftraceSource {
       const { code, signal: killedBy } = await child.finish()
       throw new AgentError(
         'ERR_COLLECTOR_DIED',
-        `bpftrace ended unexpectedly (${killedBy ?? `exit ${code}`}): ${lastLine(child.stderr())}`,
+        `Lost bpftrace: it ended unexpectedly (${killedBy ?? `exit ${code}`}): ${lastLine(child.stderr())}`,
         { hint: 'Run "agent doctor"' },
       )
     },

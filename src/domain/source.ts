@@ -1,3 +1,7 @@
+/**
+ * The two ends of the data plane: what every collector answers and what every parser is, so that live capture,
+ * pipes, files and tests walk the same street.
+ */
 import type { DropReason } from './tally.ts'
 
 /** Where a source says what it lost (a TallySink is one). */

@@ -4,7 +4,7 @@
  */
 import type { SourceFormat } from '../domain/source.ts'
 
-const LINES_MAX = 64
+const VOTING_LINES = 64
 
 const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
   ['chisel', /^@\d{1,11} (\d+ [LTX]|[.!] \d)/],
@@ -24,7 +24,7 @@ const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
 export function recogniseFormat(head: Uint8Array): SourceFormat | undefined {
   const text = new TextDecoder('latin1').decode(head.subarray(0, 65_536))
   const votes = new Map<SourceFormat, number>()
-  for (const line of text.split('\n', LINES_MAX)) {
+  for (const line of text.split('\n', VOTING_LINES)) {
     const shape = SHAPES.find(([, pattern]) => pattern.test(line.slice(0, 4_096)))
     if (shape !== undefined) votes.set(shape[0], (votes.get(shape[0]) ?? 0) + 1)
   }
