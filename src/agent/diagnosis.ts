@@ -14,12 +14,14 @@ import {
   hasCapability,
   writeExecuteDenied,
 } from '../platform/capabilities.ts'
+import { findProgram, runCommand } from '../platform/child.ts'
 import { commit, target, version } from '../platform/embedded.ts'
 import { connectMqtt, parseBrokerUrl } from '../platform/mqtt.ts'
 import { libraryDirectory } from '../platform/native.ts'
 import { onnxRuntime } from '../platform/onnx.ts'
 import { privateDirectory } from '../platform/private-directory.ts'
 import { sqliteEngine } from '../platform/sqlite.ts'
+import { probeKernel } from './kernel-collector.ts'
 import { openModelInUse } from './models.ts'
 import { brokerPassword, type ResolvedSettings, type Settings } from './settings.ts'
 
@@ -30,6 +32,8 @@ export interface Finding {
   readonly next?: string
 }
 
+/** How long sysdig may take to say its version, or to show one event. */
+const SYSDIG_MS = 5_000
 /** How long a broker may take to answer. */
 const BROKER_MS = 5_000
 /** Room that the state should have beside what it may grow to. */
@@ -52,6 +56,11 @@ export async function* diagnose(resolved: ResolvedSettings | AgentError): AsyncG
   }
   const { settings, file } = resolved
   yield { check: 'settings', state: 'ok', found: file ?? 'defaults, flags and environment' }
+  const kernel = await checked('kernel source', kernelCounts)
+  const sysdig = await checked('sysdig', sysdigCaptures)
+  yield kernel
+  yield sysdig
+  yield liveSource(settings.source, kernel, sysdig)
   yield await checked('model', () => model(settings))
   yield await checked('state', async () => state(settings.state))
   yield await checked('clock', async () => clock())
@@ -97,11 +106,59 @@ function capabilities(): Omit<Finding, 'check'> {
   const names = (['bpf', 'perfmon', 'sysAdmin', 'sysPtrace'] as const).filter((name) =>
     hasCapability(held, name),
   )
-  if (names.length > 0) return { state: 'ok', found: names.join(', ') }
+  return { state: 'ok', found: names.length > 0 ? names.join(', ') : 'none' }
+}
+
+async function kernelCounts(): Promise<Omit<Finding, 'check'>> {
+  const { ok, reasons, hints, variant } = await probeKernel()
+  const next = hints.length === 0 ? {} : { next: hints.join('; ') }
+  if (ok)
+    return { state: 'ok', found: `counts in the kernel${variant ? ` (${variant})` : ''}`, ...next }
+  return { state: 'optional', found: reasons.join('; '), ...next }
+}
+
+/** The trial is one event: an installed sysdig that finds no driver says so at once. */
+async function sysdigCaptures(): Promise<Omit<Finding, 'check'>> {
+  const sysdig = findProgram('sysdig')
+  if (sysdig === undefined)
+    return {
+      state: 'optional',
+      found: 'not installed: .scap captures cannot be read',
+      next: '"apt install sysdig", or your distribution\'s package',
+    }
+  const { stdout } = await runCommand([sysdig, '--version'], SYSDIG_MS)
+  const installed = /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'of unknown version'
+  let why = ''
+  for (const engine of [[], ['--modern-bpf']]) {
+    const { code, stderr } = await runCommand([sysdig, ...engine, '-n', '1'], SYSDIG_MS)
+    if (code === 0)
+      return { state: 'ok', found: [`${installed}, captures live`, ...engine].join(' ') }
+    why ||= stderr.split('\n').find((line) => line.trim() !== '') ?? `it ends with ${code}`
+  }
   return {
     state: 'optional',
-    found: 'none: only captures and pipes can be read',
-    next: 'Run as root, or give CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, to watch this host live',
+    found: `${installed}, reads captures, but not this host: ${why}`,
+    next: 'Run as root; else a newer sysdig (0.31 or later, with the modern eBPF engine) or a driver for this kernel',
+  }
+}
+
+/** What `agent watch` would do with --source as it is set. */
+function liveSource(wanted: string, kernel: Finding, sysdig: Finding): Finding {
+  const check = 'live source'
+  const working = [
+    ...(kernel.state === 'ok' ? ['kernel'] : []),
+    ...(sysdig.state === 'ok' ? ['sysdig'] : []),
+  ]
+  const usable = wanted === 'auto' ? working : working.filter((name) => name === wanted)
+  if (usable.length > 0) return { check, state: 'ok', found: `${usable[0]} (source = ${wanted})` }
+  if (!['auto', 'kernel', 'sysdig'].includes(wanted))
+    return { check, state: 'ok', found: `source = ${wanted}, not tried` }
+  const next = kernel.next ?? sysdig.next
+  return {
+    check,
+    state: 'wrong',
+    found: `source = ${wanted} does not work here; captures and pipes do`,
+    ...(next === undefined ? {} : { next }),
   }
 }
 

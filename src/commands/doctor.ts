@@ -7,6 +7,7 @@ import { jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from '.
 
 const flags = [
   'state',
+  'source',
   'model',
   'broker',
   'brokerUser',

@@ -100,6 +100,47 @@ describe('settings', () => {
   })
 })
 
+describe('agent doctor', () => {
+  const findings = async (args: readonly string[], env: Record<string, string> = {}) => {
+    const state = join(folder, 'doctor')
+    const { code, stdout } = await runAgent(['doctor', '--json', '--state', state, ...args], {
+      env,
+    })
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    return { code, byCheck: new Map(lines.map((finding) => [finding.check, finding])) }
+  }
+
+  test('finds that libraries, model, state and clock are right', async () => {
+    const { byCheck } = await findings([])
+    for (const check of ['memory', 'ONNX Runtime', 'SQLite', 'settings', 'model', 'state', 'clock'])
+      expect(byCheck.get(check)).toMatchObject({ state: 'ok' })
+  })
+
+  test('a broker that does not answer is wrong, and ends it with 3', async () => {
+    const { code, byCheck } = await findings(['--broker', 'mqtt://127.0.0.1:1'])
+    expect(code).toBe(3)
+    expect(byCheck.get('broker')).toMatchObject({ state: 'wrong' })
+    expect(byCheck.get('broker').next).toBeString()
+  })
+
+  test('a broken settings file is a finding, not the end of it', async () => {
+    const path = join(folder, 'broken.toml')
+    writeFileSync(path, 'brokr = "x"\n')
+    const { code, byCheck } = await findings([], { AGENT_CONFIG: path })
+    expect(code).toBe(3)
+    expect(byCheck.get('settings')).toMatchObject({ state: 'wrong' })
+    expect(byCheck.get('ONNX Runtime')).toMatchObject({ state: 'ok' })
+  })
+
+  test('a model that is none is wrong', async () => {
+    const { byCheck } = await findings(['--model', folder])
+    expect(byCheck.get('model')).toMatchObject({ state: 'wrong' })
+  })
+})
+
 test('a reader that went away is no error', async () => {
   const script = `"${agentBinary()}" completion bash | head -n 1; echo "\${PIPESTATUS[0]}"`
   const { stdout, stderr } = await runProgram(['bash', '-c', script])
