@@ -30,6 +30,10 @@ export interface DetectionCalibration {
   readonly offsets: Uint32Array
   /** Distance to its own class's nearest prototype that 99 % of a class's windows stay within. */
   readonly radii: Float32Array
+  /** Share of a class's held-out windows that the net takes for another class: how little its word against the name is worth. */
+  readonly unsure: Float32Array
+  /** Share of a class's held-out windows that the net takes for a malicious class. */
+  readonly suspect: Float32Array
   /** Tails of the evidence, by stream: without and with the host's memory. */
   readonly tails: Readonly<Record<StreamName, { readonly cold: Tail; readonly warm: Tail }>>
   /** Mean share of each syscall in a class's windows, its largest first. */
@@ -53,13 +57,15 @@ interface Written {
   readonly prototypes: string
   readonly counts: readonly number[]
   readonly radii: readonly number[]
+  readonly unsure: readonly number[]
+  readonly suspect: readonly number[]
   readonly tails: DetectionCalibration['tails']
   readonly profiles: DetectionCalibration['profiles']
 }
 
 /** As it stands in the manifest. */
 export function writeDetectionCalibration(calibration: DetectionCalibration): Written {
-  const { whitening, prototypes, offsets, radii, tails, profiles } = calibration
+  const { whitening, prototypes, offsets, radii, unsure, suspect, tails, profiles } = calibration
   const steps = Int8Array.from(prototypes, (value) => quantised(value) / PROTOTYPE_STEP)
   return {
     format: DETECTION_FORMAT,
@@ -68,11 +74,15 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
     whitening: base64(new Uint8Array(whitening.matrix.buffer.slice(0))),
     prototypes: base64(new Uint8Array(steps.buffer)),
     counts: Array.from(radii, (_, i) => offsets[i + 1]! - offsets[i]!),
-    radii: Array.from(radii, (radius) => Math.round(radius * 1000) / 1000),
+    radii: Array.from(radii, thousandths),
+    unsure: Array.from(unsure, thousandths),
+    suspect: Array.from(suspect, thousandths),
     tails,
     profiles,
   }
 }
+
+const thousandths = (value: number): number => Math.round(value * 1000) / 1000
 
 /** Nearest value that one byte can hold. */
 export function quantised(value: number): number {
@@ -105,14 +115,21 @@ export function readDetectionCalibration(
   const tails = record(root.tails, 'detection.tails')
   const profiles = list(root.profiles, 'detection.profiles', MODEL_CLASSES_MAX)
   is('detection.profiles', profiles.length, classCount)
-  const radii = list(root.radii, 'detection.radii', MODEL_CLASSES_MAX)
-  is('detection.radii', radii.length, classCount)
+  const perClass = (field: 'radii' | 'unsure' | 'suspect', max: number) => {
+    const values = list(root[field], `detection.${field}`, MODEL_CLASSES_MAX)
+    is(`detection.${field}`, values.length, classCount)
+    return Float32Array.from(values, (value, i) =>
+      number(value, `detection.${field}[${i}]`, 0, max),
+    )
+  }
   return {
     format: DETECTION_FORMAT,
     whitening: { stateSize, size, matrix: whitening },
     prototypes: Float32Array.from(new Int8Array(steps.buffer), (step) => step * PROTOTYPE_STEP),
     offsets,
-    radii: Float32Array.from(radii, (radius, i) => number(radius, `detection.radii[${i}]`, 0, 1e6)),
+    radii: perClass('radii', 1e6),
+    unsure: perClass('unsure', 1),
+    suspect: perClass('suspect', 1),
     tails: { claim: tailPair(tails.claim, 'claim'), malice: tailPair(tails.malice, 'malice') },
     profiles: profiles.map((profile, i) =>
       list(profile, `detection.profiles[${i}]`, 64).map((entry) => {

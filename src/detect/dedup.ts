@@ -102,7 +102,7 @@ export class AlertBook {
     if (own !== undefined && RANK[crossing.kind] <= RANK[own.alert.kind]) {
       return this.#again(mine!, own, crossing, frameIndex)
     }
-    const likeness = `${crossing.kind}\n${crossing.process.name}\n${crossing.predicted.class}`
+    const likeness = likenessOf(crossing)
     const alike = this.#causes.get(likeness)
     if (alike !== undefined && frameIndex - alike.alert.last > this.#limits.joinSeconds) {
       // Another process, later: another cause. The old one keeps its place in the order under a name of its own.
@@ -254,4 +254,12 @@ export class AlertBook {
     this.#causes.delete(likeness)
     for (const [owner, of] of this.#ofProcess) if (of === likeness) this.#ofProcess.delete(owner)
   }
+}
+
+/**
+ * What makes two crossings one cause: the name, and for something malicious also what it is. A server whose
+ * workers go wrong looks like this class here and like that one there.
+ */
+function likenessOf({ kind, process, predicted }: Crossing): string {
+  return kind === 'non-grata' ? `${process.name}\n${predicted.class}` : process.name
 }

@@ -171,18 +171,14 @@ export class Detector {
     const name = memoryName(process.name)
     const claimed = this.#claimed(process.name)
     const usual = this.#memory.distance(name, state)
-    const signs = signsOf(
-      predictions,
-      row,
-      claimed,
-      this.#classes.malicious,
-      calibration,
-      state,
-      usual,
-    )
+    const signs = signsOf(predictions, row, claimed, this.#classes.malicious, calibration, state, {
+      distance: usual,
+      surprise: this.#memory.surprise(name),
+    })
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     const evidence = this.#evidence.at(process, frameIndex)
-    if (claimed !== undefined) {
+    // A name without class claims what it usually does here, once the memory knows that.
+    if (claimed !== undefined || (warm && !isInterpreter(process.name))) {
       accumulate(evidence.claim, claimIncrement(signs, warm), frameIndex)
     }
     accumulate(evidence.malice, maliceIncrement(signs, warm), frameIndex)
@@ -304,12 +300,7 @@ export class Detector {
   #claimed(name: string): number | undefined {
     if (this.#claims.has(name)) return this.#claims.get(name)
     let claimed = isInterpreter(name) ? undefined : this.#classes.claimedBy(name)
-    if (
-      claimed !== undefined &&
-      (this.#classes.generic?.[claimed] || claimed === this.#classes.background)
-    ) {
-      claimed = undefined
-    }
+    if (claimed === this.#classes.background) claimed = undefined
     if (this.#claims.size >= 4096) this.#claims.clear()
     this.#claims.set(name, claimed)
     return claimed

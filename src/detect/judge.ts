@@ -21,6 +21,12 @@ export interface Signs {
   readonly toMalicious: number
   /** Distance to what the name usually does here; Infinity where the memory holds nothing of it. */
   readonly toUsual: number
+  /** Share of ordinary windows of the claimed class that the net takes for another. */
+  readonly unsure: number
+  /** Share of them that it takes for something malicious; 0 where nothing is claimed. */
+  readonly suspect: number
+  /** How likely the name is to show something new in any second, as its past here goes. */
+  readonly surprise: number
 }
 
 /** Numbers that were set by hand on calibration recordings; what each trades is in the tests and in ARCHITECTURE.md. */
@@ -32,6 +38,8 @@ export const JUDGE = {
   /** Distance to what is usual that speaks neither way. */
   strangeDrift: 1.2,
   strangeWeight: 1,
+  surpriseDrift: 2.5,
+  suspectDrift: 1,
   againstWeight: 0.5,
   /** A window further than this from the malicious class's own is no window of it. */
   maliciousGate: 2,
@@ -47,7 +55,7 @@ export function signsOf(
   malicious: readonly boolean[],
   calibration: DetectionCalibration,
   whitened: Float32Array,
-  toUsual: number,
+  usual: { readonly distance: number; readonly surprise: number },
 ): Signs {
   const { probabilities, classCount } = predictions
   const from = row * classCount
@@ -69,7 +77,10 @@ export function signsOf(
       worst < 0 || malice < 0.05
         ? Number.POSITIVE_INFINITY
         : classDistance(calibration, worst, whitened),
-    toUsual,
+    unsure: claimed === undefined ? 1 : calibration.unsure[claimed]!,
+    suspect: claimed === undefined ? 0 : calibration.suspect[claimed]!,
+    toUsual: usual.distance,
+    surprise: usual.surprise,
   }
 }
 
@@ -87,20 +98,23 @@ export function classDistance(
 
 /** @param warm the memory knows the name well */
 export function claimIncrement(signs: Signs, warm: boolean): number {
-  if (!warm) return clamp(signs.against - JUDGE.coldDrift, -2, 4)
+  if (!warm) {
+    const most = Math.min(4, -Math.log(signs.unsure + 0.002) - JUDGE.surpriseDrift)
+    return clamp(signs.against - JUDGE.coldDrift, -2, most)
+  }
   if (signs.toUsual < JUDGE.usual) return -1
-  return clamp(
-    JUDGE.againstWeight * signs.against +
-      JUDGE.strangeWeight * (signs.toUsual - JUDGE.strangeDrift),
-    -2,
-    4,
-  )
+  // Something new from a name that often shows something new says little.
+  const most = Math.min(4, -Math.log(signs.surprise) - JUDGE.surpriseDrift)
+  const { againstWeight, strangeWeight, strangeDrift } = JUDGE
+  const strange = strangeWeight * (signs.toUsual - strangeDrift)
+  return clamp(againstWeight * signs.against + strange, -2, most)
 }
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
-  const odds = clamp(signs.malice - JUDGE.maliceDrift, -2, 4) - away
+  const most = Math.min(4, -Math.log(signs.suspect + 0.002) - JUDGE.suspectDrift)
+  const odds = clamp(signs.malice - JUDGE.maliceDrift, -2, most) - away
   return warm && signs.toUsual < JUDGE.usual ? Math.min(odds, -1) : odds
 }
 

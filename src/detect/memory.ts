@@ -31,6 +31,8 @@ const STRANGE = 1
 const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
 /** Seconds between two strange behaviours taken in under one name. */
 const STRANGE_EVERY = 86_400
+/** Surprise is counted over about so many of a name's last judged seconds. */
+const SECONDS_COUNTED = 16_384
 const PENDING_PER_NAME_MAX = 8
 /** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
 const STEP = 1 / 16
@@ -53,6 +55,8 @@ interface NameMemory {
   last: number
   /** Distinct seconds in which it was judged. */
   seconds: number
+  /** Seconds among them that showed what was not near anything known. */
+  surprises: number
   /** When a strange behaviour was last taken in; 0 for never. */
   strange: number
   usual: Points
@@ -101,6 +105,15 @@ export class HostMemory {
     return this.#names.get(name)
   }
 
+  /**
+   * How likely the next second of this name is to show something new, as its past goes: near 0 for a daemon, high for a
+   * tool that does something else with each set of arguments, 1 for a name never seen.
+   */
+  surprise(name: string): number {
+    const memory = this.#names.get(name)
+    return memory === undefined ? 1 : (memory.surprises + 1) / (memory.seconds + 2)
+  }
+
   /** Distance to the nearest usual state under this name; Infinity where there is none. */
   distance(name: string, state: Float32Array): number {
     const memory = this.#names.get(name)
@@ -130,9 +143,16 @@ export class HostMemory {
    */
   observe(name: string, state: Float32Array, frameIndex: number, learning: boolean): void {
     const memory = this.#names.get(name) ?? this.#add(name, frameIndex)
-    if (memory.last !== frameIndex || memory.seconds === 0) memory.seconds++
-    memory.last = Math.max(memory.last, frameIndex)
     const near = nearest(state, memory.usual.at, memory.usual.count, this.size)
+    if (memory.last !== frameIndex || memory.seconds === 0) {
+      memory.seconds++
+      if (near.distance > STRANGE) memory.surprises++
+      if (memory.seconds > SECONDS_COUNTED) {
+        memory.seconds >>= 1
+        memory.surprises >>= 1
+      }
+    }
+    memory.last = Math.max(memory.last, frameIndex)
     if (near.distance <= COVER) {
       touch(memory.usual, near.index, frameIndex)
       return
@@ -192,6 +212,7 @@ export class HostMemory {
       first: frameIndex,
       last: frameIndex,
       seconds: 0,
+      surprises: 0,
       strange: 0,
       usual: points(),
       pending: points(),
@@ -250,6 +271,7 @@ export class HostMemory {
           first: m.first,
           last: m.last,
           seconds: m.seconds,
+          surprises: m.surprises,
           strange: m.strange,
           usual: listed(m.usual),
           pending: listed(m.pending),
@@ -423,8 +445,8 @@ function readSnapshot(
   }
   for (const entry of header.names) {
     if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
-    const { first, last, seconds, strange } = entry
-    if (![first, last, seconds, strange].every(isCount)) return undefined
+    const { first, last, seconds, surprises, strange } = entry
+    if (![first, last, seconds, surprises, strange].every(isCount)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
     const pending = usual && take(entry.pending, PENDING_PER_NAME_MAX)
     if (usual === undefined || pending === undefined) return undefined
@@ -433,6 +455,7 @@ function readSnapshot(
       first: first as number,
       last: last as number,
       seconds: seconds as number,
+      surprises: surprises as number,
       strange: strange as number,
       usual,
       pending,

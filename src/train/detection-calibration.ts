@@ -13,6 +13,7 @@ import {
   type StreamName,
   type Tail,
 } from '../detect/calibration.ts'
+import { mostProbable } from '../detect/decide.ts'
 import { Detector, type DetectorOptions } from '../detect/detector.ts'
 import { LEVEL_MAX, type ProcessEvidence } from '../detect/evidence.ts'
 import { distance, type Whitening, whiten } from '../detect/geometry.ts'
@@ -60,6 +61,7 @@ export function calibrateDetection(input: DetectionCalibrationInput): DetectionC
     prototypes,
     offsets,
     radii: new Float32Array(input.classes.names.length).fill(1),
+    ...mistakesOf(input),
     tails: { claim: { cold: blank, warm: blank }, malice: { cold: blank, warm: blank } },
     profiles: input.profiles,
   }
@@ -173,6 +175,32 @@ function coverOf(rows: readonly number[], whitened: Float32Array, size: number):
     for (const j of near[best]!) open.delete(j)
   }
   return chosen
+}
+
+/**
+ * Shares of each class's held-out windows with another class on top, and with a malicious one; one more of each kind,
+ * as nobody has seen all.
+ */
+function mistakesOf({ classes, hosts }: DetectionCalibrationInput) {
+  const wrong = new Float32Array(classes.names.length).fill(1)
+  const malicious = new Float32Array(classes.names.length).fill(1)
+  const all = new Float32Array(classes.names.length).fill(2)
+  for (const { heldOut } of hosts) {
+    for (const predictions of heldOut) {
+      for (const [row, process] of predictions.processes.entries()) {
+        const claimed = classes.claimedBy(process.name)
+        if (claimed === undefined) continue
+        const top = mostProbable(predictions.probabilities, row, predictions.classCount).class
+        all[claimed]!++
+        if (top !== claimed) wrong[claimed]!++
+        if (classes.malicious[top]) malicious[claimed]!++
+      }
+    }
+  }
+  return {
+    unsure: wrong.map((count, c) => count / all[c]!),
+    suspect: malicious.map((count, c) => count / all[c]!),
+  }
 }
 
 /** How far 99 % of a class's windows stay from its prototypes; held-out windows count where there are enough. */
