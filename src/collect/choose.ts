@@ -15,6 +15,8 @@ import { type SysdigMode, sysdigSource } from './sysdig.ts'
 export interface ChooseOptions {
   readonly stateDirectory?: string
   readonly sysdigMode?: SysdigMode
+  /** Where the command will write, if not below the state directory: decides whose process it becomes. */
+  readonly writesTo?: string
   /** Leave the process its capabilities where the kernel counts (tests; it sheds them by executing itself anew). */
   readonly keepPrivileges?: boolean
 }
@@ -69,7 +71,8 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
 }
 
 async function startKernel(options: ChooseOptions): Promise<Source> {
-  if (options.keepPrivileges !== true) await shedPrivileges()
+  if (options.keepPrivileges !== true)
+    await shedPrivileges(options.writesTo ?? options.stateDirectory)
   const source = kernelSource()
   await source.start()
   return source

@@ -38,6 +38,7 @@ export default defineCommand({
     const { source, why } = await chooseSource(settings.source, {
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
+      ...(args.out === undefined ? {} : { writesTo: args.out }),
     })
     const out = openFramesFile(args.out, {
       host: settings.host,

@@ -102,15 +102,21 @@ export function withCapabilities<T>(wanted: readonly Capability[], spawn: () => 
   }
 }
 
+export interface NewImage {
+  /** What the new image may still hold (kernels that want it for each bpf call). */
+  readonly keep?: readonly Capability[]
+  /** Whom it belongs to, where that is not the present user; needs CAP_SETUID and CAP_SETGID. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+}
+
 /**
  * Replaces this program by itself (or another) with no capability in any thread, none to be had again, and
  * returns only to say why it could not. Descriptors that were kept over exec stay open; the pid stays.
- * @param keep what the new image may still hold (kernels that want it for each bpf call)
  */
 export function execWithoutCapabilities(
   command: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
-  keep: readonly Capability[] = [],
+  { keep = [], user }: NewImage = {},
 ): never {
   const mask = maskOf(keep) & readSets().permitted
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
@@ -118,6 +124,7 @@ export function execWithoutCapabilities(
   prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)
   for (let capability = 0; capability <= CAP_LAST; capability++)
     if ((mask & (1n << BigInt(capability))) === 0n) prctl(PR_CAPBSET_DROP, capability)
+  if (user !== undefined) becomeUser(user)
   writeSets({ effective: mask, permitted: mask, inheritable: mask })
   for (const name of keep)
     if ((mask & maskOf([name])) !== 0n)
@@ -138,6 +145,16 @@ export function execWithoutCapabilities(
     ),
   )
   throw new AgentError('ERR_FAILED', `Cannot execute "${program}": errno ${-failed}`)
+}
+
+/** While the capabilities are still there; the C library does it in all threads. */
+function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  const { setgroups, setresgid, setresuid } = loadLibc()
+  for (const returned of [setgroups(0, null), setresgid(gid, gid, gid), setresuid(uid, uid, uid)]) {
+    const result = checked(returned)
+    if (result < 0)
+      throw new AgentError('ERR_PERMISSION', `Cannot become user ${uid}: errno ${-result}`)
+  }
 }
 
 /** A NULL-ended array of C strings; `kept` holds what the addresses point to. */

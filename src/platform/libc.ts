@@ -55,6 +55,9 @@ function open() {
     clock_getres: { args: [i32, address], returns: i32 },
     pipe2: { args: [address, i32], returns: i32 },
     fcntl: { args: [i32, i32, word], returns: i32 },
+    setgroups: { args: [word, address], returns: i32 },
+    setresgid: { args: [i32, i32, i32], returns: i32 },
+    setresuid: { args: [i32, i32, i32], returns: i32 },
     lseek: { args: [i32, signed, i32], returns: signed },
   })
   return symbols

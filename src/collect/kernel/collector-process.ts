@@ -75,7 +75,7 @@ async function firstLife(self: readonly string[], signal: AbortSignal): Promise<
     execWithoutCapabilities(
       self,
       { ...process.env, [HANDED]: JSON.stringify({ counter, parent }) },
-      capabilitiesToDrain(),
+      { keep: capabilitiesToDrain() },
     )
   } catch {
     // A sandbox without exec: better counted with the rights than not counted. `ready` tells.

@@ -7,6 +7,8 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CGROUP_WALK_MAX, CGROUPS_MAX, PROC_READS_MAX } from '../../domain/limits.ts'
 
+/** A short-lived process is usually in a cgroup that a longer-lived one has shown already. */
+const WALK_EVERY_SECONDS = 30
 const CGROUP_ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'] as const
 
 export class Facts {
@@ -14,12 +16,12 @@ export class Facts {
   /** Container by cgroup id; '' where it is none. */
   readonly #containers = new Map<number, string>()
   readonly #root = unifiedRoot()
-  #walkAllowed = true
+  #secondsToWalk = 0
 
   /** A new second, a new budget. */
   refill(): void {
     this.#budget = PROC_READS_MAX
-    this.#walkAllowed = true
+    if (this.#secondsToWalk > 0) this.#secondsToWalk--
   }
 
   /**
@@ -30,11 +32,11 @@ export class Facts {
     if (this.#root === undefined || cgroup <= 1) return containerOfPath(this.#read(pid, 'cgroup'))
     const known = this.#containers.get(cgroup)
     if (known !== undefined) return known
-    // The process's own word if it lives; else, once a second, a walk finds all new ones.
+    // The process's own word if it lives; else a walk finds all new ones, now and then: 300 directories take 3 ms.
     const own = this.#read(pid, 'cgroup')
     if (own !== '') this.#remember(cgroup, containerOfPath(own))
-    else if (this.#walkAllowed) {
-      this.#walkAllowed = false
+    else if (this.#secondsToWalk === 0) {
+      this.#secondsToWalk = WALK_EVERY_SECONDS
       walk(this.#root, (inode, path) => this.#remember(inode, containerOfPath(path)))
       // Gone with its process: not to be looked for again.
       if (!this.#containers.has(cgroup)) this.#remember(cgroup, '')

@@ -10,7 +10,8 @@
  * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
  * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
  */
-import { closeSync, read, readSync } from 'node:fs'
+import { closeSync, read, readSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
@@ -90,8 +91,16 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
  * Starts the collector and executes this same command line anew without capabilities, in all threads; the
  * pid stays. Returns (with nothing done) where there is nothing to shed: no capabilities, or shed already.
  * To be called before anything is opened that an exec would cut off.
+ *
+ * Root without capabilities may write root's files only. So the new image belongs to whoever owns the place that
+ * it will write to: `callsign` where the package made the state directory his, the caller of sudo for a
+ * recording in her home, root for root's own.
+ * @param writesTo a file or directory, there or to be made; the state directory as a rule
  */
-export async function shedPrivileges(options: KernelSourceOptions = {}): Promise<void> {
+export async function shedPrivileges(
+  writesTo?: string,
+  options: KernelSourceOptions = {},
+): Promise<void> {
   if (collectorRuns() || heldCapabilities() === 0n) return
   const collector = await startCollector(options)
   for (const descriptor of [collector.records, collector.messages, collector.control])
@@ -99,7 +108,19 @@ export async function shedPrivileges(options: KernelSourceOptions = {}): Promise
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     { ...process.env, [ADOPTED]: JSON.stringify(collector) },
+    { user: writesTo === undefined ? undefined : ownerOf(writesTo) },
   )
+}
+
+/** Owner of the nearest directory above that is there; undefined where it is the present user. */
+function ownerOf(path: string): { readonly uid: number; readonly gid: number } | undefined {
+  for (let at = resolve(path); ; at = dirname(at)) {
+    const found = statSync(at, { throwIfNoEntry: false })
+    if (found === undefined && at !== '/') continue
+    if (found === undefined || found.uid === process.geteuid?.() || process.geteuid?.() !== 0)
+      return undefined
+    return { uid: found.uid, gid: found.gid }
+  }
 }
 
 /** True in the image that took over a running collector and has not begun to read it. */

@@ -1,6 +1,6 @@
 /** What goes wrong around a counter in the kernel: full maps, late drains, refusals, sudden deaths, missing rights. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readdirSync, readFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { closeAll, programIds } from '../../../src/collect/kernel/bpf.ts'
 import { taskOffsets } from '../../../src/collect/kernel/btf.ts'
@@ -164,6 +164,19 @@ describe.skipIf(SKIP)(`processes end${here}`, () => {
     child.stdin.end()
     expect(await nextLine()).toMatchObject({ counts: { 'kf-plain': 4321 }, complete: true })
     expect(await child.exited).toBe(0)
+  }, 30_000)
+
+  test('shedPrivileges() becomes the owner of the place that will be written to', async () => {
+    const place = calls.path('place')
+    mkdirSync(place)
+    chownSync(place, 65_534, 65_534)
+    const { child, hello, nextLine } = await startWatcher('shed', join(place, 'new', 'file'))
+    expect(hello).toMatchObject({ pid: child.pid, uid: 65_534, held: '0' })
+    const status = readFileSync(`/proc/${hello.pid}/status`, 'utf8')
+    expect(status).toMatch(/^Gid:\s*65534\s+65534\s+65534\s+65534$/m)
+    expect(status).toMatch(/^Groups:\s*$/m)
+    child.stdin.end()
+    expect(await nextLine()).toMatchObject({ complete: true })
   }, 30_000)
 })
 

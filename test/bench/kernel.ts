@@ -1,0 +1,148 @@
+/**
+ * What counting in the kernel adds to a call, what the collector itself costs at several rates of calls, and
+ * that nothing is lost meanwhile. Beside it, in the same rounds: bpftrace's count() and `perf stat -a`, the
+ * floor. Needs root, gcc; rows of tools that are not installed are left out.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { kernelSource } from '../../src/collect/kernel/source.ts'
+import {
+  callsOf,
+  collectorCommand,
+  compileCalls,
+  recordWhile,
+  refusal,
+  run,
+} from '../support/kernel.ts'
+import type { Bench } from './run.ts'
+
+const ROUNDS = 5
+const RATES = [1_000, 10_000, 100_000, 1_000_000]
+const PACED_SECONDS = 5
+const STORM = { calls: 2_500_000, threads: 2, processes: 2 }
+
+export default {
+  name: 'kernel',
+  async run() {
+    if (refusal !== undefined) return [`skipped: ${refusal}`]
+    const calls = compileCalls('bench-calls')
+    try {
+      const program = calls.path('bench-calls')
+      return [
+        ...(await costPerCall(program)),
+        ...(await ownCost(program)),
+        ...(await conservation(program)),
+      ]
+    } finally {
+      calls.remove()
+    }
+  },
+} satisfies Bench
+
+type Stop = () => Promise<void>
+
+async function startOurs(): Promise<Stop> {
+  const source = kernelSource({ command: collectorCommand })
+  const stop = new AbortController()
+  await source.start()
+  const reading = (async () => {
+    for await (const _ of source.read(stop.signal));
+  })()
+  return async () => {
+    stop.abort()
+    await reading
+  }
+}
+
+async function startTool(...command: string[]): Promise<Stop> {
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' })
+  // Neither tool says when it is at work: bpftrace needs 0.15-0.4 s.
+  await Bun.sleep(1_000)
+  return async () => {
+    child.kill('SIGINT')
+    await child.exited
+  }
+}
+
+async function costPerCall(program: string): Promise<string[]> {
+  const tools: [name: string, start: () => Promise<Stop>][] = [
+    ['alone', async () => async () => {}],
+    ['ours', startOurs],
+  ]
+  const count = 'tracepoint:raw_syscalls:sys_enter { @[pid, args->id] = count(); }'
+  if (Bun.which('bpftrace')) {
+    tools.push(['bpftrace count()', () => startTool('bpftrace', '-e', count)])
+  }
+  if (Bun.which('perf')) {
+    tools.push([
+      'perf stat -a',
+      () => startTool('perf', 'stat', '-a', '-e', 'raw_syscalls:sys_enter', 'sleep', '60'),
+    ])
+  }
+  const figures = new Map<string, number[]>(tools.map(([name]) => [name, []]))
+  for (let round = 0; round < ROUNDS; round++)
+    for (const [name, start] of tools) {
+      const stop = await start()
+      figures.get(name)!.push(Number(await run(program, 'cost', '100000', '8')))
+      await stop()
+    }
+  const alone = median(figures.get('alone')!)
+  return tools.map(([name]) => {
+    const ns = median(figures.get(name)!)
+    const added = name === 'alone' ? '' : `, adds ${Math.round(ns - alone)} ns`
+    return `getppid, ${name}: ${Math.round(ns)} ns of CPU (median of ${ROUNDS} minima)${added}`
+  })
+}
+
+async function ownCost(program: string): Promise<string[]> {
+  const lines: string[] = []
+  for (const rate of RATES) {
+    let cpuShare = 0
+    let residentMiB = 0
+    let made = 0
+    const recording = await recordWhile(async (source) => {
+      await Bun.sleep(1_500)
+      const pid = source.pid!
+      const cpuBefore = cpuNs(pid)
+      const began = performance.now()
+      made = Number(await run(program, 'pace', String(rate), String(PACED_SECONDS)))
+      cpuShare = (cpuNs(pid) - cpuBefore) / 1e6 / (performance.now() - began)
+      residentMiB = rssKiB(pid) / 1024
+    })
+    const counted = callsOf(recording.frames, 'bench-calls', 'getppid')
+    const { drainMs, keys } = recording.parser.status
+    lines.push(
+      `collector at ${(made / PACED_SECONDS / 1000).toFixed(0)} k calls/s: ${(cpuShare * 100).toFixed(2)} % of a core, ` +
+        `${residentMiB.toFixed(0)} MiB, last drain ${drainMs.toFixed(1)} ms for ${keys} keys, ${made - counted} of ${made} missing`,
+    )
+  }
+  return lines
+}
+
+async function conservation(program: string): Promise<string[]> {
+  const { calls, threads, processes } = STORM
+  const expected = calls * threads * processes
+  const { frames, counter } = await recordWhile(async () => {
+    await run(program, 'storm', String(calls), String(threads), String(processes))
+  })
+  const counted = callsOf(frames, 'bench-calls', 'getppid')
+  const { observed, counted: all } = counter.ledger()
+  return [
+    `conservation: ${counted} of ${expected} calls in ${frames.length} frames; books: ${all} of ${observed}`,
+  ]
+}
+
+/** All threads' time on a CPU; /proc/PID/stat's ticks are too coarse. */
+function cpuNs(pid: number): number {
+  let sum = 0
+  for (const thread of readdirSync(`/proc/${pid}/task`))
+    sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  return sum
+}
+
+function rssKiB(pid: number): number {
+  return Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!
+}
