@@ -10,6 +10,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { AgentError } from '../domain/error.ts'
 import { findProgram, startChild } from '../platform/child.ts'
 import { readPipe } from './pipe.ts'
+import { isWholeZstd } from './zstd-frames.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'xz'
 
@@ -47,6 +48,8 @@ export async function* decompress(
     file.destroy()
     unpack.destroy()
   }
+  // Bun's decoder ends in silence where the file does.
+  if (kind === 'zstd' && !isWholeZstd(path)) throw damaged(path, 'unexpected end of file')
 }
 
 async function* decompressXz(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -12,12 +12,12 @@
  * taken from the end of the stream (the file's mtime, or now), and goes on over midnight.
  */
 import { AgentError } from '../domain/error.ts'
-import { THREADS_MAX } from '../domain/limits.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
 import { callTypeOf, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
 import { BAD_PID, NO_PID, readNumber, readPid, readRawTime } from './fields.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
+import { ThreadTable } from './thread-table.ts'
 import { DayClock, type ParserOptions } from './time.ts'
 
 export const OWN_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name'
@@ -128,8 +128,7 @@ export class FormatLineParser implements LineParser {
   /** Field i is [starts[i], ends[i]) of the line at hand. */
   readonly #starts: Int32Array
   readonly #ends: Int32Array
-  /** Threads whose clone line told their process, for lines that show only the thread. */
-  readonly #processOf = new Map<number, number>()
+  readonly #threads = new ThreadTable()
 
   constructor(sink: TallySink, format: LineFormat, options: ParserOptions = {}) {
     this.#sink = sink
@@ -208,7 +207,7 @@ export class FormatLineParser implements LineParser {
           break
       }
     }
-    if (!this.#hasPid) pid = tid > 0 ? (this.#processOf.get(tid) ?? tid) : tid
+    if (!this.#hasPid) pid = tid > 0 ? this.#threads.processOf(tid) : tid
     if (pid === BAD_PID) return false
     // Only the leader's fields or none: then whoever called is taken for the leader.
     if (tid === BAD_PID) tid = pid
@@ -221,14 +220,15 @@ export class FormatLineParser implements LineParser {
     timeMs += Math.floor(nanoseconds / 1e6) || 0
     if (type === PROCESS_EXIT) {
       if (pid !== NO_PID && tid === pid) sink.exit(pid, timeMs)
-      this.#processOf.delete(tid)
+      this.#threads.forget(tid)
       return true
     }
     if (type === UNKNOWN_CALL) {
       sink.drop('unknown-syscall', 1, sampleOf(bytes, from, to))
       return true
     }
-    if (!this.#hasPid && infoFrom >= 0) pid = this.#learnThread(bytes, infoFrom, to, tid, pid)
+    if (!this.#hasPid && infoFrom >= 0 && tid > 0)
+      pid = this.#threads.learn(bytes, infoFrom, to, tid)
     if (pid === NO_PID) {
       sink.drop('no-process', 1, sampleOf(bytes, from, to))
       return true
@@ -287,37 +287,10 @@ export class FormatLineParser implements LineParser {
     this.#ends[i] = found
     return this.#match(bytes, i + 1, found + after.length, to)
   }
-
-  /** `clone res=0 … tid=6783(x) pid=6772(odd) …`: the line of a new thread tells whose it is. */
-  #learnThread(bytes: Uint8Array, from: number, to: number, tid: number, pid: number): number {
-    if (!isAt(CLONE_CHILD, bytes, from, to)) return pid
-    const at = find(PID_ARGUMENT, bytes, from, Math.min(to, from + 4_096))
-    if (at < 0) return pid
-    const start = at + PID_ARGUMENT.length
-    let end = start
-    while (end < to && bytes[end]! >= 48 && bytes[end]! <= 57) end++
-    const process = readPid(bytes, start, end)
-    if (process <= 0) return pid
-    if (process === tid) {
-      this.#processOf.delete(tid)
-      return tid
-    }
-    if (this.#processOf.size >= THREADS_MAX) {
-      let surplus = THREADS_MAX >> 1
-      for (const oldest of this.#processOf.keys()) {
-        if (surplus-- === 0) break
-        this.#processOf.delete(oldest)
-      }
-    }
-    this.#processOf.set(tid, process)
-    return process
-  }
 }
 
 const BLANK = 32
 const GREATER = 62
-const CLONE_CHILD = encoder.encode('res=0 exe=')
-const PID_ARGUMENT = encoder.encode(' pid=')
 const PROCEXIT = encoder.encode('procexit')
 
 function isProcessExit(bytes: Uint8Array, from: number, to: number): boolean {

@@ -10,6 +10,7 @@ import { callTypeOf, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
 import { BAD_PID, NO_PID, readNumber, readPid, readRawTime } from './fields.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
+import { ThreadTable } from './thread-table.ts'
 import { DayClock, type ParserOptions } from './time.ts'
 
 const QUOTE = 34
@@ -35,6 +36,7 @@ const KEYS = [
   'evt.type',
   'evt.dir',
   'proc.name',
+  'evt.info',
 ] as const
 type Key = (typeof KEYS)[number]
 const keyBytes = KEYS.map((key) => encoder.encode(key))
@@ -42,6 +44,7 @@ const keyBytes = KEYS.map((key) => encoder.encode(key))
 export class SysdigJsonParser implements LineParser {
   readonly #sink: TallySink
   readonly #clock: DayClock
+  readonly #threads = new ThreadTable()
   /** Value of key i is [starts[i], ends[i]) of the line, without its quotes; -1 where absent or null. */
   readonly #starts = new Int32Array(KEYS.length)
   readonly #ends = new Int32Array(KEYS.length)
@@ -70,7 +73,8 @@ export class SysdigJsonParser implements LineParser {
     const bytes = this.#bytes
     const sink = this.#sink
     const tid = this.#pid('thread.tid')
-    const pid = this.#seen('proc.pid') || !this.#seen('thread.tid') ? this.#pid('proc.pid') : tid
+    const hasPid = this.#seen('proc.pid') || !this.#seen('thread.tid')
+    const pid = hasPid ? this.#pid('proc.pid') : this.#processOf(tid)
     if (pid === BAD_PID || tid === BAD_PID) return false
     let type = this.#type('syscall.type')
     const eventType = this.#type('evt.type')
@@ -85,6 +89,7 @@ export class SysdigJsonParser implements LineParser {
     }
     const isLeader = !this.#seen('thread.tid') || tid === pid
     if (type === PROCESS_EXIT) {
+      this.#threads.forget(tid)
       if (pid !== NO_PID && isLeader) sink.exit(pid, timeMs)
       return true
     }
@@ -99,6 +104,12 @@ export class SysdigJsonParser implements LineParser {
     const id = this.#has('proc.name') ? this.#name() : NO_NAME
     sink.add(pid, isLeader ? id : threadName(id), type, 1, timeMs)
     return true
+  }
+
+  #processOf(tid: number): number {
+    if (tid <= 0 || !this.#has('evt.info')) return tid <= 0 ? tid : this.#threads.processOf(tid)
+    const info = index('evt.info')
+    return this.#threads.learn(this.#bytes, this.#starts[info]!, this.#ends[info]!, tid)
   }
 
   #timeMs(): number {
