@@ -1,0 +1,225 @@
+/** The whole road from frames files to a model that loads and tells processes apart, on a small made-up laboratory. */
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadModel } from '../../src/model/model.ts'
+import { RECIPES } from '../../src/model/recipe.ts'
+import { modelCard } from '../../src/train/card.ts'
+import { compare } from '../../src/train/compare.ts'
+import {
+  comparisonMarkdown,
+  comparisonSvg,
+  histogramSvg,
+} from '../../src/train/comparison-report.ts'
+import { evaluationOf } from '../../src/train/evaluate-all.ts'
+import { confusionSvg, evaluationText } from '../../src/train/evaluation-report.ts'
+import { Random } from '../../src/train/random.ts'
+import { type Recording, readRecordings } from '../../src/train/recording.ts'
+import { saveModel } from '../../src/train/save-model.ts'
+import { splitByTime } from '../../src/train/split.ts'
+import { TRAIN_DEFAULTS, type TrainOptions, train } from '../../src/train/train.ts'
+
+/** Some seconds of CPU each, and a busy machine has little of it. */
+setDefaultTimeout(120_000)
+
+const directory = await mkdtemp(join(tmpdir(), 'train-'))
+afterAll(() => rm(directory, { recursive: true }))
+
+const clock = { now: () => 1_790_000_000_000, monotonic: () => 0 }
+
+/** Four programs with habits of their own on one host, so many seconds. */
+async function laboratory(
+  name: string,
+  seconds: number,
+  seed: number,
+  programs = 4,
+): Promise<Recording[]> {
+  const random = new Random(seed)
+  const habits = [
+    { name: 'nginx', calls: ['epoll_wait', 'accept4', 'read', 'write', 'close'] },
+    { name: 'redis', calls: ['epoll_wait', 'read', 'write'] },
+    { name: 'cron', calls: ['clock_nanosleep', 'newfstatat'] },
+    { name: 'postgres', calls: ['epoll_wait', 'pread64', 'lseek', 'recvfrom', 'sendto'] },
+  ].slice(0, programs)
+  const lines: string[] = []
+  for (let t = 0; t < seconds; t++)
+    for (const [i, { name: program, calls }] of habits.entries()) {
+      if (random.next() < 0.2) continue
+      const counts = Object.fromEntries(calls.map((call) => [call, 1 + random.below(20)]))
+      lines.push(
+        JSON.stringify({ t: 1_000 + t, host: 'h', pid: 10 + i, start: 900, name: program, counts }),
+      )
+    }
+  const path = join(directory, name)
+  await writeFile(path, `${lines.join('\n')}\n`)
+  return readRecordings([path])
+}
+
+const recordings = await laboratory('a.ndjson', 300, 1)
+const split = splitByTime({ train: 0.6, calibration: 0.2 }, 10)
+const options: TrainOptions = {
+  ...TRAIN_DEFAULTS,
+  recipe: RECIPES['families-quiet']!,
+  hidden: 8,
+  windowsMin: 20,
+  name: 'made up',
+  code: 'test',
+  fit: {
+    ...TRAIN_DEFAULTS.fit,
+    epochs: 4,
+    batch: 32,
+    learningRate: 0.02,
+    perClassMin: 100,
+    perClassMax: 120,
+  },
+}
+
+describe('train()', () => {
+  test('makes a model that loads, tells its classes apart, and says of itself what was measured', async () => {
+    const epochs: number[] = []
+    const trained = await train(recordings, [], split, options, clock, ({ epoch }) =>
+      epochs.push(epoch),
+    )
+    expect(epochs[0]).toBe(1)
+    expect(trained.figures.test!.macroRecall).toBeGreaterThan(0.95)
+    const out = join(directory, 'model')
+    const card = modelCard({ ...trained, command: 'agent train', windowsMin: 20 })
+    await saveModel(out, trained.onnx, trained.manifest, card)
+    const model = await loadModel(out)
+    expect(model.classes.names.toSorted()).toEqual(['cron', 'nginx', 'postgres', 'redis'])
+    expect(model.manifest.created).toBe('2026-09-21T14:13:20.000Z')
+    expect(model.manifest.detection).toBeDefined()
+    await model.close()
+    expect(await readFile(join(out, 'MODEL_CARD.md'), 'utf8')).toContain('| test |')
+    const evaluation = await evaluationOf({
+      model: out,
+      recordings,
+      baseline: recordings,
+      happenings: [],
+      split,
+      part: 'test',
+      falseAlertsPerDay: 1,
+      detection: true,
+    })
+    expect(evaluation.macroRecall).toBeCloseTo(trained.figures.test!.macroRecall, 6)
+    expect(evaluation.minute.macroRecall).toBe(1)
+    expect(evaluation.detection!.masquerade.of).toBe(0)
+    expect(evaluation.known).toBe(1)
+    expect(evaluationText(evaluation)).toContain('false alerts')
+    expect(confusionSvg(evaluation)).toContain('nginx as nginx')
+  })
+
+  test('gives the same bytes for the same seed, and others for another', async () => {
+    const run = async (seed: number) => {
+      const { onnx } = await train(
+        recordings,
+        [],
+        split,
+        { ...options, fit: { ...options.fit, epochs: 2, seed } },
+        clock,
+      )
+      return Buffer.from(onnx).toString('base64')
+    }
+    const first = await run(3)
+    expect((await run(3)) === first).toBe(true)
+    expect((await run(4)) === first).toBe(false)
+  })
+
+  test('exports over all calls what it would have said over those seen', async () => {
+    const short = { ...options, fit: { ...options.fit, epochs: 2 } }
+    const seen = await train(recordings, [], split, short, clock)
+    const full = await train(recordings, [], split, { ...short, fullVocabulary: true }, clock)
+    expect(full.manifest.vocabulary.length).toBeGreaterThan(400)
+    const judge = async (name: string, { onnx, manifest }: typeof seen) => {
+      await saveModel(join(directory, name), onnx, manifest, '')
+      const { confusion } = await evaluationOf({
+        model: join(directory, name),
+        recordings,
+        baseline: [],
+        happenings: [],
+        split,
+        part: 'test',
+        falseAlertsPerDay: 1,
+        detection: false,
+      })
+      return confusion
+    }
+    expect(await judge('full', full)).toEqual(await judge('seen', seen))
+  })
+
+  test('keeps the best so far when it is told to stop', async () => {
+    const stop = new AbortController()
+    const trained = await train(
+      recordings,
+      [],
+      split,
+      options,
+      clock,
+      () => stop.abort(),
+      stop.signal,
+    )
+    expect(trained.stopped).toBe(true)
+    expect(trained.manifest.measured.epoch).toBe(1)
+  })
+
+  test('refuses data with one program, and data with hardly a window', async () => {
+    await expect(
+      train(await laboratory('one.ndjson', 200, 2, 1), [], split, options, clock),
+    ).rejects.toThrow('it gives 1 classes')
+    await expect(
+      train(
+        await laboratory('short.ndjson', 12, 2),
+        [],
+        split,
+        { ...options, windowsMin: 1 },
+        clock,
+      ),
+    ).rejects.toMatchObject({ code: 'ERR_INPUT' })
+  })
+
+  test('warns where nothing is left to calibrate on', async () => {
+    const { warnings, manifest } = await train(
+      recordings,
+      [],
+      splitByTime({ train: 0.9, calibration: 0 }, 5),
+      { ...options, fit: { ...options.fit, epochs: 1 } },
+      clock,
+    )
+    expect(warnings.join()).toContain('no window is left for calibration')
+    expect(manifest.calibration.temperature).toBe(1)
+  })
+})
+
+test('compare() gives the six models their rows, and its table and pictures hold them', async () => {
+  const comparison = await compare(
+    recordings,
+    [],
+    {
+      split: 'time',
+      runs: 2,
+      recipe: RECIPES.frequency!,
+      classes: 4,
+      windowsMin: 2,
+      epochs: 6,
+      stride: 3,
+    },
+    () => 0,
+  )
+  expect(comparison.rows.map(({ model }) => model)).toEqual([
+    'Logistic Regression',
+    'Linear SVM',
+    'Random Forest',
+    'Simple net',
+    'Bidirectional net',
+    'Inception-like net',
+  ])
+  for (const { precision, recall } of comparison.rows) {
+    expect(precision.mean).toBeGreaterThan(0.8)
+    expect(recall.mean).toBeGreaterThan(0.8)
+  }
+  expect(comparison.classes).toBe(4)
+  expect(comparisonMarkdown(comparison)).toContain('| Random Forest | 1.000')
+  expect(comparisonSvg(comparison)).toContain('Inception-like net')
+  expect(histogramSvg(comparison)).toContain('postgres')
+})
