@@ -3,6 +3,7 @@
  * summaries and metrics. An agent that watches others has to be watched first.
  */
 import type { Clock } from '../platform/clock.ts'
+import { type ProcessCost, processCost } from '../platform/process-cost.ts'
 
 const WINDOW_MS = 60_000
 
@@ -11,6 +12,9 @@ export class OwnCost {
   readonly #startedMs: number
   /** Readings of the last minute: [monotonic ms, CPU seconds]. */
   #readings: [at: number, cpuSeconds: number][] = []
+  #collector: () => number | undefined = () => undefined
+  /** The collector's last; a dead one has cost what it has cost. */
+  #collectorCost: ProcessCost = { cpuSeconds: 0, rssBytes: 0 }
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -18,17 +22,26 @@ export class OwnCost {
     this.#readings.push([this.#startedMs, cpuSeconds()])
   }
 
+  /** @param pid the collector's, once it runs */
+  include(pid: () => number | undefined): void {
+    this.#collector = pid
+  }
+
   /** CPU since the start of the process in seconds, its share of one core over the last minute, resident bytes. */
   read(): { cpuSeconds: number; cpuShare: number; rssBytes: number } {
     const now = this.#clock.monotonic()
-    const used = cpuSeconds()
+    const pid = this.#collector()
+    const cost = pid === undefined ? undefined : processCost(pid)
+    this.#collectorCost = cost ?? { ...this.#collectorCost, rssBytes: 0 }
+    const used = cpuSeconds() + this.#collectorCost.cpuSeconds
     this.#readings.push([now, used])
     while (this.#readings.length > 2 && now - this.#readings[1]![0] >= WINDOW_MS) {
       this.#readings.shift()
     }
     const [from, before] = this.#readings[0]!
     const cpuShare = now > from ? ((used - before) * 1000) / (now - from) : 0
-    return { cpuSeconds: used, cpuShare, rssBytes: process.memoryUsage.rss() }
+    const rssBytes = process.memoryUsage.rss() + this.#collectorCost.rssBytes
+    return { cpuSeconds: used, cpuShare, rssBytes }
   }
 }
 

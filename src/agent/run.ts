@@ -77,7 +77,8 @@ class Run {
   }
 
   async take(source: Source): Promise<void> {
-    const { counter, clock } = this.#street
+    const { counter, clock, cost } = this.#street
+    cost.include(() => source.pid)
     const { format, host } = this.#options
     this.#heardAtMs = clock.monotonic()
     const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)

@@ -275,6 +275,7 @@ assert(
 )
 assert(ALERT_UPDATE_SECONDS <= ALERT_QUIET_SECONDS, 'an open alert is told of before it is closed')
 assert(SHORT_LIFE_FRAMES < SEQUENCE_FRAMES, 'what is too old for a group has a sequence soon')
+assert(KERNEL_COUNT_KEYS <= 32_768, 'a key of 38 bits and its position fit a float')
 assert(LINE_BYTES_MAX < READ_BYTES, 'a read holds at least one whole line')
 assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,

@@ -31,6 +31,8 @@ export interface Source {
   readonly endMs?: number
   /** True where event time is now: frames close by the wall clock, too. */
   readonly live: boolean
+  /** The process that collects for us, once it runs: what it costs, we cost. */
+  readonly pid?: number | undefined
   /** Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid until the next. */
   read(signal: AbortSignal, report?: LossReport): AsyncIterable<Uint8Array>
 }

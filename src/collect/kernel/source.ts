@@ -22,7 +22,7 @@ import {
   heldCapabilities,
   withCapabilities,
 } from '../../platform/capabilities.ts'
-import { startPart } from '../../platform/child.ts'
+import { enlargePipe, startPart } from '../../platform/child.ts'
 import { compiled } from '../../platform/embedded.ts'
 import { keepOverExec, makePipe } from '../../platform/libc.ts'
 import { capabilitiesToOpen, OPTIONS, type Ready } from './collector-process.ts'
@@ -144,6 +144,8 @@ async function startCollector(options: KernelSourceOptions): Promise<Collector> 
   const control = makePipe()
   const records = makePipe()
   const messages = makePipe()
+  // Room for half a minute of records while their reader is busy elsewhere.
+  enlargePipe(records.readEnd)
   const child = withCapabilities(capabilitiesToOpen(), () =>
     startPart(
       command,
