@@ -25,6 +25,8 @@ export interface RunOptions extends Pick<IngestOptions, 'format' | 'host'> {
   readonly pace?: number
   readonly onAlerts: (alerts: readonly AlertMessage[]) => void | Promise<void>
   readonly onFrame?: (frame: Frame) => void
+  /** Every second has walked; what is open stays open until this resolves. */
+  readonly beforeEnd?: () => Promise<void>
 }
 
 export interface RunOutcome {
@@ -104,6 +106,7 @@ class Run {
 
   async end(): Promise<void> {
     await this.#walkAll(this.#street.counter.end(), false)
+    await this.#options.beforeEnd?.()
     await this.#tell(finish(this.#street.stages))
   }
 

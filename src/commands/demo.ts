@@ -75,18 +75,19 @@ export default defineCommand({
       const stays = !args.once && process.stdout.isTTY === true
       note(`Page: ${aggregator.url}/`)
       if (stays) openPage(`${aggregator.url}/`)
-      const agent = new DemoAgents(model, aggregator.brokerUrl, directory, pace, args.json === true)
-      const outcomes = await Promise.all(HOSTS.map((host) => agent.run(host, signal)))
+      const agents = new DemoAgents(
+        model,
+        aggregator.brokerUrl,
+        directory,
+        pace,
+        args.json === true,
+      )
+      const stay = stays ? untilAborted(signal, HOSTS.length) : undefined
+      const outcomes = await Promise.all(HOSTS.map((host) => agents.run(host, signal, stay)))
       const failed = outcomes.find(({ error }) => error !== undefined)
       if (failed !== undefined) throw failed.error
-      const stored = await storedAlerts(aggregator.url)
-      note(closingLine(agent.seen, stored))
-      if (stays && !signal.aborted) {
-        note('The page stays until you press Ctrl-C')
-        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-        return EXIT.ok
-      }
-      return signal.aborted ? EXIT.interrupted : EXIT.ok
+      note(closingLine(agents.seen, await storedAlerts(aggregator.url)))
+      return signal.aborted && !stays ? EXIT.interrupted : EXIT.ok
     } finally {
       await aggregator?.close()
       await model?.close()
@@ -115,14 +116,19 @@ class DemoAgents {
   }
 
   /** One host's agent: what it lived through before, then the recording. */
-  async run(host: string, signal: AbortSignal): Promise<RunOutcome> {
+  async run(host: string, signal: AbortSignal, stay?: () => Promise<void>): Promise<RunOutcome> {
     const state = join(this.#directory, host)
     await this.#live(host, state, signal)
     const street = this.#open(host, state, { broker: this.#broker, learn: '0s' })
     const outcome = await runStreet(
       street,
       [recordingSource(this.#recording)],
-      { host, pace: this.#pace, onAlerts: (alerts) => this.#show(host, alerts) },
+      {
+        host,
+        pace: this.#pace,
+        onAlerts: (alerts) => this.#show(host, alerts),
+        ...(stay === undefined ? {} : { beforeEnd: stay }),
+      },
       signal,
     )
     const arrived = await street.close(DRAIN_MS)
@@ -155,6 +161,17 @@ class DemoAgents {
       this.seen.set(alert.id, alert.kind)
       await (this.#asJson ? writeJson(alert) : writeOut(alertLines(alert, host)))
     }
+  }
+}
+
+/** What `hosts` agents wait for at their end, so that the page stays as it is until the user has seen enough. */
+function untilAborted(signal: AbortSignal, hosts: number): () => Promise<void> {
+  let running = hosts
+  return async () => {
+    running -= 1
+    if (running === 0) note('The recording is over; the page stays until you press Ctrl-C')
+    if (signal.aborted) return
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
   }
 }
 

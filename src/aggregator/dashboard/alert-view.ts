@@ -34,14 +34,7 @@ export function fillRow(link: HTMLAnchorElement, alert: HostAlert, now: number):
         alert.count > 1 ? ` · ${alert.count} windows` : '',
       ),
     ),
-    element(
-      'span',
-      { class: 'sure' },
-      // A novelty is one because even its best fit is a poor one.
-      element('span', { class: 'unseen' }, alert.kind === 'novelty' ? 'Best fit ' : 'Confidence '),
-      percent(alert.predicted.confidence),
-      bar(alert.predicted.confidence, alert.kind === 'novelty' ? 'plain' : 'kind'),
-    ),
+    element('span', { class: 'sure' }, ...sureOf(alert)),
     element(
       'span',
       { class: 'when' },
@@ -49,6 +42,16 @@ export function fillRow(link: HTMLAnchorElement, alert: HostAlert, now: number):
       element('span', { class: 'state' }, STATE_LABEL[alert.state]),
     ),
   )
+}
+
+/** A novelty is one because even its best fit is a poor one; a program that is new here has none. */
+function sureOf({ kind, predicted }: HostAlert): Child[] {
+  if (predicted.class === '') return []
+  return [
+    element('span', { class: 'unseen' }, kind === 'novelty' ? 'Best fit ' : 'Confidence '),
+    percent(predicted.confidence),
+    bar(predicted.confidence, kind === 'novelty' ? 'plain' : 'kind'),
+  ]
 }
 
 export function detailOf(alert: AlertDetail, now: number): HTMLElement[] {
