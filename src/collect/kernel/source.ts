@@ -10,8 +10,7 @@
  * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
  * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
  */
-import { closeSync, read, readSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { closeSync, read, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
@@ -27,6 +26,7 @@ import { compiled } from '../../platform/embedded.ts'
 import { keepOverExec, makePipe } from '../../platform/libc.ts'
 import { capabilitiesToOpen, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
+import { userFor } from './owner.ts'
 
 /** A running collector's descriptors, from one image of this process to the next. */
 const ADOPTED = 'CALLSIGN_KERNEL_COLLECTOR'
@@ -108,19 +108,8 @@ export async function shedPrivileges(
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     { ...process.env, [ADOPTED]: JSON.stringify(collector) },
-    { user: writesTo === undefined ? undefined : ownerOf(writesTo) },
+    { user: writesTo === undefined ? undefined : userFor(writesTo, process.execPath) },
   )
-}
-
-/** Owner of the nearest directory above that is there; undefined where it is the present user. */
-function ownerOf(path: string): { readonly uid: number; readonly gid: number } | undefined {
-  for (let at = resolve(path); ; at = dirname(at)) {
-    const found = statSync(at, { throwIfNoEntry: false })
-    if (found === undefined && at !== '/') continue
-    if (found === undefined || found.uid === process.geteuid?.() || process.geteuid?.() !== 0)
-      return undefined
-    return { uid: found.uid, gid: found.gid }
-  }
 }
 
 /** True in the image that took over a running collector and has not begun to read it. */

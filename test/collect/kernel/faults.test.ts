@@ -1,6 +1,6 @@
 /** What goes wrong around a counter in the kernel: full maps, late drains, refusals, sudden deaths, missing rights. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { closeAll, programIds } from '../../../src/collect/kernel/bpf.ts'
 import { taskOffsets } from '../../../src/collect/kernel/btf.ts'
@@ -15,6 +15,7 @@ import {
   refusal,
   run,
 } from '../../support/kernel.ts'
+import { until } from '../../support/until.ts'
 
 const here = refusal === undefined ? '' : ` (skipped: ${refusal})`
 const SKIP = refusal !== undefined
@@ -90,15 +91,14 @@ describe.skipIf(SKIP)(`processes end${here}`, () => {
         return []
       }
     })
-  const gone = async (ids: readonly number[]) => {
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline; await Bun.sleep(20)) {
+  const gone = (ids: readonly number[]) =>
+    until('programs to leave the kernel', () => {
       const there = new Set(programIds())
-      if (!ids.some((id) => there.has(id))) return true
-    }
-    return false
-  }
-  const startWatcher = async (...args: string[]) => {
-    const child = Bun.spawn([process.execPath, watcher, ...args], {
+      return !ids.some((id) => there.has(id))
+    })
+  const startWatcher = (...args: string[]) => startWatcherUnder([], ...args)
+  const startWatcherUnder = async (wrapper: readonly string[], ...args: string[]) => {
+    const child = Bun.spawn([...wrapper, process.execPath, watcher, ...args], {
       stdin: 'pipe',
       stdout: 'pipe',
       stderr: 'ignore',
@@ -166,7 +166,25 @@ describe.skipIf(SKIP)(`processes end${here}`, () => {
     expect(await child.exited).toBe(0)
   }, 30_000)
 
+  test.skipIf(Bun.which('setpriv') === null)(
+    'CAP_BPF and CAP_PERFMON are enough for a user of its own, as in the unit, and are shed',
+    async () => {
+      const unit = [
+        ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
+        ...['--bounding-set=-all,+bpf,+perfmon', '--inh-caps=+bpf,+perfmon'],
+        '--ambient-caps=+bpf,+perfmon',
+      ]
+      const { child, hello, nextLine } = await startWatcherUnder(unit, 'shed')
+      expect(hello).toMatchObject({ pid: child.pid, uid: 65_534, held: '0', ready: { held: '0' } })
+      await run(calls.path('kf-plain'), 'plain', '1234')
+      child.stdin.end()
+      expect(await nextLine()).toMatchObject({ counts: { 'kf-plain': 1234 }, complete: true })
+    },
+    30_000,
+  )
+
   test('shedPrivileges() becomes the owner of the place that will be written to', async () => {
+    chmodSync(calls.path('.'), 0o755)
     const place = calls.path('place')
     mkdirSync(place)
     chownSync(place, 65_534, 65_534)
