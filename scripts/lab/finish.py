@@ -53,12 +53,13 @@ def scenarios():
             tree.add(pid)
             front += [child for at, child in forks[pid] if began - 2 <= at <= ended + 5]
         ran = {n for pid in tree for at, n in names[pid] if began - 2 <= at <= ended + 5}
-        own_names = sorted(ran - STARTERS) if own == '*' else own.split(',')
+        declared = set(own.split(','))
+        own_names = sorted(ran - STARTERS if own == '*' else declared & ran or declared)
         scenario = {'from': int(began), 'to': int(ended) + 1, 'host': host, 'kind': kind, 'scenario': name}
         if claimed:
             scenario['claimed'] = claimed
         scenario.update(program=program, names=own_names, pids=sorted(tree))
-        found.append((scenario, ran))
+        found.append(scenario)
     return found
 
 
@@ -116,7 +117,7 @@ for (s, part), (path, writer) in outputs.items():
 for s in sets if happened else []:
     with open(f'{options.out}/lab-{s}-attacks{options.part}.scenarios.ndjson', 'w') as f:
         n = collections.Counter()
-        for scenario, _ in sorted(happened, key=lambda h: h[0]['from']):
+        for scenario in sorted(happened, key=lambda h: h['from']):
             if scenario['host'][0] == s:
                 f.write(json.dumps(scenario, separators=(',', ':'), ensure_ascii=False) + '\n')
                 n[scenario['kind']] += 1
