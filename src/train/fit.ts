@@ -58,6 +58,8 @@ export interface FitData {
   readonly normaliser: Model['normaliser']
   /** Class of each window, −1 for none. */
   readonly labels: Int32Array
+  /** Which recording each window is of; without it, all are of one. */
+  readonly sources?: Int32Array
   readonly training: Int32Array
   readonly heldOut: Int32Array
 }
@@ -126,33 +128,53 @@ export async function fit(
   return { parameters: best.parameters, epoch: best.epoch, seconds: (now() - began) / 1000 }
 }
 
-/** Which windows an epoch sees, in which order. */
+/**
+ * Which windows an epoch sees, in which order: of each class so many, as evenly from its recordings as they
+ * have them, so that the longest recording is not what the class is.
+ */
 export function drawEpoch(
-  data: Pick<FitData, 'labels' | 'training'>,
+  data: Pick<FitData, 'labels' | 'training' | 'sources'>,
   options: Pick<FitOptions, 'perClassMin' | 'perClassMax' | 'repeatMax'>,
   random: Random,
 ): Int32Array {
-  const byClass = new Map<number, number[]>()
+  const byClass = new Map<number, Map<number, number[]>>()
   for (const id of data.training) {
-    const list = byClass.get(data.labels[id]!)
-    if (list === undefined) byClass.set(data.labels[id]!, [id])
+    const label = data.labels[id]!
+    const source = data.sources?.[id] ?? 0
+    let bySource = byClass.get(label)
+    if (bySource === undefined) {
+      bySource = new Map()
+      byClass.set(label, bySource)
+    }
+    const list = bySource.get(source)
+    if (list === undefined) bySource.set(source, [id])
     else list.push(id)
   }
   const draw: number[] = []
-  for (const [, ids] of [...byClass].sort((a, b) => a[0] - b[0])) {
-    const pool = Int32Array.from(ids)
-    const wanted = Math.min(
+  for (const [, bySource] of [...byClass].sort((a, b) => a[0] - b[0])) {
+    const pools = [...bySource.values()]
+      .map((ids) => Int32Array.from(ids))
+      .sort((a, b) => a.length - b.length)
+    const all = pools.reduce((sum, pool) => sum + pool.length, 0)
+    let wanted = Math.min(
       options.perClassMax,
-      Math.max(ids.length, Math.min(options.perClassMin, ids.length * options.repeatMax)),
+      Math.max(all, Math.min(options.perClassMin, all * options.repeatMax)),
     )
-    for (let taken = 0; taken < wanted; taken += pool.length) {
-      random.shuffle(pool)
-      for (const id of pool.subarray(0, wanted - taken)) draw.push(id)
+    // The smallest first: what it cannot give, the others give more of.
+    for (const [i, pool] of pools.entries()) {
+      const even = Math.ceil(wanted / (pools.length - i))
+      const share =
+        i === pools.length - 1 ? wanted : Math.min(even, pool.length * options.repeatMax)
+      for (let taken = 0; taken < share; taken += pool.length) {
+        random.shuffle(pool)
+        for (const id of pool.subarray(0, share - taken)) draw.push(id)
+      }
+      wanted -= share
     }
   }
-  const all = Int32Array.from(draw)
-  random.shuffle(all)
-  return all
+  const order = Int32Array.from(draw)
+  random.shuffle(order)
+  return order
 }
 
 function fillTargets(

@@ -11,6 +11,7 @@ import type { Recording } from './recording.ts'
 import type { Happening } from './scenarios.ts'
 
 export type Part = 'train' | 'calibration' | 'test'
+const PARTS: readonly Part[] = ['train', 'calibration', 'test']
 
 export interface Split {
   /** Part of an ordinary window from its first to its last second; undefined in a gap. */
@@ -23,8 +24,13 @@ interface Span {
   readonly to: number
 }
 
+/** A span of one or several recordings; without hosts, of every one. */
+interface FileSpan extends Span {
+  readonly hosts?: readonly string[]
+}
+
 interface SplitFile {
-  readonly normal: Readonly<Partial<Record<Part, Span>>>
+  readonly normal: Readonly<Partial<Record<Part, FileSpan | readonly FileSpan[]>>>
   readonly nonGrata: { readonly train: readonly Span[]; readonly heldOut: readonly Span[] }
 }
 
@@ -88,7 +94,13 @@ export async function readSplit(path: string): Promise<Split> {
   const train = listed(file.nonGrata.train)
   const heldOut = listed(file.nonGrata.heldOut)
   return {
-    partOf: (_, first, last) => partWithin(file.normal, first, last),
+    partOf({ host }, first, last) {
+      for (const part of PARTS)
+        for (const span of [file.normal[part] ?? []].flat())
+          if ((span.hosts?.includes(host) ?? true) && first >= span.from && last <= span.to)
+            return part
+      return undefined
+    },
     partOfHappening({ host, from }) {
       if (train.has(key(host, from))) return 'train'
       return heldOut.has(key(host, from)) ? 'test' : undefined
@@ -101,7 +113,7 @@ function partWithin(
   first: number,
   last: number,
 ): Part | undefined {
-  for (const part of ['train', 'calibration', 'test'] as const) {
+  for (const part of PARTS) {
     const span = spans[part]
     if (span !== undefined && first >= span.from && last <= span.to) return part
   }

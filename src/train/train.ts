@@ -134,7 +134,15 @@ export async function train(
   }
   const fitted = await fit(
     net,
-    { windows, vectors, normaliser, labels, training: labelled(training), heldOut: calibration },
+    {
+      windows,
+      vectors,
+      normaliser,
+      labels,
+      sources: Int32Array.from(windows.list, ({ recording }) => recording),
+      training: labelled(training),
+      heldOut: calibration,
+    },
     options.fit,
     () => clock.monotonic(),
     report,
