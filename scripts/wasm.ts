@@ -23,7 +23,7 @@ const module = new WebAssembly.Module(Buffer.from(CODE, 'base64'))
 
 export interface OwnLineCore {
   readonly memory: WebAssembly.Memory
-  readonly run: (line: number, end: number, shift: bigint, mask: number) => number
+  readonly run: (line: number, end: number, mask: number) => number
 }
 
 /** A core of its own memory, of at least so many bytes. */

@@ -145,8 +145,7 @@ export async function* readWhole(
   head: Uint8Array = new Uint8Array(0),
 ): AsyncGenerator<Uint8Array> {
   if (head.length > 0) yield head
-  // Of the size that stays in the second-level cache until it is parsed.
-  const buffer = new Uint8Array(READ_BYTES >> 2)
+  const buffer = new Uint8Array(READ_BYTES)
   let turnedAt = performance.now()
   while (!signal.aborted) {
     const length = readSome(descriptor, buffer)

@@ -37,17 +37,19 @@ const SECOND = 8
 const TOUCHED_COUNT = 20
 const LAST_LINE = 24
 const SLOT = 28
-const HASH = 32
 const LENGTH = 36
 const MEANINGS_AT = 40
 const LEADERS_AT = 44
 const TOUCHED_AT = 48
+const SHIFT = 56
 // Then one cache line for each rest: its hash, tally, length + 1 (0 where free), and from byte 16 on itself;
 const ENTRIES = 1_024
 const ENTRY = 64
-// then what it means: pid, name, syscall, and where the pid's last leader name is kept; those names; the slots that
-// have a tally; and the lines being read, with room behind for words that reach beyond.
+// then what it means: pid, name, syscall, and where the pid's last leader name is kept; those names, by the pid's last
+// bits (two pids that share them cost flushes, not order); the slots that have a tally; and the lines being read,
+// with room behind for words that reach beyond.
 const MEANING = 16
+const LEADERS = 16_384
 const INPUT_BYTES = 262_144
 
 /** Why the core stopped. */
@@ -64,11 +66,10 @@ export class OwnLineParser implements BlockParser {
   readonly #other: LineParser
   #nameEpoch: number
 
-  readonly #run: (line: number, end: number, shift: bigint, mask: number) => number
+  readonly #run: (line: number, end: number, mask: number) => number
   readonly #bytes: Uint8Array
   readonly #words: Int32Array
   readonly #mask: number
-  readonly #shift: bigint
   readonly #entriesMax: number
   readonly #meanings: number
   readonly #leaders: number
@@ -76,8 +77,9 @@ export class OwnLineParser implements BlockParser {
   readonly #input: number
 
   #entryCount = 0
-  readonly #leaderByPid = new Map<number, number>()
   #secondMs = 0
+  /** Milliseconds of the second at the last line counted. */
+  #ms = 0
 
   constructor(sink: TallySink, other: LineParser, memoMax = LINE_MEMO_MAX) {
     this.#sink = sink
@@ -86,16 +88,16 @@ export class OwnLineParser implements BlockParser {
     const bits = Math.ceil(Math.log2(2 * memoMax))
     const slots = 2 ** bits
     this.#mask = slots - 1
-    this.#shift = BigInt(64 - bits)
     this.#entriesMax = memoMax
     this.#meanings = ENTRIES + slots * ENTRY
     this.#leaders = this.#meanings + slots * MEANING
-    this.#touched = this.#leaders + 4 * slots
+    this.#touched = this.#leaders + 4 * LEADERS
     this.#input = this.#touched + 4 * slots
     const { run, memory } = ownLineCore(this.#input + INPUT_BYTES + REST_BYTES)
     this.#run = run
     this.#bytes = new Uint8Array(memory.buffer)
     this.#words = new Int32Array(memory.buffer)
+    this.#words[SHIFT >> 2] = 64 - bits
     this.#words[MEANINGS_AT >> 2] = this.#meanings
     this.#words[LEADERS_AT >> 2] = this.#leaders
     this.#words[TOUCHED_AT >> 2] = this.#touched
@@ -122,9 +124,8 @@ export class OwnLineParser implements BlockParser {
     if (count === 0) return
     words[TOUCHED_COUNT >> 2] = 0
     const sink = this.#sink
-    const timeMs =
-      this.#secondMs +
-      readNumber(this.#bytes, words[LAST_LINE >> 2]! + 10, words[LAST_LINE >> 2]! + 13)
+    this.#keepTime()
+    const timeMs = this.#secondMs + this.#ms
     const touched = this.#touched >> 2
     for (let i = touched; i < touched + count; i++) {
       const slot = words[i]!
@@ -143,17 +144,28 @@ export class OwnLineParser implements BlockParser {
     const words = this.#words
     let line = from
     while (line < to) {
-      const why = this.#run(line, to, this.#shift, this.#mask)
+      const why = this.#run(line, to, this.#mask)
       line = words[LINE >> 2]!
       if (why === AT_END) break
       if (why === OTHER_SHAPE) {
         if (!this.#turnTo(line)) line = this.#slow(this.#bytes, line)
       } else if (why === NOT_SEEN) {
-        if (!this.#learn(line + TIME_BYTES)) line = this.#slow(this.#bytes, line)
+        if (!this.#learn(line + TIME_BYTES)) {
+          words[(ENTRIES + words[SLOT >> 2]! * ENTRY + 8) >> 2] = 0
+          line = this.#slow(this.#bytes, line)
+        }
       } else this.#rename(words[SLOT >> 2]!)
     }
     // The lines will be gone, and with them the time of the last.
-    this.flush()
+    this.#keepTime()
+  }
+
+  #keepTime(): void {
+    const last = this.#words[LAST_LINE >> 2]!
+    if (last === 0) return
+    this.#words[LAST_LINE >> 2] = 0
+    const bytes = this.#bytes
+    this.#ms = 100 * bytes[last + 10]! + 10 * bytes[last + 11]! + bytes[last + 12]! - 111 * 48
   }
 
   /** One line by the parser that knows all shapes. @returns where the next begins */
@@ -200,17 +212,12 @@ export class OwnLineParser implements BlockParser {
       return false
     }
     if (this.#entryCount >= this.#entriesMax) {
-      // All is free now: the core looks for the line once more and finds a slot.
+      // All is free now: the core comes to the line once more.
       this.#forget()
       return true
     }
     this.#entryCount++
     const slot = words[SLOT >> 2]!
-    const entry = ENTRIES + slot * ENTRY
-    words[entry >> 2] = words[HASH >> 2]!
-    words[(entry + 8) >> 2] = length + 1
-    bytes.fill(0, entry + 16, entry + ENTRY)
-    bytes.copyWithin(entry + 16, from, end)
     let name = NO_NAME
     if (type !== NO_CALL && pid !== NO_PID) {
       const id = this.#sink.intern(bytes, typeEnd + 1, to)
@@ -220,24 +227,14 @@ export class OwnLineParser implements BlockParser {
     words[meaning] = pid
     words[meaning + 1] = name
     words[meaning + 2] = type === NO_CALL ? SILENT : pid === NO_PID ? NO_PROCESS : type
-    words[meaning + 3] = this.#leaderFor(pid)
+    words[meaning + 3] = pid & (LEADERS - 1)
     return true
-  }
-
-  #leaderFor(pid: number): number {
-    let leader = this.#leaderByPid.get(pid)
-    if (leader === undefined) {
-      leader = this.#leaderByPid.size
-      this.#words[(this.#leaders >> 2) + leader] = NO_NAME
-      this.#leaderByPid.set(pid, leader)
-    }
-    return leader
   }
 
   #forget(): void {
     this.flush()
-    this.#bytes.fill(0, ENTRIES, this.#meanings)
-    this.#leaderByPid.clear()
+    this.#words.fill(0, ENTRIES >> 2, this.#meanings >> 2)
+    this.#words.fill(NO_NAME, this.#leaders >> 2, this.#touched >> 2)
     this.#entryCount = 0
     this.#nameEpoch = this.#sink.nameEpoch
   }

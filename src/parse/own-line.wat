@@ -8,11 +8,12 @@
 
   ;; Reads lines from $line on while they begin before $end.
   ;; Returns why it stopped: 0 at $end; 1 another second or shape; 2 a rest not seen before; 3 another leader's name.
-  (func (export "run") (param $line i32) (param $end i32) (param $shift i64) (param $mask i32) (result i32)
+  (func (export "run") (param $line i32) (param $end i32) (param $mask i32) (result i32)
     (local $second i64) (local $second2 i32) (local $word i64) (local $zeroed i64) (local $ends i64)
     (local $at i32) (local $rest i32) (local $hash i64) (local $hash32 i32) (local $tail i64) (local $length i32)
     (local $slot i32) (local $entry i32) (local $k i32) (local $tally i32) (local $meaning i32) (local $last i32)
-    (local $touched i32)
+    (local $touched i32) (local $shift i64)
+    (local.set $shift (i64.load (i32.const 56)))
     (local.set $second (i64.load (i32.const 8)))
     (local.set $second2 (i32.load16_u (i32.const 16)))
     (local.set $touched (i32.load (i32.const 20)))
@@ -100,9 +101,23 @@
                     (i32.add (local.get $entry) (i32.sub (local.get $at) (local.get $rest)))))))
             (if (i32.eqz (i32.load offset=8 (local.get $entry)))
               (then
+                ;; The entry takes the rest; what it means is for own-line.ts to say, or to free the entry again.
                 (i32.store (i32.const 28) (local.get $slot))
-                (i32.store (i32.const 32) (local.get $hash32))
                 (i32.store (i32.const 36) (local.get $length))
+                (i32.store (local.get $entry) (local.get $hash32))
+                (i32.store offset=8 (local.get $entry) (i32.add (local.get $length) (i32.const 1)))
+                (local.set $k (local.get $rest))
+                (block $kept
+                  (loop $keep
+                    (br_if $kept (i32.eq (local.get $k) (local.get $at)))
+                    (i64.store offset=16
+                      (i32.add (local.get $entry) (i32.sub (local.get $k) (local.get $rest)))
+                      (i64.load (local.get $k)))
+                    (local.set $k (i32.add (local.get $k) (i32.const 8)))
+                    (br $keep)))
+                (i64.store offset=16
+                  (i32.add (local.get $entry) (i32.sub (local.get $at) (local.get $rest)))
+                  (local.get $word))
                 (br $stop (i32.const 2))))
             (local.set $slot (i32.and (i32.add (local.get $slot) (i32.const 1)) (local.get $mask)))
             (br $probe)))

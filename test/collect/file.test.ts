@@ -99,7 +99,9 @@ describe('fileSource()', () => {
   test('stops at the signal', async () => {
     const stop = new AbortController()
     let chunks = 0
-    for await (const _ of fileSource(put('long.txt', text)).read(stop.signal)) {
+    for await (const _ of fileSource(put('long.txt', Buffer.concat([text, text, text]))).read(
+      stop.signal,
+    )) {
       if (++chunks === 2) stop.abort()
     }
     expect(chunks).toBe(2)
