@@ -15,7 +15,9 @@ const many = {
   files: { type: 'positional', required: true, valueHint: 'FILE…', description: '' },
 } satisfies ArgsDef
 
-const parse = (...words: string[]) => parseCall('agent x', args, words).args
+const parse = (...words: string[]): Record<string, unknown> => ({
+  ...parseCall('agent x', args, words).args,
+})
 
 function failure(body: () => unknown): AgentError {
   try {

@@ -18,10 +18,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { agentBinary, type Ran, runAgent, runProgram } from '../support/agent-binary.ts'
+import { canMount, canTrace, isRoot } from '../support/privileges.ts'
 
-const root = process.geteuid?.() === 0
-const canMount = root && Bun.which('unshare') !== null
-const canTrace = Bun.which('strace') !== null
 const canCompile = Bun.which('gcc') !== null
 
 let folder = ''
@@ -99,7 +97,7 @@ describe.skipIf(!canCompile)('a planted libonnxruntime.so.1 is not loaded', () =
     expect(existsSync(mark)).toBe(false)
   })
 
-  test.skipIf(!root)(
+  test.skipIf(!isRoot)(
     'from a state whose library directory belongs to another user (as root)',
     async () => {
       const state = join(folder, 'state-c')
@@ -157,7 +155,7 @@ describe('native libraries', () => {
     expect(findings(ran).get('state')).toMatchObject({ state: 'wrong' })
   })
 
-  test.skipIf(!root)(
+  test.skipIf(!isRoot)(
     'work for a user with nothing writable but /tmp, and leave it clean',
     async () => {
       const temporary = join(folder, 'temporary')

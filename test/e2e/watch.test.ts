@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { agentBinary, runAgent, runProgram } from '../support/agent-binary.ts'
 import { ownLines } from '../support/lines.ts'
+import { canTrace } from '../support/privileges.ts'
 
-const canTrace = Bun.which('strace') !== null
 let folder = ''
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'watch-'))

@@ -20,12 +20,12 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { agentBinary, type RunOptions, runProgram } from '../support/agent-binary.ts'
+import { canMount } from '../support/privileges.ts'
 
 const checkout = join(import.meta.dir, '../..')
 const arch = process.arch
 const packed = `agent-linux-${arch}.gz`
 const canVerify = Bun.which('openssl') !== null || Bun.which('node') !== null
-const canMount = process.geteuid?.() === 0 && Bun.which('unshare') !== null
 
 let folder = ''
 let release = ''
