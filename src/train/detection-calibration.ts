@@ -234,6 +234,11 @@ function classRadii(
   })
 }
 
+/**
+ * No tail is believed to fall faster: one odd second stays in ten windows, so evidence comes in runs, and a third of
+ * an hour has not seen the odd seconds of a week.
+ */
+const SCALE_MIN = 1.5
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
 
 /** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
@@ -292,7 +297,7 @@ export function tailOf(peaks: readonly number[], days: number): Tail {
   const base = sorted[used]!
   let excess = 0
   for (let i = 0; i < used; i++) excess += (sorted[i]! - base) / used
-  const scale = Math.max(excess, 0.25)
+  const scale = Math.max(excess, SCALE_MIN)
   return {
     intercept: Math.log(used / days) + base / scale,
     slope: 1 / scale,

@@ -44,14 +44,29 @@ describe('AlertBook.raise()', () => {
     expect(one.status()).toMatchObject({ opened: 1, updated: 2 })
   })
 
-  test('processes of one name that look alike are one cause', () => {
+  test('processes of one name that go wrong together are one cause', () => {
     const one = book()
     one.raise(crossing(7), T)
     expect(one.raise(crossing(8), T + 1)).toBeUndefined()
-    expect(one.status()).toMatchObject({ opened: 1, merged: 1 })
-    expect(
-      one.raise(crossing(9, { predicted: { class: 'sshd', confidence: 1 } }), T + 1),
-    ).toBeDefined()
+    one.raise(crossing(9, { predicted: { class: 'sshd', confidence: 1 } }), T + 2)
+    expect(one.status()).toMatchObject({ opened: 1, merged: 2 })
+  })
+
+  test('two malicious classes under one name are two causes', () => {
+    const one = book()
+    const bad = (of: string): Partial<Crossing> => ({
+      kind: 'non-grata',
+      predicted: { class: of, confidence: 1 },
+    })
+    one.raise(crossing(7, bad('miner')), T)
+    expect(one.raise(crossing(8, bad('nc')), T + 1)!.state).toBe('open')
+  })
+
+  test('what another process does later is another cause', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    expect(one.raise(crossing(8), T + 31)).toMatchObject({ state: 'open', process: { pid: 8 } })
+    expect(one.raise(crossing(7), T + 90)).toMatchObject({ state: 'update', id })
   })
 
   test('a process has one alert: the same kind of thing under another class joins it', () => {
@@ -80,7 +95,8 @@ describe('AlertBook.raise()', () => {
 
   test('a full minute holds back what is new, counted, and lets it in later', () => {
     const one = book({ perMinute: 3 })
-    const other = (i: number) => crossing(i, { predicted: { class: `c${i}`, confidence: 1 } })
+    const other = (i: number) =>
+      crossing(i, { process: { pid: i, startMs: T * 1000, name: `n${i}` } })
     for (let i = 0; i < 5; i++) one.raise(other(i), T)
     expect(one.status()).toMatchObject({ opened: 3, held: 2 })
     expect(one.raise(other(4), T + 60)!.state).toBe('open')
@@ -110,9 +126,9 @@ describe('AlertBook.tick()', () => {
   test('one that goes on does not keep a quiet one open', () => {
     const one = book()
     one.raise(crossing(7), T)
-    one.raise(crossing(8, { predicted: { class: 'sshd', confidence: 1 } }), T)
+    one.raise(crossing(8, { process: { pid: 8, startMs: T * 1000, name: 'cron' } }), T)
     for (let i = 1; i <= 120; i++) one.raise(crossing(7), T + i)
-    expect(one.tick(T + 120)).toMatchObject([{ predicted: { class: 'sshd' } }])
+    expect(one.tick(T + 120)).toMatchObject([{ process: { pid: 8 } }])
   })
 })
 
