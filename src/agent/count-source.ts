@@ -4,7 +4,7 @@ import type { Frame } from '../domain/frame.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import { CLOSE_AFTER_MS, CLOSE_EVERY_MS } from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
-import { type IngestOptions, ingest } from './ingest.ts'
+import { type IngestOptions, ingest, isAbreast } from './ingest.ts'
 
 export interface Counted {
   readonly ledger: InputLedger
@@ -28,7 +28,9 @@ export async function countSource(
   let giving: Promise<void> | undefined
   if (source.live) {
     timer = setInterval(() => {
-      giving = Promise.resolve(give(counter.closeUntil(Date.now() - CLOSE_AFTER_MS)))
+      const now = Date.now()
+      if (!isAbreast(source, counter.eventTimeMs, now)) return
+      giving = Promise.resolve(give(counter.closeUntil(now - CLOSE_AFTER_MS)))
     }, CLOSE_EVERY_MS)
   }
   try {

@@ -5,7 +5,7 @@
  * before it is still parsed to its end before the error goes on.
  */
 import { AgentError } from '../domain/error.ts'
-import { FORMAT_HEAD_BYTES } from '../domain/limits.ts'
+import { CLOCK_JUMP_MS, FORMAT_HEAD_BYTES } from '../domain/limits.ts'
 import type { Parser, Source, SourceFormat } from '../domain/source.ts'
 import type { TallySink } from '../domain/tally.ts'
 import { createParser, type ParserOptions } from '../parse/create-parser.ts'
@@ -41,7 +41,21 @@ export async function ingest(
   } finally {
     stream.end()
   }
+  const mayBeEmpty = source.name !== 'file' && source.name !== 'pipe'
+  if (bytes === 0 && !mayBeEmpty && !signal.aborted) {
+    throw new AgentError('ERR_INPUT', `Cannot read ${quoted(source.path)}: it is empty`, {
+      hint: 'See what should have written it',
+    })
+  }
   return { format: stream.format, bytes }
+}
+
+/**
+ * Whether a source that is silent may be taken to have no more calls of the seconds gone by: it is live, and what it
+ * told last was told about when it happened. (A pipe may carry a recording, and its writer may stop for a while.)
+ */
+export function isAbreast(source: Source, eventTimeMs: number, nowMs: number): boolean {
+  return source.live && Math.abs(nowMs - eventTimeMs) < CLOCK_JUMP_MS
 }
 
 class Recogniser implements Parser {
@@ -93,7 +107,7 @@ class Recogniser implements Parser {
     throw new AgentError(
       'ERR_INPUT',
       `Cannot recognise ${quoted(this.#source.path)}: no line of it is sysdig's, strace's or a frames file's`,
-      { hint: 'Give the string that sysdig’s -p had by --format' },
+      { hint: "Give the string that sysdig's -p had by --format" },
     )
   }
 

@@ -11,7 +11,7 @@ import { inputLine, Progress } from './input-report.ts'
 export default defineCommand({
   meta: {
     name: 'record',
-    description: 'This host’s activity as frames, to train on or to keep',
+    description: "This host's activity as frames, to train on or to keep",
     examples: [
       'sudo agent record --duration 10m --out normal.frames.ndjson.zst',
       'sudo agent record --source kernel --duration 45s --label nmap --out nmap.frames.ndjson',
