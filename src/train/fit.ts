@@ -37,7 +37,7 @@ export const FIT_DEFAULTS: FitOptions = {
   labelSmoothing: 0.02,
   augmentation: { share: 0.5, scaleSpread: 0.7, dropCall: 0.03, quietMax: 8 },
   perClassMin: 300,
-  perClassMax: 1_500,
+  perClassMax: 1_000,
   repeatMax: 8,
   patience: 4,
 }

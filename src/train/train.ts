@@ -59,7 +59,7 @@ export const TRAIN_DEFAULTS = {
   stride: 1,
   windowsMin: WINDOWS_MIN,
   fullVocabulary: false,
-  recipe: 'families-quiet',
+  recipe: 'families',
   fit: FIT_DEFAULTS,
   validDays: 180,
 } as const
