@@ -182,6 +182,7 @@ class Run {
     const street = this.#street
     this.#savedAtMs = street.clock.monotonic()
     if (ended) street.local.memory.put(street.memory.snapshot())
+    else street.stages.detector.allow = street.local.allowed.list()
     const status = this.#status()
     street.local.ledger.put({
       savedAtMs: street.clock.now(),

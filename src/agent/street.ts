@@ -113,6 +113,7 @@ export function openStreet(options: StreetOptions): Street {
       falseAlertsPerDay: settings.falseAlarmsPerDay,
       memory,
       learnSeconds: settings.learn / 1000,
+      allow: local.allowed.list(),
     })
     const street: Street = {
       counter,

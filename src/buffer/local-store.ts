@@ -1,6 +1,6 @@
 /**
  * What the host keeps for itself beside frames and outbox: the memory of its programs' behaviour, the ledger
- * that `agent status` reads, and its own alerts. One file, three small stores; each lives in a file of its own
+ * that `agent status` reads, its own alerts, and what was allowed. One file, small stores; each lives in a file of its own
  * beside this one.
  *
  * All of it can be lost without the agent stopping: a write that the disk refuses returns false and is
@@ -17,6 +17,7 @@ import {
   sqliteProblem,
 } from '../platform/sqlite.ts'
 import { AlertStore } from './alert-store.ts'
+import { AllowStore } from './allow-store.ts'
 import { HostMemoryStore } from './host-memory-store.ts'
 import { LedgerStore } from './ledger-store.ts'
 
@@ -47,6 +48,7 @@ export class LocalStore implements LocalFile {
   readonly memory: HostMemoryStore
   readonly ledger: LedgerStore
   readonly alerts: AlertStore
+  readonly allowed: AllowStore
   readonly #options: LocalStoreOptions
   readonly #log: Log
   #database: Database | undefined
@@ -67,6 +69,7 @@ export class LocalStore implements LocalFile {
     this.memory = new HostMemoryStore(this)
     this.ledger = new LedgerStore(this)
     this.alerts = new AlertStore(this, options.alertsMax)
+    this.allowed = new AllowStore(this)
   }
 
   read<T>(body: (database: Database) => T, otherwise: T): T {

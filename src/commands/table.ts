@@ -61,6 +61,21 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Broker, store, page, API and metrics for many hosts',
     load: () => import('./aggregate.ts'),
   },
+  alerts: {
+    group: 'Look',
+    summary: 'Alerts of this host, newest first',
+    load: () => import('./alerts.ts'),
+  },
+  explain: {
+    group: 'Look',
+    summary: 'Why an alert was raised: which calls decided',
+    load: () => import('./explain.ts'),
+  },
+  allow: {
+    group: 'Look',
+    summary: 'Says "this is fine": alerts of a name that are not wanted',
+    load: () => import('./allow.ts'),
+  },
   status: {
     group: 'Look',
     summary: 'The ledger of the agent: seen, counted, dropped, sent',

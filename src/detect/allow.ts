@@ -1,19 +1,10 @@
 /**
- * "This is fine": what the operator said about alerts that he does not want. A rule names a process's name, may
- * narrow it to a class that it behaves like, and may end. What is allowed is counted, not raised.
+ * Whether a cause is covered by what the operator allowed.
  *
  * A rule without a class does not cover malicious classes: who says that his `backup` may look strange has not
  * said that it may look like a miner. Naming the class says so.
  */
-export interface AllowRule {
-  /** Presented name, exactly. */
-  readonly name: string
-  /** Class it may behave like; absent means any that is not malicious. */
-  readonly class?: string
-  /** Unix seconds; absent means until removed. */
-  readonly until?: number
-  readonly reason?: string
-}
+import type { AllowRule } from '../domain/allow.ts'
 
 export function isAllowed(
   rules: readonly AllowRule[],

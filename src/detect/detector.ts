@@ -11,10 +11,11 @@
  * a name that another name's memory covers (a renamed worker) is not new; a child of systemd before its exec is nobody.
  */
 import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
+import type { AllowRule } from '../domain/allow.ts'
 import { ACTIVE_FRAMES_MIN } from '../domain/limits.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process } from '../domain/process.ts'
-import { type AllowRule, isAllowed } from './allow.ts'
+import { isAllowed } from './allow.ts'
 import { type DetectionCalibration, levelFor } from './calibration.ts'
 import { decide } from './decide.ts'
 import { AlertBook, type BookLimits, type BookStatus } from './dedup.ts'

@@ -136,6 +136,8 @@ export const BUFFER_BYTES_MAX = 256 * 1_048_576
 
 /** Alerts kept on the host itself for `agent alerts`; the longest silent go first. */
 export const ALERTS_KEPT_MAX = 10_000
+/** Rules of `agent allow`; a new one beyond it is refused. */
+export const ALLOW_RULES_MAX = 500
 
 // --- Alerts and the way out -----------------------------------------------------------------------
 /** Rows in the outbox by size; summaries merge, then go; alerts last. */
