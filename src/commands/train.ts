@@ -1,17 +1,27 @@
 /** `agent train FRAMES… --out DIR`: frames to a model directory, with progress, early stop and calibration. */
 import { basename } from 'node:path'
 import { defineCommand } from 'citty'
+import { readBufferedFrames } from '../agent/buffered-frames.ts'
+import { loadSettings } from '../agent/settings.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { commit, version } from '../platform/embedded.ts'
 import { modelCard } from '../train/card.ts'
 import type { EpochReport } from '../train/fit.ts'
-import { readRecordings } from '../train/recording.ts'
+import { ownProcesses, type Recording, readRecordings } from '../train/recording.ts'
 import { saveModel } from '../train/save-model.ts'
 import { readHappenings } from '../train/scenarios.ts'
 import { readSplit, splitByTime } from '../train/split.ts'
 import { ARCHS, recipeNamed, TRAIN_DEFAULTS, train } from '../train/train.ts'
-import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from './common.ts'
+import {
+  jsonArg,
+  note,
+  settingArgs,
+  shutdownSignal,
+  wholeNumber,
+  writeJson,
+  writeOut,
+} from './common.ts'
 
 const GAP_SECONDS = 30
 
@@ -22,6 +32,7 @@ export default defineCommand({
     examples: [
       'agent train frames.ndjson.zst --out ./model',
       'agent train a.ndjson.zst b.ndjson.zst --scenarios attacks.scenarios.ndjson --out ./model',
+      'agent train --from-buffer --out ./model # what this host did in the last hour',
       'agent train frames.ndjson.zst --out ./model --arch inception --epochs 20 --seed 7 --json',
     ],
   },
@@ -30,8 +41,13 @@ export default defineCommand({
       type: 'positional',
       description: 'frames files, of any number of hosts',
       valueHint: 'FRAMES…',
-      required: true,
+      required: false,
     },
+    'from-buffer': {
+      type: 'boolean',
+      description: 'train on what the agent on this host has buffered, too',
+    },
+    ...settingArgs('state', 'host'),
     out: {
       type: 'string',
       description: 'model directory to write',
@@ -118,7 +134,15 @@ export default defineCommand({
     const seed = wholeNumber(args.seed, 'seed', 0, 0xffff_ffff) ?? TRAIN_DEFAULTS.fit.seed
     const windowsMin =
       wholeNumber(args['windows-min'], 'windows-min', 1) ?? TRAIN_DEFAULTS.windowsMin
-    const recordings = await readRecordings(args._)
+    const recordings: Recording[] = await readRecordings(args._)
+    if (args['from-buffer']) {
+      const { state, host } = loadSettings(args).settings
+      recordings.push(ownProcesses(readBufferedFrames(state, host)))
+    }
+    if (recordings.length === 0)
+      throw new AgentError('ERR_USAGE', 'Cannot train on nothing: no frames file is named', {
+        hint: 'Name frames files, or give --from-buffer',
+      })
     const happenings = args.scenarios === undefined ? [] : await readHappenings(args.scenarios)
     const split =
       args.split === undefined

@@ -43,6 +43,21 @@ export async function readRecordings(paths: readonly string[]): Promise<Recordin
   return recordings
 }
 
+/** A recording whose Process values are shared by all frames in which they are the same, as `readRecordings` makes them. */
+export function ownProcesses(recording: Recording): Recording {
+  const known = new Map<string, Process>()
+  const shared = (process: Process): Process => {
+    const key = `${process.pid}@${process.startMs} ${process.name}`
+    const seen = known.get(key)
+    if (seen === undefined) known.set(key, process)
+    return seen ?? process
+  }
+  return {
+    ...recording,
+    frames: recording.frames.map((frame) => ({ ...frame, processes: frame.processes.map(shared) })),
+  }
+}
+
 async function readFile(path: string): Promise<Recording[]> {
   const hosts = new Map<string, HostFrames>()
   const hash = createHash('sha256')

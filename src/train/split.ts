@@ -37,7 +37,10 @@ interface SplitFile {
 /** Everything trains; nothing is kept. */
 export const ALL_TRAIN: Split = { partOf: () => 'train', partOfHappening: () => 'train' }
 
-/** Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap between them. */
+/**
+ * Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap between them
+ * (a twentieth of the recording, where that is less).
+ */
 export function splitByTime(
   shares: { readonly train: number; readonly calibration: number },
   gapSeconds: number,
@@ -49,14 +52,15 @@ export function splitByTime(
     const from = recording.frames[0]!.index
     const to = recording.frames.at(-1)!.index
     const length = to - from + 1
+    const gap = Math.min(gapSeconds, Math.floor(length / 20))
     const trainTo = from + Math.round(length * shares.train)
     const calibrationTo = from + Math.round(length * (shares.train + shares.calibration))
     const made = {
       train: { from, to: trainTo - 1 },
       ...(shares.calibration > 0 && {
-        calibration: { from: trainTo + gapSeconds, to: calibrationTo - 1 },
+        calibration: { from: trainTo + gap, to: calibrationTo - 1 },
       }),
-      test: { from: calibrationTo + gapSeconds, to },
+      test: { from: calibrationTo + gap, to },
     }
     spansOf.set(recording, made)
     return made

@@ -133,14 +133,14 @@ describe('makeWindows()', () => {
 })
 
 test('splitByTime() leaves a gap, and no window reaches over it', () => {
-  const recording = recordingOf(seconds(0, 99, () => [{ pid: 1, counts: { read: 1 } }]))
+  const recording = recordingOf(seconds(0, 399, () => [{ pid: 1, counts: { read: 1 } }]))
   const split = splitByTime({ train: 0.5, calibration: 0.2 }, 10)
-  expect(split.partOf(recording, 40, 49)).toBe('train')
-  expect(split.partOf(recording, 41, 50)).toBeUndefined()
-  expect(split.partOf(recording, 59, 68)).toBeUndefined()
-  expect(split.partOf(recording, 60, 69)).toBe('calibration')
-  expect(split.partOf(recording, 79, 88)).toBeUndefined()
-  expect(split.partOf(recording, 80, 89)).toBe('test')
+  expect(split.partOf(recording, 190, 199)).toBe('train')
+  expect(split.partOf(recording, 191, 200)).toBeUndefined()
+  expect(split.partOf(recording, 209, 218)).toBeUndefined()
+  expect(split.partOf(recording, 210, 219)).toBe('calibration')
+  expect(split.partOf(recording, 280, 289)).toBeUndefined()
+  expect(split.partOf(recording, 290, 299)).toBe('test')
 })
 
 test('splitAtRandom() is the same for the same seed and near its share', () => {

@@ -1,0 +1,129 @@
+/** `agent train`, `evaluate`, `compare` and `model` as a person meets them: through the program, with its exit codes. */
+import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Random } from '../../src/train/random.ts'
+
+/** Some seconds of CPU, and a busy machine has little of it. */
+setDefaultTimeout(180_000)
+
+const directory = await mkdtemp(join(tmpdir(), 'train-command-'))
+afterAll(() => rm(directory, { recursive: true }))
+
+async function agent(...words: string[]) {
+  const child = Bun.spawn([process.execPath, 'src/cli.ts', ...words], {
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { out, err, code }
+}
+
+const frames = join(directory, 'made.frames.ndjson')
+const random = new Random(8)
+const lines: string[] = []
+for (let t = 0; t < 240; t++)
+  for (const [pid, name, call] of [
+    [1, 'nginx', 'read'],
+    [2, 'cron', 'close'],
+    [3, 'redis', 'write'],
+  ] as const)
+    lines.push(
+      JSON.stringify({
+        t: 1_000 + t,
+        host: 'h',
+        pid,
+        start: 1,
+        name,
+        counts: { [call]: 1 + random.below(9), futex: 1 },
+      }),
+    )
+await writeFile(frames, `${lines.join('\n')}\nno line\n`)
+
+test('train, verify, evaluate: the last line of --json holds the figures, and a bad line is a warning', async () => {
+  const out = join(directory, 'model')
+  const trained = await agent(
+    'train',
+    frames,
+    '--out',
+    out,
+    '--epochs',
+    '2',
+    '--hidden',
+    '8',
+    '--json',
+  )
+  expect(trained.code).toBe(0)
+  expect(trained.err).toContain('Warning: 1 lines of')
+  const last = JSON.parse(trained.out.trim().split('\n').at(-1)!)
+  expect(last).toMatchObject({ out, classes: 3, arch: 'simple' })
+  expect(last.calibration.macroRecall).toBeGreaterThan(0.5)
+  const verified = await agent('model', 'verify', out, '--json')
+  expect(JSON.parse(verified.out)).toMatchObject({
+    ok: true,
+    id: last.id,
+    signature: 'none',
+    expired: false,
+  })
+  const evaluated = await agent('evaluate', '--model', out, frames, '--json')
+  expect(evaluated.code).toBe(0)
+  const figures = JSON.parse(evaluated.out)
+  for (const key of [
+    'macroPrecision',
+    'macroRecall',
+    'accuracy',
+    'classes',
+    'falseAlertsPerHostDay',
+    'detection',
+    'coverage',
+    'ece',
+  ])
+    expect(figures[key], key).toBeDefined()
+})
+
+test.each<[string, string[], number, string]>([
+  ['no frames', ['train', '--out', 'x'], 2, 'no frames file is named'],
+  [
+    'a file that is not there',
+    ['train', '/nowhere.ndjson', '--out', 'x'],
+    1,
+    'Cannot read frames file',
+  ],
+  [
+    'an unknown net',
+    ['train', frames, '--out', 'x', '--arch', 'gru'],
+    2,
+    'it is none of simple, bidirectional, inception',
+  ],
+  [
+    'an unknown recipe',
+    ['train', frames, '--out', 'x', '--features', 'magic'],
+    2,
+    'there is no such recipe',
+  ],
+  ['no epochs', ['train', frames, '--out', 'x', '--epochs', '0'], 2, 'no whole number from 1'],
+  ['no model', ['evaluate', '--model', '/nowhere', frames], 5, 'Cannot read model file'],
+  [
+    'an unknown part',
+    ['evaluate', '--model', 'x', frames, '--part', 'all'],
+    2,
+    'it is none of train, calibration, test',
+  ],
+  [
+    'an unknown split',
+    ['compare', '--train', frames, '--split', 'odd'],
+    2,
+    'it is neither time nor random',
+  ],
+  ['no model to verify', ['model', 'verify', '/nowhere'], 5, 'Cannot read model file'],
+])('%s is said in one line with its exit code', async (_, words, code, message) => {
+  const said = await agent(...words)
+  expect(said.err).toContain(message)
+  expect(said.code).toBe(code)
+  expect(said.out).toBe('')
+})
