@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'bun:test'
+import { HostMemory } from '../../src/detect/memory.ts'
+import { detectorWith, live, PLACES, type Standing, T } from './toy.ts'
+
+const nginx: Standing = { pid: 1, name: 'nginx', at: PLACES.nginx }
+const opened = (alerts: ReturnType<typeof live>) => alerts.filter(({ state }) => state === 'open')
+
+/** A host whose names have been seen for long enough. */
+function lived(standing: readonly Standing[], seconds = 700): HostMemory {
+  const memory = new HostMemory('toy', 2)
+  live(detectorWith({ memory, learnSeconds: 86_400 }), T - seconds, seconds, standing)
+  return memory
+}
+
+describe('Detector.push() from a cold start', () => {
+  test('says nothing of programs that are what they claim', () => {
+    expect(
+      live(detectorWith(), T, 300, [nginx, { pid: 2, name: 'cron', at: PLACES.cron }]),
+    ).toEqual([])
+  })
+
+  test('raises a masquerade within ten windows, once, with what it claims and what it is', () => {
+    const alerts = live(detectorWith(), T, 60, [nginx, { pid: 2, name: 'nginx', at: PLACES.cron }])
+    expect(opened(alerts)).toHaveLength(1)
+    expect(alerts[0]).toMatchObject({
+      kind: 'masquerade',
+      process: { pid: 2, name: 'nginx' },
+      claimed: { class: 'nginx' },
+      predicted: { class: 'cron' },
+      technique: 'T1036',
+      evidence: { from: T },
+    })
+    expect(alerts[0]!.time).toBeLessThan(T + 10)
+  })
+
+  test('raises a non-grata whatever its name claims', () => {
+    for (const name of ['nginx', 'python3', 'a name of its own']) {
+      const [alert] = live(detectorWith(), T, 20, [{ pid: 2, name, at: PLACES.miner }])
+      expect(alert).toMatchObject({ kind: 'non-grata', predicted: { class: 'miner' } })
+      expect(alert!.technique).toBeUndefined()
+    }
+  })
+
+  test('does not take for malicious what is far from the malicious class, though it is the nearest', () => {
+    const alerts = live(detectorWith(), T, 60, [{ pid: 2, name: 'xz', at: [7.9, 7.9] }])
+    expect(alerts.filter(({ kind }) => kind === 'non-grata')).toEqual([])
+  })
+
+  test('one odd second is no alert', () => {
+    const odd = (second: number): Standing[] => [
+      { ...nginx, at: second % 30 === 0 ? PLACES.cron : PLACES.nginx },
+    ]
+    expect(live(detectorWith(), T, 300, odd)).toEqual([])
+  })
+
+  test('incomplete and short windows raise nothing, and are counted', () => {
+    const detector = detectorWith()
+    const alerts = live(detector, T, 60, [
+      { pid: 2, name: 'nginx', at: PLACES.miner, incomplete: true },
+      { pid: 3, name: 'nginx', at: PLACES.miner, active: 2 },
+    ])
+    expect(alerts).toEqual([])
+    expect(detector.status()).toMatchObject({
+      judged: 0,
+      undecided: { incomplete: 60, tooShort: 60 },
+    })
+  })
+
+  test('a shell or an interpreter claims nothing', () => {
+    const alerts = live(detectorWith(), T, 60, [
+      { pid: 2, name: 'bash', at: PLACES.cron },
+      { pid: 3, name: 'python3.11', at: PLACES.sshd },
+    ])
+    expect(alerts).toEqual([])
+  })
+
+  test('a process that takes a trusted name takes its evidence along', () => {
+    const detector = detectorWith()
+    const renamed = (second: number): Standing[] => [
+      { pid: 2, name: second < T + 3 ? 'cron' : 'nginx', at: PLACES.sshd },
+    ]
+    const kept = live(detector, T, 60, renamed)[0]!.time
+    const fresh = live(detectorWith(), T + 3, 60, renamed)[0]!.time
+    expect(kept).toBeLessThan(fresh)
+  })
+
+  test('a child of systemd before its exec is nobody', () => {
+    const alerts = live(detectorWith(), T, 60, [
+      { pid: 2, name: '(sd-executor)', at: PLACES.miner },
+    ])
+    expect(alerts).toEqual([])
+  })
+})
+
+describe('Detector.push() with the memory of the host', () => {
+  const here: Standing = { pid: 1, name: 'nginx', at: [3.2, 0] }
+
+  test('what a name usually does here is no masquerade, though the model is wrong about it for good', () => {
+    const memory = new HostMemory('toy', 2)
+    const young = detectorWith({ memory, learnSeconds: 86_400 })
+    live(young, T - 700, 700, [{ ...here, at: [2.7, 0] }])
+    expect(live(detectorWith({ memory }), T, 300, [here])).toEqual([])
+  })
+
+  test('what a name never did here is one, sooner than the model alone would say', () => {
+    const memory = lived([nginx])
+    const [alert] = live(detectorWith({ memory }), T, 30, [{ ...nginx, pid: 2, at: PLACES.sshd }])
+    expect(alert).toMatchObject({ kind: 'masquerade', predicted: { class: 'sshd' } })
+    expect(alert!.time).toBeLessThan(T + 10)
+  })
+
+  test('a known name whose behaviour fits no class is a novelty', () => {
+    const memory = lived([nginx])
+    const [alert] = live(detectorWith({ memory }), T, 60, [{ ...nginx, at: [3, 3] }])
+    expect(alert).toMatchObject({ kind: 'novelty', claimed: { class: 'nginx' } })
+  })
+
+  test('nothing under an alert is remembered, nor what looks malicious, nor what is strange', () => {
+    const memory = lived([nginx])
+    const detector = detectorWith({ memory })
+    live(detector, T, 600, [
+      { pid: 2, name: 'nginx', at: PLACES.sshd },
+      { pid: 3, name: 'nginx', at: PLACES.miner },
+    ])
+    expect(memory.distance('nginx', Float32Array.from(PLACES.sshd))).toBeGreaterThan(3)
+    expect(memory.distance('nginx', Float32Array.from(PLACES.miner))).toBeGreaterThan(3)
+  })
+
+  test('memory never covers a malicious class, not even while learning', () => {
+    const memory = new HostMemory('toy', 2)
+    const detector = detectorWith({ memory, learnSeconds: 86_400 })
+    live(detector, T, 3_600, [{ pid: 3, name: 'worker', at: PLACES.miner }])
+    expect(memory.distance('worker', Float32Array.from(PLACES.miner))).toBe(
+      Number.POSITIVE_INFINITY,
+    )
+  })
+})
+
+describe('Detector.push() on programs that are new here', () => {
+  const fresh: Standing = { pid: 5, name: 'restic', at: [3, -5] }
+
+  test('only remembers them while it learns', () => {
+    const memory = new HostMemory('toy', 2)
+    const detector = detectorWith({ memory, learnSeconds: 3_600 })
+    expect(live(detector, T, 600, [nginx, fresh])).toEqual([])
+    expect(detector.status()).toMatchObject({ learning: true, learningUntil: T + 3_600 })
+    expect(memory.known('restic')).toBeDefined()
+    expect(live(detectorWith({ memory }), T + 4_000, 60, [fresh])).toEqual([])
+  })
+
+  test('alerts each once after it, and never again', () => {
+    const memory = lived([nginx])
+    const detector = detectorWith({ memory })
+    const alerts = live(detector, T, 60, [nginx, fresh])
+    expect(opened(alerts)).toMatchObject([
+      { kind: 'novelty', claimed: { class: '' }, predicted: { class: '' } },
+    ])
+    expect(live(detectorWith({ memory }), T + 100_000, 60, [{ ...fresh, pid: 6 }])).toEqual([])
+  })
+
+  test('an old program under a new name is not new', () => {
+    const memory = lived([nginx])
+    expect(
+      live(detectorWith({ memory }), T, 60, [{ pid: 5, name: 'web', at: PLACES.nginx }]),
+    ).toEqual([])
+  })
+
+  test('a new version of a known name is not new', () => {
+    const memory = lived([{ pid: 1, name: 'php-fpm8.2', at: [4, 4] }])
+    expect(
+      live(detectorWith({ memory }), T, 60, [{ pid: 5, name: 'php-fpm8.4', at: [4.2, 4] }]),
+    ).toEqual([])
+  })
+})
+
+test('Detector: the same input gives the same messages, ids included', () => {
+  const story = () =>
+    live(detectorWith(), T, 400, (second) => [
+      nginx,
+      { pid: 2, name: 'nginx', at: second < T + 40 ? PLACES.cron : PLACES.nginx },
+      { pid: -9, latest: 70 + (second % 7), name: 'nc', at: PLACES.miner },
+    ])
+  expect(story()).toEqual(story())
+  expect(
+    opened(story())
+      .map(({ kind }) => kind)
+      .sort(),
+  ).toEqual(['masquerade', 'non-grata'])
+  expect(story().some(({ state }) => state === 'closed')).toBe(true)
+})
+
+test('Detector: what is allowed is counted, not raised; a rule without class covers nothing malicious', () => {
+  const bad: Standing[] = [
+    { pid: 2, name: 'nginx', at: PLACES.cron },
+    { pid: 3, name: 'nginx', at: PLACES.miner },
+  ]
+  const detector = detectorWith({ allow: [{ name: 'nginx' }] })
+  expect(opened(live(detector, T, 30, bad)).map(({ kind }) => kind)).toEqual(['non-grata'])
+  expect(detector.status().allowed).toBeGreaterThan(0)
+  const both = detectorWith({ allow: [{ name: 'nginx' }, { name: 'nginx', class: 'miner' }] })
+  expect(live(both, T, 30, bad)).toEqual([])
+  const over = detectorWith({ allow: [{ name: 'nginx', until: T - 1 }] })
+  expect(opened(live(over, T, 30, bad))).toHaveLength(2)
+})
+
+test('Detector: a larger budget alerts sooner, a smaller one later', () => {
+  const when = (falseAlertsPerDay: number) =>
+    live(detectorWith({ falseAlertsPerDay }), T, 60, [
+      { pid: 2, name: 'nginx', at: PLACES.cron },
+    ])[0]!.time
+  expect(when(100)).toBeLessThan(when(1))
+  expect(when(1)).toBeLessThan(when(0.001))
+})
+
+test('Detector.end() closes what is open', () => {
+  const detector = detectorWith()
+  live(detector, T, 20, [{ pid: 2, name: 'nginx', at: PLACES.cron }])
+  expect(detector.end()).toMatchObject([{ state: 'closed', time: T + 19 }])
+})
