@@ -12,7 +12,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { AgentError } from '../domain/error.ts'
-import { FLEET_MODEL_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../domain/limits.ts'
+import {
+  FLEET_MODEL_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+  VERIFYING_MAX,
+  VERIFYING_QUEUE_MAX,
+} from '../domain/limits.ts'
 import type { BrokerRules } from '../platform/broker.ts'
 import { isTopicPart, parseTopic } from '../wire/topics.ts'
 
@@ -54,10 +59,6 @@ function mayActFor(identity: string | undefined, site: string, host: string | un
 function isOfSite(identity: string | undefined, site: string): boolean {
   return identity === undefined || !identity.includes('/') || identity.startsWith(`${site}/`)
 }
-
-/** Verifications of hashed secrets that may be under way: each takes some 50 ms of a core and 64 MB. */
-const VERIFYING_MAX = 2
-const VERIFYING_QUEUE_MAX = 256
 
 /** Reads a password file; names and secrets are checked at connect. */
 export function readPasswordFile(path: string): Authenticate {

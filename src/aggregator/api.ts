@@ -5,7 +5,7 @@
  * Alerts are given as they came on the wire. A parameter that is unknown, repeated or out of range is
  * refused and not guessed at: a script that asks for `?stat=open` must not believe that all is well.
  */
-import { PAGE_ROWS_MAX } from '../domain/limits.ts'
+import { API_ID_CHARS_MAX, PAGE_ROWS_MAX } from '../domain/limits.ts'
 import { isHostName, isTopicPart } from '../wire/topics.ts'
 import type { Store } from './store.ts'
 
@@ -15,7 +15,6 @@ export class BadParameter extends Error {}
 const LIMIT_DEFAULT = 100
 const KINDS = ['novelty', 'non-grata', 'masquerade'] as const
 const STATES = ['open', 'update', 'closed'] as const
-const ID_CHARS_MAX = 128
 
 /** @returns JSON, or undefined where there is nothing of that name */
 export function answerApi(store: Store, url: URL): string | undefined {
@@ -44,7 +43,7 @@ function listAlerts(store: Store, given: URLSearchParams): string {
 function showAlert(store: Store, name = '', given: URLSearchParams): string | undefined {
   const query = new Parameters(given, ['site', 'host'])
   const id = decode(name)
-  if (id === undefined || id === '' || id.length > ID_CHARS_MAX) return undefined
+  if (id === undefined || id === '' || id.length > API_ID_CHARS_MAX) return undefined
   const found = store.alert(id, {
     ...query.optional('site', (text) => query.name('site', text, isTopicPart)),
     ...query.optional('host', (text) => query.name('host', text, isHostName)),

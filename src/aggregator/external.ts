@@ -10,7 +10,12 @@
  * A broker that refuses us, or a certificate that is wrong, is one, if it is so at the start.
  */
 import { AgentError } from '../domain/error.ts'
-import { PAYLOAD_BYTES_MAX, SITES_MAX } from '../domain/limits.ts'
+import {
+  BROKER_PAUSE_MAX_MS,
+  BROKER_PAUSE_MIN_MS,
+  PAYLOAD_BYTES_MAX,
+  SITES_MAX,
+} from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import {
@@ -44,8 +49,6 @@ export interface ExternalContext {
   readonly version: string
 }
 
-const PAUSE_MS_MIN = 250
-const PAUSE_MS_MAX = 15_000
 /** A broker hands over what all hosts send: not the bound of an agent, which expects receipts only. */
 const INBOUND_PER_SECOND = 200_000
 
@@ -268,7 +271,7 @@ class Lasting {
 
   /** Doubled each time, and anything from half of it up: a thousand clients must not come back at once. */
   #pause(attempt: number): Promise<void> {
-    const most = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** Math.min(attempt, 10))
+    const most = Math.min(BROKER_PAUSE_MAX_MS, BROKER_PAUSE_MIN_MS * 2 ** Math.min(attempt, 10))
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer)

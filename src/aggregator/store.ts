@@ -16,6 +16,7 @@ import {
   ALERTS_PER_HOST_MAX,
   ALERTS_STORED_MAX,
   HOSTS_MAX,
+  STORE_CHECK_BYTES_MAX,
   SUMMARIES_PER_HOST_MAX,
   SUMMARIES_STORED_MAX,
 } from '../domain/limits.ts'
@@ -110,9 +111,6 @@ interface HostRow {
   summaries: number
 }
 
-/** A file up to this is looked through at start, which takes a second at most; a larger one is trusted until it fails. */
-const CHECK_BYTES_MAX = 128 * 1_048_576
-
 export class Store {
   readonly #path: string
   readonly #bounds: StoreBounds
@@ -138,7 +136,7 @@ export class Store {
     this.#db = openDatabase(this.#path, {
       schema: SCHEMA,
       synchronous: 'full',
-      check: bytes <= CHECK_BYTES_MAX,
+      check: bytes <= STORE_CHECK_BYTES_MAX,
       ...(this.#bounds.pagesMax === undefined ? {} : { pagesMax: this.#bounds.pagesMax }),
     })
     if (this.#db.setAside !== undefined) this.setAside.push(this.#db.setAside)

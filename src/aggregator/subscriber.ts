@@ -16,6 +16,7 @@ import {
   GROUP_COMMIT_ROWS_MAX,
   INGEST_BYTES_MAX,
   PAYLOAD_BYTES_MAX,
+  REFUSAL_REASONS_MAX,
 } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
@@ -67,9 +68,6 @@ interface Waiting {
   readonly settled: (error?: Error) => void
 }
 
-/** A reason comes from our own lists, and a list of them can still not grow. */
-const REASONS_MAX = 128
-
 export class Subscriber {
   readonly #options: SubscriberOptions
   readonly #received = { alert: 0, summary: 0, status: 0 }
@@ -108,7 +106,7 @@ export class Subscriber {
   }
 
   refuse(reason: string): void {
-    const known = this.#refused.has(reason) || this.#refused.size < REASONS_MAX
+    const known = this.#refused.has(reason) || this.#refused.size < REFUSAL_REASONS_MAX
     const key = known ? reason : 'other'
     this.#refused.set(key, (this.#refused.get(key) ?? 0) + 1)
   }

@@ -12,7 +12,7 @@
  */
 import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
-import { ACTIVE_FRAMES_MIN } from '../domain/limits.ts'
+import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX } from '../domain/limits.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process } from '../domain/process.ts'
 import { isAllowed } from './allow.ts'
@@ -48,8 +48,6 @@ const WARM = { seconds: 60, age: 600 }
 const NEWCOMER_SECONDS = 4
 /** Nearer than this to what any name usually does here, a new name is an old program. */
 const NEWCOMER_USUAL = 0.5
-/** Names on trial at a time. */
-const NEWCOMERS_MAX = 1_024
 /** The mean of a run that is less sure than this fits no class. */
 const CONFIDENCE_MIN = 0.35
 

@@ -18,6 +18,7 @@
 import {
   MEMORY_KEEP_SECONDS,
   MEMORY_NAMES_MAX,
+  MEMORY_PENDING_PER_NAME_MAX,
   MEMORY_PROTOTYPES_MAX,
   MEMORY_PROTOTYPES_PER_NAME_MAX,
 } from '../domain/limits.ts'
@@ -33,7 +34,6 @@ const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3
 const STRANGE_EVERY = 86_400
 /** Surprise is counted over about so many of a name's last judged seconds. */
 const SECONDS_COUNTED = 16_384
-const PENDING_PER_NAME_MAX = 8
 /** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
 const STEP = 1 / 16
 const MAGIC = 0x4d454d31 // MEM1
@@ -168,7 +168,8 @@ export class HostMemory {
     const { pending } = memory
     const near = nearest(this.#scratch, pending.at, pending.count, this.size)
     if (near.distance > COVER) {
-      if (pending.count >= PENDING_PER_NAME_MAX) remove(pending, leastSeen(pending), this.size)
+      if (pending.count >= MEMORY_PENDING_PER_NAME_MAX)
+        remove(pending, leastSeen(pending), this.size)
       add(pending, this.#scratch, frameIndex, this.size)
       return
     }
@@ -448,7 +449,7 @@ function readSnapshot(
     const { first, last, seconds, surprises, strange } = entry
     if (![first, last, seconds, surprises, strange].every(isCount)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
-    const pending = usual && take(entry.pending, PENDING_PER_NAME_MAX)
+    const pending = usual && take(entry.pending, MEMORY_PENDING_PER_NAME_MAX)
     if (usual === undefined || pending === undefined) return undefined
     total += usual.count
     names.set(entry.name, {

@@ -44,6 +44,10 @@ export const SHORT_LIVES_MAX = 512
 export const MEMORY_NAMES_MAX = 2_048
 /** Prototypes under one name: they cover its behaviours, they do not sample them. */
 export const MEMORY_PROTOTYPES_PER_NAME_MAX = 48
+/** Behaviours of one name that have not recurred for long enough to count as usual; the least seen goes. */
+export const MEMORY_PENDING_PER_NAME_MAX = 8
+/** Names on trial as new programs at a time. */
+export const NEWCOMERS_MAX = 1_024
 /** Prototypes in all: 8,192 of 64 numbers are 2 MiB. */
 export const MEMORY_PROTOTYPES_MAX = 8_192
 /** A name not seen for this long (seconds: 30 days) is new again. */
@@ -254,6 +258,19 @@ export const SUMMARIES_STORED_MAX = 200_000
 export const EVENT_STREAMS_MAX = 64
 export const EVENTS_KEPT_MAX = 1_024
 export const EVENT_BACKLOG_BYTES_MAX = 1_048_576
+
+/** Pauses between attempts to reach a broker that is not ours. */
+export const BROKER_PAUSE_MIN_MS = 250
+export const BROKER_PAUSE_MAX_MS = 15_000
+/** An id in an address of the API. */
+export const API_ID_CHARS_MAX = 128
+/** Distinct reasons for refusing a message: they come from our own lists, and a list of them can still not grow. */
+export const REFUSAL_REASONS_MAX = 128
+/** A store up to this is looked through at start, which takes a second at most; a larger one is trusted until it fails. */
+export const STORE_CHECK_BYTES_MAX = 128 * 1_048_576
+/** Verifications of hashed secrets under way, some 50 ms of a core and 64 MB each, and those that wait. */
+export const VERIFYING_MAX = 2
+export const VERIFYING_QUEUE_MAX = 256
 
 // --- Releases -----------------------------------------------------------------------------------
 /** One file of a release: the agent itself, compressed, is about 65 MB. */
