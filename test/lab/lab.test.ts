@@ -33,17 +33,21 @@ describe('programs', () => {
     }
   })
 
-  test.skipIf(!has('shellcheck'))('shell scripts have no warnings', () => {
-    const { out } = run([
-      'shellcheck',
-      '-S',
-      'warning',
-      '-e',
-      'SC1090',
-      ...shell.map((f) => join(LAB, f)),
-    ])
-    expect(out).toBe('')
-  })
+  test.skipIf(!has('shellcheck'))(
+    'shell scripts have no warnings',
+    () => {
+      const { out } = run([
+        'shellcheck',
+        '-S',
+        'warning',
+        '-e',
+        'SC1090',
+        ...shell.map((f) => join(LAB, f)),
+      ])
+      expect(out).toBe('')
+    },
+    60_000,
+  )
 
   test.skipIf(!has('python3'))('python programs parse', () => {
     const files = readdirSync(LAB, { recursive: true, encoding: 'utf8' }).filter((f) =>
