@@ -11,12 +11,14 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { AgentError } from '../domain/error.ts'
-import { READ_BYTES, READ_EVERY_MS } from '../domain/limits.ts'
+import { READ_BYTES, READ_EVERY_MS, READ_QUIET_MS } from '../domain/limits.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
 import { enlargePipe } from '../platform/child.ts'
 
 /** At least so much at once means that more is on its way. */
 const BUSY_BYTES = READ_BYTES >> 2
+/** Less than this in one read: the stream is quiet, and a longer sleep does not fill the pipe. */
+const QUIET_BYTES = READ_BYTES >> 4
 /** Longest time without a turn of the event loop. */
 const TURN_MS = 20
 
@@ -29,6 +31,7 @@ export async function* readPipe(
   signal: AbortSignal,
   everyMs = READ_EVERY_MS,
 ): AsyncGenerator<Uint8Array> {
+  const quietMs = everyMs === READ_EVERY_MS ? READ_QUIET_MS : everyMs
   const buffer = new Uint8Array(READ_BYTES)
   let turnedAt = performance.now()
   try {
@@ -37,7 +40,7 @@ export async function* readPipe(
       if (length === 0) return
       if (length > 0) yield buffer.subarray(0, length)
       if (length < BUSY_BYTES) {
-        await pause(everyMs, signal)
+        await pause(length < QUIET_BYTES ? quietMs : everyMs, signal)
         turnedAt = performance.now()
       } else if (performance.now() - turnedAt > TURN_MS) {
         await new Promise(setImmediate)

@@ -34,13 +34,15 @@ describe('pipeSource()', () => {
   })
 
   test('reads a socket', async () => {
-    const child = Bun.spawn(
-      [process.execPath, '-e', 'for await (const c of Bun.stdin.stream()) process.stdout.write(c)'],
-      { stdin: 'pipe', stdout: 'pipe' },
-    )
-    child.stdin.write('x')
+    const child = Bun.spawn([process.execPath, fixturePath('programs/copy-stdin.ts')], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+    })
+    child.stdin.write('one\n')
+    await child.stdin.flush()
+    child.stdin.write('two\n')
     child.stdin.end()
-    expect(await new Response(child.stdout).text()).toBe('x')
+    expect(await new Response(child.stdout).text()).toBe('socket\none\ntwo\n')
   })
 
   test('ends at the signal though the writer goes on', async () => {

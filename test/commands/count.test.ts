@@ -1,0 +1,137 @@
+/** `agent count` and `agent record` as a stranger calls them, good input and bad. */
+import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { zstdDecompressSync } from 'node:zlib'
+import { findProgram } from '../../src/platform/child.ts'
+import { fixture, fixturePath } from '../support/fixture.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'callsign-test-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const put = (name: string, bytes: Uint8Array | string) => {
+  writeFileSync(join(directory, name), bytes)
+  return name
+}
+
+function agent(words: string[], stdin?: Uint8Array) {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, cli, ...words], {
+    cwd: directory,
+    env: { PATH: process.env.PATH, HOME: directory, AGENT_STATE: join(directory, 'state') },
+    ...(stdin === undefined ? {} : { stdin }),
+    timeout: 60_000,
+  })
+  return { exitCode, out: stdout.toString(), said: stderr.toString() }
+}
+
+const own = '1700000010123456789 5 5 read x\n1700000011123456789 5 5 write x\n'
+const frames =
+  '{"t":1700000010,"pid":5,"start":1700000010,"name":"x","counts":{"read":1}}\n' +
+  '{"t":1700000011,"pid":5,"start":1700000010,"name":"x","counts":{"write":1}}\n'
+
+describe('agent count', () => {
+  test('writes frames to stdout and the books to stderr', () => {
+    const { exitCode, out, said } = agent(['count', put('own.txt', own)])
+    expect(out).toBe(frames)
+    expect(said).toBe('2 calls observed = 2 counted + 0 dropped; 2 frames, 2 vectors\n')
+    expect(exitCode).toBe(0)
+  })
+
+  test('reads stdin, several files, and what it wrote itself, packed by its name', () => {
+    expect(agent(['count', '-'], new TextEncoder().encode(own)).out).toBe(frames)
+    put('own.txt', own)
+    expect(agent(['count', 'own.txt', 'own.txt']).out).toBe(frames + frames)
+    expect(agent(['count', 'own.txt', '--out', 'f.zst']).out).toBe('')
+    expect(zstdDecompressSync(readFileSync(join(directory, 'f.zst'))).toString()).toBe(frames)
+    expect(agent(['count', 'f.zst']).out).toBe(frames)
+  })
+
+  test('--json gives the ledger as an object, on stderr', () => {
+    const { said } = agent([
+      'count',
+      put('na.txt', `${own}1700000011123456789 <NA> <NA> read y\n`),
+      '--json',
+    ])
+    expect(JSON.parse(said)).toMatchObject({
+      observed: 3,
+      counted: 2,
+      dropped: { 'no-process': 1 },
+    })
+  })
+
+  test('says how many calls were not counted, and shows one of each kind, made safe', () => {
+    const { said, exitCode } = agent(['count', put('odd.txt', `${own}\u001b[2Jrubbish here\n`)])
+    expect(said).toContain('2 counted + 1 dropped')
+    expect(said).toContain('1 malformed, for example "?[2Jrubbish here"')
+    expect(exitCode).toBe(0)
+  })
+
+  test.each<[string, string[], number, string]>([
+    ['a file that is not there', ['none.txt'], 1, 'there is no such file'],
+    ['an empty file', [put('empty.txt', '')], 1, 'it is empty'],
+    ['a directory', ['.'], 1, 'it is a directory'],
+    [
+      'rubbish',
+      [
+        put(
+          'rnd.bin',
+          new Uint8Array(100_000).map((_, i) => (i * 7919) >> 3),
+        ),
+      ],
+      1,
+      'Cannot recognise',
+    ],
+    ['a line without end', [put('long.txt', 'x'.repeat(1_048_576))], 1, 'Cannot recognise'],
+    [
+      'a format without time',
+      ['own.txt', '--format', '%proc.pid %evt.type'],
+      2,
+      'no field for a time',
+    ],
+    [
+      'an out that cannot be',
+      ['own.txt', '--out', '/nonexistent/x'],
+      1,
+      'Cannot write "/nonexistent/x"',
+    ],
+    ['a full disk', ['own.txt', '--out', '/dev/full'], 1, 'ENOSPC'],
+  ])('refuses %s with one message and no stack', (_, words, code, message) => {
+    put('own.txt', own)
+    const { exitCode, said } = agent(['count', ...words])
+    expect(said).toContain(message)
+    expect(said).not.toMatch(/\.ts:\d+|\$bunfs/)
+    expect(exitCode).toBe(code)
+  })
+
+  test.skipIf(findProgram('sysdig') === undefined)('takes a cut capture for what is in it', () => {
+    const cut = fixture('scap/busy.scap').subarray(0, 1_500_000)
+    const { exitCode, out, said } = agent(['count', put('cut.scap', cut)])
+    expect(said).toContain('The capture is cut')
+    expect(out.split('\n').length).toBeGreaterThan(100)
+    expect(exitCode).toBe(0)
+  })
+
+  test('without sysdig a capture is an error that says what to install', () => {
+    const { exitCode, stderr } = Bun.spawnSync(
+      [process.execPath, cli, 'count', fixturePath('scap/idle.scap')],
+      { cwd: directory, env: { PATH: '/nonexistent', HOME: directory } },
+    )
+    expect(stderr.toString()).toContain('apt install sysdig')
+    expect(exitCode).toBe(7)
+  })
+})
+
+describe('agent record', () => {
+  test('writes what comes through a pipe, with host and label', () => {
+    const { exitCode, out } = agent(
+      ['record', '--source', '-', '--host', 'h', '--label', 'y'],
+      new TextEncoder().encode(own),
+    )
+    expect(out.split('\n')[0]).toBe(
+      '{"t":1700000010,"host":"h","pid":5,"start":1700000010,"name":"x","counts":{"read":1},"label":"y"}',
+    )
+    expect(exitCode).toBe(0)
+  })
+})
