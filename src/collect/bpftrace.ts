@@ -10,6 +10,7 @@ import { AgentError } from '../domain/error.ts'
 import { BPFTRACE_KEYS_MAX, BPFTRACE_START_MS } from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
 import { type Child, findProgram, runCommand, startChild } from '../platform/child.ts'
+import { CLOCK_MONOTONIC, readClock } from '../platform/libc.ts'
 import { readPipe } from './pipe.ts'
 
 export interface BpftraceSource extends Source {
@@ -71,7 +72,8 @@ async function begin(): Promise<Child> {
       { hint: denied ? 'Run the agent as root' : INSTALL_HINT },
     )
   }
-  const offset = Math.round((Date.now() - monotonicMs()) / 1000)
+  // `nsecs` is the monotonic clock; Bun's hrtime counts from the start of the process.
+  const offset = Math.round((Date.now() - readClock(CLOCK_MONOTONIC)) / 1000)
   // The shell becomes bpftrace, so $$ is the pid that the script has to leave out.
   return startChild([
     'env',
@@ -82,11 +84,6 @@ async function begin(): Promise<Child> {
     bpftrace,
     scriptOf(offset, process.pid),
   ])
-}
-
-/** What bpftrace's `nsecs` counts. */
-function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n)
 }
 
 function lastLine(text: string): string {
