@@ -173,7 +173,11 @@ export default defineCommand({
     )
     for (const warning of trained.warnings) note(`Warning: ${warning}`)
     const { manifest, figures } = trained
-    const command = `agent train ${args._.map((path) => basename(path)).join(' ')} --arch ${arch} --features ${recipe.name} --epochs ${epochs} --seed ${seed}`
+    const flag = (name: string, value: string | undefined) =>
+      value === undefined ? '' : ` --${name} ${basename(value)}`
+    const command =
+      `agent train ${args._.map((path) => basename(path)).join(' ')}${flag('scenarios', args.scenarios)}${flag('split', args.split)}` +
+      ` --arch ${arch} --features ${recipe.name} --epochs ${epochs} --seed ${seed}`
     await saveModel(
       args.out,
       trained.onnx,

@@ -13,8 +13,8 @@ import { SYSCALLS } from '../domain/syscalls.ts'
 import type { Recipe } from './recipe.ts'
 
 /** Above this many calls a second, `quiet` says no more. */
-const QUIET_CALLS = 15
-const LOG_16 = Math.log(1 + QUIET_CALLS)
+const QUIET_CALLS = 3
+const QUIET_SCALE = Math.log(1 + QUIET_CALLS)
 
 export class Normaliser {
   /** d: numbers in a row. */
@@ -125,6 +125,7 @@ export class Normaliser {
       if (out[i]! < 0) out[i] = -out[i]!
     }
     if (this.#rate === 'log-total') out[at + size] = Math.log1p(total) / 10
-    if (this.#rate === 'quiet') out[at + size] = Math.log(1 + Math.min(total, QUIET_CALLS)) / LOG_16
+    if (this.#rate === 'quiet')
+      out[at + size] = Math.log(1 + Math.min(total, QUIET_CALLS)) / QUIET_SCALE
   }
 }

@@ -16,7 +16,7 @@ export interface Recipe {
   readonly power: number
   /**
    * What stands beside the shares. `log-total`: ln(1 + calls in the second) / 10. `log-counts`: the same of each
-   * component. `quiet`: ln(1 + calls) / ln 16 up to 15 calls and 1 above: it tells one timer a second from
+   * component. `quiet`: ln(1 + calls) / ln 4 up to 3 calls and 1 above: it tells one timer a second from
    * two, which is the program's own, and nothing of the load, which is the host's.
    */
   readonly rate: 'none' | 'log-total' | 'log-counts' | 'quiet'

@@ -30,9 +30,12 @@ export interface Recording {
   readonly frames: readonly LabelledFrame[]
   readonly vectors: number
   readonly refusedLines: number
+  /** Names of calls that nobody knows, a few of them; they count as `other`. */
+  readonly unknownCalls?: readonly string[]
 }
 
 const SILENCE_SECONDS = 600
+const UNKNOWN_SHOWN = 8
 const EXIT_GROUP = SYSCALLS.indexOf('exit_group')
 const EXECVE = SYSCALLS.indexOf('execve')
 
@@ -117,6 +120,7 @@ async function readFile(path: string): Promise<Recording[]> {
     host,
     ...frames.end(),
     refusedLines: refused,
+    unknownCalls: [...frames.unknownCalls],
   }))
 }
 
@@ -194,6 +198,7 @@ class HostFrames {
   #index = Number.NEGATIVE_INFINITY
   #lost = 0
   #vectors = 0
+  readonly unknownCalls = new Set<string>()
 
   /** False where the line goes back in time or counts nothing sensible. */
   take(line: Line): boolean {
@@ -206,7 +211,10 @@ class HostFrames {
     const cells: [number, number][] = []
     for (const [name, count] of Object.entries(line.counts)) {
       if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) return false
-      if (count > 0) cells.push([syscallIndexOf(name) ?? OTHER, Math.min(count, 0xffff_ffff)])
+      const known = syscallIndexOf(name)
+      if (known === undefined && this.unknownCalls.size < UNKNOWN_SHOWN)
+        this.unknownCalls.add(safeName(name).slice(0, NAME_BYTES_MAX))
+      if (count > 0) cells.push([known ?? OTHER, Math.min(count, 0xffff_ffff)])
     }
     if (cells.length === 0) return false
     const rank = lateness(cells)

@@ -9,7 +9,7 @@ import { FRAME_MS, JUDGED_AGE_FRAMES } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
-import { MANIFEST_FORMAT, type Manifest } from '../model/manifest.ts'
+import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/manifest.ts'
 import { type Model, openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
@@ -89,10 +89,7 @@ export async function train(
   report: (epoch: EpochReport) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Trained> {
-  const warnings: string[] = []
-  for (const { file, refusedLines } of recordings)
-    if (refusedLines > 0)
-      warnings.push(`${refusedLines} lines of "${file}" are no vectors and were left out`)
+  const warnings = warningsOf(recordings)
   const windows = makeWindows(recordings, happenings, split, ALIAS_RULES, {
     frames: options.sequenceFrames,
     stride: options.stride,
@@ -117,6 +114,11 @@ export async function train(
       {
         hint: 'A process gives a window for each second in which it was active, from its tenth second on',
       },
+    )
+  const lonely = classesOfOneSource(windows, training, recordings.length, classes.list)
+  if (lonely.length > 0)
+    warnings.push(
+      `${lonely.length} of ${classes.list.length} classes were seen in one recording only and may look different elsewhere: ${lonely.slice(0, 12).join(', ')}${lonely.length > 12 ? ' …' : ''}`,
     )
   if (calibration.length === 0)
     warnings.push(
@@ -244,6 +246,39 @@ export async function train(
     figures,
     warnings,
   }
+}
+
+/** What is wrong with the files themselves, once for each file. */
+function warningsOf(recordings: readonly Recording[]): string[] {
+  const warnings = new Set<string>()
+  for (const { file, refusedLines, unknownCalls } of recordings) {
+    if (refusedLines > 0)
+      warnings.add(`${refusedLines} lines of "${file}" are no vectors and were left out`)
+    if (unknownCalls !== undefined && unknownCalls.length > 0)
+      warnings.add(
+        `"${file}" counts calls that nobody knows, taken as "other": ${unknownCalls.join(', ')}`,
+      )
+  }
+  return [...warnings]
+}
+
+/** Ordinary classes whose training windows are all of one recording, where there are several. */
+function classesOfOneSource(
+  windows: Windows,
+  training: Int32Array,
+  recordings: number,
+  classes: readonly ManifestClass[],
+): string[] {
+  if (recordings < 2) return []
+  const sources = new Map<string, Set<number>>()
+  for (const id of training) {
+    const { name, malicious, recording } = windows.list[id]!
+    if (malicious) continue
+    const seen = sources.get(name)
+    if (seen === undefined) sources.set(name, new Set([recording]))
+    else seen.add(recording)
+  }
+  return classes.flatMap(({ name }) => (sources.get(name)?.size === 1 ? [name] : []))
 }
 
 /** The net over every call that the agent counts. */

@@ -63,6 +63,13 @@ test('Normaliser.row() puts rates beside the shares', () => {
   expect(rowOf(counts, { read: 9 })[3]).toBeCloseTo(Math.log(10) / 10, 6)
 })
 
+test('Normaliser.row() tells one quiet call from two from more, and nothing of the load', () => {
+  const normaliser = new Normaliser(['other', 'read'], RECIPES['families-quiet']!)
+  const quiet = [1, 2, 3, 4, 5_000].map((count) => rowOf(normaliser, { read: count })[2]!)
+  expect(quiet.map((value) => Math.round(value * 1000) / 1000)).toEqual([0.5, 0.792, 1, 1, 1])
+  expect(rowOf(normaliser, {})[2]).toBe(0)
+})
+
 test('Normaliser.rowOfComponents() gives what row() gives', () => {
   for (const recipe of Object.values(RECIPES)) {
     const normaliser = new Normaliser(SYSCALLS, recipe)

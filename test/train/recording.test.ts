@@ -109,6 +109,7 @@ test('readRecordings() counts what is no line and keeps seconds with losses', as
     [7, 0],
   ])
   expect([...recording!.frames[2]!.syscalls]).toEqual([0]) // unknown to us: other
+  expect(recording!.unknownCalls).toEqual(['no_such_call'])
 })
 
 test.each([
