@@ -224,6 +224,13 @@ export const MODEL_WIDTH_MAX = 4_096
 export const MODEL_STATE_MAX = 4_096
 /** Frames in one sequence that a model may ask for: a longer one outlives the start of most attacks. */
 export const MODEL_SEQUENCE_FRAMES_MAX = 60
+/**
+ * What `agent train` keeps as predictions while it calibrates detection: so many seconds of each host, and so many
+ * vectors of all together (one of 100 classes and 64 state numbers has 650 bytes).
+ */
+export const DETECTION_BEFORE_SECONDS_MAX = 1_500
+export const DETECTION_HELD_OUT_SECONDS_MAX = 3_600
+export const DETECTION_VECTORS_MAX = 400_000
 /** Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for some 30 ms at most. */
 export const INFERENCE_ROWS_MAX = 1_024
 

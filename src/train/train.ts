@@ -5,7 +5,13 @@
 
 import { writeDetectionCalibration } from '../detect/calibration.ts'
 import { AgentError } from '../domain/error.ts'
-import { FRAME_MS, JUDGED_AGE_FRAMES } from '../domain/limits.ts'
+import {
+  DETECTION_BEFORE_SECONDS_MAX,
+  DETECTION_HELD_OUT_SECONDS_MAX,
+  DETECTION_VECTORS_MAX,
+  FRAME_MS,
+  JUDGED_AGE_FRAMES,
+} from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
@@ -23,16 +29,14 @@ import { exportNet, widen } from './export.ts'
 import { type EpochReport, FIT_DEFAULTS, type FitOptions, fit } from './fit.ts'
 import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
 import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from './nets.ts'
-import type { Recording } from './recording.ts'
+import type { LabelledFrame, Recording } from './recording.ts'
 import { runNet } from './run-net.ts'
 import { manifestText, sha256 } from './save-model.ts'
 import type { Happening } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
 
-/** Frames of each host that are kept as predictions while detection is calibrated: 300 processes make 40 MB of 25 minutes. */
-const BEFORE_SECONDS_MAX = 1_500
-const HELD_OUT_SECONDS_MAX = 3_600
-const PROFILE_CALLS_MAX = 24
+/** Calls in a class's profile. */
+const PROFILE_CALLS = 24
 
 export { ARCHS, recipeNamed }
 
@@ -315,15 +319,31 @@ async function predictHosts(
         ({ index }) => split.partOf(recording, index - length + 1, index) === part,
       )
       const predictions: Predictions[] = []
-      for await (const answer of predictHost(model, own.slice(-secondsMax)))
-        predictions.push(answer)
+      const latest = lastFrames(own, secondsMax, DETECTION_VECTORS_MAX / recordings.length)
+      for await (const answer of predictHost(model, latest)) predictions.push(answer)
       return predictions
     }
-    const heldOut = await predict('calibration', HELD_OUT_SECONDS_MAX)
+    const heldOut = await predict('calibration', DETECTION_HELD_OUT_SECONDS_MAX)
     if (heldOut.length > 0)
-      hosts.push({ host, before: await predict('train', BEFORE_SECONDS_MAX), heldOut })
+      hosts.push({ host, before: await predict('train', DETECTION_BEFORE_SECONDS_MAX), heldOut })
   }
   return hosts
+}
+
+/** The latest frames: at most so many seconds, with at most so many vectors. */
+function lastFrames(
+  frames: readonly LabelledFrame[],
+  secondsMax: number,
+  vectorsMax: number,
+): readonly LabelledFrame[] {
+  let from = frames.length
+  let vectors = 0
+  while (from > 0 && frames.length - from < secondsMax) {
+    vectors += frames[from - 1]!.processes.length
+    if (vectors > vectorsMax) break
+    from--
+  }
+  return frames.slice(from)
 }
 
 /** Mean share of each call in the windows of each class, its largest first: what an alert's `why` expects. */
@@ -354,7 +374,7 @@ function profilesOf(windows: Windows, ids: Int32Array, labels: Int32Array, class
           [SYSCALLS[syscall]!, Math.round((sum / sizes[c]!) * 10_000) / 10_000] as const,
       )
       .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-      .slice(0, PROFILE_CALLS_MAX)
+      .slice(0, PROFILE_CALLS)
       .filter(([, mean]) => mean > 0),
   )
 }
