@@ -63,6 +63,13 @@ export interface DetectorStatus {
   readonly alerts: BookStatus
 }
 
+export interface Standing {
+  /** Evidence as a share of what an alert takes, 0 for none. */
+  readonly suspicion: number
+  /** Its name claims a class that the model knows. */
+  readonly claims: boolean
+}
+
 export class Detector {
   readonly #options: DetectorOptions
   readonly #classes: ModelClasses
@@ -105,6 +112,23 @@ export class Detector {
 
   set allow(rules: readonly AllowRule[]) {
     this.#allow = rules
+  }
+
+  /** How a process stands, for whoever cannot judge all. */
+  standing(process: Process): Standing {
+    const evidence = this.#evidence.peek(process)
+    const stage = this.#isWarm(memoryName(process.name)) ? 'warm' : 'cold'
+    const share = (name: 'claim' | 'malice') =>
+      evidence === undefined ? 0 : evidence[name].level / Math.max(this.#levels[name][stage], 1)
+    return {
+      suspicion: Math.max(share('claim'), share('malice')),
+      claims: this.#claimed(process.name) !== undefined,
+    }
+  }
+
+  /** Windows of these processes are not judged in this frame; to be told before it is pushed. */
+  hold(processes: Iterable<Process>): void {
+    for (const process of processes) this.#evidence.hold(process)
   }
 
   /** Reasons for an alert that was opened, for its later messages, too. */

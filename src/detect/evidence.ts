@@ -33,6 +33,8 @@ export interface ProcessEvidence {
   process: Process
   first: number
   last: number
+  /** Seconds since then in which there was a window that nobody judged. */
+  held: number
   readonly claim: Stream
   readonly malice: Stream
   /** Running mean of the class probabilities; absent while nothing speaks against the process. */
@@ -69,12 +71,13 @@ export class Evidence {
         process,
         first: frameIndex,
         last: frameIndex,
+        held: 0,
         claim: stream(frameIndex),
         malice: stream(frameIndex),
         mean: undefined,
       }
     } else {
-      const gap = frameIndex - found.last - 1
+      const gap = frameIndex - found.last - 1 - found.held
       if (gap > 0) {
         const left = Math.exp(-gap / FADE_SECONDS)
         found.claim.level *= left
@@ -84,9 +87,21 @@ export class Evidence {
       this.#of.delete(key)
       found.process = process
       found.last = frameIndex
+      found.held = 0
     }
     this.#of.set(key, found)
     return found
+  }
+
+  /** The evidence on a process as it was left, if there is any. */
+  peek(process: Process): ProcessEvidence | undefined {
+    return this.#of.get(processKey(process))
+  }
+
+  /** A window of the process is not judged. Silence fades evidence; that nobody looks does not. */
+  hold(process: Process): void {
+    const found = this.#of.get(processKey(process))
+    if (found !== undefined) found.held++
   }
 
   /** Lets go of who has been silent for so long that nothing is left. */

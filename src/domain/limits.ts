@@ -129,6 +129,23 @@ export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */
 export const DRAIN_MS = 15_000
 
+// --- Own cost -----------------------------------------------------------------------------------
+/** The governor reads the agent's CPU this often, and judges it over a window of this length (seconds). */
+export const GOVERNOR_EVERY_MS = 2_000
+export const GOVERNOR_WINDOW_SECONDS = 10
+/** What starting costs (loading, compiling, learning names) is no reason to do less. */
+export const GOVERNOR_START_SECONDS = 30
+/** Quiet for so long (seconds), it goes one level back; twice as long after each time that was too early. */
+export const GOVERNOR_CALM_SECONDS = 60
+export const GOVERNOR_CALM_SECONDS_MAX = 960
+/** Windows a second at the last level: about 0.3 % of a core (measured). */
+export const GOVERNED_WINDOWS_MAX = 64
+/** Processes in one document of `agent top`: the most suspicious, then the busiest. */
+export const LIVE_ROWS_MAX = 200
+/** Its bytes, its viewers at a time, and what waits for a slow one before it is let go. */
+export const LIVE_BYTES_MAX = 262_144
+export const LIVE_VIEWERS_MAX = 4
+
 // --- bpftrace -----------------------------------------------------------------------------------
 /** Keys of one of bpftrace's maps; beyond it calls are lost in silence, and its default of 4,096 is a busy second. */
 export const BPFTRACE_KEYS_MAX = 65_536
@@ -263,6 +280,8 @@ export const ALERT_CHANGES_MAX = 64
 /** Summaries kept of one host (an hour) and in all (about 3 kB each). */
 export const SUMMARIES_PER_HOST_MAX = 60
 export const SUMMARIES_STORED_MAX = 200_000
+/** Hosts whose agents' cost is in /metrics: five series each and one per drop reason. */
+export const METRICS_HOSTS_MAX = 1_000
 /** Pages and scripts that listen to /api/v1/events at a time, events kept for those who come back, bytes queued for a slow one. */
 export const EVENT_STREAMS_MAX = 64
 export const EVENTS_KEPT_MAX = 1_024
@@ -288,6 +307,10 @@ export const RELEASE_FILE_BYTES_MAX = 512 * 1_048_576
 export const RELEASE_FILE_WAIT_MS = 600_000
 
 // Invariants between bounds.
+assert(
+  GOVERNOR_CALM_SECONDS > 2 * GOVERNOR_WINDOW_SECONDS,
+  'calm is longer than what it is measured over',
+)
 assert(BUFFER_FRAMES_MAX >= 2 * SEQUENCE_FRAMES, 'a sequence can always be rebuilt from the buffer')
 assert(LATENESS_MS < BUFFER_FRAMES_MAX * FRAME_MS, 'lateness is shorter than the buffer')
 assert(LATENESS_MS < CLOCK_JUMP_MS, 'a jump is longer than what counts as late')

@@ -16,6 +16,14 @@ export interface ProcessSummary {
   readonly top: readonly (readonly [syscall: number, count: number])[]
 }
 
+/** What was not done to stay below --cpu-max: counts are whole, judgements are fewer. */
+export interface Reduced {
+  /** Seconds at level 1, 2 and 3 (agent/governor.ts). */
+  readonly seconds: readonly [number, number, number]
+  /** Windows that were not judged. */
+  readonly windows: number
+}
+
 export interface Summary {
   /** Unix seconds, inclusive. */
   readonly from: number
@@ -28,11 +36,13 @@ export interface Summary {
   readonly calls: number
   readonly dropped: Readonly<Record<string, number>>
   readonly alertsOpen: number
-  /** The agent's own cost over the span. */
+  /** The agent's own cost over the span, with that of its collector. */
   readonly agent: {
     readonly cpuSeconds: number
     readonly rssBytes: number
     readonly lagMs: number
     readonly outboxRows: number
+    /** Absent where every window was judged, as it should be. */
+    readonly reduced?: Reduced
   }
 }

@@ -90,12 +90,18 @@ export class Sequencer {
     for (const frame of frames) this.#take(frame)
   }
 
-  /** The sequences that end in this frame. Frame indexes must grow. */
-  push(frame: Frame): SequenceBatch {
+  /**
+   * The sequences that end in this frame. Frame indexes must grow.
+   * @param choose which of the processes that could be judged are to be: ascending places in the list it is given
+   */
+  push(
+    frame: Frame,
+    choose?: (candidates: readonly Process[]) => readonly number[],
+  ): SequenceBatch {
     this.#take(frame)
     const length = this.#length
-    const judged: number[] = []
-    const active: number[] = []
+    let judged: number[] = []
+    let active: number[] = []
     if (frame.index - this.#first >= length - 1) {
       for (let i = 0; i < frame.processes.length; i++) {
         const process = frame.processes[i]!
@@ -107,6 +113,11 @@ export class Sequencer {
         judged.push(i)
         active.push(count)
       }
+    }
+    if (choose !== undefined) {
+      const chosen = choose(judged.map((i) => frame.processes[i]!))
+      active = chosen.map((place) => active[place]!)
+      judged = chosen.map((place) => judged[place]!)
     }
     const width = this.#normaliser.width
     const size = judged.length * length * width

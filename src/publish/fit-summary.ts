@@ -3,7 +3,7 @@
  * What is left out is counted in `processesOmitted`: the least busy go first.
  */
 import { SUMMARY_BYTES_MAX, SUMMARY_REASONS_MAX, SUMMARY_TOP_CALLS_MAX } from '../domain/limits.ts'
-import type { ProcessSummary, Summary } from '../domain/summary.ts'
+import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import type { Origin } from '../wire/origin.ts'
 import { encodeSummary } from '../wire/summary-message.ts'
 
@@ -80,8 +80,20 @@ export function mergeSummaries(first: Summary, second: Summary): Summary {
       cpuSeconds: first.agent.cpuSeconds + second.agent.cpuSeconds,
       rssBytes: Math.max(first.agent.rssBytes, second.agent.rssBytes),
       lagMs: Math.max(first.agent.lagMs, second.agent.lagMs),
+      ...addReduced(first.agent.reduced, second.agent.reduced),
     },
   }
+}
+
+function addReduced(first: Reduced | undefined, second: Reduced | undefined) {
+  if (first === undefined || second === undefined) {
+    const only = first ?? second
+    return only === undefined ? {} : { reduced: only }
+  }
+  const [one, two, three] = first.seconds
+  const [more, more2, more3] = second.seconds
+  const seconds = [one + more, two + more2, three + more3] as const
+  return { reduced: { seconds, windows: first.windows + second.windows } }
 }
 
 function mergeProcesses(first: ProcessSummary, second: ProcessSummary): ProcessSummary {

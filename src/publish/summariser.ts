@@ -17,7 +17,7 @@ import {
 import type { Predictions } from '../domain/prediction.ts'
 import type { ProcessKey } from '../domain/process.ts'
 import { processKey } from '../domain/process.ts'
-import type { ProcessSummary, Summary } from '../domain/summary.ts'
+import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { byCalls } from './fit-summary.ts'
 
@@ -29,6 +29,8 @@ export interface Gauges {
   readonly rssBytes: number
   readonly lagMs: number
   readonly outboxRows: number
+  /** What was not judged to spare CPU. */
+  readonly reduced?: Reduced
 }
 
 export interface SummariserOptions {
@@ -53,7 +55,8 @@ interface Seen {
   readonly classes: Map<number, { votes: number; confidence: number }>
 }
 
-const NO_GAUGES = { dropped: {}, cpuSeconds: 0 }
+const NOTHING_REDUCED: Reduced = { seconds: [0, 0, 0], windows: 0 }
+const NO_GAUGES = { dropped: {}, cpuSeconds: 0, reduced: NOTHING_REDUCED }
 
 export class Summariser {
   readonly #options: SummariserOptions
@@ -69,7 +72,7 @@ export class Summariser {
   #to = 0
   #calls = 0
   #omitted = 0
-  #before: Pick<Gauges, 'dropped' | 'cpuSeconds'> = NO_GAUGES
+  #before: Required<Pick<Gauges, 'dropped' | 'cpuSeconds' | 'reduced'>> = NO_GAUGES
 
   constructor(options: SummariserOptions) {
     this.#options = options
@@ -103,6 +106,7 @@ export class Summariser {
   end(): Summary | undefined {
     if (this.#span === undefined) return undefined
     const gauges = this.#options.gauges()
+    const { reduced = NOTHING_REDUCED } = gauges
     const syscalls: string[] = []
     const indexes = new Map<number, number>()
     const processes = [...this.#seen.values()].map((seen) =>
@@ -127,9 +131,10 @@ export class Summariser {
         rssBytes: gauges.rssBytes,
         lagMs: gauges.lagMs,
         outboxRows: gauges.outboxRows,
+        ...reducedSince(reduced, this.#before.reduced),
       },
     }
-    this.#before = { dropped: { ...gauges.dropped }, cpuSeconds: gauges.cpuSeconds }
+    this.#before = { dropped: { ...gauges.dropped }, cpuSeconds: gauges.cpuSeconds, reduced }
     this.#span = undefined
     this.#calls = 0
     this.#omitted = 0
@@ -220,6 +225,15 @@ export class Summariser {
       top,
     }
   }
+}
+
+/** What was left out in this span; nothing where all was judged. */
+function reducedSince(now: Reduced, before: Reduced): { reduced?: Reduced } {
+  const [one, two, three] = now.seconds
+  const [oneBefore, twoBefore, threeBefore] = before.seconds
+  const seconds = [one - oneBefore, two - twoBefore, three - threeBefore] as const
+  if (seconds.every((count) => count <= 0)) return {}
+  return { reduced: { seconds, windows: Math.max(0, now.windows - before.windows) } }
 }
 
 /** Seconds into the minute, the same for a host for ever [FNV-1a over its name]. */

@@ -20,7 +20,7 @@ import {
   WIRE_TEXT_CHARS_MAX,
 } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
-import type { ProcessSummary, Summary } from '../domain/summary.ts'
+import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
 import { type Decoded, decoding, Fields, refuse, toInteger, toText } from './decoded.ts'
 import type { Origin } from './origin.ts'
@@ -59,6 +59,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
     start = process.start
     return encoded
   })
+  const { reduced } = summary.agent
   return encode({
     v: 1,
     site: origin.site,
@@ -81,6 +82,8 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
       Math.max(0, Math.round(summary.agent.rssBytes)),
       Math.max(0, Math.round(summary.agent.lagMs)),
       summary.agent.outboxRows,
+      // Only where something was left out, so that ordinary minutes cost nothing for it.
+      ...(reduced === undefined ? [] : [...reduced.seconds, reduced.windows]),
     ],
   })
 }
@@ -122,7 +125,7 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       const container = strings[index(containers[at + 1], strings.length)]!
       processes[row] = { ...processes[row]!, container }
     }
-    const agent = fields.list('agent', 4)
+    const agent = fields.list('agent', 8)
     return {
       v: 1,
       site,
@@ -142,9 +145,18 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
         rssBytes: count(agent[1], 'agent'),
         lagMs: count(agent[2], 'agent'),
         outboxRows: count(agent[3], 'agent'),
+        ...readReduced(agent.slice(4)),
       },
     } satisfies SummaryMessage
   })
+}
+
+/** Four numbers of the agent and no more: it judged everything, or is of a time before it could say. */
+function readReduced(numbers: readonly unknown[]): { reduced?: Reduced } {
+  if (numbers.length === 0) return {}
+  const [one, two, three, windows] = numbers.map((number) => count(number, 'agent'))
+  if (windows === undefined) return refuse('bad-field(agent)')
+  return { reduced: { seconds: [one!, two!, three!], windows } }
 }
 
 function readProcesses(

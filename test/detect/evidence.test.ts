@@ -25,6 +25,17 @@ test('Evidence.at() fades over seconds without a window', () => {
   expect(evidence.at(process, T + 32).claim.level).toBeCloseTo(10 / Math.E, 5)
 })
 
+test('Evidence.hold() keeps evidence as it is over a window that nobody judged', () => {
+  const evidence = new Evidence()
+  accumulate(evidence.at(process, T).claim, 10, T)
+  for (let i = 0; i < 4; i++) evidence.hold(process)
+  expect(evidence.at(process, T + 5).claim.level).toBe(10)
+  // Four windows were there to be judged, and 31 seconds of silence.
+  for (let i = 0; i < 4; i++) evidence.hold(process)
+  expect(evidence.at(process, T + 5 + 5 + 31).claim.level).toBeCloseTo(10 * Math.exp(-31 / 30), 5)
+  expect(evidence.peek({ ...process, pid: 6 })).toBeUndefined()
+})
+
 test('Evidence.at() stays with pid@start through a change of name, and not through a reuse of the pid', () => {
   const evidence = new Evidence()
   accumulate(evidence.at(process, T).claim, 10, T)

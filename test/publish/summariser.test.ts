@@ -133,6 +133,24 @@ describe('Summariser.push()', () => {
     expect(one.end()).toMatchObject({ dropped: { malformed: 1 }, agent: { cpuSeconds: 1 } })
   })
 
+  test('says for how long less was judged in the span, and nothing where all was', () => {
+    let gauges: Gauges = { ...quiet, reduced: { seconds: [0, 0, 0], windows: 0 } }
+    const one = summariser({ gauges: () => gauges })
+    one.push(frameOf(60, 'x', 1))
+    expect(one.end()!.agent).not.toHaveProperty('reduced')
+    gauges = { ...quiet, reduced: { seconds: [7, 3, 0], windows: 40 } }
+    one.push(frameOf(120, 'x', 1))
+    const first = one.end()!
+    expect(first.agent.reduced).toEqual({ seconds: [7, 3, 0], windows: 40 })
+    gauges = { ...quiet, reduced: { seconds: [7, 5, 0], windows: 50 } }
+    one.push(frameOf(180, 'x', 1))
+    const second = one.end()!
+    expect(second.agent.reduced).toEqual({ seconds: [0, 2, 0], windows: 10 })
+    expect(mergeSummaries(first, second).agent.reduced).toEqual({ seconds: [7, 5, 0], windows: 50 })
+    one.push(frameOf(240, 'x', 1))
+    expect(one.end()!.agent).not.toHaveProperty('reduced')
+  })
+
   test('follows a clock that jumps a day, forward and back', () => {
     const one = summariser()
     expect(one.push(frameOf(1_000_000, 'x', 1))).toBeUndefined()

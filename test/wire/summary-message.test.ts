@@ -29,12 +29,19 @@ const summaries: fc.Arbitrary<Summary> = fc.record({
   calls: fc.nat(),
   dropped: fc.dictionary(fc.stringMatching(/^[a-z][a-z()-]{1,20}$/), fc.nat()),
   alertsOpen: fc.nat(10),
-  agent: fc.record({
-    cpuSeconds: fc.nat(60_000).map((ms) => ms / 1000),
-    rssBytes: fc.nat(),
-    lagMs: fc.nat(10_000),
-    outboxRows: fc.nat(),
-  }),
+  agent: fc.record(
+    {
+      cpuSeconds: fc.nat(60_000).map((ms) => ms / 1000),
+      rssBytes: fc.nat(),
+      lagMs: fc.nat(10_000),
+      outboxRows: fc.nat(),
+      reduced: fc.record({
+        seconds: fc.tuple(fc.nat(60), fc.nat(60), fc.nat(60)),
+        windows: fc.nat(),
+      }),
+    },
+    { requiredKeys: ['cpuSeconds', 'rssBytes', 'lagMs', 'outboxRows'] },
+  ),
 })
 
 /** As decoding gives them: the busiest first, calls by name. */
@@ -104,6 +111,12 @@ describe('decodeSummary()', () => {
     expect(decodeSummary(encode(good)).ok).toBe(true)
   })
 
+  test('reads four numbers of an agent as one that judged everything', () => {
+    const decoded = decodeSummary(encode(good))
+    if (!decoded.ok) throw new Error(decoded.reason)
+    expect(decoded.value.agent).toEqual({ cpuSeconds: 0.001, rssBytes: 2, lagMs: 3, outboxRows: 4 })
+  })
+
   test.each([
     ['a list', []],
     ['a text', 'summary'],
@@ -125,6 +138,8 @@ describe('decodeSummary()', () => {
       { ...good, dropped: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`r${i}`, 1])) },
     ],
     ['an agent without numbers', { ...good, agent: ['a', 'b', 'c', 'd'] }],
+    ['half of what was left out', { ...good, agent: [1, 2, 3, 4, 5, 6] }],
+    ['less than nothing left out', { ...good, agent: [1, 2, 3, 4, 5, 6, 7, -8] }],
     ['a host that is a wildcard', { ...good, host: '#' }],
     ['a fraction', { ...good, calls: 1.5 }],
   ])('refuses %s', (_, value) => {
