@@ -1,25 +1,48 @@
 /**
  * What the agent itself costs: CPU and memory of this process and of the collector it started, for status,
- * summaries and metrics. An agent that watches others has to be watched first.
+ * summaries, metrics and the governor. An agent that watches others has to be watched first.
+ *
+ * CPU is user and system time of all threads. A collector that has ended is in the kernel's account of our ended
+ * children, so a restart loses nothing. Not in it: the kernel's own work for us (counting adds to the calls
+ * that are counted; its maps are the kernel's memory).
  */
 import type { Clock } from '../platform/clock.ts'
-import { type ProcessCost, processCost } from '../platform/process-cost.ts'
+import { endedChildrenSeconds, type ProcessCost, processCost } from '../platform/process-cost.ts'
 
 const WINDOW_MS = 60_000
 
+export interface OwnCostReading {
+  /** Since the start of the process: agent and collector. */
+  readonly cpuSeconds: number
+  /** The same as a share of one core, over the last minute. */
+  readonly cpuShare: number
+  /** Agent and collector. */
+  readonly rssBytes: number
+  /** Calls seen, over the last minute. */
+  readonly callsPerSecond: number
+  /** Its part; absent where nothing collects for us. */
+  readonly collector?: ProcessCost & { readonly pid: number }
+}
+
+interface Reading {
+  readonly atMs: number
+  readonly cpuSeconds: number
+  readonly calls: number
+}
+
 export class OwnCost {
   readonly #clock: Clock
-  readonly #startedMs: number
-  /** Readings of the last minute: [monotonic ms, CPU seconds]. */
-  #readings: [at: number, cpuSeconds: number][] = []
+  readonly #calls: () => number
+  readonly #readings: Reading[] = []
   #collector: () => number | undefined = () => undefined
-  /** The collector's last; a dead one has cost what it has cost. */
-  #collectorCost: ProcessCost = { cpuSeconds: 0, rssBytes: 0 }
+  /** Never goes back, also when a child is between its end and its account. */
+  #cpuSeconds = 0
 
-  constructor(clock: Clock) {
+  /** @param calls seen so far */
+  constructor(clock: Clock, calls: () => number = () => 0) {
     this.#clock = clock
-    this.#startedMs = clock.monotonic()
-    this.#readings.push([this.#startedMs, cpuSeconds()])
+    this.#calls = calls
+    this.#note(this.cpuSeconds())
   }
 
   /** @param pid the collector's, once it runs */
@@ -27,25 +50,40 @@ export class OwnCost {
     this.#collector = pid
   }
 
-  /** CPU since the start of the process in seconds, its share of one core over the last minute, resident bytes. */
-  read(): { cpuSeconds: number; cpuShare: number; rssBytes: number } {
-    const now = this.#clock.monotonic()
-    const pid = this.#collector()
-    const cost = pid === undefined ? undefined : processCost(pid)
-    this.#collectorCost = cost ?? { ...this.#collectorCost, rssBytes: 0 }
-    const used = cpuSeconds() + this.#collectorCost.cpuSeconds
-    this.#readings.push([now, used])
-    while (this.#readings.length > 2 && now - this.#readings[1]![0] >= WINDOW_MS) {
-      this.#readings.shift()
-    }
-    const [from, before] = this.#readings[0]!
-    const cpuShare = now > from ? ((used - before) * 1000) / (now - from) : 0
-    const rssBytes = process.memoryUsage.rss() + this.#collectorCost.rssBytes
-    return { cpuSeconds: used, cpuShare, rssBytes }
+  /** Of the agent and its collector since the start. */
+  cpuSeconds(collector: ProcessCost | undefined = this.#collectorCost()): number {
+    const { user, system } = process.cpuUsage()
+    const all = (user + system) / 1e6 + endedChildrenSeconds() + (collector?.cpuSeconds ?? 0)
+    this.#cpuSeconds = Math.max(this.#cpuSeconds, all)
+    return this.#cpuSeconds
   }
-}
 
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
+  read(): OwnCostReading {
+    const pid = this.#collector()
+    const collector = this.#collectorCost()
+    const last = this.#note(this.cpuSeconds(collector))
+    const first = this.#readings[0]!
+    const seconds = (last.atMs - first.atMs) / 1000
+    return {
+      cpuSeconds: last.cpuSeconds,
+      cpuShare: seconds > 0 ? (last.cpuSeconds - first.cpuSeconds) / seconds : 0,
+      rssBytes: process.memoryUsage.rss() + (collector?.rssBytes ?? 0),
+      callsPerSecond: seconds > 0 ? (last.calls - first.calls) / seconds : 0,
+      ...(pid === undefined || collector === undefined ? {} : { collector: { pid, ...collector } }),
+    }
+  }
+
+  #collectorCost(): ProcessCost | undefined {
+    const pid = this.#collector()
+    return pid === undefined ? undefined : processCost(pid)
+  }
+
+  #note(cpuSeconds: number): Reading {
+    const atMs = this.#clock.monotonic()
+    const reading = { atMs, cpuSeconds, calls: this.#calls() }
+    this.#readings.push(reading)
+    while (this.#readings.length > 2 && atMs - this.#readings[1]!.atMs >= WINDOW_MS)
+      this.#readings.shift()
+    return reading
+  }
 }

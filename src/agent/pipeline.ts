@@ -14,6 +14,8 @@ import type { Summariser } from '../publish/summariser.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
 import type { Delivery } from './delivery.ts'
 import type { Explainer } from './explainer.ts'
+import type { Governor } from './governor.ts'
+import type { LiveView } from './live-view.ts'
 
 export interface Stages {
   readonly buffer: RollingBuffer
@@ -24,16 +26,21 @@ export interface Stages {
   readonly explainer: Explainer
   readonly summariser: Summariser
   readonly delivery: Delivery
+  readonly governor: Governor
+  readonly live: LiveView
 }
 
 /** @returns the alerts of this second, with their reasons; what is to be sent is in the outbox by then */
 export async function walk(stages: Stages, frame: Frame): Promise<readonly AlertMessage[]> {
   const { buffer, shortLives, sequencer, classifier, detector, explainer, summariser } = stages
   buffer.append(frame)
-  const sequences = sequencer.push(shortLives.push(frame))
+  const selection = stages.governor.selection(frame.index)
+  const grouped = shortLives.push(frame)
+  const sequences = sequencer.push(grouped, selection)
   const predictions = await classifier.predict(sequences)
   const raised = detector.push(predictions)
   const alerts = await explainer.explain(raised, sequences)
+  stages.live.push(grouped, predictions)
   return stages.delivery.put(alerts, summariser.push(frame, predictions))
 }
 

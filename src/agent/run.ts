@@ -11,6 +11,7 @@ import type { Frame } from '../domain/frame.ts'
 import { CLOSE_EVERY_MS, MEMORY_SAVE_EVERY_MS, STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
+import { collectGarbage } from '../platform/heap.ts'
 import { log } from '../platform/log.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
 import { type IngestOptions, ingest } from './ingest.ts'
@@ -173,6 +174,7 @@ class Run {
     if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
       this.#memorySavedAtMs = now
       this.#street.local.memory.put(this.#street.memory.snapshot())
+      collectGarbage()
     }
     if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
   }
@@ -214,6 +216,7 @@ class Run {
       },
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       cost: cost.read(),
+      governor: stages.governor.status(),
     }
   }
 }

@@ -80,6 +80,12 @@ export const KEYS = {
     parse: between(0.001, 10_000),
     default: () => 1,
   }),
+  cpuMax: key({
+    describe: 'percent of a core above which the agent judges less, never counts less; 0: no cap',
+    hint: 'PERCENT',
+    parse: between(0, 100_000),
+    default: () => 5,
+  }),
   learn: key({
     describe: 'how long a program that is new here is only remembered, not alerted (30s, 10m, 24h)',
     hint: 'TIME',

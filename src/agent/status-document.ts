@@ -9,14 +9,8 @@ import type { Counter } from '../count/counter.ts'
 import type { Detector, DetectorStatus } from '../detect/detector.ts'
 import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
-
-export interface OwnCost {
-  /** CPU of the agent itself since it started, seconds. */
-  readonly cpuSeconds: number
-  /** The same as a share of one core, over the last minute. */
-  readonly cpuShare: number
-  readonly rssBytes: number
-}
+import type { GovernorStatus } from './governor.ts'
+import type { OwnCostReading } from './own-cost.ts'
 
 export interface StatusDocument {
   readonly v: 1
@@ -49,7 +43,9 @@ export interface StatusDocument {
   }
   readonly detection: DetectorStatus
   readonly publisher?: PublisherState
-  readonly cost: OwnCost
+  readonly cost: OwnCostReading
+  /** What is done to stay below --cpu-max, and what was left out for it. */
+  readonly governor: GovernorStatus
 }
 
 interface Parts {

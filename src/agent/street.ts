@@ -25,9 +25,11 @@ import { privateDirectory } from '../platform/private-directory.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
 import { Publisher } from '../publish/publisher.ts'
-import { Summariser } from '../publish/summariser.ts'
+import { type Gauges, Summariser } from '../publish/summariser.ts'
 import { Delivery } from './delivery.ts'
 import { Explainer } from './explainer.ts'
+import { Governor } from './governor.ts'
+import { type LiveAgent, LiveView } from './live-view.ts'
 import { OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
 import { brokerPassword, type Settings } from './settings.ts'
@@ -59,6 +61,10 @@ export interface StreetOptions {
   /** A memory to begin with where the state has none: what this host lived through before. */
   readonly memory?: Uint8Array
   readonly clock?: Clock
+  /** Percent of a core above which less is judged; 0 or absent: no cap. */
+  readonly cpuMax?: number
+  /** `agent top` may look on. */
+  readonly live?: boolean
 }
 
 export interface Street {
@@ -95,7 +101,6 @@ export function openStreet(options: StreetOptions): Street {
   }
   const lock = lockDirectory(settings.state)
   try {
-    const cost = new OwnCost(clock)
     const local = LocalStore.open(join(settings.state, 'local.db'))
     const buffer = RollingBuffer.open(join(settings.state, 'frames.db'))
     const { site, host } = settings
@@ -104,6 +109,7 @@ export function openStreet(options: StreetOptions): Street {
     const kept = local.memory.get() ?? options.memory
     if (kept !== undefined) memory.restore(kept)
     const counter = new Counter(options.counter)
+    const cost = new OwnCost(clock, () => counter.ledger().observed)
     const classifier = new Classifier(model)
     const sequencer = new Sequencer(model.normaliser)
     const detector = new Detector({
@@ -114,6 +120,12 @@ export function openStreet(options: StreetOptions): Street {
       memory,
       learnSeconds: settings.learn / 1000,
       allow: local.allowed.list(),
+    })
+    const governor = new Governor({
+      cpuMax: options.cpuMax ?? 0,
+      clock,
+      cpuSeconds: () => cost.cpuSeconds(),
+      judge: detector,
     })
     const street: Street = {
       counter,
@@ -139,17 +151,17 @@ export function openStreet(options: StreetOptions): Street {
           outbox,
           hasBroker: broker !== undefined,
         }),
+        governor,
+        live: new LiveView({
+          classNames: model.classes.names,
+          detector,
+          about: () => describeAgent(street),
+        }),
         summariser: new Summariser({
           site,
           host,
           classNames: model.classes.names,
-          gauges: () => ({
-            dropped: counter.ledger().dropped,
-            alertsOpen: detector.status().alerts.open,
-            lagMs: street.lagMs,
-            outboxRows: outbox.queued,
-            ...cost.read(),
-          }),
+          gauges: () => gaugesOf(street),
         }),
       },
       publisher:
@@ -157,6 +169,7 @@ export function openStreet(options: StreetOptions): Street {
           ? undefined
           : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
       async close(drainMs) {
+        street.stages.live.close()
         const arrived = (await street.publisher?.end(drainMs)) ?? true
         buffer.close()
         outbox.close()
@@ -166,10 +179,38 @@ export function openStreet(options: StreetOptions): Street {
       },
     }
     if (options.resume) warm(street.stages, SEQUENCE_FRAMES - 1)
+    if (options.live === true) street.stages.live.open(settings.state)
     return street
   } catch (error) {
     lock.release()
     throw error
+  }
+}
+
+/** What a summary says beside the frames. */
+function gaugesOf({ stages, counter, cost, outbox, lagMs }: Street): Gauges {
+  return {
+    dropped: counter.ledger().dropped,
+    alertsOpen: stages.detector.status().alerts.open,
+    lagMs,
+    outboxRows: outbox.queued,
+    ...cost.read(),
+    reduced: stages.governor.reduced,
+  }
+}
+
+/** The agent about itself, for `agent top`. */
+function describeAgent({ stages, counter, cost, options, lagMs }: Street): LiveAgent {
+  const { level, does } = stages.governor.status()
+  return {
+    host: options.settings.host,
+    source: options.source.name,
+    ...cost.read(),
+    lagMs,
+    level,
+    does,
+    alertsOpen: stages.detector.status().alerts.open,
+    dropped: counter.ledger().dropped,
   }
 }
 

@@ -23,14 +23,19 @@ const INSTALL_HINT = 'Install it (apt install bpftrace), or use another --source
 
 export function bpftraceSource(): BpftraceSource {
   let starting: Promise<Child> | undefined
-  const started = () => {
+  let running: Child | undefined
+  const started = async () => {
     starting ??= begin()
-    return starting
+    running = await starting
+    return running
   }
   return {
     name: 'bpftrace',
     format: 'bpftrace-json',
     live: true,
+    get pid() {
+      return running?.pid
+    },
     start: async () => {
       await started()
     },

@@ -60,11 +60,18 @@ export function requireSysdig(): string {
 export function sysdigSource(options: SysdigOptions = {}): Source {
   const program = options.program ?? [requireSysdig()]
   const mode = options.mode ?? 'chisel'
+  let live: LiveSysdig | undefined
   return {
     name: 'sysdig',
     format: mode === 'chisel' ? 'chisel' : 'sysdig-text',
     live: true,
-    read: (signal, report) => new LiveSysdig(program, mode, options).read(signal, report),
+    get pid() {
+      return live?.pid
+    },
+    read(signal, report) {
+      live = new LiveSysdig(program, mode, options)
+      return live.read(signal, report)
+    },
   }
 }
 
@@ -73,6 +80,8 @@ class LiveSysdig {
   readonly #mode: SysdigMode
   readonly #options: SysdigOptions
   #gave = false
+  /** Of the sysdig that runs now. */
+  pid: number | undefined
 
   constructor(program: readonly string[], mode: SysdigMode, options: SysdigOptions) {
     this.#program = program
@@ -89,8 +98,10 @@ class LiveSysdig {
       const child = startChild([...this.#program, ...engines[0]!, ...this.#arguments()], {
         graceMs: this.#options.graceMs ?? CHILD_GRACE_MS,
       })
+      this.pid = child.pid
       yield* this.#readChild(child, signal)
       const end = await child.exited
+      this.pid = undefined
       const stderr = child.stderr()
       reportDrops(stderr, report)
       if (signal.aborted) return

@@ -30,17 +30,18 @@ export default defineCommand({
   },
 })
 
-/** Disk trouble and lost calls are worth an exit code; a broker that is away is not, for its queue is what it is there for. */
-function isWell({ buffer, dropped }: StatusDocument): boolean {
+/** Disk trouble, lost calls and a cap that costs judgements are worth an exit code; a broker that is away is not, for its queue is what it is there for. */
+function isWell({ buffer, dropped, governor }: StatusDocument): boolean {
   return (
     buffer.problem === undefined &&
+    governor.level === 0 &&
     !Object.keys(dropped).some((reason) => reason.startsWith('lost('))
   )
 }
 
 function shown({ state, pid, savedMs, status }: SavedStatus): string {
   const { bold, red, green } = paintFor()
-  const { source, model, observed, detection, buffer, publisher, cost } = status
+  const { source, model, observed, detection, buffer, publisher, cost, governor } = status
   const { alerts, memory } = detection
   const colour = state === 'running' ? green : state === 'killed' ? red : bold
   const dropped = [...withReasons(status.dropped, status.samples)]
@@ -78,10 +79,28 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ],
     [
       'cost',
-      `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident, lag ${status.lagMs} ms`,
+      `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
     ],
+    ['cap', governor.level === 0 ? capWords(governor) : red(capWords(governor))],
   ]
   return columns(rows)
+}
+
+/** Of the agent's memory and CPU, what its collector takes. */
+function collectorPart({ collector, cpuSeconds }: StatusDocument['cost']): string {
+  if (collector === undefined) return ''
+  const share = cpuSeconds > 0 ? Math.round((100 * collector.cpuSeconds) / cpuSeconds) : 0
+  return ` (collector, pid ${collector.pid}: ${share} % of the CPU, ${megabytes(collector.rssBytes)})`
+}
+
+function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocument['governor']) {
+  if (cpuMax === 0) return 'none'
+  const seconds = total(reducedSeconds)
+  const past =
+    seconds === 0
+      ? ''
+      : `; ${count(seconds)} seconds judged less, ${count(total(unjudged))} windows not judged, every call counted`
+  return `${cpuMax} % of a core: ${level === 0 ? '' : `level ${level}, `}${does}${past}`
 }
 
 function* withReasons(
@@ -94,7 +113,7 @@ function* withReasons(
   }
 }
 
-function total(counts: Readonly<Record<string, number>>): number {
+function total(counts: Readonly<Record<string, number>> | readonly number[]): number {
   return Object.values(counts).reduce((sum, n) => sum + n, 0)
 }
 

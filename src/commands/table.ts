@@ -26,6 +26,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Recorded hosts under attack, with broker and page',
     load: () => import('./demo.ts'),
   },
+  top: {
+    group: 'Look',
+    summary: 'Processes live: what each behaves like, how sure, how much; what the agent costs',
+    load: () => import('./top.ts'),
+  },
   record: {
     group: 'Look',
     summary: 'A live source to a frames file, to train on or to keep',

@@ -42,6 +42,7 @@ export default defineCommand({
       'host',
       'falseAlarmsPerDay',
       'learn',
+      'cpuMax',
       'broker',
       'brokerUser',
       'brokerPasswordFile',
@@ -66,6 +67,9 @@ export default defineCommand({
       model,
       source: { name: source.name, why },
       resume: live && source.name !== 'pipe',
+      // A recording takes what it takes.
+      live: true,
+      cpuMax: live ? settings.cpuMax : 0,
       ...(live ? { counter: { leaderName: leaderNameOf } } : {}),
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })

@@ -1,12 +1,13 @@
 /** What another process of ours has cost so far, from /proc: CPU of all its threads, and resident memory. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface ProcessCost {
   readonly cpuSeconds: number
   readonly rssBytes: number
 }
 
-const PAGE_BYTES = 4_096
+/** USER_HZ: what /proc counts in, whatever the kernel's own tick is. */
+const TICKS = 100
 
 /** Undefined where it is gone, or hidden from us. */
 export function processCost(pid: number): ProcessCost | undefined {
@@ -15,9 +16,40 @@ export function processCost(pid: number): ProcessCost | undefined {
     let cpuNs = 0
     for (const thread of readdirSync(`/proc/${pid}/task`))
       cpuNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
-    return { cpuSeconds: cpuNs / 1e9, rssBytes: pages * PAGE_BYTES }
+    // Ticks hold what threads did that have ended since.
+    const cpuSeconds = Math.max(cpuNs / 1e9, ticksOf(pid).own / TICKS)
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const kilobytes = (name: string) =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
+    const resident = kilobytes('VmRSS') - (isOurProgram(pid) ? kilobytes('RssFile') : 0)
+    return { cpuSeconds, rssBytes: resident * 1024 }
   } catch {
     return undefined
   }
+}
+
+/** Pages of the program file are in memory once, and counted with us already. */
+function isOurProgram(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) === readlinkSync('/proc/self/exe')
+  } catch {
+    return false
+  }
+}
+
+/** CPU of children of ours that have ended, in seconds: collectors that were started again, tools that were asked once. */
+export function endedChildrenSeconds(): number {
+  try {
+    return ticksOf(process.pid).children / TICKS
+  } catch {
+    return 0
+  }
+}
+
+function ticksOf(pid: number): { own: number; children: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // A name may hold anything, also parentheses: fields are counted from the last one on.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [user, system, childUser, childSystem] = fields.slice(11, 15).map(Number)
+  return { own: user! + system!, children: childUser! + childSystem! }
 }

@@ -1,0 +1,107 @@
+/**
+ * `agent top`: the running agent, live. It only looks on: the agent tells what it knows over a socket in its
+ * state directory (agent/live-view.ts), so this starts no street, needs no capability and writes nothing.
+ *
+ * On a terminal the screen is drawn anew each second, q or Ctrl-C ends it; elsewhere it prints one table. With
+ * --json a document a second, for pipes.
+ */
+import { defineCommand } from 'citty'
+import { type LiveDocument, watchLive } from '../agent/live-view.ts'
+import { loadSettings } from '../agent/settings.ts'
+import { AgentError } from '../domain/error.ts'
+import { jsonArg, paintFor, settingArgs, shutdownSignal, writeJson, writeOut } from './common.ts'
+import { screenLines } from './top-screen.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'top',
+    description:
+      'Processes live: what each behaves like, how sure, how many calls, what speaks against it, and what the agent costs; exit 4 if no agent runs',
+    examples: [
+      'sudo agent top # q or Ctrl-C ends it',
+      'agent top --once # one table',
+      "agent top --json | jq '.processes[0]' # the most suspicious, each second",
+    ],
+  },
+  args: {
+    once: { type: 'boolean', description: 'one second, then end' },
+    ...settingArgs('state'),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const { state } = loadSettings(args).settings
+    const screen = process.stdout.isTTY === true && !args.once && !args.json
+    const once = args.once || !(screen || args.json)
+    const quit = new AbortController()
+    const signal = AbortSignal.any([shutdownSignal(), quit.signal])
+    const terminal = screen ? new Screen(() => quit.abort()) : undefined
+    let shown = 0
+    try {
+      for await (const document of watchLive(state, signal)) {
+        shown += 1
+        if (terminal !== undefined) terminal.draw(document)
+        else if (args.json) await writeJson(document)
+        else await writeOut(`${screenLines(document, paintFor()).join('\n')}\n`)
+        if (once) return
+      }
+    } finally {
+      terminal?.close()
+    }
+    if (!signal.aborted)
+      throw new AgentError(
+        'ERR_NOT_RUNNING',
+        shown === 0
+          ? `Cannot look at the agent of "${state}": too many look at it already`
+          : `The agent of "${state}" has ended`,
+        { hint: 'Run "agent status" to see how it ended' },
+      )
+  },
+})
+
+const ENTER = '\x1b[?1049h\x1b[?25l'
+const LEAVE = '\x1b[?25h\x1b[?1049l'
+const CTRL_C = 3
+
+/** The terminal, given back as it was. */
+class Screen {
+  readonly #quit: () => void
+  #last: LiveDocument | undefined
+
+  constructor(quit: () => void) {
+    this.#quit = quit
+    process.stdout.write(ENTER)
+    process.stdout.on('resize', this.#redraw)
+    // In raw mode Ctrl-C is a key like others.
+    if (process.stdin.isTTY) {
+      process.stdin.setRawMode(true)
+      process.stdin.on('data', this.#hear)
+    }
+  }
+
+  draw(document: LiveDocument): void {
+    this.#last = document
+    this.#redraw()
+  }
+
+  close(): void {
+    process.stdout.off('resize', this.#redraw)
+    if (process.stdin.isTTY) {
+      process.stdin.off('data', this.#hear)
+      process.stdin.setRawMode(false)
+      process.stdin.pause()
+    }
+    process.stdout.write(LEAVE)
+  }
+
+  readonly #redraw = (): void => {
+    if (this.#last === undefined) return
+    const { columns = 80, rows = 24 } = process.stdout
+    const lines = screenLines(this.#last, paintFor(), { columns, rows })
+    // Over what was there, each line to its end, then the rest: clearing first would flicker.
+    process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
+  }
+
+  readonly #hear = (keys: Uint8Array): void => {
+    if (keys.includes(CTRL_C) || keys.includes(0x71) || keys.includes(0x51)) this.#quit()
+  }
+}
