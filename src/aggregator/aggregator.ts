@@ -11,10 +11,11 @@ import { readPasswordFile } from './access.ts'
 import { type BrokerLink, startEmbedded } from './embedded.ts'
 import { EventHub } from './events.ts'
 import { connectExternal, type ExternalOptions } from './external.ts'
+import { HostCosts } from './host-costs.ts'
 import { type HttpServer, isLoopback, startHttp } from './http.ts'
 import { renderMetrics } from './metrics.ts'
 import { loadPage } from './page.ts'
-import { Store } from './store.ts'
+import { Store, type StoreChange } from './store.ts'
 import { Subscriber } from './subscriber.ts'
 
 export interface Listener {
@@ -65,14 +66,12 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const events = new EventHub({
     hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
   })
+  const costs = new HostCosts()
   const subscriber = new Subscriber({
     store,
     clock,
     log,
-    onChange: (change) =>
-      change.kind === 'alert'
-        ? events.publish('alert', JSON.stringify(change.message))
-        : events.publish('host', JSON.stringify(change.host)),
+    onChange: (change) => tellChange(change, events, costs, clock.now()),
   })
   let http: HttpServer | undefined
   try {
@@ -86,7 +85,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       events,
       page,
       metrics: () =>
-        renderMetrics(store, subscriber, {
+        renderMetrics(store, subscriber, costs, {
           version,
           startedMs,
           connections: link?.connections(),
@@ -137,6 +136,13 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       store.close()
     },
   }
+}
+
+/** What was stored, to those who look on: pages, and the counters of /metrics. */
+function tellChange(change: StoreChange, events: EventHub, costs: HostCosts, nowMs: number): void {
+  if (change.kind === 'summary') costs.add(change.message, nowMs)
+  else if (change.kind === 'alert') events.publish('alert', JSON.stringify(change.message))
+  else events.publish('host', JSON.stringify(change.host))
 }
 
 function passwords(listener: Listener) {

@@ -1,4 +1,5 @@
 /** What the aggregator counts, in Prometheus' text format [exposition format 0.0.4]. One place, so that names stay in one style. */
+import type { HostCost, HostCosts } from './host-costs.ts'
 import type { Store } from './store.ts'
 import type { Subscriber } from './subscriber.ts'
 
@@ -12,14 +13,26 @@ export interface Gauges {
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
+/** One metric with all its samples. */
+type AddMetric = (
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  samples: readonly Sample[],
+) => void
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
 
-export function renderMetrics(store: Store, subscriber: Subscriber, gauges: Gauges): string {
+export function renderMetrics(
+  store: Store,
+  subscriber: Subscriber,
+  costs: HostCosts,
+  gauges: Gauges,
+): string {
   const counts = subscriber.counts()
   const hosts = store.hostCounts()
   const usage = process.cpuUsage()
   const lines: string[] = []
-  const add = (name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]): void => {
+  const add: AddMetric = (name, type, help, samples) => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
     for (const [labels, value] of samples) lines.push(`${name}${renderLabels(labels)} ${value}`)
   }
@@ -87,6 +100,7 @@ export function renderMetrics(store: Store, subscriber: Subscriber, gauges: Gaug
   if (gauges.connections !== undefined)
     add('callsign_connections', 'gauge', 'Connections of the broker.', one(gauges.connections))
   add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
+  addHostCosts(add, costs)
   add(
     'process_start_time_seconds',
     'gauge',
@@ -101,6 +115,69 @@ export function renderMetrics(store: Store, subscriber: Subscriber, gauges: Gaug
   )
   add('process_resident_memory_bytes', 'gauge', 'Resident memory.', one(process.memoryUsage.rss()))
   return `${lines.join('\n')}\n`
+}
+
+/** The agents' own cost, by host. */
+function addHostCosts(add: AddMetric, costs: HostCosts): void {
+  const hostCosts = [...costs.all]
+  const ofHosts = (value: (cost: HostCost) => number): Sample[] =>
+    hostCosts.map((cost) => [{ site: cost.site, host: cost.host }, value(cost)])
+  add(
+    'callsign_host_agent_cpu_seconds_total',
+    'counter',
+    'CPU time of the agent and its collector, as summaries tell it.',
+    ofHosts((cost) => cost.cpuSeconds),
+  )
+  add(
+    'callsign_host_agent_resident_bytes',
+    'gauge',
+    'Resident memory of the agent and its collector.',
+    ofHosts((cost) => cost.rssBytes),
+  )
+  add(
+    'callsign_host_agent_calls_total',
+    'counter',
+    'Calls that the agent counted.',
+    ofHosts((cost) => cost.calls),
+  )
+  add(
+    'callsign_host_agent_calls_dropped_total',
+    'counter',
+    'Calls that were lost or dropped before they were counted, by reason.',
+    hostCosts.flatMap(({ site, host, dropped }) =>
+      [...dropped].map(([reason, value]): Sample => [{ site, host, reason }, value]),
+    ),
+  )
+  add(
+    'callsign_host_agent_lag_seconds',
+    'gauge',
+    'How far the agent was behind the clock.',
+    ofHosts((cost) => cost.lagMs / 1000),
+  )
+  add(
+    'callsign_host_agent_reduced_seconds_total',
+    'counter',
+    'Seconds in which the agent judged less to stay below its cap, by level.',
+    hostCosts
+      .filter(({ reducedSeconds }) => reducedSeconds.some((seconds) => seconds > 0))
+      .flatMap(({ site, host, reducedSeconds }) =>
+        reducedSeconds.map((seconds, i): Sample => [{ site, host, level: String(i + 1) }, seconds]),
+      ),
+  )
+  add(
+    'callsign_host_agent_windows_unjudged_total',
+    'counter',
+    'Windows that were not judged for it.',
+    hostCosts
+      .filter(({ unjudged }) => unjudged > 0)
+      .map(({ site, host, unjudged }): Sample => [{ site, host }, unjudged]),
+  )
+  add(
+    'callsign_host_agent_omitted_total',
+    'counter',
+    'Summaries of hosts beyond those whose cost is told here.',
+    [[{}, costs.omitted]],
+  )
 }
 
 function renderLabels(labels: Readonly<Record<string, string>>): string {

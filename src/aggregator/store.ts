@@ -36,6 +36,7 @@ export type Arrival =
 export type StoreChange =
   | { readonly kind: 'alert'; readonly message: AlertMessage }
   | { readonly kind: 'host'; readonly host: HostRecord }
+  | { readonly kind: 'summary'; readonly message: SummaryMessage }
 
 export interface HostRecord {
   readonly site: string
@@ -176,7 +177,7 @@ export class Store {
           host.lastSeen = nowMs
           touched.add(host)
           if (arrival.kind === 'alert') this.#putAlert(host, arrival.message, nowMs, changes)
-          else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs)
+          else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs, changes)
           else this.#putStatus(host, arrival.message, nowMs, changes)
         }
         for (const host of touched) this.#writeHost(host)
@@ -352,13 +353,19 @@ export class Store {
     while (this.#alerts > this.#bounds.alertsMax) this.#dropOldestAlert(undefined)
   }
 
-  #putSummary(host: HostRow, arrival: Arrival & { kind: 'summary' }, nowMs: number): void {
+  #putSummary(
+    host: HostRow,
+    arrival: Arrival & { kind: 'summary' },
+    nowMs: number,
+    changes: StoreChange[],
+  ): void {
     const { boot, seq } = arrival.message
     const inserted = this.#sql.insertSummary.run(host.id, boot, seq, nowMs, arrival.payload)
     if (Number(inserted.changes) === 0) {
       this.duplicates++
       return
     }
+    changes.push({ kind: 'summary', message: arrival.message })
     host.summaries++
     while (host.summaries > this.#summariesMost()) this.#dropOldestSummary(host)
   }

@@ -57,6 +57,10 @@ export interface HostProcesses {
       readonly rssBytes: number
       readonly lagMs: number
       readonly outboxRows: number
+      readonly reduced?: {
+        readonly seconds: readonly [number, number, number]
+        readonly windows: number
+      }
     }
   } | null
 }

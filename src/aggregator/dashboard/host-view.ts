@@ -151,7 +151,9 @@ function about(
               'Its own cost',
               `${percent(summary.agent.cpuSeconds / seconds)} of a core, ${bytes(summary.agent.rssBytes)}`,
             ],
+            ['Calls seen', `${amount(Math.round(summary.calls / seconds))} a second`],
             ['Behind by', `${summary.agent.lagMs} ms`],
+            ['Judged less', reducedWords(summary.agent.reduced)],
             ['Waiting to be sent', String(summary.agent.outboxRows)],
             [
               'Calls dropped',
@@ -162,6 +164,16 @@ function about(
           ] as const)),
     ]),
   )
+}
+
+/** What the agent left out to stay below its cap; undefined (no line) where it left out nothing. */
+function reducedWords(
+  reduced: NonNullable<HostProcesses['summary']>['agent']['reduced'],
+): string | undefined {
+  if (reduced === undefined) return undefined
+  const seconds = reduced.seconds.reduce((sum, count) => sum + count, 0)
+  const level = reduced.seconds.findLastIndex((count) => count > 0) + 1
+  return `for ${seconds} s, to spare CPU (level ${level}): ${amount(reduced.windows)} windows not judged, every call counted`
 }
 
 function conditionWords(host: Host, now: number): string {

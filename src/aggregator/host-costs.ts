@@ -1,0 +1,88 @@
+/**
+ * What the agents cost their hosts, added up from their summaries for /metrics.
+ *
+ * Totals since this aggregator began (Prometheus knows counters that begin anew), of summaries that were stored,
+ * so that none counts twice; where several aggregators share the work, each has what it took, and the
+ * sums over them are right. Bounded: METRICS_HOSTS_MAX hosts, the first heard; one that was silent for an hour
+ * gives up its place. Drop reasons beyond SUMMARY_REASONS_MAX of a host add up to `other`.
+ */
+import { METRICS_HOSTS_MAX, SUMMARY_REASONS_MAX } from '../domain/limits.ts'
+import type { SummaryMessage } from '../wire/summary-message.ts'
+
+const SILENT_MS = 3_600_000
+/** With 20,000 hosts and places for 1,000 of them, most summaries find none. */
+const SWEEP_EVERY_MS = 60_000
+
+export interface HostCost {
+  readonly site: string
+  readonly host: string
+  cpuSeconds: number
+  rssBytes: number
+  calls: number
+  readonly dropped: Map<string, number>
+  lagMs: number
+  /** Seconds at each of the governor's levels 1 to 3. */
+  readonly reducedSeconds: [number, number, number]
+  unjudged: number
+  heardMs: number
+}
+
+export class HostCosts {
+  readonly #hosts = new Map<string, HostCost>()
+  readonly #max: number
+  #sweptMs = Number.NEGATIVE_INFINITY
+  /** Summaries of hosts for which there was no place. */
+  omitted = 0
+
+  constructor(hostsMax: number = METRICS_HOSTS_MAX) {
+    this.#max = hostsMax
+  }
+
+  get all(): Iterable<HostCost> {
+    return this.#hosts.values()
+  }
+
+  add({ site, host, calls, dropped, agent }: SummaryMessage, nowMs: number): void {
+    const cost = this.#of(site, host, nowMs)
+    if (cost === undefined) {
+      this.omitted += 1
+      return
+    }
+    cost.heardMs = nowMs
+    cost.cpuSeconds += agent.cpuSeconds
+    cost.calls += calls
+    cost.rssBytes = agent.rssBytes
+    cost.lagMs = agent.lagMs
+    for (const [reason, count] of Object.entries(dropped)) {
+      const known = cost.dropped.has(reason) || cost.dropped.size < SUMMARY_REASONS_MAX - 1
+      const key = known ? reason : 'other'
+      cost.dropped.set(key, (cost.dropped.get(key) ?? 0) + count)
+    }
+    if (agent.reduced === undefined) return
+    agent.reduced.seconds.forEach((seconds, i) => {
+      cost.reducedSeconds[i]! += seconds
+    })
+    cost.unjudged += agent.reduced.windows
+  }
+
+  #of(site: string, host: string, nowMs: number): HostCost | undefined {
+    const key = `${site}/${host}`
+    const known = this.#hosts.get(key)
+    if (known !== undefined) return known
+    if (this.#hosts.size >= this.#max) this.#dropSilent(nowMs)
+    if (this.#hosts.size >= this.#max) return undefined
+    const cost: HostCost = {
+      ...{ site, host, cpuSeconds: 0, rssBytes: 0, calls: 0, dropped: new Map(), lagMs: 0 },
+      ...{ reducedSeconds: [0, 0, 0], unjudged: 0, heardMs: nowMs },
+    }
+    this.#hosts.set(key, cost)
+    return cost
+  }
+
+  #dropSilent(nowMs: number): void {
+    if (Math.abs(nowMs - this.#sweptMs) < SWEEP_EVERY_MS) return
+    this.#sweptMs = nowMs
+    for (const [key, { heardMs }] of this.#hosts)
+      if (nowMs - heardMs > SILENT_MS) this.#hosts.delete(key)
+  }
+}
