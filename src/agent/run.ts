@@ -2,9 +2,9 @@
  * Runs a street over a source until its end or the signal: bytes in at the source's pace, a walk for each
  * second that has closed, the books saved every few seconds.
  *
- * A frame closes by event time. Where the stream falls silent, event time is taken to go on as the monotonic
- * clock does since the last byte: that closes the last second of an idle host, and of a recorded stream whose
- * pipe stays open, alike; the wall clock, which steps, is not asked. Walks are one at a time, and the
+ * A frame closes by event time. Where a stream of the present falls silent, event time is taken to go on as the
+ * monotonic clock does since the last byte, which closes the last second of an idle host. A recording that
+ * comes through a pipe is not closed so: its writer may only have paused. Walks are one at a time, and the
  * source waits for them: a pipe then fills, and what its writer loses is its writer's to tell.
  */
 import type { Frame } from '../domain/frame.ts'
@@ -14,7 +14,7 @@ import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { log } from '../platform/log.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
-import { type IngestOptions, ingest } from './ingest.ts'
+import { type IngestOptions, ingest, isAbreast } from './ingest.ts'
 import { finish, walk } from './pipeline.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
@@ -93,7 +93,7 @@ class Run {
           ...(format === undefined ? {} : { format }),
           ...(host === undefined ? {} : { host }),
           afterChunk: async () => {
-            await this.#walkAll(counter.closeReady(), source.live)
+            await this.#walkAll(counter.closeReady(), source)
             this.#heardAtMs = clock.monotonic()
           },
         },
@@ -106,7 +106,7 @@ class Run {
   }
 
   async end(): Promise<void> {
-    await this.#walkAll(this.#street.counter.end(), false)
+    await this.#walkAll(this.#street.counter.end(), undefined)
     await this.#options.beforeEnd?.()
     await this.#tell(finish(this.#street.stages))
   }
@@ -115,19 +115,20 @@ class Run {
     const { counter, clock } = this.#street
     if (this.#isWalking) return
     const silentMs = clock.monotonic() - this.#heardAtMs
-    const frames = source.live ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
-    this.#walkAll(frames, source.live).catch((error: unknown) => {
+    const abreast = isAbreast(source, counter.eventTimeMs, clock.now())
+    const frames = abreast ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
+    this.#walkAll(frames, source).catch((error: unknown) => {
       log.error('Cannot judge a frame', { error: String(error) })
     })
   }
 
   /** Frames walk one after the other, whoever closed them. */
-  #walkAll(frames: readonly Frame[], live: boolean): Promise<void> {
+  #walkAll(frames: readonly Frame[], source: Source | undefined): Promise<void> {
     this.#isWalking = true
     const before = this.#walking
     const walking = (async () => {
       await before.catch(() => {})
-      for (const frame of frames) await this.#walkOne(frame, live)
+      for (const frame of frames) await this.#walkOne(frame, source)
       this.#saveNow()
     })().finally(() => {
       if (this.#walking === walking) this.#isWalking = false
@@ -136,13 +137,16 @@ class Run {
     return walking
   }
 
-  async #walkOne(frame: Frame, live: boolean): Promise<void> {
+  async #walkOne(frame: Frame, source: Source | undefined): Promise<void> {
     await this.#keepPace(frame.index)
     const street = this.#street
     const alerts = await walk(street.stages, frame)
     this.#frameCount += 1
     this.#lastFrame = frame.index
-    street.lagMs = live ? Math.max(0, street.clock.now() - (frame.index + 1) * 1000) : 0
+    const now = street.clock.now()
+    const endMs = (frame.index + 1) * 1000
+    street.lagMs =
+      source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
     this.#options.onFrame?.(frame)
     await this.#tell(alerts)
   }
