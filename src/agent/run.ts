@@ -8,7 +8,13 @@
  * source waits for them: a pipe then fills, and what its writer loses is its writer's to tell.
  */
 import type { Frame } from '../domain/frame.ts'
-import { CLOSE_EVERY_MS, MEMORY_SAVE_EVERY_MS, STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
+import {
+  CLOSE_EVERY_MS,
+  DRAIN_MS,
+  INTERRUPTED_DRAIN_MS,
+  MEMORY_SAVE_EVERY_MS,
+  STATUS_SAVE_EVERY_MS,
+} from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
@@ -34,6 +40,8 @@ export interface RunOutcome {
   readonly status: StatusDocument
   /** What ended it before its end; all that came before is judged, kept and queued. */
   readonly error: unknown
+  /** All that was to be sent has arrived. */
+  readonly arrived: boolean
 }
 
 export async function runStreet(
@@ -54,7 +62,10 @@ export async function runStreet(
     if (error !== undefined || signal.aborted) break
   }
   await run.end()
-  return { status: run.save(true), error }
+  // The last words about the outbox are those after its last deliveries.
+  const drainMs = signal.aborted ? INTERRUPTED_DRAIN_MS : DRAIN_MS
+  const arrived = (await street.publisher?.end(drainMs)) ?? true
+  return { status: run.save(true), error, arrived }
 }
 
 class Run {

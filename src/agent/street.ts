@@ -80,8 +80,8 @@ export interface Street {
   readonly startedMs: number
   /** Lag of the last frame, ms; written by the run, read by the gauges. */
   lagMs: number
-  /** Waits up to `drainMs` for what is queued to arrive, then closes all. @returns whether it arrived */
-  close(drainMs: number): Promise<boolean>
+  /** Closes the files. What has not been delivered by then waits in the outbox for the next start. */
+  close(): Promise<void>
 }
 
 /** @throws AgentError where the state directory cannot be used, or the settings contradict each other */
@@ -168,14 +168,13 @@ export function openStreet(options: StreetOptions): Street {
         broker === undefined
           ? undefined
           : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
-      async close(drainMs) {
+      async close() {
         street.stages.live.close()
-        const arrived = (await street.publisher?.end(drainMs)) ?? true
+        await street.publisher?.end(0)
         buffer.close()
         outbox.close()
         local.close()
         lock.release()
-        return arrived
       },
     }
     if (options.resume) warm(street.stages, SEQUENCE_FRAMES - 1)

@@ -19,7 +19,6 @@ import { recordingSource } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
-import { DRAIN_MS } from '../domain/limits.ts'
 import { readAsset } from '../platform/assets.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
@@ -131,8 +130,8 @@ class DemoAgents {
       },
       signal,
     )
-    const arrived = await street.close(DRAIN_MS)
-    if (arrived || outcome.error !== undefined || signal.aborted) return outcome
+    await street.close()
+    if (outcome.arrived || outcome.error !== undefined || signal.aborted) return outcome
     const error = new AgentError('ERR_BROKER', `Cannot deliver the alerts of "${host}" in time`)
     return { ...outcome, error }
   }
@@ -142,7 +141,7 @@ class DemoAgents {
     const street = this.#open(host, state, { learn: '7d' })
     const before = [recordingSource(this.#baseline)]
     const { error } = await runStreet(street, before, { host, onAlerts: () => {} }, signal)
-    await street.close(0)
+    await street.close()
     if (error !== undefined) throw error
   }
 

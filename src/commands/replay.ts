@@ -13,7 +13,6 @@ import { loadSettings } from '../agent/settings.ts'
 import { openFiles } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
-import { DRAIN_MS } from '../domain/limits.ts'
 import { alertLines } from './alert-lines.ts'
 import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
 import { lostCalls, noteLedger } from './run-report.ts'
@@ -80,7 +79,7 @@ export default defineCommand({
         for (const alert of alerts)
           await (args.json ? writeJson(alert) : writeOut(alertLines(alert)))
       }
-      const { status, error } = await runStreet(
+      const { status, error, arrived } = await runStreet(
         street,
         sources,
         {
@@ -91,7 +90,7 @@ export default defineCommand({
         },
         signal,
       )
-      const arrived = await street.close(signal.aborted ? 1_000 : DRAIN_MS)
+      await street.close()
       await model.close()
       noteLedger(status, args.json)
       if (error !== undefined) throw error

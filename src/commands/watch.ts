@@ -12,7 +12,6 @@ import { loadSettings } from '../agent/settings.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { EXIT } from '../domain/error.ts'
-import { DRAIN_MS } from '../domain/limits.ts'
 import { log } from '../platform/log.ts'
 import { alertLines } from './alert-lines.ts'
 import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
@@ -86,7 +85,7 @@ export default defineCommand({
       },
       signal,
     )
-    await street.close(signal.aborted ? 2_000 : DRAIN_MS)
+    await street.close()
     await model.close()
     noteLedger(status, args.json)
     if (error !== undefined) throw error

@@ -128,6 +128,8 @@ export const STATUS_SAVE_EVERY_MS = 5_000
 export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */
 export const DRAIN_MS = 15_000
+/** The same where somebody asked it to end now. */
+export const INTERRUPTED_DRAIN_MS = 2_000
 
 // --- Own cost -----------------------------------------------------------------------------------
 /** The governor reads the agent's CPU this often, and judges it over a window of this length (seconds). */
