@@ -132,7 +132,7 @@ describe('profiles', () => {
 })
 
 describe('scenario files', () => {
-  const files = ['lab-b', 'lab-c'].flatMap((set) => {
+  const files = ['lab-b', 'lab-c', 'lab-d'].flatMap((set) => {
     const directory = join(ROOT, 'data', set)
     if (!existsSync(directory)) return []
     return readdirSync(directory)
