@@ -14,8 +14,9 @@ import { openFiles } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { alertLines } from './alert-lines.ts'
-import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
+import { jsonArg, shutdownAfter, writeJson, writeOut } from './common.ts'
 import { lostCalls, noteLedger } from './run-report.ts'
+import { streetFlags } from './street-flags.ts'
 
 export default defineCommand({
   meta: {
@@ -40,24 +41,7 @@ export default defineCommand({
       description: 'max (default), real, or N times faster than it was recorded',
       valueHint: 'max|real|N',
     },
-    duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
-    failOnLoss: { type: 'boolean', description: 'exit 11 where calls were lost' },
-    ...settingArgs(
-      'format',
-      'model',
-      'state',
-      'site',
-      'host',
-      'falseAlarmsPerDay',
-      'learn',
-      'broker',
-      'brokerUser',
-      'brokerPasswordFile',
-      'ca',
-      'cert',
-      'key',
-      'delivery',
-    ),
+    ...streetFlags,
     ...jsonArg,
   },
   async run({ args }) {

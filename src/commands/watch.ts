@@ -16,6 +16,7 @@ import { log } from '../platform/log.ts'
 import { alertLines } from './alert-lines.ts'
 import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
 import { lostCalls, noteLedger } from './run-report.ts'
+import { streetFlags } from './street-flags.ts'
 
 export default defineCommand({
   meta: {
@@ -29,27 +30,8 @@ export default defineCommand({
     ],
   },
   args: {
-    duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
-    failOnLoss: { type: 'boolean', description: 'exit 11 where calls were lost' },
-    ...settingArgs(
-      'source',
-      'format',
-      'sysdigMode',
-      'model',
-      'state',
-      'site',
-      'host',
-      'falseAlarmsPerDay',
-      'learn',
-      'cpuMax',
-      'broker',
-      'brokerUser',
-      'brokerPasswordFile',
-      'ca',
-      'cert',
-      'key',
-      'delivery',
-    ),
+    ...settingArgs('source', 'sysdigMode', 'cpuMax'),
+    ...streetFlags,
     ...jsonArg,
   },
   async run({ args }) {
