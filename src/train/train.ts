@@ -63,7 +63,7 @@ export const TRAIN_DEFAULTS = {
   stride: 1,
   windowsMin: WINDOWS_MIN,
   fullVocabulary: false,
-  recipe: 'families',
+  recipe: 'families-quiet',
   fit: FIT_DEFAULTS,
   validDays: 180,
 } as const
