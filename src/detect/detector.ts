@@ -206,7 +206,7 @@ export class Detector {
     }
     accumulate(evidence.malice, maliceIncrement(signs, warm), frameIndex)
     average(evidence, predictions.probabilities, row, classCount)
-    const alert = this.#crossing(evidence, claimed, warm) ?? this.#newcomer(process, name, claimed)
+    const alert = this.#crossing(evidence, claimed, warm) ?? this.#newcomer(evidence, name, claimed)
     this.#remember(evidence, name, state, signs, warm)
     return alert
   }
@@ -253,7 +253,11 @@ export class Detector {
   }
 
   /** A program whose name has no class and that this host has never seen: alerted once, then remembered. */
-  #newcomer(process: Process, name: string, claimed: number | undefined): Alert | undefined {
+  #newcomer(
+    { process, malice }: ProcessEvidence,
+    name: string,
+    claimed: number | undefined,
+  ): Alert | undefined {
     if (claimed !== undefined || isInterpreter(process.name)) return undefined
     if (this.#memory.known(name) !== undefined) return undefined
     const frameIndex = this.#frameIndex
@@ -267,7 +271,8 @@ export class Detector {
     }
     if (trial.last !== frameIndex) trial.seconds++
     trial.last = frameIndex
-    if (trial.seconds < NEWCOMER_SECONDS) return undefined
+    // Where it begins to look malicious that question is answered first.
+    if (trial.seconds < NEWCOMER_SECONDS || malice.level > 0) return undefined
     this.#newcomers.delete(name)
     this.#memory.meet(name, frameIndex)
     if (this.#learning()) return undefined
