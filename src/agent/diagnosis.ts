@@ -24,6 +24,7 @@ import { sqliteEngine } from '../platform/sqlite.ts'
 import { probeKernel } from './kernel-collector.ts'
 import { openModelInUse } from './models.ts'
 import { brokerPassword, type ResolvedSettings, type Settings } from './settings.ts'
+import { tryBpftrace } from './sources.ts'
 
 export interface Finding {
   readonly check: string
@@ -57,10 +58,12 @@ export async function* diagnose(resolved: ResolvedSettings | AgentError): AsyncG
   const { settings, file } = resolved
   yield { check: 'settings', state: 'ok', found: file ?? 'defaults, flags and environment' }
   const kernel = await checked('kernel source', kernelCounts)
+  const bpftrace = await checked('bpftrace', bpftraceTraces)
   const sysdig = await checked('sysdig', sysdigCaptures)
   yield kernel
+  yield bpftrace
   yield sysdig
-  yield liveSource(settings.source, kernel, sysdig)
+  yield liveSource(settings.source, { kernel, bpftrace, sysdig })
   yield await checked('model', () => model(settings))
   yield await checked('state', async () => state(settings.state))
   yield await checked('clock', async () => clock())
@@ -142,18 +145,25 @@ async function sysdigCaptures(): Promise<Omit<Finding, 'check'>> {
   }
 }
 
-/** What `agent watch` would do with --source as it is set. */
-function liveSource(wanted: string, kernel: Finding, sysdig: Finding): Finding {
+/** A host where the kernel counts for us needs none: what is missing then is no fault. */
+async function bpftraceTraces(): Promise<Omit<Finding, 'check'>> {
+  try {
+    return { state: 'ok', found: `traces here: ${await tryBpftrace()}` }
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    return { state: 'optional', found: error.message, ...nextOf(error) }
+  }
+}
+
+/** What `agent watch` would do with --source as it is set; `auto` takes the first that works. */
+function liveSource(wanted: string, live: Readonly<Record<string, Finding>>): Finding {
   const check = 'live source'
-  const working = [
-    ...(kernel.state === 'ok' ? ['kernel'] : []),
-    ...(sysdig.state === 'ok' ? ['sysdig'] : []),
-  ]
-  const usable = wanted === 'auto' ? working : working.filter((name) => name === wanted)
-  if (usable.length > 0) return { check, state: 'ok', found: `${usable[0]} (source = ${wanted})` }
-  if (!['auto', 'kernel', 'sysdig'].includes(wanted))
-    return { check, state: 'ok', found: `source = ${wanted}, not tried` }
-  const next = kernel.next ?? sysdig.next
+  const names = Object.keys(live)
+  const asked = wanted === 'auto' ? names : names.filter((name) => name === wanted)
+  if (asked.length === 0) return { check, state: 'ok', found: `source = ${wanted}, not tried` }
+  const usable = asked.find((name) => live[name]?.state === 'ok')
+  if (usable !== undefined) return { check, state: 'ok', found: `${usable} (source = ${wanted})` }
+  const next = live[asked[0]!]?.next
   return {
     check,
     state: 'wrong',

@@ -4,6 +4,7 @@ import { memorySource } from '../collect/memory.ts'
 import { pipeSource } from '../collect/pipe.ts'
 import type { Source } from '../domain/source.ts'
 
+export { tryBpftrace } from '../collect/bpftrace.ts'
 export { type ChooseOptions, type Chosen, chooseSource } from '../collect/choose.ts'
 export { leaderNameOf } from '../collect/leader-name.ts'
 

@@ -60,7 +60,8 @@ export function bpftraceSource(): BpftraceSource {
   }
 }
 
-async function begin(): Promise<Child> {
+/** Whether it can trace here. @returns its path @throws AgentError that says what to install or run */
+export async function tryBpftrace(): Promise<string> {
   const bpftrace = findProgram('bpftrace')
   if (bpftrace === undefined) {
     throw new AgentError('ERR_COLLECTOR', 'Cannot start bpftrace: it is not installed', {
@@ -77,6 +78,11 @@ async function begin(): Promise<Child> {
       { hint: denied ? 'Run the agent as root' : INSTALL_HINT },
     )
   }
+  return bpftrace
+}
+
+async function begin(): Promise<Child> {
+  const bpftrace = await tryBpftrace()
   // `nsecs` is the monotonic clock; Bun's hrtime counts from the start of the process.
   const offset = Math.round((Date.now() - readClock(CLOCK_MONOTONIC)) / 1000)
   // The shell becomes bpftrace, so $$ is the pid that the script has to leave out.
