@@ -15,6 +15,7 @@ import { readSplit, splitByTime } from '../train/split.ts'
 import { ARCHS, recipeNamed, TRAIN_DEFAULTS, train } from '../train/train.ts'
 import {
   jsonArg,
+  listOf,
   note,
   settingArgs,
   shutdownSignal,
@@ -73,7 +74,7 @@ export default defineCommand({
     scenarios: {
       type: 'string',
       description: 'labelled happenings: non-grata programs become malicious classes',
-      valueHint: 'FILE',
+      valueHint: 'FILE…',
     },
     split: {
       type: 'string',
@@ -116,7 +117,7 @@ export default defineCommand({
     name: { type: 'string', description: 'what the model is called', valueHint: 'NAME' },
     ...jsonArg,
   },
-  async run({ args }) {
+  async run({ args, rawArgs }) {
     const signal = shutdownSignal()
     const arch = ARCHS.find((name) => name === args.arch)
     if (arch === undefined)
@@ -134,7 +135,9 @@ export default defineCommand({
     const seed = wholeNumber(args.seed, 'seed', 0, 0xffff_ffff) ?? TRAIN_DEFAULTS.fit.seed
     const windowsMin =
       wholeNumber(args['windows-min'], 'windows-min', 1) ?? TRAIN_DEFAULTS.windowsMin
-    const recordings: Recording[] = await readRecordings(args._)
+    const scenarios = listOf(rawArgs, 'scenarios')
+    const files = args._.filter((path) => !scenarios.includes(path))
+    const recordings: Recording[] = await readRecordings(files)
     if (args['from-buffer']) {
       const { state, host } = loadSettings(args).settings
       recordings.push(ownProcesses(readBufferedFrames(state, host)))
@@ -143,7 +146,7 @@ export default defineCommand({
       throw new AgentError('ERR_USAGE', 'Cannot train on nothing: no frames file is named', {
         hint: 'Name frames files, or give --from-buffer',
       })
-    const happenings = args.scenarios === undefined ? [] : await readHappenings(args.scenarios)
+    const happenings = (await Promise.all(scenarios.map(readHappenings))).flat()
     const split =
       args.split === undefined
         ? splitByTime({ train: 0.85, calibration: 0.15 }, GAP_SECONDS)
@@ -176,7 +179,7 @@ export default defineCommand({
     const flag = (name: string, value: string | undefined) =>
       value === undefined ? '' : ` --${name} ${basename(value)}`
     const command =
-      `agent train ${args._.map((path) => basename(path)).join(' ')}${flag('scenarios', args.scenarios)}${flag('split', args.split)}` +
+      `agent train ${files.map((path) => basename(path)).join(' ')}${scenarios.map((path) => flag('scenarios', path)).join('')}${flag('split', args.split)}` +
       ` --arch ${arch} --features ${recipe.name} --epochs ${epochs} --seed ${seed}`
     await saveModel(
       args.out,

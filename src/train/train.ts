@@ -311,15 +311,20 @@ async function predictHosts(
   split: Split,
 ): Promise<HostPredictions[]> {
   const length = model.manifest.sequenceFrames
+  const framesOf = (recording: Recording, part: Part) =>
+    recording.frames.filter(
+      ({ index }) => split.partOf(recording, index - length + 1, index) === part,
+    )
+  const held = recordings.filter((recording) => framesOf(recording, 'calibration').length > 0)
   const hosts: HostPredictions[] = []
-  for (const recording of recordings) {
-    const { host, frames } = recording
+  for (const recording of held) {
     const predict = async (part: Part, secondsMax: number) => {
-      const own = frames.filter(
-        ({ index }) => split.partOf(recording, index - length + 1, index) === part,
-      )
       const predictions: Predictions[] = []
-      const latest = lastFrames(own, secondsMax, DETECTION_VECTORS_MAX / recordings.length)
+      const latest = lastFrames(
+        framesOf(recording, part),
+        secondsMax,
+        DETECTION_VECTORS_MAX / (2 * held.length),
+      )
       for await (const answer of predictHost(model, latest)) predictions.push(answer)
       return predictions
     }
