@@ -91,21 +91,42 @@ export async function* readBroadcast(
 ): AsyncGenerator<string> {
   const short = shortName(path)
   const socket = createConnection(short.name)
+  const lines: string[] = []
+  const decoder = new TextDecoder()
+  let text = ''
+  let over = false
+  let error: unknown
+  let wake = () => {}
+  socket.on('data', (chunk: Uint8Array) => {
+    text += decoder.decode(chunk, { stream: true })
+    const whole = text.split('\n')
+    text = whole.pop()!
+    if ([text, ...whole].some((line) => line.length > lineBytesMax))
+      socket.destroy(new Error('a line is longer than it may be'))
+    else lines.push(...whole)
+    wake()
+  })
+  socket.on('error', (cause) => {
+    error = cause
+  })
+  socket.on('close', () => {
+    over = true
+    wake()
+  })
   const stop = () => socket.destroy()
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop)
-  const decoder = new TextDecoder()
-  let text = ''
   try {
-    for await (const chunk of socket) {
-      text += decoder.decode(chunk as Uint8Array, { stream: true })
-      const lines = text.split('\n')
-      text = lines.pop()!
-      if (text.length > lineBytesMax) throw new Error('a line is longer than it may be')
-      yield* lines
+    while (true) {
+      yield* lines.splice(0)
+      if (over) break
+      // Woken by whatever comes first; what came meanwhile is not waited for.
+      if (lines.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
     }
-  } catch (error) {
-    if (!signal.aborted) throw error
+    if (error !== undefined && !signal.aborted) throw error
   } finally {
     signal.removeEventListener('abort', stop)
     socket.destroy()

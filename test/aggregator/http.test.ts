@@ -3,6 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { isLoopback } from '../../src/aggregator/http.ts'
+import { encodeSummary } from '../../src/wire/summary-message.ts'
+import { agentTopics } from '../../src/wire/topics.ts'
+import { sampleSummary } from '../wire/samples.ts'
 import { type Client, connectClient, type Running, startRunning, until } from './running.ts'
 
 let running: Running
@@ -185,6 +188,22 @@ test('GET /metrics is what Prometheus reads', async () => {
   expect(await running.metric('callsign_messages_received_total{kind="alert"}')).toBeGreaterThan(3)
   expect(await running.metric('callsign_hosts{state="online"}')).toBe(1)
   expect(await running.metric('callsign_broker_up')).toBe(1)
+})
+
+test('GET /metrics tells what each agent costs its host, a repeated summary once', async () => {
+  const topic = agentTopics('lab', 'cost-1').summary
+  for (const seq of [1, 2, 2]) {
+    const origin = { site: 'lab', host: 'cost-1', boot: 1, seq }
+    await web1.publish(topic, encodeSummary(sampleSummary, origin))
+  }
+  const cost = (name: string, more = '') =>
+    running.metric(`callsign_host_agent_${name}{site="lab",host="cost-1"${more}}`)
+  await until('both summaries', async () => (await cost('cpu_seconds_total')) >= 0.5)
+  expect(await cost('cpu_seconds_total')).toBe(0.5)
+  expect(await cost('resident_bytes')).toBe(90_000_000)
+  expect(await cost('calls_total')).toBe(24_800)
+  expect(await cost('calls_dropped_total', ',reason="lost(sysdig)"')).toBe(20)
+  expect(await cost('lag_seconds')).toBe(0.012)
 })
 
 test('GET /healthz says that all is well', async () => {

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'bun:test'
+import { OwnCost } from '../../src/agent/own-cost.ts'
+import { endedChildrenSeconds, processCost } from '../../src/platform/process-cost.ts'
+import { manualClock } from '../support/clock.ts'
+import { until } from '../support/until.ts'
+
+/** Burns CPU until it is told to end, or by itself after some. */
+const burner = (ms: number) =>
+  Bun.spawn(
+    [
+      process.execPath,
+      '-e',
+      `const t = performance.now(); while (performance.now() - t < ${ms}); process.stdin.on('end', () => process.exit()).resume()`,
+    ],
+    { stdin: 'pipe', stdout: 'ignore', stderr: 'ignore' },
+  )
+
+describe('OwnCost', () => {
+  test('holds what the collector costs while it runs, and after it ended', async () => {
+    const child = burner(100)
+    const cost = new OwnCost(manualClock())
+    const alone = cost.read()
+    expect(alone.collector).toBeUndefined()
+    cost.include(() => child.pid)
+    const collector = await until('a collector that has worked', () => {
+      const { collector } = cost.read()
+      return collector !== undefined && collector.cpuSeconds >= 0.05 ? collector : undefined
+    })
+    expect(collector.pid).toBe(child.pid)
+    const running = cost.read()
+    expect(running.cpuSeconds).toBeGreaterThan(alone.cpuSeconds + 0.05)
+    expect(running.rssBytes).toBeGreaterThan(running.collector!.rssBytes)
+    child.stdin.end()
+    await child.exited
+    const after = cost.read()
+    expect(after.collector).toBeUndefined()
+    expect(after.cpuSeconds).toBeGreaterThanOrEqual(running.cpuSeconds)
+    expect(endedChildrenSeconds()).toBeGreaterThanOrEqual(0.05)
+  })
+
+  test('never goes back, and looks back a minute', () => {
+    const clock = manualClock()
+    let calls = 0
+    const cost = new OwnCost(clock, () => calls)
+    let last = 0
+    for (let second = 0; second < 200; second++) {
+      clock.advance(1_000)
+      calls += second < 100 ? 1_000 : 50
+      const { cpuSeconds } = cost.read()
+      expect(cpuSeconds).toBeGreaterThanOrEqual(last)
+      last = cpuSeconds
+    }
+    expect(cost.read().callsPerSecond).toBe(50)
+  })
+})
+
+test('processCost() of a process that is gone is undefined', async () => {
+  const child = burner(0)
+  child.stdin.end()
+  await child.exited
+  expect(processCost(child.pid)).toBeUndefined()
+})

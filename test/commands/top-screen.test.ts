@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'bun:test'
+import type { LiveDocument, LiveProcess } from '../../src/agent/live-view.ts'
+import type { Paint } from '../../src/commands/common.ts'
+import { screenLines } from '../../src/commands/top-screen.ts'
+
+const marked = (mark: string) => (text: string) => `<${mark}>${text}</${mark}>`
+const paint: Paint = {
+  ...{ bold: marked('b'), dim: marked('d'), red: marked('r') },
+  ...{ yellow: marked('y'), green: marked('g') },
+}
+const plain: Paint = {
+  ...{ bold: (text) => text, dim: (text) => text, red: (text) => text },
+  ...{ yellow: (text) => text, green: (text) => text },
+}
+const processOf = (more: Partial<LiveProcess> = {}): LiveProcess => ({
+  ...{ pid: 812, start: 1, name: 'nginx', calls: 1_234, class: 'nginx', confidence: 0.984 },
+  ...{ claims: true, suspicion: 0, ...more },
+})
+const documentOf = (processes: readonly LiveProcess[], more: Partial<LiveDocument> = {}) => ({
+  v: 1 as const,
+  time: 1_700_000_000,
+  processes,
+  processesOmitted: 0,
+  agent: {
+    ...{ host: 'web', source: 'kernel', cpuShare: 0.0123, rssBytes: 131e6, callsPerSecond: 5_000 },
+    ...{ lagMs: 1_600, level: 0, does: 'every window is judged', alertsOpen: 1, dropped: {} },
+  },
+  ...more,
+})
+
+describe('screenLines()', () => {
+  test('shows host, cost and a row for each process', () => {
+    expect(
+      screenLines(
+        documentOf([
+          processOf(),
+          processOf({ pid: -7, class: undefined, suspicion: 0.42 } as never),
+        ]),
+        plain,
+      ),
+    ).toEqual([
+      'web, kernel, 22:13:20 UTC: 5,000 calls/s, 1 alert open',
+      'agent: 1.2 % of a core, 131 MB, lag 1,600 ms',
+      '',
+      '    PID  PROCESS               BEHAVES LIKE           SURE    CALLS/S  EVIDENCE',
+      '    812  nginx                 nginx                  98 %      1,234',
+      '  group  nginx                 -                                1,234  ####......',
+    ])
+  })
+
+  test('says what is left out to spare CPU, and what was dropped', () => {
+    const { agent } = documentOf([])
+    const less = { ...agent, level: 2, does: 'each process is judged every 5th second' }
+    const lines = screenLines(
+      documentOf([], { agent: { ...less, dropped: { late: 2, 'lost(kernel)': 1_000 } } }),
+      plain,
+    )
+    expect(lines[0]).toContain('1,002 calls dropped')
+    expect(lines[1]).toContain('level 2: each process is judged every 5th second')
+  })
+
+  test('fits the screen, in both directions, and says how many rows it has not shown', () => {
+    const many = Array.from({ length: 100 }, (_, i) => processOf({ pid: i }))
+    for (const [columns, rows] of [
+      [80, 24],
+      [40, 10],
+      [10, 5],
+      [1, 1],
+    ] as const) {
+      const lines = screenLines(documentOf(many, { processesOmitted: 5 }), plain, { columns, rows })
+      expect(lines.length).toBeLessThanOrEqual(Math.max(rows, 5))
+      for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns)
+    }
+    const lines = screenLines(documentOf(many, { processesOmitted: 5 }), plain, {
+      columns: 80,
+      rows: 24,
+    })
+    expect(lines).toHaveLength(24)
+    expect(lines.at(-1)).toBe('and 86 more')
+  })
+
+  test('a name cannot move the cursor, colour the screen or push the columns', () => {
+    const hostile = ['\x1b[2J', 'a\nb', '\u202eevil', '\x9b31m', '漢字'.repeat(30), 'x'.repeat(500)]
+    const lines = screenLines(
+      documentOf(hostile.map((name) => processOf({ name, class: name }))),
+      plain,
+      { columns: 80, rows: 24 },
+    )
+    const [, , , , ...rows] = lines
+    for (const row of rows) {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be left
+      expect(row).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/)
+      expect(Bun.stringWidth(row)).toBeLessThanOrEqual(80)
+      expect(row).toContain('98 %      1,234')
+    }
+  })
+
+  test('marks who is under suspicion', () => {
+    const lines = screenLines(
+      documentOf([
+        processOf({ suspicion: 1.2 }),
+        processOf({ suspicion: 0.6 }),
+        processOf({ suspicion: 0.1 }),
+      ]),
+      paint,
+    )
+    expect(lines.slice(4).map((line) => line[1])).toEqual(['r', 'y', ' '])
+  })
+})
