@@ -10,6 +10,8 @@ import { agentBinary, runAgent } from '../support/agent-binary.ts'
 import { freePort } from '../support/brokers.ts'
 import { until } from '../support/until.ts'
 
+/** More for a long look: CALLSIGN_TEST_KILLS=20. */
+const KILLS = Number(process.env.CALLSIGN_TEST_KILLS ?? 3)
 const RECORDING = join(import.meta.dir, '../fixtures/frames/lab-98s.frames.ndjson.zst')
 
 interface Alert {
@@ -121,51 +123,59 @@ describe('agent replay', () => {
 })
 
 describe('alerts made = alerts stored, none twice', () => {
-  test('though the aggregator is killed again and again', async () => {
-    const aggregator = await TestAggregator.start('aggregator-killed')
-    const replay = runAgent([
-      ...['replay', RECORDING, '--pace', '12', '--json', '--site', 't', '--host', 'h1'],
-      ...['--state', join(folder, 'agent-1'), '--broker', aggregator.broker],
-    ])
-    for (let kills = 0; kills < 3; kills++) {
-      await Bun.sleep(1_200)
-      await aggregator.kill()
-      await aggregator.up()
-    }
-    const made = alertsOf((await replay).stdout)
-    expect((await replay).code).toBe(10)
-    const stored = await aggregator.stored()
-    await aggregator.kill('SIGTERM')
-    expect(made.length).toBeGreaterThan(0)
-    expect(stored.map(({ id }) => id).sort()).toEqual(idsOf(made))
-  }, 90_000)
-
-  test('though the agent is killed again and again', async () => {
-    const aggregator = await TestAggregator.start('agent-killed')
-    const state = join(folder, 'agent-2')
-    const made: Alert[] = []
-    for (let kills = 0; kills < 4; kills++) {
-      const out = join(folder, `made-${kills}.ndjson`)
-      const child = Bun.spawn(
-        [
-          agentBinary(),
-          ...['replay', RECORDING, '--pace', '40', '--json', '--site', 't', '--host', 'h1'],
-          ...['--state', state, '--broker', aggregator.broker],
-        ],
-        { stdout: Bun.file(out), stderr: 'ignore', env: { PATH: '/usr/bin:/bin', HOME: folder } },
-      )
-      // The last one is let live to its end, and delivers what the killed ones left behind.
-      if (kills < 3) {
-        await until('an alert', () => existsSync(out) && readFileSync(out).includes(10), 30_000)
-        child.kill('SIGKILL')
+  test(
+    'though the aggregator is killed again and again',
+    async () => {
+      const aggregator = await TestAggregator.start('aggregator-killed')
+      const replay = runAgent([
+        ...['replay', RECORDING, '--pace', '12', '--json', '--site', 't', '--host', 'h1'],
+        ...['--state', join(folder, 'agent-1'), '--broker', aggregator.broker],
+      ])
+      for (let kills = 0; kills < KILLS; kills++) {
+        await Bun.sleep(1_200)
+        await aggregator.kill()
+        await aggregator.up()
       }
-      await child.exited
-      // A line that the kill cut is no alert that anybody was told of.
-      const text = readFileSync(out, 'utf8')
-      made.push(...alertsOf(text.slice(0, text.lastIndexOf('\n') + 1)))
-    }
-    const stored = await aggregator.stored()
-    await aggregator.kill('SIGTERM')
-    expect(stored.map(({ id }) => id).sort()).toEqual(idsOf(made))
-  }, 120_000)
+      const made = alertsOf((await replay).stdout)
+      expect((await replay).code).toBe(10)
+      const stored = await aggregator.stored()
+      await aggregator.kill('SIGTERM')
+      expect(made.length).toBeGreaterThan(0)
+      expect(stored.map(({ id }) => id).sort()).toEqual(idsOf(made))
+    },
+    60_000 + 15_000 * KILLS,
+  )
+
+  test(
+    'though the agent is killed again and again',
+    async () => {
+      const aggregator = await TestAggregator.start('agent-killed')
+      const state = join(folder, 'agent-2')
+      const made: Alert[] = []
+      for (let kills = 0; kills <= KILLS; kills++) {
+        const out = join(folder, `made-${kills}.ndjson`)
+        const child = Bun.spawn(
+          [
+            agentBinary(),
+            ...['replay', RECORDING, '--pace', '40', '--json', '--site', 't', '--host', 'h1'],
+            ...['--state', state, '--broker', aggregator.broker],
+          ],
+          { stdout: Bun.file(out), stderr: 'ignore', env: { PATH: '/usr/bin:/bin', HOME: folder } },
+        )
+        // The last one is let live to its end, and delivers what the killed ones left behind.
+        if (kills < KILLS) {
+          await until('an alert', () => existsSync(out) && readFileSync(out).includes(10), 30_000)
+          child.kill('SIGKILL')
+        }
+        await child.exited
+        // A line that the kill cut is no alert that anybody was told of.
+        const text = readFileSync(out, 'utf8')
+        made.push(...alertsOf(text.slice(0, text.lastIndexOf('\n') + 1)))
+      }
+      const stored = await aggregator.stored()
+      await aggregator.kill('SIGTERM')
+      expect(stored.map(({ id }) => id).sort()).toEqual(idsOf(made))
+    },
+    60_000 + 15_000 * KILLS,
+  )
 })
