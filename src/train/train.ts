@@ -22,7 +22,13 @@ import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { Batches } from './batches.ts'
 import { fitTemperature } from './calibrate.ts'
 import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './classes.ts'
-import { componentVectors, makeWindows, vocabularyOf, type Windows } from './dataset.ts'
+import {
+  componentVectors,
+  makeWindows,
+  ordinaryNames,
+  vocabularyOf,
+  type Windows,
+} from './dataset.ts'
 import { calibrateDetection, type HostPredictions } from './detection-calibration.ts'
 import { predictHost } from './detection-evaluate.ts'
 import { exportNet, widen } from './export.ts'
@@ -32,7 +38,7 @@ import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from '.
 import type { LabelledFrame, Recording } from './recording.ts'
 import { runNet } from './run-net.ts'
 import { manifestText, sha256 } from './save-model.ts'
-import type { Happening } from './scenarios.ts'
+import { type Happening, HappeningIndex } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
 
 /** Calls in a class's profile. */
@@ -241,6 +247,7 @@ export async function train(
     states: spread.states,
     labels: Int32Array.from(sample, (id) => labels[id]!),
     hosts,
+    ordinary: ordinaryNames(recordings, new HappeningIndex(happenings)),
     profiles: profilesOf(windows, sample, labels, net.classes),
   })
   return {
@@ -329,8 +336,8 @@ async function predictHosts(
       return predictions
     }
     const heldOut = await predict('calibration', DETECTION_HELD_OUT_SECONDS_MAX)
-    if (heldOut.length > 0)
-      hosts.push({ host, before: await predict('train', DETECTION_BEFORE_SECONDS_MAX), heldOut })
+    const before = await predict('train', DETECTION_BEFORE_SECONDS_MAX)
+    hosts.push({ host: recording.host, before, heldOut })
   }
   return hosts
 }
