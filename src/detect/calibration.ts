@@ -5,7 +5,7 @@
  * checked here.
  */
 import { AgentError } from '../domain/error.ts'
-import { MODEL_CLASSES_MAX, MODEL_STATE_MAX } from '../domain/limits.ts'
+import { MODEL_CLASSES_MAX, MODEL_NAMES_MAX, MODEL_STATE_MAX } from '../domain/limits.ts'
 import type { Whitening } from './geometry.ts'
 
 export const DETECTION_FORMAT = 1
@@ -34,6 +34,8 @@ export interface DetectionCalibration {
   readonly unsure: Float32Array
   /** Share of a class's held-out windows that the net takes for a malicious class. */
   readonly suspect: Float32Array
+  /** Names (names.ts, memoryName) of ordinary programs that were seen in training, with a class or without. */
+  readonly ordinary: ReadonlySet<string>
   /** Tails of the evidence, by stream: without and with the host's memory. */
   readonly tails: Readonly<Record<StreamName, { readonly cold: Tail; readonly warm: Tail }>>
   /** Mean share of each syscall in a class's windows, its largest first. */
@@ -59,13 +61,15 @@ interface Written {
   readonly radii: readonly number[]
   readonly unsure: readonly number[]
   readonly suspect: readonly number[]
+  readonly ordinary: readonly string[]
   readonly tails: DetectionCalibration['tails']
   readonly profiles: DetectionCalibration['profiles']
 }
 
 /** As it stands in the manifest. */
 export function writeDetectionCalibration(calibration: DetectionCalibration): Written {
-  const { whitening, prototypes, offsets, radii, unsure, suspect, tails, profiles } = calibration
+  const { whitening, prototypes, offsets, radii, unsure, suspect, ordinary, tails, profiles } =
+    calibration
   const steps = Int8Array.from(prototypes, (value) => quantised(value) / PROTOTYPE_STEP)
   return {
     format: DETECTION_FORMAT,
@@ -77,6 +81,7 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
     radii: Array.from(radii, thousandths),
     unsure: Array.from(unsure, thousandths),
     suspect: Array.from(suspect, thousandths),
+    ordinary: [...ordinary].sort().slice(0, MODEL_NAMES_MAX),
     tails,
     profiles,
   }
@@ -130,6 +135,11 @@ export function readDetectionCalibration(
     radii: perClass('radii', 1e6),
     unsure: perClass('unsure', 1),
     suspect: perClass('suspect', 1),
+    ordinary: new Set(
+      list(root.ordinary ?? [], 'detection.ordinary', MODEL_NAMES_MAX).filter(
+        (name) => typeof name === 'string',
+      ),
+    ),
     tails: { claim: tailPair(tails.claim, 'claim'), malice: tailPair(tails.malice, 'malice') },
     profiles: profiles.map((profile, i) =>
       list(profile, `detection.profiles[${i}]`, 64).map((entry) => {

@@ -260,6 +260,8 @@ export class Detector {
   ): Alert | undefined {
     if (claimed !== undefined || isInterpreter(process.name)) return undefined
     if (this.#memory.known(name) !== undefined) return undefined
+    // A program that is ordinary elsewhere is no news here, though the model has no class for it.
+    if (this.#options.calibration.ordinary.has(name)) return undefined
     const frameIndex = this.#frameIndex
     let trial = this.#newcomers.get(name)
     if (trial === undefined) {

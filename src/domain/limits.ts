@@ -238,6 +238,8 @@ export const IGNORED_REASONS_MAX = 32
 export const MODEL_BYTES_MAX = 64 * 1_048_576
 export const MANIFEST_BYTES_MAX = 8 * 1_048_576
 export const MODEL_CLASSES_MAX = 4_096
+/** Names of ordinary programs that a model brings beside its classes. */
+export const MODEL_NAMES_MAX = 4_096
 /** Numbers in one row of the net's input. */
 export const MODEL_WIDTH_MAX = 4_096
 export const MODEL_STATE_MAX = 4_096

@@ -15,8 +15,9 @@ import type { Process } from '../domain/process.ts'
 import { OTHER, SYSCALLS } from '../domain/syscalls.ts'
 import { type AliasRule, classNameOf } from '../model/aliases.ts'
 import type { Normaliser } from '../model/normalise.ts'
+import { GENERIC } from './classes.ts'
 import type { LabelledFrame, Recording } from './recording.ts'
-import { type Happening, HappeningIndex, maliciousProgram } from './scenarios.ts'
+import { type Happening, HappeningIndex, MaliciousPrograms } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
 
 /** Active seconds that make a training window of a malicious program. */
@@ -73,15 +74,10 @@ export function makeWindows(
   const store = storeVectors(grouped)
   const list: Window[] = []
   let rows = new Int32Array(1 << 16)
-  const classNames = new Map<string, string>()
-  const classOf = (name: string): string => {
-    let known = classNames.get(name)
-    if (known === undefined) {
-      known = classNameOf(name, aliases)
-      classNames.set(name, known)
-    }
-    return known
-  }
+  const classOf = classNamer(aliases)
+  const programs = new MaliciousPrograms(ordinaryNames(recordings, index), (name) =>
+    GENERIC.has(classOf(name)),
+  )
   for (const [r, recording] of grouped.entries()) {
     const pasts = new Map<number, { startMs: number; rows: Int32Array; seconds: Float64Array }>()
     const borne = secondsUnderNames(recording)
@@ -111,7 +107,7 @@ export function makeWindows(
         let part: Part | undefined
         const happening = index.at(recording.host, process, frame.index)
         if (happening !== undefined) {
-          const program = maliciousProgram(happening, process.name, frame.index)
+          const program = programs.at(happening, process.name, frame.index)
           if (program === undefined) continue
           name = program
           malicious = true
@@ -145,6 +141,33 @@ export function makeWindows(
     }
   }
   return { frames, list, rows: rows.slice(0, list.length * frames), ...store }
+}
+
+/** Class names of presented names; each is worked out once. */
+function classNamer(aliases: readonly AliasRule[]): (name: string) => string {
+  const known = new Map<string, string>()
+  return (name) => {
+    let found = known.get(name)
+    if (found === undefined) {
+      found = classNameOf(name, aliases)
+      known.set(name, found)
+    }
+    return found
+  }
+}
+
+/** Names that processes bore outside any happening. */
+export function ordinaryNames(
+  recordings: readonly Recording[],
+  index: HappeningIndex,
+): Set<string> {
+  const names = new Set<string>()
+  for (const { host, frames } of recordings)
+    for (const frame of frames)
+      for (const process of frame.processes)
+        if (!names.has(process.name) && index.at(host, process, frame.index) === undefined)
+          names.add(process.name)
+  return names
 }
 
 /** Names of the calls that occur in these windows, `other` first, then in the order of domain/syscalls.ts. */

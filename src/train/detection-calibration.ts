@@ -19,6 +19,7 @@ import { LEVEL_MAX, type ProcessEvidence } from '../detect/evidence.ts'
 import { distance, type Whitening, whiten } from '../detect/geometry.ts'
 import { classDistance } from '../detect/judge.ts'
 import { HostMemory } from '../detect/memory.ts'
+import { memoryName } from '../detect/names.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import { symmetricEigen } from './eigen.ts'
 
@@ -46,6 +47,8 @@ export interface DetectionCalibrationInput {
   readonly states: Float32Array
   readonly labels: ArrayLike<number>
   readonly hosts: readonly HostPredictions[]
+  /** Names that ordinary processes bore in training. */
+  readonly ordinary: Iterable<string>
   /** Mean share of each syscall in a class's windows. */
   readonly profiles: DetectionCalibration['profiles']
 }
@@ -62,6 +65,7 @@ export function calibrateDetection(input: DetectionCalibrationInput): DetectionC
     offsets,
     radii: new Float32Array(input.classes.names.length).fill(1),
     ...mistakesOf(input),
+    ordinary: new Set(Array.from(input.ordinary, memoryName)),
     tails: { claim: { cold: blank, warm: blank }, malice: { cold: blank, warm: blank } },
     profiles: input.profiles,
   }

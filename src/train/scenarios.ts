@@ -100,11 +100,44 @@ export class HappeningIndex {
 }
 
 /** What a window of a process within a happening is for training: a malicious class, or nothing. */
-export function maliciousProgram(
-  happening: Happening,
-  name: string,
-  second: number,
-): string | undefined {
-  if (happening.kind !== 'non-grata' || second > happening.to) return undefined
-  return happening.names.has(name) ? happening.program : undefined
+export class MaliciousPrograms {
+  readonly #ordinary: ReadonlySet<string>
+  readonly #isGeneric: (name: string) => boolean
+  readonly #own = new Map<Happening, ReadonlySet<string>>()
+
+  /**
+   * @param ordinary names borne outside any happening
+   * @param isGeneric whether a name is a shell's or an interpreter's
+   */
+  constructor(ordinary: ReadonlySet<string>, isGeneric: (name: string) => boolean) {
+    this.#ordinary = ordinary
+    this.#isGeneric = isGeneric
+  }
+
+  /** The program that the window is of; undefined where it is nothing to learn malice from. */
+  at(happening: Happening, name: string, second: number): string | undefined {
+    if (happening.kind !== 'non-grata' || second > happening.to) return undefined
+    let own = this.#own.get(happening)
+    if (own === undefined) {
+      own = ownNames(happening, this.#ordinary, this.#isGeneric)
+      this.#own.set(happening, own)
+    }
+    return own.has(name) ? happening.program : undefined
+  }
+}
+
+/**
+ * Names of a happening that are the program's own. `tar` that an exfiltration ran is `tar` still: learnt as malicious it
+ * would make every backup one. A program without a name of its own (a reverse shell is a shell) has its shells and
+ * interpreters beside.
+ */
+export function ownNames(
+  { names, program }: Happening,
+  ordinary: ReadonlySet<string>,
+  isGeneric: (name: string) => boolean,
+): ReadonlySet<string> {
+  const own = [...names].filter((name) => !ordinary.has(name))
+  if (own.includes(program)) return new Set(own)
+  const all = [...own, ...[...names].filter((name) => ordinary.has(name) && isGeneric(name))]
+  return all.length > 0 ? new Set(all) : names
 }

@@ -229,10 +229,8 @@ export async function train(
   }
   const shipped = exported?.onnx ?? onnx
   const stopped = signal?.aborted ?? false
-  const model = await openModel(
-    { manifest: new TextEncoder().encode(manifestText(manifest)), onnx: shipped },
-    'new',
-  )
+  const bytes = new TextEncoder().encode(manifestText(manifest))
+  const model = await openModel({ manifest: bytes, onnx: shipped }, 'new')
   const hosts = await predictHosts(model, recordings, split)
   await model.close()
   if (hosts.length === 0) {

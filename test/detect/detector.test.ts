@@ -165,6 +165,12 @@ describe('Detector.push() on programs that are new here', () => {
     ).toEqual([])
   })
 
+  test('what is ordinary elsewhere is no news here', () => {
+    const memory = lived([nginx])
+    expect(live(detectorWith({ memory }), T, 60, [{ ...fresh, name: 'gzip' }])).toEqual([])
+    expect(memory.known('gzip')).toBeDefined()
+  })
+
   test('a new version of a known name is not new', () => {
     const memory = lived([{ pid: 1, name: 'php-fpm8.2', at: [4, 4] }])
     expect(

@@ -38,6 +38,7 @@ export const calibration: DetectionCalibration = {
   radii: new Float32Array(4).fill(1),
   unsure: new Float32Array(4).fill(0.001),
   suspect: new Float32Array(4).fill(0.001),
+  ordinary: new Set(['gzip']),
   tails: { claim: { cold: tail, warm: tail }, malice: { cold: tail, warm: tail } },
   profiles: NAMES.map(() => []),
 }
