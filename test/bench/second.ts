@@ -17,6 +17,7 @@ import { openFiles } from '../../src/agent/sources.ts'
 import { openStreet } from '../../src/agent/street.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import type { Process } from '../../src/domain/process.ts'
+import { collectGarbage } from '../../src/platform/heap.ts'
 import type { Bench } from './run.ts'
 
 const RECORDING = join(import.meta.dir, '../fixtures/frames/lab-98s.frames.ndjson.zst')
@@ -87,7 +88,7 @@ async function measure(processes: number): Promise<Measured> {
     for (let second = 0; second < WARM_UP + SECONDS; second++) {
       const frame = multiplied(recorded, second, processes)
       const step = startSteps(second < WARM_UP ? {} : steps)
-      // As `walk` in agent/pipeline.ts goes, with a look at the clock after each step.
+      // As `walk` in agent/pipeline.ts goes and `run.ts` tidies up, with a look at the clock after each step.
       buffer.append(frame)
       step('buffer')
       const sequences = sequencer.push(shortLives.push(frame))
@@ -100,6 +101,7 @@ async function measure(processes: number): Promise<Measured> {
       step('explain')
       delivery.put(alerts, summariser.push(frame, predictions))
       step('deliver')
+      if (second % 60 === 59) collectGarbage()
       step('all')
       if (second >= WARM_UP) judged += sequences.processes.length
     }
