@@ -10,7 +10,8 @@ const burner = (ms: number) =>
     [
       process.execPath,
       '-e',
-      `while (process.cpuUsage().user < ${ms * 1000}); process.stdin.on('end', () => process.exit()).resume()`,
+      `const used = () => { const { user, system } = process.cpuUsage(); return user + system }
+      while (used() < ${ms * 1000}) for (let i = 0; i < 1e6; i++); process.stdin.on('end', () => process.exit()).resume()`,
     ],
     { stdin: 'pipe', stdout: 'ignore', stderr: 'ignore' },
   )
