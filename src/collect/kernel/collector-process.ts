@@ -30,7 +30,7 @@ import { type OpenCounter, type OpenOptions, openCounter } from './open.ts'
 import { NO_UID, RecordWriter } from './records.ts'
 
 /** The open counter and our parent, from the first life to the second. */
-const HANDED = 'CALLSIGN_KERNEL_COUNTER'
+export const HANDED = 'CALLSIGN_KERNEL_COUNTER'
 /** Settings from source.ts. */
 export const OPTIONS = 'CALLSIGN_KERNEL_OPTIONS'
 

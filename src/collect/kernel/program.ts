@@ -79,7 +79,13 @@ const REGISTERS =
 export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
   const a = new Assembler()
   a.copy(R6, R1)
-  currentTgid(a, wiring)
+  if (isTyped(variant)) {
+    // The verifier knows the type of what it got, so its members are plain loads: R9 = task, R7 = tgid.
+    a.call('getCurrentTaskBtf').copy(R9, R0).load(4, R7, R9, variant.task.tgid)
+    leaveIfExcluded(a, wiring)
+  } else {
+    currentTgid(a, wiring)
+  }
 
   // R8 = number, clamped; bit 10 for 32-bit calls.
   a.load(8, R8, R6, argument(1))
@@ -256,6 +262,10 @@ export function selfProgram(variant: Variant, map: number): Uint8Array {
 /** R7 = tgid of the caller; leaves at once for the agent's own. Immediates: a set in a map would cost 10 ns. */
 function currentTgid(a: Assembler, wiring: Wiring): void {
   a.call('getCurrentPidTgid').copy(R7, R0).shiftRight(R7, 32)
+  leaveIfExcluded(a, wiring)
+}
+
+function leaveIfExcluded(a: Assembler, wiring: Wiring): void {
   for (const tgid of wiring.excluded) a.jumpIf(R7, '==', tgid, 'leave')
 }
 
@@ -264,7 +274,11 @@ function threadId(a: Assembler): void {
   a.call('getCurrentPidTgid').copy(R1, R0).shiftLeft(R1, 32).shiftRight(R1, 32)
 }
 
-/** R8 |= COMPAT_FLAG where this call has 32-bit numbers. */
+function isTyped(variant: Variant): variant is Variant & { readonly task: TaskOffsets } {
+  return variant.compat === 'typed' && variant.task !== undefined
+}
+
+/** R8 |= COMPAT_FLAG where this call has 32-bit numbers. A typed variant's task is in R9. */
 function markCompat(a: Assembler, variant: Variant): void {
   if (variant.compat === 'unseen') return
   if (variant.compat === 'registers' || variant.task === undefined) {
@@ -276,10 +290,8 @@ function markCompat(a: Assembler, variant: Variant): void {
     return
   }
   const { compatWord, compatBit } = variant.task
-  if (variant.compat === 'typed') {
-    // The verifier knows the type of what it got: a plain load, nothing added to a call's time.
-    a.call('getCurrentTaskBtf').load(4, R1, R0, compatWord)
-  } else {
+  if (isTyped(variant)) a.load(4, R1, R9, compatWord)
+  else {
     a.call('getCurrentTask').copy(R3, R0).add(R3, compatWord)
     probe(a, variant, SCRATCH, 4)
     a.load(4, R1, FP, SCRATCH)

@@ -10,7 +10,7 @@
  * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
  * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
  */
-import { closeSync, read, readSync } from 'node:fs'
+import { closeSync, read, readFileSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
@@ -24,7 +24,7 @@ import {
 import { enlargePipe, startPart } from '../../platform/child.ts'
 import { compiled } from '../../platform/embedded.ts'
 import { keepOverExec, makePipe } from '../../platform/libc.ts'
-import { capabilitiesToOpen, OPTIONS, type Ready } from './collector-process.ts'
+import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
 import { userFor } from './owner.ts'
 
@@ -114,15 +114,31 @@ export async function shedPrivileges(
 
 /** True in the image that took over a running collector and has not begun to read it. */
 export function collectorRuns(): boolean {
-  return process.env[ADOPTED] !== undefined
+  return handedOver() !== undefined
+}
+
+/**
+ * The variable is believed only where it can be ours: the collector that it names is a child of this process.
+ * From anywhere else it would keep root's capabilities by saying that they are shed, and name descriptors to read.
+ */
+function handedOver(): Collector | undefined {
+  try {
+    const collector = JSON.parse(process.env[ADOPTED] ?? '') as Collector
+    const { pid, records, messages, control } = collector
+    if (![pid, records, messages, control].every((n) => Number.isSafeInteger(n) && n > 2))
+      return undefined
+    const parent = /^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return Number(parent) === process.pid ? collector : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function adopt(): Collector | undefined {
-  const handed = process.env[ADOPTED]
-  if (handed === undefined) return undefined
+  const collector = handedOver()
   // Once: children of ours must not think it theirs.
   delete process.env[ADOPTED]
-  const collector = JSON.parse(handed) as Collector
+  if (collector === undefined) return undefined
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, false)
   return collector
@@ -139,7 +155,7 @@ async function startCollector(options: KernelSourceOptions): Promise<Collector> 
     startPart(
       command,
       { stdin: control.readEnd, stdout: records.writeEnd, stderr: messages.writeEnd },
-      { ...process.env, [OPTIONS]: JSON.stringify(open) },
+      { ...process.env, [HANDED]: undefined, [OPTIONS]: JSON.stringify(open) },
     ),
   )
   for (const end of [control.readEnd, records.writeEnd, messages.writeEnd]) closeSync(end)
