@@ -97,7 +97,10 @@ describe('watchLive()', () => {
   }
 
   test('without an agent says so: exit code 4', async () => {
-    await expect(first(newDirectory())).rejects.toMatchObject({ code: 'ERR_NOT_RUNNING', exitCode: 4 })
+    await expect(first(newDirectory())).rejects.toMatchObject({
+      code: 'ERR_NOT_RUNNING',
+      exitCode: 4,
+    })
   })
 
   test.each([
