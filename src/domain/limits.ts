@@ -21,6 +21,8 @@ export const JUDGED_AGE_FRAMES = 4
 export const LATENESS_MS = 1_500
 /** Event time that runs ahead of the wall clock (live) or of the last event (files) by more than this is a jump, not progress. */
 export const CLOCK_JUMP_MS = 60_000
+/** The longest time that a setting may name (ten years): longer is a slip of the finger, and no timer could wait for it. */
+export const DURATION_MS_MAX = 3_650 * 86_400_000
 
 // --- Processes and names ------------------------------------------------------------------------
 /** Processes in one frame. 100,000 pids in a minute are 1,700 a second; the quietest beyond this are dropped, counted. */
@@ -245,13 +247,15 @@ export const MODEL_WIDTH_MAX = 4_096
 export const MODEL_STATE_MAX = 4_096
 /** Frames in one sequence that a model may ask for: a longer one outlives the start of most attacks. */
 export const MODEL_SEQUENCE_FRAMES_MAX = 60
+/** Beyond so many vectors `agent train` takes a window only every second, third … second of each process: an epoch draws a thousand of a class. */
+export const TRAINING_VECTORS_MAX = 700_000
 /**
  * What `agent train` keeps as predictions while it calibrates detection: so many seconds of each host, and so many
  * vectors of all together (one of 100 classes and 64 state numbers has 650 bytes).
  */
 export const DETECTION_BEFORE_SECONDS_MAX = 1_500
 export const DETECTION_HELD_OUT_SECONDS_MAX = 3_600
-export const DETECTION_VECTORS_MAX = 800_000
+export const DETECTION_VECTORS_MAX = 400_000
 /** Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for some 30 ms at most. */
 export const INFERENCE_ROWS_MAX = 1_024
 
@@ -330,7 +334,7 @@ assert(
 )
 assert(ALERT_UPDATE_SECONDS <= ALERT_QUIET_SECONDS, 'an open alert is told of before it is closed')
 assert(SHORT_LIFE_FRAMES < SEQUENCE_FRAMES, 'what is too old for a group has a sequence soon')
-assert(KERNEL_COUNT_KEYS <= 32_768, 'a key of 38 bits and its position fit a float')
+assert(KERNEL_COUNT_KEYS + 4_096 <= 32_768, 'a key of 38 bits and its position fit a float')
 assert(LINE_BYTES_MAX < READ_BYTES, 'a read holds at least one whole line')
 assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,

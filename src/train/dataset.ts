@@ -52,7 +52,7 @@ export interface WindowOptions {
   readonly activeMin?: number
   /** Seconds that a process must have lived; the live sequencer asks for JUDGED_AGE_FRAMES, the paper for a whole sequence. */
   readonly ageMin?: number
-  /** Take each process's window every so many seconds. */
+  /** Take each ordinary process's window every so many seconds. */
   readonly stride?: number
   /** Short-lived processes of one name added up, as detection sees them (detect/short-lives.ts). */
   readonly groups?: boolean
@@ -98,7 +98,6 @@ export function makeWindows(
         past.rows[position] = vectors + i
         past.seconds[position] = frame.index
         const first = frame.index - frames + 1
-        if ((frame.index + process.pid) % stride !== 0) continue
         if (first < begin || (process.pid > 0 && borne.get(process) === 1)) continue
         let active = 0
         for (let t = 0; t < frames; t++) if (past.seconds[t]! >= first) active++
@@ -114,6 +113,8 @@ export function makeWindows(
           part = split.partOfHappening(happening)
         } else part = split.partOf(recordings[r]!, first, frame.index)
         if (part === undefined) continue
+        // Attacks are too few to pass any over.
+        if (!malicious && (frame.index + process.pid) % stride !== 0) continue
         const old = Math.floor(process.startMs / 1000) <= frame.index - ageMin + 1
         // Labelled attacks are few and short: what is too young or too quiet to be judged still teaches.
         const teaches = malicious && part === 'train' && active >= MALICIOUS_ACTIVE

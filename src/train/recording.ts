@@ -42,7 +42,11 @@ const EXECVE = SYSCALLS.indexOf('execve')
 /** Reads files of DESIGN section 4, plain, `.gz` or `.zst`. */
 export async function readRecordings(paths: readonly string[]): Promise<Recording[]> {
   const recordings: Recording[] = []
-  for (const path of paths) recordings.push(...(await readFile(path)))
+  for (const path of paths) {
+    recordings.push(...(await readFile(path)))
+    // What parsing a hundred megabytes of JSON leaves behind would otherwise stay until it is needed elsewhere.
+    Bun.gc(true)
+  }
   return recordings
 }
 

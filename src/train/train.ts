@@ -11,6 +11,7 @@ import {
   DETECTION_VECTORS_MAX,
   FRAME_MS,
   JUDGED_AGE_FRAMES,
+  TRAINING_VECTORS_MAX,
 } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
@@ -102,7 +103,7 @@ export async function train(
   const warnings = warningsOf(recordings)
   const windows = makeWindows(recordings, happenings, split, ALIAS_RULES, {
     frames: options.sequenceFrames,
-    stride: options.stride,
+    stride: Math.max(options.stride, Math.ceil(vectorsOf(recordings) / TRAINING_VECTORS_MAX)),
     groups: true,
     ageMin: JUDGED_AGE_FRAMES,
   })
@@ -338,6 +339,10 @@ async function predictHosts(
     hosts.push({ host: recording.host, before, heldOut })
   }
   return hosts
+}
+
+function vectorsOf(recordings: readonly Recording[]): number {
+  return recordings.reduce((sum, { vectors }) => sum + vectors, 0)
 }
 
 /** The latest frames: at most so many seconds, with at most so many vectors. */
