@@ -9,9 +9,9 @@ import { MODEL_CLASSES_MAX, MODEL_NAMES_MAX, MODEL_STATE_MAX } from '../domain/l
 import type { Whitening } from './geometry.ts'
 
 export const DETECTION_FORMAT = 1
-/** Prototypes of one class; whitened components are kept in steps of 1/16, one byte each. */
+/** Prototypes of one class; whitened components are kept in steps of 1/8, one byte each. */
 export const CLASS_PROTOTYPES_MAX = 64
-export const PROTOTYPE_STEP = 1 / 16
+export const PROTOTYPE_STEP = 1 / 8
 
 /** How often a process's evidence peaks above a level, on ordinary recordings: exp(intercept − slope × level) a host-day. */
 export interface Tail {
@@ -57,6 +57,7 @@ interface Written {
   readonly size: number
   readonly whitening: string
   readonly prototypes: string
+  readonly step: number
   readonly counts: readonly number[]
   readonly radii: readonly number[]
   readonly unsure: readonly number[]
@@ -77,6 +78,7 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
     size: whitening.size,
     whitening: base64(new Uint8Array(whitening.matrix.buffer.slice(0))),
     prototypes: base64(new Uint8Array(steps.buffer)),
+    step: PROTOTYPE_STEP,
     counts: Array.from(radii, (_, i) => offsets[i + 1]! - offsets[i]!),
     radii: Array.from(radii, thousandths),
     unsure: Array.from(unsure, thousandths),
@@ -115,6 +117,8 @@ export function readDetectionCalibration(
   })
   const matrix = bytes(root.whitening, 'detection.whitening', size * stateSize * 4)
   const steps = bytes(root.prototypes, 'detection.prototypes', offsets[classCount]! * size)
+  // The first models had finer steps and did not say so.
+  const step = number(root.step ?? 1 / 16, 'detection.step', 1e-3, 1)
   const whitening = new Float32Array(matrix.buffer)
   if (!whitening.every(Number.isFinite)) fail('detection.whitening', 'not finite', 'finite numbers')
   const tails = record(root.tails, 'detection.tails')
@@ -130,7 +134,7 @@ export function readDetectionCalibration(
   return {
     format: DETECTION_FORMAT,
     whitening: { stateSize, size, matrix: whitening },
-    prototypes: Float32Array.from(new Int8Array(steps.buffer), (step) => step * PROTOTYPE_STEP),
+    prototypes: Float32Array.from(new Int8Array(steps.buffer), (steps) => steps * step),
     offsets,
     radii: perClass('radii', 1e6),
     unsure: perClass('unsure', 1),

@@ -194,7 +194,7 @@ export class Detector {
     const name = memoryName(process.name)
     const claimed = this.#claimed(process.name)
     const usual = this.#memory.distance(name, state)
-    const signs = signsOf(predictions, row, claimed, this.#classes.malicious, calibration, state, {
+    const signs = signsOf(predictions, row, claimed, this.#classes, calibration, state, {
       distance: usual,
       surprise: this.#memory.surprise(name),
     })
@@ -241,6 +241,8 @@ export class Detector {
         : verdict.kind === 'masquerade' && best !== this.#classes.background
           ? 'masquerade'
           : 'novelty'
+    // That a behaviour fits nothing known is for the memory to say: without one the model just does not know it.
+    if (kind === 'novelty' && !warm) return undefined
     const stream = malice ? evidence.malice : evidence.claim
     return this.#raise(
       kind,

@@ -7,7 +7,7 @@
  * program differ by on average. Flat arrays, no object per row: 300 processes a second pass through here.
  */
 /** Whitened components are cut here: far is far, no single component decides alone, and a byte holds one. */
-export const COMPONENT_MAX = 127 / 16
+export const COMPONENT_MAX = 127 / 8
 
 export interface Whitening {
   readonly stateSize: number

@@ -4,7 +4,7 @@
  * evidence against the name counts only as far as the memory finds the behaviour strange, too; before that the
  * model speaks alone, against a level that allows for it.
  */
-import type { Predictions } from '../domain/prediction.ts'
+import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'
 import { nearest } from './geometry.ts'
 
@@ -15,6 +15,11 @@ const FLOOR = 0.005
 export interface Signs {
   /** ln p(best class that is not claimed) / p(claimed class); 0 where nothing is claimed. */
   readonly against: number
+  /**
+   * The same without the class of other programs, which says no more than that it is not known, and without interpreters,
+   * as which every program written for one passes.
+   */
+  readonly againstNamed: number
   /** ln p(malicious) / p(not malicious). */
   readonly malice: number
   /** Distance to the nearest prototype of the best malicious class, in units of that class's radius. */
@@ -52,7 +57,7 @@ export function signsOf(
   predictions: Predictions,
   row: number,
   claimed: number | undefined,
-  malicious: readonly boolean[],
+  { malicious, generic, background }: Pick<ModelClasses, 'malicious' | 'generic' | 'background'>,
   calibration: DetectionCalibration,
   whitened: Float32Array,
   usual: { readonly distance: number; readonly surprise: number },
@@ -60,11 +65,13 @@ export function signsOf(
   const { probabilities, classCount } = predictions
   const from = row * classCount
   let other = 0
+  let named = 0
   let malice = 0
   let worst = -1
   for (let c = 0; c < classCount; c++) {
     const p = probabilities[from + c]!
     if (c !== claimed && p > other) other = p
+    if (c !== claimed && c !== background && !generic?.[c] && p > named) named = p
     if (!malicious[c]) continue
     malice += p
     if (worst < 0 || p > probabilities[from + worst]!) worst = c
@@ -72,6 +79,7 @@ export function signsOf(
   const own = claimed === undefined ? 0 : probabilities[from + claimed]!
   return {
     against: claimed === undefined ? 0 : Math.log((other + FLOOR) / (own + FLOOR)),
+    againstNamed: claimed === undefined ? 0 : Math.log((named + FLOOR) / (own + FLOOR)),
     malice: Math.log((malice + FLOOR) / (1 - malice + FLOOR)),
     toMalicious:
       worst < 0 || malice < 0.05
@@ -100,7 +108,7 @@ export function classDistance(
 export function claimIncrement(signs: Signs, warm: boolean): number {
   if (!warm) {
     const most = Math.min(4, -Math.log(signs.unsure + 0.002) - JUDGE.surpriseDrift)
-    return clamp(signs.against - JUDGE.coldDrift, -2, most)
+    return clamp(signs.againstNamed - JUDGE.coldDrift, -2, most)
   }
   if (signs.toUsual < JUDGE.usual) return -1
   // Something new from a name that often shows something new says little.

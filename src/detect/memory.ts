@@ -35,7 +35,7 @@ const STRANGE_EVERY = 86_400
 /** Surprise is counted over about so many of a name's last judged seconds. */
 const SECONDS_COUNTED = 16_384
 /** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
-const STEP = 1 / 16
+const STEP = 1 / 8
 const MAGIC = 0x4d454d31 // MEM1
 
 interface Points {

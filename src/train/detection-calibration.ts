@@ -243,6 +243,8 @@ function classRadii(
  * an hour has not seen the odd seconds of a week.
  */
 const SCALE_MIN = 1.5
+/** The model alone, on a host that it has never seen: laboratory B raised twice as much at the scale above. */
+const SCALE_COLD = 2.5
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
 
 /** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
@@ -284,7 +286,10 @@ function tailsOf(
     }
   }
   return {
-    claim: { cold: tailOf(peaks.claim.cold, days), warm: tailOf(peaks.claim.warm, days) },
+    claim: {
+      cold: tailOf(peaks.claim.cold, days, SCALE_COLD),
+      warm: tailOf(peaks.claim.warm, days),
+    },
     malice: { cold: tailOf(peaks.malice.cold, days), warm: tailOf(peaks.malice.warm, days) },
   }
 }
@@ -294,14 +299,14 @@ function tailsOf(
  * A peak at the ceiling is a program that the model gets wrong for good: no level answers that, so it is left out
  * here and shows as the false alert it is.
  */
-export function tailOf(peaks: readonly number[], days: number): Tail {
+export function tailOf(peaks: readonly number[], days: number, scaleMin = SCALE_MIN): Tail {
   const sorted = peaks.filter((peak) => peak < LEVEL_MAX).sort((a, b) => b - a)
   const used = Math.min(sorted.length - 1, Math.max(10, Math.ceil(sorted.length / 20)))
   if (used < 1) return { intercept: 0, slope: 1, peak: 0 }
   const base = sorted[used]!
   let excess = 0
   for (let i = 0; i < used; i++) excess += (sorted[i]! - base) / used
-  const scale = Math.max(excess, SCALE_MIN)
+  const scale = Math.max(excess, scaleMin)
   return {
     intercept: Math.log(used / days) + base / scale,
     slope: 1 / scale,

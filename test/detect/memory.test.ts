@@ -7,7 +7,7 @@ import {
 } from '../../src/domain/limits.ts'
 
 const SIZE = 4
-/** Whitened components are cut at just below 8, so tests stay within. */
+/** Whitened components are cut at just below 16, so tests stay within. */
 const at = (x: number, y = 0): Float32Array => Float32Array.of(x, y, 0, 0)
 const memory = () => new HostMemory('m', SIZE)
 const T = 1_800_000_000
