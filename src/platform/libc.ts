@@ -8,7 +8,7 @@
  * Not thread-aware: capset, prctl and setresuid by number change the calling thread alone (that is what
  * `capabilities.ts` builds on).
  */
-import { dlopen, FFIType, type Pointer, ptr, read } from 'bun:ffi'
+import { dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from 'bun:ffi'
 import { AgentError } from '../domain/error.ts'
 
 export const EPERM = 1
@@ -58,6 +58,7 @@ function open() {
     setgroups: { args: [word, address], returns: i32 },
     setresgid: { args: [i32, i32, i32], returns: i32 },
     setresuid: { args: [i32, i32, i32], returns: i32 },
+    mmap: { args: [address, word, i32, i32, i32, signed], returns: address },
     lseek: { args: [i32, signed, i32], returns: signed },
   })
   return symbols
@@ -99,6 +100,19 @@ export function unknownSyscall(number: number): void {
 /** membarrier(2); commands in linux/membarrier.h. */
 export function membarrier(command: number): number {
   return checked(loadLibc().syscall(NUMBERS.membarrier, command, 0, 0, 0, 0))
+}
+
+// --- Memory ---------------------------------------------------------------------------------------
+
+/** Memory that is shared with whatever a descriptor stands for; stays mapped until the process ends. */
+export function mapShared(descriptor: number, length: number): ArrayBuffer {
+  const PROT_READ_WRITE = 3
+  const MAP_SHARED = 1
+  const at = loadLibc().mmap(null, length, PROT_READ_WRITE, MAP_SHARED, descriptor, 0)
+  const result = checked(Number(at))
+  if (result < 0 || at === null)
+    throw new AgentError('ERR_FAILED', `Cannot map shared memory: errno ${-result}`)
+  return toArrayBuffer(at as Pointer, 0, length)
 }
 
 // --- Clocks ---------------------------------------------------------------------------------------

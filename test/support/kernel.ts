@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { closeAll } from '../../src/collect/kernel/bpf.ts'
-import { openCounter } from '../../src/collect/kernel/open.ts'
+import { descriptorsOf, openCounter } from '../../src/collect/kernel/open.ts'
 import {
   type KernelSource,
   type KernelSourceOptions,
@@ -26,8 +26,7 @@ export const refusal = whyNot()
 function whyNot(): string | undefined {
   if (Bun.which('gcc') === null) return 'no gcc to make the test program'
   try {
-    const { counts, processes, misses, links } = openCounter()
-    closeAll([...links, ...counts, ...processes, misses])
+    closeAll(descriptorsOf(openCounter()))
     return undefined
   } catch (error) {
     return error instanceof Error ? error.message.split('\n')[0] : String(error)

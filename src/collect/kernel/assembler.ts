@@ -49,7 +49,9 @@ type Width = 1 | 2 | 4 | 8
 const WIDTH_CODE: Record<Width, number> = { 1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18 }
 
 const PSEUDO_MAP_FD = 1
+const PSEUDO_MAP_VALUE = 2
 const ATOMIC_ADD = 0
+const ATOMIC_COMPARE_EXCHANGE = 0xf1
 
 type Condition = '==' | '!=' | '>' | '>=' | 'signed<'
 const CONDITION_CODE: Record<Condition, number> = {
@@ -92,6 +94,12 @@ export class Assembler {
     return this.#emit(0, 0, 0, 0, 0)
   }
 
+  /** The address of the one value of an array map. */
+  setMapValue(to: Register, descriptor: number): this {
+    this.#emit(0x18, to, PSEUDO_MAP_VALUE, 0, descriptor)
+    return this.#emit(0, 0, 0, 0, 0)
+  }
+
   load(width: Width, to: Register, from: Register, offset: number): this {
     return this.#emit(0x61 | WIDTH_CODE[width], to, from, offset, 0)
   }
@@ -107,6 +115,14 @@ export class Assembler {
   // --- Arithmetic, 64 bits unsigned ------------------------------------------------------------------
   add(to: Register, value: number): this {
     return this.#emit(0x07, to, 0, 0, value)
+  }
+
+  addRegister(to: Register, from: Register): this {
+    return this.#emit(0x0f, to, from, 0, 0)
+  }
+
+  multiply(to: Register, from: Register): this {
+    return this.#emit(0x2f, to, from, 0, 0)
   }
 
   subtract(to: Register, from: Register): this {
@@ -140,6 +156,11 @@ export class Assembler {
   /** *(u64 *)(to + offset) += from, whatever other CPUs do meanwhile. */
   atomicAdd(to: Register, offset: number, from: Register): this {
     return this.#emit(0xdb, to, from, offset, ATOMIC_ADD)
+  }
+
+  /** If *(u64 *)(to + offset) is R0 it becomes `from`; R0 = what it was. */
+  compareExchange(to: Register, offset: number, from: Register): this {
+    return this.#emit(0xdb, to, from, offset, ATOMIC_COMPARE_EXCHANGE)
   }
 
   // --- Going elsewhere -------------------------------------------------------------------------------

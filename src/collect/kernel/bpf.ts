@@ -33,6 +33,7 @@ const COMMAND = {
 
 const MAP_HASH = 1
 const MAP_ARRAY = 2
+const MAPPABLE = 1 << 10
 const PROGRAM_RAW_TRACEPOINT = 17
 
 /** Helpers that look into the kernel are for GPL-compatible programs only; this text is MIT, which is. */
@@ -66,7 +67,8 @@ export class BpfError extends Error {
 }
 
 export interface MapShape {
-  readonly kind: 'hash' | 'array'
+  /** A shared array can be mapped into our memory. */
+  readonly kind: 'hash' | 'array' | 'shared array'
   readonly keyBytes: number
   readonly valueBytes: number
   readonly entries: number
@@ -79,6 +81,7 @@ export function createMap(name: string, shape: MapShape): number {
     a.setUint32(4, shape.keyBytes, true)
     a.setUint32(8, shape.valueBytes, true)
     a.setUint32(12, shape.entries, true)
+    a.setUint32(16, shape.kind === 'shared array' ? MAPPABLE : 0, true)
     setName(28, name)
   })
   if (descriptor < 0) throw new BpfError(`Cannot create map "${name}"`, -descriptor)

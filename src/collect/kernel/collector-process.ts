@@ -26,7 +26,7 @@ import {
 import { keepOverExec } from '../../platform/libc.ts'
 import { Drain } from './drain.ts'
 import { exeOf } from './facts.ts'
-import { type OpenCounter, type OpenOptions, openCounter } from './open.ts'
+import { descriptorsOf, type OpenCounter, type OpenOptions, openCounter } from './open.ts'
 import { NO_UID, RecordWriter } from './records.ts'
 
 /** The open counter and our parent, from the first life to the second. */
@@ -69,8 +69,7 @@ async function firstLife(self: readonly string[], signal: AbortSignal): Promise<
   writer.hello(process.arch === 'arm64' ? 2 : 1)
   describeRunning(writer)
   writeAll(RECORDS, writer.take())
-  const descriptors = [...counter.counts, ...counter.processes, counter.misses, ...counter.links]
-  for (const descriptor of descriptors) keepOverExec(descriptor, true)
+  for (const descriptor of descriptorsOf(counter)) keepOverExec(descriptor, true)
   try {
     execWithoutCapabilities(
       self,

@@ -11,6 +11,7 @@ import {
   CLOCK_MONOTONIC,
   CLOCK_MONOTONIC_COARSE,
   CLOCK_REALTIME,
+  mapShared,
   membarrier,
   nativeBytes,
   readClock,
@@ -35,8 +36,10 @@ import {
   PATH_BYTES,
   processShape,
   RECORD,
+  SLOTS,
+  TABLE,
 } from './layout.ts'
-import type { OpenCounter } from './open.ts'
+import { descriptorsOf, type OpenCounter } from './open.ts'
 import { LOSS, RecordWriter } from './records.ts'
 import { Labels, Ring } from './ring.ts'
 
@@ -64,6 +67,8 @@ export class Drain {
   readonly #counts: DrainBuffer
   readonly #records: DrainBuffer
   readonly #hasBarrier: boolean
+  /** The table in the kernel, as our memory; words of 32 bits. */
+  readonly #table: Uint32Array | undefined
   #take: typeof drainBatch
   /** Processes that were described, the longest silent first. */
   readonly #known = new Map<number, Known>()
@@ -82,9 +87,13 @@ export class Drain {
       originMs,
     )
     this.#labels = new Labels(this.#ring)
-    this.#counts = drainBuffer(countShape(counter.countKeys))
+    // Behind what the hash map holds there is room for what the table holds.
+    const capacity = counter.countKeys + (counter.table === undefined ? 0 : TABLE.slotEntries)
+    this.#counts = drainBuffer(countShape(capacity))
+    if (counter.table !== undefined)
+      this.#table = new Uint32Array(mapShared(counter.table, TABLE.bytes))
     this.#records = drainBuffer(processShape(counter.processesMax))
-    this.#order = new Float64Array(counter.countKeys)
+    this.#order = new Float64Array(capacity)
     this.#take = options.byKey === true ? drainByKey : drainBatch
   }
 
@@ -111,7 +120,7 @@ export class Drain {
     if (last - this.#ring.next > CATCH_UP_SECONDS) this.#skip(readClock(CLOCK_MONOTONIC_COARSE))
     while (this.#ring.next <= last) this.#drainSecond()
     this.#writer.bye()
-    closeAll([...this.#counter.counts, ...this.#counter.processes, this.#counter.misses])
+    closeAll(descriptorsOf({ ...this.#counter, links: [] }))
     return this.#writer.take()
   }
 
@@ -124,7 +133,7 @@ export class Drain {
     const began = readClock(CLOCK_MONOTONIC)
     const second = this.#ring.next
     const map = this.#ring.mapOf(second)
-    const counts = this.#drainMap(this.#counter.counts[map]!, this.#counts)
+    const counts = this.#drainCounts(map)
     const records = this.#drainMap(this.#counter.processes[map]!, this.#records)
     const missed = this.#takeMiss(map, MISS.callsMapFull)
     const unrecorded = this.#takeMiss(map, MISS.recordsMapFull)
@@ -154,8 +163,8 @@ export class Drain {
     const label = this.#labels.label(this.#ring.next, wallOffsetMs())
     let calls = 0
     this.#barrier()
-    for (const [slot, map] of this.#counter.counts.entries()) {
-      calls += this.#sum(this.#drainMap(map, this.#counts))
+    for (let slot = 0; slot < SLOTS; slot++) {
+      calls += this.#sum(this.#drainCounts(slot))
       this.#drainMap(this.#counter.processes[slot]!, this.#records)
       calls += this.#takeMiss(slot, MISS.callsMapFull)
       this.#takeMiss(slot, MISS.recordsMapFull)
@@ -164,6 +173,26 @@ export class Drain {
     this.#writer.second(label)
     if (calls > 0) this.#writer.lost(label, LOSS.late, calls)
     this.#writer.endOfSecond(0, 0, 0, 0)
+  }
+
+  /** Both places of a slot's counts, into one buffer. @returns how many keys */
+  #drainCounts(slot: number): number {
+    let taken = this.#drainMap(this.#counter.counts[slot]!, this.#counts)
+    if (this.#table === undefined) return taken
+    const words = TABLE.slotBytes / 4
+    const part = this.#table.subarray(slot * words, (slot + 1) * words)
+    const keys = new Uint32Array(this.#counts.keys.buffer)
+    const values = new Uint32Array(this.#counts.values.buffer)
+    for (let at = 0; at < words; at += TABLE.entryBytes / 4) {
+      if (part[at] === 0 && part[at + 1] === 0) continue
+      keys[taken * 2] = part[at]!
+      keys[taken * 2 + 1] = part[at + 1]!
+      values[taken * 2] = part[at + 2]!
+      values[taken * 2 + 1] = part[at + 3]!
+      taken++
+    }
+    part.fill(0)
+    return taken
   }
 
   #drainMap(map: number, into: DrainBuffer): number {
@@ -260,7 +289,7 @@ export class Drain {
   #writeCalls(counts: number): void {
     const keys = new DataView(this.#counts.keys.buffer)
     const values = new DataView(this.#counts.values.buffer)
-    // A key has 38 bits (pids end at 2^22) and a position 14, so both fit a float's 53.
+    // A key has 38 bits (pids end at 2^22) and a position 15, so both fit a float's 53.
     const stride = this.#order.length
     for (let i = 0; i < counts; i++)
       this.#order[i] =

@@ -16,6 +16,23 @@ export const LAST_NUMBER = (1 << NUMBER_BITS) - 1
 export const COMPAT_FLAG = 1 << NUMBER_BITS
 export const TGID_SHIFT = 16
 
+/**
+ * Where most counts lie: a table in one value of an array map, addressed without a call. For each slot 1,024
+ * buckets of a cache line; in a bucket four entries, a key and its count each. A key whose bucket is
+ * full goes to the slot's hash map. Key 0 is free (there is no thread group 0).
+ */
+export const TABLE = {
+  bucketBits: 10,
+  bucketShift: 6,
+  entriesPerBucket: 4,
+  entryBytes: 16,
+  count: 8,
+  slotShift: 16,
+  slotBytes: 1 << 16,
+  slotEntries: (1 << 16) / 16,
+  bytes: SLOTS << 16,
+} as const
+
 /** Byte offsets in a process record. */
 export const RECORD = {
   /** u64, ns since boot (of the group leader); 0 where the kernel gives no types. */
@@ -52,6 +69,12 @@ export const processShape = (entries: number): MapShape => ({
   valueBytes: RECORD.size,
   entries,
 })
+export const tableShape: MapShape = {
+  kind: 'shared array',
+  keyBytes: 4,
+  valueBytes: TABLE.bytes,
+  entries: 1,
+}
 export const missShape: MapShape = {
   kind: 'array',
   keyBytes: 4,

@@ -35,7 +35,7 @@ import {
   update,
 } from './bpf.ts'
 import { type TaskOffsets, taskOffsets } from './btf.ts'
-import { countShape, missShape, processShape, SLOTS } from './layout.ts'
+import { countShape, missShape, processShape, SLOTS, tableShape } from './layout.ts'
 import {
   enterProgram,
   execProgram,
@@ -57,6 +57,8 @@ export interface OpenCounter {
   readonly counts: readonly number[]
   readonly processes: readonly number[]
   readonly misses: number
+  /** The table, in variants that have one. */
+  readonly table: number | undefined
   /** Closing these takes the programs off. */
   readonly links: readonly number[]
   readonly countKeys: number
@@ -67,6 +69,11 @@ export interface OpenCounter {
   readonly tickMs: number
   /** Unix ms of the boot, taken once: a start time must not change when the wall clock steps. */
   readonly bootMs: number
+}
+
+/** Every descriptor of an open counter. */
+export function descriptorsOf({ links, counts, processes, misses, table }: OpenCounter): number[] {
+  return [...links, ...counts, ...processes, misses, ...(table === undefined ? [] : [table])]
 }
 
 export interface OpenOptions {
@@ -149,6 +156,7 @@ function openVariant(variant: Variant, options: OpenOptions): OpenCounter {
       counts: slots.map((slot) => keep(createMap(`calls_${slot}`, countShape(countKeys)))),
       processes: slots.map((slot) => keep(createMap(`procs_${slot}`, processShape(processesMax)))),
       misses: keep(createMap('misses', missShape)),
+      table: variant.table === true ? keep(createMap('table', tableShape)) : undefined,
       origin: self.origin,
       ticksPerSecond: self.ticksPerSecond,
       excluded: [
@@ -168,6 +176,7 @@ function openVariant(variant: Variant, options: OpenOptions): OpenCounter {
       counts: wiring.counts,
       processes: wiring.processes,
       misses: wiring.misses,
+      table: wiring.table,
       links,
       countKeys,
       processesMax,

@@ -15,7 +15,7 @@ import {
 import { loadLibc } from '../../platform/libc.ts'
 import { closeAll } from './bpf.ts'
 import { kernelAtLeast } from './collector-process.ts'
-import { BTF_PATH, openCounter } from './open.ts'
+import { BTF_PATH, descriptorsOf, openCounter } from './open.ts'
 import { collectorRuns } from './source.ts'
 
 export interface KernelProbe {
@@ -42,8 +42,9 @@ export async function probeKernel(): Promise<KernelProbe> {
     )
   }
   try {
-    const { counts, processes, misses, links, variant } = openCounter()
-    closeAll([...links, ...counts, ...processes, misses])
+    const counter = openCounter()
+    closeAll(descriptorsOf(counter))
+    const { variant } = counter
     return { ok: true, reasons: [], hints: improvements(variant), variant }
   } catch (error) {
     const findings = [missingCapabilities(), oldKernel(), lockdown(), seccomp(), container()]
@@ -116,7 +117,7 @@ function container(): Finding | undefined {
 
 function improvements(variant: string): string[] {
   const hints: string[] = []
-  if (variant !== 'typed' && variant !== 'probed')
+  if (!['direct', 'typed', 'probed'].includes(variant))
     hints.push(
       `Without type information (${BTF_PATH}) leaders' names come from /proc, and renames are not seen: use a kernel with CONFIG_DEBUG_INFO_BTF`,
     )

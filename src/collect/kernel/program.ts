@@ -27,6 +27,7 @@ import {
   PATH_BYTES,
   RECORD,
   SLOTS,
+  TABLE,
   TGID_SHIFT,
 } from './layout.ts'
 
@@ -38,6 +39,8 @@ export interface Variant {
   /** How a 32-bit call is recognised. */
   readonly compat: 'typed' | 'probed' | 'registers' | 'unseen'
   readonly clock: 'jiffies' | 'ktime'
+  /** Counts go into the table first; needs compare-and-exchange. */
+  readonly table?: true
   /** How kernel memory is read; undefined under lockdown, which forbids it. */
   readonly probe: (Helper & ('probeReadKernel' | 'probeRead')) | undefined
 }
@@ -47,6 +50,8 @@ export interface Wiring {
   readonly counts: readonly number[]
   readonly processes: readonly number[]
   readonly misses: number
+  /** For variants with a table. */
+  readonly table: number | undefined
   /** When second 0 began, and how long a second is, both in the variant's clock. */
   readonly origin: bigint
   readonly ticksPerSecond: number
@@ -60,7 +65,11 @@ const TGID = -16
 const ONE = -24
 const MISS_INDEX = -32
 const SCRATCH = -40
-const BUILT = SCRATCH - RECORD.size
+const ENTRY = -48
+const BUILT = ENTRY - RECORD.size
+
+/** 2^64 divided by the golden ratio: spreads neighbouring keys over the buckets (Knuth, 6.4). */
+const GOLDEN_RATIO = 0x9e37_79b9_7f4a_7c15n
 
 const NOEXIST = 1
 const ANY = 0
@@ -94,10 +103,14 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
   a.label('clamped')
   markCompat(a, variant)
 
-  // key = tgid << 16 | R8
-  a.copy(R1, R7).shiftLeft(R1, TGID_SHIFT).or(R1, R8).store(8, FP, KEY, R1)
+  // R8 = key = tgid << 16 | R8
+  a.copy(R1, R7).shiftLeft(R1, TGID_SHIFT).or(R8, R1)
+  secondSlot(a, variant, wiring)
+  if (wiring.table !== undefined) countInTable(a, variant, wiring, wiring.table)
 
-  perSlot(a, variant, wiring, (slot) => {
+  a.store(8, FP, KEY, R8)
+  a.store(4, FP, TGID, R7)
+  dispatch(a, 'slot', (slot) => {
     // Nearly always: the key is there, add one, done.
     lookUp(a, wiring.counts[slot]!, KEY)
     a.jumpIf(R0, '==', 0, `new ${slot}`)
@@ -106,14 +119,7 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
 
     // First call of this kind in this second: is its process known? Else record it.
     a.label(`new ${slot}`)
-    a.store(4, FP, TGID, R7)
-    lookUp(a, wiring.processes[slot]!, TGID)
-    a.jumpIf(R0, '!=', 0, `count ${slot}`)
-    buildRecord(a, variant, 0, `enter ${slot}`)
-    updateRecord(a, wiring.processes[slot]!, NOEXIST)
-    a.jumpIf(R0, '==', 0, `count ${slot}`)
-    a.jumpIf(R0, '==', EEXIST, `count ${slot}`)
-    miss(a, wiring, slot, MISS.recordsMapFull, `count ${slot}`)
+    ensureRecord(a, variant, wiring, slot, `count ${slot}`)
 
     // Then the count. Refused: another thread was quicker (add to its), or the map is full (a miss).
     a.label(`count ${slot}`)
@@ -132,6 +138,65 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
   return leave(a)
 }
 
+/**
+ * The short way, for all but a few: the key's bucket is one cache line, its four entries are looked at in turn.
+ * Adds and leaves; falls through where the bucket is full of others. R6 = slot, R7 = tgid, R8 = key.
+ */
+function countInTable(a: Assembler, variant: Variant, wiring: Wiring, table: number): void {
+  const entries = Array.from({ length: TABLE.entriesPerBucket }, (_, i) => i * TABLE.entryBytes)
+  // R9 = bucket: the slot's part of the table, and in it what a multiplication makes of the key.
+  a.copy(R1, R6).shiftLeft(R1, TABLE.slotShift)
+  a.set64(R2, GOLDEN_RATIO).multiply(R2, R8)
+  a.shiftRight(R2, 64 - TABLE.bucketBits).shiftLeft(R2, TABLE.bucketShift)
+  a.setMapValue(R9, table).addRegister(R9, R1).addRegister(R9, R2)
+  for (const at of entries) {
+    a.load(8, R1, R9, at).jumpIfRegister(R1, '!=', R8, `not ${at}`)
+    a.set(R1, 1)
+      .atomicAdd(R9, at + TABLE.count, R1)
+      .jump('leave')
+    a.label(`not ${at}`)
+  }
+
+  // Not there yet: take the first free entry. Another thread with the same key may have been quicker.
+  for (const at of entries) {
+    a.load(8, R0, R9, at).jumpIf(R0, '!=', 0, `taken ${at}`)
+    a.compareExchange(R9, at, R8)
+    a.jumpIf(R0, '==', 0, `ours ${at}`)
+    a.label(`taken ${at}`).jumpIfRegister(R0, '!=', R8, `others ${at}`)
+    a.label(`ours ${at}`).add(R9, at).jump('claimed')
+    a.label(`others ${at}`)
+  }
+  a.jump('bucket full')
+
+  // The first call of this kind in this second: see that its process has a record, then count.
+  a.label('claimed').store(8, FP, ENTRY, R9).store(4, FP, TGID, R7)
+  dispatch(a, 'claimed', (slot) =>
+    ensureRecord(a, variant, wiring, slot, `recorded ${slot}`, 'recorded'),
+  )
+  a.label('recorded').load(8, R9, FP, ENTRY)
+  a.set(R1, 1).atomicAdd(R9, TABLE.count, R1).jump('leave')
+  a.label('bucket full')
+}
+
+/** Goes to `next` once this second has a record of the process at FP + TGID; a miss if there is no room. */
+function ensureRecord(
+  a: Assembler,
+  variant: Variant,
+  wiring: Wiring,
+  slot: number,
+  label: string,
+  next = label,
+): void {
+  lookUp(a, wiring.processes[slot]!, TGID)
+  a.jumpIf(R0, '!=', 0, next)
+  buildRecord(a, variant, 0, label)
+  updateRecord(a, wiring.processes[slot]!, NOEXIST)
+  a.jumpIf(R0, '==', 0, next)
+  a.jumpIf(R0, '==', EEXIST, next)
+  miss(a, wiring, slot, MISS.recordsMapFull, next)
+  if (next !== label) a.jump(next)
+}
+
 /** `sched_process_exec (task, old pid, binprm)`: comm is already the new one; the record starts anew, with the path. */
 export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
   const a = new Assembler()
@@ -145,7 +210,8 @@ export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
     a.load(8, R3, FP, SCRATCH)
     probeString(a, variant, BUILT + RECORD.path, PATH_BYTES)
   }
-  perSlot(a, variant, wiring, (slot) => {
+  secondSlot(a, variant, wiring)
+  dispatch(a, 'slot', (slot) => {
     updateRecord(a, wiring.processes[slot]!, ANY)
     a.jumpIf(R0, '==', 0, 'leave')
     miss(a, wiring, slot, MISS.recordsMapFull, 'leave')
@@ -173,7 +239,8 @@ export function exitProgram(variant: Variant, wiring: Wiring): Uint8Array {
     a.jumpIfRegister(R1, '!=', R7, 'leave')
   }
   buildRecord(a, variant, FLAG.exit, 'exit')
-  perSlot(a, variant, wiring, (slot) => {
+  secondSlot(a, variant, wiring)
+  dispatch(a, 'slot', (slot) => {
     lookUp(a, wiring.processes[slot]!, TGID)
     a.jumpIf(R0, '==', 0, `silent ${slot}`)
     a.load(4, R1, R0, RECORD.flags).orValue(R1, FLAG.exit).store(4, R0, RECORD.flags, R1)
@@ -204,10 +271,13 @@ export function renameProgram(
   a.load(4, R8, FP, SCRATCH)
   a.jumpIfRegister(R7, '!=', R8, 'leave')
   a.store(4, FP, TGID, R7)
-  perSlot(a, variant, wiring, (slot) => {
+  // R8 = the new name; R6 is free for the slot.
+  a.load(8, R8, R6, argument(1))
+  secondSlot(a, variant, wiring)
+  dispatch(a, 'slot', (slot) => {
     lookUp(a, wiring.processes[slot]!, TGID)
     a.jumpIf(R0, '==', 0, 'leave')
-    a.copy(R1, R0).add(R1, RECORD.comm).set(R2, COMM_BYTES).load(8, R3, R6, argument(1))
+    a.copy(R1, R0).add(R1, RECORD.comm).set(R2, COMM_BYTES).copy(R3, R8)
     a.call(stringProbe(variant))
     a.jump('leave')
   })
@@ -307,21 +377,18 @@ function now(a: Assembler, variant: Variant): void {
   a.call(variant.clock === 'jiffies' ? 'jiffies64' : 'ktimeGetNs')
 }
 
-/** Goes to the block of the current second's slot: ((now - origin) / second) mod 4. */
-function perSlot(
-  a: Assembler,
-  variant: Variant,
-  wiring: Wiring,
-  block: (slot: number) => void,
-): void {
+/** R6 = the current second's slot: ((now - origin) / second) mod 4. */
+function secondSlot(a: Assembler, variant: Variant, wiring: Wiring): void {
   now(a, variant)
-  a.set64(R1, wiring.origin)
-    .subtract(R0, R1)
-    .divide(R0, wiring.ticksPerSecond)
-    .and(R0, SLOTS - 1)
-  for (let slot = 1; slot < SLOTS; slot++) a.jumpIf(R0, '==', slot, `slot ${slot}`)
+  a.set64(R1, wiring.origin).subtract(R0, R1).divide(R0, wiring.ticksPerSecond)
+  a.copy(R6, R0).and(R6, SLOTS - 1)
+}
+
+/** Goes to the block of the slot in R6. */
+function dispatch(a: Assembler, label: string, block: (slot: number) => void): void {
+  for (let slot = 1; slot < SLOTS; slot++) a.jumpIf(R6, '==', slot, `${label} ${slot}`)
   for (let slot = 0; slot < SLOTS; slot++) {
-    a.label(`slot ${slot}`)
+    a.label(`${label} ${slot}`)
     block(slot)
   }
 }

@@ -118,8 +118,9 @@ export function collectorRuns(): boolean {
 }
 
 /**
- * The variable is believed only where it can be ours: the collector that it names is a child of this process.
- * From anywhere else it would keep root's capabilities by saying that they are shed, and name descriptors to read.
+ * The variable is believed only where it can be ours: nothing is left to shed, or the collector that it names is a
+ * child of this process (root that may not set securebits gets its capabilities back at an exec). From anywhere
+ * else it would keep root's capabilities by saying that they are shed.
  */
 function handedOver(): Collector | undefined {
   try {
@@ -127,11 +128,15 @@ function handedOver(): Collector | undefined {
     const { pid, records, messages, control } = collector
     if (![pid, records, messages, control].every((n) => Number.isSafeInteger(n) && n > 2))
       return undefined
-    const parent = /^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return Number(parent) === process.pid ? collector : undefined
+    return heldCapabilities() === 0n || isChild(pid) ? collector : undefined
   } catch {
     return undefined
   }
+}
+
+function isChild(pid: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1]) === process.pid
 }
 
 function adopt(): Collector | undefined {

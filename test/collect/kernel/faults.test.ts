@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node
 import { join } from 'node:path'
 import { closeAll, programIds } from '../../../src/collect/kernel/bpf.ts'
 import { taskOffsets } from '../../../src/collect/kernel/btf.ts'
-import { BTF_PATH, openCounter } from '../../../src/collect/kernel/open.ts'
+import { BTF_PATH, descriptorsOf, openCounter } from '../../../src/collect/kernel/open.ts'
 import { AgentError } from '../../../src/domain/error.ts'
 import type { Frame } from '../../../src/domain/frame.ts'
 import {
@@ -31,9 +31,9 @@ const lostOf = (frames: readonly Frame[]) => frames.reduce((sum, { lost }) => su
 
 describe.skipIf(SKIP)(`losses are told${here}`, () => {
   test('a full map: what finds no room is lost, by count, and its seconds are marked', async () => {
-    const each = 20_000
+    const each = 5_000
     const { frames, counter, parser } = await recordWhile(
-      () => run(calls.path('kf-wide'), 'wide', String(each), '4').then(() => {}),
+      () => run(calls.path('kf-wide'), 'wide', String(each), '16').then(() => {}),
       { countKeys: 256 },
     )
     const counted = callsOf(frames, 'kf-wide', 'other')
@@ -41,9 +41,9 @@ describe.skipIf(SKIP)(`losses are told${here}`, () => {
     expect(dropped['lost(kernel)']).toBe(lostOf(frames))
     expect(parser.status.lost['calls map full']).toBe(lostOf(frames))
     expect(observed).toBe(all + lostOf(frames))
-    // Nothing of the program's fell between: what was not counted was lost (others' calls may be lost, too).
-    expect(counted).toBeLessThan(4 * each)
-    expect(counted + lostOf(frames)).toBeGreaterThanOrEqual(4 * each)
+    // 8,000 different keys in room for 4,352. Nothing of the program's fell between: what was not counted was lost (others' calls may be lost, too).
+    expect(counted).toBeLessThan(16 * each)
+    expect(counted + lostOf(frames)).toBeGreaterThanOrEqual(16 * each)
   }, 30_000)
 
   test('a full map of records: processes without a record are counted all the same', async () => {
@@ -220,8 +220,8 @@ describe.skipIf(SKIP)(`openCounter() refuses clearly${here}`, () => {
 
   test('and takes the next best variant', () => {
     const task = { ...taskOffsets(readFileSync(BTF_PATH))!, compatWord: -8 }
-    const { variant, counts, processes, misses, links } = openCounter({ task })
-    closeAll([...links, ...counts, ...processes, misses])
-    expect(variant).toBe('probed')
+    const counter = openCounter({ task })
+    closeAll(descriptorsOf(counter))
+    expect(counter.variant).toBe('probed')
   })
 })

@@ -32,7 +32,7 @@ async function countWith(variant: string, options: { byKey?: boolean } = {}) {
 }
 
 describe.skipIf(SKIP)(`a variant${here}`, () => {
-  for (const variant of ['typed', 'probed', 'untyped', 'lockdown', 'ktime'])
+  for (const variant of ['direct', 'typed', 'probed', 'untyped', 'lockdown', 'ktime'])
     test(`"${variant}" counts exactly`, async () => {
       const { frames, ledger } = await countWith(variant)
       expect(callsOf(frames, 'kv-plain', 'getppid')).toBe(40_000)
@@ -47,7 +47,7 @@ describe.skipIf(SKIP)(`a variant${here}`, () => {
   test.skipIf(process.arch !== 'x64')(
     'with types sees 32-bit calls wherever they are made',
     async () => {
-      for (const variant of ['typed', 'probed']) {
+      for (const variant of ['direct', 'typed', 'probed']) {
         const { frames } = await countWith(variant)
         expect(callsOf(frames, 'kv-compat', 'getppid')).toBe(300)
       }
