@@ -9,6 +9,7 @@
 import type { CommandDef } from 'citty'
 import { COMMANDS, SHOWN_COMMANDS } from './commands/table.ts'
 import { AgentError, EXIT } from './domain/error.ts'
+import { safeName } from './domain/process.ts'
 import { commit, target, version } from './platform/embedded.ts'
 
 const DESCRIPTION =
@@ -109,8 +110,9 @@ function report(error: unknown, asJson: boolean): number {
     const { code, message, hint } = known
     process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
   } else {
-    process.stderr.write(`error: ${known.message}\n`)
-    if (known.hint !== undefined) process.stderr.write(`hint: ${known.hint}\n`)
+    // File names, and what other programs said, come from outside.
+    process.stderr.write(`error: ${safeName(known.message)}\n`)
+    if (known.hint !== undefined) process.stderr.write(`hint: ${safeName(known.hint)}\n`)
   }
   if (process.env.AGENT_LOG === 'debug' && error instanceof Error)
     process.stderr.write(`${error.stack}\n`)
@@ -124,6 +126,13 @@ function unexpected(error: unknown): AgentError {
   })
 }
 
+function cannotPrint(error: Error): AgentError {
+  return new AgentError('ERR_DISK', `Cannot write stdout: ${error.message}`, {
+    hint: 'Make room where it leads to',
+    cause: error,
+  })
+}
+
 function isClosedPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'
 }
@@ -134,7 +143,9 @@ const words = process.argv.slice(2)
 const asJson = words.includes('--json')
 
 // The reader of our data has seen enough (`agent alerts | head -1`): that is no error.
-process.stdout.on('error', (error) => process.exit(isClosedPipe(error) ? EXIT.ok : 1))
+process.stdout.on('error', (error) =>
+  process.exit(isClosedPipe(error) ? EXIT.ok : report(cannotPrint(error), asJson)),
+)
 process.stderr.on('error', () => {})
 process.on('uncaughtException', (error) =>
   process.exit(isClosedPipe(error) ? EXIT.ok : report(error, asJson)),

@@ -13,6 +13,8 @@ import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { AgentError } from '../domain/error.ts'
+import { DURATION_MS_MAX } from '../domain/limits.ts'
+import { safeName } from '../domain/process.ts'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -72,7 +74,10 @@ export const KEYS = {
     describe: 'name of this host in topics and alerts',
     hint: 'H',
     parse: topicLevel,
-    default: () => hostname().replace(/[/+#\s]/g, '-') || 'localhost',
+    default: () =>
+      safeName(hostname())
+        .replace(/[/+#\s?]/g, '-')
+        .slice(0, 128) || 'localhost',
   }),
   falseAlarmsPerDay: key({
     describe: 'false alarms a day that you accept for this host',
@@ -389,8 +394,10 @@ function text(value: unknown): string {
 
 function topicLevel(value: unknown): string {
   const name = text(value)
-  if (/[/+#\0]/.test(name) || name.length > 128)
-    throw new Error(`"${name}" must be a part of a topic: at most 128 characters, none of / + #`)
+  if (/[/+#]/.test(name) || safeName(name) !== name || name.length > 128)
+    throw new Error(
+      `"${name}" must be a part of a topic: at most 128 printable characters, none of / + #`,
+    )
   return name
 }
 
@@ -427,7 +434,10 @@ export function durationMs(value: unknown): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written)
   if (match === null) throw new Error(`"${written}" is no length of time (30s, 10m, 24h, 7d)`)
   const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[match[2] ?? 's']!
-  return Number(match[1]) * unit
+  const ms = Number(match[1]) * unit
+  if (ms > DURATION_MS_MAX)
+    throw new Error(`"${written}" is longer than ${DURATION_MS_MAX / 864e5} days`)
+  return ms
 }
 
 /** Where the agent keeps its files when nobody says: the system's place for root, else the user's. */

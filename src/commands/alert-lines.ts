@@ -9,14 +9,15 @@ export function alertLines(alert: Alert, host?: string): string {
   const time = new Date(alert.time * 1000).toISOString().slice(11, 19)
   const word = alert.kind.toUpperCase().padEnd(10)
   const kind = alert.state === 'closed' ? paint.dim(word) : COLOUR[alert.kind](word)
-  const who = `${host === undefined ? '' : `${host} `}${safeText(alert.process.name)} (${alert.process.pid})`
+  const who = `${host === undefined ? '' : `${safeText(host)} `}${safeText(alert.process.name)} (${alert.process.pid})`
   const state = alert.state === 'open' ? '' : paint.dim(` [${stateWords(alert)}]`)
   const line = `${time}  ${kind}  ${paint.bold(who)} ${sentence(alert)}${state}\n`
   if (alert.state !== 'open' || alert.why.length === 0) return line
   const why = alert.why
     .slice(0, 4)
     .map(
-      ({ syscall, seen, expected }) => `${syscall} ${percent(seen)} (usual ${percent(expected)})`,
+      ({ syscall, seen, expected }) =>
+        `${safeText(syscall)} ${percent(seen)} (usual ${percent(expected)})`,
     )
   return `${line}          ${paint.dim(`why: ${why.join(', ')}; alert ${alert.id}`)}\n`
 }

@@ -55,7 +55,11 @@ function explained(alert: Alert): string {
   if (why.length === 0) return `${head}\n${dim('No call was singled out.')}\n`
   const table = columns([
     ['call', 'seen', 'usual'],
-    ...why.map(({ syscall, seen, expected }) => [syscall, percent(seen), percent(expected)]),
+    ...why.map(({ syscall, seen, expected }) => [
+      safeText(syscall),
+      percent(seen),
+      percent(expected),
+    ]),
   ])
   const usual =
     claimed.class === '' || alert.kind === 'novelty' ? 'ordinary programs' : safeText(claimed.class)

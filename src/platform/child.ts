@@ -33,9 +33,21 @@ export interface Child {
   finish(): Promise<ChildEnd>
 }
 
-/** Full path of a program on the PATH. */
+/**
+ * Full path of a program on the PATH; never one from where we happen to stand, for whoever owns that directory
+ * would choose what root runs.
+ */
 export function findProgram(name: string): string | undefined {
-  return Bun.which(name) ?? undefined
+  const folders = searchPath()
+  return folders === '' ? undefined : (Bun.which(name, { PATH: folders }) ?? undefined)
+}
+
+/** The PATH without what is relative or empty, which means the present directory. */
+function searchPath(): string {
+  const { PATH = '/usr/local/bin:/usr/bin:/bin' } = process.env
+  return PATH.split(':')
+    .filter((folder) => folder.startsWith('/'))
+    .join(':')
 }
 
 /** A larger pipe lets its writer run on while we sleep. Refused for what is no pipe, and beyond the user's limit: no matter. */
@@ -137,10 +149,10 @@ export function startDetached(command: readonly string[]): void {
 
 /** Tools print in one language, and get nothing of ours that they do not need. */
 function toolEnvironment(): Record<string, string> {
-  const { PATH, HOME, TZ } = process.env
+  const { HOME, TZ } = process.env
   return {
     LC_ALL: 'C',
-    ...(PATH === undefined ? {} : { PATH }),
+    PATH: searchPath(),
     ...(HOME === undefined ? {} : { HOME }),
     ...(TZ === undefined ? {} : { TZ }),
   }

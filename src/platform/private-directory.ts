@@ -17,7 +17,7 @@ import {
   rmSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 /**
  * Makes the directory where it is missing, for us alone.
@@ -30,7 +30,10 @@ export function privateDirectory(directory: string): string | undefined {
     if (!at.isDirectory()) return 'is no directory'
     if (at.uid !== ourUid()) return 'belongs to another user'
     if ((at.mode & 0o022) !== 0) return 'can be written to by others'
-    const parent = untrustedParent(dirname(realpathSync(directory)))
+    // As it is written and as it is: a link on the way could be turned elsewhere after this check.
+    const parent =
+      untrustedParent(dirname(resolve(directory))) ??
+      untrustedParent(dirname(realpathSync(directory)))
     if (parent !== undefined) return `can be replaced by others, through "${parent}"`
     return isWritable(directory) ? undefined : 'is not writable'
   } catch (error) {
@@ -61,7 +64,10 @@ export function temporaryDirectory(): string | undefined {
 
 function untrustedParent(directory: string): string | undefined {
   for (let at = directory; ; at = dirname(at)) {
-    const { uid, gid, mode } = lstatSync(at)
+    const found = lstatSync(at)
+    const { uid, gid } = found
+    // The mode of a link says nothing; whoever may change the folder it lies in may turn it.
+    const mode = found.isSymbolicLink() ? 0 : found.mode
     const sticky = (mode & 0o1000) !== 0
     const groupWrites = (mode & 0o020) !== 0 && gid !== process.getegid?.() && gid !== 0
     const othersWrite = (mode & 0o002) !== 0 || groupWrites

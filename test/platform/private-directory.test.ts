@@ -56,6 +56,20 @@ describe('privateDirectory()', () => {
     expect(privateDirectory(join(base, 'lib'))).toMatch(/is no directory|cannot be used/)
   })
 
+  test.skipIf(!root)('refuses one that is reached by a link of somebody else', () => {
+    mkdirSync(join(base, 'ours'))
+    mkdirSync(join(base, 'theirs'))
+    symlinkSync(join(base, 'ours'), join(base, 'theirs/link'))
+    chownSync(join(base, 'theirs'), 65_534, 65_534)
+    expect(privateDirectory(join(base, 'theirs/link/state'))).toContain('can be replaced by others')
+  })
+
+  test('takes one that is reached by a link of ours', () => {
+    mkdirSync(join(base, 'ours'))
+    symlinkSync(join(base, 'ours'), join(base, 'link'))
+    expect(privateDirectory(join(base, 'link/state'))).toBeUndefined()
+  })
+
   test('refuses one below a folder that anybody can change', () => {
     const open = join(base, 'open')
     mkdirSync(open)
