@@ -2,7 +2,7 @@
  * Frames to a file or stdout as NDJSON, packed by the name's ending. Text is gathered into large writes: one
  * write(2) a line would cost more than the counting.
  */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants as files, openSync, statSync, writeSync } from 'node:fs'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
 import { FrameEncoder, type FrameLabels } from '../count/frames-file.ts'
 import { AgentError } from '../domain/error.ts'
@@ -83,13 +83,22 @@ export function openFramesFile(path: string | undefined, labels: FrameLabels): F
 
 function open(path: string): number {
   try {
+    // A named pipe without a reader would hold us in open(2), where no signal is heard.
+    if (statSync(path, { throwIfNoEntry: false })?.isFIFO())
+      return openSync(path, files.O_WRONLY | files.O_NONBLOCK)
     return openSync(path, 'w')
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     throw new AgentError(
       code === 'EACCES' || code === 'EPERM' || code === 'EROFS' ? 'ERR_PERMISSION' : 'ERR_FAILED',
       `Cannot write "${path}": ${code ?? String(cause)}`,
-      { hint: 'Choose another file by --out', cause },
+      {
+        hint:
+          code === 'ENXIO'
+            ? 'Nobody reads that pipe: start its reader first'
+            : 'Choose another file by --out',
+        cause,
+      },
     )
   }
 }

@@ -2,13 +2,14 @@
  * A file as source, whatever is in it: text, JSON, frames, packed or not, or a capture for sysdig to read.
  * What it is, its first bytes say.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, open as openWhenReady, readSync, statSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { constants, gunzipSync } from 'node:zlib'
 import { AgentError } from '../domain/error.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
 import { type CaptureOptions, isCapture, readCapture } from './capture-file.ts'
 import { compressionOf, decompress } from './decompress.ts'
-import { readWhole } from './pipe.ts'
+import { pipeSource, readWhole } from './pipe.ts'
 
 export interface FileOptions extends CaptureOptions {
   readonly format?: SourceFormat
@@ -48,6 +49,10 @@ async function* readFile(
   options: FileOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  if (statSync(path, { throwIfNoEntry: false })?.isFIFO()) {
+    yield* readNamedPipe(path, signal)
+    return
+  }
   const descriptor = open(path)
   try {
     const head = new Uint8Array(HEAD_BYTES)
@@ -60,6 +65,24 @@ async function* readFile(
     const compression = compressionOf(start)
     if (compression === undefined) yield* readWhole(descriptor, signal, start)
     else yield* decompress(path, compression, signal)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** open(2) waits until somebody writes; on the main thread no signal would be heard meanwhile. */
+async function* readNamedPipe(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const opened = promisify(openWhenReady)(path, 'r').catch((error: unknown) => {
+    throw unreadable(path, error)
+  })
+  const aborted = new Promise<undefined>((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+  const descriptor = await Promise.race([opened, aborted])
+  if (descriptor === undefined) return
+  try {
+    yield* pipeSource(descriptor).read(signal)
   } finally {
     closeSync(descriptor)
   }
