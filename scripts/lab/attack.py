@@ -41,8 +41,8 @@ def other(host):
 
 WORDS = ('[ -s /tmp/wl ] || { shuf -n 400 /usr/share/dict/words > /tmp/wl; printf "lab\\n123456\\nqwerty\\nroot\\n" >> /tmp/wl; '
          'printf "alice\\nbob\\ncarol\\nroot\\nadmin\\noracle\\n" > /tmp/ul; }; ')
-VICTIM = ('rm -rf /var/tmp/victim; mkdir -p /var/tmp/victim; cp -rL $(ls -d /usr/share/doc/* | shuf -n 700) /var/tmp/victim/ 2>/dev/null; '
-          'find /var/tmp/victim -name "*.gz" -exec gunzip -f {} + 2>/dev/null; true; ')
+VICTIM = ('mkdir -p TREE; cp -rL $(ls -d /usr/share/doc/* | shuf -n 700) TREE/ 2>/dev/null; '
+          'find TREE -name "*.gz" -exec gunzip -f {} + 2>/dev/null; true; ')
 HASHES = 'for i in 1 2 3 4 5; do echo "u$i:$(openssl passwd -6 -salt cd$i yy$RANDOM$RANDOM):1:1::/:/bin/sh"; echo "v$i:$(openssl passwd -1 -salt ef$i xx$RANDOM$RANDOM):1:1::/:/bin/sh"; done > /var/tmp/hashes; '
 
 
@@ -80,7 +80,17 @@ def hasher(name, threads=(1, 2, 3)):
 
 
 def encrypt(python=PYTHON, pre=''):
-    return lambda host, seconds, r: (VICTIM + pre, [], f'export PYTHONHOME=/usr; {python} {A}/ransom.py /var/tmp/victim {r.choice([0.03, 0.1, 0.3])} {r.choice(["new", "place", "walk"])}; sleep 1')
+    def make(host, seconds, r):
+        tree = f'/var/tmp/victim{port()}'
+        return VICTIM.replace('TREE', tree) + pre, [], f'export PYTHONHOME=/usr; {python} {A}/ransom.py {tree} {r.choice([0.03, 0.1, 0.3])} {r.choice(["new", "place", "walk"])}; sleep 1'
+    return make
+
+
+def encrypt_by_tool(tool):
+    def make(host, seconds, r):
+        tree = f'/var/tmp/victim{port()}'
+        return VICTIM.replace('TREE', tree), [], f'{A}/ransom.sh {tree} {tool}'
+    return make
 
 
 def shell(kind, pre='', python=PYTHON, name=''):
@@ -130,8 +140,8 @@ job('non-grata', 'john', 'john', crack(), own=['john'])
 job('non-grata', 'miner', 'miner', hasher('xmrig'), own=['xmrig'])
 job('non-grata', 'miner-renamed', 'miner', hasher('kdevtmpfsi'), own=['kdevtmpfsi'])
 job('non-grata', 'ransom-py', 'ransom.py', encrypt(), own=['python3'])
-job('non-grata', 'ransom-sh', 'ransom.sh', lambda h, d, r: (VICTIM, [], f'{A}/ransom.sh /var/tmp/victim openssl'), own=['openssl', 'ransom.sh', 'shred'])
-job('non-grata', 'ransom-gpg', 'ransom.sh', lambda h, d, r: (VICTIM, [], f'{A}/ransom.sh /var/tmp/victim gpg'), own=['gpg', 'gpg-agent', 'ransom.sh'])
+job('non-grata', 'ransom-sh', 'ransom.sh', encrypt_by_tool('openssl'), own=['openssl', 'ransom.sh', 'shred'])
+job('non-grata', 'ransom-gpg', 'ransom.sh', encrypt_by_tool('gpg'), own=['gpg', 'gpg-agent', 'ransom.sh'])
 for how in ('bash', 'pypty', 'py', 'socat', 'nc', 'ruby'):
     job('non-grata', f'revshell-{how}', how, shell(how), own=SHELL)
 job('non-grata', 'bindshell', 'socat', shell('bind'), own=SHELL)
@@ -190,7 +200,7 @@ disguise('node', 'gunicorn', '/usr/bin/node', '-e \'require("http").createServer
 disguise('dnsmasq', 'unbound', '/usr/sbin/dnsmasq', '-k -p PORT -C /dev/null --no-resolv --address=/#/1.2.3.4', 'dns')
 bad('rsync', 'find', '/usr/bin/find', lambda h, d, r: ('', [], f'while :; do {at("rsync")} /usr/share /var -name "*{r.randint(0, 9)}*" -size +1k -printf "%p %s\\n"; sleep 0.5; done'))
 bad('vmstat', 'top', '/usr/bin/top', lambda h, d, r: ('', [], f'{at("vmstat")} -b -d 0.7'))
-bad('collectd', 'snmpd', '/usr/sbin/snmpd', lambda h, d, r: ('', [f'sleep 2; timeout {d} bash -c "while :; do snmpwalk -v2c -cpublic -t1 -r0 127.0.0.1:{16100} .1.3.6.1.2.1 >/dev/null; sleep 0.5; done"'], f'{at("collectd")} -f -Lo -C -c /etc/snmp/snmpd.conf udp:16100'))
+bad('collectd', 'snmpd', '/usr/sbin/snmpd', lambda h, d, r: ('printf "rocommunity public\\n" > /var/tmp/sn.conf; ', [f'sleep 2; timeout {d} bash -c "while :; do snmpwalk -v2c -cpublic -t1 -r0 127.0.0.1:16100 .1.3.6.1.2.1 >/dev/null; sleep 0.5; done"'], f'{at("collectd")} -f -Lo -C -c /var/tmp/sn.conf udp:127.0.0.1:16100'))
 
 # --- novelties: ordinary programs that no recording of ordinary life holds
 def new(name, make, own=None):
@@ -219,6 +229,7 @@ parser.add_argument('--minutes', type=float, default=25)
 parser.add_argument('--seed', default='1')
 parser.add_argument('--only', default='')
 parser.add_argument('--seconds', type=int, default=0)
+parser.add_argument('--lanes', type=int, default=1, help='happenings at a time on each host')
 parser.add_argument('--list', action='store_true', help='prints kind, name, claimed name and own names of all happenings')
 options = parser.parse_args()
 if options.list:
@@ -284,7 +295,7 @@ def run(host, entry, r):
 
 
 def lane(host, queue):
-    r = random.Random(f'{options.seed}{host}')
+    r = random.Random(f'{options.seed}{host}{threading.get_ident() if options.lanes > 1 else 0}')
     time.sleep(0 if options.seconds else r.uniform(0, 20))
     while time.time() < deadline - 45:
         with lock:
@@ -295,7 +306,7 @@ def lane(host, queue):
             run(host, entry, r)
         except Exception as e:
             print('attack.py:', entry[1], repr(e), file=sys.stderr, flush=True)
-        time.sleep(0.5 if options.seconds else r.uniform(3, 15))
+        time.sleep(r.uniform(3, 15) if not options.seconds else 1)
 
 
 def order(seed):
@@ -313,7 +324,7 @@ def order(seed):
 lanes = []
 for s in options.sets.split(','):
     queue = order(f'{options.seed}{s}')
-    lanes += [threading.Thread(target=lane, args=(h, queue)) for h in HOSTS if h[0] == s]
+    lanes += [threading.Thread(target=lane, args=(h, queue)) for h in HOSTS if h[0] == s for _ in range(options.lanes)]
 for t in lanes:
     t.start()
 for t in lanes:

@@ -5,10 +5,12 @@ finish.py --recording PREFIX --out DIR --sets b,c --split UNIXTIME [--happenings
 
 A happening's pids are the whole tree under the process that was started (PREFIX.tree.tsv), its names what attack.py
 declares, or, for shells (`*`), everything that the tree ran but its starters. The frames before --split are ordinary
-life, those from there on hold the attacks; without happenings there is only the first file.
+life, those from there on hold the attacks; without happenings there is only the first file. A happening whose program
+hardly called anything is left out of the scenario file and named.
 """
 import argparse, collections, json, os, subprocess, sys
 
+ACTED_SECONDS_MIN = 8     # a happening whose program called anything in fewer seconds did not take place
 STARTERS = {'nsenter', 'timeout', 'sleep', 'setsid'}
 parser = argparse.ArgumentParser(description='makes the kept files of a laboratory run')
 parser.add_argument('--recording', required=True)
@@ -64,6 +66,11 @@ def scenarios():
 
 
 happened = scenarios()
+by_pid = collections.defaultdict(list)
+acted = [0] * len(happened)
+for i, scenario in enumerate(happened):
+    for pid in scenario['pids']:
+        by_pid[scenario['host'], pid].append((i, scenario))
 sets = options.sets.split(',')
 outputs, kept = {}, {}
 for s in sets:
@@ -90,6 +97,8 @@ with open(options.recording + '.frames.ndjson') as f:
                 outputs[s, part][1].stdin.write(line)
                 k = kept[s, part]
                 k['vectors'] += 1
+                for i, scenario in by_pid.get((vector['host'], vector['pid']), ()):
+                    acted[i] += scenario['from'] <= t <= scenario['to'] and vector['name'] in scenario['names']
                 k['seconds'].add((vector['host'], t))
                 k['classes'][vector['name']] += 1
                 k['nonzero'] += len(vector['counts'])
@@ -117,8 +126,10 @@ for (s, part), (path, writer) in outputs.items():
 for s in sets if happened else []:
     with open(f'{options.out}/lab-{s}-attacks{options.part}.scenarios.ndjson', 'w') as f:
         n = collections.Counter()
-        for scenario in sorted(happened, key=lambda h: h['from']):
-            if scenario['host'][0] == s:
+        for seconds, scenario in sorted(zip(acted, happened), key=lambda h: h[1]['from']):
+            if scenario['host'][0] == s and seconds < ACTED_SECONDS_MIN:
+                print(f"left out, active in {seconds} s only: {scenario['scenario']} on {scenario['host']}", file=sys.stderr)
+            elif scenario['host'][0] == s:
                 f.write(json.dumps(scenario, separators=(',', ':'), ensure_ascii=False) + '\n')
                 n[scenario['kind']] += 1
     print(f'lab-{s}: {dict(n)} happenings', file=sys.stderr)

@@ -125,6 +125,7 @@ for raw in tracer.stdout:
         match = ROW.match(raw.rstrip(b'\n'))
         if not match:
             ledger['bad_lines'] += 1
+            lost_now += 1
             continue
         namespace, pid, start, leader, thread, number, n = match.groups()
         key = (int(namespace), int(pid), int(start), leader.decode('utf8', 'replace'), thread.decode('utf8', 'replace'))
