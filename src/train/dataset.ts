@@ -70,20 +70,20 @@ export function makeWindows(
   const ageMin = options.ageMin ?? frames
   const stride = options.stride ?? 1
   const index = new HappeningIndex(happenings)
-  const grouped = options.groups === true ? recordings.map(withGroups) : recordings
-  const store = storeVectors(grouped)
+  const store = new VectorStore()
   const list: Window[] = []
   let rows = new Int32Array(1 << 16)
   const classOf = classNamer(aliases)
   const programs = new MaliciousPrograms(ordinaryNames(recordings, index), (name) =>
     GENERIC.has(classOf(name)),
   )
-  for (const [r, recording] of grouped.entries()) {
+  for (const [r, whole] of recordings.entries()) {
+    const recording = options.groups === true ? withGroups(whole) : whole
     const pasts = new Map<number, { startMs: number; rows: Int32Array; seconds: Float64Array }>()
     const borne = secondsUnderNames(recording)
     const begin = recording.frames[0]?.index ?? 0
-    for (const [f, frame] of recording.frames.entries()) {
-      const vectors = store.starts[r]![f]!
+    for (const frame of recording.frames) {
+      const vectors = store.add(frame)
       for (const [i, process] of frame.processes.entries()) {
         let past = pasts.get(process.pid)
         if (past === undefined || past.startMs !== process.startMs) {
@@ -141,7 +141,7 @@ export function makeWindows(
       }
     }
   }
-  return { frames, list, rows: rows.slice(0, list.length * frames), ...store }
+  return { frames, list, rows: rows.slice(0, list.length * frames), ...store.end() }
 }
 
 /** Class names of presented names; each is worked out once. */
@@ -234,29 +234,48 @@ function withGroups(recording: Recording): Recording {
   }
 }
 
-function storeVectors(recordings: readonly Recording[]) {
-  let vectors = 0
-  let cells = 0
-  for (const { frames } of recordings)
-    for (const frame of frames) {
-      vectors += frame.processes.length
-      cells += frame.syscalls.length
+/** Vectors of many frames in three arrays that grow; one recording's groups are in memory at a time. */
+class VectorStore {
+  #vectors = 0
+  #cells = 0
+  #offsets = new Uint32Array(1 << 12)
+  #syscalls = new Uint16Array(1 << 15)
+  #counts = new Uint32Array(1 << 15)
+
+  /** @returns the id of the frame's first vector; the others follow */
+  add(frame: LabelledFrame): number {
+    const first = this.#vectors
+    const cells = this.#cells + frame.syscalls.length
+    if (cells > this.#syscalls.length) {
+      const size = Math.max(cells, Math.ceil(1.5 * this.#syscalls.length))
+      this.#syscalls = grown(this.#syscalls, new Uint16Array(size))
+      this.#counts = grown(this.#counts, new Uint32Array(size))
     }
-  const offsets = new Uint32Array(vectors + 1)
-  const syscalls = new Uint16Array(cells)
-  const counts = new Uint32Array(cells)
-  let vector = 0
-  let cell = 0
-  const starts = recordings.map(({ frames }) =>
-    Float64Array.from(frames, (frame) => {
-      const start = vector
-      syscalls.set(frame.syscalls, cell)
-      counts.set(frame.counts, cell)
-      for (let i = 0; i < frame.processes.length; i++)
-        offsets[++vector] = cell + frame.offsets[i + 1]!
-      cell += frame.syscalls.length
-      return start
-    }),
-  )
-  return { offsets, syscalls, counts, starts }
+    const vectors = first + frame.processes.length
+    if (vectors >= this.#offsets.length)
+      this.#offsets = grown(
+        this.#offsets,
+        new Uint32Array(Math.max(vectors + 1, Math.ceil(1.5 * this.#offsets.length))),
+      )
+    this.#syscalls.set(frame.syscalls, this.#cells)
+    this.#counts.set(frame.counts, this.#cells)
+    for (let i = 1; i <= frame.processes.length; i++)
+      this.#offsets[first + i] = this.#cells + frame.offsets[i]!
+    this.#vectors = vectors
+    this.#cells = cells
+    return first
+  }
+
+  end(): Pick<Windows, 'offsets' | 'syscalls' | 'counts'> {
+    return {
+      offsets: this.#offsets.slice(0, this.#vectors + 1),
+      syscalls: this.#syscalls.slice(0, this.#cells),
+      counts: this.#counts.slice(0, this.#cells),
+    }
+  }
+}
+
+function grown<T extends Uint16Array | Uint32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
 }
