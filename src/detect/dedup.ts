@@ -59,6 +59,8 @@ export interface BookLimits {
   readonly remembered?: number
 }
 
+/** Of the alerts that may be opened in a minute. */
+const NOVELTY_SHARE = 0.75
 const RANK: Readonly<Record<AlertKind, number>> = { novelty: 0, masquerade: 1, 'non-grata': 1 }
 
 export class AlertBook {
@@ -114,7 +116,9 @@ export class AlertBook {
     }
     while (this.#openedAt.length > 0 && frameIndex - this.#openedAt[0]! >= 60)
       this.#openedAt.shift()
-    if (this.#openedAt.length >= this.#limits.perMinute) {
+    // Novelties are made by the dozen by whoever wants to: they leave room for what is worse.
+    const room = this.#limits.perMinute * (RANK[crossing.kind] === 0 ? NOVELTY_SHARE : 1)
+    if (this.#openedAt.length >= room) {
       this.#held++
       return undefined
     }

@@ -12,7 +12,7 @@
  */
 import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
-import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX } from '../domain/limits.ts'
+import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process } from '../domain/process.ts'
 import { isAllowed } from './allow.ts'
@@ -23,7 +23,7 @@ import { accumulate, average, Evidence, type ProcessEvidence } from './evidence.
 import { whiten } from './geometry.ts'
 import { claimIncrement, JUDGE, maliceIncrement, type Signs, signsOf } from './judge.ts'
 import type { HostMemory, MemoryStatus } from './memory.ts'
-import { isBeforeExec, isInterpreter, memoryName } from './names.ts'
+import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
 
 export interface DetectorOptions {
   readonly classes: ModelClasses
@@ -186,7 +186,7 @@ export class Detector {
       this.#tooShort++
       return undefined
     }
-    if (isBeforeExec(process.name)) return undefined
+    if (isBeforeExec(process.name) && isFresh(process, frameIndex)) return undefined
     this.#judged++
     const { calibration } = this.#options
     const state = this.#whitened
@@ -201,7 +201,7 @@ export class Detector {
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     const evidence = this.#evidence.at(process, frameIndex)
     // A name without class claims what it usually does here, once the memory knows that.
-    if (claimed !== undefined || (warm && !isInterpreter(process.name))) {
+    if (claimed !== undefined || (warm && !claimsNothing(process.name))) {
       accumulate(evidence.claim, claimIncrement(signs, warm), frameIndex)
     }
     accumulate(evidence.malice, maliceIncrement(signs, warm), frameIndex)
@@ -260,7 +260,7 @@ export class Detector {
     name: string,
     claimed: number | undefined,
   ): Alert | undefined {
-    if (claimed !== undefined || isInterpreter(process.name)) return undefined
+    if (claimed !== undefined || claimsNothing(process.name)) return undefined
     if (this.#memory.known(name) !== undefined) return undefined
     // A program that is ordinary elsewhere is no news here, though the model has no class for it.
     if (this.#options.calibration.ordinary.has(name)) return undefined
@@ -331,12 +331,17 @@ export class Detector {
 
   #claimed(name: string): number | undefined {
     if (this.#claims.has(name)) return this.#claims.get(name)
-    let claimed = isInterpreter(name) ? undefined : this.#classes.claimedBy(name)
+    let claimed = claimsNothing(name) ? undefined : this.#classes.claimedBy(name)
     if (claimed === this.#classes.background) claimed = undefined
     if (this.#claims.size >= 4096) this.#claims.clear()
     this.#claims.set(name, claimed)
     return claimed
   }
+}
+
+/** A group has no age: its members are young, all of them. */
+function isFresh({ pid, startMs }: Process, frameIndex: number): boolean {
+  return pid < 0 || frameIndex - Math.floor(startMs / 1000) < SEQUENCE_FRAMES
 }
 
 const NO_CLASS = { class: '', confidence: 0 } as const

@@ -19,6 +19,14 @@ export function isBeforeExec(name: string): boolean {
   return memoryName(name) === BEFORE_EXEC
 }
 
+/**
+ * Names that claim no behaviour. That of a child before its exec is one: it says nothing of what follows, and
+ * anybody may take such a name for as long as he likes.
+ */
+export function claimsNothing(name: string): boolean {
+  return isInterpreter(name) || isBeforeExec(name)
+}
+
 const INTERPRETERS =
   /^(python|pypy|perl|ruby|lua|luajit|php|java|bash|sh|dash|ash|zsh|ksh|fish|tcsh|busybox|tclsh|awk|gawk|mawk|env|sudo|su|timeout|xargs)[\d.]*$/
 

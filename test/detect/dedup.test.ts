@@ -101,6 +101,15 @@ describe('AlertBook.raise()', () => {
     expect(one.status()).toMatchObject({ opened: 3, held: 2 })
     expect(one.raise(other(4), T + 60)!.state).toBe('open')
   })
+
+  test('a flood of novelties leaves room in the minute for what is worse', () => {
+    const one = book({ perMinute: 4 })
+    const of = (pid: number, kind: 'novelty' | 'non-grata') =>
+      crossing(pid, { kind, process: { pid, startMs: T * 1000, name: `n${pid}` } })
+    for (let i = 1; i <= 9; i++) one.raise(of(i, 'novelty'), T)
+    expect(one.status()).toMatchObject({ opened: 3, held: 6 })
+    expect(one.raise(of(10, 'non-grata'), T)?.state).toBe('open')
+  })
 })
 
 describe('AlertBook.tick()', () => {

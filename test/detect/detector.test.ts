@@ -85,11 +85,27 @@ describe('Detector.push() from a cold start', () => {
   })
 
   test('a child of systemd before its exec is nobody', () => {
-    const alerts = live(detectorWith(), T, 60, [
-      { pid: 2, name: '(sd-executor)', at: PLACES.miner },
+    const child = { name: '(sd-executor)', at: PLACES.miner } as const
+    const alerts = live(detectorWith(), T, 60, (second) => [
+      // Each lives for some seconds; their group goes on.
+      {
+        ...child,
+        pid: 2 + Math.floor((second - T) / 9),
+        startMs: 1000 * (second - ((second - T) % 9)),
+      },
+      { ...child, pid: -2 },
     ])
     expect(alerts).toEqual([])
   })
+
+  test.each(['(sd-executor)', '(x', '4711'])(
+    'a miner that calls itself %p is one all the same, and nothing else is',
+    (name) => {
+      const miner = live(detectorWith(), T, 60, [{ pid: 2, name, at: PLACES.miner }])
+      expect(miner[0]).toMatchObject({ kind: 'non-grata', predicted: { class: 'miner' } })
+      expect(live(detectorWith(), T, 60, [{ pid: 3, name, at: PLACES.cron }])).toEqual([])
+    },
+  )
 })
 
 describe('Detector.push() with the memory of the host', () => {
