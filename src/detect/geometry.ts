@@ -29,7 +29,7 @@ export function whiten(
   for (let i = 0, m = 0; i < size; i++) {
     let sum = 0
     for (let j = 0; j < stateSize; j++) sum += matrix[m++]! * states[from + j]!
-    out[at + i] = sum > COMPONENT_MAX ? COMPONENT_MAX : sum < -COMPONENT_MAX ? -COMPONENT_MAX : sum
+    out[at + i] = sum > COMPONENT_MAX ? COMPONENT_MAX : Math.max(sum, -COMPONENT_MAX)
   }
 }
 

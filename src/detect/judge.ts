@@ -127,5 +127,5 @@ export function maliceIncrement(signs: Signs, warm: boolean): number {
 }
 
 function clamp(value: number, min: number, max: number): number {
-  return value < min ? min : value > max ? max : value
+  return value < min ? min : Math.min(value, max)
 }

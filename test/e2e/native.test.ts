@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -88,8 +89,11 @@ describe.skipIf(!canCompile)('a planted libonnxruntime.so.1 is not loaded', () =
     const planted = join(folder, 'planted')
     mkdirSync(planted)
     const mark = await plant(planted)
+    // The checkout may lie in /tmp itself, which is covered in a moment.
+    const agent = join(folder, 'agent')
+    copyFileSync(agentBinary(), agent)
     const script = `mount -t tmpfs -o noexec,mode=1777 tmpfs /tmp && cp "${planted}/libonnxruntime.so.1" /tmp && cd /tmp &&
-      env -i PATH=/usr/bin:/bin HOME=/nonexistent "${agentBinary()}" doctor --json --state "${folder}/state-b" && ls -A /tmp`
+      env -i PATH=/usr/bin:/bin HOME=/nonexistent "${agent}" doctor --json --state "${folder}/state-b" && ls -A /tmp`
     const ran = await runProgram(['unshare', '--mount', 'sh', '-c', script])
     const lines = ran.stdout.trim().split('\n')
     expect(lines.pop()).toBe('libonnxruntime.so.1')
