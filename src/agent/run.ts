@@ -12,6 +12,7 @@ import {
   CLOSE_EVERY_MS,
   DRAIN_MS,
   INTERRUPTED_DRAIN_MS,
+  LOSS_TOLD_EVERY_MS,
   MEMORY_SAVE_EVERY_MS,
   STATUS_SAVE_EVERY_MS,
 } from '../domain/limits.ts'
@@ -81,6 +82,9 @@ class Run {
   #isWalking = false
   #heardAtMs = 0
   #savedAtMs = Number.NEGATIVE_INFINITY
+  /** Lost, and not told yet. */
+  #lost = 0
+  #lossToldAtMs = Number.NEGATIVE_INFINITY
   #memorySavedAtMs: number
 
   constructor(street: Street, options: RunOptions, signal: AbortSignal) {
@@ -154,12 +158,23 @@ class Run {
     const alerts = await walk(street.stages, frame)
     this.#frameCount += 1
     this.#lastFrame = frame.index
+    this.#tellLoss(frame.lost)
     const now = street.clock.now()
     const endMs = (frame.index + 1) * 1000
     street.lagMs =
       source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
     this.#options.onFrame?.(frame)
     await this.#tell(alerts)
+  }
+
+  /** A second with losses raises nothing: whoever can force them blinds us, and that must show. */
+  #tellLoss(lost: number): void {
+    this.#lost += lost
+    const now = this.#street.clock.monotonic()
+    if (this.#lost === 0 || now - this.#lossToldAtMs < LOSS_TOLD_EVERY_MS) return
+    log.warn('Calls were lost: windows with such a second raise no alert', { calls: this.#lost })
+    this.#lossToldAtMs = now
+    this.#lost = 0
   }
 
   async #tell(alerts: readonly AlertMessage[]): Promise<void> {

@@ -20,7 +20,7 @@ import type { Model } from '../model/model.ts'
 import { Sequencer } from '../model/sequencer.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
-import { parseBrokerUrl } from '../platform/mqtt.ts'
+import { parseBrokerUrl, readTlsFiles } from '../platform/mqtt.ts'
 import { privateDirectory } from '../platform/private-directory.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
@@ -89,6 +89,7 @@ export function openStreet(options: StreetOptions): Street {
   const { settings, model, clock = systemClock } = options
   const calibration = detectionCalibration(model)
   const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
+  if (broker !== undefined) readTlsFiles(broker, tlsFiles(settings))
   const refused = privateDirectory(settings.state)
   if (refused !== undefined) {
     throw new AgentError(
@@ -214,7 +215,7 @@ function describeAgent({ stages, counter, cost, options, lagMs }: Street): LiveA
 }
 
 function publisherOptions({ settings, model, source }: StreetOptions) {
-  const { site, host, delivery, brokerUser, ca, cert, key } = settings
+  const { site, host, delivery, brokerUser } = settings
   const password = brokerPassword(settings)
   return {
     site,
@@ -223,11 +224,15 @@ function publisherOptions({ settings, model, source }: StreetOptions) {
     presence: { version, model: model.classes.modelId, source: source.name },
     ...(brokerUser === undefined ? {} : { username: brokerUser }),
     ...(password === undefined ? {} : { password }),
-    tls: {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    },
+    tls: tlsFiles(settings),
+  }
+}
+
+function tlsFiles({ ca, cert, key }: StreetSettings) {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
   }
 }
 

@@ -179,6 +179,9 @@ function writeReadyFile(path: string, ready: unknown): void {
     renameSync(temporary, path)
   } catch (cause) {
     rmSync(temporary, { force: true })
-    throw new AgentError('ERR_CONFIG', `Cannot write ready file "${path}"`, { cause })
+    throw new AgentError('ERR_CONFIG', `Cannot write ready file "${path}"`, {
+      hint: 'Name a file in a directory that is there and writable',
+      cause,
+    })
   }
 }

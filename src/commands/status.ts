@@ -45,6 +45,8 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
   const { alerts, memory } = detection
   const colour = state === 'running' ? green : state === 'killed' ? red : bold
   const dropped = [...withReasons(status.dropped, status.samples)]
+  const blind = (windows: number) =>
+    windows === 0 ? '' : red(`, ${count(windows)} not judged for lost calls`)
   const rows: string[][] = [
     ['agent', `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`],
     ['host', `${safeText(status.site)}/${safeText(status.host)}`],
@@ -54,7 +56,10 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ['counted', count(status.counted)],
     ['dropped', dropped.length === 0 ? '0' : dropped[0]!],
     ...dropped.slice(1).map((line) => ['', line]),
-    ['judged', `${count(detection.judged)} windows of ${count(detection.tracked)} processes`],
+    [
+      'judged',
+      `${count(detection.judged)} windows of ${count(detection.tracked)} processes${blind(detection.undecided.incomplete)}`,
+    ],
     [
       'alerts',
       `${count(alerts.opened)} opened, ${count(alerts.open)} open, ${count(alerts.updated)} updates, ${count(alerts.closed)} closed`,

@@ -124,6 +124,8 @@ export const KERNEL_RECORD_BYTES_MAX = 65_536
 export const MESSAGE_BYTES_MAX = 1_048_576
 
 // --- The run ------------------------------------------------------------------------------------
+/** Losses are told in the log at most this often. */
+export const LOSS_TOLD_EVERY_MS = 60_000
 /** How often the books are saved: what a kill -9 costs of them. */
 export const STATUS_SAVE_EVERY_MS = 5_000
 /** How often the host's memory is saved (up to a few MB at a time). */

@@ -444,7 +444,11 @@ interface Pem {
   readonly key?: Buffer
 }
 
-function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
+/**
+ * Read anew for each connection, as certificates are renewed; at start only to see that it can be done.
+ * @throws AgentError ERR_CONFIG
+ */
+export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
   const given = Object.entries(files).filter(([, path]) => path !== undefined)
   if (!address.tls) {
     if (given.length === 0) return {}

@@ -270,6 +270,30 @@ describe('places', () => {
     await first.exited
   })
 
+  test('certificates that cannot be read are told at start, not at each attempt to connect', async () => {
+    const state = join(folder, 'tls')
+    const words = ['watch', '--source', '-', '--state', state, '--broker', 'mqtts://127.0.0.1:1']
+    const ran = await runAgent([...words, '--ca', join(folder, 'no.pem')], { stdin: ownLines(2) })
+    expectRefusal(ran, 5, 'no.pem')
+  })
+
+  test('lost calls show in the log and in the books, which end with 3', async () => {
+    const state = join(folder, 'lossy')
+    const lines = Array.from({ length: 20 }, (_, i) => {
+      const t = 1_700_000_000 + i
+      return [
+        JSON.stringify({ t, host: 'a', pid: 812, name: 'nginx', counts: { read: 9 } }),
+        JSON.stringify({ t, loss: { sysdig: 5 } }),
+      ].join('\n')
+    })
+    const path = put('lossy.frames.ndjson', `${lines.join('\n')}\n`)
+    const { stderr } = await runAgent(['replay', path, '--state', state])
+    expect(stderr).toContain('Calls were lost')
+    const { code, stdout } = await runAgent(['status', '--state', state])
+    expect(stdout).toContain('not judged for lost calls')
+    expect(code).toBe(3)
+  })
+
   test('a full stdout is an error with a next step', async () => {
     const path = put('lines', ownLines(2))
     const script = `"${agentBinary()}" count "${path}" >/dev/full`
