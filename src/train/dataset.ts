@@ -20,6 +20,9 @@ import type { LabelledFrame, Recording } from './recording.ts'
 import { type Happening, HappeningIndex, MaliciousPrograms } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
 
+/** Vectors of a recording after which it is worth cleaning up. */
+const LONG_RECORDING = 50_000
+
 /** Active seconds that make a training window of a malicious program. */
 const MALICIOUS_ACTIVE = 2
 
@@ -140,6 +143,8 @@ export function makeWindows(
         })
       }
     }
+    // The groups of a long recording are hundreds of megabytes that nobody needs any more.
+    if (recording.vectors > LONG_RECORDING) Bun.gc(true)
   }
   return { frames, list, rows: rows.slice(0, list.length * frames), ...store.end() }
 }
