@@ -22,7 +22,7 @@ import { AgentError, EXIT } from '../domain/error.ts'
 import { readAsset } from '../platform/assets.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
-import { createLog } from '../platform/log.ts'
+import { log, setLogLevel } from '../platform/log.ts'
 import { alertLines } from './alert-lines.ts'
 import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from './common.ts'
 
@@ -30,8 +30,8 @@ import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from 
 const BASELINE = 'data/demo/baseline.frames.ndjson.zst'
 const RECORDING = 'data/demo/recording.frames.ndjson.zst'
 const HOSTS = ['ac', 'as']
-/** Event seconds per second: some minutes in less than half of one. */
-const PACE = 12
+/** Event seconds per second: seven minutes in a third of one. */
+const PACE = 20
 
 export default defineCommand({
   meta: {
@@ -55,7 +55,8 @@ export default defineCommand({
     const pace = wholeNumber(args.pace, 'pace', 1, 100_000) ?? PACE
     const directory = mkdtempSync(join(tmpdir(), 'callsign-demo-'))
     const signal = shutdownSignal()
-    const log = createLog({ level: 'warn' })
+    // What an operator wants to know of an agent would only be in the way here.
+    setLogLevel('warn')
     let aggregator: Aggregator | undefined
     let model: Model | undefined
     try {
