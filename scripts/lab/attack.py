@@ -247,6 +247,8 @@ if not HOSTS:
 ADDRESS = {h: f'10.77.{ord(h[0]) - 96}.{10 if h.endswith("client") else 20}' for h in HOSTS}
 for directory in ('/sys/fs/cgroup/cpu', '/sys/fs/cgroup/cpuacct', '/sys/fs/cgroup/cpu,cpuacct', '/sys/fs/cgroup'):   # under the hosts' cap
     try:
+        if not os.path.exists(f'{directory}/cgroup.procs'):
+            continue
         os.makedirs(f'{directory}/callsign-lab/attack', exist_ok=True)
         with open(f'{directory}/callsign-lab/attack/cgroup.procs', 'w') as f:
             f.write(str(os.getpid()))
