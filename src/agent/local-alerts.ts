@@ -2,15 +2,15 @@
  * The host's own alerts and what was allowed, for the commands that look at them or change them: beside a running
  * agent or after it ended. The store is opened for one look and closed again, so nothing is held up.
  */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { AgentError } from '../domain/error.ts'
 import { privateDirectory } from '../platform/private-directory.ts'
+import { databaseExists } from '../platform/sqlite.ts'
 
 /** @throws AgentError (ERR_NOT_RUNNING) where no agent has ever written there */
 export function lookLocal<T>(directory: string, look: (store: LocalStore) => T): T {
-  if (!existsSync(join(directory, 'local.db'))) {
+  if (!databaseExists(join(directory, 'local.db'))) {
     throw new AgentError('ERR_NOT_RUNNING', `No agent has run with state "${directory}"`, {
       hint: 'Start it with "agent watch", or name its directory with --state DIR',
     })

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
+import { databaseExists } from '../platform/sqlite.ts'
 import type { StatusDocument } from './status-document.ts'
 
 export interface SavedStatus {
@@ -16,7 +17,7 @@ export interface SavedStatus {
 /** @returns undefined where no agent has ever written there */
 export function readSavedStatus(directory: string, nowMs: number): SavedStatus | undefined {
   const path = join(directory, 'local.db')
-  if (!existsSync(path)) return undefined
+  if (!databaseExists(path)) return undefined
   const store = LocalStore.open(path, { readOnly: true })
   try {
     const saved = store.ledger.get()

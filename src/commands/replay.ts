@@ -14,7 +14,7 @@ import { openFiles } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { alertLines } from './alert-lines.ts'
-import { jsonArg, shutdownAfter, writeJson, writeOut } from './common.ts'
+import { jsonArg, shutdownAfter, shutdownSignal, writeJson, writeOut } from './common.ts'
 import { lostCalls, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
@@ -79,6 +79,7 @@ export default defineCommand({
       noteLedger(status, args.json)
       if (error !== undefined) throw error
       if (!arrived) throw undelivered(status.queued, settings.broker, ownState)
+      if (shutdownSignal().aborted) return EXIT.interrupted
       if (args.failOnLoss && lostCalls(status) > 0) return EXIT.lost
       return status.detection.alerts.opened > 0 ? EXIT.alerts : EXIT.ok
     } finally {

@@ -21,6 +21,7 @@ import {
   openSync,
   renameSync,
   statfsSync,
+  statSync,
 } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import Better from 'better-sqlite3'
@@ -92,6 +93,19 @@ export function openDatabase(path: string, options: OpenOptions): Database {
     return openOnce(path, options, aside)
   } catch (error) {
     throw openError(path, error)
+  }
+}
+
+/**
+ * Whether there is such a file. One that we may not look for is not taken for one that is not there.
+ * @throws AgentError ERR_PERMISSION
+ */
+export function databaseExists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (cause) {
+    if (sqliteProblem(cause, path) === 'permission') throw openError(path, cause)
+    return false
   }
 }
 

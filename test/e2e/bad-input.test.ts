@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
+  chownSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -275,6 +276,30 @@ describe('places', () => {
     const words = ['watch', '--source', '-', '--state', state, '--broker', 'mqtts://127.0.0.1:1']
     const ran = await runAgent([...words, '--ca', join(folder, 'no.pem')], { stdin: ownLines(2) })
     expectRefusal(ran, 5, 'no.pem')
+  })
+
+  // Root without capabilities is a user like any other, and reaches the binary wherever the checkout is.
+  const canShed = Bun.which('setpriv') !== null && process.geteuid?.() === 0
+  test.skipIf(!canShed)('a state that is not ours to read is not taken for none', async () => {
+    const state = join(folder, 'private')
+    expect((await watch(state)).code).toBe(0)
+    chownSync(state, 65_534, 65_534)
+    const shed = ['setpriv', '--bounding-set', '-all', '--inh-caps', '-all']
+    for (const command of ['status', 'alerts']) {
+      const ran = await runProgram([...shed, agentBinary(), command, '--state', state])
+      expectRefusal(ran, 6, 'permission denied')
+    }
+  })
+
+  test('a replay that is interrupted says so in its exit code', async () => {
+    const state = join(folder, 'interrupted')
+    const child = Bun.spawn(
+      [agentBinary(), 'replay', RECORDING, '--pace', 'real', '--state', state],
+      { stdout: 'ignore', stderr: 'ignore', env: { HOME: folder } },
+    )
+    while ((await runAgent(['status', '--state', state])).code !== 0) await Bun.sleep(50)
+    child.kill('SIGINT')
+    expect(await child.exited).toBe(130)
   })
 
   test('lost calls show in the log and in the books, which end with 3', async () => {
