@@ -111,12 +111,17 @@ function report(error: unknown, asJson: boolean): number {
     process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
   } else {
     // File names, and what other programs said, come from outside.
-    process.stderr.write(`error: ${safeName(known.message)}\n`)
-    if (known.hint !== undefined) process.stderr.write(`hint: ${safeName(known.hint)}\n`)
+    process.stderr.write(`error: ${safeLines(known.message)}\n`)
+    if (known.hint !== undefined) process.stderr.write(`hint: ${safeLines(known.hint)}\n`)
   }
   if (process.env.AGENT_LOG === 'debug' && error instanceof Error)
     process.stderr.write(`${error.stack}\n`)
   return known.exitCode
+}
+
+/** A verifier speaks in lines; each after the first is set in, so that none looks like one of ours. */
+function safeLines(text: string): string {
+  return text.split('\n').map(safeName).join('\n  ')
 }
 
 function unexpected(error: unknown): AgentError {
