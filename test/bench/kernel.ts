@@ -59,7 +59,10 @@ async function startTool(...command: string[]): Promise<Stop> {
   await Bun.sleep(1_000)
   return async () => {
     child.kill('SIGINT')
+    // perf has been seen to wait for more.
+    const timer = setTimeout(() => child.kill('SIGKILL'), 3_000)
     await child.exited
+    clearTimeout(timer)
   }
 }
 
