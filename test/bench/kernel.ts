@@ -1,7 +1,7 @@
 /**
  * What counting in the kernel adds to a call, what the collector itself costs at several rates of calls, and
- * that nothing is lost meanwhile. Beside it, in the same rounds: bpftrace's count() and `perf stat -a`, the
- * floor. Needs root, gcc; rows of tools that are not installed are left out.
+ * that nothing is lost meanwhile. Beside it, in the same rounds: bpftrace's count(), `perf stat -a` (the
+ * floor), `perf trace -s`, `strace -c`. Needs root, gcc; rows of tools that are not installed are left out.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { kernelSource } from '../../src/collect/kernel/source.ts'
@@ -18,6 +18,7 @@ import type { Bench } from './run.ts'
 const ROUNDS = 7
 const RATES = [1_000, 10_000, 100_000, 1_000_000]
 const PACED_SECONDS = 5
+const DD_BYTES = 300_000
 const STORM = { calls: 2_500_000, threads: 2, processes: 2 }
 
 export default {
@@ -29,6 +30,7 @@ export default {
       const program = calls.path('bench-calls')
       return [
         ...(await costPerCall(program)),
+        ...(await syscallBound()),
         ...(await ownCost(program)),
         ...(await conservation(program)),
       ]
@@ -66,8 +68,10 @@ async function startTool(...command: string[]): Promise<Stop> {
   }
 }
 
-async function costPerCall(program: string): Promise<string[]> {
-  const tools: [name: string, start: () => Promise<Stop>][] = [
+type Tool = readonly [name: string, start: () => Promise<Stop>]
+
+function collectors(): Tool[] {
+  const tools: Tool[] = [
     ['alone', async () => async () => {}],
     ['ours', startOurs],
   ]
@@ -80,7 +84,13 @@ async function costPerCall(program: string): Promise<string[]> {
       'perf stat -a',
       () => startTool('perf', 'stat', '-a', '-e', 'raw_syscalls:sys_enter'),
     ])
+    tools.push(['perf trace -s', () => startTool('perf', 'trace', '-a', '-s', '-o', '/dev/null')])
   }
+  return tools
+}
+
+async function costPerCall(program: string): Promise<string[]> {
+  const tools = collectors()
   const figures = new Map<string, number[]>(tools.map(([name]) => [name, []]))
   for (let round = 0; round < ROUNDS; round++)
     for (const [name, start] of tools) {
@@ -96,6 +106,37 @@ async function costPerCall(program: string): Promise<string[]> {
     const words = name === 'alone' ? '' : `, adds ${Math.round(added)} ns`
     return `getppid, ${name}: ${Math.round(median(ns))} ns of CPU (medians of ${ROUNDS} rounds)${words}`
   })
+}
+
+/** A program that does nothing but call: two calls for each byte that dd copies. */
+async function syscallBound(): Promise<string[]> {
+  const figures = new Map<string, number[]>()
+  const note = (name: string, ms: number) => figures.set(name, [...(figures.get(name) ?? []), ms])
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, start] of collectors()) {
+      const stop = await start()
+      note(name, await copyMs([], DD_BYTES))
+      await stop()
+    }
+    // It stops the program at each call, twice: a tenth of the bytes takes long enough.
+    if (Bun.which('strace'))
+      note(
+        'strace -c -f',
+        10 * (await copyMs(['strace', '-c', '-f', '-o', '/dev/null'], DD_BYTES / 10)),
+      )
+  }
+  const alone = figures.get('alone')!
+  return [...figures].map(([name, ms]) => {
+    const ratio = median(ms.map((value, round) => value / alone[round]!))
+    return `dd bs=1 count=${DD_BYTES}, ${name}: ${ratio.toFixed(2)} × its time alone (median of ${ROUNDS} rounds)`
+  })
+}
+
+async function copyMs(before: readonly string[], bytes: number): Promise<number> {
+  const dd = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', `count=${bytes}`]
+  const began = performance.now()
+  await Bun.spawn([...before, ...dd], { stdout: 'ignore', stderr: 'ignore' }).exited
+  return performance.now() - began
 }
 
 async function ownCost(program: string): Promise<string[]> {
