@@ -43,7 +43,7 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
         run(p('kc-compat'), 'compat', '900'),
         run(p('kc-strange'), 'strange', '40'),
         run(p('kc-reuse'), 'reuse', '60'),
-        run('unshare', '--pid', '--fork', '--mount-proc', p('kc-inside'), 'plain', '800'),
+        run('unshare', '--pid', '--fork', p('kc-inside'), 'plain', '800'),
         rename.exited,
       ])
     })
