@@ -3,6 +3,7 @@
  * these numbers. One collector watches all programs of the first block at once, which is also the harder test.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readlinkSync } from 'node:fs'
 import { SYSCALLS } from '../../../src/domain/syscalls.ts'
 import {
   callsOf,
@@ -16,6 +17,8 @@ import {
 
 const here = refusal === undefined ? 'here' : `here (skipped: ${refusal})`
 const SKIP = refusal !== undefined
+/** The kernel's pids are the host's: in a pid namespace a test cannot know them. Its inode is the kernel's own first. */
+const SEES_HOST_PIDS = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]'
 const STORM = 250_000
 const SHORTS = 200
 
@@ -72,13 +75,16 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
     expect(process!.startMs % 1000).toBe(0)
   })
 
-  test('keeps the identity of a process that renames itself each millisecond', () => {
-    const identities = identitiesOf(recording.frames, /^(kc-rename|renamed-)/)
-    expect(identities.map(({ pid }) => pid)).toEqual([renamedPid])
-    expect(callsOf(recording.frames, /^(kc-rename|renamed-)/, 'getppid')).toBe(1501)
-  })
+  test.skipIf(!SEES_HOST_PIDS)(
+    'keeps the identity of a process that renames itself each millisecond',
+    () => {
+      const identities = identitiesOf(recording.frames, /^(kc-rename|renamed-)/)
+      expect(identities.map(({ pid }) => pid)).toEqual([renamedPid])
+      expect(callsOf(recording.frames, /^(kc-rename|renamed-)/, 'getppid')).toBe(1501)
+    },
+  )
 
-  test('shows in each second the name that was presented last', () => {
+  test.skipIf(!SEES_HOST_PIDS)('shows in each second the name that was presented last', () => {
     const names = recording.frames.flatMap(({ processes }) =>
       processes.filter(({ pid }) => pid === renamedPid).map(({ name }) => name),
     )
@@ -106,7 +112,7 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
   test('counts numbers that no kernel has as other', () =>
     expect(callsOf(recording.frames, 'kc-strange', SYSCALLS[0]!)).toBeGreaterThanOrEqual(80))
 
-  test('takes a pid that came back for another process', () => {
+  test.skipIf(!SEES_HOST_PIDS)('takes a pid that came back for another process', () => {
     const reused = identitiesOf(recording.frames, /^kc-reuse$/)
     const pids = reused.map(({ pid }) => pid)
     expect(new Set(pids).size).toBe(pids.length - 1)
