@@ -13,6 +13,8 @@ export interface Process {
   readonly container?: string
   readonly ppid?: number
   readonly uid?: number
+  /** Inode of the pid namespace it lives in, where the source tells: which container, where several share a kernel. */
+  readonly pidNamespace?: number
   /** Of a group: pid of its latest member. */
   readonly latest?: number
 }

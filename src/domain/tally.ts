@@ -39,6 +39,7 @@ export interface ProcessFacts {
   readonly startMs?: number
   readonly ppid?: number
   readonly uid?: number
+  readonly pidNamespace?: number
   readonly exe?: string
   readonly container?: string
 }

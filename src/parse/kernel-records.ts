@@ -3,10 +3,11 @@
  *
  *   u32 bytes of the payload, u8 kind, payload
  *
- *   1 hello    u8 version (1), u8 machine (1 x86_64, 2 arm64)
+ *   1 hello    u8 version (2), u8 machine (1 x86_64, 2 arm64)
  *   2 second   u32 Unix second: what follows happened in it
- *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (0 unknown), u32 uid (all ones unknown),
- *              u8 name kind, text name, text exe, text container     at first sight, and after an exec
+ *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
+ *              u32 inode of its pid namespace (0 unknown), u8 name kind, text name, text exe, text container
+ *              at first sight, and after an exec
  *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit), u32 count
  *   5 exit     u32 pid
  *   6 lost     u32 Unix second, u8 reason (0 map full, 1 drained late), f64 calls
@@ -43,7 +44,7 @@ const KIND = {
 } as const
 /** Payloads of a fixed length, by kind. */
 const SIZES: Readonly<Record<number, number>> = { 1: 2, 2: 4, 5: 4, 6: 13, 7: 16, 8: 0 }
-const VERSION = 1
+const VERSION = 2
 const MACHINES = [undefined, 'x86_64', 'arm64'] as const
 const LOSSES = ['calls map full', 'drained late'] as const
 const HEAD = 5
@@ -199,14 +200,14 @@ export class KernelRecordsParser implements Parser {
   }
 
   #process(bytes: Uint8Array, view: DataView, from: number, to: number): void {
-    if (to - from < 20) {
+    if (to - from < 24) {
       this.#refuse('process cut short')
       return
     }
     const pid = view.getUint32(from, true)
     const start = view.getUint32(from + 4, true)
     const ppid = view.getUint32(from + 8, true)
-    const nameAt = from + 17
+    const nameAt = from + 21
     const exeAt = afterText(bytes, nameAt, to)
     const containerAt = afterText(bytes, exeAt, to)
     if (pid === 0 || afterText(bytes, containerAt, to) !== to) {
@@ -214,16 +215,18 @@ export class KernelRecordsParser implements Parser {
       return
     }
     const uid = view.getUint32(from + 12, true)
+    const pidNamespace = view.getUint32(from + 16, true)
     const exe = textAt(bytes, exeAt)
     const container = textAt(bytes, containerAt)
     const facts: ProcessFacts = {
       ...(start > 0 && { startMs: start * 1000 }),
       ...(ppid > 0 && { ppid }),
       ...(uid !== NO_UID && { uid }),
+      ...(pidNamespace > 0 && { pidNamespace }),
       ...(exe !== '' && { exe }),
       ...(container !== '' && { container }),
     }
-    const name = this.#name(bytes, nameAt, view.getUint8(from + 16))
+    const name = this.#name(bytes, nameAt, view.getUint8(from + 20))
     this.#sink.describe(pid, name, facts, this.#timeMs)
   }
 

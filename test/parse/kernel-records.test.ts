@@ -42,7 +42,10 @@ const whole = stream((writer) => {
   writer.hello(1)
   writer.second(T)
   writer.process(
-    { pid: 812, start: T - 9, ppid: 1, uid: 33, exe: '/usr/sbin/nginx', container: 'c0ffee' },
+    {
+      ...{ pid: 812, start: T - 9, ppid: 1, uid: 33, pidNamespace: 4_026_533_316 },
+      ...{ exe: '/usr/sbin/nginx', container: 'c0ffee' },
+    },
     bytes('nginx'),
     1,
   )
@@ -61,7 +64,7 @@ const whole = stream((writer) => {
 })
 
 const expected = [
-  `${T}000 812 is "nginx" {"startMs":${T - 9}000,"ppid":1,"uid":33,"exe":"/usr/sbin/nginx","container":"c0ffee"}`,
+  `${T}000 812 is "nginx" {"startMs":${T - 9}000,"ppid":1,"uid":33,"pidNamespace":4026533316,"exe":"/usr/sbin/nginx","container":"c0ffee"}`,
   `${T}000 812 "nginx" read 3`,
   `${T}000 812 "nginx" epoll_wait 12`,
   `${T}000 812 "nginx" getppid 5`,
@@ -112,7 +115,8 @@ describe('KernelRecordsParser', () => {
       stream((writer) => {
         writer.hello(2)
         writer.second(T)
-        const facts = { pid: 5, start: 0, ppid: 0, uid: 0xffff_ffff, exe: '', container: '' }
+        const unknown = { start: 0, ppid: 0, uid: 0xffff_ffff, pidNamespace: 0 }
+        const facts = { pid: 5, ...unknown, exe: '', container: '' }
         writer.process(facts, bytes(''), 0)
         writer.beginCalls(5, bytes(''), 0)
         writer.call(63, 1)

@@ -49,6 +49,10 @@ export interface TaskOffsets {
   readonly compatBit: number
   /** linux_binprm.interp: the path of what is really executed (for a script: its interpreter). */
   readonly binprmInterp: number
+  /** task_struct.nsproxy, nsproxy.pid_ns_for_children, pid_namespace.ns.inum; a kernel without them counts all the same. */
+  readonly nsproxy?: number | undefined
+  readonly pidNamespace?: number | undefined
+  readonly namespaceInode?: number | undefined
 }
 
 export class Btf {
@@ -193,8 +197,12 @@ export function taskOffsets(bytes: Uint8Array): TaskOffsets | undefined {
       signalLive: ['signal_struct', 'live'],
       compatWord: ['task_struct', COMPAT.path],
       binprmInterp: ['linux_binprm', 'interp'],
+      nsproxy: ['task_struct', 'nsproxy'],
+      pidNamespace: ['nsproxy', 'pid_ns_for_children'],
+      namespaceInode: ['pid_namespace', 'ns.inum'],
     })
     const { groupLeader, realParent, tgid, pid, comm, signal, signalLive, binprmInterp } = others
+    const { nsproxy, pidNamespace, namespaceInode } = others
     // Until 5.5 the same member was called real_start_time.
     const start = startBoottime ?? realStartTime
     if (
@@ -222,6 +230,9 @@ export function taskOffsets(bytes: Uint8Array): TaskOffsets | undefined {
       compatWord,
       compatBit: COMPAT.bit,
       binprmInterp,
+      nsproxy,
+      pidNamespace,
+      namespaceInode,
     }
   } catch (error) {
     if (error instanceof RangeError) return undefined

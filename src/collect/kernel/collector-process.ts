@@ -89,7 +89,7 @@ function describeRunning(writer: RecordWriter): void {
   for (const name of pids.slice(0, KERNEL_PROCESSES_MAX)) {
     const pid = Number(name)
     const exe = exeOf(pid)
-    const facts = { pid, start: 0, ppid: 0, uid: NO_UID, exe, container: '' }
+    const facts = { pid, start: 0, ppid: 0, uid: NO_UID, pidNamespace: 0, exe, container: '' }
     if (exe !== '') writer.process(facts, nobody, 0)
   }
 }

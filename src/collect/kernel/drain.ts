@@ -54,6 +54,8 @@ export const NAME = { unknown: 0, leader: 1, thread: 2 } as const
 
 interface Known {
   readonly start: number
+  /** Who made it: an orphan's later parent is not. */
+  readonly ppid: number
   name: Uint8Array
   nameKind: number
 }
@@ -261,9 +263,10 @@ export class Drain {
       if (!sameBytes(before.name, name)) before.name = name.slice()
       return
     }
+    const ppid = before?.start === start ? before.ppid : values.getUint32(at + RECORD.parent, true)
     // To the end of the order: what was seen last is forgotten last.
     this.#known.delete(pid)
-    this.#known.set(pid, { start, name: name.slice(), nameKind })
+    this.#known.set(pid, { start, ppid, name: name.slice(), nameKind })
     if (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
     const path = text(this.#records.values, at + RECORD.path, PATH_BYTES)
     const uid = values.getUint32(at + RECORD.uid, true)
@@ -271,8 +274,9 @@ export class Drain {
       {
         pid,
         start,
-        ppid: values.getUint32(at + RECORD.parent, true),
+        ppid,
         uid,
+        pidNamespace: values.getUint32(at + RECORD.pidNamespace, true),
         exe: pathOf(path) || this.#facts.exe(pid),
         container: this.#facts.container(
           pid,
@@ -322,6 +326,7 @@ export class Drain {
     const comm = this.#facts.comm(pid)
     return {
       start: 0,
+      ppid: 0,
       name: new TextEncoder().encode(comm),
       nameKind: comm === '' ? NAME.unknown : NAME.leader,
     }

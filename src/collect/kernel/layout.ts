@@ -42,6 +42,8 @@ export const RECORD = {
   parent: 16,
   uid: 20,
   flags: 24,
+  /** u32, inode of the pid namespace; 0 where the kernel gives no types. */
+  pidNamespace: 28,
   /** 16 bytes, ended by NUL: the leader's comm, or the calling thread's (THREAD_COMM). */
   comm: 32,
   /** NUL-ended path of what was executed; empty unless an exec was seen. */

@@ -40,6 +40,7 @@ import {
   enterProgram,
   execProgram,
   exitProgram,
+  forkProgram,
   renameProgram,
   SELF,
   SELF_MAGIC,
@@ -199,10 +200,16 @@ function load(variant: Variant, wiring: Wiring, keep: (descriptor: number) => nu
     ['sched_process_exec', keep(loadProgram('callsign_exec', execProgram(variant, wiring)))],
   ]
   if (task !== undefined)
-    programs.push([
-      'task_rename',
-      keep(loadProgram('callsign_rename', renameProgram({ ...variant, task }, wiring))),
-    ])
+    programs.push(
+      [
+        'sched_process_fork',
+        keep(loadProgram('callsign_fork', forkProgram({ ...variant, task }, wiring))),
+      ],
+      [
+        'task_rename',
+        keep(loadProgram('callsign_rename', renameProgram({ ...variant, task }, wiring))),
+      ],
+    )
   programs.push(['sys_enter', keep(loadProgram('callsign_enter', enterProgram(variant, wiring)))])
   return programs
 }

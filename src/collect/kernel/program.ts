@@ -7,14 +7,28 @@
  * 23,178 of 8 million, swapping two maps lost 27, this loses none.) Each path ends in an add or in a miss.
  *
  * Beside the counts each second has a record of every process in it, because most processes of a
- * second's life are gone before /proc is read. `sched_process_exec` renews it, `task_rename` puts the new
- * name in, `sched_process_exit` flags it.
+ * second's life are gone before /proc is read. `sched_process_fork` makes it (at its first call a child's parent may
+ * be gone), `sched_process_exec` renews it, `task_rename` puts the new name in, `sched_process_exit` flags it.
  *
  * The code is emitted once for each map: with one call site for several maps the verifier cannot inline
  * the look-up (+30 ns a call). jiffies cost nothing, ktime +60 ns.
  */
 import { assert } from '../../domain/assert.ts'
-import { Assembler, FP, type Helper, R0, R1, R2, R3, R4, R6, R7, R8, R9 } from './assembler.ts'
+import {
+  Assembler,
+  FP,
+  type Helper,
+  R0,
+  R1,
+  R2,
+  R3,
+  R4,
+  R6,
+  R7,
+  R8,
+  R9,
+  type Register,
+} from './assembler.ts'
 import type { TaskOffsets } from './btf.ts'
 import {
   COMM_BYTES,
@@ -197,7 +211,28 @@ function ensureRecord(
   if (next !== label) a.jump(next)
 }
 
-/** `sched_process_exec (task, old pid, binprm)`: comm is already the new one; the record starts anew, with the path. */
+/** `sched_process_fork (parent, child)`: a new process's record, before it has called anything. Needs types. */
+export function forkProgram(variant: Variant & { task: TaskOffsets }, wiring: Wiring): Uint8Array {
+  const a = new Assembler()
+  a.copy(R6, R1)
+  taskIds(a, variant, 1)
+  a.store(4, FP, TGID, R7)
+  // The caller is the parent: user and cgroup are the same.
+  buildRecord(a, variant, 0, 'fork', (to) => a.load(8, to, R6, argument(1)))
+  secondSlot(a, variant, wiring)
+  dispatch(a, 'slot', (slot) => {
+    updateRecord(a, wiring.processes[slot]!, NOEXIST)
+    a.jumpIf(R0, '==', 0, 'leave').jumpIf(R0, '==', EEXIST, 'leave')
+    miss(a, wiring, slot, MISS.recordsMapFull, 'leave')
+    a.jump('leave')
+  })
+  return leave(a)
+}
+
+/**
+ * `sched_process_exec (task, old pid, binprm)`: comm is already the new one; the record starts anew, with the path.
+ * The parent stays the one that this second's record knows: who made the process, not who inherited it.
+ */
 export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
   const a = new Assembler()
   a.copy(R6, R1)
@@ -212,6 +247,10 @@ export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
   }
   secondSlot(a, variant, wiring)
   dispatch(a, 'slot', (slot) => {
+    lookUp(a, wiring.processes[slot]!, TGID)
+    a.jumpIf(R0, '==', 0, `renew ${slot}`)
+    a.load(4, R1, R0, RECORD.parent).store(4, FP, BUILT + RECORD.parent, R1)
+    a.label(`renew ${slot}`)
     updateRecord(a, wiring.processes[slot]!, ANY)
     a.jumpIf(R0, '==', 0, 'leave')
     miss(a, wiring, slot, MISS.recordsMapFull, 'leave')
@@ -262,14 +301,8 @@ export function renameProgram(
 ): Uint8Array {
   const a = new Assembler()
   a.copy(R6, R1)
-  // R7 = tgid, R8 = pid of the renamed task, which may be another than the current one.
-  a.load(8, R3, R6, argument(0)).add(R3, variant.task.tgid)
-  probe(a, variant, SCRATCH, 4)
-  a.load(4, R7, FP, SCRATCH)
-  a.load(8, R3, R6, argument(0)).add(R3, variant.task.pid)
-  probe(a, variant, SCRATCH, 4)
-  a.load(4, R8, FP, SCRATCH)
-  a.jumpIfRegister(R7, '!=', R8, 'leave')
+  // The renamed task may be another than the current one.
+  taskIds(a, variant, 0)
   a.store(4, FP, TGID, R7)
   // R8 = the new name; R6 is free for the slot.
   a.load(8, R8, R6, argument(1))
@@ -344,6 +377,17 @@ function threadId(a: Assembler): void {
   a.call('getCurrentPidTgid').copy(R1, R0).shiftLeft(R1, 32).shiftRight(R1, 32)
 }
 
+/** R7 = tgid of the task that the tracepoint's argument points to; leaves where that is not the leader. Uses R8. */
+function taskIds(a: Assembler, variant: Variant & { task: TaskOffsets }, task: number): void {
+  a.load(8, R3, R6, argument(task)).add(R3, variant.task.tgid)
+  probe(a, variant, SCRATCH, 4)
+  a.load(4, R7, FP, SCRATCH)
+  a.load(8, R3, R6, argument(task)).add(R3, variant.task.pid)
+  probe(a, variant, SCRATCH, 4)
+  a.load(4, R8, FP, SCRATCH)
+  a.jumpIfRegister(R7, '!=', R8, 'leave')
+}
+
 function isTyped(variant: Variant): variant is Variant & { readonly task: TaskOffsets } {
   return variant.compat === 'typed' && variant.task !== undefined
 }
@@ -410,8 +454,17 @@ function miss(a: Assembler, wiring: Wiring, slot: number, reason: number, next: 
   a.jumpIf(R0, '==', 0, next).set(R1, 1).atomicAdd(R0, 0, R1)
 }
 
-/** Builds this process's record on the stack at BUILT. Needs R7 = tgid; uses R9. */
-function buildRecord(a: Assembler, variant: Variant, flags: number, where: string): void {
+/**
+ * Builds a process's record on the stack at BUILT. Needs R7 = tgid; uses R9.
+ * @param loadTask puts the task into a register: the caller's, but for a fork
+ */
+function buildRecord(
+  a: Assembler,
+  variant: Variant,
+  flags: number,
+  where: string,
+  loadTask = (to: Register) => a.call('getCurrentTask').copy(to, R0),
+): void {
   for (let at = 0; at < RECORD.size; at += 8) a.storeValue(8, FP, BUILT + at, 0)
   if (flags !== 0) a.storeValue(4, FP, BUILT + RECORD.flags, flags)
   a.call('getCurrentCgroupId').store(8, FP, BUILT + RECORD.cgroup, R0)
@@ -428,8 +481,18 @@ function buildRecord(a: Assembler, variant: Variant, flags: number, where: strin
     return
   }
   const { groupLeader, comm, startBoottime, realParent, tgid } = variant.task
+  const { nsproxy, pidNamespace, namespaceInode } = variant.task
+  if (nsproxy !== undefined && pidNamespace !== undefined && namespaceInode !== undefined) {
+    // The task's own, as a leader that has exited before its threads has none.
+    loadTask(R3).add(R3, nsproxy)
+    probe(a, variant, SCRATCH, 8)
+    a.load(8, R3, FP, SCRATCH).add(R3, pidNamespace)
+    probe(a, variant, SCRATCH, 8)
+    a.load(8, R3, FP, SCRATCH).add(R3, namespaceInode)
+    probe(a, variant, BUILT + RECORD.pidNamespace, 4)
+  }
   // R9 = the group's leader, whose name and start are the process's.
-  a.call('getCurrentTask').copy(R3, R0).add(R3, groupLeader)
+  loadTask(R3).add(R3, groupLeader)
   probe(a, variant, SCRATCH, 8)
   a.load(8, R9, FP, SCRATCH)
   a.copy(R3, R9).add(R3, comm)

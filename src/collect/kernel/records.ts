@@ -13,7 +13,7 @@ export const KIND = {
   bye: 8,
 } as const
 
-export const VERSION = 1
+export const VERSION = 2
 export const NO_UID = 0xffff_ffff
 export const LOSS = { callsMapFull: 0, late: 1 } as const
 
@@ -27,6 +27,8 @@ export interface ProcessRecord {
   readonly ppid: number
   /** NO_UID if not known. */
   readonly uid: number
+  /** Inode of its pid namespace, 0 if not known. */
+  readonly pidNamespace: number
   readonly exe: string
   readonly container: string
 }
@@ -56,6 +58,7 @@ export class RecordWriter {
     this.#u32(record.start)
     this.#u32(record.ppid)
     this.#u32(record.uid)
+    this.#u32(record.pidNamespace)
     this.#u8(nameKind)
     this.#text(name)
     this.#text(encode(record.exe))

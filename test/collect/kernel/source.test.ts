@@ -26,7 +26,7 @@ let calls: ReturnType<typeof compileCalls>
 if (!SKIP) {
   calls = compileCalls(
     ...['kc-storm', 'kc-parent', 'kc-once', 'kc-rename', 'kc-before', 'kc-after'],
-    ...['kc-compat', 'kc-strange', 'kc-reuse', 'kc-inside', 'kc-steady'],
+    ...['kc-compat', 'kc-strange', 'kc-reuse', 'kc-inside', 'kc-steady', 'kc-orphan'],
   )
 }
 afterAll(() => calls?.remove())
@@ -34,6 +34,7 @@ afterAll(() => calls?.remove())
 describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
   let recording: Recording
   let renamedPid = 0
+  let goneParent = 0
   beforeAll(async () => {
     const p = (name: string) => calls.path(name)
     recording = await recordWhile(async () => {
@@ -48,6 +49,14 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
         run(p('kc-reuse'), 'reuse', '60'),
         run('unshare', '--pid', '--fork', p('kc-inside'), 'plain', '800'),
         rename.exited,
+        // Becomes kc-orphan when its parent is gone, and its parent's parent has it.
+        run(
+          ...['sh', '-c'],
+          'echo $$; (while kill -0 $$; do sleep 0.01; done 2>/dev/null; exec "$0" plain 70) &',
+          p('kc-orphan'),
+        ).then((text) => {
+          goneParent = Number.parseInt(text, 10)
+        }),
       ])
     })
   }, 60_000)
@@ -123,6 +132,21 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
     const [inside] = identitiesOf(recording.frames, /^kc-inside$/)
     expect(inside!.pid).toBeGreaterThan(1)
     expect(callsOf(recording.frames, 'kc-inside', 'getppid')).toBe(800)
+  })
+
+  test('tells which pid namespace a process lives in', () => {
+    const own = Number(/\d+/.exec(readlinkSync('/proc/self/ns/pid'))![0])
+    expect(identitiesOf(recording.frames, /^kc-(storm|once|orphan)$/)).not.toHaveLength(0)
+    for (const { pidNamespace } of identitiesOf(recording.frames, /^kc-(storm|once|orphan)$/))
+      expect(pidNamespace).toBe(own)
+    const [inside] = identitiesOf(recording.frames, /^kc-inside$/)
+    expect(inside!.pidNamespace).toBeGreaterThan(0)
+    expect(inside!.pidNamespace).not.toBe(own)
+  })
+
+  test.skipIf(!SEES_HOST_PIDS)('tells who made a process, though others have inherited it', () => {
+    const [orphan] = identitiesOf(recording.frames, /^kc-orphan$/)
+    expect(orphan!.ppid).toBe(goneParent)
   })
 
   test('leaves the agent and its collector out', () => {
