@@ -20,7 +20,7 @@ export interface FramesWriter {
 
 /** @param path undefined for stdout */
 export function openFramesFile(path: string | undefined, labels: FrameLabels): FramesWriter {
-  const descriptor = path === undefined ? 1 : open(path)
+  const descriptor = path === undefined ? 1 : openForWriting(path)
   const packer = path?.endsWith('.gz')
     ? createGzip()
     : path?.endsWith('.zst')
@@ -58,9 +58,8 @@ export function openFramesFile(path: string | undefined, labels: FrameLabels): F
     },
     write(frames) {
       for (const frame of frames) {
-        lines.push(frame)
+        vectorCount += lines.push(frame)
         frameCount++
-        vectorCount += frame.processes.length
       }
       if (lines.length >= WRITE_BYTES) return flush()
     },
@@ -81,7 +80,8 @@ export function openFramesFile(path: string | undefined, labels: FrameLabels): F
   }
 }
 
-function open(path: string): number {
+/** @throws AgentError that says what is in the way */
+export function openForWriting(path: string): number {
   try {
     // A named pipe without a reader would hold us in open(2), where no signal is heard.
     if (statSync(path, { throwIfNoEntry: false })?.isFIFO())
@@ -103,7 +103,8 @@ function open(path: string): number {
   }
 }
 
-function writeAll(path: string | undefined, descriptor: number, bytes: Uint8Array): void {
+/** @param path undefined for stdout, whose reader may go away */
+export function writeAll(path: string | undefined, descriptor: number, bytes: Uint8Array): void {
   let from = 0
   while (from < bytes.length) {
     try {

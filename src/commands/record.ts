@@ -1,9 +1,12 @@
 /** `agent record`: a live source to a frames file. No model is needed; `train` and `evaluate` read what it writes. */
 import { defineCommand } from 'citty'
 import { countSource } from '../agent/count-source.ts'
-import { openFramesFile } from '../agent/frames-writer.ts'
+import { OwnCost } from '../agent/own-cost.ts'
+import { Recording } from '../agent/recording.ts'
 import { loadSettings } from '../agent/settings.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
+import { AgentError } from '../domain/error.ts'
+import { systemClock } from '../platform/clock.ts'
 import { log } from '../platform/log.ts'
 import { jsonArg, note, settingArgs, shutdownAfter } from './common.ts'
 import { inputLine, Progress } from './input-report.ts'
@@ -16,6 +19,7 @@ export default defineCommand({
       'sudo agent record --duration 10m --out normal.frames.ndjson.zst',
       'sudo agent record --source kernel --duration 45s --label nmap --out nmap.frames.ndjson',
       'sysdig | agent record --source - --out host.frames.ndjson.gz',
+      'sudo agent record --hosts containers.tsv --tree tree.tsv --out all.frames.ndjson.zst # several hosts of one kernel',
     ],
   },
   args: {
@@ -30,20 +34,32 @@ export default defineCommand({
       description: 'what the processes really are, written into each line',
       valueHint: 'WORD',
     },
+    hosts: {
+      type: 'string',
+      description:
+        'file of pid namespaces and hosts (number, tab, name): only these, each under its own name',
+      valueHint: 'FILE',
+    },
+    tree: {
+      type: 'string',
+      description: 'write here who made which process, and their names',
+      valueHint: 'FILE',
+    },
     ...settingArgs('source', 'format', 'sysdigMode', 'state', 'host'),
     ...jsonArg,
   },
   async run({ args }) {
     const { settings } = loadSettings(args)
-    const { source, why } = await chooseSource(settings.source, {
+    const spec = args.hosts === undefined ? settings.source : kernelOnly(settings.source)
+    const { source, why } = await chooseSource(spec, {
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       ...(args.out === undefined ? {} : { writesTo: args.out }),
     })
-    const out = openFramesFile(args.out, {
-      host: settings.host,
-      ...(args.label === undefined ? {} : { label: args.label }),
-    })
+    const cost = new OwnCost(systemClock)
+    cost.include(() => source.pid)
+    const { out, label, hosts, tree } = args
+    const recording = new Recording({ out, label, hosts, tree, host: settings.host })
     log.info('Recording', { source: source.name, why })
     const progress = new Progress(process.stderr)
     const { ledger, error } = await countSource(
@@ -54,11 +70,26 @@ export default defineCommand({
         afterChunk: (bytes) => progress.show(source.name, bytes),
       },
       shutdownAfter(args.duration),
-      (frames) => out.write(frames),
+      (frames) => recording.write(frames),
     )
     progress.clear()
-    await out.close()
-    note(args.json ? JSON.stringify(ledger) : inputLine(ledger, out.frameCount, out.vectorCount))
+    const books = await recording.close()
+    const { frames, vectors } = books
+    note(
+      args.json
+        ? JSON.stringify({ ...ledger, ...books, cpuSeconds: cost.cpuSeconds() })
+        : inputLine(ledger, frames, vectors),
+    )
     if (error !== undefined) throw error
   },
 })
+
+/** Only our own records say which pid namespace a process lives in. */
+function kernelOnly(spec: string): string {
+  if (spec === 'kernel' || spec === 'auto') return 'kernel'
+  throw new AgentError(
+    'ERR_USAGE',
+    `Cannot use --hosts with --source ${spec}: only the kernel source tells hosts apart`,
+    { hint: 'Use --source kernel' },
+  )
+}

@@ -10,7 +10,8 @@ import type { Process } from '../domain/process.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 
 export interface FrameLabels {
-  readonly host?: string
+  /** One for all, or each process's; a process without one is left out. */
+  readonly host?: string | ((process: Process) => string | undefined)
   /** What the processes really are, where this is known to differ from their name. */
   readonly label?: string
 }
@@ -38,13 +39,18 @@ function middleOf(process: Process): Uint8Array {
 
 /** Gathers the lines of many frames in one buffer that is used again. */
 export class FrameEncoder {
+  readonly #hostOf: (process: Process) => string | undefined
+  /** Of a line that concerns all hosts. */
   readonly #host: string
+  readonly #hosts = new Map<string, Uint8Array>()
   readonly #tail: Uint8Array
   #bytes = new Uint8Array(65_536)
   #length = 0
 
   constructor(labels: FrameLabels = {}) {
-    this.#host = labels.host === undefined ? '' : `"host":${JSON.stringify(labels.host)},`
+    const { host = '' } = labels
+    this.#hostOf = typeof host === 'string' ? () => host : host
+    this.#host = typeof host === 'string' ? hostMember(host) : ''
     const label = labels.label === undefined ? '' : `,"label":${JSON.stringify(labels.label)}`
     this.#tail = encoder.encode(`}${label}}\n`)
   }
@@ -60,28 +66,48 @@ export class FrameEncoder {
     return taken
   }
 
-  /** A frame without calls and losses has no line. */
-  push(frame: Frame): void {
-    const head = encoder.encode(`{"t":${frame.index},${this.#host}`)
+  /** A frame without calls and losses has no line. @returns how many vectors were written */
+  push(frame: Frame): number {
+    const head = encoder.encode(`{"t":${frame.index},`)
     if (frame.lost > 0) {
-      const loss = encoder.encode(`"loss":{"calls":${frame.lost}}}\n`)
+      const loss = encoder.encode(`${this.#host}"loss":{"calls":${frame.lost}}}\n`)
       this.#reserve(head.length + loss.length)
       this.#put(head)
       this.#put(loss)
     }
     const { processes, offsets, syscalls, counts } = frame
+    let written = 0
     for (let i = 0; i < processes.length; i++) {
+      const hostName = this.#hostOf(processes[i]!)
+      if (hostName === undefined) continue
+      written++
       const from = offsets[i]!
       const to = offsets[i + 1]!
+      const host = this.#hostBytes(hostName)
       const middle = middleOf(processes[i]!)
       this.#reserve(
-        head.length + middle.length + this.#tail.length + (to - from) * (keyBytesMax + 11),
+        head.length +
+          host.length +
+          middle.length +
+          this.#tail.length +
+          (to - from) * (keyBytesMax + 11),
       )
       this.#put(head)
+      this.#put(host)
       this.#put(middle)
       this.#putCounts(syscalls, counts, from, to)
       this.#put(this.#tail)
     }
+    return written
+  }
+
+  #hostBytes(host: string): Uint8Array {
+    let bytes = this.#hosts.get(host)
+    if (bytes === undefined) {
+      bytes = encoder.encode(hostMember(host))
+      this.#hosts.set(host, bytes)
+    }
+    return bytes
   }
 
   #putCounts(syscalls: Uint16Array, counts: Uint32Array, from: number, to: number): void {
@@ -116,6 +142,10 @@ export class FrameEncoder {
     larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
+}
+
+function hostMember(host: string): string {
+  return host === '' ? '' : `"host":${JSON.stringify(host)},`
 }
 
 /** The lines of one frame, each with its newline. */

@@ -123,6 +123,11 @@ export const KERNEL_RECORD_BYTES_MAX = 65_536
 /** The collector's one message, a verifier's last words included. */
 export const MESSAGE_BYTES_MAX = 1_048_576
 
+/** A recording of several hosts waits this long (seconds) for a host that has just booted to be named. */
+export const HOSTS_HOLD_SECONDS = 20
+/** Lines of the file that names them. */
+export const HOSTS_FILE_LINES_MAX = 4_096
+
 // --- The run ------------------------------------------------------------------------------------
 /** Losses are told in the log at most this often. */
 export const LOSS_TOLD_EVERY_MS = 60_000

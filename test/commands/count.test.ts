@@ -134,4 +134,20 @@ describe('agent record', () => {
     )
     expect(exitCode).toBe(0)
   })
+
+  test('--json gives the books as the last line of stderr, --tree the names that processes had', () => {
+    const { said } = agent(
+      ['record', '--source', '-', '--out', 'r.ndjson', '--tree', 'r.tsv', '--json'],
+      new TextEncoder().encode(own),
+    )
+    const books = { observed: 2, counted: 2, dropped: {}, frames: 2, vectors: 2, lostSeconds: 0 }
+    expect(JSON.parse(said.trimEnd().split('\n').at(-1)!)).toMatchObject(books)
+    expect(readFileSync(join(directory, 'r.tsv'), 'utf8')).toBe('1700000010\tX\t5\tx\n')
+  })
+
+  test('--hosts is for the kernel source alone', () => {
+    const { exitCode, said } = agent(['record', '--source', '-', '--hosts', put('hosts.tsv', '')])
+    expect(said).toContain('only the kernel source tells hosts apart')
+    expect(exitCode).toBe(2)
+  })
 })

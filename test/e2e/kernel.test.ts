@@ -1,6 +1,16 @@
 /** The built binary on the kernel source: exact, without capabilities in any thread, and complete when it is interrupted. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { agentBinary } from '../support/agent-binary.ts'
 import { compileCalls, refusal, run } from '../support/kernel.ts'
 import { until } from '../support/until.ts'
@@ -9,12 +19,13 @@ const SKIP = refusal !== undefined
 
 let calls: ReturnType<typeof compileCalls>
 beforeAll(() => {
-  if (!SKIP) calls = compileCalls('ke-plain')
+  if (!SKIP) calls = compileCalls('ke-plain', 'ke-inside')
 })
 afterAll(() => calls?.remove())
 
 interface Line {
   readonly name: string
+  readonly host?: string
   readonly counts?: Readonly<Record<string, number>>
 }
 
@@ -50,5 +61,52 @@ describe.skipIf(SKIP)(`agent record --source kernel${SKIP ? ` (skipped: ${refusa
       .filter(({ name }) => name === 'ke-plain')
       .reduce((sum, { counts }) => sum + (counts?.getppid ?? 0), 0)
     expect(counted).toBe(200_000)
+  }, 60_000)
+
+  test('--hosts keeps what runs in the containers of a file, each under its own name', async () => {
+    const place = (name: string) => calls.path(name)
+    writeFileSync(place('hosts.tsv'), '')
+    const agent = Bun.spawn(
+      [
+        ...[agentBinary(), 'record', '--state', calls.path('.'), '--json'],
+        ...['--hosts', place('hosts.tsv'), '--out', place('f.ndjson'), '--tree', place('t.tsv')],
+      ],
+      { stdout: 'ignore', stderr: 'pipe', cwd: '/' },
+    )
+    const reader = agent.stderr.getReader()
+    let said = ''
+    const hear = async () => {
+      const { value, done } = await reader.read()
+      said += new TextDecoder().decode(value)
+      return done
+    }
+    await until('the recording to begin', async () => {
+      await hear()
+      return said.includes('Recording')
+    })
+    const container = Bun.spawn([
+      ...['unshare', '--pid', '--fork', calls.path('ke-inside'), 'steady', '2'],
+    ])
+    const outside = readlinkSync('/proc/self/ns/pid')
+    const namespace = await until('the container', () => {
+      const inside = readlinkSync(`/proc/${container.pid}/ns/pid_for_children`)
+      return inside === outside ? undefined : /\d+/.exec(inside)?.[0]
+    })
+    // Named only when it runs already: its first second is kept nevertheless.
+    appendFileSync(place('hosts.tsv'), `${namespace}\tbox\n`)
+    await Promise.all([container.exited, run(calls.path('ke-plain'), 'plain', '500')])
+    agent.kill('SIGINT')
+    await until('its last words', hear)
+    expect(await agent.exited).toBe(0)
+    const recorded = readFileSync(place('f.ndjson'), 'utf8').trimEnd().split('\n')
+    for (const line of recorded) {
+      const { host, name } = JSON.parse(line) as Line
+      expect([host, name]).toEqual(['box', expect.stringMatching(/^(ke-inside|unshare)$/)])
+    }
+    const books = JSON.parse(said.trimEnd().split('\n').at(-1)!)
+    expect(books.hosts.box.calls + books.notRecorded.calls).toBe(books.counted)
+    expect(books.notRecorded.calls).toBeGreaterThan(500)
+    const tree = readFileSync(place('t.tsv'), 'utf8')
+    expect(tree).toMatch(new RegExp(`\\tF\\t${container.pid}\\t\\d+\\n\\d+\\tX\\t\\d+\\tke-inside`))
   }, 60_000)
 })
