@@ -62,6 +62,11 @@ describe('programs', () => {
     expect(help.code).toBe(0)
     expect(help.out).toContain('--profile')
     expect(run(['sh', join(LAB, 'run.sh')]).code).toBe(2)
+    const use = ['--profile', 'a', '--minutes', '1', '--recorder', 'strace']
+    expect(run(['sh', join(LAB, 'run.sh'), ...use])).toMatchObject({
+      code: 2,
+      err: 'run.sh: --recorder takes agent or bpftrace\n',
+    })
     expect(
       run(['sh', join(LAB, 'run.sh'), '--profile', 'nowhere', '--minutes', '1']),
     ).toMatchObject({ code: 2 })
