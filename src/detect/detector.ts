@@ -238,11 +238,11 @@ export class Detector {
     const kind: AlertKind =
       verdict.kind === 'nonGrata'
         ? 'non-grata'
-        : verdict.kind === 'masquerade' && best !== this.#classes.background
+        : verdict.kind === 'masquerade'
           ? 'masquerade'
           : 'novelty'
-    // That a behaviour fits nothing known is for the memory to say: without one the model just does not know it.
-    if (kind === 'novelty' && !warm) return undefined
+    // That a behaviour is none of the named ones is for the memory to say: without one the model just does not know it.
+    if ((kind === 'novelty' || best === this.#classes.background) && !warm) return undefined
     const stream = malice ? evidence.malice : evidence.claim
     return this.#raise(
       kind,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { HostMemory } from '../../src/detect/memory.ts'
-import { detectorWith, live, PLACES, type Standing, T } from './toy.ts'
+import { classes, detectorWith, live, PLACES, type Standing, T } from './toy.ts'
 
 const nginx: Standing = { pid: 1, name: 'nginx', at: PLACES.nginx }
 const opened = (alerts: ReturnType<typeof live>) => alerts.filter(({ state }) => state === 'open')
@@ -129,6 +129,14 @@ describe('Detector.push() with the memory of the host', () => {
     const memory = lived([nginx])
     const [alert] = live(detectorWith({ memory }), T, 60, [{ ...nginx, at: [3, 3] }])
     expect(alert).toMatchObject({ kind: 'novelty', claimed: { class: 'nginx' } })
+  })
+
+  test('one that behaves like some other program without a class is a masquerade, once the memory agrees', () => {
+    const pooled = { ...classes, background: classes.names.indexOf('sshd') }
+    const posing = [{ ...nginx, at: PLACES.sshd }]
+    expect(live(detectorWith({ classes: pooled }), T, 60, posing)).toEqual([])
+    const [alert] = live(detectorWith({ classes: pooled, memory: lived([nginx]) }), T, 60, posing)
+    expect(alert).toMatchObject({ kind: 'masquerade', claimed: { class: 'nginx' } })
   })
 
   test('nothing under an alert is remembered, nor what looks malicious, nor what is strange', () => {
