@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'bun:test'
+import { afterAll, afterEach, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ function open(bounds: Partial<StoreBounds> = {}, path = join(directory, `${files
 afterEach(() => {
   for (const store of opened.splice(0)) store.close()
 })
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 type Where = { host?: string; site?: string; boot?: number; seq: number }
 

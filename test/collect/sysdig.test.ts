@@ -1,5 +1,5 @@
 /** sysdig live, by a program that behaves like it: real drivers are not to be had where tests run. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,8 @@ import { TallyRecorder } from '../support/tally-recorder.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'callsign-test-'))
 afterEach(() => rmSync(join(directory, 'notes'), { force: true }))
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+// In a test run the process's own `exit` is never heard.
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 function start(mode: string, options: SysdigOptions = {}) {
   const notes = join(directory, 'notes')

@@ -10,8 +10,10 @@ import { SYSCALLS, syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { createParser } from '../../src/parse/create-parser.ts'
 import { findProgram } from '../../src/platform/child.ts'
 import { fixture, fixturePath } from '../support/fixture.ts'
+import { temporaryDirectories } from '../support/temporary.ts'
 
 const sysdig = findProgram('sysdig')
+const directory = temporaryDirectories()
 const END_MS = 1_795_430_000_000
 
 async function framesOf(source: Source, format: SourceFormat): Promise<Frame[]> {
@@ -28,6 +30,10 @@ async function framesOf(source: Source, format: SourceFormat): Promise<Frame[]> 
   expect(observed).toBe(counted)
   return frames
 }
+
+/** By our chisel, in a place of the test's. */
+const capture = (name: string) =>
+  fileSource(fixturePath(`scap/${name}.scap`), { stateDirectory: directory() })
 
 const lines = (frames: readonly Frame[]) => frames.map((frame) => frameLines(frame)).join('')
 const asFrames = async (text: string) =>
@@ -46,7 +52,7 @@ describe.skipIf(sysdig === undefined)('with the sysdig that is installed', () =>
   test.each(['idle'])(
     '%s gives the same frames by every road',
     async (name) => {
-      const chisel = lines(await framesOf(fileSource(fixturePath(`scap/${name}.scap`)), 'chisel'))
+      const chisel = lines(await framesOf(capture(name), 'chisel'))
       expect(chisel.length).toBeGreaterThan(100)
       expect(lines(await framesOf(print(name, ...own), 'sysdig-text'))).toBe(chisel)
       expect(lines(await framesOf(print(name, '-j', ...own), 'sysdig-json'))).toBe(chisel)
@@ -75,7 +81,7 @@ describe.skipIf(sysdig === undefined)('with the sysdig that is installed', () =>
         }
       }
       const got = new Map<string, number>()
-      for (const frame of await framesOf(fileSource(fixturePath(`scap/${name}.scap`)), 'chisel')) {
+      for (const frame of await framesOf(capture(name), 'chisel')) {
         frame.processes.forEach(({ pid }, i) => {
           for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
             const key = `${frame.index} ${pid} ${SYSCALLS[frame.syscalls[k]!]}`
