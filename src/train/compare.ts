@@ -7,16 +7,20 @@
  * host's, test on another's. Rows are `frequency` unless another recipe is asked for. The nets have the paper's
  * 64 units, Adam, and the L2 of its authors' code; batches of 128 and a rate of 0.003 that falls along a cosine
  * instead of their 512 and 0.001, because there are fewer blocks. No augmentation, smoothing or class balance here.
+ *
+ * Runs differ by the seed alone, as the paper's do. Logistic regression and SVM have one optimum and reach it, so one
+ * training stands for all runs (the paper's deviation for them is 1e-16).
  */
 import { ALIAS_RULES } from '../model/aliases.ts'
 import { Normaliser } from '../model/normalise.ts'
 import type { Recipe } from '../model/recipe.ts'
-import { fitSvm, SVM_DEFAULTS } from './baselines/linear-svm.ts'
+import { fitSvm } from './baselines/linear-svm.ts'
 import { FOREST_DEFAULTS, fitForest } from './baselines/random-forest.ts'
 import { type RowClassifier, type Rows, testRows, trainingRows, vote } from './baselines/rows.ts'
-import { fitSoftmax, SOFTMAX_DEFAULTS } from './baselines/softmax-regression.ts'
+import { fitSoftmax } from './baselines/softmax-regression.ts'
 import { Batches } from './batches.ts'
 import { chooseClasses } from './classes.ts'
+import { type DataFigures, dataFiguresOf } from './compare-data.ts'
 import {
   type ComponentVectors,
   componentVectors,
@@ -27,15 +31,28 @@ import {
 import { exportNet } from './export.ts'
 import { FIT_DEFAULTS, fit } from './fit.ts'
 import { argmaxRows, figuresOf } from './metrics.ts'
-import { ARCHS, type Arch, type NetShape } from './nets.ts'
+import type { Arch, NetShape } from './nets.ts'
 import type { Recording } from './recording.ts'
 import { runNet } from './run-net.ts'
 import { type Split, splitAtRandom, splitByTime } from './split.ts'
 
 export type SplitKind = 'time' | 'random' | 'file'
 
+/** The paper's six, in its order: what `--models` calls them, and what its tables do. */
+export const MODELS = [
+  { key: 'lr', model: 'Logistic Regression' },
+  { key: 'svm', model: 'Linear SVM' },
+  { key: 'rf', model: 'Random Forest' },
+  { key: 'simple', model: 'Simple net' },
+  { key: 'bidirectional', model: 'Bidirectional net' },
+  { key: 'inception', model: 'Inception-like net' },
+] as const
+export type ModelKey = (typeof MODELS)[number]['key']
+
 export interface CompareOptions {
-  readonly split: SplitKind
+  /** Which tables; the first is the headline. */
+  readonly splits: readonly SplitKind[]
+  readonly models: readonly ModelKey[]
   readonly runs: number
   readonly recipe: Recipe
   /** How many of the most frequent names are classes [Paper V-A: 28]. */
@@ -62,23 +79,44 @@ export interface CompareRow {
   readonly model: string
   readonly precision: MeanAndDeviation
   readonly recall: MeanAndDeviation
-  /** CPU of one training, mean over the runs. */
+  /** CPU of one training, mean over the trainings. */
   readonly seconds: number
+  /** How often it was trained: once where chance has no part in it. */
+  readonly trainings: number
 }
 
-export interface Comparison {
+/** One table. */
+export interface ComparisonTable {
   readonly rows: readonly CompareRow[]
   readonly classes: number
   readonly split: SplitKind
-  readonly recipe: string
-  readonly runs: number
   readonly trainBlocks: number
   readonly testBlocks: number
-  /** Vectors of each class in the training recordings, most first [Paper Fig. 5]. */
-  readonly histogram: readonly { readonly name: string; readonly vectors: number }[]
 }
 
-/** What a run of one model needs. */
+/** The headline's table, and all of them. */
+export interface Comparison extends ComparisonTable {
+  readonly splits: readonly ComparisonTable[]
+  readonly recipe: string
+  readonly runs: number
+  readonly epochs: number
+  /** Of what trains. */
+  readonly data: DataFigures
+}
+
+/** One training is done. */
+export interface CompareProgress {
+  readonly split: SplitKind
+  readonly model: string
+  readonly run: number
+  readonly done: number
+  readonly of: number
+  readonly precision: number
+  readonly recall: number
+  readonly seconds: number
+}
+
+/** What every training of one table needs. */
 interface Task {
   readonly windows: Windows
   readonly vectors: ComponentVectors
@@ -87,6 +125,11 @@ interface Task {
   readonly training: Int32Array
   readonly test: Int32Array
   readonly names: readonly string[]
+  /** Single seconds, for the baselines. */
+  readonly baselines: {
+    readonly training: Rows
+    readonly test: { readonly rows: Rows; readonly rowOf: Int32Array }
+  }
 }
 
 const GAP_SECONDS = 30
@@ -97,79 +140,136 @@ export async function compare(
   test: readonly Recording[],
   options: CompareOptions,
   cpuSeconds: () => number,
-  report: (line: string) => void = () => {},
+  report: (progress: CompareProgress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Comparison> {
-  const task = taskOf(train, test, options)
-  const baselineRows = trainingRows(
-    task.windows,
-    task.vectors,
-    task.normaliser,
-    task.training,
-    task.labels,
-    task.names.length,
-  )
-  const rows: CompareRow[] = []
-  for (const { model, fit: fitBaseline } of BASELINES)
-    rows.push(
-      await runs(model, options, signal, cpuSeconds, report, async (seed) => {
-        const classifier = fitBaseline(baselineRows, seed)
-        const seen = testRows(
-          task.windows,
-          task.vectors,
-          task.normaliser,
-          task.test,
-          task.names.length,
-        )
-        return { predicted: () => vote(classifier, task.windows, task.test, seen), task }
-      }),
-    )
-  for (const arch of ARCHS)
-    rows.push(
-      await runs(NET_NAMES[arch], options, signal, cpuSeconds, report, async (seed) => {
-        const predicted = await runArch(arch, task, options, seed, signal)
-        return { predicted: () => predicted, task }
-      }),
-    )
+  const trainings = MODELS.filter(({ key }) => options.models.includes(key)).map((entry) => ({
+    ...entry,
+    count: entry.key === 'lr' || entry.key === 'svm' ? 1 : options.runs,
+  }))
+  const of = options.splits.length * trainings.reduce((sum, { count }) => sum + count, 0)
+  let done = 0
+  const splits: ComparisonTable[] = []
+  for (const split of options.splits) {
+    if (signal?.aborted && splits.length > 0) break
+    const task = taskOf(train, test, split, options)
+    const truth = Int32Array.from(task.test, (id) => task.labels[id]!)
+    const rows: CompareRow[] = []
+    for (const { key, model, count } of trainings) {
+      const precision: number[] = []
+      const recall: number[] = []
+      let seconds = 0
+      for (let run = 1; run <= count && !signal?.aborted; run++) {
+        const trained = await trainOnce(key, task, run, options, cpuSeconds, signal)
+        // One that was cut short is no run.
+        if (signal?.aborted) break
+        const figures = figuresOf(task.names, truth, trained.predicted)
+        precision.push(figures.macroPrecision)
+        recall.push(figures.macroRecall)
+        seconds += trained.seconds
+        report({
+          split,
+          model,
+          run,
+          done: ++done,
+          of,
+          precision: figures.macroPrecision,
+          recall: figures.macroRecall,
+          seconds: trained.seconds,
+        })
+      }
+      if (precision.length > 0)
+        rows.push({
+          model,
+          precision: meanAndDeviation(precision),
+          recall: meanAndDeviation(recall),
+          seconds: Math.round((seconds / precision.length) * 100) / 100,
+          trainings: precision.length,
+        })
+    }
+    splits.push({
+      rows,
+      classes: task.names.length,
+      split,
+      trainBlocks: task.training.length,
+      testBlocks: task.test.length,
+    })
+  }
   return {
-    rows,
-    classes: task.names.length,
-    split: options.split,
+    ...splits[0]!,
+    splits,
     recipe: options.recipe.name,
     runs: options.runs,
-    trainBlocks: task.training.length,
-    testBlocks: task.test.length,
-    histogram: histogramOf(train),
+    epochs: options.epochs,
+    data: dataFiguresOf(train),
   }
 }
 
-const NET_NAMES: Readonly<Record<Arch, string>> = {
-  simple: 'Simple net',
-  bidirectional: 'Bidirectional net',
-  inception: 'Inception-like net',
+/** @returns the class of each test block, and the CPU that training took */
+async function trainOnce(
+  key: ModelKey,
+  task: Task,
+  seed: number,
+  options: CompareOptions,
+  cpuSeconds: () => number,
+  signal: AbortSignal | undefined,
+): Promise<{ predicted: Int32Array; seconds: number }> {
+  const began = cpuSeconds()
+  if (key === 'lr' || key === 'svm' || key === 'rf') {
+    const classifier = BASELINES[key](task.baselines.training, seed)
+    const seconds = cpuSeconds() - began
+    return { predicted: vote(classifier, task.windows, task.test, task.baselines.test), seconds }
+  }
+  const net: NetShape = {
+    arch: key,
+    width: task.normaliser.width,
+    frames: task.windows.frames,
+    hidden: 64,
+    classes: task.names.length,
+  }
+  const fitted = await fit(
+    net,
+    { ...task, heldOut: new Int32Array(0) },
+    {
+      ...FIT_DEFAULTS,
+      epochs: options.epochs,
+      seed,
+      learningRate: 0.003,
+      labelSmoothing: 0,
+      augmentation: undefined,
+      perClassMin: 0,
+      perClassMax: Number.POSITIVE_INFINITY,
+      repeatMax: 1,
+      patience: 0,
+    },
+    () => 0,
+    undefined,
+    signal,
+  )
+  const seconds = cpuSeconds() - began
+  const batches = new Batches(task.windows, task.vectors, task.normaliser)
+  const { logits } = await runNet(exportNet(net, fitted.parameters), net, batches, task.test)
+  return { predicted: argmaxRows(logits, net.classes), seconds }
 }
 
-const BASELINES: readonly {
-  readonly model: string
-  readonly fit: (rows: Rows, seed: number) => RowClassifier
-}[] = [
-  {
-    model: 'Logistic Regression',
-    fit: (rows, seed) => fitSoftmax(rows, { ...SOFTMAX_DEFAULTS, seed }),
-  },
-  { model: 'Linear SVM', fit: (rows, seed) => fitSvm(rows, { ...SVM_DEFAULTS, seed }) },
-  { model: 'Random Forest', fit: (rows, seed) => fitForest(rows, { ...FOREST_DEFAULTS, seed }) },
-]
+const BASELINES: Readonly<
+  Record<Exclude<ModelKey, Arch>, (rows: Rows, seed: number) => RowClassifier>
+> = {
+  lr: (rows) => fitSoftmax(rows),
+  svm: (rows) => fitSvm(rows),
+  rf: (rows, seed) => fitForest(rows, { ...FOREST_DEFAULTS, seed }),
+}
 
 function taskOf(
   train: readonly Recording[],
   test: readonly Recording[],
+  split: SplitKind,
   options: CompareOptions,
 ): Task {
   const windows = makeWindows(
     [...train, ...test],
     [],
-    splitOf(options.split, new Set(train)),
+    splitOf(split, new Set(train)),
     ALIAS_RULES,
     {
       stride: options.stride,
@@ -192,14 +292,21 @@ function taskOf(
   const labels = Int32Array.from(windows.list, (window) => classes.of(window))
   const known = (ids: Int32Array) => ids.filter((id) => labels[id]! >= 0)
   const normaliser = new Normaliser(vocabularyOf(windows, new Set(['train'])), options.recipe)
+  const vectors = componentVectors(windows, normaliser)
+  const names = classes.list.map(({ name }) => name)
+  const [trains, tests] = [known(training), known(testing)]
   return {
     windows,
-    vectors: componentVectors(windows, normaliser),
+    vectors,
     normaliser,
     labels,
-    training: known(training),
-    test: known(testing),
-    names: classes.list.map(({ name }) => name),
+    training: trains,
+    test: tests,
+    names,
+    baselines: {
+      training: trainingRows(windows, vectors, normaliser, trains, labels, names.length),
+      test: testRows(windows, vectors, normaliser, tests, names.length),
+    },
   }
 }
 
@@ -210,87 +317,6 @@ function splitOf(kind: SplitKind, train: ReadonlySet<Recording>): Split {
     partOf: (recording) => (train.has(recording) ? 'train' : 'test'),
     partOfHappening: () => undefined,
   }
-}
-
-async function runs(
-  model: string,
-  { runs: count }: CompareOptions,
-  signal: AbortSignal | undefined,
-  cpuSeconds: () => number,
-  report: (line: string) => void,
-  once: (seed: number) => Promise<{ predicted: () => Int32Array; task: Task }>,
-): Promise<CompareRow> {
-  const precision: number[] = []
-  const recall: number[] = []
-  let seconds = 0
-  for (let run = 1; run <= count; run++) {
-    if (signal?.aborted && run > 1) break
-    const began = cpuSeconds()
-    const { predicted, task } = await once(run)
-    seconds += cpuSeconds() - began
-    const truth = Int32Array.from(task.test, (id) => task.labels[id]!)
-    const figures = figuresOf(task.names, truth, predicted())
-    precision.push(figures.macroPrecision)
-    recall.push(figures.macroRecall)
-    report(
-      `${model}, run ${run} of ${count}: precision ${figures.macroPrecision.toFixed(3)}, recall ${figures.macroRecall.toFixed(3)}`,
-    )
-  }
-  return {
-    model,
-    precision: meanAndDeviation(precision),
-    recall: meanAndDeviation(recall),
-    seconds: Math.round((seconds / precision.length) * 100) / 100,
-  }
-}
-
-async function runArch(
-  arch: Arch,
-  { windows, vectors, normaliser, labels, training, test, names }: Task,
-  options: CompareOptions,
-  seed: number,
-  signal: AbortSignal | undefined,
-): Promise<Int32Array> {
-  const net: NetShape = {
-    arch,
-    width: normaliser.width,
-    frames: windows.frames,
-    hidden: 64,
-    classes: names.length,
-  }
-  const fitted = await fit(
-    net,
-    { windows, vectors, normaliser, labels, training, heldOut: new Int32Array(0) },
-    {
-      ...FIT_DEFAULTS,
-      epochs: options.epochs,
-      seed,
-      learningRate: 0.003,
-      labelSmoothing: 0,
-      augmentation: undefined,
-      perClassMin: 0,
-      perClassMax: Number.POSITIVE_INFINITY,
-      repeatMax: 1,
-      patience: 0,
-    },
-    () => 0,
-    undefined,
-    signal,
-  )
-  const batches = new Batches(windows, vectors, normaliser)
-  const { logits } = await runNet(exportNet(net, fitted.parameters), net, batches, test)
-  return argmaxRows(logits, names.length)
-}
-
-function histogramOf(recordings: readonly Recording[]): { name: string; vectors: number }[] {
-  const counts = new Map<string, number>()
-  for (const { frames } of recordings)
-    for (const { processes } of frames)
-      for (const { name } of processes) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return [...counts]
-    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-    .slice(0, 40)
-    .map(([name, vectors]) => ({ name, vectors }))
 }
 
 /** Deviation of the sample; 0 for one run. */

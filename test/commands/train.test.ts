@@ -1,4 +1,4 @@
-/** `agent train`, `evaluate`, `compare` and `model` as a person meets them: through the program, with its exit codes. */
+/** `agent train`, `evaluate` and `model` as a person meets them: through the program, with its exit codes. */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -113,12 +113,6 @@ test.each<[string, string[], number, string]>([
     ['evaluate', '--model', 'x', frames, '--part', 'all'],
     2,
     'it is none of train, calibration, test',
-  ],
-  [
-    'an unknown split',
-    ['compare', '--train', frames, '--split', 'odd'],
-    2,
-    'it is neither time nor random',
   ],
   ['no model to verify', ['model', 'verify', '/nowhere'], 5, 'Cannot read model file'],
 ])('%s is said in one line with its exit code', async (_, words, code, message) => {

@@ -6,12 +6,6 @@ import { join } from 'node:path'
 import { loadModel } from '../../src/model/model.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
 import { modelCard } from '../../src/train/card.ts'
-import { compare } from '../../src/train/compare.ts'
-import {
-  comparisonMarkdown,
-  comparisonSvg,
-  histogramSvg,
-} from '../../src/train/comparison-report.ts'
 import { evaluationOf } from '../../src/train/evaluate-all.ts'
 import { confusionSvg, evaluationText } from '../../src/train/evaluation-report.ts'
 import { Random } from '../../src/train/random.ts'
@@ -189,37 +183,4 @@ describe('train()', () => {
     expect(warnings.join()).toContain('no window is left for calibration')
     expect(manifest.calibration.temperature).toBe(1)
   })
-})
-
-test('compare() gives the six models their rows, and its table and pictures hold them', async () => {
-  const comparison = await compare(
-    recordings,
-    [],
-    {
-      split: 'time',
-      runs: 2,
-      recipe: RECIPES.frequency!,
-      classes: 4,
-      windowsMin: 2,
-      epochs: 6,
-      stride: 3,
-    },
-    () => 0,
-  )
-  expect(comparison.rows.map(({ model }) => model)).toEqual([
-    'Logistic Regression',
-    'Linear SVM',
-    'Random Forest',
-    'Simple net',
-    'Bidirectional net',
-    'Inception-like net',
-  ])
-  for (const { precision, recall } of comparison.rows) {
-    expect(precision.mean).toBeGreaterThan(0.8)
-    expect(recall.mean).toBeGreaterThan(0.8)
-  }
-  expect(comparison.classes).toBe(4)
-  expect(comparisonMarkdown(comparison)).toContain('| Random Forest | 1.000')
-  expect(comparisonSvg(comparison)).toContain('Inception-like net')
-  expect(histogramSvg(comparison)).toContain('postgres')
 })

@@ -1,7 +1,8 @@
 /**
  * Random forest [Paper V-A, 20]: trees on bootstrap draws, √d random columns at each node, Gini impurity,
- * grown until pure. Values are put into at most 64 bins by quantile first, so that a node costs one pass over
- * its rows per column; the vote of the trees is the mean of their leaves' class shares, as in scikit-learn.
+ * grown until pure. Values are put into at most 64 bins by quantile first, so that a node sorts its rows by
+ * counting and costs two passes over them per column, however many classes there are; what is constant in a node is
+ * not looked at again below it. The vote of the trees is the mean of their leaves' class shares, as in scikit-learn.
  */
 import { Random } from '../random.ts'
 import type { RowClassifier, Rows } from './rows.ts'
@@ -46,6 +47,11 @@ export class RandomForest implements RowClassifier {
     return top
   }
 
+  /** Nodes and leaves of a tree, in the mean: poorer splits need more of them. */
+  get nodes(): number {
+    return this.#trees.reduce((sum, { column }) => sum + column.length, 0) / this.#trees.length
+  }
+
   /** Sums to 1; valid until the next call. */
   probabilities(rows: Rows, r: number): Float64Array {
     const from = rows.offsets[r]!
@@ -67,21 +73,24 @@ export class RandomForest implements RowClassifier {
 export function fitForest(rows: Rows, options: ForestOptions = FOREST_DEFAULTS): RandomForest {
   const random = new Random(options.seed)
   const { bins, cuts } = binned(rows)
-  const cumulative = new Float64Array(rows.size)
-  let total = 0
-  for (let r = 0; r < rows.size; r++) {
-    total += rows.weights[r]!
-    cumulative[r] = total
-  }
+  const rowOfSecond = secondsOf(rows)
   const trees = Array.from({ length: options.trees }, () => {
-    const draws = new Float32Array(rows.size)
-    for (let i = 0; i < total; i++) draws[find(cumulative, random.next() * total)]!++
+    const draws = new Float64Array(rows.size)
+    for (let i = 0; i < rowOfSecond.length; i++)
+      draws[rowOfSecond[random.below(rowOfSecond.length)]!]!++
     return new TreeBuilder(rows, bins, cuts, draws, random).build()
   })
   return new RandomForest(trees, rows.width, rows.classes)
 }
 
-/** Each value as the number of its bin, and the upper ends of the bins of each column. */
+/** The row of each second, so that a draw of one is a draw of the other. */
+function secondsOf({ size, weights }: Rows): Uint32Array {
+  const seconds: number[] = []
+  for (let r = 0; r < size; r++) for (let k = 0; k < weights[r]!; k++) seconds.push(r)
+  return Uint32Array.from(seconds)
+}
+
+/** Each value as the number of its bin, column by column, and the upper ends of the bins of each column. */
 function binned(rows: Rows): { bins: Uint8Array; cuts: Float32Array[] } {
   const values: number[][] = Array.from({ length: rows.width }, () => [0])
   for (let k = 0; k < rows.columns.length; k++) values[rows.columns[k]!]!.push(rows.values[k]!)
@@ -100,7 +109,7 @@ function binned(rows: Rows): { bins: Uint8Array; cuts: Float32Array[] } {
   for (let r = 0; r < rows.size; r++)
     for (let k = rows.offsets[r]!; k < rows.offsets[r + 1]!; k++) {
       const column = rows.columns[k]!
-      bins[r * rows.width + column] = find(cuts[column]!, rows.values[k]!)
+      bins[column * rows.size + r] = find(cuts[column]!, rows.values[k]!)
     }
   return { bins, cuts }
 }
@@ -117,17 +126,36 @@ function find(sorted: Float32Array | Float64Array, value: number): number {
   return low
 }
 
+/** A node that is still to be split: its rows are [from, to) of the order. */
+interface Work {
+  readonly node: number
+  readonly from: number
+  readonly to: number
+  readonly depth: number
+}
+
 class TreeBuilder {
   readonly #rows: Rows
   readonly #bins: Uint8Array
   readonly #cuts: readonly Float32Array[]
-  readonly #draws: Float32Array
+  readonly #draws: Float64Array
   readonly #random: Random
   readonly #order: Int32Array
   readonly #columns: Int32Array
   readonly #tried: number
-  readonly #histogram: Float64Array
+  /** What the columns tried at one node share: class, draws and bin of each of its rows, and its class sums. */
+  readonly #labelAt: Int32Array
+  readonly #drawsAt: Float64Array
+  readonly #binAt: Uint8Array
+  readonly #totals: Float64Array
+  /** Positions in the node, by bin; `#binEnd` is where each bin ends. */
+  readonly #sorted: Int32Array
+  readonly #binEnd = new Int32Array(BINS + 1)
   readonly #left: Float64Array
+  readonly #right: Float64Array
+  /** Columns that are constant here, and how deep the node stands that found it. */
+  readonly #constant: Uint8Array
+  readonly #constants: { column: number; depth: number }[] = []
   readonly #column: number[] = []
   readonly #threshold: number[] = []
   readonly #leftOf: number[] = []
@@ -139,7 +167,7 @@ class TreeBuilder {
     rows: Rows,
     bins: Uint8Array,
     cuts: readonly Float32Array[],
-    draws: Float32Array,
+    draws: Float64Array,
     random: Random,
   ) {
     this.#rows = rows
@@ -150,19 +178,26 @@ class TreeBuilder {
     this.#order = Int32Array.from(draws.keys()).filter((r) => draws[r]! > 0)
     this.#columns = Int32Array.from({ length: rows.width }, (_, column) => column)
     this.#tried = Math.max(1, Math.floor(Math.sqrt(rows.width)))
-    this.#histogram = new Float64Array(BINS * rows.classes)
+    this.#labelAt = new Int32Array(this.#order.length)
+    this.#drawsAt = new Float64Array(this.#order.length)
+    this.#binAt = new Uint8Array(this.#order.length)
+    this.#sorted = new Int32Array(this.#order.length)
+    this.#totals = new Float64Array(rows.classes)
     this.#left = new Float64Array(rows.classes)
+    this.#right = new Float64Array(rows.classes)
+    this.#constant = new Uint8Array(rows.width)
   }
 
   build(): Tree {
     // A stack of its own: a tree may be deeper than the engine's.
-    const open = [{ node: this.#node(), from: 0, to: this.#order.length }]
+    const open: Work[] = [{ node: this.#node(), from: 0, to: this.#order.length, depth: 0 }]
     for (let work = open.pop(); work !== undefined; work = open.pop()) {
-      const { node, from, to } = work
-      const totals = this.#totals(from, to)
-      const split = this.#bestSplit(from, to, totals)
+      const { node, from, to, depth } = work
+      this.#forgetConstants(depth)
+      const pure = this.#gather(from, to)
+      const split = pure ? undefined : this.#bestSplit(from, to, depth)
       if (split === undefined) {
-        this.#makeLeaf(node, totals)
+        this.#makeLeaf(node)
         continue
       }
       const middle = this.#partition(from, to, split)
@@ -171,8 +206,8 @@ class TreeBuilder {
       this.#leftOf[node] = this.#node()
       this.#rightOf[node] = this.#node()
       open.push(
-        { node: this.#leftOf[node]!, from, to: middle },
-        { node: this.#rightOf[node]!, from: middle, to },
+        { node: this.#leftOf[node]!, from, to: middle, depth: depth + 1 },
+        { node: this.#rightOf[node]!, from: middle, to, depth: depth + 1 },
       )
     }
     return {
@@ -193,26 +228,39 @@ class TreeBuilder {
     return this.#column.push(-1) - 1
   }
 
-  #makeLeaf(node: number, totals: Float64Array): void {
-    const sum = totals.reduce((a, b) => a + b, 0)
+  #makeLeaf(node: number): void {
+    let sum = 0
+    for (const total of this.#totals) sum += total
     this.#leaf[node] = this.#shares.length
-    for (const total of totals) this.#shares.push(total / sum)
+    for (const total of this.#totals) this.#shares.push(total / sum)
   }
 
-  #totals(from: number, to: number): Float64Array {
-    const totals = new Float64Array(this.#rows.classes)
-    for (let i = from; i < to; i++)
-      totals[this.#rows.labels[this.#order[i]!]!]! += this.#draws[this.#order[i]!]!
-    return totals
+  /** What was found beside or below this depth holds for other rows; what was found above it holds here. */
+  #forgetConstants(depth: number): void {
+    for (let last = this.#constants.at(-1); last !== undefined; last = this.#constants.at(-1)) {
+      if (last.depth < depth) return
+      this.#constant[last.column] = 0
+      this.#constants.pop()
+    }
+  }
+
+  /** @returns whether all rows are of one class */
+  #gather(from: number, to: number): boolean {
+    const totals = this.#totals.fill(0)
+    for (let i = from; i < to; i++) {
+      const r = this.#order[i]!
+      const label = this.#rows.labels[r]!
+      this.#labelAt[i - from] = label
+      this.#drawsAt[i - from] = this.#draws[r]!
+      totals[label]! += this.#draws[r]!
+    }
+    let present = 0
+    for (const total of totals) if (total > 0) present++
+    return present < 2
   }
 
   /** The best of √d columns that vary here; more are looked at until one does. */
-  #bestSplit(
-    from: number,
-    to: number,
-    totals: Float64Array,
-  ): { column: number; bin: number } | undefined {
-    if (to - from < 2 || totals.filter((total) => total > 0).length < 2) return undefined
+  #bestSplit(from: number, to: number, depth: number): { column: number; bin: number } | undefined {
     let best: { column: number; bin: number } | undefined
     let bestScore = Number.NEGATIVE_INFINITY
     for (let i = 0; i < this.#columns.length && (i < this.#tried || best === undefined); i++) {
@@ -220,8 +268,12 @@ class TreeBuilder {
       const column = this.#columns[j]!
       this.#columns[j] = this.#columns[i]!
       this.#columns[i] = column
-      const found = this.#bestBin(column, from, to, totals)
-      if (found !== undefined && found.score > bestScore) {
+      if (this.#constant[column] === 1) continue
+      const found = this.#bestBin(column, from, to)
+      if (found === undefined) {
+        this.#constant[column] = 1
+        this.#constants.push({ column, depth })
+      } else if (found.score > bestScore) {
         bestScore = found.score
         best = { column, bin: found.bin }
       }
@@ -229,60 +281,80 @@ class TreeBuilder {
     return best
   }
 
-  #bestBin(
-    column: number,
-    from: number,
-    to: number,
-    totals: Float64Array,
-  ): { bin: number; score: number } | undefined {
-    const { classes, width, labels } = this.#rows
-    const bins = this.#cuts[column]!.length
-    if (bins < 2) return undefined
-    const histogram = this.#histogram.fill(0, 0, bins * classes)
-    let low = bins
+  /** Undefined where the column is constant here. */
+  #bestBin(column: number, from: number, to: number): { bin: number; score: number } | undefined {
+    const count = to - from
+    const binAt = this.#binAt
+    const base = column * this.#rows.size
+    let low = BINS
     let high = 0
-    for (let i = from; i < to; i++) {
-      const r = this.#order[i]!
-      const bin = this.#bins[r * width + column]!
+    for (let i = 0; i < count; i++) {
+      const bin = this.#bins[base + this.#order[from + i]!]!
+      binAt[i] = bin
       if (bin < low) low = bin
       if (bin > high) high = bin
-      histogram[bin * classes + labels[r]!]! += this.#draws[r]!
     }
     if (low === high) return undefined
+    this.#sortByBin(count, low, high)
     const left = this.#left.fill(0)
+    const right = this.#right
+    right.set(this.#totals)
     let leftSum = 0
-    let all = 0
-    for (const total of totals) all += total
-    let best: { bin: number; score: number } | undefined
+    let rightSum = 0
+    let leftSquares = 0
+    let rightSquares = 0
+    for (let c = 0; c < right.length; c++) {
+      rightSum += right[c]!
+      rightSquares += right[c]! ** 2
+    }
+    let bestBin = -1
+    let bestScore = Number.NEGATIVE_INFINITY
+    let at = 0
     // Gini: the larger the sum of squares of both sides, each by its size, the purer they are.
     for (let bin = low; bin < high; bin++) {
-      let changed = false
-      for (let c = 0; c < classes; c++) {
-        const count = histogram[bin * classes + c]!
-        if (count === 0) continue
-        left[c]! += count
-        leftSum += count
-        changed = true
+      const end = this.#binEnd[bin]!
+      if (at === end) continue
+      for (; at < end; at++) {
+        const i = this.#sorted[at]!
+        const draws = this.#drawsAt[i]!
+        const c = this.#labelAt[i]!
+        leftSquares += draws * (2 * left[c]! + draws)
+        rightSquares -= draws * (2 * right[c]! - draws)
+        left[c]! += draws
+        right[c]! -= draws
+        leftSum += draws
+        rightSum -= draws
       }
-      if (!changed) continue
-      let leftSquares = 0
-      let rightSquares = 0
-      for (let c = 0; c < classes; c++) {
-        leftSquares += left[c]! ** 2
-        rightSquares += (totals[c]! - left[c]!) ** 2
+      const score = leftSquares / leftSum + rightSquares / rightSum
+      if (score > bestScore) {
+        bestScore = score
+        bestBin = bin
       }
-      const score = leftSquares / leftSum + rightSquares / (all - leftSum)
-      if (best === undefined || score > best.score) best = { bin, score }
     }
-    return best
+    return { bin: bestBin, score: bestScore }
+  }
+
+  /** Counting sort of the node's positions; leaves in `#binEnd` where each bin from `low` to `high` ends. */
+  #sortByBin(count: number, low: number, high: number): void {
+    const binAt = this.#binAt
+    const ends = this.#binEnd.fill(0, low, high + 1)
+    for (let i = 0; i < count; i++) ends[binAt[i]!]!++
+    let begin = 0
+    for (let bin = low; bin <= high; bin++) {
+      const size = ends[bin]!
+      ends[bin] = begin
+      begin += size
+    }
+    for (let i = 0; i < count; i++) this.#sorted[ends[binAt[i]!]!++] = i
   }
 
   #partition(from: number, to: number, { column, bin }: { column: number; bin: number }): number {
+    const base = column * this.#rows.size
     let end = to
     let at = from
     while (at < end) {
       const r = this.#order[at]!
-      if (this.#bins[r * this.#rows.width + column]! <= bin) at++
+      if (this.#bins[base + r]! <= bin) at++
       else {
         end--
         this.#order[at] = this.#order[end]!
