@@ -56,6 +56,14 @@ def scan(binary='nmap', style=0):
     return make
 
 
+def sweep(binary='masscan'):
+    def make(host, seconds, r):
+        target = ADDRESS[host[:2] + ('server' if host.endswith('client') else 'client')]
+        mac = f'ping -c 1 -W 1 {target} > /dev/null; m=$(ip neigh show {target} | cut -d" " -f5); '
+        return '', [], mac + f'while :; do {binary} {target} -p{r.choice(["1-9000", "1-65535", "22,80,443,3306,5432,8000-8100"])} --rate {r.choice([50, 200, 800])} --router-mac $m --wait {r.choice([0, 2])}; sleep 1; done'
+    return make
+
+
 def guess(binary='hydra', tool='hydra'):
     def make(host, seconds, r):
         target = r.choice(['127.0.0.1', other(host)])
@@ -134,6 +142,7 @@ def script(text):
 SHELL = None     # everything that a shell runs is its own
 job('non-grata', 'nmap', 'nmap', scan(style=0), own=['nmap'])
 job('non-grata', 'nmap-quiet', 'nmap', scan(style=1), own=['nmap'])
+job('non-grata', 'masscan', 'masscan', sweep(), own=['masscan'])
 job('non-grata', 'hydra', 'hydra', guess(), own=['hydra'])
 job('non-grata', 'medusa', 'medusa', guess('medusa', 'medusa'), own=['medusa'])
 job('non-grata', 'john', 'john', crack(), own=['john'])

@@ -206,6 +206,24 @@ backend b
  server o $OTHER:80 check inter $HAPROXY_CHECK
 E
 printf 'http_port 3128\nacl all src all\nhttp_access allow all\n%bshutdown_lifetime 1 seconds\npinger_enable off\ndns_nameservers 127.0.0.1\nhosts_file /etc/hosts\n' "$SQUID_CACHE" | put /etc/squid/squid.conf
+put /etc/samba/smb.conf <<E
+[global]
+ map to guest = bad user
+ log level = 1
+ load printers = no
+ disable netbios = yes
+ smb ports = 445
+$SAMBA_EXTRA
+[lab]
+ path = /srv/smb
+ guest ok = yes
+ read only = no
+ force user = carol
+E
+mkdir -p "$R/srv/smb"; c chown carol: /srv/smb
+mkdir -p "$R/var/lib/tomcat10/webapps/ROOT"; cp "$HERE/inside/page.jsp" "$R/var/lib/tomcat10/webapps/ROOT/"
+sed -i 's/port="8080"/port="8083" maxThreads="'"$TOMCAT_THREADS"'"/' "$R/etc/tomcat10/server.xml"
+sed -i "s/^#*JAVA_OPTS=.*/JAVA_OPTS=\"-Djava.awt.headless=true $JAVA_EXTRA\"/" "$R/etc/default/tomcat10"
 unit node-app "/usr/bin/node /opt/lab/app.js" alice "Environment=NODE_MODE=$NODE_MODE"
 unit flask "/usr/bin/gunicorn $GUNICORN -b 0.0.0.0:8000 --chdir /opt/lab flaskapp:app" alice
 unit pyhttp "/usr/bin/python3 $PYHTTP" alice
@@ -281,7 +299,7 @@ mkdir -p "$R/var/log/lab"; for i in 1 2 3 4; do head -c 300000 /dev/urandom | ba
 base="cron rsyslog ssh postfix redis-server memcached mosquitto mqsub prometheus-node-exporter chrony snmpd munin-node fail2ban monit nginx node-app flask collectd atd"
 case $ROLE in
 client) on="$base fetchmail-alice fetchmail-bob haproxy unbound dnsmasq beanstalkd rsyncd privoxy $CLIENT_MORE" ;;
-server) on="$base dovecot amavis spamd clamav-daemon opendkim postgrey apache2 php$PHP-fpm postgresql mariadb squid vsftpd prometheus rabbitmq-server etcd lighttpd pyhttp unbound dnsmasq named $SERVER_MORE" ;;
+server) on="$base dovecot amavis spamd clamav-daemon opendkim postgrey apache2 php$PHP-fpm postgresql mariadb squid vsftpd prometheus rabbitmq-server etcd lighttpd pyhttp unbound dnsmasq named smbd tomcat10 $SERVER_MORE" ;;
 ext) on="dovecot load" ;;
 esac
 unit load "/usr/bin/python3 /opt/lab/load.py" root

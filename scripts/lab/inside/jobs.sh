@@ -6,7 +6,7 @@ rnd() { echo $(( $1 + RANDOM % ($2 - $1 + 1) )); }
 pick() { find "$1" -mindepth 1 -maxdepth 1 | shuf -n "$2"; }
 sleep $(rnd 0 40)
 other=$(cat /opt/lab/other 2>/dev/null)
-case "${1:-$(rnd 1 40)}" in
+case "${1:-$(rnd 1 42)}" in
 1) tar cf - $(pick /usr/share/doc $(rnd 20 300)) 2>/dev/null | gzip -$(rnd 1 9) > $W/a.tgz; tar xzf $W/a.tgz -C $W ;;
 2) tar cJf $W/a.txz $(pick /usr/share/doc $(rnd 10 60)) 2>/dev/null; tar tJf $W/a.txz > /dev/null ;;
 3) for i in $(seq $(rnd 1 6)); do find /usr -xdev -name "*$(rnd 1 9)*" -size +$(rnd 1 20)k > $W/l; sleep $(rnd 0 3); done ;;
@@ -47,5 +47,7 @@ case "${1:-$(rnd 1 40)}" in
 38) for i in $(seq $(rnd 5 50)); do mosquitto_pub -h $other -t lab/x -m "$i $(date)"; sleep 0.$(rnd 1 9); done ;;
 39) tar cf - $(pick /usr/share/doc $(rnd 20 200)) 2>/dev/null | zstd -q -$(rnd 1 12) -o $W/a.zst; zstd -qdc $W/a.zst | wc -c ;;
 40) openssl rand -base64 $(rnd 1000 90000) > $W/r; for i in $(seq $(rnd 3 40)); do openssl enc -aes-128-cbc -pbkdf2 -pass pass:x -in $W/r -out $W/r.e; openssl dgst -sha256 $W/r.e > /dev/null; sleep 0.$(rnd 0 9); done ;;
+41) ffmpeg -nostdin -loglevel error -f lavfi -i "testsrc=size=$(rnd 8 20)0x120:rate=10:duration=$(rnd 4 40)" -f lavfi -i "sine=frequency=$(rnd 200 900):duration=9" -c:v "$(printf 'mpeg4\nmjpeg\nffv1\n' | shuf -n 1)" -shortest -y $W/v.mkv; ffmpeg -nostdin -loglevel error -re -i $W/v.mkv -vf scale=80:-2 -y $W/w.avi ;;
+42) for i in $(seq $(rnd 2 12)); do smbclient -N "//$other/lab" -c "put /usr/share/common-licenses/GPL-3 g$i; ls; get g$i /dev/null" > /dev/null 2>&1; sleep 0.$(rnd 1 9); done ;;
 esac
 exit 0

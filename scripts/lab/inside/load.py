@@ -149,11 +149,15 @@ def named(r):
         try: s.sendto(q, (socket.gethostbyname(S), 5354)); s.recv(600)
         except OSError: pass
     s.close()
+def java(r): http(S, 8083, r.choice(['/', '/page.jsp', '/page.jsp', '/nothere']), n=r.randint(1, 8)) if r.random() < .8 else http(S, 8083, '/page.jsp', 'POST', b'a=' + b'z' * r.randint(10, 20000))
+def smb(r):
+    n = f'f{r.randint(0, 9)}'
+    run('smbclient', '-N', f'//{S}/lab', '-c', r.choice(['ls', f'put /usr/share/common-licenses/GPL-3 {n}; ls', f'put /var/www/html/f100.bin {n}; get {n} /dev/null', f'mkdir d{n}; ls; rmdir d{n}; del {n}']))
 def cups(r): http(C, 631, r.choice(['/', '/printers/', '/jobs/', '/admin/']))
 # name: (function, mean seconds between events at base level)
 G = dict(nginx=(nginx, 1.5), flask=(flask, 2.5), node=(node, 2.5), apache=(apache, 2.2), lighttpd=(lighttpd, 3), haproxy=(haproxy, 3), pyhttp=(pyhttp, 4), php=(php, 4),
   squid=(squid, 3), redis=(redis, 2.5), memc=(memc, 3), mqtt=(mqtt, 3), pg=(pg, 5), my=(my, 4), ssh=(sshc, 8), imap=(imap, 5), drop=(drop, 12), smtp=(smtp, 20),
-  snmp=(snmp, 6), dns=(dns, 2.5), ftp=(ftp, 10), etcd=(etcd, 4), bean=(bean, 6), munin=(munin, 10), prom=(prom, 6), rsyncd=(rsyncd, 12), privoxy=(privoxy, 5), named=(named, 3), cups=(cups, 9))
+  snmp=(snmp, 6), dns=(dns, 2.5), ftp=(ftp, 10), etcd=(etcd, 4), bean=(bean, 6), munin=(munin, 10), prom=(prom, 6), rsyncd=(rsyncd, 12), privoxy=(privoxy, 5), named=(named, 3), cups=(cups, 9), java=(java, 3), smb=(smb, 6))
 W_ = CONF.get('weights', {})
 # phases of the whole laboratory: (name, how lively, mean seconds); walked in random order, each for a random while
 PHASES = [('idle', .12, 150), ('day', 1, 420), ('peak', 3.2, 90), ('night', .4, 200), ('day', 1.3, 300)]
