@@ -4,7 +4,7 @@ import type { Frame } from '../domain/frame.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import { CLOSE_AFTER_MS, CLOSE_EVERY_MS } from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
-import { type IngestOptions, ingest, isAbreast } from './ingest.ts'
+import { type IngestOptions, ingest, latenessOf, mayBeSilent } from './ingest.ts'
 
 export interface Counted {
   readonly ledger: InputLedger
@@ -20,7 +20,7 @@ export async function countSource(
   signal: AbortSignal,
   give: (frames: readonly Frame[]) => void | Promise<void>,
 ): Promise<Counted> {
-  const counter = new Counter(options)
+  const counter = new Counter({ latenessMs: latenessOf(source), ...options })
   let bytes = 0
   let error: unknown
   // Live sources that fall silent: their last second ends by the clock.
@@ -29,7 +29,7 @@ export async function countSource(
   if (source.live) {
     timer = setInterval(() => {
       const now = Date.now()
-      if (!isAbreast(source, counter.eventTimeMs, now)) return
+      if (!mayBeSilent(source, counter.eventTimeMs, now)) return
       giving = Promise.resolve(give(counter.closeUntil(now - CLOSE_AFTER_MS)))
     }, CLOSE_EVERY_MS)
   }

@@ -5,7 +5,7 @@
  * before it is still parsed to its end before the error goes on.
  */
 import { AgentError } from '../domain/error.ts'
-import { CLOCK_JUMP_MS, FORMAT_HEAD_BYTES } from '../domain/limits.ts'
+import { CLOCK_JUMP_MS, FORMAT_HEAD_BYTES, LATENESS_MS } from '../domain/limits.ts'
 import type { Parser, Source, SourceFormat } from '../domain/source.ts'
 import type { TallySink } from '../domain/tally.ts'
 import { createParser, type ParserOptions } from '../parse/create-parser.ts'
@@ -50,10 +50,21 @@ export async function ingest(
   return { format: stream.format, bytes }
 }
 
+/** How long after a second's end its calls may still come from this source. */
+export function latenessOf(source: Source): number {
+  return source.wholeSeconds === true ? 0 : LATENESS_MS
+}
+
 /**
- * Whether a source that is silent may be taken to have no more calls of the seconds gone by: it is live, and what it
- * told last was told about when it happened. (A pipe may carry a recording, and its writer may stop for a while.)
+ * Whether a source that is silent may be taken to have no more calls of the seconds gone by: it does not say so
+ * itself, is live, and what it told last was told about when it happened. (A pipe may carry a recording, and its
+ * writer may stop for a while.)
  */
+export function mayBeSilent(source: Source, eventTimeMs: number, nowMs: number): boolean {
+  return source.wholeSeconds !== true && isAbreast(source, eventTimeMs, nowMs)
+}
+
+/** Whether what a source told last is of the present. */
 export function isAbreast(source: Source, eventTimeMs: number, nowMs: number): boolean {
   return source.live && Math.abs(nowMs - eventTimeMs) < CLOCK_JUMP_MS
 }

@@ -2,10 +2,11 @@
  * Runs a street over a source until its end or the signal: bytes in at the source's pace, a walk for each
  * second that has closed, the books saved every few seconds.
  *
- * A frame closes by event time. Where a stream of the present falls silent, event time is taken to go on as the
- * monotonic clock does since the last byte, which closes the last second of an idle host. A recording that
- * comes through a pipe is not closed so: its writer may only have paused. Walks are one at a time, and the
- * source waits for them: a pipe then fills, and what its writer loses is its writer's to tell.
+ * A frame closes by event time; the kernel source says itself when a second is over. Where another stream of the
+ * present falls silent, event time is taken to go on as the monotonic clock does since the last byte, which closes the
+ * last second of an idle host. A recording that comes through a pipe is not closed so: its writer may only have paused.
+ * Walks are one at a time, and the source waits for them: a pipe then fills, and what its writer loses is its writer's
+ * to tell.
  */
 import type { Frame } from '../domain/frame.ts'
 import {
@@ -21,7 +22,7 @@ import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { log } from '../platform/log.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
-import { type IngestOptions, ingest, isAbreast } from './ingest.ts'
+import { type IngestOptions, ingest, isAbreast, mayBeSilent } from './ingest.ts'
 import { finish, walk } from './pipeline.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
@@ -130,8 +131,8 @@ class Run {
     const { counter, clock } = this.#street
     if (this.#isWalking) return
     const silentMs = clock.monotonic() - this.#heardAtMs
-    const abreast = isAbreast(source, counter.eventTimeMs, clock.now())
-    const frames = abreast ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
+    const silent = mayBeSilent(source, counter.eventTimeMs, clock.now())
+    const frames = silent ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
     this.#walkAll(frames, source).catch((error: unknown) => {
       log.error('Cannot judge a frame', { error: String(error) })
     })

@@ -6,6 +6,7 @@
  * capabilities by executing itself anew, so what parses, classifies and talks to the network has none.
  */
 import { defineCommand } from 'citty'
+import { latenessOf } from '../agent/ingest.ts'
 import { openModelInUse } from '../agent/models.ts'
 import { type AlertMessage, runStreet } from '../agent/run.ts'
 import { loadSettings } from '../agent/settings.ts'
@@ -51,7 +52,10 @@ export default defineCommand({
       // A recording takes what it takes.
       live: true,
       cpuMax: live ? settings.cpuMax : 0,
-      ...(live ? { counter: { leaderName: leaderNameOf } } : {}),
+      counter: {
+        latenessMs: latenessOf(source),
+        ...(live ? { leaderName: leaderNameOf } : {}),
+      },
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
     const onAlerts = async (alerts: readonly AlertMessage[]) => {

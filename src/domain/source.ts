@@ -31,6 +31,11 @@ export interface Source {
   readonly endMs?: number
   /** True where event time is now: frames close by the wall clock, too. */
   readonly live: boolean
+  /**
+   * True where each second is told once and whole, idle ones too: its frame closes with the word that it is over, and
+   * neither lateness nor a clock has a say in it.
+   */
+  readonly wholeSeconds?: boolean
   /** The process that collects for us, once it runs: what it costs, we cost. */
   readonly pid?: number | undefined
   /** Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid until the next. */

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { countSource } from '../../src/agent/count-source.ts'
-import { isAbreast } from '../../src/agent/ingest.ts'
+import { isAbreast, latenessOf, mayBeSilent } from '../../src/agent/ingest.ts'
+import { RecordWriter } from '../../src/collect/kernel/records.ts'
 import { memorySource } from '../../src/collect/memory.ts'
 import type { AgentError } from '../../src/domain/error.ts'
 import type { Frame } from '../../src/domain/frame.ts'
+import { LATENESS_MS } from '../../src/domain/limits.ts'
 import type { Source } from '../../src/domain/source.ts'
 
 const line = (second: number, type = 'read') => `17000000${second}123456789 5 5 ${type} x\n`
@@ -59,6 +61,52 @@ describe('countSource()', () => {
       format: '%proc.pid %evt.type %evt.rawtime.s.%evt.rawtime.ns',
     })
     expect(ledger).toMatchObject({ counted: 1, dropped: {} })
+  })
+})
+
+describe('a source of whole seconds', () => {
+  const second = (writer: RecordWriter, t: number, calls: number) => {
+    writer.second(t)
+    writer.beginCalls(5, new TextEncoder().encode('x'), 1)
+    writer.call(0, calls)
+    writer.endCalls()
+    writer.endOfSecond(1, 1, 1, 0)
+  }
+  const kernel = (read: Source['read']): Source => ({
+    ...{ name: 'kernel', format: 'kernel-records', live: true, wholeSeconds: true },
+    read,
+  })
+
+  test('closes each second with the word that it is over, the last calls of it included', async () => {
+    const now = Math.floor(Date.now() / 1000)
+    const given: number[] = []
+    const told: number[][] = []
+    const { ledger } = await countSource(
+      kernel(async function* () {
+        const writer = new RecordWriter()
+        writer.hello(1)
+        for (let t = now; t < now + 4; t++) {
+          second(writer, t, t - now + 1)
+          yield writer.take().slice()
+          told.push([...given])
+        }
+      }),
+      {},
+      never,
+      (frames) => void given.push(...frames.map(({ index }) => index - now)),
+    )
+    expect(told).toEqual([[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]])
+    expect(ledger).toMatchObject({ observed: 10, counted: 10, dropped: {} })
+  })
+
+  test('is never closed by the clock, however long it is silent', () => {
+    const source = kernel(async function* () {})
+    expect(latenessOf(source)).toBe(0)
+    expect(mayBeSilent(source, 1_000_000, 1_002_000)).toBe(false)
+    expect(isAbreast(source, 1_000_000, 1_002_000)).toBe(true)
+    const { wholeSeconds: _, ...other } = source
+    expect(latenessOf(other)).toBe(LATENESS_MS)
+    expect(mayBeSilent(other, 1_000_000, 1_002_000)).toBe(true)
   })
 })
 

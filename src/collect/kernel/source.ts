@@ -77,6 +77,7 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
     name: 'kernel',
     format: 'kernel-records',
     live: true,
+    wholeSeconds: true,
     start: async () => (await started()).ready,
     get pid() {
       return collector?.pid
