@@ -150,6 +150,15 @@ export function readOnnxFacts(bytes: Uint8Array): OnnxFacts {
   }
 }
 
+/** The float32 weights of a graph by name, as copies. Only for bytes whose facts were found good. */
+export function readOnnxWeights(bytes: Uint8Array): ReadonlyMap<string, Float32Array> {
+  const weights = new Map<string, Float32Array>()
+  for (const { name, dataType, rawData } of fromBinary(ModelProtoSchema, bytes).graph
+    ?.initializer ?? [])
+    if (dataType === TensorProto_DataType.FLOAT) weights.set(name, floats(rawData))
+  return weights
+}
+
 function valueInfo(value: OnnxValue): ValueInfoProto {
   const dim = value.dims.map((size) =>
     create(TensorShapeProto_DimensionSchema, {

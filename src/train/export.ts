@@ -6,18 +6,31 @@
  * Training sees only the calls that occur in its data; `widen` gives the others rows of zeros, which changes
  * no result: an unknown call only takes its share away from the known ones.
  */
-import { encodeOnnx, type OnnxConstant, type OnnxNode } from '../platform/onnx-file.ts'
+import { AgentError } from '../domain/error.ts'
+import {
+  encodeOnnx,
+  type OnnxConstant,
+  type OnnxNode,
+  readOnnxWeights,
+} from '../platform/onnx-file.ts'
 import {
   directionsOf,
   groupsOf,
   INTERVALS,
   type NetShape,
   type Parameters,
+  parameterShapes,
   stateSizeOf,
 } from './nets.ts'
 
 /** ONNX orders the gates i o f c; ours are i f o g. */
 const GATES = [0, 2, 1, 3]
+/** Where the operator's three inputs hold our parameters. */
+const STORED: Readonly<Record<string, string>> = {
+  input: 'lstm.W',
+  hidden: 'lstm.R',
+  bias: 'lstm.B',
+}
 
 export function exportNet(net: NetShape, parameters: Parameters): Uint8Array {
   const { frames, width, hidden, classes } = net
@@ -105,6 +118,29 @@ export function exportNet(net: NetShape, parameters: Parameters): Uint8Array {
   })
 }
 
+/** The parameters in an exported net: `exportNet` undone. ERR_MODEL where it is no net of ours of this shape. */
+export function importNet(net: NetShape, onnx: Uint8Array): Parameters {
+  const weights = readOnnxWeights(onnx)
+  const directions = directionsOf(net.arch)
+  const parameters: Record<string, Float32Array> = {}
+  for (const { name, shape } of parameterShapes(net)) {
+    const [direction, part] = name.split('.') as [string, string]
+    const size = shape[0] * shape[1]
+    const d = directions.indexOf(direction)
+    const stored = weights.get(d < 0 ? name : STORED[part]!)
+    const per = part === 'bias' && d >= 0 ? 2 * size : size
+    if (stored?.length !== per * (d < 0 ? 1 : directions.length))
+      throw new AgentError(
+        'ERR_MODEL',
+        `Cannot read the weights of the model: "${name}" is not ${shape.join(' × ')} numbers`,
+        { hint: 'Only models that "agent train" made can be extended' },
+      )
+    const own = d < 0 ? stored : stored.subarray(d * per, (d + 1) * per)
+    parameters[name] = d < 0 ? own : turned(own, shape[0], net.hidden)
+  }
+  return parameters
+}
+
 /** The same net over other components, by name; those that it was not trained on get rows of zeros. */
 export function widen(
   net: NetShape,
@@ -159,5 +195,15 @@ function biases(
     for (const [to, from] of GATES.entries())
       out.set(numbers.subarray(from * hidden, (from + 1) * hidden), d * 8 * hidden + to * hidden)
   }
+  return out
+}
+
+/** [4 × hidden, rows] in ONNX's order of gates back to ours, turned. */
+function turned(stored: Float32Array, rows: number, hidden: number): Float32Array {
+  const out = new Float32Array(rows * 4 * hidden)
+  for (const [from, to] of GATES.entries())
+    for (let h = 0; h < hidden; h++)
+      for (let r = 0; r < rows; r++)
+        out[r * 4 * hidden + to * hidden + h] = stored[(from * hidden + h) * rows + r]!
   return out
 }

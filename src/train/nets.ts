@@ -104,12 +104,11 @@ export function forward(
     }
   }
   const state = states.length === 1 ? states[0]! : tape.concat(states, 1)
-  const logits = tape.matmul(
-    state,
-    parameters.get('readout.weights')!,
-    parameters.get('readout.bias')!,
-  )
-  return { state, logits }
+  return { state, logits: readout(tape, parameters, state) }
+}
+
+export function readout(tape: Tape, parameters: ReadonlyMap<string, Value>, state: Value): Value {
+  return tape.matmul(state, parameters.get('readout.weights')!, parameters.get('readout.bias')!)
 }
 
 /** Seconds 0…k−1, k…2k−1 and so on; the last group is what is left. */

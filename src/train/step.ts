@@ -9,7 +9,15 @@ import type { OnnxSession, OnnxTensor } from '../platform/onnx.ts'
 import { onnxRuntime } from '../platform/onnx.ts'
 import { encodeOnnx } from '../platform/onnx-file.ts'
 import { type Precision, Tape, type Value } from './autodiff.ts'
-import { forward, type NetShape, type Parameters, parameterShapes } from './nets.ts'
+import {
+  forward,
+  type NetShape,
+  type ParameterShape,
+  type Parameters,
+  parameterShapes,
+  readout,
+  stateSizeOf,
+} from './nets.ts'
 
 const BETA1 = 0.9
 const BETA2 = 0.999
@@ -19,6 +27,17 @@ export interface StepOptions {
   readonly batch: number
   /** L2 on the readout's weights: this times half their squared length. */
   readonly l2: number
+  /** `readout`: rows are states, [batch, state size], and the readout alone is trained; what came before stays as it is. */
+  readonly trains?: 'readout'
+}
+
+function trainedShapes(net: NetShape, { trains }: StepOptions): ParameterShape[] {
+  const all = parameterShapes(net)
+  return trains === 'readout' ? all.filter(({ name }) => name.startsWith('readout.')) : all
+}
+
+function rowsShape(net: NetShape, { batch, trains }: StepOptions): readonly [number, number] {
+  return trains === 'readout' ? [batch, stateSizeOf(net)] : [net.frames * batch, net.width]
 }
 
 /** The graph of the loss, and where asked for its gradients (as `gradient.<parameter>`), without Adam: for checking. */
@@ -72,16 +91,21 @@ export function stepGraph(net: NetShape, options: StepOptions): Uint8Array {
 
 function differentiate(net: NetShape, options: StepOptions, precision: Precision) {
   const tape = new Tape(precision)
-  const rows = tape.input('rows', [net.frames * options.batch, net.width])
+  const rows = tape.input('rows', rowsShape(net, options))
   const targets = tape.input('targets', [options.batch, net.classes])
   const parameters = new Map(
-    parameterShapes(net).map(({ name, shape }) => [name, tape.parameter(name, shape)] as const),
+    trainedShapes(net, options).map(
+      ({ name, shape }) => [name, tape.parameter(name, shape)] as const,
+    ),
   )
-  const { logits } = forward(tape, net, parameters, rows, options.batch)
+  const logits =
+    options.trains === 'readout'
+      ? readout(tape, parameters, rows)
+      : forward(tape, net, parameters, rows, options.batch).logits
   // Targets carry the weight of their sequence, divided by the batch's sum of weights.
   const fit = tape.scale(tape.sum(tape.mul(tape.logSoftmax(logits), targets)), -1)
-  const readout = parameters.get('readout.weights')!
-  const loss = tape.add(fit, tape.scale(tape.sum(tape.mul(readout, readout)), options.l2 / 2))
+  const weights = parameters.get('readout.weights')!
+  const loss = tape.add(fit, tape.scale(tape.sum(tape.mul(weights, weights)), options.l2 / 2))
   const names = [...parameters.keys()]
   const gradients = tape.gradients(loss, [...parameters.values()])
   return { tape, loss, logits, gradients, parameters, names }
@@ -133,14 +157,16 @@ export class StepRunner {
     session: OnnxSession,
     tensor: (data: Float32Array, dims: readonly number[]) => OnnxTensor,
     net: NetShape,
-    { batch }: StepOptions,
+    options: StepOptions,
     start: Parameters,
   ) {
+    const { batch } = options
+    const rows = rowsShape(net, options)
     this.#session = session
-    this.rows = new Float32Array(net.frames * batch * net.width)
+    this.rows = new Float32Array(rows[0] * rows[1])
     this.targets = new Float32Array(batch * net.classes)
     this.logits = new Float32Array(batch * net.classes)
-    this.#slots = parameterShapes(net).flatMap(({ name, shape }) =>
+    this.#slots = trainedShapes(net, options).flatMap(({ name, shape }) =>
       ['', '.mean', '.square'].map((part) => ({ name: name + part, shape })),
     )
     const set = () =>
@@ -148,7 +174,7 @@ export class StepRunner {
         this.#slots.map(({ name, shape }) => [name, new Float32Array(shape[0] * shape[1])]),
       )
     this.#sets = [set(), set()]
-    for (const [name, numbers] of Object.entries(start)) this.#sets[0][name]!.set(numbers)
+    for (const { name } of trainedShapes(net, options)) this.#sets[0][name]!.set(start[name]!)
     const tensors = (numbers: Record<string, Float32Array>) =>
       Object.fromEntries(
         this.#slots.map(({ name, shape }) => [name, tensor(numbers[name]!, shape)]),
@@ -156,7 +182,7 @@ export class StepRunner {
     this.#tensors = [tensors(this.#sets[0]), tensors(this.#sets[1])]
     this.#fixed = {
       feeds: {
-        rows: tensor(this.rows, [net.frames * batch, net.width]),
+        rows: tensor(this.rows, rows),
         targets: tensor(this.targets, [batch, net.classes]),
         rate: tensor(this.#rate, [1]),
       },
@@ -181,7 +207,7 @@ export class StepRunner {
     return this.#loss[0]!
   }
 
-  /** A copy of the parameters as they are now. */
+  /** A copy of the trained parameters as they are now. */
   parameters(): Parameters {
     const set = this.#sets[this.#current]
     return Object.fromEntries(

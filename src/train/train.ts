@@ -5,23 +5,16 @@
 
 import { writeDetectionCalibration } from '../detect/calibration.ts'
 import { AgentError } from '../domain/error.ts'
-import {
-  DETECTION_BEFORE_SECONDS_MAX,
-  DETECTION_HELD_OUT_SECONDS_MAX,
-  DETECTION_VECTORS_MAX,
-  FRAME_MS,
-  JUDGED_AGE_FRAMES,
-  TRAINING_VECTORS_MAX,
-} from '../domain/limits.ts'
-import type { Predictions } from '../domain/prediction.ts'
+import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
 import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/manifest.ts'
-import { type Model, openModel } from '../model/model.ts'
+import { openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { Batches } from './batches.ts'
 import { fitTemperature } from './calibrate.ts'
+import { profilesOf, sampleByClass } from './class-samples.ts'
 import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './classes.ts'
 import {
   componentVectors,
@@ -30,20 +23,24 @@ import {
   vocabularyOf,
   type Windows,
 } from './dataset.ts'
-import { calibrateDetection, type HostPredictions } from './detection-calibration.ts'
-import { predictHost } from './detection-evaluate.ts'
+import { calibrateDetection } from './detection-calibration.ts'
 import { exportNet, widen } from './export.ts'
 import { type EpochReport, FIT_DEFAULTS, type FitOptions, fit } from './fit.ts'
+import {
+  measuredFigures,
+  type PartFigures,
+  round,
+  trainingFiles,
+  warningsOf,
+} from './manifest-facts.ts'
 import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
 import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from './nets.ts'
-import type { LabelledFrame, Recording } from './recording.ts'
+import { predictHosts } from './predict-hosts.ts'
+import type { Recording } from './recording.ts'
 import { runNet } from './run-net.ts'
 import { manifestText, sha256 } from './save-model.ts'
 import { type Happening, HappeningIndex } from './scenarios.ts'
-import type { Part, Split } from './split.ts'
-
-/** Calls in a class's profile. */
-const PROFILE_CALLS = 24
+import type { Split } from './split.ts'
 
 export { ARCHS, recipeNamed }
 
@@ -78,7 +75,7 @@ export const TRAIN_DEFAULTS = {
 export interface Trained {
   readonly onnx: Uint8Array
   readonly manifest: Manifest
-  readonly figures: Readonly<Partial<Record<'calibration' | 'test', Figures>>>
+  readonly figures: PartFigures
   readonly warnings: readonly string[]
   /** True where it was told to stop before it was done; the best so far is kept. */
   readonly stopped: boolean
@@ -201,38 +198,20 @@ export async function train(
     classes: classes.list,
     aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
     calibration: { ...temperature, windows: calibration.length },
-    data: recordings.map(({ file, host, sha256: hash, frames, vectors: count }) => ({
-      file: `${file.split('/').at(-1)} (${host})`,
-      sha256: hash,
-      from: frames[0]!.index,
-      to: frames.at(-1)!.index,
-      vectors: count,
-    })),
+    data: trainingFiles(recordings),
     measured: {
       trainingWindows: training.length,
       epoch: fitted.epoch,
       trainingSeconds: round(fitted.seconds),
-      ...Object.fromEntries(
-        Object.entries(figures).map(
-          ([part, { accuracy, macroPrecision, macroRecall, classes: list }]) => [
-            part,
-            {
-              windows: list.reduce((sum, entry) => sum + entry.windows, 0),
-              classes: list.length,
-              accuracy: round(accuracy),
-              macroPrecision: round(macroPrecision),
-              macroRecall: round(macroRecall),
-            },
-          ],
-        ),
-      ),
+      ...measuredFigures(figures),
     },
   }
   const shipped = exported?.onnx ?? onnx
   const stopped = signal?.aborted ?? false
   const bytes = new TextEncoder().encode(manifestText(manifest))
   const model = await openModel({ manifest: bytes, onnx: shipped }, 'new')
-  const hosts = await predictHosts(model, recordings, split)
+  const index = new HappeningIndex(happenings)
+  const hosts = await predictHosts(model, recordings, index, split)
   await model.close()
   if (hosts.length === 0) {
     warnings.push(
@@ -246,7 +225,7 @@ export async function train(
     states: spread.states,
     labels: Int32Array.from(sample, (id) => labels[id]!),
     hosts,
-    ordinary: ordinaryNames(recordings, new HappeningIndex(happenings)),
+    ordinary: ordinaryNames(recordings, index),
     profiles: profilesOf(windows, sample, labels, net.classes),
   })
   return {
@@ -256,20 +235,6 @@ export async function train(
     figures,
     warnings,
   }
-}
-
-/** What is wrong with the files themselves, once for each file. */
-function warningsOf(recordings: readonly Recording[]): string[] {
-  const warnings = new Set<string>()
-  for (const { file, refusedLines, unknownCalls } of recordings) {
-    if (refusedLines > 0)
-      warnings.add(`${refusedLines} lines of "${file}" are no vectors and were left out`)
-    if (unknownCalls !== undefined && unknownCalls.length > 0)
-      warnings.add(
-        `"${file}" counts calls that nobody knows, taken as "other": ${unknownCalls.join(', ')}`,
-      )
-  }
-  return [...warnings]
 }
 
 /** Ordinary classes whose training windows are all of one recording, where there are several. */
@@ -310,106 +275,6 @@ function inputNames({ components }: Normaliser, { rate }: Recipe): string[] {
   return [...components, ...components.map((name) => `rate of ${name}`)]
 }
 
-/** What the new model says of each host's ordinary life: some of what it was trained on, and all that was held out. */
-async function predictHosts(
-  model: Model,
-  recordings: readonly Recording[],
-  split: Split,
-): Promise<HostPredictions[]> {
-  const length = model.manifest.sequenceFrames
-  const framesOf = (recording: Recording, part: Part) =>
-    recording.frames.filter(
-      ({ index }) => split.partOf(recording, index - length + 1, index) === part,
-    )
-  const held = recordings.filter((recording) => framesOf(recording, 'calibration').length > 0)
-  const hosts: HostPredictions[] = []
-  for (const recording of held) {
-    const predict = async (part: Part, secondsMax: number) => {
-      const predictions: Predictions[] = []
-      const latest = lastFrames(
-        framesOf(recording, part),
-        secondsMax,
-        DETECTION_VECTORS_MAX / (2 * held.length),
-      )
-      for await (const answer of predictHost(model, latest)) predictions.push(answer)
-      return predictions
-    }
-    const heldOut = await predict('calibration', DETECTION_HELD_OUT_SECONDS_MAX)
-    const before = await predict('train', DETECTION_BEFORE_SECONDS_MAX)
-    hosts.push({ host: recording.host, before, heldOut })
-  }
-  return hosts
-}
-
-function vectorsOf(recordings: readonly Recording[]): number {
+export function vectorsOf(recordings: readonly Recording[]): number {
   return recordings.reduce((sum, { vectors }) => sum + vectors, 0)
-}
-
-/** The latest frames: at most so many seconds, with at most so many vectors. */
-function lastFrames(
-  frames: readonly LabelledFrame[],
-  secondsMax: number,
-  vectorsMax: number,
-): readonly LabelledFrame[] {
-  let from = frames.length
-  let vectors = 0
-  while (from > 0 && frames.length - from < secondsMax) {
-    vectors += frames[from - 1]!.processes.length
-    if (vectors > vectorsMax) break
-    from--
-  }
-  return frames.slice(from)
-}
-
-/** Mean share of each call in the windows of each class, its largest first: what an alert's `why` expects. */
-function profilesOf(windows: Windows, ids: Int32Array, labels: Int32Array, classes: number) {
-  const shares = Array.from({ length: classes }, () => new Map<number, number>())
-  const sizes = new Float64Array(classes)
-  const sums = new Map<number, number>()
-  for (const id of ids) {
-    sums.clear()
-    let total = 0
-    for (let t = 0; t < windows.frames; t++) {
-      const vector = windows.rows[windows.list[id]!.at + t]!
-      if (vector < 0) continue
-      for (let k = windows.offsets[vector]!; k < windows.offsets[vector + 1]!; k++) {
-        sums.set(windows.syscalls[k]!, (sums.get(windows.syscalls[k]!) ?? 0) + windows.counts[k]!)
-        total += windows.counts[k]!
-      }
-    }
-    const share = shares[labels[id]!]!
-    sizes[labels[id]!]!++
-    for (const [syscall, count] of sums)
-      share.set(syscall, (share.get(syscall) ?? 0) + count / total)
-  }
-  return shares.map((share, c) =>
-    [...share]
-      .map(
-        ([syscall, sum]) =>
-          [SYSCALLS[syscall]!, Math.round((sum / sizes[c]!) * 10_000) / 10_000] as const,
-      )
-      .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-      .slice(0, PROFILE_CALLS)
-      .filter(([, mean]) => mean > 0),
-  )
-}
-
-/** At most so many ids of each class, spread evenly over its windows. */
-export function sampleByClass(ids: Int32Array, labels: Int32Array, perClass: number): Int32Array {
-  const byClass = new Map<number, number[]>()
-  for (const id of ids) {
-    const list = byClass.get(labels[id]!)
-    if (list === undefined) byClass.set(labels[id]!, [id])
-    else list.push(id)
-  }
-  const sample: number[] = []
-  for (const list of byClass.values()) {
-    const step = Math.max(1, list.length / perClass)
-    for (let at = 0; at < list.length; at += step) sample.push(list[Math.floor(at)]!)
-  }
-  return Int32Array.from(sample).sort()
-}
-
-function round(value: number): number {
-  return Math.round(value * 10_000) / 10_000
 }

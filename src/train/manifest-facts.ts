@@ -1,0 +1,49 @@
+/** What a manifest says of the data that a model was made from, and of how well it did there. */
+import type { Manifest, TrainingFile } from '../model/manifest.ts'
+import type { Figures } from './metrics.ts'
+import type { Recording } from './recording.ts'
+
+export type PartFigures = Readonly<Partial<Record<'calibration' | 'test', Figures>>>
+
+export function trainingFiles(recordings: readonly Recording[]): TrainingFile[] {
+  return recordings.map(({ file, host, sha256, frames, vectors }) => ({
+    file: `${file.split('/').at(-1)} (${host})`,
+    sha256,
+    from: frames[0]!.index,
+    to: frames.at(-1)!.index,
+    vectors,
+  }))
+}
+
+export function measuredFigures(figures: PartFigures): Manifest['measured'] {
+  return Object.fromEntries(
+    Object.entries(figures).map(([part, { accuracy, macroPrecision, macroRecall, classes }]) => [
+      part,
+      {
+        windows: classes.reduce((sum, entry) => sum + entry.windows, 0),
+        classes: classes.length,
+        accuracy: round(accuracy),
+        macroPrecision: round(macroPrecision),
+        macroRecall: round(macroRecall),
+      },
+    ]),
+  )
+}
+
+/** What is wrong with the files themselves, once for each file. */
+export function warningsOf(recordings: readonly Recording[]): string[] {
+  const warnings = new Set<string>()
+  for (const { file, refusedLines, unknownCalls } of recordings) {
+    if (refusedLines > 0)
+      warnings.add(`${refusedLines} lines of "${file}" are no vectors and were left out`)
+    if (unknownCalls !== undefined && unknownCalls.length > 0)
+      warnings.add(
+        `"${file}" counts calls that nobody knows, taken as "other": ${unknownCalls.join(', ')}`,
+      )
+  }
+  return [...warnings]
+}
+
+export function round(value: number): number {
+  return Math.round(value * 10_000) / 10_000
+}

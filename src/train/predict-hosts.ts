@@ -1,0 +1,62 @@
+/** A new model over the recordings it was made from, host by host: what detection is calibrated to. */
+import {
+  DETECTION_BEFORE_SECONDS_MAX,
+  DETECTION_HELD_OUT_SECONDS_MAX,
+  DETECTION_VECTORS_MAX,
+} from '../domain/limits.ts'
+import type { Predictions } from '../domain/prediction.ts'
+import type { Model } from '../model/model.ts'
+import type { HostPredictions } from './detection-calibration.ts'
+import { predictHost } from './detection-evaluate.ts'
+import type { LabelledFrame, Recording } from './recording.ts'
+import { type HappeningIndex, ordinaryFrames } from './scenarios.ts'
+import type { Part, Split } from './split.ts'
+
+/** What the new model says of each host's ordinary life: some of what it was trained on, and all that was held out. */
+export async function predictHosts(
+  model: Model,
+  recordings: readonly Recording[],
+  happenings: HappeningIndex,
+  split: Split,
+): Promise<HostPredictions[]> {
+  const length = model.manifest.sequenceFrames
+  const framesOf = (recording: Recording, part: Part) =>
+    recording.frames.filter(
+      ({ index }) => split.partOf(recording, index - length + 1, index) === part,
+    )
+  const held = recordings.filter((recording) => framesOf(recording, 'calibration').length > 0)
+  const hosts: HostPredictions[] = []
+  for (const recording of held) {
+    const predict = async (part: Part, secondsMax: number) => {
+      const predictions: Predictions[] = []
+      const latest = lastFrames(
+        framesOf(recording, part),
+        secondsMax,
+        DETECTION_VECTORS_MAX / (2 * held.length),
+      )
+      const ordinary = ordinaryFrames(latest, recording.host, happenings)
+      for await (const answer of predictHost(model, ordinary)) predictions.push(answer)
+      return predictions
+    }
+    const heldOut = await predict('calibration', DETECTION_HELD_OUT_SECONDS_MAX)
+    const before = await predict('train', DETECTION_BEFORE_SECONDS_MAX)
+    hosts.push({ host: recording.host, before, heldOut })
+  }
+  return hosts
+}
+
+/** The latest frames: at most so many seconds, with at most so many vectors. */
+function lastFrames(
+  frames: readonly LabelledFrame[],
+  secondsMax: number,
+  vectorsMax: number,
+): readonly LabelledFrame[] {
+  let from = frames.length
+  let vectors = 0
+  while (from > 0 && frames.length - from < secondsMax) {
+    vectors += frames[from - 1]!.processes.length
+    if (vectors > vectorsMax) break
+    from--
+  }
+  return frames.slice(from)
+}
