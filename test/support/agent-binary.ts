@@ -17,9 +17,12 @@ export function agentBinary(): string {
 function isFresh(): boolean {
   const at = statSync(standard, { throwIfNoEntry: false })?.mtimeMs
   if (at === undefined) return false
-  const sources = new Bun.Glob('{src,models,data/demo}/**/*')
+  // One pattern each: within braces Bun's (1.4.5) finds nothing where one has a slash.
+  const sources = ['src', 'models', 'data/demo'].flatMap((folder) => [
+    ...new Bun.Glob(`${folder}/**/*`).scanSync(checkout),
+  ])
   const single = ['scripts/build.ts', 'package.json', 'bun.lock']
-  for (const path of [...single, ...sources.scanSync(checkout)])
+  for (const path of [...single, ...sources])
     if (statSync(join(checkout, path)).mtimeMs > at) return false
   return true
 }
