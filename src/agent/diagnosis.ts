@@ -9,6 +9,7 @@ import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'
 import { AgentError } from '../domain/error.ts'
 import { BUFFER_BYTES_MAX, OUTBOX_BYTES_MAX } from '../domain/limits.ts'
+import type { CollectorStatus } from '../domain/source.ts'
 import {
   effectiveCapabilities,
   hasCapability,
@@ -23,8 +24,10 @@ import { privateDirectory } from '../platform/private-directory.ts'
 import { sqliteEngine } from '../platform/sqlite.ts'
 import { probeKernel } from './kernel-collector.ts'
 import { openModelInUse } from './models.ts'
+import { readSavedStatus } from './saved-status.ts'
 import { brokerPassword, type ResolvedSettings, type Settings } from './settings.ts'
 import { tryBpftrace } from './sources.ts'
+import { collectorWords } from './status-document.ts'
 
 export interface Finding {
   readonly check: string
@@ -66,6 +69,8 @@ export async function* diagnose(resolved: ResolvedSettings | AgentError): AsyncG
   yield liveSource(settings.source, { kernel, bpftrace, sysdig })
   yield await checked('model', () => model(settings))
   yield await checked('state', async () => state(settings.state))
+  const collected = collector(settings.state)
+  if (collected !== undefined) yield { check: 'collector', ...collected }
   yield await checked('clock', async () => clock())
   yield await checked('broker', () => broker(settings))
 }
@@ -209,6 +214,24 @@ function state(directory: string): Omit<Finding, 'check'> {
       next: 'Make space there, or give another directory with --state DIR',
     }
   return { state: 'ok', found: `${directory}, ${megabytes(free)} free` }
+}
+
+/** What the collector of the agent that runs here, or ran last, says of itself; undefined where there was none. */
+function collector(directory: string): Omit<Finding, 'check'> | undefined {
+  let said: CollectorStatus | undefined
+  try {
+    said = readSavedStatus(directory, Date.now())?.status.collector
+  } catch {
+    // Whether the directory can be used is another check's matter.
+  }
+  if (said === undefined) return undefined
+  const found = collectorWords(said)
+  if (Object.keys(said.lost).length === 0 && said.unrecorded === 0) return { state: 'ok', found }
+  return {
+    state: 'optional',
+    found,
+    next: 'Seconds with lost calls raise no alert: see which program makes so many processes or different calls ("agent top")',
+  }
 }
 
 /** A clock that is behind the binary itself is wrong for sure; certificates and other hosts' times need a right one. */

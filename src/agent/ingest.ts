@@ -14,6 +14,8 @@ import { recogniseFormat } from '../parse/recognise-format.ts'
 export interface IngestOptions extends ParserOptions {
   /** Called after each chunk: the place to take closed frames from the counter. */
   readonly afterChunk?: (bytes: number) => void | Promise<void>
+  /** Called once the format is known. */
+  readonly onParser?: (parser: Parser) => void
 }
 
 export interface Ingested {
@@ -72,13 +74,13 @@ export function isAbreast(source: Source, eventTimeMs: number, nowMs: number): b
 class Recogniser implements Parser {
   readonly #source: Source
   readonly #sink: TallySink
-  readonly #options: ParserOptions
+  readonly #options: IngestOptions
   #parser: Parser | undefined
   /** What came before the format was known. */
   #head = new Uint8Array(0)
   format: SourceFormat | undefined
 
-  constructor(source: Source, sink: TallySink, options: ParserOptions) {
+  constructor(source: Source, sink: TallySink, options: IngestOptions) {
     this.#source = source
     this.#sink = sink
     this.#options = options
@@ -139,6 +141,7 @@ class Recogniser implements Parser {
       utcOffsetMs: -new Date(endMs).getTimezoneOffset() * 60_000,
       ...this.#options,
     })
+    this.#options.onParser?.(this.#parser)
   }
 }
 

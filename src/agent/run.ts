@@ -17,7 +17,7 @@ import {
   MEMORY_SAVE_EVERY_MS,
   STATUS_SAVE_EVERY_MS,
 } from '../domain/limits.ts'
-import type { Source } from '../domain/source.ts'
+import type { Parser, Source } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { log } from '../platform/log.ts'
@@ -82,6 +82,8 @@ class Run {
   #walking: Promise<void> = Promise.resolve()
   #isWalking = false
   #heardAtMs = 0
+  /** Of the source that is read, or was read last. */
+  #parser: Parser | undefined
   #savedAtMs = Number.NEGATIVE_INFINITY
   /** Lost, and not told yet. */
   #lost = 0
@@ -108,6 +110,9 @@ class Run {
         {
           ...(format === undefined ? {} : { format }),
           ...(host === undefined ? {} : { host }),
+          onParser: (parser) => {
+            this.#parser = parser
+          },
           afterChunk: async () => {
             await this.#walkAll(counter.closeReady(), source)
             this.#heardAtMs = clock.monotonic()
@@ -229,6 +234,7 @@ class Run {
   #status(): StatusDocument {
     const { stages, counter, outbox, publisher, cost, options, startedMs, lagMs } = this.#street
     const { buffer, detector } = stages
+    const collector = this.#parser?.status
     return {
       v: 1,
       startedMs,
@@ -248,6 +254,7 @@ class Run {
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       cost: cost.read(),
       governor: stages.governor.status(),
+      ...(collector === undefined ? {} : { collector }),
     }
   }
 }

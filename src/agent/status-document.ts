@@ -7,6 +7,8 @@
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
 import type { Counter } from '../count/counter.ts'
 import type { Detector, DetectorStatus } from '../detect/detector.ts'
+import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../domain/limits.ts'
+import type { CollectorStatus } from '../domain/source.ts'
 import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
 import type { GovernorStatus } from './governor.ts'
@@ -46,6 +48,23 @@ export interface StatusDocument {
   readonly cost: OwnCostReading
   /** What is done to stay below --cpu-max, and what was left out for it. */
   readonly governor: GovernorStatus
+  /** The kernel source's collector about itself. */
+  readonly collector?: CollectorStatus
+}
+
+/** How much of the kernel's maps was ever used, and what found no room in them; for people. */
+export function collectorWords({ most, lost, unrecorded }: CollectorStatus): string {
+  const count = (n: number) => n.toLocaleString('en-US')
+  const losses = Object.entries(lost).map(([reason, n]) => `${count(n)} calls lost (${reason})`)
+  return [
+    `at most ${count(most.keys)} keys a second (room for ${count(KERNEL_COUNT_KEYS)})`,
+    `${count(most.processes)} processes (${count(KERNEL_PROCESSES_MAX)})`,
+    `${most.drainMs.toFixed(1)} ms to drain`,
+    ...(unrecorded === 0
+      ? []
+      : [`${count(unrecorded)} processes without facts in the last second`]),
+    ...(losses.length === 0 ? ['nothing lost'] : losses),
+  ].join(', ')
 }
 
 interface Parts {

@@ -5,7 +5,7 @@
 import { defineCommand } from 'citty'
 import { readSavedStatus, type SavedStatus } from '../agent/saved-status.ts'
 import { loadSettings } from '../agent/settings.ts'
-import type { StatusDocument } from '../agent/status-document.ts'
+import { collectorWords, type StatusDocument } from '../agent/status-document.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
@@ -41,7 +41,8 @@ function isWell({ buffer, dropped, governor }: StatusDocument): boolean {
 
 function shown({ state, pid, savedMs, status }: SavedStatus): string {
   const { bold, red, green } = paintFor()
-  const { source, model, observed, detection, buffer, publisher, cost, governor } = status
+  const { source, model, observed, detection, buffer, publisher, cost, governor, collector } =
+    status
   const { alerts, memory } = detection
   const colour = state === 'running' ? green : state === 'killed' ? red : bold
   const dropped = [...withReasons(status.dropped, status.samples)]
@@ -51,6 +52,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ['agent', `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`],
     ['host', `${safeText(status.site)}/${safeText(status.host)}`],
     ['source', `${source.name}: ${safeText(source.why)}`],
+    ...(collector === undefined ? [] : [['collector', collectorWords(collector)]]),
     ['model', safeText(model)],
     ['observed', `${count(observed.calls)} calls in ${count(observed.frames)} frames`],
     ['counted', count(status.counted)],

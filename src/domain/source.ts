@@ -42,9 +42,27 @@ export interface Source {
   read(signal: AbortSignal, report?: LossReport): AsyncIterable<Uint8Array>
 }
 
+/** What a collector says of its own cost and losses: of the last second, and summed up since its start. */
+export interface CollectorStatus {
+  /** How long taking the second out of the kernel took. */
+  readonly drainMs: number
+  /** Different (process, call) pairs, and processes, in the second. */
+  readonly keys: number
+  readonly processes: number
+  /** Processes of the second whose record found no room: counted, but without facts. */
+  readonly unrecorded: number
+  /** The most of each in any second. */
+  readonly most: { readonly drainMs: number; readonly keys: number; readonly processes: number }
+  readonly lost: Readonly<Record<string, number>>
+  /** The collector said good-bye: the end of the stream is its end, not its death. */
+  readonly complete: boolean
+}
+
 /** What every parser is: bytes in, tallies out; wherever the bytes are cut, the tallies are the same. */
 export interface Parser {
   push(chunk: Uint8Array): void
   /** The stream has ended: what is left is the last line. */
   end(): void
+  /** Where the collector tells about itself. */
+  readonly status?: CollectorStatus
 }

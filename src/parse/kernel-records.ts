@@ -22,7 +22,7 @@
  * cannot be, nothing can be trusted to be a record: the rest is dropped, counted as malformed.
  */
 import { KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
-import type { Parser } from '../domain/source.ts'
+import type { CollectorStatus, Parser } from '../domain/source.ts'
 import {
   type NameId,
   NO_NAME,
@@ -56,18 +56,6 @@ const NO_UID = 0xffff_ffff
 /** A process that ended in a second ended in its middle, as far as we know: after its calls, before the next second's. */
 const EXIT_AT_MS = 500
 
-/** What the collector says of its own cost and losses; the last second's, and sums since the start. */
-export interface KernelStatus {
-  readonly drainMs: number
-  readonly keys: number
-  readonly processes: number
-  /** Processes of the last second whose record found no room: counted, but without facts. */
-  readonly unrecorded: number
-  readonly lost: Readonly<Record<string, number>>
-  /** The collector said good-bye: the end of the stream is its end, not its death. */
-  readonly complete: boolean
-}
-
 export class KernelRecordsParser implements Parser {
   readonly #sink: TallySink
   #tables: NumberTables | undefined
@@ -76,11 +64,12 @@ export class KernelRecordsParser implements Parser {
   #pendingBytes = 0
   #second = 0
   #broken = false
-  #status: KernelStatus = {
+  #status: CollectorStatus = {
     drainMs: 0,
     keys: 0,
     processes: 0,
     unrecorded: 0,
+    most: { drainMs: 0, keys: 0, processes: 0 },
     lost: {},
     complete: false,
   }
@@ -89,7 +78,7 @@ export class KernelRecordsParser implements Parser {
     this.#sink = sink
   }
 
-  get status(): KernelStatus {
+  get status(): CollectorStatus {
     return this.#status
   }
 
@@ -269,12 +258,18 @@ export class KernelRecordsParser implements Parser {
   }
 
   #end(view: DataView, at: number): void {
+    const drainMs = view.getUint32(at, true) / 1000
+    const keys = view.getUint32(at + 4, true)
+    const processes = view.getUint32(at + 8, true)
+    const { most } = this.#status
     this.#status = {
       ...this.#status,
-      drainMs: view.getUint32(at, true) / 1000,
-      keys: view.getUint32(at + 4, true),
-      processes: view.getUint32(at + 8, true),
-      unrecorded: view.getUint32(at + 12, true),
+      ...{ drainMs, keys, processes, unrecorded: view.getUint32(at + 12, true) },
+      most: {
+        drainMs: Math.max(most.drainMs, drainMs),
+        keys: Math.max(most.keys, keys),
+        processes: Math.max(most.processes, processes),
+      },
     }
     this.#sink.advance(this.#timeMs + 1000)
   }

@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { agentBinary } from '../support/agent-binary.ts'
+import { agentBinary, runAgent } from '../support/agent-binary.ts'
 import { compileCalls, refusal, run } from '../support/kernel.ts'
 import { until } from '../support/until.ts'
 
@@ -110,3 +110,35 @@ describe.skipIf(SKIP)(`agent record --source kernel${SKIP ? ` (skipped: ${refusa
     expect(tree).toMatch(new RegExp(`\\tF\\t${container.pid}\\t\\d+\\n\\d+\\tX\\t\\d+\\tke-inside`))
   }, 60_000)
 })
+
+test.skipIf(SKIP)(
+  'agent watch --source kernel: all is counted, none of it late',
+  async () => {
+    const state = calls.path('watched')
+    const agent = Bun.spawn([agentBinary(), 'watch', '--source', 'kernel', '--state', state], {
+      ...{ stdout: 'ignore', stderr: 'pipe', cwd: '/' },
+    })
+    const reader = agent.stderr.getReader()
+    let said = ''
+    await until('the watch to begin', async () => {
+      said += new TextDecoder().decode((await reader.read()).value)
+      return said.includes('Watching')
+    })
+    reader.releaseLock()
+    // Over several seconds: a second that closed too early would have lost the rest of its calls as late.
+    await run(calls.path('ke-plain'), 'steady', '3')
+    agent.kill('SIGINT')
+    expect(await agent.exited).toBe(0)
+    const { stdout } = await runAgent(['status', '--state', state, '--json'])
+    const { observed, counted, dropped, collector } = JSON.parse(stdout)
+    expect(dropped).toEqual({})
+    expect(counted).toBe(observed.calls)
+    expect(collector).toMatchObject({ lost: {}, complete: true })
+    expect(collector.most.keys).toBeGreaterThan(0)
+    const doctor = await runAgent(['doctor', '--state', state, '--json'])
+    expect(doctor.stdout).toMatch(
+      /"check":"collector","state":"ok","found":"at most [^"]* nothing lost"/,
+    )
+  },
+  60_000,
+)

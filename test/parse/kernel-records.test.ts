@@ -104,6 +104,7 @@ describe('KernelRecordsParser', () => {
       keys: 4,
       processes: 2,
       unrecorded: 0,
+      most: { drainMs: 1.5, keys: 4, processes: 2 },
       lost: { 'calls map full': 7 },
       complete: true,
     })
