@@ -4,6 +4,7 @@
  * else it ran, masquerades and novelties are kept out of training altogether.
  */
 import { AgentError } from '../domain/error.ts'
+import type { Frame } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
 
 export type HappeningKind = 'masquerade' | 'non-grata' | 'novelty'
@@ -96,6 +97,41 @@ export class HappeningIndex {
     return this.#byPid
       .get(`${host} ${Math.abs(process.pid)}`)
       ?.find(({ from, to }) => second >= from && second <= to + AFTERGLOW_SECONDS)
+  }
+}
+
+/** A host's frames without the processes of happenings: what is left is ordinary life. */
+export function ordinaryFrames(
+  frames: readonly Frame[],
+  host: string,
+  happenings: HappeningIndex,
+): Frame[] {
+  return frames.map((frame) => {
+    const rows = [...frame.processes.keys()].filter(
+      (row) => happenings.at(host, frame.processes[row]!, frame.index) === undefined,
+    )
+    return rows.length === frame.processes.length ? frame : onlyRows(frame, rows)
+  })
+}
+
+function onlyRows(frame: Frame, rows: readonly number[]): Frame {
+  const offsets = new Uint32Array(rows.length + 1)
+  const syscalls: number[] = []
+  const counts: number[] = []
+  rows.forEach((row, i) => {
+    for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++) {
+      syscalls.push(frame.syscalls[k]!)
+      counts.push(frame.counts[k]!)
+    }
+    offsets[i + 1] = syscalls.length
+  })
+  return {
+    index: frame.index,
+    processes: rows.map((row) => frame.processes[row]!),
+    offsets,
+    syscalls: Uint16Array.from(syscalls),
+    counts: Uint32Array.from(counts),
+    lost: frame.lost,
   }
 }
 
