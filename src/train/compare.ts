@@ -66,7 +66,7 @@ export const COMPARE_DEFAULTS = {
   runs: 3,
   classes: 28,
   windowsMin: 30,
-  epochs: 40,
+  epochs: 12,
   stride: 10,
 } as const
 
