@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { AgentError } from '../domain/error.ts'
-import { privateDirectory } from '../platform/private-directory.ts'
 import { databaseExists } from '../platform/sqlite.ts'
+import { requireOwnState } from './state-directory.ts'
 
 /** @throws AgentError (ERR_NOT_RUNNING) where no agent has ever written there */
 export function lookLocal<T>(directory: string, look: (store: LocalStore) => T): T {
@@ -20,12 +20,7 @@ export function lookLocal<T>(directory: string, look: (store: LocalStore) => T):
 
 /** As `lookLocal`, but may write, and makes the store where there is none yet. */
 export function changeLocal<T>(directory: string, change: (store: LocalStore) => T): T {
-  const refused = privateDirectory(directory)
-  if (refused !== undefined) {
-    throw new AgentError('ERR_STATE', `Cannot use state directory "${directory}": ${refused}`, {
-      hint: 'Give a directory that only you can write to with --state DIR',
-    })
-  }
+  requireOwnState(directory)
   return using(directory, {}, change)
 }
 

@@ -15,12 +15,15 @@ import {
   loadModel,
   MANIFEST_FILE,
   type Model,
+  type ModelFiles,
   ONNX_FILE,
   openModel,
+  readModelFiles,
   SIGNATURE_FILE,
 } from '../model/model.ts'
 import { checkSignature, signManifest } from '../model/signature.ts'
 import { readAsset } from '../platform/assets.ts'
+import { requireOwnState } from './state-directory.ts'
 
 export type { Model }
 
@@ -40,18 +43,26 @@ export interface ListedModel {
 /** @param given the setting `model` */
 export async function openModelInUse(given: string | undefined, state: string): Promise<Model> {
   if (given !== undefined) return loadModel(given)
+  // Whoever could write there would choose what we take for usual.
+  if (existsSync(inUsePath(state))) requireOwnState(state)
   const name = await nameInUse(state)
   return name === CAME_WITH ? openShippedModel() : loadModel(directoryOf(state, name))
 }
 
 export function openShippedModel(): Promise<Model> {
-  return openModel(
-    {
-      manifest: readAsset(`models/default/${MANIFEST_FILE}`),
-      onnx: readAsset(`models/default/${ONNX_FILE}`),
-    },
-    CAME_WITH,
-  )
+  return openModel(shippedModelFiles(), CAME_WITH)
+}
+
+/** @param which a directory, or `default` */
+export async function modelFiles(which: string): Promise<ModelFiles> {
+  return which === CAME_WITH ? shippedModelFiles() : await readModelFiles(which)
+}
+
+function shippedModelFiles(): ModelFiles {
+  return {
+    manifest: readAsset(`models/default/${MANIFEST_FILE}`),
+    onnx: readAsset(`models/default/${ONNX_FILE}`),
+  }
 }
 
 export async function listModels(state: string): Promise<ListedModel[]> {
@@ -77,6 +88,7 @@ export async function listModels(state: string): Promise<ListedModel[]> {
 
 /** Checks the model and makes it the one in use. @param which a directory, a name of `listModels`, or `default` */
 export async function useModel(which: string, state: string): Promise<string> {
+  requireOwnState(state)
   const models = join(state, 'models')
   await mkdir(models, { recursive: true, mode: 0o700 })
   let name = which
@@ -125,7 +137,7 @@ export async function signModel(directory: string, privateKey: string): Promise<
 }
 
 async function nameInUse(state: string): Promise<string> {
-  const path = join(state, 'models', 'in-use')
+  const path = inUsePath(state)
   if (!existsSync(path)) return CAME_WITH
   const name = (await readFile(path, 'utf8')).trim()
   if (name !== CAME_WITH && !NAME.test(name))
@@ -137,6 +149,10 @@ async function nameInUse(state: string): Promise<string> {
       },
     )
   return name
+}
+
+function inUsePath(state: string): string {
+  return join(state, 'models', 'in-use')
 }
 
 function directoryOf(state: string, name: string): string {

@@ -21,7 +21,6 @@ import { Sequencer } from '../model/sequencer.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { parseBrokerUrl, readTlsFiles } from '../platform/mqtt.ts'
-import { privateDirectory } from '../platform/private-directory.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
 import { Publisher } from '../publish/publisher.ts'
@@ -33,6 +32,7 @@ import { type LiveAgent, LiveView } from './live-view.ts'
 import { OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
 import { brokerPassword, type Settings } from './settings.ts'
+import { requireOwnState } from './state-directory.ts'
 
 export type StreetSettings = Pick<
   Settings,
@@ -90,16 +90,7 @@ export function openStreet(options: StreetOptions): Street {
   const calibration = detectionCalibration(model)
   const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
   if (broker !== undefined) readTlsFiles(broker, tlsFiles(settings))
-  const refused = privateDirectory(settings.state)
-  if (refused !== undefined) {
-    throw new AgentError(
-      'ERR_STATE',
-      `Cannot use state directory "${settings.state}": ${refused}`,
-      {
-        hint: 'Give a directory that only you can write to with --state DIR',
-      },
-    )
-  }
+  requireOwnState(settings.state)
   const lock = lockDirectory(settings.state)
   try {
     const local = LocalStore.open(join(settings.state, 'local.db'))

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -50,6 +50,31 @@ describe('useModel()', () => {
 
   test.each(['../../etc', '/etc', 'in-use', ''])('takes %p for no model', async (which) => {
     await expect(useModel(which, state)).rejects.toMatchObject({ code: 'ERR_MODEL' })
+  })
+})
+
+describe('a state directory that others can write to', () => {
+  const opened = async () => {
+    const theirs = await mkdtemp(join(tmpdir(), 'models-'))
+    await useModel(directory, theirs)
+    await chmod(theirs, 0o777)
+    return theirs
+  }
+
+  test('is refused before a model is read from it, or written to it', async () => {
+    const theirs = await opened()
+    const refused = { code: 'ERR_STATE', message: expect.stringContaining('written to by others') }
+    await expect(openModelInUse(undefined, theirs)).rejects.toMatchObject(refused)
+    await expect(useModel('default', theirs)).rejects.toMatchObject(refused)
+    await rm(theirs, { recursive: true })
+  })
+
+  test('does not matter where the model is another directory, or the one that came with the agent', async () => {
+    const theirs = await opened()
+    await (await openModelInUse(directory, theirs)).close()
+    await rm(join(theirs, 'models'), { recursive: true })
+    await (await openModelInUse(undefined, theirs)).close()
+    await rm(theirs, { recursive: true })
   })
 })
 
