@@ -10,6 +10,9 @@ export interface ScreenSize {
   readonly rows: number
 }
 
+/** Before the first document: an agent that has just started, or whose pipe is silent, has none. */
+export const WAITING = "Waiting for the agent's first second (q ends this)"
+
 const NAME_COLUMNS = 20
 const CLASS_COLUMNS = 20
 /** Shown as under suspicion from this share of an alert on. */
@@ -103,7 +106,7 @@ function padEnd(text: string, columns: number): string {
 }
 
 /** Cut to so many columns of a terminal: wide characters take two. */
-function fit(text: string, columns: number): string {
+export function fit(text: string, columns: number): string {
   if (Bun.stringWidth(text) <= columns) return text
   let cut = ''
   for (const character of text) {

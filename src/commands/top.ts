@@ -10,7 +10,7 @@ import { type LiveDocument, watchLive } from '../agent/live-view.ts'
 import { loadSettings } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
 import { jsonArg, paintFor, settingArgs, shutdownSignal, writeJson, writeOut } from './common.ts'
-import { screenLines } from './top-screen.ts'
+import { fit, screenLines, WAITING } from './top-screen.ts'
 
 export default defineCommand({
   meta: {
@@ -71,6 +71,7 @@ class Screen {
     this.#quit = quit
     process.stdout.write(ENTER)
     process.stdout.on('resize', this.#redraw)
+    this.#redraw()
     // In raw mode Ctrl-C is a key like others.
     if (process.stdin.isTTY) {
       process.stdin.setRawMode(true)
@@ -94,9 +95,11 @@ class Screen {
   }
 
   readonly #redraw = (): void => {
-    if (this.#last === undefined) return
     const { columns = 80, rows = 24 } = process.stdout
-    const lines = screenLines(this.#last, paintFor(), { columns, rows })
+    const lines =
+      this.#last === undefined
+        ? [fit(WAITING, columns)]
+        : screenLines(this.#last, paintFor(), { columns, rows })
     // Over what was there, each line to its end, then the rest: clearing first would flicker.
     process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
   }

@@ -1,6 +1,6 @@
 /** `agent top` through the binary: what a pipe gets, what a terminal gets, and what is said where no agent runs. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
@@ -101,6 +101,31 @@ describe('agent top', () => {
     expect(screen.includes('\x1b[1m')).toBe(bold)
     expect(screen).not.toContain('\x1b[31mred')
     child.terminal!.close()
+  })
+
+  test('says that it waits where the agent has not lived through a second', async () => {
+    const quiet = join(folder, 'quiet')
+    const agent = Bun.spawn([agentBinary(), 'watch', '--source', '-', '--state', quiet], {
+      ...{ stdin: 'pipe', stdout: 'ignore', stderr: 'ignore' },
+      env: { PATH: '/usr/bin:/bin', HOME: folder },
+    })
+    await until('its socket', () => existsSync(join(quiet, 'live.sock')))
+    let screen = ''
+    const child = Bun.spawn([agentBinary(), 'top', '--state', quiet], {
+      env: { PATH: '/usr/bin:/bin', HOME: folder, TERM: 'xterm' },
+      terminal: {
+        ...{ cols: 60, rows: 12 },
+        data(_terminal, bytes) {
+          screen += new TextDecoder().decode(bytes)
+        },
+      },
+    })
+    await until('a word', () => screen.includes('Waiting for'))
+    child.terminal!.write('q')
+    expect(await child.exited).toBe(0)
+    child.terminal!.close()
+    agent.kill('SIGTERM')
+    await agent.exited
   })
 
   test('without an agent: exit code 4, and what to do', async () => {
