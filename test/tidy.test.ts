@@ -107,3 +107,10 @@ describe('every source', () => {
       expect(/\bconsole\.\w+\(/.exec(withoutComments(text))?.[0], file).toBeUndefined()
   })
 })
+
+test('README names every metric of the aggregator', () => {
+  const metrics = texts.get('src/aggregator/metrics.ts')!.match(/'(callsign|process)_[a-z_]+'/g)!
+  expect(metrics.length).toBeGreaterThan(20)
+  const readme = documents.get('README.md')!
+  expect(metrics.filter((name) => !readme.includes(`\`${name.slice(1, -1)}\``))).toEqual([])
+})
