@@ -11,6 +11,8 @@ import { temporaryDirectories } from '../support/temporary.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const recording = join(root, 'data/demo/recording.frames.ndjson.zst')
 const directory = temporaryDirectories()
+/** Bun's own cache goes there. */
+const home = directory()
 let state = ''
 /** The last word on each alert, newest last. */
 let alerts: AlertMessage[] = []
@@ -18,7 +20,7 @@ let alerts: AlertMessage[] = []
 function agent(...words: string[]) {
   const { exitCode, stdout, stderr } = Bun.spawnSync(
     [process.execPath, join(root, 'src/cli.ts'), ...words],
-    { cwd: '/', env: { PATH: process.env.PATH, HOME: '/nonexistent' }, timeout: 60_000 },
+    { cwd: '/', env: { PATH: process.env.PATH, HOME: home }, timeout: 60_000 },
   )
   return { exitCode, out: stdout.toString(), said: stderr.toString() }
 }
