@@ -2,17 +2,20 @@
 import { basename } from 'node:path'
 import { defineCommand } from 'citty'
 import { readBufferedFrames } from '../agent/buffered-frames.ts'
+import { modelFiles } from '../agent/models.ts'
 import { loadSettings } from '../agent/settings.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { commit, version } from '../platform/embedded.ts'
 import { modelCard } from '../train/card.ts'
+import { extend } from '../train/extend.ts'
 import type { EpochReport } from '../train/fit.ts'
+import { READOUT_FIT } from '../train/fit-readout.ts'
 import { ownProcesses, type Recording, readRecordings } from '../train/recording.ts'
 import { saveModel } from '../train/save-model.ts'
 import { readHappenings } from '../train/scenarios.ts'
 import { readSplit, splitByTime } from '../train/split.ts'
-import { ARCHS, recipeNamed, TRAIN_DEFAULTS, train } from '../train/train.ts'
+import { ARCHS, recipeNamed, TRAIN_DEFAULTS, type Trained, train } from '../train/train.ts'
 import {
   jsonArg,
   listOf,
@@ -26,12 +29,16 @@ import {
 
 const GAP_SECONDS = 30
 
+/** What a base fixes. */
+const SHAPE_FLAGS = ['arch', 'features', 'hidden', 'sequence', 'vocabulary'] as const
+
 export default defineCommand({
   meta: {
     name: 'train',
     description: 'Frames to a model directory',
     examples: [
       'agent train frames.ndjson.zst --out ./model',
+      'agent train mine.ndjson.zst --base default --out ./model # the model that came with the agent, and my programs',
       'agent train a.ndjson.zst b.ndjson.zst --scenarios attacks.scenarios.ndjson --out ./model',
       'agent train --from-buffer --out ./model # what this host did in the last hour',
       'agent train frames.ndjson.zst --out ./model --arch inception --epochs 20 --seed 7 --json',
@@ -55,11 +62,16 @@ export default defineCommand({
       valueHint: 'DIR',
       required: true,
     },
+    base: {
+      type: 'string',
+      description:
+        'extend this model by the programs of the recordings, its classes are kept; default: the one that came with the agent',
+      valueHint: 'DIR',
+    },
     arch: {
       type: 'string',
-      description: `net: ${ARCHS.join(', ')}`,
+      description: `net: ${ARCHS.join(', ')} (default ${TRAIN_DEFAULTS.arch})`,
       valueHint: 'NET',
-      default: TRAIN_DEFAULTS.arch,
     },
     epochs: {
       type: 'string',
@@ -84,9 +96,8 @@ export default defineCommand({
     },
     features: {
       type: 'string',
-      description: 'recipe, such as frequency (the paper) or families',
+      description: `recipe, such as frequency (the paper) or families (default ${TRAIN_DEFAULTS.recipe})`,
       valueHint: 'RECIPE',
-      default: TRAIN_DEFAULTS.recipe,
     },
     hidden: {
       type: 'string',
@@ -110,31 +121,25 @@ export default defineCommand({
     },
     vocabulary: {
       type: 'string',
-      description: 'seen: the calls of the training data; full: all that are known',
+      description: 'seen: the calls of the training data (default); full: all that are known',
       valueHint: 'V',
-      default: 'seen',
     },
     name: { type: 'string', description: 'what the model is called', valueHint: 'NAME' },
     ...jsonArg,
   },
   async run({ args, rawArgs }) {
     const signal = shutdownSignal()
-    const arch = ARCHS.find((name) => name === args.arch)
-    if (arch === undefined)
-      throw new AgentError(
-        'ERR_USAGE',
-        `Cannot use --arch "${args.arch}": it is none of ${ARCHS.join(', ')}`,
-      )
-    if (args.vocabulary !== 'seen' && args.vocabulary !== 'full')
-      throw new AgentError(
-        'ERR_USAGE',
-        `Cannot use --vocabulary "${args.vocabulary}": it is neither seen nor full`,
-      )
-    const recipe = recipeNamed(args.features)
-    const epochs = wholeNumber(args.epochs, 'epochs', 1, 10_000) ?? TRAIN_DEFAULTS.fit.epochs
+    if (args.base !== undefined) refuseShape(args, args.base)
     const seed = wholeNumber(args.seed, 'seed', 0, 0xffff_ffff) ?? TRAIN_DEFAULTS.fit.seed
-    const windowsMin =
-      wholeNumber(args['windows-min'], 'windows-min', 1) ?? TRAIN_DEFAULTS.windowsMin
+    const defaults = args.base === undefined ? TRAIN_DEFAULTS.fit : READOUT_FIT
+    const epochs = wholeNumber(args.epochs, 'epochs', 1, 10_000) ?? defaults.epochs
+    const options = {
+      stride: wholeNumber(args.stride, 'stride', 1, 60) ?? TRAIN_DEFAULTS.stride,
+      windowsMin: wholeNumber(args['windows-min'], 'windows-min', 1) ?? TRAIN_DEFAULTS.windowsMin,
+      fit: { ...defaults, epochs, seed },
+      code: `${version} (${commit})`,
+      name: args.name ?? basename(args.out),
+    }
     const scenarios = listOf(rawArgs, 'scenarios')
     const files = args._.filter((path) => !scenarios.includes(path))
     const recordings: Recording[] = await readRecordings(files)
@@ -151,36 +156,39 @@ export default defineCommand({
       args.split === undefined
         ? splitByTime({ train: 0.85, calibration: 0.15 }, GAP_SECONDS)
         : await readSplit(args.split)
+    const data = { recordings, happenings, split }
     const progress = args.json ? (epoch: EpochReport) => void writeJson(epoch) : showEpoch
-    const trained = await train(
-      recordings,
-      happenings,
-      split,
-      {
-        ...TRAIN_DEFAULTS,
-        arch,
-        recipe,
-        hidden: wholeNumber(args.hidden, 'hidden', 1, 1_024) ?? TRAIN_DEFAULTS.hidden,
-        sequenceFrames:
-          wholeNumber(args.sequence, 'sequence', 2, 60) ?? TRAIN_DEFAULTS.sequenceFrames,
-        stride: wholeNumber(args.stride, 'stride', 1, 60) ?? TRAIN_DEFAULTS.stride,
-        windowsMin,
-        fullVocabulary: args.vocabulary === 'full',
-        fit: { ...TRAIN_DEFAULTS.fit, epochs, seed },
-        code: `${version} (${commit})`,
-        name: args.name ?? basename(args.out),
-      },
-      systemClock,
-      progress,
-      signal,
-    )
+    const trained =
+      args.base === undefined
+        ? await train(
+            recordings,
+            happenings,
+            split,
+            { ...TRAIN_DEFAULTS, ...shapeOf(args), ...options },
+            systemClock,
+            progress,
+            signal,
+          )
+        : await extend(
+            { files: await modelFiles(args.base), where: args.base },
+            data,
+            options,
+            systemClock,
+            progress,
+            signal,
+          )
     for (const warning of trained.warnings) note(`Warning: ${warning}`)
     const { manifest, figures } = trained
     const flag = (name: string, value: string | undefined) =>
       value === undefined ? '' : ` --${name} ${basename(value)}`
     const command =
-      `agent train ${files.map((path) => basename(path)).join(' ')}${scenarios.map((path) => flag('scenarios', path)).join('')}${flag('split', args.split)}` +
-      ` --arch ${arch} --features ${recipe.name} --epochs ${epochs} --seed ${seed}`
+      `agent train ${files.map((path) => basename(path)).join(' ')}${flag('base', args.base)}` +
+      `${scenarios.map((path) => flag('scenarios', path)).join('')}${flag('split', args.split)}` +
+      (args.base === undefined
+        ? ` --arch ${manifest.arch} --features ${manifest.recipe.name}`
+        : '') +
+      ` --epochs ${epochs} --seed ${seed}`
+    const { windowsMin } = options
     await saveModel(
       args.out,
       trained.onnx,
@@ -191,27 +199,64 @@ export default defineCommand({
       await writeJson({
         out: args.out,
         id: manifest.id,
-        arch,
-        recipe: recipe.name,
+        arch: manifest.arch,
+        recipe: manifest.recipe.name,
         seed,
         classes: manifest.classes.length,
         temperature: manifest.calibration.temperature,
         ece: manifest.calibration.ece,
         ...manifest.measured,
       })
-    else {
-      const shown = figures.test ?? figures.calibration
-      const said =
-        shown === undefined
-          ? ''
-          : `, held out: precision ${shown.macroPrecision.toFixed(3)}, recall ${shown.macroRecall.toFixed(3)}`
-      await writeOut(
-        `${args.out}: ${manifest.classes.length} classes${said}, id ${manifest.id.slice(0, 16)}\n`,
-      )
-    }
+    else await writeOut(`${args.out}: ${saidOf(trained)}, id ${manifest.id.slice(0, 16)}\n`)
     return trained.stopped ? EXIT.interrupted : EXIT.ok
   },
 })
+
+type ShapeFlag = (typeof SHAPE_FLAGS)[number]
+type ShapeArgs = Readonly<Partial<Record<ShapeFlag, string | undefined>>>
+
+/** What the flags say of the net and its input. */
+function shapeOf(args: ShapeArgs) {
+  const arch = ARCHS.find((name) => name === (args.arch ?? TRAIN_DEFAULTS.arch))
+  if (arch === undefined)
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot use --arch "${args.arch}": it is none of ${ARCHS.join(', ')}`,
+    )
+  const vocabulary = args.vocabulary ?? 'seen'
+  if (vocabulary !== 'seen' && vocabulary !== 'full')
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot use --vocabulary "${vocabulary}": it is neither seen nor full`,
+    )
+  return {
+    arch,
+    recipe: recipeNamed(args.features ?? TRAIN_DEFAULTS.recipe),
+    hidden: wholeNumber(args.hidden, 'hidden', 1, 1_024) ?? TRAIN_DEFAULTS.hidden,
+    sequenceFrames: wholeNumber(args.sequence, 'sequence', 2, 60) ?? TRAIN_DEFAULTS.sequenceFrames,
+    fullVocabulary: vocabulary === 'full',
+  }
+}
+
+/** A base brings its own; a flag that says otherwise would not be obeyed. */
+function refuseShape(args: ShapeArgs, base: string): void {
+  const given = SHAPE_FLAGS.find((flag) => args[flag] !== undefined)
+  if (given !== undefined)
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot use --${given} with --base: the net, its features and its sequence are those of "${base}"`,
+      { hint: `Leave --${given} out, or train a model of your own without --base` },
+    )
+}
+
+function saidOf({ manifest, figures }: Trained): string {
+  const shown = figures.test ?? figures.calibration
+  const held =
+    shown === undefined
+      ? ''
+      : `, held out: precision ${shown.macroPrecision.toFixed(3)}, recall ${shown.macroRecall.toFixed(3)}`
+  return `${manifest.classes.length} classes${held}`
+}
 
 function showEpoch(report: EpochReport): void {
   const held =

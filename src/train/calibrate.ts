@@ -41,10 +41,20 @@ export function fitTemperature(
     }
   }
   const temperature = Math.exp((low + high) / 2)
+  return { temperature, ece: errorAt(temperature, logits, labels, classes) }
+}
+
+/** Expected calibration error of probabilities at a temperature. */
+export function errorAt(
+  temperature: number,
+  logits: Float32Array,
+  labels: ArrayLike<number>,
+  classes: number,
+): number {
   const probabilities = logits.slice()
-  softmax(probabilities, n, classes, temperature)
+  softmax(probabilities, labels.length, classes, temperature)
   const top = argmaxRows(probabilities, classes)
   const confidence = Array.from(top, (c, i) => probabilities[i * classes + c]!)
   const right = Array.from(top, (c, i) => c === labels[i])
-  return { temperature, ece: calibrationError(confidence, right) }
+  return calibrationError(confidence, right)
 }

@@ -24,6 +24,7 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
       `system calls which of ${manifest.classes.length} classes it behaves like. Id \`${manifest.id.slice(0, 16)}\`, made ` +
       `${manifest.created.slice(0, 10)}, not to be used after ${manifest.expires.slice(0, 10)}. Made by:`,
     `    ${command}`,
+    ...baseWords(manifest),
     '## Data',
     table(
       ['File (host)', 'Seconds', 'Vectors', 'SHA-256'],
@@ -68,6 +69,28 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
       : ['## Warnings while training', warnings.map((line) => `- ${line}`).join('\n')]),
   ]
   return `${paragraphs.filter((text) => text !== '').join('\n\n')}\n`
+}
+
+/** What an extended model says of the one it was extended from. */
+function baseWords({ measured, classes, expires }: Manifest): string[] {
+  const base = measured.base as
+    | {
+        readonly id: string
+        readonly name: string
+        readonly classes: number
+        readonly kept: number
+      }
+    | undefined
+  if (base === undefined) return []
+  const added = classes.slice(base.classes)
+  return [
+    '## What it was extended from',
+    `Model \`${base.name}\`, id \`${base.id.slice(0, 16)}\`, ${base.classes} classes, whose card says how good those are. Its LSTM is ` +
+      'unchanged; the readout was trained on the recordings named last below, and on states of the old classes drawn from the ' +
+      `base's prototypes: for ${(100 * base.kept).toFixed(1)} % of those it says what the base said. The figures here are of the new ` +
+      `recordings alone. What the base knows is as old as it was: hence ${expires.slice(0, 10)}.`,
+    added.length === 0 ? 'No class was added.' : `Added (${added.length}): ${list(added)}.`,
+  ]
 }
 
 function article(arch: string): string {

@@ -11,6 +11,9 @@ import type { Window } from './dataset.ts'
 export const WINDOWS_MIN = 100
 export const BACKGROUND = 'other programs'
 
+/** What a malicious class's name ends in where an ordinary program has the same. */
+const NON_GRATA = ' (non-grata)'
+
 /** Interpreters and shells by class name: one name, many programs. */
 export const GENERIC: ReadonlySet<string> = new Set(
   'bash sh dash zsh busybox python python3 perl ruby java node php lua awk mono dotnet'.split(' '),
@@ -60,7 +63,7 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
   for (const [program, windows] of [...malicious].sort()) {
     maliciousAt.set(program, list.length)
     // A reverse shell is bash, too: its class must not be taken for the class of that name.
-    const name = ordinary.has(program) || GENERIC.has(program) ? `${program} (non-grata)` : program
+    const name = ordinary.has(program) || GENERIC.has(program) ? program + NON_GRATA : program
     list.push({ name, malicious: true, generic: false, background: false, windows })
   }
   if (list.length < 2)
@@ -75,4 +78,78 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
     of: ({ name, malicious: bad }) =>
       bad ? (maliciousAt.get(name) ?? -1) : (ordinaryAt.get(name) ?? background),
   }
+}
+
+export interface GrownClasses extends Classes {
+  /** Classes that the base did not have: the last so many of the list. */
+  readonly added: number
+  /** Ordinary names that bear the name of a malicious class of the base: their windows have no class. */
+  readonly clashing: readonly string[]
+}
+
+/**
+ * The classes of a base, in their places, and after them those that its user's windows add: names with enough of them
+ * and non-grata programs. A name that is a class already adds to it; a rare one to the base's class of other
+ * programs, where it has one.
+ */
+export function growClasses(
+  base: readonly ManifestClass[],
+  training: readonly Window[],
+  { windowsMin = WINDOWS_MIN }: Pick<ClassOptions, 'windowsMin'> = {},
+): GrownClasses {
+  const ordinary = new Map<string, number>()
+  const malicious = new Map<string, number>()
+  const background = base.findIndex((entry) => entry.background)
+  for (const [index, entry] of base.entries())
+    if (entry.malicious) malicious.set(entry.name.replace(NON_GRATA, ''), index)
+    else if (index !== background) ordinary.set(entry.name, index)
+  const names = new Set(base.map(({ name }) => name))
+  const fresh: ManifestClass[] = []
+  const clashing: string[] = []
+  for (const { name, malicious: bad, count } of countedNames(training)) {
+    const known = bad ? malicious : ordinary
+    if (known.has(name) || (!bad && count < windowsMin)) continue
+    if (!bad && names.has(name)) {
+      clashing.push(name)
+      continue
+    }
+    known.set(name, base.length + fresh.length)
+    const entry = {
+      name: bad && (names.has(name) || GENERIC.has(name)) ? name + NON_GRATA : name,
+      malicious: bad,
+      generic: !bad && GENERIC.has(name),
+      background: false,
+      windows: 0,
+    }
+    names.add(entry.name)
+    fresh.push(entry)
+  }
+  const of = ({ name, malicious: bad }: Pick<Window, 'name' | 'malicious'>) => {
+    if (bad) return malicious.get(name) ?? -1
+    return ordinary.get(name) ?? (clashing.includes(name) ? -1 : background)
+  }
+  const list = [...base, ...fresh]
+  const windows = list.map((entry) => entry.windows)
+  for (const window of training) if (of(window) >= 0) windows[of(window)]!++
+  return {
+    list: list.map((entry, index) => ({ ...entry, windows: windows[index]! })),
+    of,
+    added: fresh.length,
+    clashing,
+  }
+}
+
+/** What the windows are of: ordinary names first, then the most frequent. */
+function countedNames(windows: readonly Window[]) {
+  const counts = new Map<string, { name: string; malicious: boolean; count: number }>()
+  for (const { name, malicious } of windows) {
+    const key = `${malicious} ${name}`
+    const counted = counts.get(key)
+    if (counted === undefined) counts.set(key, { name, malicious, count: 1 })
+    else counted.count++
+  }
+  return [...counts.values()].sort(
+    (a, b) =>
+      Number(a.malicious) - Number(b.malicious) || b.count - a.count || (a.name < b.name ? -1 : 1),
+  )
 }

@@ -124,14 +124,14 @@ export function whiteningOf({
   return { stateSize, size: stateSize, matrix }
 }
 
-function whitenAll(whitening: Whitening, states: Float32Array, n: number): Float32Array {
+export function whitenAll(whitening: Whitening, states: Float32Array, n: number): Float32Array {
   const out = new Float32Array(n * whitening.size)
   for (let i = 0; i < n; i++) whiten(whitening, states, i, out, i * whitening.size)
   return out
 }
 
 /** Per class the few windows that have most others near them: outliers become no prototypes. */
-function classPrototypes(
+export function classPrototypes(
   { classes, labels }: DetectionCalibrationInput,
   whitened: Float32Array,
   size: number,
@@ -185,7 +185,7 @@ function coverOf(rows: readonly number[], whitened: Float32Array, size: number):
  * Shares of each class's held-out windows with another class on top, and with a malicious one; one more of each kind,
  * as nobody has seen all.
  */
-function mistakesOf({ classes, hosts }: DetectionCalibrationInput) {
+export function mistakesOf({ classes, hosts }: DetectionCalibrationInput) {
   const wrong = new Float32Array(classes.names.length).fill(1)
   const malicious = new Float32Array(classes.names.length).fill(1)
   const all = new Float32Array(classes.names.length).fill(2)
@@ -208,7 +208,7 @@ function mistakesOf({ classes, hosts }: DetectionCalibrationInput) {
 }
 
 /** How far 99 % of a class's windows stay from its prototypes; held-out windows count where there are enough. */
-function classRadii(
+export function classRadii(
   { classes, labels, hosts }: DetectionCalibrationInput,
   draft: DetectionCalibration,
   whitened: Float32Array,
@@ -248,7 +248,7 @@ const SCALE_COLD = 2.5
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
 
 /** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
-function tailsOf(
+export function tailsOf(
   { classes, hosts }: DetectionCalibrationInput,
   calibration: DetectionCalibration,
 ): DetectionCalibration['tails'] {

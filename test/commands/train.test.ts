@@ -1,6 +1,6 @@
 /** `agent train`, `evaluate` and `model` as a person meets them: through the program, with its exit codes. */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Random } from '../../src/train/random.ts'
@@ -86,6 +86,37 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
     expect(figures[key], key).toBeDefined()
 })
 
+test('train --base: the model that came with the agent, and a program by its label; replay takes what comes out', async () => {
+  const mine = join(directory, 'mine.frames.ndjson')
+  const seconds = Array.from({ length: 200 }, (_, t) =>
+    JSON.stringify({
+      t: 5_000 + t,
+      host: 'h',
+      pid: 7,
+      start: 4_900,
+      name: 'python3',
+      label: 'billing',
+      counts: { epoll_wait: 2 + random.below(5), mremap: 1 + random.below(9), getpgid: 3 },
+    }),
+  )
+  await writeFile(mine, seconds.join('\n'))
+  const out = join(directory, 'grown')
+  const trained = await agent('train', mine, '--base', 'default', '--out', out, '--json')
+  expect(trained.err).not.toContain('Cannot')
+  expect(trained.code).toBe(0)
+  const last = JSON.parse(trained.out.trim().split('\n').at(-1)!)
+  expect(last.classes).toBe(last.base.classes + 1)
+  expect(last.base.kept).toBeGreaterThan(0.98)
+  expect((await agent('model', 'verify', out)).code).toBe(0)
+  const evaluated = await agent('evaluate', '--model', out, mine, '--json')
+  expect(JSON.parse(evaluated.out).classes).toMatchObject([{ name: 'billing', recall: 1 }])
+  const replayed = await agent('replay', mine, '--model', out, '--state', join(directory, 'state'))
+  expect([0, 10]).toContain(replayed.code)
+  expect(await readFile(join(out, 'MODEL_CARD.md'), 'utf8')).toContain(
+    '## What it was extended from',
+  )
+})
+
 test.each<[string, string[], number, string]>([
   ['no frames', ['train', '--out', 'x'], 2, 'no frames file is named'],
   [
@@ -105,6 +136,18 @@ test.each<[string, string[], number, string]>([
     ['train', frames, '--out', 'x', '--features', 'magic'],
     2,
     'there is no such recipe',
+  ],
+  [
+    'a net of its own beside a base',
+    ['train', frames, '--out', 'x', '--base', 'default', '--arch', 'simple'],
+    2,
+    'Cannot use --arch with --base: the net, its features and its sequence are those of "default"',
+  ],
+  [
+    'a base that is not there',
+    ['train', frames, '--out', 'x', '--base', '/nowhere'],
+    5,
+    'Cannot read model file',
   ],
   ['no epochs', ['train', frames, '--out', 'x', '--epochs', '0'], 2, 'no whole number from 1'],
   ['no model', ['evaluate', '--model', '/nowhere', frames], 5, 'Cannot read model file'],

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { onnxRuntime } from '../../src/platform/onnx.ts'
-import { exportNet, widen } from '../../src/train/export.ts'
+import { exportNet, importNet, widen } from '../../src/train/export.ts'
 import {
   ARCHS,
   groupsOf,
@@ -37,6 +37,18 @@ test.each(ARCHS)(
     for (let i = 0; i < logits.length; i++) expect(logits[i]!).toBeCloseTo(runner.logits[i]!, 5)
     expect(state.dims).toEqual([3, stateSizeOf(net)])
     await runner.close()
+  },
+)
+
+test.each(ARCHS)(
+  'importNet() reads back the parameters of an exported %s net, bit by bit',
+  (arch) => {
+    const net: NetShape = { arch, ...shape }
+    const parameters = initialParameters(net, 9)
+    expect(importNet(net, exportNet(net, parameters))).toEqual(parameters)
+    expect(() => importNet({ ...net, hidden: 6 }, exportNet(net, parameters))).toThrow(
+      'Cannot read the weights',
+    )
   },
 )
 

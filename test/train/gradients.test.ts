@@ -4,32 +4,37 @@
  */
 import { expect, test } from 'bun:test'
 import { onnxRuntime } from '../../src/platform/onnx.ts'
-import { ARCHS, type NetShape, parameterShapes } from '../../src/train/nets.ts'
+import { ARCHS, type NetShape, parameterShapes, stateSizeOf } from '../../src/train/nets.ts'
 import { Random } from '../../src/train/random.ts'
 import { lossGraph } from '../../src/train/step.ts'
 
 const STEP = 1e-5
 
-test.each(ARCHS)(
-  'lossGraph() of the %s net gives the gradients that finite differences give',
-  async (arch) => {
+test.each([...ARCHS.map((arch) => [arch, 'the net'] as const), ['simple', 'readout'] as const])(
+  'lossGraph() of the %s net, %s trained, gives the gradients that finite differences give',
+  async (arch, trained) => {
     const net: NetShape = { arch, width: 5, frames: 7, hidden: 3, classes: 4 }
     const batch = 3
+    const part = trained === 'readout' ? { trains: trained } : {}
     const runtime = await onnxRuntime()
-    const session = await runtime.open(lossGraph(net, { batch, l2: 0.01 }, 'float64'))
+    const session = await runtime.open(lossGraph(net, { batch, l2: 0.01, ...part }, 'float64'))
     const random = new Random(3)
     const numbers = (count: number, scale: number) =>
       Float64Array.from({ length: count }, () => scale * random.normal())
     const targets = new Float64Array(batch * net.classes).fill(0.02)
     for (let n = 0; n < batch; n++) targets[n * net.classes + n] = 0.3
-    const shapes = parameterShapes(net)
+    const readoutOnly = trained === 'readout'
+    const shapes = parameterShapes(net).filter(
+      ({ name }) => !readoutOnly || name.startsWith('readout.'),
+    )
     const values = new Map(
       shapes.map(({ name, shape }) => [name, numbers(shape[0] * shape[1], 0.5)]),
     )
-    const rows = numbers(net.frames * batch * net.width, 1)
+    const rowDims = readoutOnly ? [batch, stateSizeOf(net)] : [net.frames * batch, net.width]
+    const rows = numbers(rowDims[0]! * rowDims[1]!, 1)
     const run = async () => {
       const feeds = {
-        rows: runtime.tensor(rows, [net.frames * batch, net.width]),
+        rows: runtime.tensor(rows, rowDims),
         targets: runtime.tensor(targets, [batch, net.classes]),
         ...Object.fromEntries(
           shapes.map(({ name, shape }) => [name, runtime.tensor(values.get(name)!, shape)]),

@@ -1,0 +1,328 @@
+/**
+ * `agent train --base` without its terminal: a model and a user's own recordings in, a grown model out. The data that
+ * the base was trained on is not needed and nobody has it.
+ *
+ * The base's LSTM stays as it is; the readout gets columns for the new classes and is trained on the new
+ * windows and on states of the old classes drawn from the base's prototypes (`fit-readout.ts`). So recipe,
+ * vocabulary, sequence and everything that detection measured in the net's states stay valid.
+ */
+import {
+  type DetectionCalibration,
+  readDetectionCalibration,
+  writeDetectionCalibration,
+} from '../detect/calibration.ts'
+import { AgentError } from '../domain/error.ts'
+import { JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
+import { ALIAS_RULES, type AliasRule } from '../model/aliases.ts'
+import type { Manifest } from '../model/manifest.ts'
+import { type Model, type ModelFiles, openModel } from '../model/model.ts'
+import { Batches } from './batches.ts'
+import { errorAt } from './calibrate.ts'
+import { profilesOf, sampleByClass } from './class-samples.ts'
+import { type GrownClasses, growClasses } from './classes.ts'
+import {
+  componentVectors,
+  makeWindows,
+  ordinaryNames,
+  vocabularyOf,
+  type Windows,
+} from './dataset.ts'
+import { exportNet, importNet } from './export.ts'
+import { extendDetection } from './extend-detection.ts'
+import type { EpochReport, FitOptions } from './fit.ts'
+import { fitReadout, readoutLogits } from './fit-readout.ts'
+import { measuredFigures, round, trainingFiles, warningsOf } from './manifest-facts.ts'
+import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
+import { ARCHS, directionsOf, INTERVALS, type NetShape, type Parameters } from './nets.ts'
+import { predictHosts } from './predict-hosts.ts'
+import { Random } from './random.ts'
+import type { Recording } from './recording.ts'
+import { replayStates } from './replay.ts'
+import { runNet } from './run-net.ts'
+import { manifestText, sha256 } from './save-model.ts'
+import { type Happening, HappeningIndex } from './scenarios.ts'
+import type { Part, Split } from './split.ts'
+import { type TrainClock, type Trained, vectorsOf } from './train.ts'
+
+/** Windows of one class that the readout sees at most; an epoch draws from them. */
+const SAMPLE_PER_CLASS = 2_000
+/** And detection's prototypes. */
+const DETECTION_PER_CLASS = 400
+const SHOWN = 12
+
+export interface ExtendOptions {
+  readonly stride: number
+  readonly windowsMin: number
+  readonly fit: FitOptions
+  readonly code: string
+  readonly name: string
+}
+
+/** Windows by number, their states and classes. */
+interface LabelledStates {
+  readonly ids: Int32Array
+  readonly states: Float32Array
+  readonly labels: Int32Array
+}
+
+/** The files of a model, and how messages call it. */
+export interface Base {
+  readonly files: ModelFiles
+  readonly where: string
+}
+
+export interface ExtendData {
+  readonly recordings: readonly Recording[]
+  readonly happenings: readonly Happening[]
+  readonly split: Split
+}
+
+export async function extend(
+  { files: base, where }: Base,
+  data: ExtendData,
+  options: ExtendOptions,
+  clock: TrainClock,
+  report: (epoch: EpochReport) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Trained> {
+  const model = await openModel(base, where)
+  await model.close()
+  const { net, parameters, detection } = partsOf(model, base)
+  const { manifest } = model
+  const material = await gather(base, model, net, data, options)
+  const { windows, classes, own, heldOut, test } = material
+  if (own.ids.length < 50)
+    throw new AgentError(
+      'ERR_INPUT',
+      `Cannot extend model "${where}" by ${own.ids.length} windows, at least 50 are needed`,
+      { hint: 'Record for longer; a name with too few windows for a class of its own has none' },
+    )
+  const wide: NetShape = { ...net, classes: classes.list.length }
+  const replay = (perClass: number, random: Random) => replayStates(detection, perClass, random)
+  const fitted = await fitReadout(
+    wide,
+    { parameters, classes: net.classes },
+    {
+      ...own,
+      sources: own.ids.map((id) => windows.list[id]!.recording),
+      heldOut,
+      replay,
+    },
+    options.fit,
+    () => clock.monotonic(),
+    report,
+    signal,
+  )
+  const onnx = exportNet(wide, fitted.parameters)
+  const figures = {
+    ...(heldOut.ids.length > 0 && { calibration: figuresAt(fitted.parameters, classes, heldOut) }),
+    ...(test.ids.length > 0 && { test: figuresAt(fitted.parameters, classes, test) }),
+  }
+  const draft: Manifest = {
+    ...manifest,
+    id: sha256(onnx),
+    name: options.name,
+    created: new Date(clock.now()).toISOString(),
+    code: options.code,
+    seed: options.fit.seed,
+    classes: classes.list,
+    aliases: material.aliases.filter((rule) =>
+      classes.list.some(({ name }) => name === rule.class),
+    ),
+    calibration: calibrationAt(manifest.calibration, fitted.parameters, classes, heldOut),
+    data: [...manifest.data, ...trainingFiles(data.recordings)],
+    measured: {
+      trainingWindows: own.ids.length,
+      epoch: fitted.epoch,
+      trainingSeconds: round(fitted.seconds),
+      ...measuredFigures(figures),
+      base: {
+        id: manifest.id,
+        name: manifest.name,
+        classes: net.classes,
+        kept: round(keptShare(parameters, net.classes, fitted.parameters, wide.classes, replay)),
+      },
+    },
+  }
+  const extended = await detectionOf({ draft, onnx, before: detection, data, material })
+  return {
+    onnx,
+    manifest: { ...draft, detection: writeDetectionCalibration(extended) },
+    figures,
+    warnings: [...warningsOf(data.recordings), ...warningsOfBase(model, material)],
+    stopped: signal?.aborted ?? false,
+  }
+}
+
+/** What the recordings give: windows, the classes that come of them, and the net's states. */
+interface Material {
+  readonly windows: Windows
+  readonly aliases: readonly AliasRule[]
+  readonly classes: GrownClasses
+  /** Class of each window, −1 for none. */
+  readonly labels: Int32Array
+  readonly own: LabelledStates
+  readonly heldOut: LabelledStates
+  readonly test: LabelledStates
+  statesOf(ids: Int32Array): Promise<LabelledStates>
+}
+
+async function gather(
+  { onnx }: ModelFiles,
+  { manifest, normaliser }: Model,
+  net: NetShape,
+  { recordings, happenings, split }: ExtendData,
+  { stride, windowsMin }: Pick<ExtendOptions, 'stride' | 'windowsMin'>,
+): Promise<Material> {
+  const aliases = [...manifest.aliases, ...ALIAS_RULES.filter(notIn(manifest.aliases))]
+  const windows = makeWindows(recordings, happenings, split, aliases, {
+    frames: manifest.sequenceFrames,
+    stride: Math.max(stride, Math.ceil(vectorsOf(recordings) / TRAINING_VECTORS_MAX)),
+    groups: true,
+    ageMin: JUDGED_AGE_FRAMES,
+  })
+  const training = windows.list.filter(({ part }) => part === 'train')
+  const classes = growClasses(manifest.classes, training, { windowsMin })
+  const labels = Int32Array.from(windows.list, (window) => classes.of(window))
+  const batches = new Batches(windows, componentVectors(windows, normaliser), normaliser)
+  const statesOf = async (ids: Int32Array): Promise<LabelledStates> => {
+    const { states } = await runNet(onnx, net, batches, ids)
+    return { ids, states, labels: ids.map((id) => labels[id]!) }
+  }
+  const idsOf = (part: Part) =>
+    Int32Array.from(
+      windows.list.flatMap((window, id) => (window.part === part && labels[id]! >= 0 ? [id] : [])),
+    )
+  return {
+    windows,
+    aliases,
+    classes,
+    labels,
+    own: await statesOf(sampleByClass(idsOf('train'), labels, SAMPLE_PER_CLASS)),
+    heldOut: await statesOf(idsOf('calibration')),
+    test: await statesOf(idsOf('test')),
+    statesOf,
+  }
+}
+
+/** The base's detection and what the recordings add to it, as the grown model sees them. */
+async function detectionOf(grown: {
+  readonly draft: Manifest
+  readonly onnx: Uint8Array
+  readonly before: DetectionCalibration
+  readonly data: ExtendData
+  readonly material: Material
+}): Promise<DetectionCalibration> {
+  const { draft, onnx, before, material } = grown
+  const { recordings, happenings, split } = grown.data
+  const bytes = new TextEncoder().encode(manifestText(draft))
+  const model = await openModel({ manifest: bytes, onnx }, 'new')
+  const index = new HappeningIndex(happenings)
+  const hosts = await predictHosts(model, recordings, index, split)
+  await model.close()
+  const { windows, labels, own } = material
+  const sample = await material.statesOf(sampleByClass(own.ids, labels, DETECTION_PER_CLASS))
+  return extendDetection(before, {
+    classes: model.classes,
+    stateSize: draft.stateSize,
+    states: sample.states,
+    labels: sample.labels,
+    hosts,
+    ordinary: ordinaryNames(recordings, index),
+    profiles: profilesOf(windows, sample.ids, labels, draft.classes.length),
+  })
+}
+
+/** What of a base is needed to go on from it, or ERR_MODEL. */
+function partsOf(
+  { manifest, directory }: Model,
+  { onnx }: ModelFiles,
+): { net: NetShape; parameters: Parameters; detection: DetectionCalibration } {
+  const refuse = (why: string): never => {
+    throw new AgentError('ERR_MODEL', `Cannot extend model "${directory}": ${why}`, {
+      hint: 'Only models that "agent train" made, with detection calibrated, can be extended',
+    })
+  }
+  const arch = ARCHS.find((name) => name === manifest.arch)
+  if (arch === undefined) return refuse(`its net is "${manifest.arch}"`)
+  if (manifest.detection === undefined)
+    return refuse('it has no prototypes of its classes, so they would be forgotten')
+  const net: NetShape = {
+    arch,
+    width: manifest.width,
+    frames: manifest.sequenceFrames,
+    hidden: manifest.stateSize / (directionsOf(arch).length * INTERVALS[arch].length),
+    classes: manifest.classes.length,
+  }
+  const detection = readDetectionCalibration(manifest.detection, net.classes, manifest.stateSize)
+  return { net, parameters: importNet(net, onnx), detection }
+}
+
+function figuresAt(parameters: Parameters, { list }: GrownClasses, part: LabelledStates): Figures {
+  const logits = readoutLogits(parameters, part.states, list.length)
+  const names = list.map(({ name }) => name)
+  return figuresOf(names, part.labels, argmaxRows(logits, list.length))
+}
+
+/** The base's temperature, and the error that it leaves here. */
+function calibrationAt(
+  base: Manifest['calibration'],
+  parameters: Parameters,
+  { list }: GrownClasses,
+  { states, labels }: LabelledStates,
+): Manifest['calibration'] {
+  if (labels.length === 0) return base
+  const logits = readoutLogits(parameters, states, list.length)
+  return {
+    temperature: base.temperature,
+    windows: labels.length,
+    ece: errorAt(base.temperature, logits, labels, list.length),
+  }
+}
+
+/** Share of the old classes' states for which the new readout says what the old one said. */
+function keptShare(
+  before: Parameters,
+  classes: number,
+  after: Parameters,
+  wideClasses: number,
+  replay: (perClass: number, random: Random) => { states: Float32Array },
+): number {
+  const { states } = replay(50, new Random(0x5eed))
+  const old = argmaxRows(readoutLogits(before, states, classes), classes)
+  const fresh = argmaxRows(readoutLogits(after, states, wideClasses), wideClasses)
+  return old.filter((c, i) => c === fresh[i]).length / Math.max(1, old.length)
+}
+
+function warningsOfBase(
+  { manifest }: Model,
+  { windows, heldOut, classes: { added, list, clashing } }: Material,
+): string[] {
+  const warnings: string[] = []
+  if (added === 0)
+    warnings.push('these recordings add no class; the ones that the base has are trained further')
+  if (clashing.length > 0)
+    warnings.push(
+      `left out, because the base knows malicious programs of these names: ${few(clashing)}`,
+    )
+  const known = new Set(manifest.vocabulary)
+  const unknown = vocabularyOf(windows, new Set(['train'])).filter((name) => !known.has(name))
+  if (unknown.length > 0)
+    warnings.push(`calls that the base does not know count as "other": ${few(unknown)}`)
+  if (heldOut.ids.length === 0)
+    warnings.push('no window is left for calibration: temperature and levels are those of the base')
+  const unmeasured = new Set(list.slice(list.length - added).map(({ name }) => name))
+  for (const { name, part } of windows.list) if (part === 'calibration') unmeasured.delete(name)
+  if (heldOut.ids.length > 0 && unmeasured.size > 0)
+    warnings.push(`new classes without a window left for calibration: ${few([...unmeasured])}`)
+  return warnings
+}
+
+function few(names: readonly string[]): string {
+  return names.slice(0, SHOWN).join(', ') + (names.length > SHOWN ? ' …' : '')
+}
+
+function notIn(rules: readonly AliasRule[]): (rule: AliasRule) => boolean {
+  const known = new Set(rules.map(({ pattern }) => pattern))
+  return ({ pattern }) => !known.has(pattern)
+}

@@ -1,0 +1,163 @@
+/** A base that never saw four programs of a real host, and what becomes of it when its user brings a recording of them. */
+import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { readDetectionCalibration } from '../../src/detect/calibration.ts'
+import type { Manifest } from '../../src/model/manifest.ts'
+import { openModel } from '../../src/model/model.ts'
+import { recipeNamed } from '../../src/model/recipe.ts'
+import { evaluateWindows } from '../../src/train/evaluate.ts'
+import { type Base, type ExtendOptions, extend } from '../../src/train/extend.ts'
+import { READOUT_FIT } from '../../src/train/fit-readout.ts'
+import type { ClassFigures, Figures } from '../../src/train/metrics.ts'
+import { type Recording, readRecordings } from '../../src/train/recording.ts'
+import { manifestText } from '../../src/train/save-model.ts'
+import { splitByTime } from '../../src/train/split.ts'
+import { TRAIN_DEFAULTS, type Trained, train } from '../../src/train/train.ts'
+import { programsOf } from '../support/left-out.ts'
+
+/** Some seconds of CPU, and a busy machine has little of it. */
+setDefaultTimeout(180_000)
+
+const LEFT_OUT = new Set(['memcached', 'squid', 'node', 'vsftpd'])
+const split = splitByTime({ train: 0.5, calibration: 0.2 }, 20)
+const clock = { now: () => 1_790_000_000_000, monotonic: () => 0 }
+const options: ExtendOptions = {
+  stride: 2,
+  windowsMin: 40,
+  fit: { ...READOUT_FIT, perClassMax: 300 },
+  code: 'test',
+  name: 'grown',
+}
+
+let whole: Recording[]
+let mine: Recording[]
+let base: Base
+let before: Figures
+
+const filesOf = ({ onnx, manifest }: Pick<Trained, 'onnx' | 'manifest'>, where: string): Base => ({
+  files: { onnx, manifest: new TextEncoder().encode(manifestText(manifest)) },
+  where,
+})
+
+async function figuresFor({ files, where }: Base, recordings: readonly Recording[]) {
+  const model = await openModel(files, where)
+  const { figures } = await evaluateWindows(model, recordings, [], split, 'test')
+  await model.close()
+  return figures
+}
+
+beforeAll(async () => {
+  whole = await readRecordings(['data/demo/baseline.frames.ndjson.zst'])
+  mine = whole.map((recording) => programsOf(recording, (name) => LEFT_OUT.has(name)))
+  const others = whole.map((recording) => programsOf(recording, (name) => !LEFT_OUT.has(name)))
+  const trained = await train(
+    others,
+    [],
+    split,
+    {
+      ...TRAIN_DEFAULTS,
+      recipe: recipeNamed('families-quiet'),
+      hidden: 24,
+      stride: 4,
+      windowsMin: 40,
+      name: 'base',
+      code: 'test',
+      fit: { ...TRAIN_DEFAULTS.fit, epochs: 4, learningRate: 0.01, perClassMax: 200 },
+    },
+    clock,
+  )
+  base = filesOf(trained, 'base')
+  before = await figuresFor(base, others)
+})
+
+const among = ({ classes }: Figures, wanted: boolean): ClassFigures[] =>
+  classes.filter(({ name }) => LEFT_OUT.has(name) === wanted)
+const mean = (classes: readonly ClassFigures[], of: 'precision' | 'recall'): number =>
+  classes.reduce((sum, figures) => sum + figures[of], 0) / classes.length
+
+test('extend() learns programs that the base never saw, and the base forgets none of its own', async () => {
+  const grown = await extend(base, { recordings: mine, happenings: [], split }, options, clock)
+  const after = await figuresFor(filesOf(grown, 'grown'), whole)
+  expect(mean(among(after, true), 'recall')).toBeGreaterThan(0.9)
+  expect(mean(among(after, true), 'precision')).toBeGreaterThan(0.8)
+  expect(mean(among(after, false), 'recall')).toBeGreaterThan(mean(before.classes, 'recall') - 0.02)
+  const { manifest } = grown
+  const was = manifestOf(base)
+  expect(manifest.classes.map(({ name }) => name).slice(0, was.classes.length)).toEqual(
+    was.classes.map(({ name }) => name),
+  )
+  expect(new Set(manifest.classes.slice(was.classes.length).map(({ name }) => name))).toEqual(
+    LEFT_OUT,
+  )
+  expect(manifest.measured.base).toMatchObject({ id: was.id, classes: was.classes.length })
+  expect((manifest.measured.base as { kept: number }).kept).toBeGreaterThan(0.97)
+  expect(manifest.expires).toBe(was.expires)
+  expect(manifest.data).toHaveLength(was.data.length + 2)
+})
+
+test('extend() keeps what detection measured of the old classes, and measures the new ones', async () => {
+  const { manifest } = await extend(
+    base,
+    { recordings: mine, happenings: [], split },
+    options,
+    clock,
+  )
+  const was = manifestOf(base)
+  const old = readDetectionCalibration(was.detection, was.classes.length, was.stateSize)
+  const now = readDetectionCalibration(
+    manifest.detection,
+    manifest.classes.length,
+    manifest.stateSize,
+  )
+  expect(now.whitening).toEqual(old.whitening)
+  expect(now.prototypes.subarray(0, old.prototypes.length)).toEqual(old.prototypes)
+  expect(now.radii.subarray(0, old.radii.length)).toEqual(old.radii)
+  expect(now.unsure.subarray(0, old.unsure.length)).toEqual(old.unsure)
+  for (let c = was.classes.length; c < manifest.classes.length; c++) {
+    expect(now.offsets[c + 1]!).toBeGreaterThan(now.offsets[c]!)
+    expect(now.unsure[c]!).toBeLessThan(0.5)
+    expect(now.profiles[c]!.length).toBeGreaterThan(0)
+  }
+  expect(now.tails.claim.cold.peak).toBeGreaterThanOrEqual(old.tails.claim.cold.peak)
+  expect(now.tails.claim.cold.slope).toBe(old.tails.claim.cold.slope)
+})
+
+test('extend() takes windows of known programs as further examples of them', async () => {
+  const own = whole.map((recording) => programsOf(recording, (name) => name === 'haproxy'))
+  const grown = await extend(base, { recordings: own, happenings: [], split }, options, clock)
+  const was = manifestOf(base)
+  const windows = ({ classes }: Manifest) => classes.find(({ name }) => name === 'haproxy')!.windows
+  expect(grown.manifest.classes).toHaveLength(was.classes.length)
+  expect(windows(grown.manifest)).toBeGreaterThan(windows(was))
+  expect(grown.warnings.join()).toContain('these recordings add no class')
+})
+
+test('extend() gives the same bytes for the same seed, and others for another', async () => {
+  const run = async (seed: number) => {
+    const fit = { ...options.fit, epochs: 1, seed }
+    const grown = await extend(
+      base,
+      { recordings: mine, happenings: [], split },
+      { ...options, fit },
+      clock,
+    )
+    return grown.manifest.id
+  }
+  const first = await run(3)
+  expect(await run(3)).toBe(first)
+  expect(await run(4)).not.toBe(first)
+})
+
+test('extend() refuses a base without prototypes, and recordings with hardly a window', async () => {
+  const { detection: _, ...bare } = manifestOf(base)
+  const blind = filesOf({ onnx: base.files.onnx, manifest: bare }, 'blind')
+  const data = { recordings: mine, happenings: [], split }
+  await expect(extend(blind, data, options, clock)).rejects.toThrow('Cannot extend model "blind"')
+  const short = mine.map((recording) => ({ ...recording, frames: recording.frames.slice(0, 15) }))
+  await expect(extend(base, { ...data, recordings: short }, options, clock)).rejects.toThrow(
+    'at least 50 are needed',
+  )
+})
+
+function manifestOf({ files }: Base): Manifest {
+  return JSON.parse(new TextDecoder().decode(files.manifest)) as Manifest
+}
