@@ -95,14 +95,14 @@ export function comparisonMarkdown(comparison: Comparison): string {
     ({ split }) => `Precision, ${SPLITS[split].short} | Recall, ${SPLITS[split].short}`,
   )
   return [
-    `# Six models, ${[...new Set(splits.map(({ classes }) => classes))].join(' and ')} classes (the paper's Table ${table})`,
+    `# ${models.length === 6 ? 'Six' : models.length} models, ${[...new Set(splits.map(({ classes }) => classes))].join(' and ')} classes (the paper's Table ${table})`,
     '',
     ...splits.map(
       ({ split, classes, trainBlocks, testBlocks }) =>
         `- **${SPLITS[split].short}**: ${SPLITS[split].long}. ${classes} classes, ${trainBlocks} blocks of ten seconds to train, ${testBlocks} to test.`,
     ),
     '',
-    `Macro precision and recall: mean over ${runs} runs that differ by the seed, deviation in parentheses. Rows \`${recipe}\`, nets trained for ${epochs} epochs. ` +
+    `Macro precision and recall: mean over ${runs === 1 ? 'one run' : `${runs} runs that differ by the seed`}, deviation in parentheses. Rows \`${recipe}\`, nets trained for ${epochs} epochs. ` +
       'Logistic regression and SVM have one optimum, so one training stands for all runs. Baselines see single seconds and vote.',
     '',
     `| Model | ${heads.join(' | ')} | CPU s a training | Paper's precision | Paper's recall |`,
