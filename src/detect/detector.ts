@@ -194,10 +194,24 @@ export class Detector {
     const name = memoryName(process.name)
     const claimed = this.#claimed(process.name)
     const usual = this.#memory.distance(name, state)
-    const signs = signsOf(predictions, row, claimed, this.#classes, calibration, state, {
-      distance: usual,
-      surprise: this.#memory.surprise(name),
-    })
+    const signs = signsOf(
+      predictions,
+      row,
+      {
+        claimed,
+        confessed: this.#classes.confessedBy?.(process.name) !== undefined,
+        spareInterpreters: this.#learning(),
+      },
+      {
+        distance: usual,
+        surprise: this.#memory.surprise(name),
+        contradicted: this.#memory.contradicted(name),
+      },
+      this.#classes,
+      calibration,
+      state,
+    )
+    if (claimed !== undefined) this.#memory.countClaim(name, signs.against > 0)
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     const evidence = this.#evidence.at(process, frameIndex)
     // A name without class claims what it usually does here, once the memory knows that.

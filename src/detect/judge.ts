@@ -16,8 +16,8 @@ export interface Signs {
   /** ln p(best class that is not claimed) / p(claimed class); 0 where nothing is claimed. */
   readonly against: number
   /**
-   * The same without the class of other programs, which says no more than that it is not known, and without interpreters,
-   * as which every program written for one passes.
+   * The same without the class of other programs, which says no more than that it is not known, and on a young host without
+   * interpreters, as which every program written for one passes.
    */
   readonly againstNamed: number
   /** ln p(malicious) / p(not malicious). */
@@ -32,6 +32,10 @@ export interface Signs {
   readonly suspect: number
   /** How likely the name is to show something new in any second, as its past here goes. */
   readonly surprise: number
+  /** Share of its seconds here in which the model spoke against the name. */
+  readonly contradicted: number
+  /** It bears the name of a malicious program. */
+  readonly confessed: boolean
 }
 
 /** Numbers that were set by hand on calibration recordings; what each trades is in the tests and in ARCHITECTURE.md. */
@@ -44,6 +48,9 @@ export const JUDGE = {
   strangeDrift: 1.2,
   strangeWeight: 1,
   surpriseDrift: 2.5,
+  contradictedDrift: 2,
+  /** ln of the odds that a program with a malicious one's name is that program, before it has done anything. */
+  confession: 4,
   suspectDrift: 1,
   againstWeight: 0.5,
   /** A window further than this from the malicious class's own is no window of it. */
@@ -53,16 +60,34 @@ export const JUDGE = {
   awayWeight: 8,
 } as const
 
+/** What the presented name stands for. */
+export interface Name {
+  /** Index of the class that it claims. */
+  readonly claimed: number | undefined
+  /** It is a malicious program's. */
+  readonly confessed: boolean
+  /** The host is too young to hold it against a name that its program looks like the interpreter it may be written for. */
+  readonly spareInterpreters: boolean
+}
+
+/** What the host's memory says of the name. */
+export interface Usual {
+  readonly distance: number
+  readonly surprise: number
+  readonly contradicted: number
+}
+
 export function signsOf(
   predictions: Predictions,
   row: number,
-  claimed: number | undefined,
+  name: Name,
+  usual: Usual,
   { malicious, generic, background }: Pick<ModelClasses, 'malicious' | 'generic' | 'background'>,
   calibration: DetectionCalibration,
   whitened: Float32Array,
-  usual: { readonly distance: number; readonly surprise: number },
 ): Signs {
   const { probabilities, classCount } = predictions
+  const { claimed } = name
   const from = row * classCount
   let other = 0
   let named = 0
@@ -71,7 +96,8 @@ export function signsOf(
   for (let c = 0; c < classCount; c++) {
     const p = probabilities[from + c]!
     if (c !== claimed && p > other) other = p
-    if (c !== claimed && c !== background && !generic?.[c] && p > named) named = p
+    if (c !== claimed && c !== background && !(name.spareInterpreters && generic?.[c]) && p > named)
+      named = p
     if (!malicious[c]) continue
     malice += p
     if (worst < 0 || p > probabilities[from + worst]!) worst = c
@@ -89,6 +115,8 @@ export function signsOf(
     suspect: claimed === undefined ? 0 : calibration.suspect[claimed]!,
     toUsual: usual.distance,
     surprise: usual.surprise,
+    contradicted: usual.contradicted,
+    confessed: name.confessed,
   }
 }
 
@@ -111,17 +139,27 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
     return clamp(signs.againstNamed - JUDGE.coldDrift, -2, most)
   }
   if (signs.toUsual < JUDGE.usual) return -1
-  // Something new from a name that often shows something new says little.
-  const most = Math.min(4, -Math.log(signs.surprise) - JUDGE.surpriseDrift)
+  // Something new from a name that often shows something new says little; so does the model where it often errs.
+  const worth = (rate: number, drift: number) => Math.max(0, -Math.log(rate) - drift)
   const { againstWeight, strangeWeight, strangeDrift } = JUDGE
-  const strange = strangeWeight * (signs.toUsual - strangeDrift)
-  return clamp(againstWeight * signs.against + strange, -2, most)
+  const against = clamp(
+    againstWeight * signs.against,
+    -2,
+    worth(signs.contradicted, JUDGE.contradictedDrift),
+  )
+  const strange = clamp(
+    strangeWeight * (signs.toUsual - strangeDrift),
+    -2,
+    worth(signs.surprise, JUDGE.surpriseDrift),
+  )
+  return clamp(against + strange, -2, 4)
 }
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {
+  const most = Math.min(4, -Math.log(signs.suspect + 0.002) - JUDGE.suspectDrift)
+  if (signs.confessed) return clamp(signs.malice + JUDGE.confession, -2, most)
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
-  const most = Math.min(4, -Math.log(signs.suspect + 0.002) - JUDGE.suspectDrift)
   const odds = clamp(signs.malice - JUDGE.maliceDrift, -2, most) - away
   return warm && signs.toUsual < JUDGE.usual ? Math.min(odds, -1) : odds
 }

@@ -32,6 +32,8 @@ const STRANGE = 1
 const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
 /** Seconds between two strange behaviours taken in under one name. */
 const STRANGE_EVERY = 86_400
+/** Seconds of a name that are not counted as surprises. */
+const SETTLED_SECONDS = 60
 /** Surprise is counted over about so many of a name's last judged seconds. */
 const SECONDS_COUNTED = 16_384
 /** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
@@ -57,6 +59,9 @@ interface NameMemory {
   seconds: number
   /** Seconds among them that showed what was not near anything known. */
   surprises: number
+  /** Judged seconds of processes whose name claims a class, and those in which the model spoke against it. */
+  claims: number
+  contradictions: number
   /** When a strange behaviour was last taken in; 0 for never. */
   strange: number
   usual: Points
@@ -111,7 +116,27 @@ export class HostMemory {
    */
   surprise(name: string): number {
     const memory = this.#names.get(name)
-    return memory === undefined ? 1 : (memory.surprises + 1) / (memory.seconds + 2)
+    return memory === undefined
+      ? 1
+      : (memory.surprises + 1) / (Math.max(0, memory.seconds - SETTLED_SECONDS) + 2)
+  }
+
+  /** Share of the name's windows here in which the model spoke against it; 1 for a name never seen. */
+  contradicted(name: string): number {
+    const memory = this.#names.get(name)
+    return memory === undefined ? 1 : (memory.contradictions + 1) / (memory.claims + 2)
+  }
+
+  /** A window of a process whose name claims a class, whatever the verdict. Unknown names are passed over. */
+  countClaim(name: string, contradicted: boolean): void {
+    const memory = this.#names.get(name)
+    if (memory === undefined) return
+    memory.claims++
+    if (contradicted) memory.contradictions++
+    if (memory.claims > SECONDS_COUNTED) {
+      memory.claims >>= 1
+      memory.contradictions >>= 1
+    }
   }
 
   /** Distance to the nearest usual state under this name; Infinity where there is none. */
@@ -146,7 +171,8 @@ export class HostMemory {
     const near = nearest(state, memory.usual.at, memory.usual.count, this.size)
     if (memory.last !== frameIndex || memory.seconds === 0) {
       memory.seconds++
-      if (near.distance > STRANGE) memory.surprises++
+      // Its first seconds are all new; what counts is how often it is new after them.
+      if (near.distance > STRANGE && memory.seconds > SETTLED_SECONDS) memory.surprises++
       if (memory.seconds > SECONDS_COUNTED) {
         memory.seconds >>= 1
         memory.surprises >>= 1
@@ -214,6 +240,8 @@ export class HostMemory {
       last: frameIndex,
       seconds: 0,
       surprises: 0,
+      claims: 0,
+      contradictions: 0,
       strange: 0,
       usual: points(),
       pending: points(),
@@ -273,6 +301,8 @@ export class HostMemory {
           last: m.last,
           seconds: m.seconds,
           surprises: m.surprises,
+          claims: m.claims,
+          contradictions: m.contradictions,
           strange: m.strange,
           usual: listed(m.usual),
           pending: listed(m.pending),
@@ -446,8 +476,10 @@ function readSnapshot(
   }
   for (const entry of header.names) {
     if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
-    const { first, last, seconds, surprises, strange } = entry
-    if (![first, last, seconds, surprises, strange].every(isCount)) return undefined
+    // Snapshots of the first version do not count claims.
+    const { first, last, seconds, surprises, strange, claims = 0, contradictions = 0 } = entry
+    const numbers = [first, last, seconds, surprises, strange, claims, contradictions]
+    if (!numbers.every(isCount)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
     const pending = usual && take(entry.pending, MEMORY_PENDING_PER_NAME_MAX)
     if (usual === undefined || pending === undefined) return undefined
@@ -457,6 +489,8 @@ function readSnapshot(
       last: last as number,
       seconds: seconds as number,
       surprises: surprises as number,
+      claims: claims as number,
+      contradictions: contradictions as number,
       strange: strange as number,
       usual,
       pending,

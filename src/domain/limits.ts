@@ -262,7 +262,7 @@ export const TRAINING_VECTORS_MAX = 700_000
  */
 export const DETECTION_BEFORE_SECONDS_MAX = 1_500
 export const DETECTION_HELD_OUT_SECONDS_MAX = 3_600
-export const DETECTION_VECTORS_MAX = 200_000
+export const DETECTION_VECTORS_MAX = 450_000
 /** Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for some 30 ms at most. */
 export const INFERENCE_ROWS_MAX = 1_024
 

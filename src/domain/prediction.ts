@@ -30,4 +30,6 @@ export interface ModelClasses {
   readonly background?: number
   /** Index of the class that a presented name claims, by name and alias rules; undefined where the model knows none. */
   claimedBy(name: string): number | undefined
+  /** Index of the malicious class whose program bears this name: who calls himself so is taken at his word. */
+  confessedBy?(name: string): number | undefined
 }

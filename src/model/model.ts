@@ -156,6 +156,10 @@ export function modelClasses(manifest: Manifest): ModelClasses {
         return undefined
       return index
     },
+    confessedBy(name) {
+      const index = indexOf.get(classNameOf(name, manifest.aliases))
+      return index !== undefined && manifest.classes[index]!.malicious ? index : undefined
+    },
   }
 }
 

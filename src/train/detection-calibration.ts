@@ -247,15 +247,20 @@ const SCALE_MIN = 1.5
 const SCALE_COLD = 2.5
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
 
+interface Peak {
+  readonly name: string
+  readonly level: number
+}
+
 /** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
 export function tailsOf(
-  { classes, hosts }: DetectionCalibrationInput,
+  { classes, hosts }: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>,
   calibration: DetectionCalibration,
 ): DetectionCalibration['tails'] {
-  const peaks = { claim: { cold: [], warm: [] }, malice: { cold: [], warm: [] } } as Record<
-    StreamName,
-    { cold: number[]; warm: number[] }
-  >
+  const peaks: Record<StreamName, Record<'cold' | 'warm', Peak[]>> = {
+    claim: { cold: [], warm: [] },
+    malice: { cold: [], warm: [] },
+  }
   let days = 0
   for (const { host, before, heldOut } of hosts) {
     days += heldOut.length / 86_400
@@ -276,22 +281,31 @@ export function tailsOf(
       }
       const detector = new Detector({
         ...options,
-        onForget: ({ claim, malice }: ProcessEvidence) => {
-          peaks.claim[stage].push(claim.peak)
-          peaks.malice[stage].push(malice.peak)
+        onForget: ({ process, claim, malice }: ProcessEvidence) => {
+          const name = memoryName(process.name)
+          peaks.claim[stage].push({ name, level: claim.peak })
+          peaks.malice[stage].push({ name, level: malice.peak })
         },
       })
       for (const predictions of heldOut) detector.push(predictions)
       detector.end()
     }
   }
+  const tail = (stream: StreamName, stage: 'cold' | 'warm', scaleMin?: number) =>
+    tailOf(withoutWorstName(peaks[stream][stage]), days, scaleMin)
   return {
-    claim: {
-      cold: tailOf(peaks.claim.cold, days, SCALE_COLD),
-      warm: tailOf(peaks.claim.warm, days),
-    },
-    malice: { cold: tailOf(peaks.malice.cold, days), warm: tailOf(peaks.malice.warm, days) },
+    claim: { cold: tail('claim', 'cold', SCALE_COLD), warm: tail('claim', 'warm') },
+    malice: { cold: tail('malice', 'cold'), warm: tail('malice', 'warm') },
   }
+}
+
+/**
+ * Levels without the one program that climbs highest: the model is wrong about it, and to be deaf to all others would
+ * not make it right. It shows as the false alert it is.
+ */
+export function withoutWorstName(peaks: readonly Peak[]): number[] {
+  const worst = peaks.reduce((a, b) => (b.level > a.level ? b : a), { name: '', level: 0 }).name
+  return peaks.flatMap(({ name, level }) => (name === worst ? [] : [level]))
 }
 
 /**

@@ -86,10 +86,37 @@ describe('HostMemory after learning', () => {
   )
 })
 
+describe('HostMemory on what a name is worth', () => {
+  test('surprise() counts what is new after the first minute, not the minute itself', () => {
+    const host = memory()
+    expect(host.surprise('cron')).toBe(1)
+    for (let i = 0; i < 60; i++) host.observe('cron', at((i % 14) - 7, i % 6), T + i, true)
+    for (let i = 60; i < 1060; i++) host.observe('cron', at(0), T + i, true)
+    const quiet = host.surprise('cron')
+    expect(quiet).toBeLessThan(0.01)
+    for (let i = 0; i < 5; i++) host.observe('cron', at(7 - i * 3, 15), T + 1060 + i, true)
+    expect(host.surprise('cron')).toBeGreaterThan(3 * quiet)
+  })
+
+  test('contradicted() is the share of a name’s claims that the model spoke against', () => {
+    const host = memory()
+    host.countClaim('cron', true)
+    expect(host.contradicted('cron')).toBe(1)
+    host.observe('cron', at(0), T, true)
+    for (let i = 0; i < 98; i++) host.countClaim('cron', i % 2 === 0)
+    expect(host.contradicted('cron')).toBe(0.5)
+    for (let i = 0; i < 40_000; i++) host.countClaim('cron', false)
+    expect(host.contradicted('cron')).toBeLessThan(0.005)
+  })
+})
+
 describe('HostMemory.snapshot()', () => {
   const filled = () => {
     const host = memory()
-    for (let i = 0; i < 40; i++) host.observe(`name ${i % 7}`, at(i, -i / 3), T + i, i % 3 > 0)
+    for (let i = 0; i < 40; i++) {
+      host.observe(`name ${i % 7}`, at(i, -i / 3), T + i, i % 3 > 0)
+      host.countClaim(`name ${i % 7}`, i % 5 === 0)
+    }
     return host
   }
 
@@ -100,6 +127,7 @@ describe('HostMemory.snapshot()', () => {
     expect(host.snapshot()).toEqual(bytes)
     expect(host.status()).toEqual(filled().status())
     expect(host.distance('name 1', at(1, -1 / 3))).toBeCloseTo(0, 1)
+    expect(host.contradicted('name 1')).toBe(filled().contradicted('name 1'))
   })
 
   test('a restored memory goes on as the kept one would have', () => {

@@ -41,6 +41,8 @@ test('modelClasses().claimedBy() lets nobody claim a malicious class, and follow
   const model = await open({ aliases: [{ pattern: 'nginx: *', class: 'nginx' }] })
   expect(model.classes.claimedBy('miner')).toBeUndefined()
   expect(model.classes.claimedBy('nginx: worker')).toBe(0)
+  expect(model.classes.confessedBy!('miner')).toBe(model.classes.names.indexOf('miner'))
+  expect(model.classes.confessedBy!('nginx')).toBeUndefined()
   await model.close()
 })
 

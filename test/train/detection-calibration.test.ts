@@ -6,7 +6,12 @@ import {
 } from '../../src/detect/calibration.ts'
 import { distance, whiten } from '../../src/detect/geometry.ts'
 import type { Predictions } from '../../src/domain/prediction.ts'
-import { calibrateDetection, tailOf, whiteningOf } from '../../src/train/detection-calibration.ts'
+import {
+  calibrateDetection,
+  tailOf,
+  whiteningOf,
+  withoutWorstName,
+} from '../../src/train/detection-calibration.ts'
 import { symmetricEigen } from '../../src/train/eigen.ts'
 import { Random } from '../../src/train/random.ts'
 import { classes, PLACES, predictions, T } from '../detect/toy.ts'
@@ -112,6 +117,17 @@ describe('tailOf()', () => {
     expect(levelFor(tail, 1e6)).toBe(3)
     expect(tail.slope).toBeLessThan(1)
   })
+})
+
+test('withoutWorstName() forgives the one program that climbs highest, all of its processes', () => {
+  const peaks = [
+    { name: 'nginx', level: 2 },
+    { name: 'operate.sh', level: 40 },
+    { name: 'tar', level: 17 },
+    { name: 'operate.sh', level: 3 },
+  ]
+  expect(withoutWorstName(peaks)).toEqual([2, 17])
+  expect(withoutWorstName([])).toEqual([])
 })
 
 describe('calibrateDetection()', () => {

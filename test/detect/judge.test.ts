@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  claimIncrement,
+  JUDGE,
+  maliceIncrement,
+  type Signs,
+  signsOf,
+} from '../../src/detect/judge.ts'
+import { calibration, classes, PLACES, predictions, T } from './toy.ts'
+
+/** A window of a daemon that the model recognises and that does what it always did here. */
+const usual: Signs = {
+  against: -5,
+  againstNamed: -5,
+  malice: -5,
+  toMalicious: Number.POSITIVE_INFINITY,
+  toUsual: 0.2,
+  unsure: 0.001,
+  suspect: 0.001,
+  surprise: 0.001,
+  contradicted: 0.001,
+  confessed: false,
+}
+/** The same name, doing what neither the model nor the host knows of it. */
+const strange: Signs = { ...usual, against: 5, againstNamed: 5, toUsual: 4 }
+
+describe('claimIncrement()', () => {
+  test('speaks for what is usual here, whatever the model says', () => {
+    expect(claimIncrement({ ...strange, toUsual: 0.9 }, true)).toBe(-1)
+  })
+
+  test('speaks against what both judges find strange, at most 4', () => {
+    expect(claimIncrement(strange, true)).toBe(4)
+  })
+
+  test('a model that often errs about this name here is not listened to', () => {
+    const alone = claimIncrement({ ...strange, contradicted: 0.5 }, true)
+    expect(alone).toBeCloseTo(JUDGE.strangeWeight * (4 - JUDGE.strangeDrift), 5)
+  })
+
+  test('nor is the memory of a name that often shows something new', () => {
+    const alone = claimIncrement({ ...strange, surprise: 0.5 }, true)
+    expect(alone).toBeCloseTo(JUDGE.againstWeight * 5, 5)
+  })
+
+  test('where neither is worth anything nothing is said against the name', () => {
+    expect(claimIncrement({ ...strange, surprise: 0.5, contradicted: 0.5 }, true)).toBe(0)
+  })
+
+  test('cold, the model speaks alone, and softly of a class that it often mistakes', () => {
+    expect(claimIncrement(strange, false)).toBeGreaterThan(3)
+    expect(claimIncrement({ ...strange, unsure: 0.3 }, false)).toBeLessThan(0)
+  })
+})
+
+describe('maliceIncrement()', () => {
+  const miner: Signs = { ...usual, malice: 4, toMalicious: 0.4 }
+
+  test('speaks for malice near a malicious class, and against it far from one', () => {
+    expect(maliceIncrement(miner, false)).toBeGreaterThan(3)
+    expect(maliceIncrement({ ...miner, toMalicious: 1.5 }, false)).toBeLessThan(0)
+    expect(maliceIncrement({ ...miner, toMalicious: 9 }, false)).toBe(-1)
+  })
+
+  test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
+    const half = { ...miner, malice: -2, toMalicious: 9 }
+    expect(maliceIncrement(half, false)).toBe(-1)
+    expect(maliceIncrement({ ...half, confessed: true }, false)).toBe(JUDGE.confession - 2)
+    expect(maliceIncrement({ ...half, confessed: true, malice: -5 }, false)).toBeLessThan(0)
+  })
+})
+
+describe('signsOf()', () => {
+  const signs = (at: readonly [number, number], spareInterpreters: boolean) =>
+    signsOf(
+      predictions(T, [{ pid: 1, name: 'nginx', at }]),
+      0,
+      { claimed: 0, confessed: false, spareInterpreters },
+      { distance: 1, surprise: 1, contradicted: 1 },
+      { ...classes, generic: classes.names.map((name) => name === 'cron') },
+      calibration,
+      Float32Array.from(at),
+    )
+
+  test('on a young host it is not held against a name that its program looks like an interpreter', () => {
+    expect(signs(PLACES.cron, true).against).toBeGreaterThan(4)
+    expect(signs(PLACES.cron, true).againstNamed).toBeLessThan(0.5)
+    expect(signs(PLACES.cron, false).againstNamed).toBeGreaterThan(4)
+  })
+
+  test('the distance to malice is that to the nearest prototype of the likeliest malicious class', () => {
+    expect(signs(PLACES.miner, false).toMalicious).toBe(0)
+    expect(signs(PLACES.nginx, false).toMalicious).toBe(Number.POSITIVE_INFINITY)
+  })
+})
