@@ -69,7 +69,7 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
   if (list.length < 2)
     throw new AgentError(
       'ERR_INPUT',
-      `Cannot train on this data: it gives ${list.length} classes, at least 2 are needed (a class is a name with ${windowsMin} windows)`,
+      `Cannot train on this data: a model tells at least 2 classes apart, here is ${list.length === 0 ? 'none' : `only "${list[0]!.name}"`} (a class is a name with ${windowsMin} windows)`,
       { hint: 'Record more programs or for longer, or lower --windows-min' },
     )
   const ordinaryAt = new Map(chosen.map(([name], index) => [name, index]))

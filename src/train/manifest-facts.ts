@@ -33,9 +33,11 @@ export function measuredFigures(figures: PartFigures): Manifest['measured'] {
 /** What is wrong with the files themselves, once for each file. */
 export function warningsOf(recordings: readonly Recording[]): string[] {
   const warnings = new Set<string>()
-  for (const { file, refusedLines, unknownCalls } of recordings) {
+  for (const { file, refusedLines, refusedFirst, unknownCalls } of recordings) {
     if (refusedLines > 0)
-      warnings.add(`${refusedLines} lines of "${file}" are no vectors and were left out`)
+      warnings.add(
+        `${refusedLines} lines of "${file}" are no vectors and were left out (${refusedFirst})`,
+      )
     if (unknownCalls !== undefined && unknownCalls.length > 0)
       warnings.add(
         `"${file}" counts calls that nobody knows, taken as "other": ${unknownCalls.join(', ')}`,

@@ -30,6 +30,8 @@ export interface Recording {
   readonly frames: readonly LabelledFrame[]
   readonly vectors: number
   readonly refusedLines: number
+  /** The first of them and what is wrong with it. */
+  readonly refusedFirst?: string
   /** Names of calls that nobody knows, a few of them; they count as `other`. */
   readonly unknownCalls?: readonly string[]
 }
@@ -68,22 +70,28 @@ export function ownProcesses(recording: Recording): Recording {
 async function readFile(path: string): Promise<Recording[]> {
   const hosts = new Map<string, HostFrames>()
   const hash = createHash('sha256')
+  let lines = 0
   let refused = 0
+  let refusedFirst: string | undefined
   let vectors = 0
   const take = (line: string): void => {
+    lines++
     if (line.trim() === '') return
-    const value = line.length > LINE_BYTES_MAX ? undefined : parse(line)
-    if (value === undefined) {
+    const value = line.length > LINE_BYTES_MAX ? 'it is too long' : parse(line)
+    let wrong = typeof value === 'string' ? value : undefined
+    if (typeof value !== 'string') {
+      let host = hosts.get(value.host)
+      if (host === undefined) {
+        host = new HostFrames()
+        hosts.set(value.host, host)
+      }
+      wrong = host.take(value)
+    }
+    if (wrong === undefined) vectors++
+    else {
       refused++
-      return
+      refusedFirst ??= `line ${lines}: ${wrong}`
     }
-    let host = hosts.get(value.host)
-    if (host === undefined) {
-      host = new HostFrames()
-      hosts.set(value.host, host)
-    }
-    if (host.take(value)) vectors++
-    else refused++
   }
   try {
     const file = createReadStream(path, { highWaterMark: 1 << 20 })
@@ -112,7 +120,7 @@ async function readFile(path: string): Promise<Recording[]> {
   if (vectors === 0)
     throw new AgentError(
       'ERR_INPUT',
-      `Cannot use frames file "${path}": none of its ${refused} lines is a vector`,
+      `Cannot use frames file "${path}": none of its ${refused} lines is a vector${refusedFirst === undefined ? '' : ` (${refusedFirst})`}`,
       {
         hint: 'Make one from a capture with "agent count CAPTURE --out FILE.ndjson.zst"',
       },
@@ -124,6 +132,7 @@ async function readFile(path: string): Promise<Recording[]> {
     host,
     ...frames.end(),
     refusedLines: refused,
+    ...(refusedFirst === undefined ? {} : { refusedFirst }),
     unknownCalls: [...frames.unknownCalls],
   }))
 }
@@ -145,18 +154,19 @@ interface Line {
   readonly lost: number
 }
 
-/** One line as a value, or undefined where it is none. */
-function parse(text: string): Line | undefined {
+/** One line as a value, or what is wrong with it. */
+function parse(text: string): Line | string {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    return undefined
+    return 'it is no JSON'
   }
-  if (typeof value !== 'object' || value === null) return undefined
+  if (typeof value !== 'object' || value === null) return 'it is no object'
   const line = value as Record<string, unknown>
   const t = line.t
-  if (typeof t !== 'number' || !Number.isInteger(t) || Math.abs(t) > 1e12) return undefined
+  if (typeof t !== 'number' || !Number.isInteger(t) || Math.abs(t) > 1e12)
+    return '"t" is no whole second'
   const host = typeof line.host === 'string' ? line.host : ''
   const rest = { t, host, start: undefined, label: undefined }
   if (typeof line.loss === 'object' && line.loss !== null) {
@@ -166,9 +176,10 @@ function parse(text: string): Line | undefined {
     )
     return { ...rest, pid: 0, name: '', counts: {}, lost: Math.max(1, lost) }
   }
-  if (typeof line.pid !== 'number' || !Number.isInteger(line.pid) || line.pid <= 0) return undefined
-  if (typeof line.name !== 'string' || typeof line.counts !== 'object' || line.counts === null)
-    return undefined
+  if (typeof line.pid !== 'number' || !Number.isInteger(line.pid) || line.pid <= 0)
+    return '"pid" is no whole number above 0'
+  if (typeof line.name !== 'string') return '"name" is no text'
+  if (typeof line.counts !== 'object' || line.counts === null) return '"counts" is no object'
   return {
     ...rest,
     pid: line.pid,
@@ -204,23 +215,24 @@ class HostFrames {
   #vectors = 0
   readonly unknownCalls = new Set<string>()
 
-  /** False where the line goes back in time or counts nothing sensible. */
-  take(line: Line): boolean {
-    if (line.t < this.#index) return false
+  /** What is wrong with the line, where it goes back in time or counts nothing sensible. */
+  take(line: Line): string | undefined {
+    if (line.t < this.#index) return `its second ${line.t} is before the last one`
     if (line.t > this.#index) this.#close(line.t)
     if (line.lost > 0) {
       this.#lost += line.lost
-      return true
+      return undefined
     }
     const cells: [number, number][] = []
     for (const [name, count] of Object.entries(line.counts)) {
-      if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) return false
+      if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0)
+        return `the count of "${shown(name)}" is ${shown(typeof count === 'number' ? String(count) : JSON.stringify(count))}, no whole number from 0`
       const known = syscallIndexOf(name)
       if (known === undefined && this.unknownCalls.size < UNKNOWN_SHOWN)
-        this.unknownCalls.add(safeName(name).slice(0, NAME_BYTES_MAX))
+        this.unknownCalls.add(shown(name))
       if (count > 0) cells.push([known ?? OTHER, Math.min(count, 0xffff_ffff)])
     }
-    if (cells.length === 0) return false
+    if (cells.length === 0) return 'it counts nothing'
     const rank = lateness(cells)
     let gathered = this.#second.get(line.pid)
     if (gathered === undefined) {
@@ -232,7 +244,7 @@ class HostFrames {
     }
     for (const [syscall, count] of cells)
       gathered.cells.set(syscall, Math.min((gathered.cells.get(syscall) ?? 0) + count, 0xffff_ffff))
-    return true
+    return undefined
   }
 
   end(): { frames: LabelledFrame[]; vectors: number } {
@@ -292,6 +304,11 @@ class HostFrames {
     this.#lost = 0
     this.#index = next
   }
+}
+
+/** Text from a file, fit for a message. */
+function shown(text: string): string {
+  return safeName(text).slice(0, NAME_BYTES_MAX)
 }
 
 /** Of several names in one second the last is kept: one that ended comes after others, one that exec'd before them. */

@@ -107,14 +107,6 @@ export async function train(
   const idsOf = (part: string) =>
     Int32Array.from(windows.list.flatMap((window, id) => (window.part === part ? [id] : [])))
   const training = idsOf('train')
-  const classes = chooseClasses(
-    Array.from(training, (id) => windows.list[id]!),
-    { windowsMin: options.windowsMin },
-  )
-  const labels = Int32Array.from(windows.list, (window) => classes.of(window))
-  const labelled = (ids: Int32Array) => ids.filter((id) => labels[id]! >= 0)
-  const calibration = labelled(idsOf('calibration'))
-  const test = labelled(idsOf('test'))
   if (training.length < 50)
     throw new AgentError(
       'ERR_INPUT',
@@ -123,6 +115,14 @@ export async function train(
         hint: 'A process gives a window for each second in which it was active, from its tenth second on',
       },
     )
+  const classes = chooseClasses(
+    Array.from(training, (id) => windows.list[id]!),
+    { windowsMin: options.windowsMin },
+  )
+  const labels = Int32Array.from(windows.list, (window) => classes.of(window))
+  const labelled = (ids: Int32Array) => ids.filter((id) => labels[id]! >= 0)
+  const calibration = labelled(idsOf('calibration'))
+  const test = labelled(idsOf('test'))
   const lonely = classesOfOneSource(windows, training, recordings.length, classes.list)
   if (lonely.length > 0)
     warnings.push(

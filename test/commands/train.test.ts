@@ -59,7 +59,7 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
     '--json',
   )
   expect(trained.code).toBe(0)
-  expect(trained.err).toContain('Warning: 1 lines of')
+  expect(trained.err).toMatch(/Warning: 1 lines of ".*" .*\(line 721: it is no JSON\)/)
   const last = JSON.parse(trained.out.trim().split('\n').at(-1)!)
   expect(last).toMatchObject({ out, classes: 3, arch: 'simple' })
   expect(last.calibration.macroRecall).toBeGreaterThan(0.5)
@@ -84,6 +84,37 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
     'ece',
   ])
     expect(figures[key], key).toBeDefined()
+})
+
+test('train keeps the best so far on Ctrl-C, and says by its exit code that it was not done', async () => {
+  const out = join(directory, 'interrupted')
+  const child = Bun.spawn(
+    [
+      process.execPath,
+      'src/cli.ts',
+      'train',
+      frames,
+      '--out',
+      out,
+      '--epochs',
+      '9999',
+      '--hidden',
+      '8',
+    ],
+    { stdout: 'pipe', stderr: 'pipe' },
+  )
+  let said = ''
+  let told = false
+  for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
+    said += chunk
+    // Once: a second one ends it at once, with nothing kept.
+    if (told || !said.includes('epoch  2/9999')) continue
+    told = true
+    child.kill('SIGINT')
+  }
+  expect(await child.exited).toBe(130)
+  expect(await new Response(child.stdout).text()).toContain(`${out}: 3 classes, held out`)
+  expect((await agent('model', 'verify', out)).code).toBe(0)
 })
 
 test('train --base: the model that came with the agent, and a program by its label; replay takes what comes out', async () => {

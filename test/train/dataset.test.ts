@@ -195,7 +195,7 @@ describe('chooseClasses()', () => {
   })
 
   test('says what is missing where there are not two classes', () => {
-    expect(() => chooseClasses(of('a', 300))).toThrow('it gives 1 classes, at least 2 are needed')
+    expect(() => chooseClasses(of('a', 300))).toThrow('here is only "a" (a class is a name with')
   })
 })
 

@@ -113,6 +113,36 @@ test('readRecordings() counts what is no line and keeps seconds with losses', as
 })
 
 test.each([
+  ['{"t":5,', 'it is no JSON'],
+  ['{"t":5,"pid":1,"name":"a","counts":{"read":NaN}}', 'it is no JSON'],
+  ['{"t":5.5,"pid":1,"name":"a","counts":{"read":1}}', '"t" is no whole second'],
+  ['{"t":5,"pid":0,"name":"a","counts":{"read":1}}', '"pid" is no whole number above 0'],
+  ['{"t":5,"pid":1,"counts":{"read":1}}', '"name" is no text'],
+  ['{"t":5,"pid":1,"name":"a","counts":7}', '"counts" is no object'],
+  [
+    '{"t":5,"pid":1,"name":"a","counts":{"read":-1}}',
+    'the count of "read" is -1, no whole number from 0',
+  ],
+  ['{"t":5,"pid":1,"name":"a","counts":{"read":1e999}}', 'the count of "read" is Infinity'],
+  ['{"t":5,"pid":1,"name":"a","counts":{"read\\u001b[2J":"x"}}', 'the count of "read'],
+  ['{"t":5,"pid":1,"name":"a","counts":{"read":0}}', 'it counts nothing'],
+  [
+    '{"t":3,"host":"a","pid":1,"name":"a","counts":{"read":1}}',
+    'its second 3 is before the last one',
+  ],
+])('readRecordings() says what is wrong with %s', async (bad, wrong) => {
+  const [recording] = await readRecordings([
+    await write(
+      'wrong.ndjson',
+      `${line(4, 1, 'a', { read: 1 })}${bad}\n${line(6, 1, 'a', { read: 1 })}no line`,
+    ),
+  ])
+  expect(recording!.refusedLines).toBe(2)
+  expect(recording!.refusedFirst).toStartWith(`line 2: ${wrong}`)
+  expect(recording!.refusedFirst).not.toContain('\u001b')
+})
+
+test.each([
   ['empty.ndjson', '', 'none of its 0 lines is a vector'],
   ['text.ndjson', 'hello\nworld\n', 'none of its 2 lines is a vector'],
   ['broken.zst', 'not compressed', 'Cannot read frames file'],

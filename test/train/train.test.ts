@@ -160,7 +160,7 @@ describe('train()', () => {
   test('refuses data with one program, and data with hardly a window', async () => {
     await expect(
       train(await laboratory('one.ndjson', 200, 2, 1), [], split, options, clock),
-    ).rejects.toThrow('it gives 1 classes')
+    ).rejects.toThrow('a model tells at least 2 classes apart, here is only "nginx"')
     await expect(
       train(
         await laboratory('short.ndjson', 12, 2),
@@ -169,7 +169,20 @@ describe('train()', () => {
         { ...options, windowsMin: 1 },
         clock,
       ),
-    ).rejects.toMatchObject({ code: 'ERR_INPUT' })
+    ).rejects.toThrow('Cannot train on 0 windows, at least 50 are needed')
+  })
+
+  test('warns of a program that is in one of the recordings only', async () => {
+    const { warnings } = await train(
+      [...recordings, ...(await laboratory('two.ndjson', 200, 2, 2))],
+      [],
+      split,
+      { ...options, fit: { ...options.fit, epochs: 1 } },
+      clock,
+    )
+    expect(warnings.join()).toContain(
+      '2 of 4 classes were seen in one recording only and may look different elsewhere: postgres, cron',
+    )
   })
 
   test('warns where nothing is left to calibrate on', async () => {
