@@ -98,6 +98,7 @@ export interface ComparisonTable {
 export interface Comparison extends ComparisonTable {
   readonly splits: readonly ComparisonTable[]
   readonly recipe: string
+  /** How many there were: fewer than asked for where it was stopped. */
   readonly runs: number
   readonly epochs: number
   /** Of what trains. */
@@ -105,12 +106,16 @@ export interface Comparison extends ComparisonTable {
 }
 
 /** One training is done. */
-export interface CompareProgress {
+export interface CompareProgress extends Run {
   readonly split: SplitKind
   readonly model: string
   readonly run: number
   readonly done: number
   readonly of: number
+}
+
+/** Figures of one training. */
+interface Run {
   readonly precision: number
   readonly recall: number
   readonly seconds: number
@@ -149,59 +154,54 @@ export async function compare(
   }))
   const of = options.splits.length * trainings.reduce((sum, { count }) => sum + count, 0)
   let done = 0
-  const splits: ComparisonTable[] = []
-  for (const split of options.splits) {
-    if (signal?.aborted && splits.length > 0) break
+  const tables = options.splits.map((split) => {
     const task = taskOf(train, test, split, options)
     const truth = Int32Array.from(task.test, (id) => task.labels[id]!)
-    const rows: CompareRow[] = []
-    for (const { key, model, count } of trainings) {
-      const precision: number[] = []
-      const recall: number[] = []
-      let seconds = 0
-      for (let run = 1; run <= count && !signal?.aborted; run++) {
-        const trained = await trainOnce(key, task, run, options, cpuSeconds, signal)
+    return { split, task, truth, runs: trainings.map((): Run[] => []) }
+  })
+  // Run by run through all models and splits: who stops early has a whole table of fewer runs.
+  for (let run = 1; run <= options.runs; run++)
+    for (const { split, task, truth, runs } of tables)
+      for (const [m, { key, model, count }] of trainings.entries()) {
+        if (run > count || signal?.aborted) continue
+        const { predicted, seconds } = await trainOnce(key, task, run, options, cpuSeconds, signal)
         // One that was cut short is no run.
-        if (signal?.aborted) break
-        const figures = figuresOf(task.names, truth, trained.predicted)
-        precision.push(figures.macroPrecision)
-        recall.push(figures.macroRecall)
-        seconds += trained.seconds
-        report({
-          split,
-          model,
-          run,
-          done: ++done,
-          of,
-          precision: figures.macroPrecision,
-          recall: figures.macroRecall,
-          seconds: trained.seconds,
-        })
+        if (signal?.aborted) continue
+        const { macroPrecision: precision, macroRecall: recall } = figuresOf(
+          task.names,
+          truth,
+          predicted,
+        )
+        runs[m]!.push({ precision, recall, seconds })
+        report({ split, model, run, done: ++done, of, precision, recall, seconds })
       }
-      if (precision.length > 0)
-        rows.push({
-          model,
-          precision: meanAndDeviation(precision),
-          recall: meanAndDeviation(recall),
-          seconds: Math.round((seconds / precision.length) * 100) / 100,
-          trainings: precision.length,
-        })
-    }
-    splits.push({
-      rows,
+  const splits = tables.map(
+    ({ split, task, runs }): ComparisonTable => ({
+      rows: trainings.flatMap(({ model }, m) => rowOf(model, runs[m]!) ?? []),
       classes: task.names.length,
       split,
       trainBlocks: task.training.length,
       testBlocks: task.test.length,
-    })
-  }
+    }),
+  )
   return {
     ...splits[0]!,
     splits,
     recipe: options.recipe.name,
-    runs: options.runs,
+    runs: Math.max(0, ...splits.flatMap(({ rows }) => rows.map((row) => row.trainings))),
     epochs: options.epochs,
     data: dataFiguresOf(train),
+  }
+}
+
+function rowOf(model: string, runs: readonly Run[]): CompareRow | undefined {
+  if (runs.length === 0) return undefined
+  return {
+    model,
+    precision: meanAndDeviation(runs.map(({ precision }) => precision)),
+    recall: meanAndDeviation(runs.map(({ recall }) => recall)),
+    seconds: Math.round(100 * meanAndDeviation(runs.map(({ seconds }) => seconds)).mean) / 100,
+    trainings: runs.length,
   }
 }
 

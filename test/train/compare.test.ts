@@ -116,20 +116,41 @@ describe('compare()', () => {
     expect(comparison.rows.map(({ model }) => model)).toEqual(['Linear SVM'])
   })
 
-  test('leaves out what was cut short, and keeps what was done', async () => {
+  test('goes run by run, so that who stops early has a whole table of fewer runs', async () => {
     const stop = new AbortController()
     const comparison = await compare(
       await laboratory('d.ndjson', 120, 4),
       [],
-      { ...options, models: ['rf', 'simple'], runs: 5 },
+      { ...options, models: ['lr', 'rf'], runs: 5 },
       () => 0,
-      ({ done }) => done === 3 && stop.abort(),
+      // LR and forest on both splits, and a second forest on the first.
+      ({ done }) => done === 5 && stop.abort(),
       stop.signal,
     )
-    expect(comparison.splits.map(({ split }) => split)).toEqual(['time'])
-    expect(comparison.rows.map(({ model, trainings }) => [model, trainings])).toEqual([
-      ['Random Forest', 3],
+    const trainings = comparison.splits.map(({ rows }) => rows.map((row) => row.trainings))
+    expect(comparison.runs).toBe(2)
+    expect(trainings).toEqual([
+      [1, 2],
+      [1, 1],
     ])
+  })
+
+  test('a training that was cut short is no run', async () => {
+    const stop = new AbortController()
+    let reads = 0
+    const comparison = await compare(
+      await laboratory('e.ndjson', 120, 5),
+      [],
+      { ...options, splits: ['time'], models: ['rf', 'simple'], runs: 5 },
+      // The third reading is the beginning of the net's training.
+      () => {
+        if (++reads === 3) stop.abort()
+        return 0
+      },
+      () => {},
+      stop.signal,
+    )
+    expect(comparison.rows.map(({ model }) => model)).toEqual(['Random Forest'])
   })
 })
 
