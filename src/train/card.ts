@@ -64,6 +64,10 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
     'It knows programs as they behaved on the recorded hosts. Another release, configuration or runtime of the same ' +
       "program may look strange to it; the agent's own memory of its host is there for that. It sees calls, not their arguments: " +
       'a program that does something else by the same calls at the same pace looks the same.',
+    '## Your own programs',
+    '`agent record --out mine.frames.ndjson.zst` on your host (`--label NAME` where a program does not bear its own name), then ' +
+      '`agent train mine.frames.ndjson.zst --base DIR --out ./model` with the directory of this model (`default` for the one inside the ' +
+      'agent): its classes are kept, yours come beside them.',
     ...(warnings.length === 0
       ? []
       : ['## Warnings while training', warnings.map((line) => `- ${line}`).join('\n')]),

@@ -3,9 +3,9 @@
  * nothing is forgotten, on states of the old classes drawn from the model's own prototypes (`replay.ts`), where
  * it has to go on saying what it said before.
  *
- * Measured on eight programs left out of a base's training (`bun run bench extend`): the old classes keep their
- * figures, without the replay they lose more than half, and with the whole net trained on new windows
- * and held to its old answers there (distillation), a quarter: what it did not see, it forgets.
+ * Measured on eight programs left out of a base's training (`bun run bench extend` does it again): the old classes keep
+ * their figures, 0.993 / 0.991 of 0.994 / 0.993. Without the replay they fall to 0.54 / 0.40; with the whole net
+ * trained on new windows and held to its old answers there (distillation) to 0.98 / 0.74: what it does not see, it forgets.
  */
 import { softmax } from '../model/classifier.ts'
 import { drawEpoch, type EpochReport, FIT_DEFAULTS, type FitOptions, type Fitted } from './fit.ts'

@@ -75,3 +75,20 @@ export function calibrationError(confidence: ArrayLike<number>, right: ArrayLike
   const total = Math.max(1, confidence.length)
   return bins.reduce((sum, bin) => sum + Math.abs(bin.confidence - bin.right) / total, 0)
 }
+
+/** The chance that one of `high` scores above one of `low`; ties count half. */
+export function auroc(high: readonly number[], low: readonly number[]): number {
+  const sorted = low.toSorted((a, b) => a - b)
+  const below = (value: number, orEqual: boolean): number => {
+    let from = 0
+    let to = sorted.length
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (sorted[middle]! < value || (orEqual && sorted[middle] === value)) from = middle + 1
+      else to = middle
+    }
+    return from
+  }
+  const wins = high.reduce((sum, value) => sum + (below(value, false) + below(value, true)) / 2, 0)
+  return wins / (high.length * low.length)
+}

@@ -10,7 +10,7 @@ import { ALIAS_RULES } from '../../src/model/aliases.ts'
 import { Normaliser } from '../../src/model/normalise.ts'
 import { Batches } from '../../src/train/batches.ts'
 import { componentVectors, makeWindows } from '../../src/train/dataset.ts'
-import { argmaxRows } from '../../src/train/metrics.ts'
+import { argmaxRows, auroc } from '../../src/train/metrics.ts'
 import type { Recording } from '../../src/train/recording.ts'
 import { runNet } from '../../src/train/run-net.ts'
 import type { Trained } from '../../src/train/train.ts'
@@ -116,21 +116,4 @@ function figures(scored: readonly Scored[]): string {
     )
     return `${score} ${auroc(of(unknown), of(known)).toFixed(3)} (${mean.toFixed(3)})`
   }).join(', ')
-}
-
-/** The chance that one of `high` scores above one of `low`; ties count half. */
-export function auroc(high: readonly number[], low: readonly number[]): number {
-  const sorted = low.toSorted((a, b) => a - b)
-  const below = (value: number, orEqual: boolean): number => {
-    let from = 0
-    let to = sorted.length
-    while (from < to) {
-      const middle = (from + to) >> 1
-      if (sorted[middle]! < value || (orEqual && sorted[middle] === value)) from = middle + 1
-      else to = middle
-    }
-    return from
-  }
-  const wins = high.reduce((sum, value) => sum + (below(value, false) + below(value, true)) / 2, 0)
-  return wins / (high.length * low.length)
 }

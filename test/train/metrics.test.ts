@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { fitTemperature } from '../../src/train/calibrate.ts'
-import { argmaxRows, calibrationError, figuresOf } from '../../src/train/metrics.ts'
+import { argmaxRows, auroc, calibrationError, figuresOf } from '../../src/train/metrics.ts'
 import { Random } from '../../src/train/random.ts'
 
 test('figuresOf() gives precision and recall per class and their plain means', () => {
@@ -43,4 +43,11 @@ test('fitTemperature() finds the temperature that overconfident logits need', ()
   expect(temperature).toBeGreaterThan(2.7)
   expect(temperature).toBeLessThan(3.3)
   expect(ece).toBeLessThan(0.03)
+})
+
+test('auroc() is the share of pairs in the right order, ties by half', () => {
+  // 3 beats 1 and 2, ties with 3; 2 beats 1, ties with 2, loses to 3: (2.5 + 1.5) of 6.
+  expect(auroc([3, 2], [1, 2, 3])).toBeCloseTo(4 / 6, 12)
+  expect(auroc([5, 6], [1, 2])).toBe(1)
+  expect(auroc([1], [2, 3])).toBe(0)
 })
