@@ -2,7 +2,7 @@
  * Random forest [Paper V-A, 20]: trees on bootstrap draws, √d random columns at each node, Gini impurity,
  * grown until pure. Values are put into at most 64 bins by quantile first, so that a node sorts its rows by
  * counting and costs two passes over them per column, however many classes there are; what is constant in a node is
- * not looked at again below it. The vote of the trees is the mean of their leaves' class shares, as in scikit-learn.
+ * not looked at again below it. A threshold is the middle between the two values that it parts. The vote of the trees is the mean of their leaves' class shares, as in scikit-learn.
  */
 import { Random } from '../random.ts'
 import type { RowClassifier, Rows } from './rows.ts'
@@ -72,13 +72,13 @@ export class RandomForest implements RowClassifier {
 
 export function fitForest(rows: Rows, options: ForestOptions = FOREST_DEFAULTS): RandomForest {
   const random = new Random(options.seed)
-  const { bins, cuts } = binned(rows)
+  const binned = binsOf(rows)
   const rowOfSecond = secondsOf(rows)
   const trees = Array.from({ length: options.trees }, () => {
     const draws = new Float64Array(rows.size)
     for (let i = 0; i < rowOfSecond.length; i++)
       draws[rowOfSecond[random.below(rowOfSecond.length)]!]!++
-    return new TreeBuilder(rows, bins, cuts, draws, random).build()
+    return new TreeBuilder(rows, binned, draws, random).build()
   })
   return new RandomForest(trees, rows.width, rows.classes)
 }
@@ -90,11 +90,19 @@ function secondsOf({ size, weights }: Rows): Uint32Array {
   return Uint32Array.from(seconds)
 }
 
-/** Each value as the number of its bin, column by column, and the upper ends of the bins of each column. */
-function binned(rows: Rows): { bins: Uint8Array; cuts: Float32Array[] } {
+/** Values put into bins by column. */
+interface Binned {
+  /** The bin of each value, column by column. */
+  readonly bins: Uint8Array
+  /** Greatest and least value in each bin of each column. */
+  readonly highs: readonly Float32Array[]
+  readonly lows: readonly Float32Array[]
+}
+
+function binsOf(rows: Rows): Binned {
   const values: number[][] = Array.from({ length: rows.width }, () => [0])
   for (let k = 0; k < rows.columns.length; k++) values[rows.columns[k]!]!.push(rows.values[k]!)
-  const cuts = values.map((list) => {
+  const highs = values.map((list) => {
     const different = Float32Array.from(new Set(list)).sort()
     if (different.length <= BINS) return different
     const sorted = Float32Array.from(list).sort()
@@ -105,13 +113,17 @@ function binned(rows: Rows): { bins: Uint8Array; cuts: Float32Array[] } {
     ends.unshift(0)
     return Float32Array.from(new Set(ends.slice(0, BINS - 1).concat(sorted.at(-1)!))).sort()
   })
+  // A column that some row lacks has a zero there, which lies in the first bin.
+  const lows = highs.map((high) => high.slice().fill(Number.POSITIVE_INFINITY).fill(0, 0, 1))
   const bins = new Uint8Array(rows.size * rows.width)
   for (let r = 0; r < rows.size; r++)
     for (let k = rows.offsets[r]!; k < rows.offsets[r + 1]!; k++) {
       const column = rows.columns[k]!
-      bins[column * rows.size + r] = find(cuts[column]!, rows.values[k]!)
+      const bin = find(highs[column]!, rows.values[k]!)
+      bins[column * rows.size + r] = bin
+      lows[column]![bin] = Math.min(lows[column]![bin]!, rows.values[k]!)
     }
-  return { bins, cuts }
+  return { bins, highs, lows }
 }
 
 /** Index of the first number that is not below `value`. */
@@ -126,6 +138,13 @@ function find(sorted: Float32Array | Float64Array, value: number): number {
   return low
 }
 
+interface SplitAt {
+  readonly column: number
+  /** The last bin that goes left. */
+  readonly bin: number
+  readonly threshold: number
+}
+
 /** A node that is still to be split: its rows are [from, to) of the order. */
 interface Work {
   readonly node: number
@@ -136,8 +155,7 @@ interface Work {
 
 class TreeBuilder {
   readonly #rows: Rows
-  readonly #bins: Uint8Array
-  readonly #cuts: readonly Float32Array[]
+  readonly #binned: Binned
   readonly #draws: Float64Array
   readonly #random: Random
   readonly #order: Int32Array
@@ -163,16 +181,9 @@ class TreeBuilder {
   readonly #leaf: number[] = []
   readonly #shares: number[] = []
 
-  constructor(
-    rows: Rows,
-    bins: Uint8Array,
-    cuts: readonly Float32Array[],
-    draws: Float64Array,
-    random: Random,
-  ) {
+  constructor(rows: Rows, binned: Binned, draws: Float64Array, random: Random) {
     this.#rows = rows
-    this.#bins = bins
-    this.#cuts = cuts
+    this.#binned = binned
     this.#draws = draws
     this.#random = random
     this.#order = Int32Array.from(draws.keys()).filter((r) => draws[r]! > 0)
@@ -202,7 +213,7 @@ class TreeBuilder {
       }
       const middle = this.#partition(from, to, split)
       this.#column[node] = split.column
-      this.#threshold[node] = this.#cuts[split.column]![split.bin]!
+      this.#threshold[node] = split.threshold
       this.#leftOf[node] = this.#node()
       this.#rightOf[node] = this.#node()
       open.push(
@@ -260,8 +271,8 @@ class TreeBuilder {
   }
 
   /** The best of √d columns that vary here; more are looked at until one does. */
-  #bestSplit(from: number, to: number, depth: number): { column: number; bin: number } | undefined {
-    let best: { column: number; bin: number } | undefined
+  #bestSplit(from: number, to: number, depth: number): SplitAt | undefined {
+    let best: SplitAt | undefined
     let bestScore = Number.NEGATIVE_INFINITY
     for (let i = 0; i < this.#columns.length && (i < this.#tried || best === undefined); i++) {
       const j = i + this.#random.below(this.#columns.length - i)
@@ -275,21 +286,21 @@ class TreeBuilder {
         this.#constants.push({ column, depth })
       } else if (found.score > bestScore) {
         bestScore = found.score
-        best = { column, bin: found.bin }
+        best = found
       }
     }
     return best
   }
 
   /** Undefined where the column is constant here. */
-  #bestBin(column: number, from: number, to: number): { bin: number; score: number } | undefined {
+  #bestBin(column: number, from: number, to: number): (SplitAt & { score: number }) | undefined {
     const count = to - from
     const binAt = this.#binAt
     const base = column * this.#rows.size
     let low = BINS
     let high = 0
     for (let i = 0; i < count; i++) {
-      const bin = this.#bins[base + this.#order[from + i]!]!
+      const bin = this.#binned.bins[base + this.#order[from + i]!]!
       binAt[i] = bin
       if (bin < low) low = bin
       if (bin > high) high = bin
@@ -331,7 +342,18 @@ class TreeBuilder {
         bestBin = bin
       }
     }
-    return { bin: bestBin, score: bestScore }
+    const threshold = this.#middle(column, bestBin)
+    return { column, bin: bestBin, threshold, score: bestScore }
+  }
+
+  /** The middle between the greatest value that goes left and the least one here that does not. */
+  #middle(column: number, bin: number): number {
+    const left = this.#binned.highs[column]![bin]!
+    let next = bin + 1
+    while (this.#binEnd[next] === this.#binEnd[bin]) next++
+    const right = this.#binned.lows[column]![next]!
+    const middle = Math.fround((left + right) / 2)
+    return middle < right ? middle : left
   }
 
   /** Counting sort of the node's positions; leaves in `#binEnd` where each bin from `low` to `high` ends. */
@@ -348,13 +370,13 @@ class TreeBuilder {
     for (let i = 0; i < count; i++) this.#sorted[ends[binAt[i]!]!++] = i
   }
 
-  #partition(from: number, to: number, { column, bin }: { column: number; bin: number }): number {
+  #partition(from: number, to: number, { column, bin }: SplitAt): number {
     const base = column * this.#rows.size
     let end = to
     let at = from
     while (at < end) {
       const r = this.#order[at]!
-      if (this.#bins[base + r]! <= bin) at++
+      if (this.#binned.bins[base + r]! <= bin) at++
       else {
         end--
         this.#order[at] = this.#order[end]!
