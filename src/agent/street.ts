@@ -14,10 +14,10 @@ import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { ShortLives } from '../detect/short-lives.ts'
 import { AgentError } from '../domain/error.ts'
-import { SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { Classifier } from '../model/classifier.ts'
+import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
-import { Sequencer } from '../model/sequencer.ts'
+import { sequencerOf } from '../model/sequencer.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { parseBrokerUrl, readTlsFiles } from '../platform/mqtt.ts'
@@ -103,7 +103,7 @@ export function openStreet(options: StreetOptions): Street {
     const counter = new Counter(options.counter)
     const cost = new OwnCost(clock, () => counter.ledger().observed)
     const classifier = new Classifier(model)
-    const sequencer = new Sequencer(model.normaliser)
+    const sequencer = sequencerOf(model)
     const detector = new Detector({
       classes: model.classes,
       calibration,
@@ -169,7 +169,7 @@ export function openStreet(options: StreetOptions): Street {
         lock.release()
       },
     }
-    if (options.resume) warm(street.stages, SEQUENCE_FRAMES - 1)
+    if (options.resume) warm(street.stages, sequenceSeconds(model.manifest) - 1)
     if (options.live === true) street.stages.live.open(settings.state)
     return street
   } catch (error) {

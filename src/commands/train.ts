@@ -5,6 +5,7 @@ import { readBufferedFrames } from '../agent/buffered-frames.ts'
 import { modelFiles } from '../agent/models.ts'
 import { loadSettings } from '../agent/settings.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
+import { MODEL_SEQUENCE_FRAMES_MAX, MODEL_SEQUENCE_SECONDS_MAX } from '../domain/limits.ts'
 import { systemClock } from '../platform/clock.ts'
 import { commit, version } from '../platform/embedded.ts'
 import { modelCard } from '../train/card.ts'
@@ -30,7 +31,7 @@ import {
 const GAP_SECONDS = 30
 
 /** What a base fixes. */
-const SHAPE_FLAGS = ['arch', 'features', 'hidden', 'sequence', 'vocabulary'] as const
+const SHAPE_FLAGS = ['arch', 'features', 'hidden', 'sequence', 'frame', 'vocabulary'] as const
 
 export default defineCommand({
   meta: {
@@ -106,8 +107,13 @@ export default defineCommand({
     },
     sequence: {
       type: 'string',
-      description: `seconds in a sequence (default ${TRAIN_DEFAULTS.sequenceFrames})`,
+      description: `frames in a sequence (default ${TRAIN_DEFAULTS.sequenceFrames})`,
       valueHint: 'N',
+    },
+    frame: {
+      type: 'string',
+      description: `seconds in a frame; what was counted by the second is added up (default ${TRAIN_DEFAULTS.frameSeconds})`,
+      valueHint: 'SECONDS',
     },
     stride: {
       type: 'string',
@@ -229,11 +235,22 @@ function shapeOf(args: ShapeArgs) {
       'ERR_USAGE',
       `Cannot use --vocabulary "${vocabulary}": it is neither seen nor full`,
     )
+  const frameSeconds = wholeNumber(args.frame, 'frame', 1, 60) ?? TRAIN_DEFAULTS.frameSeconds
+  const sequenceFrames =
+    wholeNumber(args.sequence, 'sequence', 2, MODEL_SEQUENCE_FRAMES_MAX) ??
+    TRAIN_DEFAULTS.sequenceFrames
+  const seconds = frameSeconds * sequenceFrames
+  if (seconds > MODEL_SEQUENCE_SECONDS_MAX)
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot use --frame ${frameSeconds}: ${sequenceFrames} frames of it are ${seconds} s, at most ${MODEL_SEQUENCE_SECONDS_MAX} s are kept of a process`,
+    )
   return {
     arch,
     recipe: recipeNamed(args.features ?? TRAIN_DEFAULTS.recipe),
     hidden: wholeNumber(args.hidden, 'hidden', 1, 1_024) ?? TRAIN_DEFAULTS.hidden,
-    sequenceFrames: wholeNumber(args.sequence, 'sequence', 2, 60) ?? TRAIN_DEFAULTS.sequenceFrames,
+    sequenceFrames,
+    frameSeconds,
     fullVocabulary: vocabulary === 'full',
   }
 }
@@ -244,7 +261,7 @@ function refuseShape(args: ShapeArgs, base: string): void {
   if (given !== undefined)
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --${given} with --base: the net, its features and its sequence are those of "${base}"`,
+      `Cannot use --${given} with --base: the net, its features and its frames are those of "${base}"`,
       { hint: `Leave --${given} out, or train a model of your own without --base` },
     )
 }

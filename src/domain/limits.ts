@@ -254,6 +254,8 @@ export const MODEL_WIDTH_MAX = 4_096
 export const MODEL_STATE_MAX = 4_096
 /** Frames in one sequence that a model may ask for: a longer one outlives the start of most attacks. */
 export const MODEL_SEQUENCE_FRAMES_MAX = 60
+/** And seconds, where a model adds several up to one frame: so many of each process are kept in memory. */
+export const MODEL_SEQUENCE_SECONDS_MAX = 300
 /** Beyond so many vectors `agent train` takes a window only every second, third … second of each process: an epoch draws a thousand of a class. */
 export const TRAINING_VECTORS_MAX = 700_000
 /**
@@ -327,6 +329,10 @@ assert(
   'calm is longer than what it is measured over',
 )
 assert(BUFFER_FRAMES_MAX >= 2 * SEQUENCE_FRAMES, 'a sequence can always be rebuilt from the buffer')
+assert(
+  BUFFER_FRAMES_MAX >= 2 * MODEL_SEQUENCE_SECONDS_MAX,
+  'nor is any model allowed a longer one than the buffer holds',
+)
 assert(LATENESS_MS < BUFFER_FRAMES_MAX * FRAME_MS, 'lateness is shorter than the buffer')
 assert(LATENESS_MS < CLOCK_JUMP_MS, 'a jump is longer than what counts as late')
 assert(ACTIVE_FRAMES_MIN <= SEQUENCE_FRAMES, 'a full sequence is active enough to be judged')

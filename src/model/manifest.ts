@@ -10,6 +10,7 @@ import {
   FRAME_MS,
   MODEL_CLASSES_MAX,
   MODEL_SEQUENCE_FRAMES_MAX,
+  MODEL_SEQUENCE_SECONDS_MAX,
   MODEL_STATE_MAX,
   MODEL_WIDTH_MAX,
   NAME_BYTES_MAX,
@@ -69,6 +70,14 @@ export interface Manifest {
   readonly measured: Readonly<Record<string, unknown>>
 }
 
+/** Seconds that one sequence covers. */
+export function sequenceSeconds({
+  sequenceFrames,
+  frameMs,
+}: Pick<Manifest, 'sequenceFrames' | 'frameMs'>): number {
+  return (sequenceFrames * frameMs) / FRAME_MS
+}
+
 /** Text to Manifest, or ERR_MODEL saying which field is what and should be what. */
 export function parseManifest(text: string, where: string): Manifest {
   let value: unknown
@@ -82,23 +91,12 @@ export function parseManifest(text: string, where: string): Manifest {
   const format = check.integer(root.format, 'format', 0, 1e9)
   if (format !== MANIFEST_FORMAT) check.fail('format', `${format}`, `${MANIFEST_FORMAT}`)
   const frameMs = check.integer(root.frameMs, 'frameMs', 1, 1e9)
-  if (frameMs !== FRAME_MS) check.fail('frameMs', `${frameMs}`, `${FRAME_MS}, as this agent counts`)
+  if (frameMs % FRAME_MS !== 0)
+    check.fail('frameMs', `${frameMs}`, `a multiple of ${FRAME_MS}, as this agent counts`)
   const vocabulary = check.names(root.vocabulary, 'vocabulary', MODEL_WIDTH_MAX)
   if (!vocabulary.includes('other'))
     check.fail('vocabulary', 'without "other"', 'a list with "other"')
-  const classes = check.list(root.classes, 'classes', MODEL_CLASSES_MAX).map((item, i) => {
-    const entry = check.record(item, `classes[${i}]`)
-    return {
-      name: check.text(entry.name, `classes[${i}].name`, NAME_BYTES_MAX),
-      malicious: check.flag(entry.malicious, `classes[${i}].malicious`),
-      generic: check.flag(entry.generic ?? false, `classes[${i}].generic`),
-      background: check.flag(entry.background ?? false, `classes[${i}].background`),
-      windows: check.integer(entry.windows ?? 0, `classes[${i}].windows`, 0, 1e12),
-    }
-  })
-  if (classes.length < 2) check.fail('classes', `${classes.length} classes`, 'two or more')
-  if (new Set(classes.map(({ name }) => name)).size !== classes.length)
-    check.fail('classes', 'a name given twice', 'each name once')
+  const classes = parseClasses(check, root.classes)
   const calibration = check.record(root.calibration, 'calibration')
   const manifest: Manifest = {
     format,
@@ -146,9 +144,33 @@ export function parseManifest(text: string, where: string): Manifest {
     }),
     measured: check.record(root.measured ?? {}, 'measured'),
   }
+  const seconds = sequenceSeconds(manifest)
+  if (seconds > MODEL_SEQUENCE_SECONDS_MAX)
+    check.fail(
+      'frameMs',
+      `${frameMs}, a sequence of ${seconds} s`,
+      `at most ${MODEL_SEQUENCE_SECONDS_MAX} s`,
+    )
   if (Number.isNaN(Date.parse(manifest.expires)))
     check.fail('expires', `"${manifest.expires}"`, 'a date')
   return manifest
+}
+
+function parseClasses(check: Checker, value: unknown): ManifestClass[] {
+  const classes = check.list(value, 'classes', MODEL_CLASSES_MAX).map((item, i) => {
+    const entry = check.record(item, `classes[${i}]`)
+    return {
+      name: check.text(entry.name, `classes[${i}].name`, NAME_BYTES_MAX),
+      malicious: check.flag(entry.malicious, `classes[${i}].malicious`),
+      generic: check.flag(entry.generic ?? false, `classes[${i}].generic`),
+      background: check.flag(entry.background ?? false, `classes[${i}].background`),
+      windows: check.integer(entry.windows ?? 0, `classes[${i}].windows`, 0, 1e12),
+    }
+  })
+  if (classes.length < 2) check.fail('classes', `${classes.length} classes`, 'two or more')
+  if (new Set(classes.map(({ name }) => name)).size !== classes.length)
+    check.fail('classes', 'a name given twice', 'each name once')
+  return classes
 }
 
 function parseRecipe(check: Checker, value: unknown): Recipe {

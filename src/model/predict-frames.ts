@@ -6,7 +6,7 @@ import type { Frame } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { Classifier } from './classifier.ts'
 import type { Model } from './model.ts'
-import { Sequencer } from './sequencer.ts'
+import { sequencerOf } from './sequencer.ts'
 
 /** @param frames of one host, by time; a jump back in time starts a new past */
 export async function* predictFrames(
@@ -14,12 +14,10 @@ export async function* predictFrames(
   frames: Iterable<Frame> | AsyncIterable<Frame>,
 ): AsyncGenerator<Predictions> {
   const classifier = new Classifier(model)
-  const fresh = () =>
-    new Sequencer(model.normaliser, { sequenceFrames: model.manifest.sequenceFrames })
-  let sequencer = fresh()
+  let sequencer = sequencerOf(model)
   let last = Number.NEGATIVE_INFINITY
   for await (const frame of frames) {
-    if (frame.index <= last) sequencer = fresh()
+    if (frame.index <= last) sequencer = sequencerOf(model)
     last = frame.index
     yield await classifier.predict(sequencer.push(frame))
   }

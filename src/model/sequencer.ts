@@ -9,6 +9,8 @@
  *      slot 0          4     -1    3       7        vector in that frame, -1 = silent
  *      slot 1          -1    0     0       2
  *
+ * A model of longer frames has rows of several seconds, added up; its sequences still end with every second.
+ *
  * A second in which a process made no call, or of which there is no frame, is a row of zeros. A process is
  * judged in a frame in which it was active, once it has lived for `ageMin` seconds and was active in
  * `activeMin` of the ten; what was before its birth are rows of zeros. One that is silent for ten seconds leaves; whoever returns is known by its start time.
@@ -17,12 +19,14 @@ import { assert } from '../domain/assert.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   ACTIVE_FRAMES_MIN,
+  FRAME_MS,
   FRAME_PROCESSES_MAX,
   JUDGED_AGE_FRAMES,
   PROCESSES_MAX,
   SEQUENCE_FRAMES,
 } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
+import type { Model } from './model.ts'
 import type { Normaliser } from './normalise.ts'
 
 /** One batch for the net; row i belongs to processes[i]. `rows` is valid until the next push. */
@@ -43,6 +47,8 @@ export interface CountVector {
 
 export interface SequencerOptions {
   readonly sequenceFrames?: number
+  /** Seconds that are added up to one row; 1 unless the model was trained on longer frames. */
+  readonly frameSeconds?: number
   readonly activeMin?: number
   /** Seconds that a process must have lived to be judged. */
   readonly ageMin?: number
@@ -51,6 +57,9 @@ export interface SequencerOptions {
 
 export class Sequencer {
   readonly #normaliser: Normaliser
+  /** Rows of a sequence, seconds of a row, and of them all. */
+  readonly #rowCount: number
+  readonly #rowSeconds: number
   readonly #length: number
   readonly #activeMin: number
   readonly #ageMin: number
@@ -70,7 +79,9 @@ export class Sequencer {
 
   constructor(normaliser: Normaliser, options: SequencerOptions = {}) {
     this.#normaliser = normaliser
-    this.#length = options.sequenceFrames ?? SEQUENCE_FRAMES
+    this.#rowCount = options.sequenceFrames ?? SEQUENCE_FRAMES
+    this.#rowSeconds = options.frameSeconds ?? 1
+    this.#length = this.#rowCount * this.#rowSeconds
     this.#activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
     this.#ageMin = options.ageMin ?? JUDGED_AGE_FRAMES
     this.#processesMax = options.processesMax ?? PROCESSES_MAX
@@ -99,10 +110,9 @@ export class Sequencer {
     choose?: (candidates: readonly Process[]) => readonly number[],
   ): SequenceBatch {
     this.#take(frame)
-    const length = this.#length
     let judged: number[] = []
     let active: number[] = []
-    if (frame.index - this.#first >= length - 1) {
+    if (frame.index - this.#first >= this.#length - 1) {
       for (let i = 0; i < frame.processes.length; i++) {
         const process = frame.processes[i]!
         const slot = this.#slotOf.get(process.pid)
@@ -120,27 +130,14 @@ export class Sequencer {
       judged = chosen.map((place) => judged[place]!)
     }
     const width = this.#normaliser.width
-    const size = judged.length * length * width
+    const size = judged.length * this.#rowCount * width
     if (this.#rows.length < size) this.#rows = new Float32Array(Math.ceil(size * 1.25))
     const rows = this.#rows.subarray(0, size)
     rows.fill(0)
     for (let n = 0; n < judged.length; n++) {
       const slot = this.#slotOf.get(frame.processes[judged[n]!]!.pid)!
-      for (let t = 0; t < length; t++) {
-        const index = frame.index - length + 1 + t
-        const position = modulo(index, length)
-        const vector = this.#vectorAt[slot * length + position]!
-        if (vector < 0) continue
-        const past = this.#ring[position]!
-        this.#normaliser.row(
-          past.syscalls,
-          past.counts,
-          past.offsets[vector]!,
-          past.offsets[vector + 1]!,
-          rows,
-          (n * length + t) * width,
-        )
-      }
+      for (let t = 0; t < this.#rowCount; t++)
+        this.#writeRow(slot, t, rows, (n * this.#rowCount + t) * width)
     }
     const lossy = this.#ring.some((past) => past !== undefined && past.lost > 0)
     return {
@@ -153,22 +150,51 @@ export class Sequencer {
   }
 
   /**
-   * The counts behind the last sequence of a process, oldest second first; undefined where it was silent. Views
-   * into the frames, valid as long as the caller holds them.
+   * The counts behind the last sequence of a process, oldest row first; undefined where it was silent. Views
+   * into the frames where a row is one second, valid as long as the caller holds them.
    */
   vectorsOf(process: Process): (CountVector | undefined)[] {
     const slot = this.#slotOf.get(process.pid)
-    const vectors: (CountVector | undefined)[] = new Array(this.#length).fill(undefined)
-    if (slot === undefined) return vectors
-    for (let t = 0; t < this.#length; t++) {
-      const position = modulo(this.#last - this.#length + 1 + t, this.#length)
+    return Array.from({ length: this.#rowCount }, (_, t) =>
+      slot === undefined ? undefined : this.#rowVector(slot, t),
+    )
+  }
+
+  #writeRow(slot: number, t: number, rows: Float32Array, at: number): void {
+    if (this.#rowSeconds > 1) {
+      const vector = this.#rowVector(slot, t)
+      if (vector !== undefined)
+        this.#normaliser.row(vector.syscalls, vector.counts, 0, vector.syscalls.length, rows, at)
+      return
+    }
+    const position = this.#positionOf(t)
+    const vector = this.#vectorAt[slot * this.#length + position]!
+    if (vector < 0) return
+    const { offsets, syscalls, counts } = this.#ring[position]!
+    this.#normaliser.row(syscalls, counts, offsets[vector]!, offsets[vector + 1]!, rows, at)
+  }
+
+  /** Row t of the sequence that ends in the last frame: its seconds' calls one after the other. */
+  #rowVector(slot: number, t: number): CountVector | undefined {
+    const parts: CountVector[] = []
+    for (let i = 0; i < this.#rowSeconds; i++) {
+      const position = this.#positionOf(t * this.#rowSeconds + i)
       const vector = this.#vectorAt[slot * this.#length + position]!
       if (vector < 0) continue
       const { offsets, syscalls, counts } = this.#ring[position]!
       const [from, to] = [offsets[vector]!, offsets[vector + 1]!]
-      vectors[t] = { syscalls: syscalls.subarray(from, to), counts: counts.subarray(from, to) }
+      parts.push({ syscalls: syscalls.subarray(from, to), counts: counts.subarray(from, to) })
     }
-    return vectors
+    if (parts.length < 2) return parts[0]
+    return {
+      syscalls: Uint16Array.from(parts.flatMap(({ syscalls }) => [...syscalls])),
+      counts: Uint32Array.from(parts.flatMap(({ counts }) => [...counts])),
+    }
+  }
+
+  /** Where in the ring a second of the last sequence stands, the oldest being 0. */
+  #positionOf(second: number): number {
+    return modulo(this.#last - this.#length + 1 + second, this.#length)
   }
 
   #take(frame: Frame): void {
@@ -244,10 +270,23 @@ export class Sequencer {
 
   #activeFrames(slot: number): number {
     let count = 0
-    for (let at = slot * this.#length; at < (slot + 1) * this.#length; at++)
-      if (this.#vectorAt[at]! >= 0) count++
+    for (let t = 0; t < this.#length; t++) {
+      if (this.#vectorAt[slot * this.#length + this.#positionOf(t)]! < 0) continue
+      count++
+      // On to the next row: this one has its active second.
+      t += this.#rowSeconds - 1 - (t % this.#rowSeconds)
+    }
     return count
   }
+}
+
+/** The sequencer that a model's manifest asks for. */
+export function sequencerOf({
+  normaliser,
+  manifest,
+}: Pick<Model, 'normaliser' | 'manifest'>): Sequencer {
+  const { sequenceFrames, frameMs } = manifest
+  return new Sequencer(normaliser, { sequenceFrames, frameSeconds: frameMs / FRAME_MS })
 }
 
 function modulo(index: number, length: number): number {

@@ -2,7 +2,8 @@
  * MODEL_CARD.md: what a person must know before trusting a model, from what was measured while it was made.
  * Written by the trainer, so that it cannot say other numbers than the manifest.
  */
-import type { Manifest } from '../model/manifest.ts'
+import { FRAME_MS, SEQUENCE_FRAMES } from '../domain/limits.ts'
+import { type Manifest, sequenceSeconds } from '../model/manifest.ts'
 import { BACKGROUND } from './classes.ts'
 import type { Figures } from './metrics.ts'
 
@@ -20,7 +21,7 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
   const generic = ordinary.filter((entry) => entry.generic)
   const paragraphs = [
     `# Model \`${manifest.name}\``,
-    `What it is: ${article(manifest.arch)} (${manifest.stateSize} state numbers) that tells from ten seconds of a process's ` +
+    `What it is: ${article(manifest.arch)} (${manifest.stateSize} state numbers) that tells from ${secondsOf(manifest)} of a process's ` +
       `system calls which of ${manifest.classes.length} classes it behaves like. Id \`${manifest.id.slice(0, 16)}\`, made ` +
       `${manifest.created.slice(0, 10)}, not to be used after ${manifest.expires.slice(0, 10)}. Made by:`,
     `    ${command}`,
@@ -35,7 +36,7 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
         `\`${sha256.slice(0, 12)}…\``,
       ]),
     ),
-    'Windows are ten wall-clock seconds of one process, judged when it was active in at least three of them. Parts are ' +
+    `Windows are ${secondsOf(manifest)} of one process by the clock, ${framesOf(manifest)}, judged when it was active in at least three of them. Parts are ` +
       'split by time with a gap between them, labelled attacks by happening: no window of the test part, and none of a happening ' +
       'that is kept for tests, was trained on or used to set a threshold.',
     '## Figures',
@@ -95,6 +96,17 @@ function baseWords({ measured, classes, expires }: Manifest): string[] {
       `recordings alone. What the base knows is as old as it was: hence ${expires.slice(0, 10)}.`,
     added.length === 0 ? 'No class was added.' : `Added (${added.length}): ${list(added)}.`,
   ]
+}
+
+function secondsOf(manifest: Manifest): string {
+  const seconds = sequenceSeconds(manifest)
+  return seconds === SEQUENCE_FRAMES ? 'ten seconds' : `${seconds} seconds`
+}
+
+function framesOf({ frameMs, sequenceFrames }: Manifest): string {
+  return frameMs === FRAME_MS
+    ? 'a frame a second'
+    : `in ${sequenceFrames} frames of ${frameMs / FRAME_MS} s`
 }
 
 function article(arch: string): string {

@@ -51,7 +51,10 @@ export interface Windows {
 }
 
 export interface WindowOptions {
+  /** Rows of a window. */
   readonly frames?: number
+  /** Seconds that are added up to one row. */
+  readonly frameSeconds?: number
   readonly activeMin?: number
   /** Seconds that a process must have lived; the live sequencer asks for JUDGED_AGE_FRAMES, the paper for a whole sequence. */
   readonly ageMin?: number
@@ -69,8 +72,10 @@ export function makeWindows(
   options: WindowOptions = {},
 ): Windows {
   const frames = options.frames ?? SEQUENCE_FRAMES
+  const rowSeconds = options.frameSeconds ?? 1
+  const length = frames * rowSeconds
   const activeMin = options.activeMin ?? ACTIVE_FRAMES_MIN
-  const ageMin = options.ageMin ?? frames
+  const ageMin = options.ageMin ?? length
   const stride = options.stride ?? 1
   const index = new HappeningIndex(happenings)
   const store = new VectorStore()
@@ -82,7 +87,7 @@ export function makeWindows(
   )
   for (const [r, whole] of recordings.entries()) {
     const recording = options.groups === true ? withGroups(whole) : whole
-    const pasts = new Map<number, { startMs: number; rows: Int32Array; seconds: Float64Array }>()
+    const pasts = new Map<number, Past>()
     const borne = secondsUnderNames(recording)
     const begin = recording.frames[0]?.index ?? 0
     for (const frame of recording.frames) {
@@ -90,20 +95,13 @@ export function makeWindows(
       for (const [i, process] of frame.processes.entries()) {
         let past = pasts.get(process.pid)
         if (past === undefined || past.startMs !== process.startMs) {
-          past = {
-            startMs: process.startMs,
-            rows: new Int32Array(frames),
-            seconds: new Float64Array(frames).fill(-1),
-          }
+          past = new Past(process.startMs, length, rowSeconds)
           pasts.set(process.pid, past)
         }
-        const position = frame.index % frames
-        past.rows[position] = vectors + i
-        past.seconds[position] = frame.index
-        const first = frame.index - frames + 1
+        past.take(frame.index, vectors + i)
+        const first = frame.index - length + 1
         if (first < begin || (process.pid > 0 && borne.get(process) === 1)) continue
-        let active = 0
-        for (let t = 0; t < frames; t++) if (past.seconds[t]! >= first) active++
+        const active = past.activeRows(first)
         let name = classOf(frame.labels?.[i] ?? process.name)
         let malicious = false
         let part: Part | undefined
@@ -128,10 +126,8 @@ export function makeWindows(
           larger.set(rows)
           rows = larger
         }
-        for (let t = 0; t < frames; t++) {
-          const position = (first + t) % frames
-          rows[at + t] = past.seconds[position]! === first + t ? past.rows[position]! : -1
-        }
+        for (let t = 0; t < frames; t++)
+          rows[at + t] = past.rowFrom(first + t * rowSeconds, (ids) => store.merge(ids))
         list.push({
           name,
           malicious,
@@ -147,6 +143,65 @@ export function makeWindows(
     if (recording.vectors > LONG_RECORDING) Bun.gc(true)
   }
   return { frames, list, rows: rows.slice(0, list.length * frames), ...store.end() }
+}
+
+/** The last seconds of one process, and of which vectors its rows are made. */
+class Past {
+  readonly startMs: number
+  readonly #rowSeconds: number
+  readonly #length: number
+  /** By second % length: which second stands there, its vector, and the row that begins with it. */
+  readonly #seconds: Float64Array
+  readonly #vectors: Int32Array
+  readonly #rowBegins: Float64Array
+  readonly #rows: Int32Array
+
+  constructor(startMs: number, length: number, rowSeconds: number) {
+    this.startMs = startMs
+    this.#rowSeconds = rowSeconds
+    this.#length = length
+    this.#seconds = new Float64Array(length).fill(-1)
+    this.#vectors = new Int32Array(length)
+    this.#rowBegins = new Float64Array(rowSeconds > 1 ? length : 0).fill(-1)
+    this.#rows = new Int32Array(rowSeconds > 1 ? length : 0)
+  }
+
+  take(second: number, vector: number): void {
+    this.#seconds[second % this.#length] = second
+    this.#vectors[second % this.#length] = vector
+  }
+
+  /** Rows with an active second, of those from `first` on. */
+  activeRows(first: number): number {
+    let active = 0
+    for (let second = first; second < first + this.#length; second++) {
+      if (this.#vectorAt(second) < 0) continue
+      active++
+      second += this.#rowSeconds - 1 - ((second - first) % this.#rowSeconds)
+    }
+    return active
+  }
+
+  /** The vector of the row that begins with a second, −1 where it is silent. @param merge makes one of several */
+  rowFrom(second: number, merge: (vectors: readonly number[]) => number): number {
+    if (this.#rowSeconds === 1) return this.#vectorAt(second)
+    const position = second % this.#length
+    if (this.#rowBegins[position] !== second) {
+      const vectors: number[] = []
+      for (let i = 0; i < this.#rowSeconds; i++) {
+        const vector = this.#vectorAt(second + i)
+        if (vector >= 0) vectors.push(vector)
+      }
+      this.#rowBegins[position] = second
+      this.#rows[position] = vectors.length < 2 ? (vectors[0] ?? -1) : merge(vectors)
+    }
+    return this.#rows[position]!
+  }
+
+  #vectorAt(second: number): number {
+    const position = second % this.#length
+    return this.#seconds[position] === second ? this.#vectors[position]! : -1
+  }
 }
 
 /** Class names of presented names; each is worked out once. */
@@ -249,26 +304,48 @@ class VectorStore {
 
   /** @returns the id of the frame's first vector; the others follow */
   add(frame: LabelledFrame): number {
-    const first = this.#vectors
-    const cells = this.#cells + frame.syscalls.length
-    if (cells > this.#syscalls.length) {
-      const size = Math.max(cells, Math.ceil(1.5 * this.#syscalls.length))
-      this.#syscalls = grown(this.#syscalls, new Uint16Array(size))
-      this.#counts = grown(this.#counts, new Uint32Array(size))
-    }
-    const vectors = first + frame.processes.length
-    if (vectors >= this.#offsets.length)
-      this.#offsets = grown(
-        this.#offsets,
-        new Uint32Array(Math.max(vectors + 1, Math.ceil(1.5 * this.#offsets.length))),
-      )
+    const first = this.#room(frame.processes.length, frame.syscalls.length)
     this.#syscalls.set(frame.syscalls, this.#cells)
     this.#counts.set(frame.counts, this.#cells)
     for (let i = 1; i <= frame.processes.length; i++)
       this.#offsets[first + i] = this.#cells + frame.offsets[i]!
-    this.#vectors = vectors
-    this.#cells = cells
+    this.#vectors += frame.processes.length
+    this.#cells += frame.syscalls.length
     return first
+  }
+
+  /** A vector of several ones' counts. @returns its id */
+  merge(vectors: readonly number[]): number {
+    const counts = new Map<number, number>()
+    for (const vector of vectors)
+      for (let k = this.#offsets[vector]!; k < this.#offsets[vector + 1]!; k++) {
+        const syscall = this.#syscalls[k]!
+        counts.set(syscall, (counts.get(syscall) ?? 0) + this.#counts[k]!)
+      }
+    const id = this.#room(1, counts.size)
+    for (const [syscall, count] of counts) {
+      this.#syscalls[this.#cells] = syscall
+      this.#counts[this.#cells++] = Math.min(count, 0xffff_ffff)
+    }
+    this.#offsets[id + 1] = this.#cells
+    this.#vectors++
+    return id
+  }
+
+  /** @returns the id of the next vector */
+  #room(vectors: number, cells: number): number {
+    if (this.#cells + cells > this.#syscalls.length) {
+      const size = Math.max(this.#cells + cells, Math.ceil(1.5 * this.#syscalls.length))
+      this.#syscalls = grown(this.#syscalls, new Uint16Array(size))
+      this.#counts = grown(this.#counts, new Uint32Array(size))
+    }
+    const end = this.#vectors + vectors
+    if (end >= this.#offsets.length)
+      this.#offsets = grown(
+        this.#offsets,
+        new Uint32Array(Math.max(end + 1, Math.ceil(1.5 * this.#offsets.length))),
+      )
+    return this.#vectors
   }
 
   end(): Pick<Windows, 'offsets' | 'syscalls' | 'counts'> {

@@ -2,6 +2,7 @@
  * A model's figures on recordings: window by window, for a minute of each process, and how honest its
  * probabilities are. What it finds as an alarm is `detection-evaluate.ts`.
  */
+import { FRAME_MS } from '../domain/limits.ts'
 import { Classifier, softmax } from '../model/classifier.ts'
 import type { Model } from '../model/model.ts'
 import { Batches } from './batches.ts'
@@ -36,6 +37,7 @@ export async function evaluateWindows(
   const { manifest, classes, normaliser } = model
   const windows = makeWindows(recordings, happenings, split, manifest.aliases, {
     frames: manifest.sequenceFrames,
+    frameSeconds: manifest.frameMs / FRAME_MS,
   })
   const candidates = windows.list.flatMap((window, id) =>
     part === undefined || window.part === part ? [id] : [],

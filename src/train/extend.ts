@@ -12,7 +12,7 @@ import {
   writeDetectionCalibration,
 } from '../detect/calibration.ts'
 import { AgentError } from '../domain/error.ts'
-import { JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
+import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
 import { ALIAS_RULES, type AliasRule } from '../model/aliases.ts'
 import type { Manifest } from '../model/manifest.ts'
 import { type Model, type ModelFiles, openModel } from '../model/model.ts'
@@ -177,6 +177,7 @@ async function gather(
   const aliases = [...manifest.aliases, ...ALIAS_RULES.filter(notIn(manifest.aliases))]
   const windows = makeWindows(recordings, happenings, split, aliases, {
     frames: manifest.sequenceFrames,
+    frameSeconds: manifest.frameMs / FRAME_MS,
     stride: Math.max(stride, Math.ceil(vectorsOf(recordings) / TRAINING_VECTORS_MAX)),
     groups: true,
     ageMin: JUDGED_AGE_FRAMES,

@@ -5,6 +5,7 @@ import {
   DETECTION_VECTORS_MAX,
 } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
+import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
 import type { HostPredictions } from './detection-calibration.ts'
 import { predictHost } from './detection-evaluate.ts'
@@ -19,7 +20,7 @@ export async function predictHosts(
   happenings: HappeningIndex,
   split: Split,
 ): Promise<HostPredictions[]> {
-  const length = model.manifest.sequenceFrames
+  const length = sequenceSeconds(model.manifest)
   const framesOf = (recording: Recording, part: Part) =>
     recording.frames.filter(
       ({ index }) => split.partOf(recording, index - length + 1, index) === part,

@@ -49,6 +49,8 @@ export interface TrainOptions {
   readonly hidden: number
   readonly recipe: Recipe
   readonly sequenceFrames: number
+  /** Seconds in a frame: what the recordings count by the second is added up. */
+  readonly frameSeconds: number
   readonly stride: number
   readonly windowsMin: number
   /** Export over all known calls instead of those seen in training: same results, twice the cost. */
@@ -64,6 +66,7 @@ export const TRAIN_DEFAULTS = {
   arch: 'simple',
   hidden: 64,
   sequenceFrames: 10,
+  frameSeconds: 1,
   stride: 1,
   windowsMin: WINDOWS_MIN,
   fullVocabulary: false,
@@ -100,6 +103,7 @@ export async function train(
   const warnings = warningsOf(recordings)
   const windows = makeWindows(recordings, happenings, split, ALIAS_RULES, {
     frames: options.sequenceFrames,
+    frameSeconds: options.frameSeconds,
     stride: Math.max(options.stride, Math.ceil(vectorsOf(recordings) / TRAINING_VECTORS_MAX)),
     groups: true,
     ageMin: JUDGED_AGE_FRAMES,
@@ -191,7 +195,7 @@ export async function train(
     arch: options.arch,
     vocabulary: exported === undefined ? vocabulary : SYSCALLS,
     recipe: options.recipe,
-    frameMs: FRAME_MS,
+    frameMs: FRAME_MS * options.frameSeconds,
     sequenceFrames: options.sequenceFrames,
     width: exported?.width ?? net.width,
     stateSize: stateSizeOf(net),

@@ -148,6 +148,20 @@ test('train --base: the model that came with the agent, and a program by its lab
   )
 })
 
+test('train --frame adds seconds up, and the live street does as the manifest says', async () => {
+  const out = join(directory, 'longer')
+  const shape = ['--frame', '2', '--sequence', '5', '--hidden', '8', '--epochs', '2']
+  const trained = await agent('train', frames, '--out', out, ...shape)
+  expect(trained.code).toBe(0)
+  const manifest = JSON.parse(await readFile(join(out, 'manifest.json'), 'utf8'))
+  expect(manifest).toMatchObject({ frameMs: 2_000, sequenceFrames: 5 })
+  const state = join(directory, 'longer-state')
+  const replayed = await agent('replay', frames, '--model', out, '--state', state, '--json')
+  expect([0, 10]).toContain(replayed.code)
+  const evaluated = await agent('evaluate', '--model', out, frames, '--json')
+  expect(JSON.parse(evaluated.out).macroRecall).toBeGreaterThan(0.5)
+})
+
 test.each<[string, string[], number, string]>([
   ['no frames', ['train', '--out', 'x'], 2, 'no frames file is named'],
   [
@@ -172,13 +186,19 @@ test.each<[string, string[], number, string]>([
     'a net of its own beside a base',
     ['train', frames, '--out', 'x', '--base', 'default', '--arch', 'simple'],
     2,
-    'Cannot use --arch with --base: the net, its features and its sequence are those of "default"',
+    'Cannot use --arch with --base: the net, its features and its frames are those of "default"',
   ],
   [
     'a base that is not there',
     ['train', frames, '--out', 'x', '--base', '/nowhere'],
     5,
     'Cannot read model file',
+  ],
+  [
+    'a sequence longer than is kept of a process',
+    ['train', frames, '--out', 'x', '--frame', '60'],
+    2,
+    'Cannot use --frame 60: 10 frames of it are 600 s, at most 300 s are kept of a process',
   ],
   ['no epochs', ['train', frames, '--out', 'x', '--epochs', '0'], 2, 'no whole number from 1'],
   ['no model', ['evaluate', '--model', '/nowhere', frames], 5, 'Cannot read model file'],

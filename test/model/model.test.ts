@@ -73,6 +73,7 @@ describe('loadModel() refuses, saying what differs,', () => {
   test.each<[string, Record<string, unknown>, string]>([
     ['another format', { format: 2 }, 'format is 2, it should be 1'],
     ['another second', { frameMs: 500 }, 'frameMs is 500'],
+    ['a frame too long to be kept', { frameMs: 60_000 }, 'frameMs is 60000, a sequence of 600 s'],
     ['a vocabulary without "other"', { vocabulary: ['read', 'write'] }, 'without "other"'],
     [
       'a vocabulary that is too short for its width',

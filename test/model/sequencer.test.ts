@@ -70,6 +70,33 @@ describe('Sequencer.push()', () => {
     }
   })
 
+  test('adds up the seconds of a longer frame, and ends a sequence with every second all the same', () => {
+    const calls: Record<number, Record<string, number>> = {
+      100: { read: 1 },
+      101: { write: 3 },
+      104: { read: 2 },
+      105: { read: 1, write: 1 },
+      106: { write: 1 },
+    }
+    const sequencer = new Sequencer(normaliser, {
+      sequenceFrames: 3,
+      frameSeconds: 2,
+      activeMin: 2,
+    })
+    const batches = run(
+      sequencer,
+      seconds(100, 106, (t) => (calls[t] === undefined ? [] : [{ pid: 1, counts: calls[t] }])),
+    )
+    expect(batches.map(({ pids }) => pids.length)).toEqual([0, 0, 0, 0, 0, 1, 1])
+    expect([...batches[5]!.rows]).toEqual([0, 0.25, 0.75, 0, 0, 0, 0, 0.75, 0.25])
+    // 101 and 102, 103 and 104, 105 and 106.
+    const next = [0, 0, 1, 0, 1, 0, 0, 1 / 3, 2 / 3].map(Math.fround)
+    expect([...batches[6]!.rows]).toEqual(next)
+    expect([...batches[6]!.activeFrames]).toEqual([3])
+    const rows = sequencer.vectorsOf({ pid: 1, startMs: 0, name: 'p1' })
+    expect(rows.map((row) => [...(row?.counts ?? [])])).toEqual([[3], [2], [1, 1, 1]])
+  })
+
   test('takes seconds without a frame for silent ones', () => {
     const frames = [...seconds(100, 109, () => [reads(1)]), ...seconds(116, 118, () => [reads(1)])]
     const last = run(new Sequencer(normaliser), frames).at(-1)!
