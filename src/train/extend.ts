@@ -149,7 +149,7 @@ export async function extend(
     onnx,
     manifest: { ...draft, detection: writeDetectionCalibration(extended) },
     figures,
-    warnings: [...warningsOf(data.recordings), ...warningsOfBase(model, material)],
+    warnings: [...warningsOf(data.recordings), ...warningsOfBase(model, material, clock.now())],
     stopped: signal?.aborted ?? false,
   }
 }
@@ -298,8 +298,13 @@ function keptShare(
 function warningsOfBase(
   { manifest }: Model,
   { windows, heldOut, classes: { added, list, clashing } }: Material,
+  now: number,
 ): string[] {
   const warnings: string[] = []
+  if (Date.parse(manifest.expires) < now)
+    warnings.push(
+      `the base expired on ${manifest.expires.slice(0, 10)}, and so has what comes of it: its own classes are no younger`,
+    )
   if (added === 0)
     warnings.push('these recordings add no class; the ones that the base has are trained further')
   if (clashing.length > 0)

@@ -5,7 +5,7 @@ import { Normaliser } from '../../src/model/normalise.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
 import { Sequencer } from '../../src/model/sequencer.ts'
 import { Batches } from '../../src/train/batches.ts'
-import { chooseClasses } from '../../src/train/classes.ts'
+import { chooseClasses, growClasses } from '../../src/train/classes.ts'
 import { componentVectors, makeWindows, vocabularyOf } from '../../src/train/dataset.ts'
 import { Random } from '../../src/train/random.ts'
 import type { Recording } from '../../src/train/recording.ts'
@@ -170,9 +170,11 @@ test('vocabularyOf() holds "other" and what occurs in the windows of those parts
   expect(vocabularyOf(windows, new Set(['test']))).toEqual(['other'])
 })
 
+const windowsOf = (name: string, count: number, malicious = false) =>
+  Array.from({ length: count }, () => ({ name, malicious }) as never)
+
 describe('chooseClasses()', () => {
-  const of = (name: string, count: number, malicious = false) =>
-    Array.from({ length: count }, () => ({ name, malicious }) as never)
+  const of = windowsOf
 
   test('makes a class of each frequent name, one of the rare, one of each malicious program', () => {
     const training = [
@@ -205,6 +207,59 @@ describe('chooseClasses()', () => {
 
   test('says what is missing where there are not two classes', () => {
     expect(() => chooseClasses(of('a', 300))).toThrow('here is only "a" (a class is a name with')
+  })
+})
+
+describe('growClasses()', () => {
+  const base = chooseClasses(
+    [
+      ...windowsOf('nginx', 9),
+      ...windowsOf('cron', 5),
+      ...windowsOf('tar', 2),
+      ...windowsOf('xz', 1),
+      ...windowsOf('bash', 3, true),
+      ...windowsOf('nmap', 3, true),
+    ],
+    { windowsMin: 5 },
+  )
+
+  test('keeps the classes of the base in their places and puts new ones after them', () => {
+    const grown = growClasses(
+      base.list,
+      [
+        ...windowsOf('billing', 6),
+        ...windowsOf('cron', 1),
+        ...windowsOf('rare', 4),
+        ...windowsOf('nmap', 2, true),
+        ...windowsOf('billing', 1, true),
+        ...windowsOf('perl', 2, true),
+      ],
+      { windowsMin: 5 },
+    )
+    expect(grown.added).toBe(3)
+    expect(grown.list.map(({ name, malicious, windows }) => [name, malicious, windows])).toEqual([
+      ['nginx', false, 9],
+      ['cron', false, 6],
+      ['other programs', false, 7],
+      ['bash (non-grata)', true, 3],
+      ['nmap', true, 5],
+      ['billing', false, 6],
+      ['perl (non-grata)', true, 2],
+      ['billing (non-grata)', true, 1],
+    ])
+    expect(grown.of({ name: 'billing', malicious: false })).toBe(5)
+    expect(grown.of({ name: 'billing', malicious: true })).toBe(7)
+    expect(grown.of({ name: 'bash', malicious: true })).toBe(3)
+    expect(grown.of({ name: 'rare', malicious: false })).toBe(2)
+    expect(grown.of({ name: 'hydra', malicious: true })).toBe(-1)
+  })
+
+  test('leaves out an ordinary program of the name of a malicious class, and says so', () => {
+    const grown = growClasses(base.list, windowsOf('nmap', 9), { windowsMin: 5 })
+    expect(grown.clashing).toEqual(['nmap'])
+    expect(grown.added).toBe(0)
+    expect(grown.of({ name: 'nmap', malicious: false })).toBe(-1)
+    expect(grown.of({ name: 'nmap', malicious: true })).toBe(4)
   })
 })
 
