@@ -66,7 +66,7 @@ export default defineCommand({
     base: {
       type: 'string',
       description:
-        'extend this model by the programs of the recordings, its classes are kept; default: the one that came with the agent',
+        'extend this model by the programs of the recordings, its classes are kept; "default" is the one that came with the agent',
       valueHint: 'DIR',
     },
     arch: {
@@ -76,7 +76,7 @@ export default defineCommand({
     },
     epochs: {
       type: 'string',
-      description: `at most so many epochs (default ${TRAIN_DEFAULTS.fit.epochs})`,
+      description: `at most so many epochs (default ${TRAIN_DEFAULTS.fit.epochs}, with --base ${READOUT_FIT.epochs})`,
       valueHint: 'N',
     },
     seed: {
