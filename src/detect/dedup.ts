@@ -261,9 +261,9 @@ export class AlertBook {
 }
 
 /**
- * What makes two crossings one cause: the name, and for something malicious also what it is. A server whose
+ * What makes two crossings one cause: kind and name, and for something malicious also what it is. A server whose
  * workers go wrong looks like this class here and like that one there.
  */
 function likenessOf({ kind, process, predicted }: Crossing): string {
-  return kind === 'non-grata' ? `${process.name}\n${predicted.class}` : process.name
+  return `${kind}\n${process.name}\n${kind === 'non-grata' ? predicted.class : ''}`
 }

@@ -25,6 +25,8 @@ const LONG_RECORDING = 50_000
 
 /** Active seconds that make a training window of a malicious program. */
 const MALICIOUS_ACTIVE = 2
+/** And calls that make any window of one: a program that waits looks like all that wait. */
+const MALICIOUS_CALLS = 30
 
 export interface Window {
   /** What the process is: its label or name by the alias rules, or the malicious program. */
@@ -128,6 +130,7 @@ export function makeWindows(
         }
         for (let t = 0; t < frames; t++)
           rows[at + t] = past.rowFrom(first + t * rowSeconds, (ids) => store.merge(ids))
+        if (malicious && store.callsOf(rows.subarray(at, at + frames)) < MALICIOUS_CALLS) continue
         list.push({
           name,
           malicious,
@@ -301,6 +304,17 @@ class VectorStore {
   #offsets = new Uint32Array(1 << 12)
   #syscalls = new Uint16Array(1 << 15)
   #counts = new Uint32Array(1 << 15)
+
+  /** Calls in these vectors, −1 for none. */
+  callsOf(vectors: Int32Array): number {
+    let calls = 0
+    for (const vector of vectors) {
+      if (vector < 0) continue
+      for (let k = this.#offsets[vector]!; k < this.#offsets[vector + 1]!; k++)
+        calls += this.#counts[k]!
+    }
+    return calls
+  }
 
   /** @returns the id of the frame's first vector; the others follow */
   add(frame: LabelledFrame): number {

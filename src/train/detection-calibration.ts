@@ -240,11 +240,10 @@ export function classRadii(
 
 /**
  * No tail is believed to fall faster: one odd second stays in ten windows, so evidence comes in runs, and a third of
- * an hour has not seen the odd seconds of a week.
+ * an hour has not seen the odd seconds of a week. At 1.5 laboratory B, which nothing was set on, raised twice as much as
+ * here, for one masquerade in fifty found more.
  */
-const SCALE_MIN = 1.5
-/** The model alone, on a host that it has never seen: laboratory B raised twice as much at the scale above. */
-const SCALE_COLD = 2.5
+const SCALE_MIN = 2.5
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
 
 interface Peak {
@@ -291,10 +290,10 @@ export function tailsOf(
       detector.end()
     }
   }
-  const tail = (stream: StreamName, stage: 'cold' | 'warm', scaleMin?: number) =>
-    tailOf(withoutWorstName(peaks[stream][stage]), days, scaleMin)
+  const tail = (stream: StreamName, stage: 'cold' | 'warm') =>
+    tailOf(withoutWorstName(peaks[stream][stage]), days)
   return {
-    claim: { cold: tail('claim', 'cold', SCALE_COLD), warm: tail('claim', 'warm') },
+    claim: { cold: tail('claim', 'cold'), warm: tail('claim', 'warm') },
     malice: { cold: tail('malice', 'cold'), warm: tail('malice', 'warm') },
   }
 }
@@ -313,14 +312,14 @@ export function withoutWorstName(peaks: readonly Peak[]): number[] {
  * A peak at the ceiling is a program that the model gets wrong for good: no level answers that, so it is left out
  * here and shows as the false alert it is.
  */
-export function tailOf(peaks: readonly number[], days: number, scaleMin = SCALE_MIN): Tail {
+export function tailOf(peaks: readonly number[], days: number): Tail {
   const sorted = peaks.filter((peak) => peak < LEVEL_MAX).sort((a, b) => b - a)
   const used = Math.min(sorted.length - 1, Math.max(10, Math.ceil(sorted.length / 20)))
   if (used < 1) return { intercept: 0, slope: 1, peak: 0 }
   const base = sorted[used]!
   let excess = 0
   for (let i = 0; i < used; i++) excess += (sorted[i]! - base) / used
-  const scale = Math.max(excess, scaleMin)
+  const scale = Math.max(excess, SCALE_MIN)
   return {
     intercept: Math.log(used / days) + base / scale,
     slope: 1 / scale,

@@ -82,6 +82,9 @@ describe('AlertBook.raise()', () => {
     const one = book()
     one.raise(crossing(7, { kind: 'novelty' }), T)
     expect(one.raise(crossing(7, { kind: 'non-grata' }), T + 1)!.state).toBe('open')
+    const another = book()
+    another.raise(crossing(7, { kind: 'novelty' }), T)
+    expect(another.raise(crossing(7), T + 1)).toMatchObject({ state: 'open', kind: 'masquerade' })
   })
 
   test('technique is named for masquerades only', () => {

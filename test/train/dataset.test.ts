@@ -99,15 +99,17 @@ describe('makeWindows()', () => {
       scenario: 's',
       claimed: undefined,
       program: 'miner',
-      names: new Set(['xmrig']),
-      pids: new Set([7, 8]),
+      names: new Set(['xmrig', 'idle']),
+      pids: new Set([7, 8, 10]),
       ...more,
     })
     const frames = seconds(0, 80, () => [
       { pid: 1, name: 'nginx', counts: { read: 1 } },
-      { pid: 7, name: 'xmrig', counts: { futex: 1 } },
-      { pid: 8, name: 'timeout', counts: { wait4: 1 } },
-      { pid: 9, name: 'masked', counts: { futex: 1 } },
+      { pid: 7, name: 'xmrig', counts: { futex: 3 } },
+      { pid: 8, name: 'timeout', counts: { wait4: 3 } },
+      { pid: 9, name: 'masked', counts: { futex: 3 } },
+      // Waits for something to do, as any program does: nothing to learn malice from.
+      { pid: 10, name: 'idle', counts: { poll: 2 } },
     ])
     const masquerade = happening({
       kind: 'masquerade',
