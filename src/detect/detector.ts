@@ -200,6 +200,8 @@ export class Detector {
       {
         claimed,
         confessed: this.#classes.confessedBy?.(process.name) !== undefined,
+        ordinary:
+          claimed === undefined && !claimsNothing(process.name) && calibration.ordinary.has(name),
         spareInterpreters: this.#learning(),
       },
       {

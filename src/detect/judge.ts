@@ -36,6 +36,8 @@ export interface Signs {
   readonly contradicted: number
   /** It bears the name of a malicious program. */
   readonly confessed: boolean
+  /** It bears the name of an ordinary program that has no class. */
+  readonly ordinary: boolean
 }
 
 /** Numbers that were set by hand on calibration recordings; what each trades is in the tests and in ARCHITECTURE.md. */
@@ -55,7 +57,8 @@ export const JUDGE = {
   againstWeight: 0.5,
   /** A window further than this from the malicious class's own is no window of it. */
   maliciousGate: 2,
-  maliceDrift: 0,
+  /** ln of the odds that a program which is ordinary elsewhere, though of no class, is none of the malicious ones. */
+  ordinaryOdds: 2,
   near: 0.6,
   awayWeight: 8,
 } as const
@@ -66,6 +69,8 @@ export interface Name {
   readonly claimed: number | undefined
   /** It is a malicious program's. */
   readonly confessed: boolean
+  /** It is an ordinary program's that has no class. */
+  readonly ordinary: boolean
   /** The host is too young to hold it against a name that its program looks like the interpreter it may be written for. */
   readonly spareInterpreters: boolean
 }
@@ -117,6 +122,7 @@ export function signsOf(
     surprise: usual.surprise,
     contradicted: usual.contradicted,
     confessed: name.confessed,
+    ordinary: name.ordinary,
   }
 }
 
@@ -160,7 +166,7 @@ export function maliceIncrement(signs: Signs, warm: boolean): number {
   if (signs.confessed) return clamp(signs.malice + JUDGE.confession, -2, most)
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
-  const odds = clamp(signs.malice - JUDGE.maliceDrift, -2, most) - away
+  const odds = clamp(signs.malice, -2, most) - away - (signs.ordinary ? JUDGE.ordinaryOdds : 0)
   return warm && signs.toUsual < JUDGE.usual ? Math.min(odds, -1) : odds
 }
 

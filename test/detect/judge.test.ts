@@ -20,6 +20,7 @@ const usual: Signs = {
   surprise: 0.001,
   contradicted: 0.001,
   confessed: false,
+  ordinary: false,
 }
 /** The same name, doing what neither the model nor the host knows of it. */
 const strange: Signs = { ...usual, against: 5, againstNamed: 5, toUsual: 4 }
@@ -62,6 +63,13 @@ describe('maliceIncrement()', () => {
     expect(maliceIncrement({ ...miner, toMalicious: 9 }, false)).toBe(-1)
   })
 
+  test('says less of a name that ordinary programs bear elsewhere, and not nothing', () => {
+    const less =
+      maliceIncrement(miner, false) - maliceIncrement({ ...miner, ordinary: true }, false)
+    expect(less).toBeCloseTo(JUDGE.ordinaryOdds, 5)
+    expect(maliceIncrement({ ...miner, ordinary: true }, false)).toBeGreaterThan(0)
+  })
+
   test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
     const half = { ...miner, malice: -2, toMalicious: 9 }
     expect(maliceIncrement(half, false)).toBe(-1)
@@ -75,7 +83,7 @@ describe('signsOf()', () => {
     signsOf(
       predictions(T, [{ pid: 1, name: 'nginx', at }]),
       0,
-      { claimed: 0, confessed: false, spareInterpreters },
+      { claimed: 0, confessed: false, ordinary: false, spareInterpreters },
       { distance: 1, surprise: 1, contradicted: 1 },
       { ...classes, generic: classes.names.map((name) => name === 'cron') },
       calibration,
