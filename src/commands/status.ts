@@ -68,7 +68,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ],
     [
       'memory',
-      `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}`,
+      `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}${unrestWords(detection.unrest)}`,
     ],
     [
       'buffer',
@@ -135,4 +135,13 @@ function megabytes(bytes: number): string {
 function ago(ms: number): string {
   const seconds = Math.max(0, Math.round((Date.now() - ms) / 1000))
   return seconds < 120 ? `as of ${seconds} s ago` : `as of ${new Date(ms).toISOString()}`
+}
+
+/** Share of strange processes above which claims are weighed less (detect/unrest.ts), so a reader should know. */
+const UNREST_SHOWN = 0.1
+
+function unrestWords(share: number): string {
+  return share > UNREST_SHOWN
+    ? `; ${Math.round(share * 100)} % of the processes do what they never did here, so masquerades are held back`
+    : ''
 }

@@ -24,6 +24,7 @@ import { whiten } from './geometry.ts'
 import { claimIncrement, JUDGE, maliceIncrement, type Signs, signsOf } from './judge.ts'
 import type { HostMemory, MemoryStatus } from './memory.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
+import { Unrest } from './unrest.ts'
 
 export interface DetectorOptions {
   readonly classes: ModelClasses
@@ -59,6 +60,8 @@ export interface DetectorStatus {
   /** Unix second; new programs are alerted after it. 0 before the first frame. */
   readonly learningUntil: number
   readonly learning: boolean
+  /** Share of the well-known processes that do what they never did here, 0…1. */
+  readonly unrest: number
   readonly memory: MemoryStatus
   readonly alerts: BookStatus
 }
@@ -78,6 +81,7 @@ export class Detector {
   readonly #book: AlertBook
   readonly #levels: Record<'claim' | 'malice', { cold: number; warm: number }>
   readonly #newcomers = new Map<string, { seconds: number; last: number; from: number }>()
+  readonly #unrest = new Unrest()
   readonly #whitened: Float32Array
   readonly #claims = new Map<string, number | undefined>()
   #allow: readonly AllowRule[]
@@ -145,6 +149,7 @@ export class Detector {
       const alert = this.#judge(predictions, row)
       if (alert !== undefined) alerts.push(alert)
     }
+    this.#unrest.endSecond()
     if (frameIndex % 16 === 0) this.#evidence.forget(frameIndex)
     if (frameIndex % 3600 === 0) this.#memory.tidy(frameIndex)
     return [...alerts, ...this.#book.tick(frameIndex)]
@@ -165,6 +170,7 @@ export class Detector {
       tracked: this.#evidence.size,
       learningUntil: since === 0 ? 0 : since + this.#options.learnSeconds,
       learning: this.#learning(),
+      unrest: Math.round(this.#unrest.share * 1000) / 1000,
       memory: this.#memory.status(),
       alerts: this.#book.status(),
     }
@@ -208,6 +214,7 @@ export class Detector {
         distance: usual,
         surprise: this.#memory.surprise(name),
         contradicted: this.#memory.contradicted(name),
+        calm: this.#unrest.calm,
       },
       this.#classes,
       calibration,
@@ -215,6 +222,7 @@ export class Detector {
     )
     if (claimed !== undefined) this.#memory.countClaim(name, signs.against > 0)
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
+    if (warm) this.#unrest.see(usual)
     const evidence = this.#evidence.at(process, frameIndex)
     // A name without class claims what it usually does here, once the memory knows that.
     if (claimed !== undefined || (warm && !claimsNothing(process.name))) {

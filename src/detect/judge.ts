@@ -38,6 +38,8 @@ export interface Signs {
   readonly confessed: boolean
   /** It bears the name of an ordinary program that has no class. */
   readonly ordinary: boolean
+  /** 1 where the host behaves as it usually does, 0 where so many of its programs do not that none stands out. */
+  readonly calm: number
 }
 
 /** Numbers that were set by hand on calibration recordings; what each trades is in the tests and in ARCHITECTURE.md. */
@@ -80,6 +82,7 @@ export interface Usual {
   readonly distance: number
   readonly surprise: number
   readonly contradicted: number
+  readonly calm: number
 }
 
 export function signsOf(
@@ -121,6 +124,7 @@ export function signsOf(
     toUsual: usual.distance,
     surprise: usual.surprise,
     contradicted: usual.contradicted,
+    calm: usual.calm,
     confessed: name.confessed,
     ordinary: name.ordinary,
   }
@@ -158,7 +162,8 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
     -2,
     worth(signs.surprise, JUDGE.surpriseDrift),
   )
-  return clamp(against + strange, -2, 4)
+  const sum = clamp(against + strange, -2, 4)
+  return sum > 0 ? sum * signs.calm : sum
 }
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {

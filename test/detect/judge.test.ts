@@ -21,6 +21,7 @@ const usual: Signs = {
   contradicted: 0.001,
   confessed: false,
   ordinary: false,
+  calm: 1,
 }
 /** The same name, doing what neither the model nor the host knows of it. */
 const strange: Signs = { ...usual, against: 5, againstNamed: 5, toUsual: 4 }
@@ -42,6 +43,12 @@ describe('claimIncrement()', () => {
   test('nor is the memory of a name that often shows something new', () => {
     const alone = claimIncrement({ ...strange, surprise: 0.5 }, true)
     expect(alone).toBeCloseTo(JUDGE.againstWeight * 5, 5)
+  })
+
+  test('on a host where everything is strange, nothing is said against a name', () => {
+    expect(claimIncrement({ ...strange, calm: 0.25 }, true)).toBe(1)
+    expect(claimIncrement({ ...strange, calm: 0 }, true)).toBe(0)
+    expect(claimIncrement({ ...usual, calm: 0 }, true)).toBe(-1)
   })
 
   test('where neither is worth anything nothing is said against the name', () => {
@@ -84,7 +91,7 @@ describe('signsOf()', () => {
       predictions(T, [{ pid: 1, name: 'nginx', at }]),
       0,
       { claimed: 0, confessed: false, ordinary: false, spareInterpreters },
-      { distance: 1, surprise: 1, contradicted: 1 },
+      { distance: 1, surprise: 1, contradicted: 1, calm: 1 },
       { ...classes, generic: classes.names.map((name) => name === 'cron') },
       calibration,
       Float32Array.from(at),

@@ -1,0 +1,48 @@
+/**
+ * How much of a host does what it never did here, at the same time: common-mode noise, as an instrument maker would say.
+ *
+ * A host that is starved of CPU, restarted as a whole or restored from a snapshot makes all of its programs strange for its
+ * memory. None of them stands out then, so what is held against a name counts less, down to nothing. What is judged
+ * malicious is not touched, and neither is a host whose memory is young: whoever stirs a host to hide a masquerade
+ * still has to do it with programs that look like nothing malicious.
+ */
+
+/** Farther than this from all that is usual under its name a process is strange. */
+const STRANGE = 1
+/** Share of the newest second in the running mean: about the last twenty count. */
+const NEWEST = 0.05
+/** Fewer processes than this in a second say nothing of their host. */
+const PROCESSES_MIN = 8
+/** Shares of strange processes up to which a host is calm, and from which nothing stands out. */
+const CALM_UP_TO = 0.1
+const NOTHING_FROM = 0.2
+
+export class Unrest {
+  #seen = 0
+  #strange = 0
+  #mean = 0
+
+  /** A process whose name the memory knows well. @param distance to what is usual under its name */
+  see(distance: number): void {
+    this.#seen++
+    if (distance > STRANGE) this.#strange++
+  }
+
+  endSecond(): void {
+    if (this.#seen >= PROCESSES_MIN) {
+      this.#mean += NEWEST * (this.#strange / this.#seen - this.#mean)
+    }
+    this.#seen = 0
+    this.#strange = 0
+  }
+
+  /** Running mean of the share of strange processes, 0…1. */
+  get share(): number {
+    return this.#mean
+  }
+
+  /** What evidence of strangeness is worth now, 1…0. */
+  get calm(): number {
+    return Math.max(0, Math.min(1, (NOTHING_FROM - this.#mean) / (NOTHING_FROM - CALM_UP_TO)))
+  }
+}
