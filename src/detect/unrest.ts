@@ -12,7 +12,7 @@ const STRANGE = 1
 /** Share of the newest second in the running mean: about the last twenty count. */
 const NEWEST = 0.05
 /** Fewer processes than this in a second say nothing of their host. */
-const PROCESSES_MIN = 8
+const ENOUGH = 8
 /** Shares of strange processes up to which a host is calm, and from which nothing stands out. */
 const CALM_UP_TO = 0.1
 const NOTHING_FROM = 0.2
@@ -29,7 +29,7 @@ export class Unrest {
   }
 
   endSecond(): void {
-    if (this.#seen >= PROCESSES_MIN) {
+    if (this.#seen >= ENOUGH) {
       this.#mean += NEWEST * (this.#strange / this.#seen - this.#mean)
     }
     this.#seen = 0
