@@ -4,25 +4,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Random } from '../../src/train/random.ts'
+import { agentFromSource as agent } from '../support/cli-from-source.ts'
 
 /** Some seconds of CPU, and a busy machine has little of it. */
 setDefaultTimeout(180_000)
 
 const directory = await mkdtemp(join(tmpdir(), 'compare-command-'))
 afterAll(() => rm(directory, { recursive: true }))
-
-async function agent(...words: string[]) {
-  const child = Bun.spawn([process.execPath, 'src/cli.ts', ...words], {
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, code }
-}
 
 const frames = join(directory, 'made.frames.ndjson')
 const random = new Random(8)
