@@ -220,7 +220,10 @@ export class Detector {
       calibration,
       state,
     )
-    if (claimed !== undefined) this.#memory.countClaim(name, signs.against > 0)
+    // What is under an alert does not teach the memory that the model errs about its name.
+    if (claimed !== undefined && !this.#book.isOpen(process)) {
+      this.#memory.countClaim(name, signs.against > 0)
+    }
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     if (warm) this.#unrest.see(usual)
     const evidence = this.#evidence.at(process, frameIndex)

@@ -150,6 +150,12 @@ describe('Detector.push() with the memory of the host', () => {
     expect(memory.distance('nginx', Float32Array.from(PLACES.miner))).toBeGreaterThan(3)
   })
 
+  test('a masquerade under its alert does not teach the memory to distrust the model', () => {
+    const memory = lived([nginx])
+    live(detectorWith({ memory }), T, 3_000, [nginx, { pid: 2, name: 'nginx', at: PLACES.sshd }])
+    expect(memory.contradicted('nginx')).toBeLessThan(0.02)
+  })
+
   test('memory never covers a malicious class, not even while learning', () => {
     const memory = new HostMemory('toy', 2)
     const detector = detectorWith({ memory, learnSeconds: 86_400 })
