@@ -46,3 +46,10 @@ test('ProcessTree.push() forgets who was told first, and tells it again', () => 
   tree.push(frame(11, ...many))
   expect(tree.push(frame(12, shell))).not.toBe('')
 })
+
+test('ProcessTree.push() lets no name forge a line', () => {
+  const forger = { ...shell, name: 'x\n1\tF\t2\t3\u0085' }
+  expect(new ProcessTree().push(frame(10, forger))).toBe(
+    '10\tF\t1\t7\n10\tX\t7\tx\\x0a1\\x09F\\x092\\x093\\x85\n',
+  )
+})
