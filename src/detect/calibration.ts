@@ -30,7 +30,9 @@ export interface DetectionCalibration {
   readonly offsets: Uint32Array
   /** Distance to its own class's nearest prototype that 99 % of a class's windows stay within. */
   readonly radii: Float32Array
-  /** Share of a class's held-out windows that the net takes for another class: how little its word against the name is worth. */
+  /** Share of a class's held-out windows that the net takes for this other class, class by class: how little that word against the name is worth. */
+  readonly confusions: readonly ReadonlyMap<number, number>[]
+  /** The same for a class that it was never taken for: how few windows of it there were. */
   readonly unsure: Float32Array
   /** Share of a class's held-out windows that the net takes for a malicious class. */
   readonly suspect: Float32Array
@@ -60,6 +62,7 @@ interface Written {
   readonly step: number
   readonly counts: readonly number[]
   readonly radii: readonly number[]
+  readonly confusions: readonly (readonly (readonly [other: number, share: number])[])[]
   readonly unsure: readonly number[]
   readonly suspect: readonly number[]
   readonly ordinary: readonly string[]
@@ -69,8 +72,8 @@ interface Written {
 
 /** As it stands in the manifest. */
 export function writeDetectionCalibration(calibration: DetectionCalibration): Written {
-  const { whitening, prototypes, offsets, radii, unsure, suspect, ordinary, tails, profiles } =
-    calibration
+  const { whitening, prototypes, offsets, radii, confusions, unsure, suspect } = calibration
+  const { ordinary, tails, profiles } = calibration
   const steps = Int8Array.from(prototypes, (value) => quantised(value) / PROTOTYPE_STEP)
   return {
     format: DETECTION_FORMAT,
@@ -81,6 +84,9 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
     step: PROTOTYPE_STEP,
     counts: Array.from(radii, (_, i) => offsets[i + 1]! - offsets[i]!),
     radii: Array.from(radii, thousandths),
+    confusions: confusions.map((of) =>
+      Array.from(of, ([other, share]) => [other, thousandths(share)]),
+    ),
     unsure: Array.from(unsure, thousandths),
     suspect: Array.from(suspect, thousandths),
     ordinary: [...ordinary].sort().slice(0, MODEL_NAMES_MAX),
@@ -137,6 +143,7 @@ export function readDetectionCalibration(
     prototypes: Float32Array.from(new Int8Array(steps.buffer), (steps) => steps * step),
     offsets,
     radii: perClass('radii', 1e6),
+    confusions: confusionsOf(root.confusions, classCount),
     unsure: perClass('unsure', 1),
     suspect: perClass('suspect', 1),
     ordinary: new Set(
@@ -154,6 +161,25 @@ export function readDetectionCalibration(
       }),
     ),
   }
+}
+
+/** The first models know of mistakes only how many there were (`unsure`), whatever the other class. */
+function confusionsOf(written: unknown, classCount: number): Map<number, number>[] {
+  if (written === undefined) return Array.from({ length: classCount }, () => new Map())
+  const rows = list(written, 'detection.confusions', MODEL_CLASSES_MAX)
+  if (rows.length !== classCount)
+    fail('detection.confusions', String(rows.length), `${classCount} long`)
+  return rows.map((row, c) => {
+    const field = `detection.confusions[${c}]`
+    return new Map(
+      list(row, field, classCount).map((entry) => {
+        const [other, share] = list(entry, field, 2)
+        const index = number(other, field, 0, classCount - 1)
+        if (!Number.isInteger(index)) fail(field, String(index), 'the index of a class')
+        return [index, number(share, field, 0, 1)] as const
+      }),
+    )
+  })
 }
 
 function tailPair(value: unknown, stream: StreamName): { cold: Tail; warm: Tail } {

@@ -26,7 +26,7 @@ export interface Signs {
   readonly toMalicious: number
   /** Distance to what the name usually does here; Infinity where the memory holds nothing of it. */
   readonly toUsual: number
-  /** Share of ordinary windows of the claimed class that the net takes for another. */
+  /** Share of ordinary windows of the claimed class that the net takes for the one that speaks against it. */
   readonly unsure: number
   /** Share of them that it takes for something malicious; 0 where nothing is claimed. */
   readonly suspect: number
@@ -99,13 +99,21 @@ export function signsOf(
   const from = row * classCount
   let other = 0
   let named = 0
+  let against = -1
   let malice = 0
   let worst = -1
   for (let c = 0; c < classCount; c++) {
     const p = probabilities[from + c]!
     if (c !== claimed && p > other) other = p
-    if (c !== claimed && c !== background && !(name.spareInterpreters && generic?.[c]) && p > named)
+    if (
+      c !== claimed &&
+      c !== background &&
+      !(name.spareInterpreters && generic?.[c]) &&
+      p > named
+    ) {
       named = p
+      against = c
+    }
     if (!malicious[c]) continue
     malice += p
     if (worst < 0 || p > probabilities[from + worst]!) worst = c
@@ -119,7 +127,10 @@ export function signsOf(
       worst < 0 || malice < 0.05
         ? Number.POSITIVE_INFINITY
         : classDistance(calibration, worst, whitened),
-    unsure: claimed === undefined ? 1 : calibration.unsure[claimed]!,
+    unsure:
+      claimed === undefined
+        ? 1
+        : (calibration.confusions[claimed]!.get(against) ?? calibration.unsure[claimed]!),
     suspect: claimed === undefined ? 0 : calibration.suspect[claimed]!,
     toUsual: usual.distance,
     surprise: usual.surprise,

@@ -182,11 +182,18 @@ function coverOf(rows: readonly number[], whitened: Float32Array, size: number):
 }
 
 /**
- * Shares of each class's held-out windows with another class on top, and with a malicious one; one more of each kind,
- * as nobody has seen all.
+ * Shares of each class's held-out windows with another class on top, by that class, and with a malicious one; one more
+ * of each kind, as nobody has seen all. By class, because ordinary life errs in few directions: short runs of vmstat are
+ * taken for "other programs", which is no reason to think little of one that is taken for top.
  */
-export function mistakesOf({ classes, hosts }: DetectionCalibrationInput) {
-  const wrong = new Float32Array(classes.names.length).fill(1)
+export function mistakesOf({
+  classes,
+  hosts,
+}: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>): Pick<
+  DetectionCalibration,
+  'confusions' | 'unsure' | 'suspect'
+> {
+  const taken = classes.names.map(() => new Map<number, number>())
   const malicious = new Float32Array(classes.names.length).fill(1)
   const all = new Float32Array(classes.names.length).fill(2)
   for (const { heldOut } of hosts) {
@@ -196,13 +203,14 @@ export function mistakesOf({ classes, hosts }: DetectionCalibrationInput) {
         if (claimed === undefined) continue
         const top = mostProbable(predictions.probabilities, row, predictions.classCount).class
         all[claimed]!++
-        if (top !== claimed) wrong[claimed]!++
+        if (top !== claimed) taken[claimed]!.set(top, (taken[claimed]!.get(top) ?? 1) + 1)
         if (classes.malicious[top]) malicious[claimed]!++
       }
     }
   }
   return {
-    unsure: wrong.map((count, c) => count / all[c]!),
+    confusions: taken.map((of, c) => new Map(Array.from(of, ([top, n]) => [top, n / all[c]!]))),
+    unsure: all.map((count) => 1 / count),
     suspect: malicious.map((count, c) => count / all[c]!),
   }
 }

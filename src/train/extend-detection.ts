@@ -43,6 +43,7 @@ export function extendDetection(
     ...base,
     ...joined(base, fresh, size),
     radii: grown('radii', new Float32Array(input.classes.names.length).fill(1)),
+    confusions: mistakes.confusions.map((measured, c) => base.confusions[c] ?? measured),
     unsure: grown('unsure', mistakes.unsure),
     suspect: grown('suspect', mistakes.suspect),
     ordinary: new Set([...base.ordinary, ...Array.from(input.ordinary, memoryName)]),

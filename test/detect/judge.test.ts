@@ -61,6 +61,28 @@ describe('claimIncrement()', () => {
   })
 })
 
+test('signsOf() doubts the model as far as it takes this class for that one, not for any', () => {
+  const confusions = classes.names.map(() => new Map<number, number>())
+  const [claimed, top] = [classes.names.indexOf('nginx'), classes.names.indexOf('cron')]
+  const name = { claimed, confessed: false, ordinary: false, spareInterpreters: false }
+  const usual = { distance: 1, surprise: 0.5, contradicted: 0.5, calm: 1 }
+  const whitened = Float32Array.from(PLACES.cron)
+  const unsure = () =>
+    signsOf(
+      predictions(T, [{ pid: 7, name: 'nginx', at: PLACES.cron }]),
+      0,
+      name,
+      usual,
+      classes,
+      { ...calibration, confusions },
+      whitened,
+    ).unsure
+  confusions[claimed]!.set(classes.names.indexOf('miner'), 0.4)
+  expect(unsure()).toBeCloseTo(0.001, 6)
+  confusions[claimed]!.set(top, 0.4)
+  expect(unsure()).toBe(0.4)
+})
+
 describe('maliceIncrement()', () => {
   const miner: Signs = { ...usual, malice: 4, toMalicious: 0.4 }
 

@@ -36,6 +36,7 @@ export const calibration: DetectionCalibration = {
   prototypes: Float32Array.from(Object.values(PLACES).flat()),
   offsets: Uint32Array.of(0, 1, 2, 3, 4),
   radii: new Float32Array(4).fill(1),
+  confusions: NAMES.map(() => new Map()),
   unsure: new Float32Array(4).fill(0.001),
   suspect: new Float32Array(4).fill(0.001),
   ordinary: new Set(['gzip']),

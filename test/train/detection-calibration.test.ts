@@ -167,6 +167,7 @@ describe('readDetectionCalibration()', () => {
     expect(read.tails).toEqual(made.tails)
     expect(read.ordinary).toEqual(made.ordinary)
     expect(read.profiles).toEqual(made.profiles)
+    expect(read.confusions).toEqual(made.confusions)
   })
 
   test.each([
@@ -180,6 +181,9 @@ describe('readDetectionCalibration()', () => {
     ],
     ['a class without radius', () => ({ ...written(), radii: [1, 2, 3] })],
     ['a negative share', () => ({ ...written(), unsure: [-1, 0, 0, 0] })],
+    ['confusions of another number of classes', () => ({ ...written(), confusions: [[]] })],
+    ['a confusion with no class', () => ({ ...written(), confusions: [[[9, 0.1]], [], [], []] })],
+    ['a confusion between classes', () => ({ ...written(), confusions: [[[0.5, 0.1]], [], [], []] })],
     ['no tails', () => ({ ...written(), tails: {} })],
     ['a profile of no names', () => ({ ...written(), profiles: [[[1, 1]], [], [], []] })],
   ])('refuses %s and says what is wrong', (_, value) => {
