@@ -22,7 +22,7 @@ import { AlertBook, type BookLimits, type BookStatus } from './dedup.ts'
 import { accumulate, average, Evidence, type ProcessEvidence } from './evidence.ts'
 import { whiten } from './geometry.ts'
 import { claimIncrement, JUDGE, maliceIncrement, type Signs, signsOf } from './judge.ts'
-import type { HostMemory, MemoryStatus } from './memory.ts'
+import { type HostMemory, type MemoryStatus, NOTHING } from './memory.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
 import { Unrest } from './unrest.ts'
 
@@ -200,20 +200,24 @@ export class Detector {
     const name = memoryName(process.name)
     const claimed = this.#claimed(process.name)
     const usual = this.#memory.distance(name, state)
+    const confessed = this.#classes.confessedBy?.(process.name)
+    const evidence = this.#evidence.at(process, frameIndex, confessed)
+    const { own } = evidence
+    if (evidence.claim.level <= 0) Object.assign(own, NOTHING)
     const signs = signsOf(
       predictions,
       row,
       {
         claimed,
-        confessed: this.#classes.confessedBy?.(process.name) !== undefined,
+        confessed: confessed !== undefined,
         ordinary:
           claimed === undefined && !claimsNothing(process.name) && calibration.ordinary.has(name),
         spareInterpreters: this.#learning(),
       },
       {
         distance: usual,
-        surprise: this.#memory.surprise(name),
-        contradicted: this.#memory.contradicted(name),
+        surprise: this.#memory.surprise(name, own),
+        contradicted: this.#memory.contradicted(name, own),
         calm: this.#unrest.calm,
       },
       this.#classes,
@@ -222,11 +226,10 @@ export class Detector {
     )
     // What is under an alert does not teach the memory that the model errs about its name.
     if (claimed !== undefined && !this.#book.isOpen(process)) {
-      this.#memory.countClaim(name, signs.against > 0)
+      this.#memory.countClaim(name, signs.against > 0, own)
     }
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     if (warm) this.#unrest.see(usual)
-    const evidence = this.#evidence.at(process, frameIndex)
     // A name without class claims what it usually does here, once the memory knows that.
     if (claimed !== undefined || (warm && !claimsNothing(process.name))) {
       accumulate(evidence.claim, claimIncrement(signs, warm), frameIndex)
@@ -347,7 +350,7 @@ export class Detector {
     if (evidence.claim.level > this.#levels.claim[stage] / 2) return
     if (this.#book.isOpen(evidence.process)) return
     // A name's first minutes are taken as they come: there is nothing yet that they could deviate from.
-    this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm)
+    this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm, evidence.own)
   }
 
   #isWarm(name: string): boolean {

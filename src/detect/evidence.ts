@@ -11,11 +11,12 @@
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { StreamName } from './calibration.ts'
+import { NOTHING, type Tally } from './memory.ts'
 
 /** A sum above this adds nothing but time to recover. */
 export const LEVEL_MAX = 60
 /** Seconds without a window over which evidence fades to 1/e. */
-const FADE_SECONDS = 30
+const FADE_SECONDS = 60
 /** Share of the newest window in the running mean of the class probabilities. */
 const NEWEST = 0.2
 
@@ -37,12 +38,15 @@ export interface ProcessEvidence {
   held: number
   readonly claim: Stream
   readonly malice: Stream
+  /** What it added to its name's memory since its claim is in doubt: no process is the measure of itself. */
+  readonly own: Tally
   /** Running mean of the class probabilities; absent while nothing speaks against the process. */
   mean: Float32Array | undefined
 }
 
 export class Evidence {
   readonly #of = new Map<ProcessKey, ProcessEvidence>()
+  readonly #lines = new Map<number, ProcessEvidence>()
   readonly #max: number
   readonly #onForget: ((evidence: ProcessEvidence) => void) | undefined
   #evicted = 0
@@ -61,8 +65,12 @@ export class Evidence {
     return this.#evicted
   }
 
-  /** The evidence on a process, faded to this frame. */
-  at(process: Process, frameIndex: number): ProcessEvidence {
+  /**
+   * The evidence on a process, faded to this frame.
+   * @param line of processes that one follows another in: a new one goes on with the malice of the last, as a tool
+   * that is started over and over leaves none of them time to show itself
+   */
+  at(process: Process, frameIndex: number, line?: number): ProcessEvidence {
     const key = processKey(process)
     let found = this.#of.get(key)
     if (found === undefined) {
@@ -74,15 +82,16 @@ export class Evidence {
         held: 0,
         claim: stream(frameIndex),
         malice: stream(frameIndex),
+        own: { ...NOTHING },
         mean: undefined,
       }
+      const before = line === undefined ? undefined : this.#lines.get(line)
+      if (before !== undefined)
+        found.malice.level = faded(before.malice.level, frameIndex - before.last - 1)
     } else {
       const gap = frameIndex - found.last - 1 - found.held
-      if (gap > 0) {
-        const left = Math.exp(-gap / FADE_SECONDS)
-        found.claim.level *= left
-        found.malice.level *= left
-      }
+      found.claim.level = faded(found.claim.level, gap)
+      found.malice.level = faded(found.malice.level, gap)
       // Moved to the end: the map's first is the longest silent.
       this.#of.delete(key)
       found.process = process
@@ -90,6 +99,7 @@ export class Evidence {
       found.held = 0
     }
     this.#of.set(key, found)
+    if (line !== undefined) this.#lines.set(line, found)
     return found
   }
 
@@ -124,6 +134,10 @@ export class Evidence {
     this.#evicted++
     this.#onForget?.(found)
   }
+}
+
+function faded(level: number, seconds: number): number {
+  return seconds > 0 ? level * Math.exp(-seconds / FADE_SECONDS) : level
 }
 
 function stream(frameIndex: number): Stream {

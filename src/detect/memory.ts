@@ -52,6 +52,16 @@ interface Points {
 
 const COLUMNS = ['seen', 'first', 'last', 'anchor'] as const
 
+/** What one process added to its name's counts since something speaks against it. */
+export interface Tally {
+  seconds: number
+  surprises: number
+  claims: number
+  contradictions: number
+}
+
+export const NOTHING: Readonly<Tally> = { seconds: 0, surprises: 0, claims: 0, contradictions: 0 }
+
 interface NameMemory {
   first: number
   last: number
@@ -114,25 +124,29 @@ export class HostMemory {
    * How likely the next second of this name is to show something new, as its past goes: near 0 for a daemon, high for a
    * tool that does something else with each set of arguments, 1 for a name never seen.
    */
-  surprise(name: string): number {
+  surprise(name: string, own: Tally = NOTHING): number {
     const memory = this.#names.get(name)
-    return memory === undefined
-      ? 1
-      : (memory.surprises + 1) / (Math.max(0, memory.seconds - SETTLED_SECONDS) + 2)
+    if (memory === undefined) return 1
+    const surprises = Math.max(0, memory.surprises - own.surprises)
+    return (surprises + 1) / (Math.max(0, memory.seconds - own.seconds - SETTLED_SECONDS) + 2)
   }
 
   /** Share of the name's windows here in which the model spoke against it; 1 for a name never seen. */
-  contradicted(name: string): number {
+  contradicted(name: string, own: Tally = NOTHING): number {
     const memory = this.#names.get(name)
-    return memory === undefined ? 1 : (memory.contradictions + 1) / (memory.claims + 2)
+    if (memory === undefined) return 1
+    const contradictions = Math.max(0, memory.contradictions - own.contradictions)
+    return (contradictions + 1) / (Math.max(0, memory.claims - own.claims) + 2)
   }
 
   /** A window of a process whose name claims a class, whatever the verdict. Unknown names are passed over. */
-  countClaim(name: string, contradicted: boolean): void {
+  countClaim(name: string, contradicted: boolean, own: Tally = { ...NOTHING }): void {
     const memory = this.#names.get(name)
     if (memory === undefined) return
     memory.claims++
+    own.claims++
     if (contradicted) memory.contradictions++
+    if (contradicted) own.contradictions++
     if (memory.claims > SECONDS_COUNTED) {
       memory.claims >>= 1
       memory.contradictions >>= 1
@@ -166,13 +180,23 @@ export class HostMemory {
    * Offers a state that nothing speaks against.
    * @param learning taken in at once
    */
-  observe(name: string, state: Float32Array, frameIndex: number, learning: boolean): void {
+  observe(
+    name: string,
+    state: Float32Array,
+    frameIndex: number,
+    learning: boolean,
+    own: Tally = { ...NOTHING },
+  ): void {
     const memory = this.#names.get(name) ?? this.#add(name, frameIndex)
     const near = nearest(state, memory.usual.at, memory.usual.count, this.size)
     if (memory.last !== frameIndex || memory.seconds === 0) {
       memory.seconds++
+      own.seconds++
       // Its first seconds are all new; what counts is how often it is new after them.
-      if (near.distance > STRANGE && memory.seconds > SETTLED_SECONDS) memory.surprises++
+      if (near.distance > STRANGE && memory.seconds > SETTLED_SECONDS) {
+        memory.surprises++
+        own.surprises++
+      }
       if (memory.seconds > SECONDS_COUNTED) {
         memory.seconds >>= 1
         memory.surprises >>= 1

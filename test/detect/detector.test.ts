@@ -108,6 +108,19 @@ describe('Detector.push() from a cold start', () => {
   )
 })
 
+test('Detector.push() finds a tool by its own name that is started over and over', () => {
+  const confessing = {
+    ...classes,
+    confessedBy: (name: string) => (name === 'miner' ? classes.names.indexOf('miner') : undefined),
+  }
+  const often = (name: string) =>
+    live(detectorWith({ classes: confessing }), T, 40, (second) =>
+      second % 10 < 2 ? [{ pid: second - (second % 10), name, at: [4.4, 4.4] }] : [],
+    )
+  expect(often('miner')[0]).toMatchObject({ kind: 'non-grata', predicted: { class: 'miner' } })
+  expect(often('gzip')).toEqual([])
+})
+
 describe('Detector.push() with the memory of the host', () => {
   const here: Standing = { pid: 1, name: 'nginx', at: [3.2, 0] }
 
@@ -154,6 +167,15 @@ describe('Detector.push() with the memory of the host', () => {
     const memory = lived([nginx])
     live(detectorWith({ memory }), T, 3_000, [nginx, { pid: 2, name: 'nginx', at: PLACES.sshd }])
     expect(memory.contradicted('nginx')).toBeLessThan(0.02)
+  })
+
+  test('no process is the measure of itself: being strange makes its name no name that often is', () => {
+    const memory = new HostMemory('toy', 2)
+    const young = detectorWith({ memory, learnSeconds: 86_400 })
+    live(young, T - 720, 720, (second) => (second % 6 === 0 ? [nginx] : []))
+    // Against so short a past every second of this one weighs much.
+    const [alert] = live(detectorWith({ memory }), T, 60, [{ ...nginx, pid: 2, at: [3.05, 0] }])
+    expect(alert).toMatchObject({ kind: 'masquerade', predicted: { class: 'cron' } })
   })
 
   test('memory never covers a malicious class, not even while learning', () => {

@@ -22,7 +22,7 @@ test('Evidence.at() fades over seconds without a window', () => {
   const evidence = new Evidence()
   accumulate(evidence.at(process, T).claim, 10, T)
   expect(evidence.at(process, T + 1).claim.level).toBe(10)
-  expect(evidence.at(process, T + 32).claim.level).toBeCloseTo(10 / Math.E, 5)
+  expect(evidence.at(process, T + 62).claim.level).toBeCloseTo(10 / Math.E, 5)
 })
 
 test('Evidence.hold() keeps evidence as it is over a window that nobody judged', () => {
@@ -32,7 +32,7 @@ test('Evidence.hold() keeps evidence as it is over a window that nobody judged',
   expect(evidence.at(process, T + 5).claim.level).toBe(10)
   // Four windows were there to be judged, and 31 seconds of silence.
   for (let i = 0; i < 4; i++) evidence.hold(process)
-  expect(evidence.at(process, T + 5 + 5 + 31).claim.level).toBeCloseTo(10 * Math.exp(-31 / 30), 5)
+  expect(evidence.at(process, T + 5 + 5 + 31).claim.level).toBeCloseTo(10 * Math.exp(-31 / 60), 5)
   expect(evidence.peek({ ...process, pid: 6 })).toBeUndefined()
 })
 
@@ -41,6 +41,18 @@ test('Evidence.at() stays with pid@start through a change of name, and not throu
   accumulate(evidence.at(process, T).claim, 10, T)
   expect(evidence.at({ ...process, name: 'nginx' }, T + 1).claim.level).toBe(10)
   expect(evidence.at({ ...process, startMs: process.startMs + 60_000 }, T + 2).claim.level).toBe(0)
+})
+
+test('Evidence.at() lets a process go on with the malice of the last of its line, faded, and with nothing else', () => {
+  const evidence = new Evidence()
+  const last = evidence.at(process, T, 3)
+  accumulate(last.malice, 10, T)
+  accumulate(last.claim, 10, T)
+  const next = evidence.at({ ...process, pid: 6 }, T + 61, 3)
+  expect(next.malice.level).toBeCloseTo(10 / Math.E, 5)
+  expect(next.claim.level).toBe(0)
+  expect(evidence.at({ ...process, pid: 7 }, T + 61, 4).malice.level).toBe(0)
+  expect(evidence.at({ ...process, pid: 8 }, T + 61).malice.level).toBe(0)
 })
 
 test('Evidence keeps its bound: the longest silent goes first', () => {

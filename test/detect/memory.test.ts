@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { HostMemory } from '../../src/detect/memory.ts'
+import { HostMemory, NOTHING } from '../../src/detect/memory.ts'
 import {
   MEMORY_KEEP_SECONDS,
   MEMORY_NAMES_MAX,
@@ -178,4 +178,22 @@ describe('HostMemory bounds', () => {
     expect(host.known('new')).toBeDefined()
     expect(host.status().prototypes).toBe(1)
   })
+})
+
+test('HostMemory.surprise() and contradicted() leave out what the process itself added', () => {
+  const memory = new HostMemory('toy', 2)
+  for (let i = 0; i < 100; i++) {
+    memory.observe('nginx', Float32Array.of(0, 0), T + i, true)
+    memory.countClaim('nginx', false)
+  }
+  const [surprise, contradicted] = [memory.surprise('nginx'), memory.contradicted('nginx')]
+  const own = { ...NOTHING }
+  for (let i = 100; i < 140; i++) {
+    memory.observe('nginx', Float32Array.of(5, 5), T + i, false, own)
+    memory.countClaim('nginx', true, own)
+  }
+  expect(memory.surprise('nginx')).toBeGreaterThan(0.4)
+  expect(memory.contradicted('nginx')).toBeGreaterThan(0.25)
+  expect(memory.surprise('nginx', own)).toBe(surprise)
+  expect(memory.contradicted('nginx', own)).toBe(contradicted)
 })
