@@ -155,6 +155,48 @@ sed -i 's#^Socket.*#Socket inet:8891@localhost#' "$R/etc/opendkim.conf"; grep -q
 echo 'POSTGREY_OPTS="--inet=10023 --delay=5"' > "$R/etc/default/postgrey"
 [ -n "$SPAMD_OPTIONS" ] && for f in "$R/etc/default/spamd" "$R/etc/default/spamassassin"; do [ -e "$f" ] && sed -i "s/^OPTIONS=.*/OPTIONS=\"$SPAMD_OPTIONS\"/" "$f"; done
 
+# exim on port 2525, beside postfix: the client relays to the server, the server delivers to carol
+put /etc/exim4/exim4.conf <<E
+primary_hostname = $ROLE.lab
+daemon_smtp_ports = 2525
+local_interfaces = 0.0.0.0
+exim_user = Debian-exim
+exim_group = Debian-exim
+spool_directory = /var/spool/exim4
+log_file_path = /var/log/exim4/%slog
+keep_environment =
+never_users = root
+acl_smtp_rcpt = take
+$(if [ "$TLS" = on ]; then printf 'tls_advertise_hosts = *\ntls_certificate = /etc/ssl/tls.crt\ntls_privatekey = /etc/ssl/tls.key'; else printf 'tls_advertise_hosts ='; fi)
+$EXIM_EXTRA
+begin acl
+take:
+  accept
+begin routers
+here:
+  driver = accept
+  condition = $([ $ROLE = server ] && echo yes || echo no)
+  transport = maildir
+there:
+  driver = manualroute
+  route_list = * server.lab byname
+  transport = relay
+begin transports
+maildir:
+  driver = appendfile
+  directory = /home/carol/Maildir
+  maildir_format
+  user = carol
+relay:
+  driver = smtp
+  port = 2525
+begin retry
+* * F,20m,1m
+E
+# named exim: postfix.service conflicts with exim4.service
+c install -d -o Debian-exim -g Debian-exim -m 750 /var/spool/exim4 /var/log/exim4; chmod u+s "$R/usr/sbin/exim4"
+unit exim "/usr/sbin/exim4 -bdf $EXIM_QUEUE" root
+
 # --- web
 W=$R/var/www/html; mkdir -p "$W/php"; [ -e "$W/doc" ] || cp -rL "$R/usr/share/doc/git" "$W/doc" 2>/dev/null
 for k in 1 10 100 2000; do head -c $((k * FILE_SCALE))0 /dev/urandom > "$W/f$k.bin"; done; echo '<h1>lab</h1>' > "$W/index.html"
@@ -293,10 +335,10 @@ mkdir -p "$R/var/log/lab"; for i in 1 2 3 4; do head -c 300000 /dev/urandom | ba
 { printf 'SHELL=/bin/bash\nPATH=/usr/local/sbin:/usr/local/bin:/sbin:/bin:/usr/sbin:/usr/bin\n'
   for _ in $(seq "$JOBS_A_MINUTE"); do echo '* * * * * root /opt/lab/jobs.sh'; done
   echo '*/2 * * * * bob /opt/lab/jobs.sh'; echo '*/3 * * * * root /usr/lib/sysstat/sa1 1 1'
-  echo "*/$OPERATOR_EVERY_MIN * * * * root /opt/lab/operate.sh"; } | put /etc/cron.d/lab
+  for _ in $(seq "${OPERATORS:-1}"); do echo "*/$OPERATOR_EVERY_MIN * * * * root /opt/lab/operate.sh"; done; } | put /etc/cron.d/lab
 
 # --- units
-base="cron rsyslog ssh postfix redis-server memcached mosquitto mqsub prometheus-node-exporter chrony snmpd munin-node fail2ban monit nginx node-app flask collectd atd"
+base="cron rsyslog ssh postfix exim redis-server memcached mosquitto mqsub prometheus-node-exporter chrony snmpd munin-node fail2ban monit nginx node-app flask collectd atd"
 case $ROLE in
 client) on="$base fetchmail-alice fetchmail-bob haproxy unbound dnsmasq beanstalkd rsyncd privoxy $CLIENT_MORE" ;;
 server) on="$base dovecot amavis spamd clamav-daemon opendkim postgrey apache2 php$PHP-fpm postgresql mariadb squid vsftpd prometheus rabbitmq-server etcd lighttpd pyhttp unbound dnsmasq named smbd tomcat10 $SERVER_MORE" ;;

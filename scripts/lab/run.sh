@@ -4,7 +4,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 usage() {
   cat <<'U'
-usage: sh scripts/lab/run.sh --profile a|b|c[,…] --minutes N [options]
+usage: sh scripts/lab/run.sh --profile a|b|…[,…] --minutes N [options]
 
 Makes Debian root file systems, boots three hosts per profile (client, server, and an outside one that drives load) in
 network namespaces without uplink, records one count vector per process and second, and stops everything it started.

@@ -113,6 +113,11 @@ def smtp(r):
         try: s.sendmail('x@ext.lab', [r.choice(['bob', 'carol', 'alice']) + '@server.lab'], message(r, 'x@ext.lab', 'bob@server.lab').encode())
         except smtplib.SMTPRecipientsRefused: pass
     s.quit()
+def exim(r):
+    s = smtplib.SMTP(r.choice([C, C, S]), 2525, local_hostname='ext.lab', timeout=30)
+    if TLS and r.random() < .7: s.starttls(context=INSECURE)
+    for _ in range(r.choice([1, 1, 2, 5])): s.sendmail('x@ext.lab', ['carol@server.lab'], message(r, 'x@ext.lab', 'carol@server.lab').encode())
+    s.quit()
 def snmp(r): run(r.choice(['snmpwalk', 'snmpget']), '-v2c', '-cpublic', '-t1', '-r0', r.choice([C, S]), r.choice(['1.3.6.1.2.1.1', '1.3.6.1.2.1.25.1', '1.3.6.1.2.1.2', '1.3.6.1.4.1.2021', '1.3.6.1.2.1.25.4']))
 def dns(r):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2)
@@ -157,7 +162,7 @@ def cups(r): http(C, 631, r.choice(['/', '/printers/', '/jobs/', '/admin/']))
 # name: (function, mean seconds between events at base level)
 G = dict(nginx=(nginx, 1.5), flask=(flask, 2.5), node=(node, 2.5), apache=(apache, 2.2), lighttpd=(lighttpd, 3), haproxy=(haproxy, 3), pyhttp=(pyhttp, 4), php=(php, 4),
   squid=(squid, 3), redis=(redis, 2.5), memc=(memc, 3), mqtt=(mqtt, 3), pg=(pg, 5), my=(my, 4), ssh=(sshc, 8), imap=(imap, 5), drop=(drop, 12), smtp=(smtp, 20),
-  snmp=(snmp, 6), dns=(dns, 2.5), ftp=(ftp, 10), etcd=(etcd, 4), bean=(bean, 6), munin=(munin, 10), prom=(prom, 6), rsyncd=(rsyncd, 12), privoxy=(privoxy, 5), named=(named, 3), cups=(cups, 9), java=(java, 3), smb=(smb, 6))
+  snmp=(snmp, 6), dns=(dns, 2.5), ftp=(ftp, 10), etcd=(etcd, 4), bean=(bean, 6), munin=(munin, 10), prom=(prom, 6), rsyncd=(rsyncd, 12), privoxy=(privoxy, 5), named=(named, 3), cups=(cups, 9), java=(java, 3), smb=(smb, 6), exim=(exim, 9))
 W_ = CONF.get('weights', {})
 # phases of the whole laboratory: (name, how lively, mean seconds); walked in random order, each for a random while
 PHASES = [('idle', .12, 150), ('day', 1, 420), ('peak', 3.2, 90), ('night', .4, 200), ('day', 1.3, 300)]
