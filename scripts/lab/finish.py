@@ -77,7 +77,7 @@ for s in sets:
     os.makedirs(options.out, exist_ok=True)
     for part in ['normal'] + (['attacks'] if happened else []):
         path = f'{options.out}/lab-{s}-{part}{options.part}.frames.ndjson.zst'
-        outputs[s, part] = (path, subprocess.Popen(['zstd', '-q', '-12', '-f', '-o', path], stdin=subprocess.PIPE, text=True))
+        outputs[s, part] = (path, subprocess.Popen(['zstd', '-q', '-19', '-f', '-o', path], stdin=subprocess.PIPE, text=True))
         kept[s, part] = dict(vectors=0, seconds=set(), hosts=set(), classes=collections.Counter(), calls=collections.Counter(), nonzero=0, lost_seconds=[])
 
 with open(options.recording + '.frames.ndjson') as f:

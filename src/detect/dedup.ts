@@ -4,7 +4,7 @@
  *
  * A cause is a kind of alert on one process; processes of one name that look like the same class at the same time (within
  * ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers). A process that already has an alert gets no second one,
- * except that a novelty may still turn out to be something worse.
+ * except that a novelty may still turn out to be something worse; the novelty is then closed.
  *
  * Ids come from host, process, kind and first second alone, so the same input gives the same ids and a replay
  * never alerts twice. Opened in a minute are at most ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
@@ -70,6 +70,8 @@ export class AlertBook {
   /** By likeness: kind, name, class. Insertion order is order of the last sign of life. */
   readonly #causes = new Map<string, Cause>()
   readonly #ofProcess = new Map<ProcessKey, string>()
+  /** Novelties of processes that have something worse now. */
+  readonly #left = new Set<Cause>()
   readonly #openedAt: number[] = []
   #opened = 0
   #updated = 0
@@ -104,6 +106,7 @@ export class AlertBook {
     if (own !== undefined && RANK[crossing.kind] <= RANK[own.alert.kind]) {
       return this.#again(mine!, own, crossing, frameIndex)
     }
+    if (own?.open) this.#left.add(own)
     const likeness = likenessOf(crossing)
     const alike = this.#causes.get(likeness)
     if (alike !== undefined && frameIndex - alike.alert.last > this.#limits.joinSeconds) {
@@ -157,6 +160,10 @@ export class AlertBook {
   /** Closes what has been quiet, forgets what is old. Call once a frame, after the crossings. */
   tick(frameIndex: number): Alert[] {
     const closed: Alert[] = []
+    for (const cause of this.#left) {
+      if (cause.open && !this.#isOwned(cause)) closed.push(this.#close(cause, frameIndex))
+    }
+    this.#left.clear()
     for (const [likeness, cause] of this.#causes) {
       const quiet = frameIndex - cause.alert.last
       // The longest silent come first; those that are silent but open are among the first, too.
@@ -185,6 +192,13 @@ export class AlertBook {
       held: this.#held,
       open,
     }
+  }
+
+  #isOwned(cause: Cause): boolean {
+    for (const likeness of this.#ofProcess.values()) {
+      if (this.#causes.get(likeness) === cause) return true
+    }
+    return false
   }
 
   #first(crossing: Crossing, frameIndex: number): Alert {

@@ -87,6 +87,18 @@ describe('AlertBook.raise()', () => {
     expect(another.raise(crossing(7), T + 1)).toMatchObject({ state: 'open', kind: 'masquerade' })
   })
 
+  test('and is closed then, unless another process is under it', () => {
+    const one = book()
+    const novelty = one.raise(crossing(7, { kind: 'novelty' }), T)!
+    one.raise(crossing(8, { kind: 'novelty' }), T)
+    one.raise(crossing(7), T + 1)
+    expect(one.tick(T + 1)).toEqual([])
+    one.raise(crossing(8), T + 2)
+    expect(one.tick(T + 2)).toMatchObject([{ id: novelty.id, state: 'closed' }])
+    expect(one.tick(T + 3)).toEqual([])
+    expect(one.status()).toMatchObject({ open: 1, closed: 1 })
+  })
+
   test('technique is named for masquerades only', () => {
     expect(book().raise(crossing(7, { kind: 'non-grata' }), T)!.technique).toBeUndefined()
   })
