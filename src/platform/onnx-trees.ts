@@ -41,6 +41,21 @@ export function troubleWithTrees(trees: OnnxTrees): string | undefined {
   if (leafWeights.length !== leaves) return `lists of ${leaves} and ${leafWeights.length} leaves`
   const depth = new Uint16Array(nodes)
   const leafSeen = new Uint8Array(leaves)
+  const below = (node: number, side: Int32Array, marks: Uint8Array): string | undefined => {
+    const child = side[node]!
+    if (marks[node]! > 1) return `a mark of leaves that is ${marks[node]}`
+    if (marks[node] === 1) {
+      if (!(child >= 0 && child < leaves)) return `a leaf ${child} of ${leaves}`
+      if (leafSeen[child] === 1) return 'a leaf with two parents'
+      leafSeen[child] = 1
+      return undefined
+    }
+    if (!(child > node && child < nodes)) return `a node ${child} below node ${node} of ${nodes}`
+    if (depth[child] !== 0) return 'a node with two parents'
+    if (depth[node]! >= FOREST_DEPTH_MAX) return `a tree deeper than ${FOREST_DEPTH_MAX} nodes`
+    depth[child] = depth[node]! + 1
+    return undefined
+  }
   for (const root of trees.roots) {
     if (!(root >= 0 && root < nodes)) return `a tree that begins at node ${root} of ${nodes}`
     if (depth[root] !== 0) return 'a node with two parents'
@@ -50,23 +65,8 @@ export function troubleWithTrees(trees: OnnxTrees): string | undefined {
     if (depth[node] === 0) return 'a node that comes before its parent or has none'
     if (columns[node]! < 0) return `a column ${columns[node]}`
     if (!Number.isFinite(splits[node])) return 'a split that is no finite number'
-    for (const [child, isLeaf] of [
-      [left[node]!, leftLeaf[node]!],
-      [right[node]!, rightLeaf[node]!],
-    ] as const) {
-      if (isLeaf > 1) return `a mark of leaves that is ${isLeaf}`
-      if (isLeaf === 1) {
-        if (!(child >= 0 && child < leaves)) return `a leaf ${child} of ${leaves}`
-        if (leafSeen[child] === 1) return 'a leaf with two parents'
-        leafSeen[child] = 1
-      } else {
-        if (!(child > node && child < nodes))
-          return `a node ${child} below node ${node} of ${nodes}`
-        if (depth[child] !== 0) return 'a node with two parents'
-        if (depth[node]! >= FOREST_DEPTH_MAX) return `a tree deeper than ${FOREST_DEPTH_MAX} nodes`
-        depth[child] = depth[node]! + 1
-      }
-    }
+    const trouble = below(node, left, leftLeaf) ?? below(node, right, rightLeaf)
+    if (trouble !== undefined) return trouble
   }
   for (let leaf = 0; leaf < leaves; leaf++) {
     if (leafSeen[leaf] === 0) return 'a leaf without a parent'

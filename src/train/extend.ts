@@ -62,11 +62,15 @@ export interface ExtendOptions {
   readonly name: string
 }
 
-/** Windows by number, their states and classes. */
-interface LabelledStates {
+/** Windows by number, and their classes. */
+interface LabelledWindows {
   readonly ids: Int32Array
-  readonly states: Float32Array
   readonly labels: Int32Array
+}
+
+/** The same with the net's states. */
+interface LabelledStates extends LabelledWindows {
+  readonly states: Float32Array
 }
 
 /** The files of a model, and how messages call it. */
@@ -169,7 +173,7 @@ interface Material {
   readonly labels: Int32Array
   readonly own: LabelledStates
   readonly heldOut: LabelledStates
-  readonly test: LabelledStates
+  readonly test: LabelledWindows
   statesOf(ids: Int32Array): Promise<LabelledStates>
   /** What an extended model says of windows. */
   logitsOf(onnx: Uint8Array, net: NetShape, ids: Int32Array): Promise<Float32Array>
@@ -194,9 +198,10 @@ async function gather(
   const classes = growClasses(manifest.classes, training, { windowsMin })
   const labels = Int32Array.from(windows.list, (window) => classes.of(window))
   const batches = new Batches(windows, componentVectors(windows, normaliser), normaliser)
+  const labelled = (ids: Int32Array) => ({ ids, labels: ids.map((id) => labels[id]!) })
   const statesOf = async (ids: Int32Array): Promise<LabelledStates> => {
     const { states } = await runNet(onnx, net, batches, ids)
-    return { ids, states, labels: ids.map((id) => labels[id]!) }
+    return { ...labelled(ids), states }
   }
   const idsOf = (part: Part) =>
     Int32Array.from(
@@ -209,7 +214,7 @@ async function gather(
     labels,
     own: await statesOf(sampleByClass(idsOf('train'), labels, SAMPLE_PER_CLASS)),
     heldOut: await statesOf(idsOf('calibration')),
-    test: await statesOf(idsOf('test')),
+    test: labelled(idsOf('test')),
     statesOf,
     logitsOf: async (grown, wide, ids) => (await runNet(grown, wide, batches, ids)).logits,
   }
@@ -273,7 +278,7 @@ function partsOf(
   return { net, parameters: importNet(net, onnx), detection, forest: importForest(onnx) }
 }
 
-function figuresAt(logits: Float32Array, { list }: GrownClasses, part: LabelledStates): Figures {
+function figuresAt(logits: Float32Array, { list }: GrownClasses, part: LabelledWindows): Figures {
   const names = list.map(({ name }) => name)
   return figuresOf(names, part.labels, argmaxRows(logits, list.length))
 }
@@ -283,7 +288,7 @@ function calibrationAt(
   base: Manifest['calibration'],
   logits: Float32Array,
   { list }: GrownClasses,
-  { labels }: LabelledStates,
+  { labels }: LabelledWindows,
 ): Manifest['calibration'] {
   if (labels.length === 0) return base
   return {

@@ -151,8 +151,14 @@ describe('readOnnxFacts()', () => {
     ],
     ['an index beyond 31 bits', { n_targets: { int: 2 ** 40 } }, 'an index 1099511627776'],
     ['a negative index', { n_targets: { int: -3 } }, 'an index -3'],
-    ['a mark that is neither', { nodes_trueleafs: { ints: [1, 2] } }, 'a mark 2'],
-    ['a way round', { nodes_falsenodeids: { ints: [0, 2] } }, 'a node 0 below node 0'],
+    ['indexes that are not one run', { tree_roots: { ints: [0] } }, 'no tree_roots as one run'],
+    [
+      'an index beyond 31 bits in a run, of which we would read less than the runtime',
+      { tree_roots: { packed: [2 ** 31] } },
+      'no tree_roots as one run',
+    ],
+    ['a mark that is neither', { nodes_trueleafs: { packed: [1, 2] } }, 'a mark 2'],
+    ['a way round', { nodes_falsenodeids: { packed: [0, 2] } }, 'a node 0 below node 0'],
   ])('refuses %s', (_, change, message) => {
     const node = treesNode(good, 'row', 'votes')
     const attributes = Object.fromEntries(
