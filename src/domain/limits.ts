@@ -243,7 +243,7 @@ export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
 export const IGNORED_REASONS_MAX = 32
 
 // --- Models ---------------------------------------------------------------------------------------
-/** model.onnx: the largest we make is 2 MB; a larger file than this is not read. */
+/** model.onnx: the largest we make is 4 MB, with a forest of 60 trees; a larger file than this is not read. */
 export const MODEL_BYTES_MAX = 64 * 1_048_576
 export const MANIFEST_BYTES_MAX = 8 * 1_048_576
 export const MODEL_CLASSES_MAX = 4_096

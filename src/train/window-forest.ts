@@ -35,9 +35,9 @@ export interface WindowForestOptions {
 }
 
 export const WINDOW_FOREST_DEFAULTS: Omit<WindowForestOptions, 'trees'> = {
-  weight: 0.65,
+  weight: 0.6,
   perClass: 1_000,
-  leafMin: 1,
+  leafMin: 8,
   augmentation: { share: 1, scaleSpread: 0.7, dropCall: 0.03, quietMax: 8 },
 }
 
