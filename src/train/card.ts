@@ -92,7 +92,7 @@ function forestWords({ forest, classes }: Manifest): string[] {
       'seconds, and the part of the seconds that were active. Grown on training windows alone, each as it was and once ' +
       `varied. What the model says of a class is ${forest.weight} of the trees' votes and ${round(1 - forest.weight)} of the net's probability; ` +
       "the states that the host's memory and the prototypes are made of are the net's alone. " +
-      `What it costs: some ${(forest.nodes / 105_000).toFixed(1)} MB of the file, as much memory again some ten times over, and for each tree about a hundredth of the net's CPU.` +
+      `What it costs: some ${(forest.nodes / 105_000).toFixed(1)} MB of the file, fifteen to twenty times that in memory, and for each tree one to two hundredths of the net's CPU.` +
       (unknown === 0
         ? ''
         : ` It knows the first ${forest.classes} classes: the ${unknown} that came later have all that the net gives them.`),
