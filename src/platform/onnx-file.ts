@@ -252,6 +252,8 @@ function treesOf(nodes: readonly NodeProto[]): OnnxTrees | undefined {
     if (
       t?.dataType !== type ||
       t.externalData.length > 0 ||
+      t.floatData.length > 0 ||
+      t.int32Data.length > 0 ||
       t.dataLocation === TensorProto_DataLocation.EXTERNAL ||
       t.dims.length !== 1 ||
       t.dims[0] !== BigInt(t.rawData.length / size)

@@ -13,6 +13,7 @@ import {
 import { type OnnxTrees, troubleWithTrees } from '../../src/platform/onnx-trees.ts'
 import { exportNet } from '../../src/train/export.ts'
 import { initialParameters } from '../../src/train/nets.ts'
+import { Random } from '../../src/train/random.ts'
 import { sha256 } from '../../src/train/save-model.ts'
 import { tinyModel } from '../support/tiny-model.ts'
 
@@ -200,6 +201,30 @@ describe('openModel()', () => {
     await expect(modelWith({ ...good, columns: Int32Array.of(0, 6) })).rejects.toThrow(
       'trees that ask for column 6, rows have 6',
     )
+  })
+
+  test('opens or refuses with ERR_MODEL whatever bytes of the forest are others', async () => {
+    const { manifest, net } = tinyModel()
+    const forest = { trees: { ...path(20), targets: 3 }, known: 3, weight: 0.5, temperature: 1 }
+    const good = exportNet(net, initialParameters(net, 7), { forest, recipe: manifest.recipe })
+    const begin = Buffer.from(good).indexOf('nodes_splits')
+    const random = new Random(4)
+    const seen = { opened: 0, refused: 0 }
+    for (let i = 0; i < 300; i++) {
+      const onnx = good.slice()
+      onnx[begin + random.below(700)] = random.below(256)
+      const text = JSON.stringify({ ...manifest, id: sha256(onnx) })
+      const opened = await openModel({ manifest: new TextEncoder().encode(text), onnx }, 'x').catch(
+        (error: unknown) => {
+          expect(error).toMatchObject({ code: 'ERR_MODEL' })
+        },
+      )
+      seen[opened === undefined ? 'refused' : 'opened']++
+      await opened?.close()
+    }
+    // What changes a threshold is another forest, but a good one.
+    expect(seen.refused).toBeGreaterThan(50)
+    expect(seen.opened).toBeGreaterThan(20)
   })
 
   test('and where rows are narrower than the manifest says, ONNX Runtime refuses by itself', async () => {
