@@ -48,6 +48,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   mqtt: ['platform/mqtt.ts'],
   'node:child_process': ['platform/child.ts'],
   '@bufbuild/protobuf': ['platform/onnx-file.ts'],
+  '@bufbuild/protobuf/wkt': ['platform/onnx-file.ts'],
   'onnx-buf': ['platform/onnx-file.ts'],
   'onnxruntime-node': ['platform/onnx.ts'],
   'smol-toml': ['agent/settings.ts'],

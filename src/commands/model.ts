@@ -148,13 +148,14 @@ export default defineCommand({
 
 function asJson({ name, directory, inUse, manifest, trouble }: ListedModel) {
   if (manifest === undefined) return { name, directory, inUse, trouble }
-  const { id, arch, recipe, created, expires, classes, aliases, measured, data } = manifest
+  const { id, arch, forest, recipe, created, expires, classes, aliases, measured, data } = manifest
   return {
     name,
     directory,
     inUse,
     id,
     arch,
+    ...(forest !== undefined && { forest }),
     recipe: recipe.name,
     created,
     expires,

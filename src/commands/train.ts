@@ -5,7 +5,11 @@ import { readBufferedFrames } from '../agent/buffered-frames.ts'
 import { modelFiles } from '../agent/models.ts'
 import { loadSettings } from '../agent/settings.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
-import { MODEL_SEQUENCE_FRAMES_MAX, MODEL_SEQUENCE_SECONDS_MAX } from '../domain/limits.ts'
+import {
+  FOREST_TREES_MAX,
+  MODEL_SEQUENCE_FRAMES_MAX,
+  MODEL_SEQUENCE_SECONDS_MAX,
+} from '../domain/limits.ts'
 import { systemClock } from '../platform/clock.ts'
 import { commit, version } from '../platform/embedded.ts'
 import { modelCard } from '../train/card.ts'
@@ -17,6 +21,7 @@ import { saveModel } from '../train/save-model.ts'
 import { readHappenings } from '../train/scenarios.ts'
 import { readSplit, splitByTime } from '../train/split.ts'
 import { ARCHS, recipeNamed, TRAIN_DEFAULTS, type Trained, train } from '../train/train.ts'
+import { WINDOW_FOREST_DEFAULTS } from '../train/window-forest.ts'
 import {
   jsonArg,
   listOf,
@@ -31,7 +36,16 @@ import {
 const GAP_SECONDS = 30
 
 /** What a base fixes. */
-const SHAPE_FLAGS = ['arch', 'features', 'hidden', 'sequence', 'frame', 'vocabulary'] as const
+const SHAPE_FLAGS = [
+  'arch',
+  'features',
+  'hidden',
+  'sequence',
+  'frame',
+  'vocabulary',
+  'forest',
+  'forest-weight',
+] as const
 
 export default defineCommand({
   meta: {
@@ -41,6 +55,7 @@ export default defineCommand({
       'agent train frames.ndjson.zst --out ./model',
       'agent train mine.ndjson.zst --base default --out ./model # the model that came with the agent, and my programs',
       'agent train a.ndjson.zst b.ndjson.zst --scenarios attacks.scenarios.ndjson --out ./model',
+      'agent train frames.ndjson.zst --out ./model --forest 30 # and a random forest beside the net: better, larger',
       'agent train --from-buffer --out ./model # what this host did in the last hour',
       'agent train frames.ndjson.zst --out ./model --arch inception --epochs 20 --seed 7 --json',
     ],
@@ -73,6 +88,17 @@ export default defineCommand({
       type: 'string',
       description: `net: ${ARCHS.join(', ')} (default ${TRAIN_DEFAULTS.arch})`,
       valueHint: 'NET',
+    },
+    forest: {
+      type: 'string',
+      description:
+        'grow so many trees beside the net and mix what both say; 0 (default) is the net alone',
+      valueHint: 'TREES',
+    },
+    'forest-weight': {
+      type: 'string',
+      description: `share of the forest in the mixture, between 0 and 1 (default ${WINDOW_FOREST_DEFAULTS.weight})`,
+      valueHint: 'SHARE',
     },
     epochs: {
       type: 'string',
@@ -191,7 +217,7 @@ export default defineCommand({
       `agent train ${files.map((path) => basename(path)).join(' ')}${flag('base', args.base)}` +
       `${scenarios.map((path) => flag('scenarios', path)).join('')}${flag('split', args.split)}` +
       (args.base === undefined
-        ? ` --arch ${manifest.arch} --features ${manifest.recipe.name}`
+        ? ` --arch ${manifest.arch} --features ${manifest.recipe.name}${forestFlags(manifest)}`
         : '') +
       ` --epochs ${epochs} --seed ${seed}`
     const { windowsMin } = options
@@ -252,7 +278,22 @@ function shapeOf(args: ShapeArgs) {
     sequenceFrames,
     frameSeconds,
     fullVocabulary: vocabulary === 'full',
+    ...forestOf(args),
   }
+}
+
+function forestOf(args: ShapeArgs) {
+  const trees = wholeNumber(args.forest, 'forest', 0, FOREST_TREES_MAX) ?? 0
+  const text = args['forest-weight']
+  const weight = text === undefined ? WINDOW_FOREST_DEFAULTS.weight : Number(text)
+  if (text !== undefined && (trees === 0 || !(weight > 0 && weight < 1)))
+    throw new AgentError(
+      'ERR_USAGE',
+      trees === 0
+        ? 'Cannot use --forest-weight without --forest'
+        : `Cannot use --forest-weight "${text}": it is no number between 0 and 1`,
+    )
+  return trees === 0 ? {} : { forest: { ...WINDOW_FOREST_DEFAULTS, trees, weight } }
 }
 
 /** A base brings its own; a flag that says otherwise would not be obeyed. */
@@ -264,6 +305,10 @@ function refuseShape(args: ShapeArgs, base: string): void {
       `Cannot use --${given} with --base: the net, its features and its frames are those of "${base}"`,
       { hint: `Leave --${given} out, or train a model of your own without --base` },
     )
+}
+
+function forestFlags({ forest }: Trained['manifest']): string {
+  return forest === undefined ? '' : ` --forest ${forest.trees} --forest-weight ${forest.weight}`
 }
 
 function saidOf({ manifest, figures }: Trained): string {

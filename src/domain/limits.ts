@@ -243,10 +243,16 @@ export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
 export const IGNORED_REASONS_MAX = 32
 
 // --- Models ---------------------------------------------------------------------------------------
-/** model.onnx: the largest we make is 2 MB; a larger file than this is not read. */
+/** model.onnx: the largest we make is 4 MB, with a forest of 60 trees; a larger file than this is not read. */
 export const MODEL_BYTES_MAX = 64 * 1_048_576
 export const MANIFEST_BYTES_MAX = 8 * 1_048_576
 export const MODEL_CLASSES_MAX = 4_096
+/** A forest in model.onnx: trees, nodes and leaves of all together (40 bytes each once loaded), nodes from a root to its farthest leaf. */
+export const FOREST_TREES_MAX = 1_024
+export const FOREST_NODES_MAX = 1_048_576
+export const FOREST_DEPTH_MAX = 128
+/** Windows that a forest is grown on, each once as it was and once varied: 200,000 rows of 200 numbers are 40 MB. */
+export const FOREST_WINDOWS_MAX = 100_000
 /** Names of ordinary programs that a model brings beside its classes. */
 export const MODEL_NAMES_MAX = 4_096
 /** Numbers in one row of the net's input. */

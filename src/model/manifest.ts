@@ -7,6 +7,8 @@
  */
 import { AgentError } from '../domain/error.ts'
 import {
+  FOREST_NODES_MAX,
+  FOREST_TREES_MAX,
   FRAME_MS,
   MODEL_CLASSES_MAX,
   MODEL_SEQUENCE_FRAMES_MAX,
@@ -39,6 +41,17 @@ export interface TrainingFile {
   readonly vectors: number
 }
 
+/** What stands in model.onnx beside the net, for people: the graph itself holds it all. */
+export interface ManifestForest {
+  readonly trees: number
+  /** Nodes and leaves of all trees. */
+  readonly nodes: number
+  /** Classes that it knows: the first ones. Those that `train --base` added are the net's alone. */
+  readonly classes: number
+  /** Its share in the mixture with the net's probabilities. */
+  readonly weight: number
+}
+
 export interface Manifest {
   readonly format: number
   /** sha256 of model.onnx. */
@@ -64,6 +77,8 @@ export interface Manifest {
     readonly windows: number
     readonly ece: number
   }
+  /** The forest beside the net, where there is one. */
+  readonly forest?: ManifestForest
   /** Thresholds and what else detection was calibrated to; its shape is detect's own. */
   readonly detection?: unknown
   readonly data: readonly TrainingFile[]
@@ -131,6 +146,7 @@ export function parseManifest(text: string, where: string): Manifest {
       windows: check.integer(calibration.windows ?? 0, 'calibration.windows', 0, 1e12),
       ece: check.number(calibration.ece ?? 0, 'calibration.ece', 0, 1),
     },
+    ...(root.forest === undefined ? {} : { forest: parseForest(check, root.forest) }),
     ...(root.detection === undefined ? {} : { detection: root.detection }),
     data: check.list(root.data ?? [], 'data', 1e5).map((item, i) => {
       const file = check.record(item, `data[${i}]`)
@@ -171,6 +187,16 @@ function parseClasses(check: Checker, value: unknown): ManifestClass[] {
   if (new Set(classes.map(({ name }) => name)).size !== classes.length)
     check.fail('classes', 'a name given twice', 'each name once')
   return classes
+}
+
+function parseForest(check: Checker, value: unknown): ManifestForest {
+  const root = check.record(value, 'forest')
+  return {
+    trees: check.integer(root.trees, 'forest.trees', 1, FOREST_TREES_MAX),
+    nodes: check.integer(root.nodes, 'forest.nodes', 1, FOREST_NODES_MAX),
+    classes: check.integer(root.classes, 'forest.classes', 1, MODEL_CLASSES_MAX),
+    weight: check.number(root.weight, 'forest.weight', 0, 1),
+  }
 }
 
 function parseRecipe(check: Checker, value: unknown): Recipe {

@@ -15,6 +15,7 @@ import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX } from '../domain/limits.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import { type OnnxSession, onnxRuntime } from '../platform/onnx.ts'
 import { readOnnxFacts } from '../platform/onnx-file.ts'
+import { columnMax } from '../platform/onnx-trees.ts'
 import { classNameOf } from './aliases.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
@@ -25,11 +26,12 @@ export const ONNX_FILE = 'model.onnx'
 export const CARD_FILE = 'MODEL_CARD.md'
 export const SIGNATURE_FILE = 'signature'
 
-/** All that the graphs of train/export.ts consist of. */
+/** All that the graphs of train/export.ts and export-forest.ts consist of, beside trees (platform/onnx-trees.ts). */
 const OPERATORS = new Set(
-  'Transpose LSTM Squeeze Gemm MatMul Concat Identity Reshape Slice ReduceMean Add Mul Unsqueeze'.split(
-    ' ',
-  ),
+  (
+    'Transpose LSTM Squeeze Gemm MatMul Concat Identity Reshape Slice ReduceMean Add Mul Unsqueeze ' +
+    'ReduceSum ReduceSumSquare ReduceMax Sign Max Div Softmax Log'
+  ).split(' '),
 )
 
 export interface Model {
@@ -87,6 +89,10 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   if (foreign.length > 0)
     refuse(
       `${ONNX_FILE} uses operators that no model of ours has: ${foreign.slice(0, 5).join(', ')}`,
+    )
+  if (facts.trees !== undefined && columnMax(facts.trees) > manifest.width)
+    refuse(
+      `${ONNX_FILE} has trees that ask for column ${columnMax(facts.trees)}, rows have ${manifest.width + 1}`,
     )
   if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
   const session = await openSession(files.onnx, manifest, refuse)

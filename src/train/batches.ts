@@ -34,11 +34,10 @@ export class Batches {
   }
 
   /** [n, frames, width]. */
-  sequences(ids: ArrayLike<number>, out: Float32Array): void {
+  sequences(ids: ArrayLike<number>, out: Float32Array, vary?: Augmentation, random?: Random): void {
     const { frames } = this.#windows
     out.fill(0)
-    for (let n = 0; n < ids.length; n++)
-      for (let t = 0; t < frames; t++) this.#row(ids[n]!, t, out, n * frames + t)
+    for (let n = 0; n < ids.length; n++) this.#rows(ids[n]!, n * frames, 1, out, vary, random)
   }
 
   /** [frames × batch, width]; ids may be fewer than the batch. */
@@ -49,13 +48,22 @@ export class Batches {
     vary?: Augmentation,
     random?: Random,
   ): void {
-    const { frames } = this.#windows
     out.fill(0)
-    for (let n = 0; n < ids.length; n++) {
-      if (vary !== undefined && random !== undefined && random.next() < vary.share)
-        this.#variedRows(ids[n]!, n, batch, out, vary, random)
-      else for (let t = 0; t < frames; t++) this.#row(ids[n]!, t, out, t * batch + n)
-    }
+    for (let n = 0; n < ids.length; n++) this.#rows(ids[n]!, n, batch, out, vary, random)
+  }
+
+  /** A window's rows: the first at row `at` of `out`, each next one `step` rows further on. */
+  #rows(
+    window: number,
+    at: number,
+    step: number,
+    out: Float32Array,
+    vary?: Augmentation,
+    random?: Random,
+  ): void {
+    if (vary !== undefined && random !== undefined && random.next() < vary.share)
+      this.#variedRows(window, at, step, out, vary, random)
+    else for (let t = 0; t < this.#windows.frames; t++) this.#row(window, t, out, at + t * step)
   }
 
   #row(window: number, t: number, out: Float32Array, row: number): void {
@@ -74,8 +82,8 @@ export class Batches {
 
   #variedRows(
     window: number,
-    n: number,
-    batch: number,
+    at: number,
+    step: number,
     out: Float32Array,
     vary: Augmentation,
     random: Random,
@@ -100,7 +108,7 @@ export class Batches {
         total += count
       }
       // A second that thinned to nothing stays as it was: silence is not what is being varied.
-      if (total === 0) this.#row(window, t, out, t * batch + n)
+      if (total === 0) this.#row(window, t, out, at + t * step)
       else
         this.#normaliser.rowOfComponents(
           components.subarray(from, to),
@@ -108,7 +116,7 @@ export class Batches {
           0,
           to - from,
           out,
-          (t * batch + n) * this.#normaliser.width,
+          (at + t * step) * this.#normaliser.width,
         )
     }
   }

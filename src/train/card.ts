@@ -5,6 +5,7 @@
 import { FRAME_MS, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { type Manifest, sequenceSeconds } from '../model/manifest.ts'
 import { BACKGROUND } from './classes.ts'
+import { round } from './manifest-facts.ts'
 import type { Figures } from './metrics.ts'
 
 export interface CardFacts {
@@ -21,10 +22,11 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
   const generic = ordinary.filter((entry) => entry.generic)
   const paragraphs = [
     `# Model \`${manifest.name}\``,
-    `What it is: ${article(manifest.arch)} (${manifest.stateSize} state numbers) that tells from ${secondsOf(manifest)} of a process's ` +
+    `What it is: ${article(manifest.arch)} (${manifest.stateSize} state numbers)${besideWords(manifest)} that tells from ${secondsOf(manifest)} of a process's ` +
       `system calls which of ${manifest.classes.length} classes it behaves like. Id \`${manifest.id.slice(0, 16)}\`, made ` +
       `${manifest.created.slice(0, 10)}, not to be used after ${manifest.expires.slice(0, 10)}. Made by:`,
     `    ${command}`,
+    ...forestWords(manifest),
     ...baseWords(manifest),
     '## Data',
     table(
@@ -74,6 +76,27 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
       : ['## Warnings while training', warnings.map((line) => `- ${line}`).join('\n')]),
   ]
   return `${paragraphs.filter((text) => text !== '').join('\n\n')}\n`
+}
+
+function besideWords({ forest }: Manifest): string {
+  return forest === undefined ? '' : ` with a random forest of ${forest.trees} trees beside it,`
+}
+
+/** What a model with a forest says of it. */
+function forestWords({ forest, classes }: Manifest): string[] {
+  if (forest === undefined) return []
+  const unknown = classes.length - forest.classes
+  return [
+    '## The forest beside the net',
+    `${forest.trees} trees, ${forest.nodes} nodes and leaves, on what the net sees of a window without its order: the mean of each share over the active ` +
+      'seconds, and the part of the seconds that were active. Grown on training windows alone, each as it was and once ' +
+      `varied. What the model says of a class is ${forest.weight} of the trees' votes and ${round(1 - forest.weight)} of the net's probability; ` +
+      "the states that the host's memory and the prototypes are made of are the net's alone. " +
+      `What it costs: some ${(forest.nodes / 105_000).toFixed(1)} MB of the file, fifteen to twenty times that in memory, and for each tree one to two hundredths of the net's CPU.` +
+      (unknown === 0
+        ? ''
+        : ` It knows the first ${forest.classes} classes: the ${unknown} that came later have all that the net gives them.`),
+  ]
 }
 
 /** What an extended model says of the one it was extended from. */

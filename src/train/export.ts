@@ -7,12 +7,14 @@
  * no result: an unknown call only takes its share away from the known ones.
  */
 import { AgentError } from '../domain/error.ts'
+import type { Recipe } from '../model/recipe.ts'
 import {
   encodeOnnx,
   type OnnxConstant,
   type OnnxNode,
   readOnnxWeights,
 } from '../platform/onnx-file.ts'
+import { type ForestPart, mixedLogits } from './export-forest.ts'
 import {
   directionsOf,
   groupsOf,
@@ -32,7 +34,12 @@ const STORED: Readonly<Record<string, string>> = {
   bias: 'lstm.B',
 }
 
-export function exportNet(net: NetShape, parameters: Parameters): Uint8Array {
+/** @param beside a forest, and the recipe that made the numbers it asks for */
+export function exportNet(
+  net: NetShape,
+  parameters: Parameters,
+  beside?: { readonly forest: ForestPart; readonly recipe: Recipe },
+): Uint8Array {
   const { frames, width, hidden, classes } = net
   const directions = directionsOf(net.arch)
   const constants: OnnxConstant[] = [
@@ -104,8 +111,17 @@ export function exportNet(net: NetShape, parameters: Parameters): Uint8Array {
     states.length === 1
       ? { op: 'Identity', inputs: states, outputs: ['state'] }
       : { op: 'Concat', inputs: states, outputs: ['state'], attributes: { axis: { int: 1 } } },
-    { op: 'Gemm', inputs: ['state', 'readout.weights', 'readout.bias'], outputs: ['logits'] },
+    {
+      op: 'Gemm',
+      inputs: ['state', 'readout.weights', 'readout.bias'],
+      outputs: [beside === undefined ? 'logits' : 'readout'],
+    },
   )
+  if (beside !== undefined) {
+    const mixed = mixedLogits(net, beside.recipe, beside.forest, 'readout')
+    nodes.push(...mixed.nodes)
+    constants.push(...mixed.constants)
+  }
   return encodeOnnx({
     name: net.arch,
     inputs: [{ name: 'sequences', type: 'float32', dims: ['n', frames, width] }],

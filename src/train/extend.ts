@@ -5,6 +5,9 @@
  * The base's LSTM stays as it is; the readout gets columns for the new classes and is trained on the new
  * windows and on states of the old classes drawn from the base's prototypes (`fit-readout.ts`). So recipe,
  * vocabulary, sequence and everything that detection measured in the net's states stay valid.
+ *
+ * A forest beside the base's net stays, too: it goes on telling the old classes apart, and the new ones have what the net gives
+ * them (`export-forest.ts` has the formula). It could not be grown anew without the old windows.
  */
 import {
   type DetectionCalibration,
@@ -28,6 +31,7 @@ import {
   type Windows,
 } from './dataset.ts'
 import { exportNet, importNet } from './export.ts'
+import { type ForestPart, importForest } from './export-forest.ts'
 import { extendDetection } from './extend-detection.ts'
 import type { EpochReport, FitOptions } from './fit.ts'
 import { fitReadout, readoutLogits } from './fit-readout.ts'
@@ -58,11 +62,15 @@ export interface ExtendOptions {
   readonly name: string
 }
 
-/** Windows by number, their states and classes. */
-interface LabelledStates {
+/** Windows by number, and their classes. */
+interface LabelledWindows {
   readonly ids: Int32Array
-  readonly states: Float32Array
   readonly labels: Int32Array
+}
+
+/** The same with the net's states. */
+interface LabelledStates extends LabelledWindows {
+  readonly states: Float32Array
 }
 
 /** The files of a model, and how messages call it. */
@@ -87,7 +95,7 @@ export async function extend(
 ): Promise<Trained> {
   const model = await openModel(base, where)
   await model.close()
-  const { net, parameters, detection } = partsOf(model, base)
+  const { net, parameters, detection, forest } = partsOf(model, base)
   const { manifest } = model
   const material = await gather(base, model, net, data, options)
   const { windows, classes, own, heldOut, test } = material
@@ -113,10 +121,12 @@ export async function extend(
     report,
     signal,
   )
-  const onnx = exportNet(wide, fitted.parameters)
+  const onnx = exportNet(wide, fitted.parameters, forest && { forest, recipe: manifest.recipe })
+  const heldOutLogits = await material.logitsOf(onnx, wide, heldOut.ids)
+  const testLogits = await material.logitsOf(onnx, wide, test.ids)
   const figures = {
-    ...(heldOut.ids.length > 0 && { calibration: figuresAt(fitted.parameters, classes, heldOut) }),
-    ...(test.ids.length > 0 && { test: figuresAt(fitted.parameters, classes, test) }),
+    ...(heldOut.ids.length > 0 && { calibration: figuresAt(heldOutLogits, classes, heldOut) }),
+    ...(test.ids.length > 0 && { test: figuresAt(testLogits, classes, test) }),
   }
   const draft: Manifest = {
     ...manifest,
@@ -129,7 +139,7 @@ export async function extend(
     aliases: material.aliases.filter((rule) =>
       classes.list.some(({ name }) => name === rule.class),
     ),
-    calibration: calibrationAt(manifest.calibration, fitted.parameters, classes, heldOut),
+    calibration: calibrationAt(manifest.calibration, heldOutLogits, classes, heldOut),
     data: [...manifest.data, ...trainingFiles(data.recordings)],
     measured: {
       trainingWindows: own.ids.length,
@@ -163,8 +173,10 @@ interface Material {
   readonly labels: Int32Array
   readonly own: LabelledStates
   readonly heldOut: LabelledStates
-  readonly test: LabelledStates
+  readonly test: LabelledWindows
   statesOf(ids: Int32Array): Promise<LabelledStates>
+  /** What an extended model says of windows. */
+  logitsOf(onnx: Uint8Array, net: NetShape, ids: Int32Array): Promise<Float32Array>
 }
 
 async function gather(
@@ -186,9 +198,10 @@ async function gather(
   const classes = growClasses(manifest.classes, training, { windowsMin })
   const labels = Int32Array.from(windows.list, (window) => classes.of(window))
   const batches = new Batches(windows, componentVectors(windows, normaliser), normaliser)
+  const labelled = (ids: Int32Array) => ({ ids, labels: ids.map((id) => labels[id]!) })
   const statesOf = async (ids: Int32Array): Promise<LabelledStates> => {
     const { states } = await runNet(onnx, net, batches, ids)
-    return { ids, states, labels: ids.map((id) => labels[id]!) }
+    return { ...labelled(ids), states }
   }
   const idsOf = (part: Part) =>
     Int32Array.from(
@@ -201,8 +214,9 @@ async function gather(
     labels,
     own: await statesOf(sampleByClass(idsOf('train'), labels, SAMPLE_PER_CLASS)),
     heldOut: await statesOf(idsOf('calibration')),
-    test: await statesOf(idsOf('test')),
+    test: labelled(idsOf('test')),
     statesOf,
+    logitsOf: async (grown, wide, ids) => (await runNet(grown, wide, batches, ids)).logits,
   }
 }
 
@@ -238,7 +252,12 @@ async function detectionOf(grown: {
 function partsOf(
   { manifest, directory }: Model,
   { onnx }: ModelFiles,
-): { net: NetShape; parameters: Parameters; detection: DetectionCalibration } {
+): {
+  net: NetShape
+  parameters: Parameters
+  detection: DetectionCalibration
+  forest: ForestPart | undefined
+} {
   const refuse = (why: string): never => {
     throw new AgentError('ERR_MODEL', `Cannot extend model "${directory}": ${why}`, {
       hint: 'Only models that "agent train" made, with detection calibrated, can be extended',
@@ -256,11 +275,10 @@ function partsOf(
     classes: manifest.classes.length,
   }
   const detection = readDetectionCalibration(manifest.detection, net.classes, manifest.stateSize)
-  return { net, parameters: importNet(net, onnx), detection }
+  return { net, parameters: importNet(net, onnx), detection, forest: importForest(onnx) }
 }
 
-function figuresAt(parameters: Parameters, { list }: GrownClasses, part: LabelledStates): Figures {
-  const logits = readoutLogits(parameters, part.states, list.length)
+function figuresAt(logits: Float32Array, { list }: GrownClasses, part: LabelledWindows): Figures {
   const names = list.map(({ name }) => name)
   return figuresOf(names, part.labels, argmaxRows(logits, list.length))
 }
@@ -268,12 +286,11 @@ function figuresAt(parameters: Parameters, { list }: GrownClasses, part: Labelle
 /** The base's temperature, and the error that it leaves here. */
 function calibrationAt(
   base: Manifest['calibration'],
-  parameters: Parameters,
+  logits: Float32Array,
   { list }: GrownClasses,
-  { states, labels }: LabelledStates,
+  { labels }: LabelledWindows,
 ): Manifest['calibration'] {
   if (labels.length === 0) return base
-  const logits = readoutLogits(parameters, states, list.length)
   return {
     temperature: base.temperature,
     windows: labels.length,

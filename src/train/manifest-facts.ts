@@ -1,5 +1,6 @@
 /** What a manifest says of the data that a model was made from, and of how well it did there. */
-import type { Manifest, TrainingFile } from '../model/manifest.ts'
+import type { Manifest, ManifestForest, TrainingFile } from '../model/manifest.ts'
+import type { ForestPart } from './export-forest.ts'
 import type { Figures } from './metrics.ts'
 import type { Recording } from './recording.ts'
 
@@ -13,6 +14,15 @@ export function trainingFiles(recordings: readonly Recording[]): TrainingFile[] 
     to: frames.at(-1)!.index,
     vectors,
   }))
+}
+
+export function forestFacts({ trees, known, weight }: ForestPart): ManifestForest {
+  return {
+    trees: trees.roots.length,
+    nodes: trees.columns.length + trees.leafTargets.length,
+    classes: known,
+    weight,
+  }
 }
 
 export function measuredFigures(figures: PartFigures): Manifest['measured'] {

@@ -25,8 +25,10 @@ import {
 } from './dataset.ts'
 import { calibrateDetection } from './detection-calibration.ts'
 import { exportNet, widen } from './export.ts'
-import { type EpochReport, FIT_DEFAULTS, type FitOptions, fit } from './fit.ts'
+import type { ForestPart } from './export-forest.ts'
+import { type EpochReport, FIT_DEFAULTS, type FitData, type FitOptions, fit } from './fit.ts'
 import {
+  forestFacts,
   measuredFigures,
   type PartFigures,
   round,
@@ -41,6 +43,7 @@ import { runNet } from './run-net.ts'
 import { manifestText, sha256 } from './save-model.ts'
 import { type Happening, HappeningIndex } from './scenarios.ts'
 import type { Split } from './split.ts'
+import { fitWindowForest, movedTrees, type WindowForestOptions } from './window-forest.ts'
 
 export { ARCHS, recipeNamed }
 
@@ -56,6 +59,8 @@ export interface TrainOptions {
   /** Export over all known calls instead of those seen in training: same results, twice the cost. */
   readonly fullVocabulary: boolean
   readonly fit: FitOptions
+  /** A forest beside the net. */
+  readonly forest?: WindowForestOptions
   /** Days until the model is too old. */
   readonly validDays: number
   readonly code: string
@@ -146,30 +151,27 @@ export async function train(
     hidden: options.hidden,
     classes: classes.list.length,
   }
-  const fitted = await fit(
-    net,
-    {
-      windows,
-      vectors,
-      normaliser,
-      labels,
-      sources: Int32Array.from(windows.list, ({ recording }) => recording),
-      training: labelled(training),
-      heldOut: calibration,
-    },
-    options.fit,
-    () => clock.monotonic(),
-    report,
-    signal,
-  )
-  const onnx = exportNet(net, fitted.parameters)
-  const exported = options.fullVocabulary
-    ? overAllCalls(net, fitted.parameters, normaliser, options.recipe)
-    : undefined
+  const data: FitData = {
+    windows,
+    vectors,
+    normaliser,
+    labels,
+    sources: Int32Array.from(windows.list, ({ recording }) => recording),
+    training: labelled(training),
+    heldOut: calibration,
+  }
+  const fitted = await fit(net, data, options.fit, () => clock.monotonic(), report, signal)
   const batches = new Batches(windows, vectors, normaliser)
+  const heldLabels = Int32Array.from(calibration, (id) => labels[id]!)
+  const forest = await forestBeside(net, fitted.parameters, data, batches, options, signal)
+  if (options.forest !== undefined && forest === undefined)
+    warnings.push('it was told to stop before the first tree was grown: this model has no forest')
+  const onnx = exportNet(net, fitted.parameters, forest && { forest, recipe: options.recipe })
+  const exported = options.fullVocabulary
+    ? overAllCalls(net, fitted.parameters, forest, normaliser, options.recipe)
+    : undefined
   const names = classes.list.map(({ name }) => name)
   const held = await runNet(onnx, net, batches, calibration)
-  const heldLabels = Int32Array.from(calibration, (id) => labels[id]!)
   const temperature = fitTemperature(held.logits, heldLabels, net.classes)
   const sample = sampleByClass(labelled(training), labels, 400)
   const spread = await runNet(onnx, net, batches, sample)
@@ -202,6 +204,7 @@ export async function train(
     classes: classes.list,
     aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
     calibration: { ...temperature, windows: calibration.length },
+    ...(forest !== undefined && { forest: forestFacts(forest) }),
     data: trainingFiles(recordings),
     measured: {
       trainingWindows: training.length,
@@ -260,16 +263,45 @@ function classesOfOneSource(
   return classes.flatMap(({ name }) => (sources.get(name)?.size === 1 ? [name] : []))
 }
 
-/** The net over every call that the agent counts. */
+/** The forest, with the temperature of the net alone that it is to be mixed at. */
+async function forestBeside(
+  net: NetShape,
+  parameters: Parameters,
+  data: FitData,
+  batches: Batches,
+  { forest, recipe, fit: { seed } }: TrainOptions,
+  signal?: AbortSignal,
+): Promise<ForestPart | undefined> {
+  if (forest === undefined) return undefined
+  const trees = await fitWindowForest(net, recipe, data, forest, seed, signal)
+  if (trees === undefined) return undefined
+  const { logits } = await runNet(exportNet(net, parameters), net, batches, data.heldOut)
+  const labels = data.heldOut.map((id) => data.labels[id]!)
+  const { temperature } = fitTemperature(logits, labels, net.classes)
+  return { trees, known: net.classes, weight: forest.weight, temperature }
+}
+
+/** The net, and the forest, over every call that the agent counts. */
 function overAllCalls(
   net: NetShape,
   parameters: Parameters,
+  forest: ForestPart | undefined,
   normaliser: Normaliser,
   recipe: Recipe,
 ) {
   const all = new Normaliser(SYSCALLS, recipe)
-  const wide = widen(net, parameters, inputNames(normaliser, recipe), inputNames(all, recipe))
-  return { onnx: exportNet(wide.net, wide.parameters), width: wide.net.width }
+  const from = inputNames(normaliser, recipe)
+  const to = inputNames(all, recipe)
+  const wide = widen(net, parameters, from, to)
+  const beside = forest && {
+    // The forest's last column stands behind all those of the net.
+    forest: {
+      ...forest,
+      trees: movedTrees(forest.trees, [...from.map((name) => to.indexOf(name)), to.length]),
+    },
+    recipe,
+  }
+  return { onnx: exportNet(wide.net, wide.parameters, beside), width: wide.net.width }
 }
 
 /** A name for each number of a row. */

@@ -74,6 +74,35 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
     expect(figures[key], key).toBeDefined()
 })
 
+test('train --forest: the model with trees beside its net is verified, evaluated and extended like any other', async () => {
+  const out = join(directory, 'forest')
+  const small = ['--epochs', '1', '--hidden', '8', '--json']
+  const trained = await agent('train', frames, '--out', out, '--forest', '3', ...small)
+  expect(trained.code).toBe(0)
+  const card = await readFile(join(out, 'MODEL_CARD.md'), 'utf8')
+  expect(card).toContain('--forest 3 --forest-weight')
+  expect(card).toContain('## The forest beside the net')
+  expect((await agent('model', 'verify', out)).code).toBe(0)
+  const evaluated = await agent('evaluate', '--model', out, frames, '--json', '--no-detection')
+  expect(JSON.parse(evaluated.out).accuracy).toBeGreaterThan(0.9)
+  const grown = join(directory, 'forest-grown')
+  const extended = await agent('train', frames, '--base', out, '--out', grown, '--epochs', '1')
+  expect(extended.code).toBe(0)
+  expect(JSON.parse(await readFile(join(grown, 'manifest.json'), 'utf8')).forest.trees).toBe(3)
+})
+
+test.each([
+  [['--forest-weight', '0.5'], 'Cannot use --forest-weight without --forest'],
+  [['--forest', '3', '--forest-weight', '1'], 'it is no number between 0 and 1'],
+  [['--forest', '3', '--forest-weight', 'half'], 'it is no number between 0 and 1'],
+  [['--forest', '5000'], '--forest'],
+  [['--forest', '3', '--base', 'default'], 'Cannot use --forest with --base'],
+])('train refuses %j', async (flags, message) => {
+  const { code, err } = await agent('train', frames, '--out', join(directory, 'no'), ...flags)
+  expect(code).toBe(2)
+  expect(err).toContain(message)
+})
+
 test('train keeps the best so far on Ctrl-C, and says by its exit code that it was not done', async () => {
   const out = join(directory, 'interrupted')
   const child = Bun.spawn(

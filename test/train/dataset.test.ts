@@ -281,4 +281,7 @@ test('Batches.timeMajor() varies counts but keeps what was called, silent second
     expect(row[0]).toBe(0)
   }
   expect(rows[1]).not.toBe(rows[5]) // two seconds with the same counts, drawn apart
+  const bySequence = new Float32Array(10 * 4)
+  batches.sequences([0], bySequence, vary, new Random(1))
+  expect(bySequence).toEqual(rows)
 })

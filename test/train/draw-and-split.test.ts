@@ -28,6 +28,14 @@ test('drawEpoch() gives each class its number, rare ones several times, and each
   expect([...again]).toEqual([...draw])
 })
 
+test('drawEpoch() without repeats, as a forest wants it, gives no window twice', () => {
+  const once = { perClassMin: 0, perClassMax: 200, repeatMax: 1 }
+  const draw = drawEpoch({ labels, sources, training }, once, new Random(1))
+  expect(new Set(draw).size).toBe(draw.length)
+  expect(draw.filter((id) => sources[id] === 1)).toHaveLength(30)
+  expect(draw).toHaveLength(205)
+})
+
 test('readSplit() keeps recordings apart by host and happenings by host and time', async () => {
   const path = join(directory, 'split.json')
   const split = {

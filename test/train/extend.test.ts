@@ -4,12 +4,16 @@ import { readDetectionCalibration } from '../../src/detect/calibration.ts'
 import type { Manifest } from '../../src/model/manifest.ts'
 import { openModel } from '../../src/model/model.ts'
 import { recipeNamed } from '../../src/model/recipe.ts'
+import type { OnnxTrees } from '../../src/platform/onnx-trees.ts'
 import { evaluateWindows } from '../../src/train/evaluate.ts'
+import { exportNet, importNet } from '../../src/train/export.ts'
+import { importForest } from '../../src/train/export-forest.ts'
 import { type Base, type ExtendOptions, extend } from '../../src/train/extend.ts'
 import { READOUT_FIT } from '../../src/train/fit-readout.ts'
 import type { ClassFigures, Figures } from '../../src/train/metrics.ts'
+import type { NetShape } from '../../src/train/nets.ts'
 import { type Recording, readRecordings } from '../../src/train/recording.ts'
-import { manifestText } from '../../src/train/save-model.ts'
+import { manifestText, sha256 } from '../../src/train/save-model.ts'
 import { splitByTime } from '../../src/train/split.ts'
 import { TRAIN_DEFAULTS, type Trained, train } from '../../src/train/train.ts'
 import { programsOf } from '../support/left-out.ts'
@@ -119,6 +123,51 @@ test('extend() keeps what detection measured of the old classes, and measures th
   }
   expect(now.tails.claim.cold.peak).toBeGreaterThanOrEqual(old.tails.claim.cold.peak)
   expect(now.tails.claim.cold.slope).toBe(old.tails.claim.cold.slope)
+})
+
+test('extend() keeps the forest of a base for its classes, and new ones are not held down by it', async () => {
+  const manifest = manifestOf(base)
+  const net: NetShape = {
+    arch: 'simple',
+    width: manifest.width,
+    frames: manifest.sequenceFrames,
+    hidden: manifest.stateSize,
+    classes: manifest.classes.length,
+  }
+  const parameters = importNet(net, base.files.onnx)
+  // Two trees that vote for the first class whatever they see: whoever were capped by them would show it.
+  const trees: OnnxTrees = {
+    targets: net.classes,
+    columns: Int32Array.of(0, 0),
+    splits: new Float32Array(2),
+    left: Int32Array.of(0, 2),
+    right: Int32Array.of(1, 3),
+    leftLeaf: Uint8Array.of(1, 1),
+    rightLeaf: Uint8Array.of(1, 1),
+    leafTargets: new Int32Array(4),
+    leafWeights: new Float32Array(4).fill(0.5),
+    roots: Int32Array.of(0, 1),
+  }
+  const forest = { trees, known: net.classes, weight: 0.5, temperature: 1 }
+  const onnx = exportNet(net, parameters, { forest, recipe: manifest.recipe })
+  const facts = { trees: 2, nodes: 6, classes: net.classes, weight: 0.5 }
+  const mixed = filesOf(
+    { onnx, manifest: { ...manifest, id: sha256(onnx), forest: facts } },
+    'mixed',
+  )
+  const data = { recordings: mine, happenings: [], split }
+  const grown = await extend(mixed, data, options, clock)
+  expect(grown.manifest.forest).toEqual(facts)
+  expect(importForest(grown.onnx)).toEqual({
+    ...forest,
+    trees: { ...trees, targets: grown.manifest.classes.length },
+  })
+  const after = await figuresFor(filesOf(grown, 'grown'), whole)
+  expect(mean(among(after, true), 'recall')).toBeGreaterThan(0.9)
+  // The readout is the one that it would have been without the forest.
+  const plain = await extend(base, data, options, clock)
+  const wide = { ...net, classes: grown.manifest.classes.length }
+  expect(importNet(wide, grown.onnx)).toEqual(importNet(wide, plain.onnx))
 })
 
 test('extend() takes windows of known programs as further examples of them', async () => {

@@ -3,16 +3,19 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel } from '../../src/model/model.ts'
+import { loadModel, openModel } from '../../src/model/model.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
 import { modelCard } from '../../src/train/card.ts'
+import { evaluateWindows } from '../../src/train/evaluate.ts'
 import { evaluationOf } from '../../src/train/evaluate-all.ts'
 import { confusionSvg, evaluationText } from '../../src/train/evaluation-report.ts'
+import { importForest } from '../../src/train/export-forest.ts'
 import { Random } from '../../src/train/random.ts'
 import { type Recording, readRecordings } from '../../src/train/recording.ts'
-import { saveModel } from '../../src/train/save-model.ts'
+import { manifestText, saveModel } from '../../src/train/save-model.ts'
 import { splitByTime } from '../../src/train/split.ts'
 import { TRAIN_DEFAULTS, type TrainOptions, train } from '../../src/train/train.ts'
+import { WINDOW_FOREST_DEFAULTS } from '../../src/train/window-forest.ts'
 
 /** Some seconds of CPU each, and a busy machine has little of it. */
 setDefaultTimeout(120_000)
@@ -140,6 +143,68 @@ describe('train()', () => {
       return confusion
     }
     expect(await judge('full', full)).toEqual(await judge('seen', seen))
+  })
+
+  test('grows a forest beside the net, the same one for the same seed, and says so', async () => {
+    const short = { ...options, fit: { ...options.fit, epochs: 2 } }
+    const forest = { ...WINDOW_FOREST_DEFAULTS, trees: 6, weight: 0.6 }
+    const trained = await train(recordings, [], split, { ...short, forest }, clock)
+    const again = await train(recordings, [], split, { ...short, forest }, clock)
+    expect(Buffer.from(again.onnx).equals(Buffer.from(trained.onnx))).toBe(true)
+    const { manifest } = trained
+    expect(manifest.forest).toMatchObject({ trees: 6, classes: 4, weight: 0.6 })
+    const part = importForest(trained.onnx)!
+    expect(part.trees.roots).toHaveLength(6)
+    expect(part.known).toBe(4)
+    // The temperature is of the mixture: as good as any other on the held-out windows.
+    expect(manifest.calibration.ece).toBeLessThan(0.05)
+    expect(trained.figures.test!.macroRecall).toBeGreaterThan(0.97)
+    const card = modelCard({ ...trained, command: 'agent train', windowsMin: 20 })
+    expect(card).toContain('a random forest of 6 trees')
+    expect(card).toContain('0.6')
+    const model = await openModel(
+      { manifest: new TextEncoder().encode(manifestText(manifest)), onnx: trained.onnx },
+      'mixed',
+    )
+    expect(model.manifest.forest).toEqual(manifest.forest!)
+    expect(model.manifest.detection).toBeDefined()
+    await model.close()
+  })
+
+  test('trains nothing of a forest on windows that are kept for calibration or tests', async () => {
+    const forest = { ...WINDOW_FOREST_DEFAULTS, trees: 3 }
+    const short = { ...options, fit: { ...options.fit, epochs: 1 }, forest }
+    const { onnx } = await train(recordings, [], split, short, clock)
+    // In the seconds after the training part every program is another one.
+    const end = recordings[0]!.frames[0]!.index + 180
+    const swapped = recordings.map((recording) => ({
+      ...recording,
+      frames: recording.frames.map((frame) =>
+        frame.index < end
+          ? frame
+          : { ...frame, counts: frame.counts.map((count) => 1 + (count % 3)) },
+      ),
+    }))
+    const other = await train(swapped, [], split, short, clock)
+    expect(importForest(other.onnx)!.trees).toEqual(importForest(onnx)!.trees)
+  })
+
+  test('exports a forest over all calls that says what it would have said over those seen', async () => {
+    const forest = { ...WINDOW_FOREST_DEFAULTS, trees: 4 }
+    const short = { ...options, fit: { ...options.fit, epochs: 1 }, forest }
+    const seen = await train(recordings, [], split, short, clock)
+    const full = await train(recordings, [], split, { ...short, fullVocabulary: true }, clock)
+    const judge = async ({ onnx, manifest }: typeof seen) => {
+      const model = await openModel(
+        { manifest: new TextEncoder().encode(manifestText(manifest)), onnx },
+        'x',
+      )
+      const { figures, ece } = await evaluateWindows(model, recordings, [], split, 'test')
+      await model.close()
+      return { confusion: figures.confusion, ece: ece.toFixed(6) }
+    }
+    expect(full.manifest.width).toBeGreaterThan(seen.manifest.width)
+    expect(await judge(full)).toEqual(await judge(seen))
   })
 
   test('keeps the best so far when it is told to stop', async () => {

@@ -10,12 +10,16 @@ import type { RowClassifier, Rows } from './rows.ts'
 export interface ForestOptions {
   readonly trees: number
   readonly seed: number
+  /** Draws that a leaf holds at least; 1 grows until pure. */
+  readonly leafMin?: number
+  /** Nodes from the root to the farthest leaf. */
+  readonly depthMax?: number
 }
 
 export const FOREST_DEFAULTS: ForestOptions = { trees: 100, seed: 1 }
 const BINS = 64
 
-interface Tree {
+export interface Tree {
   /** Column of each node, −1 in a leaf. */
   readonly column: Int32Array
   /** Greatest value that goes left. */
@@ -28,13 +32,13 @@ interface Tree {
 }
 
 export class RandomForest implements RowClassifier {
-  readonly #trees: readonly Tree[]
+  readonly trees: readonly Tree[]
   readonly #classes: number
   readonly #dense: Float32Array
   readonly #sum: Float64Array
 
   constructor(trees: readonly Tree[], width: number, classes: number) {
-    this.#trees = trees
+    this.trees = trees
     this.#classes = classes
     this.#dense = new Float32Array(width)
     this.#sum = new Float64Array(classes)
@@ -49,7 +53,7 @@ export class RandomForest implements RowClassifier {
 
   /** Nodes and leaves of a tree, in the mean: poorer splits need more of them. */
   get nodes(): number {
-    return this.#trees.reduce((sum, { column }) => sum + column.length, 0) / this.#trees.length
+    return this.trees.reduce((sum, { column }) => sum + column.length, 0) / this.trees.length
   }
 
   /** Sums to 1; valid until the next call. */
@@ -58,12 +62,12 @@ export class RandomForest implements RowClassifier {
     const to = rows.offsets[r + 1]!
     for (let k = from; k < to; k++) this.#dense[rows.columns[k]!] = rows.values[k]!
     this.#sum.fill(0)
-    for (const { column, threshold, left, right, leaf, shares } of this.#trees) {
+    for (const { column, threshold, left, right, leaf, shares } of this.trees) {
       let node = 0
       while (column[node]! >= 0)
         node = this.#dense[column[node]!]! <= threshold[node]! ? left[node]! : right[node]!
       const at = leaf[node]!
-      for (let c = 0; c < this.#classes; c++) this.#sum[c]! += shares[at + c]! / this.#trees.length
+      for (let c = 0; c < this.#classes; c++) this.#sum[c]! += shares[at + c]! / this.trees.length
     }
     for (let k = from; k < to; k++) this.#dense[rows.columns[k]!] = 0
     return this.#sum
@@ -71,16 +75,20 @@ export class RandomForest implements RowClassifier {
 }
 
 export function fitForest(rows: Rows, options: ForestOptions = FOREST_DEFAULTS): RandomForest {
+  return new RandomForest([...growTrees(rows, options)], rows.width, rows.classes)
+}
+
+/** The trees of `fitForest` one by one, so that whoever asks for them can stop. */
+export function* growTrees(rows: Rows, options: ForestOptions): Generator<Tree> {
   const random = new Random(options.seed)
   const binned = binsOf(rows)
   const rowOfSecond = secondsOf(rows)
-  const trees = Array.from({ length: options.trees }, () => {
+  for (let tree = 0; tree < options.trees; tree++) {
     const draws = new Float64Array(rows.size)
     for (let i = 0; i < rowOfSecond.length; i++)
       draws[rowOfSecond[random.below(rowOfSecond.length)]!]!++
-    return new TreeBuilder(rows, binned, draws, random).build()
-  })
-  return new RandomForest(trees, rows.width, rows.classes)
+    yield new TreeBuilder(rows, binned, draws, random, options).build()
+  }
 }
 
 /** The row of each second, so that a draw of one is a draw of the other. */
@@ -158,6 +166,8 @@ class TreeBuilder {
   readonly #binned: Binned
   readonly #draws: Float64Array
   readonly #random: Random
+  readonly #leafMin: number
+  readonly #depthMax: number
   readonly #order: Int32Array
   readonly #columns: Int32Array
   readonly #tried: number
@@ -181,11 +191,19 @@ class TreeBuilder {
   readonly #leaf: number[] = []
   readonly #shares: number[] = []
 
-  constructor(rows: Rows, binned: Binned, draws: Float64Array, random: Random) {
+  constructor(
+    rows: Rows,
+    binned: Binned,
+    draws: Float64Array,
+    random: Random,
+    { leafMin = 1, depthMax = Number.POSITIVE_INFINITY }: ForestOptions,
+  ) {
     this.#rows = rows
     this.#binned = binned
     this.#draws = draws
     this.#random = random
+    this.#leafMin = leafMin
+    this.#depthMax = depthMax
     this.#order = Int32Array.from(draws.keys()).filter((r) => draws[r]! > 0)
     this.#columns = Int32Array.from({ length: rows.width }, (_, column) => column)
     this.#tried = Math.max(1, Math.floor(Math.sqrt(rows.width)))
@@ -206,7 +224,7 @@ class TreeBuilder {
       const { node, from, to, depth } = work
       this.#forgetConstants(depth)
       const pure = this.#gather(from, to)
-      const split = pure ? undefined : this.#bestSplit(from, to, depth)
+      const split = pure || depth >= this.#depthMax ? undefined : this.#bestSplit(from, to, depth)
       if (split === undefined) {
         this.#makeLeaf(node)
         continue
@@ -292,7 +310,7 @@ class TreeBuilder {
     return best
   }
 
-  /** Undefined where the column is constant here. */
+  /** Undefined where the column is constant here, or every split would leave too small a leaf. */
   #bestBin(column: number, from: number, to: number): (SplitAt & { score: number }) | undefined {
     const count = to - from
     const binAt = this.#binAt
@@ -336,12 +354,14 @@ class TreeBuilder {
         leftSum += draws
         rightSum -= draws
       }
+      if (leftSum < this.#leafMin || rightSum < this.#leafMin) continue
       const score = leftSquares / leftSum + rightSquares / rightSum
       if (score > bestScore) {
         bestScore = score
         bestBin = bin
       }
     }
+    if (bestBin < 0) return undefined
     const threshold = this.#middle(column, bestBin)
     return { column, bin: bestBin, threshold, score: bestScore }
   }
