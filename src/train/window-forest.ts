@@ -34,8 +34,12 @@ export interface WindowForestOptions {
   readonly augmentation: Augmentation | undefined
 }
 
+/**
+ * Below one half, a net that is sure is outvoted by no forest. Measured on a foreign host: at 0.6 the forest of one of two seeds took up to
+ * 46 % of gunicorn's windows for postgres, of which the net was sure that they were not; at 0.45 and 0.5 it keeps 0.99 of them.
+ */
 export const WINDOW_FOREST_DEFAULTS: Omit<WindowForestOptions, 'trees'> = {
-  weight: 0.6,
+  weight: 0.45,
   perClass: 1_000,
   leafMin: 8,
   augmentation: { share: 1, scaleSpread: 0.7, dropCall: 0.03, quietMax: 8 },
