@@ -21,6 +21,7 @@ import { classDistance } from '../detect/judge.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { memoryName } from '../detect/names.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
+import { collectGarbage } from '../platform/heap.ts'
 import { symmetricEigen } from './eigen.ts'
 
 /** A class's windows beyond this many are passed over: a prototype covers many. */
@@ -296,6 +297,8 @@ export function tailsOf(
       })
       for (const predictions of heldOut) detector.push(predictions)
       detector.end()
+      // Running means by the ten thousand lie outside of the engine's heap: it does not see that it should collect.
+      collectGarbage()
     }
   }
   const tail = (stream: StreamName, stage: 'cold' | 'warm') =>

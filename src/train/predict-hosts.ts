@@ -1,5 +1,6 @@
 /** A new model over the recordings it was made from, host by host: what detection is calibrated to. */
 import {
+  ACTIVE_FRAMES_MIN,
   DETECTION_BEFORE_SECONDS_MAX,
   DETECTION_HELD_OUT_SECONDS_MAX,
   DETECTION_VECTORS_MAX,
@@ -36,7 +37,7 @@ export async function predictHosts(
         DETECTION_VECTORS_MAX / (2 * held.length),
       )
       const ordinary = ordinaryFrames(latest, recording.host, happenings)
-      for await (const answer of predictHost(model, ordinary)) predictions.push(answer)
+      for await (const answer of predictHost(model, ordinary)) predictions.push(judged(answer))
       return predictions
     }
     const heldOut = await predict('calibration', DETECTION_HELD_OUT_SECONDS_MAX)
@@ -44,6 +45,29 @@ export async function predictHosts(
     hosts.push({ host: recording.host, before, heldOut })
   }
   return hosts
+}
+
+/** The windows that the detector judges, alone: half of all rows are of processes that hardly ran, and a row takes 760 bytes. */
+function judged(predictions: Predictions): Predictions {
+  const { classCount, stateSize, activeFrames, incomplete } = predictions
+  const rows = [...predictions.processes.keys()].filter(
+    (row) => activeFrames[row]! >= ACTIVE_FRAMES_MIN && incomplete[row] === 0,
+  )
+  const probabilities = new Float32Array(rows.length * classCount)
+  const states = new Float32Array(rows.length * stateSize)
+  rows.forEach((row, i) => {
+    const at = row * classCount
+    probabilities.set(predictions.probabilities.subarray(at, at + classCount), i * classCount)
+    states.set(predictions.states.subarray(row * stateSize, (row + 1) * stateSize), i * stateSize)
+  })
+  return {
+    ...predictions,
+    processes: rows.map((row) => predictions.processes[row]!),
+    probabilities,
+    states,
+    activeFrames: Uint8Array.from(rows, (row) => activeFrames[row]!),
+    incomplete: new Uint8Array(rows.length),
+  }
 }
 
 /** The latest frames: at most so many seconds, with at most so many vectors. */

@@ -12,6 +12,7 @@ import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/man
 import { openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
+import { collectGarbage } from '../platform/heap.ts'
 import { Batches } from './batches.ts'
 import { fitTemperature } from './calibrate.ts'
 import { profilesOf, sampleByClass } from './class-samples.ts'
@@ -161,6 +162,7 @@ export async function train(
     heldOut: calibration,
   }
   const fitted = await fit(net, data, options.fit, () => clock.monotonic(), report, signal)
+  collectGarbage()
   const batches = new Batches(windows, vectors, normaliser)
   const heldLabels = Int32Array.from(calibration, (id) => labels[id]!)
   const forest = await forestBeside(net, fitted.parameters, data, batches, options, signal)
@@ -218,6 +220,7 @@ export async function train(
   const bytes = new TextEncoder().encode(manifestText(manifest))
   const model = await openModel({ manifest: bytes, onnx: shipped }, 'new')
   const index = new HappeningIndex(happenings)
+  collectGarbage()
   const hosts = await predictHosts(model, recordings, index, split)
   await model.close()
   if (hosts.length === 0) {

@@ -154,8 +154,10 @@ class RowMaker {
   readonly #runtime: OnnxRuntime
   readonly #session: OnnxSession
   readonly #offsets: number[] = [0]
-  readonly #columns: number[] = []
-  readonly #values: number[] = []
+  /** Part by part: lists of a hundred thousand windows would grow to many times their size. */
+  readonly #columns: Uint16Array[] = []
+  readonly #values: Float32Array[] = []
+  #length = 0
 
   private constructor(net: NetShape, data: FitData, runtime: OnnxRuntime, session: OnnxSession) {
     this.#net = net
@@ -189,8 +191,8 @@ class RowMaker {
       width: this.#net.width + 1,
       classes: this.#net.classes,
       offsets: Uint32Array.from(this.#offsets),
-      columns: Uint16Array.from(this.#columns),
-      values: Float32Array.from(this.#values),
+      columns: joined(new Uint16Array(this.#length), this.#columns),
+      values: joined(new Float32Array(this.#length), this.#values),
       labels: Int32Array.from({ length: size }, (_, i) => this.#data.labels[ids[i % ids.length]!]!),
       weights: new Float32Array(size).fill(1),
     }
@@ -209,15 +211,30 @@ class RowMaker {
       this.#batches.sequences(part, dense, vary, random)
       const sequences = this.#runtime.tensor(dense, [part.length, frames, width])
       const { row } = await this.#session.run({ sequences })
-      const values = row!.data as Float32Array
-      for (let at = 0; at < values.length; at += width + 1) {
+      const made = row!.data as Float32Array
+      const columns = new Uint16Array(made.length)
+      const values = new Float32Array(made.length)
+      let length = 0
+      for (let at = 0; at < made.length; at += width + 1) {
         for (let c = 0; c <= width; c++)
-          if (values[at + c] !== 0) {
-            this.#columns.push(c)
-            this.#values.push(values[at + c]!)
+          if (made[at + c] !== 0) {
+            columns[length] = c
+            values[length++] = made[at + c]!
           }
-        this.#offsets.push(this.#columns.length)
+        this.#offsets.push(this.#length + length)
       }
+      this.#columns.push(columns.slice(0, length))
+      this.#values.push(values.slice(0, length))
+      this.#length += length
     }
   }
+}
+
+function joined<T extends Uint16Array | Float32Array>(whole: T, parts: readonly T[]): T {
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }

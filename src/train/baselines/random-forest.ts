@@ -107,13 +107,23 @@ interface Binned {
   readonly lows: readonly Float32Array[]
 }
 
+/** The values of each column, with one zero. */
+function columnsOf({ width, columns, values }: Rows): Float32Array[] {
+  const sizes = new Uint32Array(width).fill(1)
+  for (let k = 0; k < columns.length; k++) sizes[columns[k]!]!++
+  const lists = Array.from(sizes, (size) => new Float32Array(size))
+  for (let k = 0; k < columns.length; k++) {
+    const column = columns[k]!
+    lists[column]![--sizes[column]!] = values[k]!
+  }
+  return lists
+}
+
 function binsOf(rows: Rows): Binned {
-  const values: number[][] = Array.from({ length: rows.width }, () => [0])
-  for (let k = 0; k < rows.columns.length; k++) values[rows.columns[k]!]!.push(rows.values[k]!)
-  const highs = values.map((list) => {
-    const different = Float32Array.from(new Set(list)).sort()
+  const highs = columnsOf(rows).map((sorted) => {
+    sorted.sort()
+    const different = sorted.filter((value, i) => i === 0 || value !== sorted[i - 1])
     if (different.length <= BINS) return different
-    const sorted = Float32Array.from(list).sort()
     const ends = Array.from(
       { length: BINS },
       (_, b) => sorted[Math.floor(((b + 1) * (sorted.length - 1)) / BINS)]!,
