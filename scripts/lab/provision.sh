@@ -335,7 +335,7 @@ mkdir -p "$R/var/log/lab"; for i in 1 2 3 4; do head -c 300000 /dev/urandom | ba
 { printf 'SHELL=/bin/bash\nPATH=/usr/local/sbin:/usr/local/bin:/sbin:/bin:/usr/sbin:/usr/bin\n'
   for _ in $(seq "$JOBS_A_MINUTE"); do echo '* * * * * root /opt/lab/jobs.sh'; done
   echo '*/2 * * * * bob /opt/lab/jobs.sh'; echo '*/3 * * * * root /usr/lib/sysstat/sa1 1 1'
-  for _ in $(seq "${OPERATORS:-1}"); do echo "*/$OPERATOR_EVERY_MIN * * * * root /opt/lab/operate.sh"; done; } | put /etc/cron.d/lab
+  for _ in $(seq "$OPERATORS"); do echo "*/$OPERATOR_EVERY_MIN * * * * root /opt/lab/operate.sh"; done; } | put /etc/cron.d/lab
 
 # --- units
 base="cron rsyslog ssh postfix exim redis-server memcached mosquitto mqsub prometheus-node-exporter chrony snmpd munin-node fail2ban monit nginx node-app flask collectd atd"

@@ -98,8 +98,20 @@ describe('programs', () => {
 })
 
 describe('profiles', () => {
-  const profiles = readdirSync(join(LAB, 'profiles')).filter((f) => f.endsWith('.env'))
+  const all = readdirSync(join(LAB, 'profiles')).filter((f) => f.endsWith('.env'))
   const text = (file: string) => readFileSync(join(LAB, 'profiles', file), 'utf8')
+  // One that begins with another changes some of its variables.
+  const baseOf = (file: string) => /^\. "\$here\/profiles\/(\w+\.env)"$/m.exec(text(file))?.[1]
+  const profiles = all.filter((file) => baseOf(file) === undefined)
+
+  test('that change another name one that is whole, and variables that it has', () => {
+    for (const file of all.filter((f) => baseOf(f) !== undefined)) {
+      expect(profiles).toContain(baseOf(file)!)
+      const known = profileKeys(text(baseOf(file)!))
+      expect(profileKeys(text(file)).filter((key) => !known.includes(key))).toEqual([])
+    }
+  })
+
   test('set the same variables, each once', () => {
     expect(profiles.length).toBeGreaterThanOrEqual(3)
     const wanted = profileKeys(text('a.env'))
@@ -137,7 +149,7 @@ describe('profiles', () => {
 })
 
 describe('scenario files', () => {
-  const files = ['lab-b', 'lab-c', 'lab-d'].flatMap((set) => {
+  const files = ['lab-b', 'lab-c', 'lab-d', 'lab-e'].flatMap((set) => {
     const directory = join(ROOT, 'data', set)
     if (!existsSync(directory)) return []
     return readdirSync(directory)

@@ -183,7 +183,10 @@ describe('readDetectionCalibration()', () => {
     ['a negative share', () => ({ ...written(), unsure: [-1, 0, 0, 0] })],
     ['confusions of another number of classes', () => ({ ...written(), confusions: [[]] })],
     ['a confusion with no class', () => ({ ...written(), confusions: [[[9, 0.1]], [], [], []] })],
-    ['a confusion between classes', () => ({ ...written(), confusions: [[[0.5, 0.1]], [], [], []] })],
+    [
+      'a confusion between classes',
+      () => ({ ...written(), confusions: [[[0.5, 0.1]], [], [], []] }),
+    ],
     ['no tails', () => ({ ...written(), tails: {} })],
     ['a profile of no names', () => ({ ...written(), profiles: [[[1, 1]], [], [], []] })],
   ])('refuses %s and says what is wrong', (_, value) => {
