@@ -157,11 +157,13 @@ export function classPrototypes(
 }
 
 function coverOf(rows: readonly number[], whitened: Float32Array, size: number): number[] {
-  const near = rows.map((a) =>
-    rows.flatMap((b, i) =>
-      distance(whitened, a * size, whitened, b * size, size) <= COVER ? [i] : [],
-    ),
-  )
+  const near = rows.map((a) => {
+    const found: number[] = []
+    for (const [i, b] of rows.entries()) {
+      if (distance(whitened, a * size, whitened, b * size, size) <= COVER) found.push(i)
+    }
+    return found
+  })
   const open = new Set(rows.keys())
   const chosen: number[] = []
   while (chosen.length < PROTOTYPES_PER_CLASS && open.size > (1 - COVERED) * rows.length) {

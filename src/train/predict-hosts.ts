@@ -8,6 +8,7 @@ import {
 import type { Predictions } from '../domain/prediction.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
+import { collectEvery } from '../platform/heap.ts'
 import type { HostPredictions } from './detection-calibration.ts'
 import { predictHost } from './detection-evaluate.ts'
 import type { LabelledFrame, Recording } from './recording.ts'
@@ -28,6 +29,7 @@ export async function predictHosts(
     )
   const held = recordings.filter((recording) => framesOf(recording, 'calibration').length > 0)
   const hosts: HostPredictions[] = []
+  const collect = collectEvery(512)
   for (const recording of held) {
     const predict = async (part: Part, secondsMax: number) => {
       const predictions: Predictions[] = []
@@ -37,7 +39,10 @@ export async function predictHosts(
         DETECTION_VECTORS_MAX / (2 * held.length),
       )
       const ordinary = ordinaryFrames(latest, recording.host, happenings)
-      for await (const answer of predictHost(model, ordinary)) predictions.push(judged(answer))
+      for await (const answer of predictHost(model, ordinary)) {
+        predictions.push(judged(answer))
+        collect()
+      }
       return predictions
     }
     const heldOut = await predict('calibration', DETECTION_HELD_OUT_SECONDS_MAX)

@@ -1,4 +1,5 @@
 /** An exported net over many windows of a data set, in parts: what calibration, early stopping and tables need. */
+import { collectEvery } from '../platform/heap.ts'
 import { onnxRuntime } from '../platform/onnx.ts'
 import type { Batches } from './batches.ts'
 import { type NetShape, stateSizeOf } from './nets.ts'
@@ -17,6 +18,7 @@ export async function runNet(
   const logits = new Float32Array(ids.length * net.classes)
   const states = new Float32Array(ids.length * size)
   const rows = new Float32Array(PART * net.frames * net.width)
+  const collect = collectEvery(64)
   try {
     for (let from = 0; from < ids.length; from += PART) {
       const part = ids.subarray(from, from + PART)
@@ -26,6 +28,7 @@ export async function runNet(
       const outputs = await session.run({ sequences })
       logits.set(outputs.logits!.data as Float32Array, from * net.classes)
       states.set(outputs.state!.data as Float32Array, from * size)
+      collect()
     }
   } finally {
     await session.close()

@@ -12,6 +12,7 @@
  */
 import { FOREST_DEPTH_MAX, FOREST_NODES_MAX, FOREST_WINDOWS_MAX } from '../domain/limits.ts'
 import type { Recipe } from '../model/recipe.ts'
+import { collectEvery } from '../platform/heap.ts'
 import { type OnnxRuntime, type OnnxSession, onnxRuntime } from '../platform/onnx.ts'
 import { encodeOnnx } from '../platform/onnx-file.ts'
 import type { OnnxTrees } from '../platform/onnx-trees.ts'
@@ -205,6 +206,7 @@ class RowMaker {
   async #add(ids: Int32Array, vary?: Augmentation, random?: Random): Promise<void> {
     const { frames, width } = this.#net
     const buffer = new Float32Array(PART * frames * width)
+    const collect = collectEvery(64)
     for (let from = 0; from < ids.length; from += PART) {
       const part = ids.subarray(from, from + PART)
       const dense = buffer.subarray(0, part.length * frames * width)
@@ -226,6 +228,7 @@ class RowMaker {
       this.#columns.push(columns.slice(0, length))
       this.#values.push(values.slice(0, length))
       this.#length += length
+      collect()
     }
   }
 }
