@@ -29,7 +29,7 @@ export async function predictHosts(
     )
   const held = recordings.filter((recording) => framesOf(recording, 'calibration').length > 0)
   const hosts: HostPredictions[] = []
-  const collect = collectEvery(512)
+  const collect = collectEvery(256)
   for (const recording of held) {
     const predict = async (part: Part, secondsMax: number) => {
       const predictions: Predictions[] = []

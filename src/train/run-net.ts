@@ -18,7 +18,7 @@ export async function runNet(
   const logits = new Float32Array(ids.length * net.classes)
   const states = new Float32Array(ids.length * size)
   const rows = new Float32Array(PART * net.frames * net.width)
-  const collect = collectEvery(64)
+  const collect = collectEvery(24)
   try {
     for (let from = 0; from < ids.length; from += PART) {
       const part = ids.subarray(from, from + PART)

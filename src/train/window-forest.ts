@@ -206,7 +206,7 @@ class RowMaker {
   async #add(ids: Int32Array, vary?: Augmentation, random?: Random): Promise<void> {
     const { frames, width } = this.#net
     const buffer = new Float32Array(PART * frames * width)
-    const collect = collectEvery(64)
+    const collect = collectEvery(24)
     for (let from = 0; from < ids.length; from += PART) {
       const part = ids.subarray(from, from + PART)
       const dense = buffer.subarray(0, part.length * frames * width)
