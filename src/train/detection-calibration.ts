@@ -21,7 +21,7 @@ import { classDistance } from '../detect/judge.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { memoryName } from '../detect/names.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
-import { collectGarbage } from '../platform/heap.ts'
+import { collectEvery } from '../platform/heap.ts'
 import { symmetricEigen } from './eigen.ts'
 
 /** A class's windows beyond this many are passed over: a prototype covers many. */
@@ -159,8 +159,8 @@ export function classPrototypes(
 function coverOf(rows: readonly number[], whitened: Float32Array, size: number): number[] {
   const near = rows.map((a) => {
     const found: number[] = []
-    for (const [i, b] of rows.entries()) {
-      if (distance(whitened, a * size, whitened, b * size, size) <= COVER) found.push(i)
+    for (let i = 0; i < rows.length; i++) {
+      if (distance(whitened, a * size, whitened, rows[i]! * size, size) <= COVER) found.push(i)
     }
     return found
   })
@@ -233,8 +233,10 @@ export function classRadii(
     inTraining[labels[i]!]!.push(classDistance(unit, labels[i]!, state))
   }
   const state = new Float32Array(size)
+  const collect = collectEvery(512)
   for (const { heldOut: recording } of hosts) {
     for (const predictions of recording) {
+      collect()
       for (const [row, process] of predictions.processes.entries()) {
         const claimed = classes.claimedBy(process.name)
         if (claimed === undefined) continue
@@ -285,9 +287,14 @@ export function tailsOf(
         learnSeconds: Number.POSITIVE_INFINITY,
         ...(stage === 'cold' ? { warm: NEVER } : {}),
       }
+      // Running means by the ten thousand lie outside of the engine's heap: it does not see that it should collect.
+      const collect = collectEvery(512)
       if (stage === 'warm') {
         const living = new Detector(options)
-        for (const predictions of before) living.push(predictions)
+        for (const predictions of before) {
+          living.push(predictions)
+          collect()
+        }
       }
       const detector = new Detector({
         ...options,
@@ -297,10 +304,11 @@ export function tailsOf(
           peaks.malice[stage].push({ name, level: malice.peak })
         },
       })
-      for (const predictions of heldOut) detector.push(predictions)
+      for (const predictions of heldOut) {
+        detector.push(predictions)
+        collect()
+      }
       detector.end()
-      // Running means by the ten thousand lie outside of the engine's heap: it does not see that it should collect.
-      collectGarbage()
     }
   }
   const tail = (stream: StreamName, stage: 'cold' | 'warm') =>
