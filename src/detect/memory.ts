@@ -52,7 +52,10 @@ interface Points {
 
 const COLUMNS = ['seen', 'first', 'last', 'anchor'] as const
 
-/** What one process added to its name's counts since something speaks against it. */
+/**
+ * What one process added to its name's counts since something speaks against it. Where those were halved in the meantime
+ * (SECONDS_COUNTED), this is not: too much is left out then, never too little.
+ */
 export interface Tally {
   seconds: number
   surprises: number

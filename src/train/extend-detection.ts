@@ -43,7 +43,7 @@ export function extendDetection(
     ...base,
     ...joined(base, fresh, size),
     radii: grown('radii', new Float32Array(input.classes.names.length).fill(1)),
-    confusions: mistakes.confusions.map((measured, c) => base.confusions[c] ?? measured),
+    confusions: mistakes.confusions.map((measured, c) => joinedConfusions(base, c, measured)),
     unsure: grown('unsure', mistakes.unsure),
     suspect: grown('suspect', mistakes.suspect),
     ordinary: new Set([...base.ordinary, ...Array.from(input.ordinary, memoryName)]),
@@ -51,6 +51,17 @@ export function extendDetection(
   }
   const measured = { ...draft, radii: grown('radii', classRadii(input, draft, whitened)) }
   return { ...measured, tails: raised(base.tails, tailsOf(input, measured)) }
+}
+
+/** What the base knows of an old class, and for which of the new ones it is taken: of those the base knows nothing. */
+function joinedConfusions(
+  { confusions }: DetectionCalibration,
+  of: number,
+  measured: ReadonlyMap<number, number>,
+): ReadonlyMap<number, number> {
+  const known = confusions[of]
+  if (known === undefined) return measured
+  return new Map([...known, ...[...measured].filter(([other]) => other >= confusions.length)])
 }
 
 /** The base's prototypes of each class, then those of the new recordings that lie elsewhere. */

@@ -52,7 +52,7 @@ export async function predictHosts(
   return hosts
 }
 
-/** The windows that the detector judges, alone: half of all rows are of processes that hardly ran, and a row takes 760 bytes. */
+/** The windows that the detector judges, alone: it passes over processes that hardly ran, and a row of them takes 760 bytes, too. */
 function judged(predictions: Predictions): Predictions {
   const { classCount, stateSize, activeFrames, incomplete } = predictions
   const rows = [...predictions.processes.keys()].filter(

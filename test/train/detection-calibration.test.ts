@@ -8,11 +8,13 @@ import { distance, whiten } from '../../src/detect/geometry.ts'
 import type { Predictions } from '../../src/domain/prediction.ts'
 import {
   calibrateDetection,
+  mistakesOf,
   tailOf,
   whiteningOf,
   withoutWorstName,
 } from '../../src/train/detection-calibration.ts'
 import { symmetricEigen } from '../../src/train/eigen.ts'
+import { extendDetection } from '../../src/train/extend-detection.ts'
 import { Random } from '../../src/train/random.ts'
 import { classes, PLACES, predictions, T } from '../detect/toy.ts'
 
@@ -151,9 +153,53 @@ describe('calibrateDetection()', () => {
     expect(suspect[NAMES.indexOf('nginx')]!).toBeLessThan(0.01)
   })
 
+  test('counts for which class each is taken', () => {
+    const [nginx, cron, sshd] = (['nginx', 'cron', 'sshd'] as const).map((n) => NAMES.indexOf(n))
+    const heldOut = Array.from({ length: 100 }, (_, i) =>
+      predictions(T + i, [{ pid: 1, name: 'nginx', at: i < 30 ? PLACES.cron : PLACES.nginx }]),
+    )
+    const { confusions, unsure } = mistakesOf({
+      classes,
+      hosts: [{ host: 'h', before: [], heldOut }],
+    })
+    expect(confusions[nginx!]).toEqual(new Map([[cron!, 31 / 102]]))
+    expect(unsure[nginx!]).toBeCloseTo(1 / 102, 6)
+    expect(confusions[sshd!]!.size).toBe(0)
+  })
+
   test('keeps the names of ordinary programs as the memory would', () => {
     expect(calibrated().ordinary).toEqual(new Set(['gzip', 'python']))
   })
+})
+
+test('extendDetection() learns for which new classes an old one is taken, and keeps what the base knew', () => {
+  const base = calibrated()
+  const told = base.confusions.map((_, c) => new Map([[(c + 1) % 3, 0.2]]))
+  const old = {
+    ...base,
+    confusions: told.slice(0, 3),
+    radii: base.radii.slice(0, 3),
+    unsure: base.unsure.slice(0, 3),
+    suspect: base.suspect.slice(0, 3),
+    profiles: base.profiles.slice(0, 3),
+    offsets: base.offsets.slice(0, 4),
+    prototypes: base.prototypes.slice(0, base.offsets[3]! * 2),
+  }
+  const nginx = NAMES.indexOf('nginx')
+  const fresh = NAMES.indexOf('miner')
+  expect(fresh).toBe(3)
+  const heldOut = Array.from({ length: 100 }, (_, i) => {
+    const at = i < 10 ? PLACES.miner : i < 30 ? PLACES.sshd : PLACES.nginx
+    return predictions(T + i, [{ pid: 1, name: 'nginx', at }])
+  })
+  const { confusions } = extendDetection(old, {
+    classes,
+    ...training(50),
+    hosts: [{ host: 'h', before: [], heldOut }],
+    ordinary: [],
+    profiles: NAMES.map(() => []),
+  })
+  expect(confusions[nginx]).toEqual(new Map([...told[nginx]!, [fresh, 11 / 102]]))
 })
 
 describe('readDetectionCalibration()', () => {
