@@ -140,6 +140,7 @@ class Herald {
   readonly #context: ExternalContext
   readonly #lasting: Lasting
   #connection: MqttConnection | undefined
+  #going = false
 
   constructor(
     site: string,
@@ -178,10 +179,12 @@ class Herald {
   }
 
   announce(): void {
-    this.#publish('online').catch(() => {})
+    // Its own good-bye comes back to an aggregator that still listens, and is no other's that needed an answer.
+    if (!this.#going) this.#publish('online').catch(() => {})
   }
 
   async close(): Promise<void> {
+    this.#going = true
     await Promise.race([this.#publish('offline').catch(() => {}), Bun.sleep(500)])
     await this.#lasting.close()
   }
