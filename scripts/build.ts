@@ -16,7 +16,7 @@ import manifest from '../package.json' with { type: 'json' }
 const checkout = fileURLToPath(new URL('../', import.meta.url))
 const TARGETS = ['linux-x64', 'linux-x64-baseline', 'linux-arm64'] as const
 type Target = (typeof TARGETS)[number]
-const ASSETS = ['models/default', 'data/demo']
+const ASSETS = ['models/default', 'models/recordings/demo']
 
 const { values } = parseArgs({
   options: {

@@ -61,7 +61,7 @@ async function runCommand(path: string, command: CommandDef, words: string[]): P
 
 /** What must be known before the command begins. A broken settings file is the command's to report; until then defaults do. */
 async function prepareProcess(flags: Readonly<Record<string, unknown>>): Promise<void> {
-  const { defaultState, loadSettings } = await import('./agent/settings.ts')
+  const { defaultState, loadSettings } = await import('./settings/settings.ts')
   const { setNativeHome } = await import('./platform/native.ts')
   const { setLogLevel } = await import('./platform/log.ts')
   const { state, log } = flags

@@ -7,6 +7,18 @@ import { expect, test } from 'bun:test'
 import { Glob } from 'bun'
 
 /** Room → the rooms that it may import beside itself. */
+const steps = [
+  'domain',
+  'platform',
+  'collect',
+  'parse',
+  'count',
+  'buffer',
+  'model',
+  'detect',
+  'wire',
+]
+const training = ['domain', 'parse', 'count', 'model', 'detect', 'platform']
 const rooms: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   platform: ['domain'],
@@ -18,40 +30,37 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   detect: ['domain'],
   wire: ['domain'],
   publish: ['domain', 'wire', 'platform'],
-  aggregator: ['domain', 'wire', 'platform'],
-  train: ['domain', 'parse', 'count', 'model', 'detect', 'platform'],
-  simulate: ['domain', 'wire', 'platform'],
-  agent: [
-    'domain',
-    'platform',
-    'collect',
-    'parse',
-    'count',
-    'buffer',
-    'model',
-    'detect',
-    'wire',
-    'publish',
+  outputs: ['domain', 'wire', 'platform'],
+  aggregator: ['domain', 'wire', 'outputs', 'platform', 'model', 'count', 'detect'],
+  train: training,
+  compare: [...training, 'train'],
+  settings: ['domain', 'platform'],
+  agent: [...steps, 'publish', 'outputs', 'settings'],
+  operate: [...steps, 'settings', 'agent'],
+  record: ['domain', 'platform', 'count', 'agent'],
+  simulate: ['domain', 'wire', 'platform', 'agent', 'aggregator'],
+  commands: [
+    ...['settings', 'agent', 'operate', 'record', 'aggregator', 'train', 'compare', 'simulate'],
+    ...['platform', 'domain'],
   ],
-  commands: ['agent', 'aggregator', 'train', 'simulate', 'platform', 'domain'],
-  'cli.ts': ['agent', 'commands', 'platform', 'domain'],
+  'cli.ts': ['settings', 'agent', 'commands', 'platform', 'domain'],
 }
 
 /** Foreign library → the files that may import it; a folder stands for all in it. */
 const doors: Readonly<Record<string, readonly string[]>> = {
-  aedes: ['platform/broker.ts'],
+  aedes: ['platform/mqtt/broker.ts'],
   'better-sqlite3': ['platform/sqlite.ts'],
   'bun:sqlite': ['platform/sqlite.ts'],
   'bun:ffi': ['platform/'],
   cborg: ['wire/'],
   citty: ['cli.ts', 'commands/'],
-  mqtt: ['platform/mqtt.ts'],
-  'node:child_process': ['platform/child.ts'],
-  '@bufbuild/protobuf': ['platform/onnx-file.ts'],
-  '@bufbuild/protobuf/wkt': ['platform/onnx-file.ts'],
-  'onnx-buf': ['platform/onnx-file.ts'],
-  'onnxruntime-node': ['platform/onnx.ts'],
-  'smol-toml': ['agent/settings.ts'],
+  mqtt: ['platform/mqtt/client.ts'],
+  'node:child_process': ['platform/linux/child.ts'],
+  '@bufbuild/protobuf': ['platform/onnx/file.ts'],
+  '@bufbuild/protobuf/wkt': ['platform/onnx/file.ts'],
+  'onnx-buf': ['platform/onnx/file.ts'],
+  'onnxruntime-node': ['platform/onnx/runtime.ts'],
+  'smol-toml': ['settings/settings.ts'],
 }
 
 /** Bun.Transpiler.scanImports leaves type-only imports out, and those say who knows whom as well. */
@@ -102,8 +111,8 @@ for (const file of files) {
       expect(code(sources.get(file)!)).not.toMatch(ambient))
 }
 
-test('only platform/child.ts and platform/capabilities.ts start processes', () => {
-  const starters = ['platform/child.ts', 'platform/capabilities.ts']
+test('only platform/linux/child.ts and platform/linux/capabilities.ts start processes', () => {
+  const starters = ['platform/linux/child.ts', 'platform/linux/capabilities.ts']
   for (const [file, text] of sources)
     if (!starters.includes(file)) expect(code(text), file).not.toMatch(/\bBun\.spawn|\$`/)
 })

@@ -1,7 +1,7 @@
 /**
  * What the agent shows to `agent top`: a document a second, made only while somebody looks.
  *
- * The running agent tells it over a socket in its state directory (platform/local-socket.ts), so that a look
+ * The running agent tells it over a socket in its state directory (platform/linux/local-socket.ts), so that a look
  * starts no second street and leaves nothing on disk. Bounded: LIVE_ROWS_MAX processes, the most suspicious first,
  * then the busiest; how many more there are is told.
  */
@@ -19,7 +19,7 @@ import {
 } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import { type Broadcast, openBroadcast, readBroadcast } from '../platform/local-socket.ts'
+import { type Broadcast, openBroadcast, readBroadcast } from '../platform/linux/local-socket.ts'
 import { log } from '../platform/log.ts'
 
 export interface LiveProcess {

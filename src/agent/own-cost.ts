@@ -7,7 +7,11 @@
  * that are counted; its maps are the kernel's memory).
  */
 import type { Clock } from '../platform/clock.ts'
-import { endedChildrenSeconds, type ProcessCost, processCost } from '../platform/process-cost.ts'
+import {
+  endedChildrenSeconds,
+  type ProcessCost,
+  processCost,
+} from '../platform/linux/process-cost.ts'
 
 const WINDOW_MS = 60_000
 

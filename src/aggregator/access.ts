@@ -18,7 +18,7 @@ import {
   VERIFYING_MAX,
   VERIFYING_QUEUE_MAX,
 } from '../domain/limits.ts'
-import type { BrokerRules } from '../platform/broker.ts'
+import type { BrokerRules } from '../platform/mqtt/broker.ts'
 import { isTopicPart, parseTopic } from '../wire/topics.ts'
 
 export type Authenticate = (name: string, password: string) => Promise<string | undefined>

@@ -12,8 +12,8 @@ import {
   PAYLOAD_BYTES_MAX,
   SITES_MAX,
 } from '../domain/limits.ts'
-import { type Broker, startBroker } from '../platform/broker.ts'
 import type { Clock } from '../platform/clock.ts'
+import { type Broker, startBroker } from '../platform/mqtt/broker.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
 import { aggregatorStatusTopic, parseTopic } from '../wire/topics.ts'
 import { type Authenticate, brokerRules } from './access.ts'

@@ -24,7 +24,7 @@ import {
   type MqttConnection,
   type MqttConnectOptions,
   parseBrokerUrl,
-} from '../platform/mqtt.ts'
+} from '../platform/mqtt/client.ts'
 import { CONTENT_TYPE } from '../wire/origin.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
 import { aggregatorFilters, aggregatorStatusTopic } from '../wire/topics.ts'

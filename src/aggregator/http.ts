@@ -10,7 +10,7 @@
  */
 import { isIP } from 'node:net'
 import type { AgentError } from '../domain/error.ts'
-import { listenError } from '../platform/broker.ts'
+import { listenError } from '../platform/mqtt/broker.ts'
 import type { Authenticate } from './access.ts'
 import { answerApi, BadParameter } from './api.ts'
 import type { EventHub } from './events.ts'

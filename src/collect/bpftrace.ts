@@ -9,8 +9,8 @@
 import { AgentError } from '../domain/error.ts'
 import { BPFTRACE_KEYS_MAX, BPFTRACE_START_MS } from '../domain/limits.ts'
 import type { Source } from '../domain/source.ts'
-import { type Child, findProgram, runCommand, startChild } from '../platform/child.ts'
-import { CLOCK_MONOTONIC, readClock } from '../platform/libc.ts'
+import { type Child, findProgram, runCommand, startChild } from '../platform/linux/child.ts'
+import { CLOCK_MONOTONIC, readClock } from '../platform/linux/libc.ts'
 import { readPipe } from './pipe.ts'
 
 export interface BpftraceSource extends Source {

@@ -5,7 +5,7 @@
  * does of new captures, by SIGSEGV), is an error; what came before it is used all the same.
  */
 import { AgentError } from '../domain/error.ts'
-import { startChild } from '../platform/child.ts'
+import { startChild } from '../platform/linux/child.ts'
 import { log } from '../platform/log.ts'
 import { placeChisel } from './chisel.ts'
 import { readPipe } from './pipe.ts'

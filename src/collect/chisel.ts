@@ -5,7 +5,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
-import { privateDirectory, temporaryDirectory } from '../platform/private-directory.ts'
+import { privateDirectory, temporaryDirectory } from '../platform/linux/private-directory.ts'
 import text from './chisel.lua' with { type: 'text' }
 
 /** @returns the path to give to `sysdig -c` */

@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { AgentError } from '../domain/error.ts'
-import { findProgram, startChild } from '../platform/child.ts'
+import { findProgram, startChild } from '../platform/linux/child.ts'
 import { readPipe } from './pipe.ts'
 import { isWholeZstd } from './zstd-frames.ts'
 

@@ -13,7 +13,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { AgentError } from '../domain/error.ts'
 import { READ_BYTES, READ_EVERY_MS, READ_QUIET_MS } from '../domain/limits.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
-import { enlargePipe } from '../platform/child.ts'
+import { enlargePipe } from '../platform/linux/child.ts'
 
 /** At least so much at once means that more is on its way. */
 const BUSY_BYTES = READ_BYTES >> 2

@@ -23,7 +23,7 @@ import {
   findProgram,
   runCommand,
   startChild,
-} from '../platform/child.ts'
+} from '../platform/linux/child.ts'
 import { log } from '../platform/log.ts'
 import { placeChisel } from './chisel.ts'
 import { pause, readPipe } from './pipe.ts'

@@ -7,12 +7,12 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { brokerPassword, loadSettings, type Settings } from '../agent/settings.ts'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
+import { brokerPassword, loadSettings, type Settings } from '../settings/settings.ts'
 import { jsonArg, note, settingArgs, shutdownSignal, writeJson } from './common.ts'
 
 const fileArg = (description: string) =>

@@ -1,9 +1,9 @@
 /** `agent alerts`: the alerts of this host, newest first, as its local store keeps them. */
 import { defineCommand } from 'citty'
-import { lookLocal } from '../agent/local-alerts.ts'
-import { loadSettings } from '../agent/settings.ts'
 import type { Alert, AlertKind, AlertState } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
+import { lookLocal } from '../operate/local-alerts.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { sentence } from './alert-lines.ts'
 import {
   columns,

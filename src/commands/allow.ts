@@ -3,11 +3,11 @@
  * --class a rule does not cover what looks malicious: that has to be said by naming the class.
  */
 import { defineCommand } from 'citty'
-import { changeLocal, lookLocal } from '../agent/local-alerts.ts'
-import { durationMs, loadSettings } from '../agent/settings.ts'
 import type { AllowRule } from '../domain/allow.ts'
 import { AgentError } from '../domain/error.ts'
 import { ALLOW_RULES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import { changeLocal, lookLocal } from '../operate/local-alerts.ts'
+import { durationMs, loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 export default defineCommand({

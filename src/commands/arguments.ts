@@ -4,8 +4,8 @@
  * means alerts that nobody gets, so here each is an error (exit 2) that names the nearest word.
  */
 import { type ArgsDef, type CommandDef, parseArgs } from 'citty'
-import { kebab, nearest } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
+import { kebab, nearest } from '../settings/settings.ts'
 
 export interface ParsedCall {
   readonly rawArgs: string[]

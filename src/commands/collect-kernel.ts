@@ -3,7 +3,7 @@
  * stderr for the process that started it, and ends with its stdin (collect/kernel/collector-process.ts).
  */
 import { defineCommand } from 'citty'
-import { runCollector, selfCommand } from '../agent/kernel-collector.ts'
+import { runCollector, selfCommand } from '../operate/kernel-collector.ts'
 import { shutdownSignal } from './common.ts'
 
 export default defineCommand({

@@ -12,9 +12,9 @@
  * - Interrupted (SIGINT) and complete anyway → 0; interrupted with work undone → `EXIT.interrupted`.
  */
 import type { ArgsDef, CommandMeta } from 'citty'
-import { durationMs, KEYS, type SettingName } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
+import { durationMs, KEYS, type SettingName } from '../settings/settings.ts'
 
 declare module 'citty' {
   interface CommandMeta {
@@ -31,7 +31,7 @@ export const jsonArg = {
   json: { type: 'boolean', description: 'data as JSON, one object a line' },
 } as const satisfies ArgsDef
 
-/** Flags for settings, by their names in `agent/settings.ts`. */
+/** Flags for settings, by their names in `settings/settings.ts`. */
 export function settingArgs<const N extends SettingName>(
   ...names: N[]
 ): { [K in N]: { type: 'string'; description: string; valueHint: string } } {

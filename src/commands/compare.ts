@@ -2,7 +2,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { AgentError, EXIT } from '../domain/error.ts'
 import {
   COMPARE_DEFAULTS,
   type CompareProgress,
@@ -10,14 +9,15 @@ import {
   MODELS,
   type ModelKey,
   type SplitKind,
-} from '../train/compare.ts'
+} from '../compare/compare.ts'
 import {
   comparisonJson,
   comparisonMarkdown,
   comparisonSvg,
   histogramSvg,
-} from '../train/comparison-report.ts'
-import { readRecordings } from '../train/recording.ts'
+} from '../compare/comparison-report.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { readRecordings } from '../train/data/recording.ts'
 import { recipeNamed } from '../train/train.ts'
 import {
   jsonArg,

@@ -1,6 +1,6 @@
 /** `agent completion SHELL`: a script for the shell, written from the commands themselves, so that it cannot fall behind. */
 import { type CommandDef, defineCommand } from 'citty'
-import { kebab } from '../agent/settings.ts'
+import { kebab } from '../settings/settings.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { writeOut } from './common.ts'
 import { SHOWN_COMMANDS } from './table.ts'

@@ -7,7 +7,7 @@ import {
   type SettingName,
   settingNames,
   variableOf,
-} from '../agent/settings.ts'
+} from '../settings/settings.ts'
 import { columns, jsonArg, note, settingArgs, writeJson, writeOut } from './common.ts'
 
 const flagNames = settingNames().filter((name) => !('secret' in KEYS[name]))

@@ -1,10 +1,10 @@
 /** `agent count FILE…`: captures to frames (DESIGN.md section 4), as fast as they can be read. */
 import { defineCommand } from 'citty'
-import { countSource } from '../agent/count-source.ts'
-import { openFramesFile } from '../agent/frames-writer.ts'
 import { openFiles } from '../agent/sources.ts'
 import { EXIT } from '../domain/error.ts'
 import type { InputLedger } from '../domain/ledger.ts'
+import { countSource } from '../record/count-source.ts'
+import { openFramesFile } from '../record/frames-writer.ts'
 import { jsonArg, note, shutdownSignal } from './common.ts'
 import { inputLine, mergeLedgers, Progress } from './input-report.ts'
 

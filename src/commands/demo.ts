@@ -1,7 +1,7 @@
 /**
  * `agent demo`: the main job on one machine, without root and without anything installed. Starts an aggregator with
  * its own broker, and an agent per recorded host; each agent first lives through an hour of that host's
- * ordinary life, then through some minutes with attacks, masquerades and novelties in them (data/demo). Everything
+ * ordinary life, then through some minutes with attacks, masquerades and novelties in them (models/recordings/demo). Everything
  * is the real thing: the recording was counted on running hosts, alerts go over MQTT on loopback.
  *
  * Ends by itself with --once and wherever stdout is no terminal; else the page stays until Ctrl-C.
@@ -10,25 +10,25 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { openPage } from '../agent/browser.ts'
-import type { Model } from '../agent/models.ts'
-import { openModelInUse } from '../agent/models.ts'
 import { type AlertMessage, type RunOutcome, runStreet } from '../agent/run.ts'
-import { loadSettings } from '../agent/settings.ts'
 import { recordingSource } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
+import { openPage } from '../operate/browser.ts'
+import type { Model } from '../operate/models.ts'
+import { openModelInUse } from '../operate/models.ts'
 import { readAsset } from '../platform/assets.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log, setLogLevel } from '../platform/log.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { alertLines } from './alert-lines.ts'
 import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from './common.ts'
 
 /** Both recordings hold several hosts; each agent takes its own host's lines. */
-const BASELINE = 'data/demo/baseline.frames.ndjson.zst'
-const RECORDING = 'data/demo/recording.frames.ndjson.zst'
+const BASELINE = 'models/recordings/demo/baseline.frames.ndjson.zst'
+const RECORDING = 'models/recordings/demo/recording.frames.ndjson.zst'
 const HOSTS = ['ac', 'as']
 /** Event seconds per second: seven minutes in a third of one. */
 const PACE = 20

@@ -1,8 +1,8 @@
 /** `agent doctor`: what this host offers, what is missing, and the next step for each. */
 import { defineCommand } from 'citty'
-import { diagnose, type Finding } from '../agent/diagnosis.ts'
-import { loadSettings, type ResolvedSettings } from '../agent/settings.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
+import { diagnose, type Finding } from '../operate/diagnosis.ts'
+import { loadSettings, type ResolvedSettings } from '../settings/settings.ts'
 import { jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 const flags = [

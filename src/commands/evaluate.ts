@@ -1,11 +1,11 @@
 /** `agent evaluate --model DIR FRAMES…`: how good a model is, window by window and as an alarm. */
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
-import { evaluationOf } from '../train/evaluate-all.ts'
-import { confusionSvg, evaluationText } from '../train/evaluation-report.ts'
-import { readRecordings } from '../train/recording.ts'
-import { readHappenings } from '../train/scenarios.ts'
-import { type Part, readSplit } from '../train/split.ts'
+import { readRecordings } from '../train/data/recording.ts'
+import { readHappenings } from '../train/data/scenarios.ts'
+import { type Part, readSplit } from '../train/data/split.ts'
+import { evaluationOf } from '../train/evaluate/evaluate-all.ts'
+import { confusionSvg, evaluationText } from '../train/evaluate/evaluation-report.ts'
 import { jsonArg, listOf, writeJson, writeOut } from './common.ts'
 
 const PARTS: readonly Part[] = ['train', 'calibration', 'test']

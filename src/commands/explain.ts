@@ -1,9 +1,9 @@
 /** `agent explain ID`: one alert in full: who, since when, what it claims, what it behaves like, and which calls decided. */
 import { defineCommand } from 'citty'
-import { lookLocal } from '../agent/local-alerts.ts'
-import { loadSettings } from '../agent/settings.ts'
 import type { Alert } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
+import { lookLocal } from '../operate/local-alerts.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { sentence } from './alert-lines.ts'
 import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 

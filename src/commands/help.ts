@@ -3,7 +3,7 @@
  * examples and asks every sub-command to load first; this one prints in the time that `--version` takes.
  */
 import type { ArgDef, ArgsDef, CommandDef } from 'citty'
-import { kebab } from '../agent/settings.ts'
+import { kebab } from '../settings/settings.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { columns, paintFor } from './common.ts'
 

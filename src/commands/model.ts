@@ -1,9 +1,15 @@
 /** `agent model`: the models that this agent has, whether they are whole, which is in use, who made them. */
 import { readFile } from 'node:fs/promises'
 import { defineCommand } from 'citty'
-import { type ListedModel, listModels, signModel, useModel, verifyModel } from '../agent/models.ts'
-import { loadSettings } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
+import {
+  type ListedModel,
+  listModels,
+  signModel,
+  useModel,
+  verifyModel,
+} from '../operate/models.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 const directoryArg = {

@@ -1,13 +1,13 @@
 /** `agent record`: a live source to a frames file. No model is needed; `train` and `evaluate` read what it writes. */
 import { defineCommand } from 'citty'
-import { countSource } from '../agent/count-source.ts'
 import { OwnCost } from '../agent/own-cost.ts'
-import { Recording } from '../agent/recording.ts'
-import { loadSettings } from '../agent/settings.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { log } from '../platform/log.ts'
+import { countSource } from '../record/count-source.ts'
+import { Recording } from '../record/recording.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, note, settingArgs, shutdownAfter } from './common.ts'
 import { inputLine, Progress } from './input-report.ts'
 

@@ -3,10 +3,10 @@
  * created = acknowledged + queued + merged + given up; a difference would be a defect of ours.
  */
 import { defineCommand } from 'citty'
-import { readSavedStatus, type SavedStatus } from '../agent/saved-status.ts'
-import { loadSettings } from '../agent/settings.ts'
 import { collectorWords, type StatusDocument } from '../agent/status-document.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
+import { readSavedStatus, type SavedStatus } from '../operate/saved-status.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 export default defineCommand({

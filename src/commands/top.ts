@@ -7,8 +7,8 @@
  */
 import { defineCommand } from 'citty'
 import { type LiveDocument, watchLive } from '../agent/live-view.ts'
-import { loadSettings } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, paintFor, settingArgs, shutdownSignal, writeJson, writeOut } from './common.ts'
 import { fit, screenLines, WAITING } from './top-screen.ts'
 

@@ -1,27 +1,27 @@
 /** `agent train FRAMES… --out DIR`: frames to a model directory, with progress, early stop and calibration. */
 import { basename } from 'node:path'
 import { defineCommand } from 'citty'
-import { readBufferedFrames } from '../agent/buffered-frames.ts'
-import { modelFiles } from '../agent/models.ts'
-import { loadSettings } from '../agent/settings.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import {
   FOREST_TREES_MAX,
   MODEL_SEQUENCE_FRAMES_MAX,
   MODEL_SEQUENCE_SECONDS_MAX,
 } from '../domain/limits.ts'
+import { readBufferedFrames } from '../operate/buffered-frames.ts'
+import { modelFiles } from '../operate/models.ts'
 import { systemClock } from '../platform/clock.ts'
 import { commit, version } from '../platform/embedded.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { modelCard } from '../train/card.ts'
+import { ownProcesses, type Recording, readRecordings } from '../train/data/recording.ts'
+import { readHappenings } from '../train/data/scenarios.ts'
+import { readSplit, splitByTime } from '../train/data/split.ts'
 import { extend } from '../train/extend.ts'
-import type { EpochReport } from '../train/fit.ts'
-import { READOUT_FIT } from '../train/fit-readout.ts'
-import { ownProcesses, type Recording, readRecordings } from '../train/recording.ts'
+import { WINDOW_FOREST_DEFAULTS } from '../train/forest/window-forest.ts'
+import type { EpochReport } from '../train/net/fit.ts'
+import { READOUT_FIT } from '../train/net/fit-readout.ts'
 import { saveModel } from '../train/save-model.ts'
-import { readHappenings } from '../train/scenarios.ts'
-import { readSplit, splitByTime } from '../train/split.ts'
 import { ARCHS, recipeNamed, TRAIN_DEFAULTS, type Trained, train } from '../train/train.ts'
-import { WINDOW_FOREST_DEFAULTS } from '../train/window-forest.ts'
 import {
   jsonArg,
   listOf,

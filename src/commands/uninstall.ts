@@ -5,10 +5,10 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
-import { loadSettings } from '../agent/settings.ts'
 import { AgentError } from '../domain/error.ts'
-import { runCommand } from '../platform/child.ts'
 import { compiled } from '../platform/embedded.ts'
+import { runCommand } from '../platform/linux/child.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { note, settingArgs } from './common.ts'
 
 const UNIT = '/etc/systemd/system/callsign.service'

@@ -14,10 +14,10 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
-import { compareVersions, openRelease } from '../agent/release.ts'
 import { AgentError } from '../domain/error.ts'
-import { runCommand } from '../platform/child.ts'
+import { compareVersions, openRelease } from '../operate/release.ts'
 import { compiled, releaseKey, target, version } from '../platform/embedded.ts'
+import { runCommand } from '../platform/linux/child.ts'
 import { jsonArg, note, shutdownSignal, writeJson } from './common.ts'
 
 /** Starting takes 10 ms; a machine under load some more. */

@@ -7,7 +7,7 @@
 import { assert } from '../domain/assert.ts'
 import { INFERENCE_ROWS_MAX } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
-import { onnxRuntime } from '../platform/onnx.ts'
+import { onnxRuntime } from '../platform/onnx/runtime.ts'
 import type { Model } from './model.ts'
 import type { SequenceBatch } from './sequencer.ts'
 

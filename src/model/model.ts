@@ -13,9 +13,9 @@ import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX } from '../domain/limits.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
-import { type OnnxSession, onnxRuntime } from '../platform/onnx.ts'
-import { readOnnxFacts } from '../platform/onnx-file.ts'
-import { columnMax } from '../platform/onnx-trees.ts'
+import { readOnnxFacts } from '../platform/onnx/file.ts'
+import { type OnnxSession, onnxRuntime } from '../platform/onnx/runtime.ts'
+import { columnMax } from '../platform/onnx/trees.ts'
 import { classNameOf } from './aliases.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
@@ -26,7 +26,7 @@ export const ONNX_FILE = 'model.onnx'
 export const CARD_FILE = 'MODEL_CARD.md'
 export const SIGNATURE_FILE = 'signature'
 
-/** All that the graphs of train/export.ts and export-forest.ts consist of, beside trees (platform/onnx-trees.ts). */
+/** All that the graphs of train/net/export.ts and export-forest.ts consist of, beside trees (platform/onnx/trees.ts). */
 const OPERATORS = new Set(
   (
     'Transpose LSTM Squeeze Gemm MatMul Concat Identity Reshape Slice ReduceMean Add Mul Unsqueeze ' +

@@ -36,7 +36,7 @@ function library(path: string): { readonly path: string; readonly fileName: stri
 
 /** Names as in the checkout (`models/default/manifest.json`) → where the bytes are. */
 export const assets: ReadonlyMap<string, string> = new Map(
-  ['models/default', 'data/demo'].flatMap((folder) => filesOf(folder)),
+  ['models/default', 'models/recordings/demo'].flatMap((folder) => filesOf(folder)),
 )
 
 function filesOf(folder: string): [name: string, path: string][] {

@@ -28,7 +28,12 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import { compiled, libraries } from './embedded.ts'
-import { isNoexec, isOurFile, privateDirectory, temporaryDirectory } from './private-directory.ts'
+import {
+  isNoexec,
+  isOurFile,
+  privateDirectory,
+  temporaryDirectory,
+} from './linux/private-directory.ts'
 
 export type LibraryName = 'onnxLibrary' | 'onnxAddon' | 'sqliteAddon'
 

@@ -35,7 +35,7 @@ import {
   type MqttConnection,
   type MqttMessage,
   type TlsFiles,
-} from '../platform/mqtt.ts'
+} from '../platform/mqtt/client.ts'
 import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
 import { decodeReceipt } from '../wire/receipt-message.ts'
 import { decodeAggregatorStatus, encodeStatus, type StatusMessage } from '../wire/status-message.ts'

@@ -4,9 +4,9 @@
  */
 import { FRAME_MS, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { type Manifest, sequenceSeconds } from '../model/manifest.ts'
-import { BACKGROUND } from './classes.ts'
+import { BACKGROUND } from './data/classes.ts'
+import type { Figures } from './evaluate/metrics.ts'
 import { round } from './manifest-facts.ts'
-import type { Figures } from './metrics.ts'
 
 export interface CardFacts {
   readonly manifest: Manifest

@@ -1,8 +1,8 @@
 /** What a manifest says of the data that a model was made from, and of how well it did there. */
 import type { Manifest, ManifestForest, TrainingFile } from '../model/manifest.ts'
-import type { ForestPart } from './export-forest.ts'
-import type { Figures } from './metrics.ts'
-import type { Recording } from './recording.ts'
+import type { Recording } from './data/recording.ts'
+import type { Figures } from './evaluate/metrics.ts'
+import type { ForestPart } from './forest/export-forest.ts'
 
 export type PartFigures = Readonly<Partial<Record<'calibration' | 'test', Figures>>>
 

@@ -13,21 +13,25 @@ import { openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { collectGarbage } from '../platform/heap.ts'
-import { Batches } from './batches.ts'
-import { fitTemperature } from './calibrate.ts'
-import { profilesOf, sampleByClass } from './class-samples.ts'
-import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './classes.ts'
+import { calibrateDetection } from './calibrate/detection-calibration.ts'
+import { predictHosts } from './calibrate/predict-hosts.ts'
+import { fitTemperature } from './calibrate/temperature.ts'
+import { Batches } from './data/batches.ts'
+import { profilesOf, sampleByClass } from './data/class-samples.ts'
+import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './data/classes.ts'
 import {
   componentVectors,
   makeWindows,
   ordinaryNames,
   vocabularyOf,
   type Windows,
-} from './dataset.ts'
-import { calibrateDetection } from './detection-calibration.ts'
-import { exportNet, widen } from './export.ts'
-import type { ForestPart } from './export-forest.ts'
-import { type EpochReport, FIT_DEFAULTS, type FitData, type FitOptions, fit } from './fit.ts'
+} from './data/dataset.ts'
+import type { Recording } from './data/recording.ts'
+import { type Happening, HappeningIndex } from './data/scenarios.ts'
+import type { Split } from './data/split.ts'
+import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
+import type { ForestPart } from './forest/export-forest.ts'
+import { fitWindowForest, movedTrees, type WindowForestOptions } from './forest/window-forest.ts'
 import {
   forestFacts,
   measuredFigures,
@@ -36,15 +40,11 @@ import {
   trainingFiles,
   warningsOf,
 } from './manifest-facts.ts'
-import { argmaxRows, type Figures, figuresOf } from './metrics.ts'
-import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from './nets.ts'
-import { predictHosts } from './predict-hosts.ts'
-import type { Recording } from './recording.ts'
-import { runNet } from './run-net.ts'
+import { exportNet, widen } from './net/export.ts'
+import { type EpochReport, FIT_DEFAULTS, type FitData, type FitOptions, fit } from './net/fit.ts'
+import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from './net/nets.ts'
+import { runNet } from './net/run-net.ts'
 import { manifestText, sha256 } from './save-model.ts'
-import { type Happening, HappeningIndex } from './scenarios.ts'
-import type { Split } from './split.ts'
-import { fitWindowForest, movedTrees, type WindowForestOptions } from './window-forest.ts'
 
 export { ARCHS, recipeNamed }
 

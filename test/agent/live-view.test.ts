@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { type LiveAgent, LiveView, watchLive } from '../../src/agent/live-view.ts'
-import { openBroadcast } from '../../src/platform/local-socket.ts'
+import { openBroadcast } from '../../src/platform/linux/local-socket.ts'
 import { detectorWith, PLACES, predictions, T } from '../detect/toy.ts'
 import { frameOf } from '../support/hand-frames.ts'
 import { temporaryDirectories } from '../support/temporary.ts'

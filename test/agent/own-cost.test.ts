@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { OwnCost } from '../../src/agent/own-cost.ts'
-import { endedChildrenSeconds, processCost } from '../../src/platform/process-cost.ts'
+import { endedChildrenSeconds, processCost } from '../../src/platform/linux/process-cost.ts'
 import { manualClock } from '../support/clock.ts'
 import { until } from '../support/until.ts'
 

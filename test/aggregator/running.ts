@@ -10,7 +10,7 @@ import {
 import type { Alert } from '../../src/domain/alert.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { createLog } from '../../src/platform/log.ts'
-import { connectMqtt, type MqttConnection, parseBrokerUrl } from '../../src/platform/mqtt.ts'
+import { connectMqtt, type MqttConnection, parseBrokerUrl } from '../../src/platform/mqtt/client.ts'
 import { encodeAlert } from '../../src/wire/alert-message.ts'
 import { encodeStatus, type StatusMessage } from '../../src/wire/status-message.ts'
 import { agentTopics } from '../../src/wire/topics.ts'

@@ -6,18 +6,18 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fitSvm } from '../../src/compare/linear-svm.ts'
+import { fitSoftmax } from '../../src/compare/softmax-regression.ts'
 import { Normaliser } from '../../src/model/normalise.ts'
 import { RECIPES } from '../../src/model/recipe.ts'
-import { fitSvm } from '../../src/train/baselines/linear-svm.ts'
-import { fitForest } from '../../src/train/baselines/random-forest.ts'
-import { type Rows, trainingRows } from '../../src/train/baselines/rows.ts'
-import { fitSoftmax } from '../../src/train/baselines/softmax-regression.ts'
-import { chooseClasses } from '../../src/train/classes.ts'
-import { componentVectors, makeWindows, vocabularyOf } from '../../src/train/dataset.ts'
-import { readRecordings } from '../../src/train/recording.ts'
-import { ALL_TRAIN } from '../../src/train/split.ts'
+import { chooseClasses } from '../../src/train/data/classes.ts'
+import { componentVectors, makeWindows, vocabularyOf } from '../../src/train/data/dataset.ts'
+import { readRecordings } from '../../src/train/data/recording.ts'
+import { ALL_TRAIN } from '../../src/train/data/split.ts'
+import { fitForest } from '../../src/train/forest/random-forest.ts'
+import { type Rows, trainingRows } from '../../src/train/forest/rows.ts'
 
-const RECORDING = 'data/lab-a/lab-a-normal.frames.ndjson.zst'
+const RECORDING = 'models/recordings/lab-a/lab-a-normal.frames.ndjson.zst'
 const CLASSES = 28
 const TREES = 50
 

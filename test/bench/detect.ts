@@ -6,7 +6,7 @@ import { Detector } from '../../src/detect/detector.ts'
 import { HostMemory } from '../../src/detect/memory.ts'
 import type { Predictions } from '../../src/domain/prediction.ts'
 import { loadModel } from '../../src/model/model.ts'
-import { detectionOf } from '../../src/train/detection-evaluate.ts'
+import { detectionOf } from '../../src/train/evaluate/detection-evaluate.ts'
 
 const PROCESSES = 300
 const SECONDS = 300

@@ -3,19 +3,19 @@
  * recording of nothing but those, or of the whole host; judged on the last fifth of A and on host B, which neither saw.
  */
 import { openModel } from '../../src/model/model.ts'
-import { evaluateWindows } from '../../src/train/evaluate.ts'
+import { type Recording, readRecordings } from '../../src/train/data/recording.ts'
+import { ALL_TRAIN } from '../../src/train/data/split.ts'
+import { evaluateWindows } from '../../src/train/evaluate/evaluate.ts'
+import type { ClassFigures } from '../../src/train/evaluate/metrics.ts'
 import { type Base, extend } from '../../src/train/extend.ts'
-import { READOUT_FIT } from '../../src/train/fit-readout.ts'
-import type { ClassFigures } from '../../src/train/metrics.ts'
-import { type Recording, readRecordings } from '../../src/train/recording.ts'
+import { READOUT_FIT } from '../../src/train/net/fit-readout.ts'
 import { manifestText } from '../../src/train/save-model.ts'
-import { ALL_TRAIN } from '../../src/train/split.ts'
 import type { Trained } from '../../src/train/train.ts'
 import { programsOf } from '../support/left-out.ts'
 import { baseWithout, clock, laboratoryA, split } from './left-out-base.ts'
 import type { Bench } from './run.ts'
 
-const B = 'data/lab-b/lab-b-normal-1.frames.ndjson.zst'
+const B = 'models/recordings/lab-b/lab-b-normal-1.frames.ndjson.zst'
 const LEFT_OUT = new Set('unbound memcached squid vsftpd node fetchmail mariadbd monit'.split(' '))
 
 const bench: Bench = {

@@ -2,14 +2,14 @@
 
 import { ALIAS_RULES } from '../../src/model/aliases.ts'
 import { recipeNamed } from '../../src/model/recipe.ts'
-import { makeWindows, type Windows } from '../../src/train/dataset.ts'
+import { makeWindows, type Windows } from '../../src/train/data/dataset.ts'
+import { type Recording, readRecordings } from '../../src/train/data/recording.ts'
+import { ALL_TRAIN, splitByTime } from '../../src/train/data/split.ts'
 import { Random } from '../../src/train/random.ts'
-import { type Recording, readRecordings } from '../../src/train/recording.ts'
-import { ALL_TRAIN, splitByTime } from '../../src/train/split.ts'
 import { TRAIN_DEFAULTS, type Trained, train } from '../../src/train/train.ts'
 import { programsOf } from '../support/left-out.ts'
 
-const DATA = 'data/lab-a/lab-a-normal.frames.ndjson.zst'
+const DATA = 'models/recordings/lab-a/lab-a-normal.frames.ndjson.zst'
 const WINDOWS_MIN = 300
 
 /** The first 60 % train, the last fifth tests. */

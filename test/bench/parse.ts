@@ -7,7 +7,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makePipe } from '../../src/platform/libc.ts'
+import { makePipe } from '../../src/platform/linux/libc.ts'
 import { fixture } from '../support/fixture.ts'
 
 const BYTES = 500e6

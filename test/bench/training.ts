@@ -6,9 +6,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { initialParameters, type NetShape } from '../../src/train/nets.ts'
+import { initialParameters, type NetShape } from '../../src/train/net/nets.ts'
+import { StepRunner } from '../../src/train/net/step.ts'
 import { Random } from '../../src/train/random.ts'
-import { StepRunner } from '../../src/train/step.ts'
 import type { Bench } from './run.ts'
 
 const SEQUENCES = 40_000

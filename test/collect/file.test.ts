@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { readCapture } from '../../src/collect/capture-file.ts'
 import { type FileOptions, fileSource } from '../../src/collect/file.ts'
 import { AgentError } from '../../src/domain/error.ts'
-import { findProgram } from '../../src/platform/child.ts'
+import { findProgram } from '../../src/platform/linux/child.ts'
 import { fixture, fixturePath } from '../support/fixture.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'callsign-test-'))

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { pipeSource, readPipe } from '../../src/collect/pipe.ts'
-import { startChild } from '../../src/platform/child.ts'
-import { makePipe } from '../../src/platform/libc.ts'
+import { startChild } from '../../src/platform/linux/child.ts'
+import { makePipe } from '../../src/platform/linux/libc.ts'
 import { fixture, fixturePath } from '../support/fixture.ts'
 
 const never = new AbortController().signal

@@ -8,7 +8,7 @@ import type { Frame } from '../../src/domain/frame.ts'
 import type { Source, SourceFormat } from '../../src/domain/source.ts'
 import { SYSCALLS, syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { createParser } from '../../src/parse/create-parser.ts'
-import { findProgram } from '../../src/platform/child.ts'
+import { findProgram } from '../../src/platform/linux/child.ts'
 import { fixture, fixturePath } from '../support/fixture.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 

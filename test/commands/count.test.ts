@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { zstdDecompressSync } from 'node:zlib'
-import { findProgram } from '../../src/platform/child.ts'
+import { findProgram } from '../../src/platform/linux/child.ts'
 import { fixture, fixturePath } from '../support/fixture.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'callsign-test-'))

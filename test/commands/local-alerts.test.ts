@@ -9,7 +9,7 @@ import type { AlertMessage } from '../../src/agent/run.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const recording = join(root, 'data/demo/recording.frames.ndjson.zst')
+const recording = join(root, 'models/recordings/demo/recording.frames.ndjson.zst')
 const directory = temporaryDirectories()
 /** Bun's own cache goes there. */
 const home = directory()

@@ -150,7 +150,7 @@ describe('profiles', () => {
 
 describe('scenario files', () => {
   const files = ['lab-b', 'lab-c', 'lab-d', 'lab-e'].flatMap((set) => {
-    const directory = join(ROOT, 'data', set)
+    const directory = join(ROOT, 'models/recordings', set)
     if (!existsSync(directory)) return []
     return readdirSync(directory)
       .filter((f) => f.endsWith('.scenarios.ndjson'))

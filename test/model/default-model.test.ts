@@ -1,9 +1,9 @@
 /** The shipped model is whole, knows what it should, and still reaches on recordings what its card says. */
 import { expect, test } from 'bun:test'
 import { loadModel } from '../../src/model/model.ts'
-import { evaluationOf } from '../../src/train/evaluate-all.ts'
-import { readRecordings } from '../../src/train/recording.ts'
-import { readSplit } from '../../src/train/split.ts'
+import { readRecordings } from '../../src/train/data/recording.ts'
+import { readSplit } from '../../src/train/data/split.ts'
+import { evaluationOf } from '../../src/train/evaluate/evaluate-all.ts'
 
 test('the shipped model loads, with classes of all three sorts, calibrated detection and a card', async () => {
   const model = await loadModel('models/default')
@@ -23,10 +23,10 @@ test('the shipped model loads, with classes of all three sorts, calibrated detec
 test("the shipped model keeps its figures on laboratory A's later fifth, which it never saw", async () => {
   const evaluation = await evaluationOf({
     model: 'models/default',
-    recordings: await readRecordings(['data/lab-a/lab-a-normal.frames.ndjson.zst']),
+    recordings: await readRecordings(['models/recordings/lab-a/lab-a-normal.frames.ndjson.zst']),
     baseline: [],
     happenings: [],
-    split: await readSplit('data/lab-a/split.json'),
+    split: await readSplit('models/recordings/lab-a/split.json'),
     part: 'test',
     falseAlertsPerDay: 1,
     detection: false,

@@ -18,7 +18,7 @@ function isFresh(): boolean {
   const at = statSync(standard, { throwIfNoEntry: false })?.mtimeMs
   if (at === undefined) return false
   // One pattern each: within braces Bun's (1.4.5) finds nothing where one has a slash.
-  const sources = ['src', 'models', 'data/demo'].flatMap((folder) => [
+  const sources = ['src', 'models/default', 'models/recordings/demo'].flatMap((folder) => [
     ...new Bun.Glob(`${folder}/**/*`).scanSync(checkout),
   ])
   const single = ['scripts/build.ts', 'package.json', 'bun.lock']

@@ -1,6 +1,6 @@
 /** Recordings with some programs taken out, or nothing but them: what a model never saw, and its user's recording of it. */
 import { ALIAS_RULES, classNameOf } from '../../src/model/aliases.ts'
-import type { LabelledFrame, Recording } from '../../src/train/recording.ts'
+import type { LabelledFrame, Recording } from '../../src/train/data/recording.ts'
 
 /** @param wanted by class name: the label or name by the alias rules */
 export function programsOf(recording: Recording, wanted: (name: string) => boolean): Recording {

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { MANIFEST_FORMAT, type Manifest } from '../../src/model/manifest.ts'
 import { Normaliser } from '../../src/model/normalise.ts'
 import { RECIPES, type Recipe } from '../../src/model/recipe.ts'
-import { exportNet } from '../../src/train/export.ts'
-import { initialParameters, type NetShape, stateSizeOf } from '../../src/train/nets.ts'
+import { exportNet } from '../../src/train/net/export.ts'
+import { initialParameters, type NetShape, stateSizeOf } from '../../src/train/net/nets.ts'
 import { manifestText, sha256 } from '../../src/train/save-model.ts'
 
 export interface TinyOptions {

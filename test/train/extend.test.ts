@@ -4,17 +4,17 @@ import { readDetectionCalibration } from '../../src/detect/calibration.ts'
 import type { Manifest } from '../../src/model/manifest.ts'
 import { openModel } from '../../src/model/model.ts'
 import { recipeNamed } from '../../src/model/recipe.ts'
-import type { OnnxTrees } from '../../src/platform/onnx-trees.ts'
-import { evaluateWindows } from '../../src/train/evaluate.ts'
-import { exportNet, importNet } from '../../src/train/export.ts'
-import { importForest } from '../../src/train/export-forest.ts'
+import type { OnnxTrees } from '../../src/platform/onnx/trees.ts'
+import { type Recording, readRecordings } from '../../src/train/data/recording.ts'
+import { splitByTime } from '../../src/train/data/split.ts'
+import { evaluateWindows } from '../../src/train/evaluate/evaluate.ts'
+import type { ClassFigures, Figures } from '../../src/train/evaluate/metrics.ts'
 import { type Base, type ExtendOptions, extend } from '../../src/train/extend.ts'
-import { READOUT_FIT } from '../../src/train/fit-readout.ts'
-import type { ClassFigures, Figures } from '../../src/train/metrics.ts'
-import type { NetShape } from '../../src/train/nets.ts'
-import { type Recording, readRecordings } from '../../src/train/recording.ts'
+import { importForest } from '../../src/train/forest/export-forest.ts'
+import { exportNet, importNet } from '../../src/train/net/export.ts'
+import { READOUT_FIT } from '../../src/train/net/fit-readout.ts'
+import type { NetShape } from '../../src/train/net/nets.ts'
 import { manifestText, sha256 } from '../../src/train/save-model.ts'
-import { splitByTime } from '../../src/train/split.ts'
 import { TRAIN_DEFAULTS, type Trained, train } from '../../src/train/train.ts'
 import { programsOf } from '../support/left-out.ts'
 
@@ -50,7 +50,7 @@ async function figuresFor({ files, where }: Base, recordings: readonly Recording
 }
 
 beforeAll(async () => {
-  whole = await readRecordings(['data/demo/baseline.frames.ndjson.zst'])
+  whole = await readRecordings(['models/recordings/demo/baseline.frames.ndjson.zst'])
   mine = whole.map((recording) => programsOf(recording, (name) => LEFT_OUT.has(name)))
   const others = whole.map((recording) => programsOf(recording, (name) => !LEFT_OUT.has(name)))
   const trained = await train(

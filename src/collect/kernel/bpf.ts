@@ -1,7 +1,7 @@
 /**
  * bpf(2), as far as the counter needs it: maps, programs, raw tracepoints, draining.
  *
- * Results are values or negative errno (platform/libc.ts); `BpfError` is thrown only where a caller can
+ * Results are values or negative errno (platform/linux/libc.ts); `BpfError` is thrown only where a caller can
  * do nothing but give up or try a lesser variant. The verifier's log is asked for only after a refusal:
  * writing it costs milliseconds.
  *
@@ -16,7 +16,7 @@ import {
   ENOSPC,
   nativeBytes,
   zeroEnded,
-} from '../../platform/libc.ts'
+} from '../../platform/linux/libc.ts'
 
 const COMMAND = {
   mapCreate: 0,

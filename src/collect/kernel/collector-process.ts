@@ -22,8 +22,8 @@ import {
   dieWithParent,
   execWithoutCapabilities,
   heldCapabilities,
-} from '../../platform/capabilities.ts'
-import { keepOverExec } from '../../platform/libc.ts'
+} from '../../platform/linux/capabilities.ts'
+import { keepOverExec } from '../../platform/linux/libc.ts'
 import { Drain } from './drain.ts'
 import { exeOf } from './facts.ts'
 import { descriptorsOf, type OpenCounter, type OpenOptions, openCounter } from './open.ts'

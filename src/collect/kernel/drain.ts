@@ -15,7 +15,7 @@ import {
   membarrier,
   nativeBytes,
   readClock,
-} from '../../platform/libc.ts'
+} from '../../platform/linux/libc.ts'
 import {
   closeAll,
   type DrainBuffer,

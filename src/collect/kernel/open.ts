@@ -24,7 +24,7 @@ import {
   readClock,
   unknownSyscall,
   unlimitLockedMemory,
-} from '../../platform/libc.ts'
+} from '../../platform/linux/libc.ts'
 import {
   attachRawTracepoint,
   BpfError,

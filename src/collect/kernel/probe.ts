@@ -11,8 +11,8 @@ import {
   effectiveCapabilities,
   hasCapability,
   writeExecuteDenied,
-} from '../../platform/capabilities.ts'
-import { loadLibc } from '../../platform/libc.ts'
+} from '../../platform/linux/capabilities.ts'
+import { loadLibc } from '../../platform/linux/libc.ts'
 import { closeAll } from './bpf.ts'
 import { kernelAtLeast } from './collector-process.ts'
 import { BTF_PATH, descriptorsOf, openCounter } from './open.ts'

@@ -5,7 +5,7 @@
  * capabilities it needs and left with none. This process can then shed its own: `shedPrivileges` starts the
  * collector, executes the same command line anew without any capability, and the new image adopts the
  * running collector by its descriptors. That is done by exec because nothing else reaches all of Bun's
- * threads (platform/capabilities.ts).
+ * threads (platform/linux/capabilities.ts).
  *
  * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
  * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
@@ -16,14 +16,14 @@ import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
 import { LINE_BYTES_MAX, MESSAGE_BYTES_MAX } from '../../domain/limits.ts'
 import type { Source } from '../../domain/source.ts'
+import { compiled } from '../../platform/embedded.ts'
 import {
   execWithoutCapabilities,
   heldCapabilities,
   withCapabilities,
-} from '../../platform/capabilities.ts'
-import { enlargePipe, startPart } from '../../platform/child.ts'
-import { compiled } from '../../platform/embedded.ts'
-import { keepOverExec, makePipe } from '../../platform/libc.ts'
+} from '../../platform/linux/capabilities.ts'
+import { enlargePipe, startPart } from '../../platform/linux/child.ts'
+import { keepOverExec, makePipe } from '../../platform/linux/libc.ts'
 import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
 import { userFor } from './owner.ts'

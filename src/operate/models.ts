@@ -1,0 +1,173 @@
+/**
+ * Which model this agent uses, and the others that it has: the one that is named (`--model DIR`), else the
+ * one chosen by `agent model use`, else the one that came with the agent.
+ *
+ * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of their id; `in-use` there
+ * holds the name. A copy, so that nothing that happens to the directory it came from changes a running agent.
+ */
+import { existsSync } from 'node:fs'
+import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AgentError } from '../domain/error.ts'
+import type { Manifest } from '../model/manifest.ts'
+import {
+  CARD_FILE,
+  loadModel,
+  MANIFEST_FILE,
+  type Model,
+  type ModelFiles,
+  ONNX_FILE,
+  openModel,
+  readModelFiles,
+  SIGNATURE_FILE,
+} from '../model/model.ts'
+import { checkSignature, signManifest } from '../model/signature.ts'
+import { readAsset } from '../platform/assets.ts'
+import { requireOwnState } from '../settings/state-directory.ts'
+
+export type { Model }
+
+const NAME = /^[0-9a-f]{16}$/
+export const CAME_WITH = 'default'
+
+export interface ListedModel {
+  /** `default`, or the first digits of its id. */
+  readonly name: string
+  readonly directory: string
+  readonly inUse: boolean
+  readonly manifest: Manifest | undefined
+  /** Why it cannot be used, where it cannot. */
+  readonly trouble: string | undefined
+}
+
+/** @param given the setting `model` */
+export async function openModelInUse(given: string | undefined, state: string): Promise<Model> {
+  if (given !== undefined) return loadModel(given)
+  // Whoever could write there would choose what we take for usual.
+  if (existsSync(inUsePath(state))) requireOwnState(state)
+  const name = await nameInUse(state)
+  return name === CAME_WITH ? openShippedModel() : loadModel(directoryOf(state, name))
+}
+
+export function openShippedModel(): Promise<Model> {
+  return openModel(shippedModelFiles(), CAME_WITH)
+}
+
+/** @param which a directory, or `default` */
+export async function modelFiles(which: string): Promise<ModelFiles> {
+  return which === CAME_WITH ? shippedModelFiles() : await readModelFiles(which)
+}
+
+function shippedModelFiles(): ModelFiles {
+  return {
+    manifest: readAsset(`models/default/${MANIFEST_FILE}`),
+    onnx: readAsset(`models/default/${ONNX_FILE}`),
+  }
+}
+
+export async function listModels(state: string): Promise<ListedModel[]> {
+  const inUse = await nameInUse(state)
+  const names = existsSync(join(state, 'models'))
+    ? (await readdir(join(state, 'models'))).filter((name) => NAME.test(name)).sort()
+    : []
+  const listed: ListedModel[] = []
+  for (const name of [CAME_WITH, ...names]) {
+    const directory = name === CAME_WITH ? CAME_WITH : directoryOf(state, name)
+    const own = { name, directory, inUse: name === inUse }
+    try {
+      const model = name === CAME_WITH ? await openShippedModel() : await loadModel(directory)
+      await model.close()
+      listed.push({ ...own, manifest: model.manifest, trouble: undefined })
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error
+      listed.push({ ...own, manifest: undefined, trouble: error.message })
+    }
+  }
+  return listed
+}
+
+/** Checks the model and makes it the one in use. @param which a directory, a name of `listModels`, or `default` */
+export async function useModel(which: string, state: string): Promise<string> {
+  requireOwnState(state)
+  const models = join(state, 'models')
+  await mkdir(models, { recursive: true, mode: 0o700 })
+  let name = which
+  if (which !== CAME_WITH) {
+    const known = NAME.test(which) && existsSync(directoryOf(state, which))
+    const from = known ? directoryOf(state, which) : which
+    const model = await loadModel(from)
+    await model.close()
+    name = model.manifest.id.slice(0, 16)
+    if (!known) await copyModel(from, directoryOf(state, name))
+  }
+  await writeFile(join(models, 'in-use.new'), `${name}\n`, { mode: 0o600 })
+  await rename(join(models, 'in-use.new'), join(models, 'in-use'))
+  return name
+}
+
+/** Everything that loading checks, and the signature where a key is given. */
+export async function verifyModel(
+  directory: string,
+  publicKey: string | undefined,
+): Promise<{ manifest: Manifest; signature: 'none' | 'not checked' | 'good' }> {
+  const model = directory === CAME_WITH ? await openShippedModel() : await loadModel(directory)
+  await model.close()
+  const { manifest } = model
+  const signaturePath = join(directory, SIGNATURE_FILE)
+  const signed = directory !== CAME_WITH && existsSync(signaturePath)
+  if (publicKey === undefined) return { manifest, signature: signed ? 'not checked' : 'none' }
+  if (!signed)
+    throw new AgentError(
+      'ERR_SIGNATURE',
+      `Cannot trust model "${directory}": it has no signature`,
+      {
+        hint: 'Sign it with "agent model sign DIR --key key.pem"',
+      },
+    )
+  const bytes = await readFile(join(directory, MANIFEST_FILE))
+  checkSignature(bytes, await readFile(signaturePath, 'utf8'), publicKey, directory)
+  return { manifest, signature: 'good' }
+}
+
+export async function signModel(directory: string, privateKey: string): Promise<void> {
+  const model = await loadModel(directory)
+  await model.close()
+  const signature = signManifest(await readFile(join(directory, MANIFEST_FILE)), privateKey)
+  await writeFile(join(directory, SIGNATURE_FILE), `${signature}\n`)
+}
+
+async function nameInUse(state: string): Promise<string> {
+  const path = inUsePath(state)
+  if (!existsSync(path)) return CAME_WITH
+  const name = (await readFile(path, 'utf8')).trim()
+  if (name !== CAME_WITH && !NAME.test(name))
+    throw new AgentError(
+      'ERR_MODEL',
+      `Cannot tell which model is in use: "${path}" holds no name of a model`,
+      {
+        hint: 'Choose one with "agent model use default"',
+      },
+    )
+  return name
+}
+
+function inUsePath(state: string): string {
+  return join(state, 'models', 'in-use')
+}
+
+function directoryOf(state: string, name: string): string {
+  return join(state, 'models', name)
+}
+
+async function copyModel(from: string, to: string): Promise<void> {
+  const aside = `${to}.new`
+  await rm(aside, { recursive: true, force: true })
+  await mkdir(aside, { recursive: true, mode: 0o700 })
+  for (const file of [MANIFEST_FILE, ONNX_FILE, CARD_FILE, SIGNATURE_FILE]) {
+    if (!existsSync(join(from, file))) continue
+    await copyFile(join(from, file), join(aside, file))
+    await chmod(join(aside, file), 0o600)
+  }
+  await rm(to, { recursive: true, force: true })
+  await rename(aside, to)
+}

@@ -1,0 +1,171 @@
+/**
+ * The C library's door: the handful of calls that Bun has no API for. Used by the in-kernel counter (bpf(2),
+ * clocks, barriers) and by privilege separation (capabilities, execve).
+ *
+ * Failures come back as negative errno, never as exceptions: callers try, look, and fall back. `bun:ffi`
+ * needs the JIT; under MemoryDenyWriteExecute the first call throws, which `loadLibc` turns into an AgentError.
+ *
+ * Not thread-aware: capset, prctl and setresuid by number change the calling thread alone (that is what
+ * `capabilities.ts` builds on).
+ */
+import { dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from 'bun:ffi'
+import { AgentError } from '../../domain/error.ts'
+
+export const EPERM = 1
+export const ENOENT = 2
+export const EAGAIN = 11
+export const EACCES = 13
+export const EEXIST = 17
+export const EINVAL = 22
+export const ENOSPC = 28
+export const ENOSYS = 38
+
+/** Numbers differ by architecture; names do not. */
+const NUMBERS =
+  process.arch === 'arm64' ? { bpf: 280, membarrier: 283 } : { bpf: 321, membarrier: 324 }
+
+/** Memory that native code may read and write: an ArrayBuffer of its own never moves, a small typed array may. */
+export function nativeBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(length))
+}
+
+/** Address of a buffer; valid while the buffer is referenced. */
+export function addressOf(bytes: NodeJS.TypedArray | ArrayBuffer | DataView): Pointer {
+  return ptr(bytes)
+}
+
+export function zeroEnded(text: string): Uint8Array<ArrayBuffer> {
+  const encoded = new TextEncoder().encode(text)
+  const bytes = nativeBytes(encoded.length + 1)
+  bytes.set(encoded)
+  return bytes
+}
+
+function open() {
+  const { i32, u64_fast: word, i64_fast: signed, ptr: address } = FFIType
+  const { symbols } = dlopen('libc.so.6', {
+    syscall: { args: [signed, word, word, word, word, word], returns: signed },
+    __errno_location: { args: [], returns: address },
+    prctl: { args: [i32, word, word, word, word], returns: i32 },
+    capget: { args: [address, address], returns: i32 },
+    capset: { args: [address, address], returns: i32 },
+    execve: { args: [address, address, address], returns: i32 },
+    setrlimit: { args: [i32, address], returns: i32 },
+    clock_gettime: { args: [i32, address], returns: i32 },
+    clock_getres: { args: [i32, address], returns: i32 },
+    pipe2: { args: [address, i32], returns: i32 },
+    fcntl: { args: [i32, i32, word], returns: i32 },
+    setgroups: { args: [word, address], returns: i32 },
+    setresgid: { args: [i32, i32, i32], returns: i32 },
+    setresuid: { args: [i32, i32, i32], returns: i32 },
+    mmap: { args: [address, word, i32, i32, i32, signed], returns: address },
+    lseek: { args: [i32, signed, i32], returns: signed },
+  })
+  return symbols
+}
+
+let symbols: ReturnType<typeof open> | undefined
+let errnoAddress: Pointer | null = null
+
+export function loadLibc(): ReturnType<typeof open> {
+  if (symbols !== undefined) return symbols
+  try {
+    symbols = open()
+  } catch (cause) {
+    throw new AgentError(
+      'ERR_COLLECTOR',
+      `Cannot call the C library: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { hint: 'Take MemoryDenyWriteExecute out of the unit: native calls need the JIT', cause },
+    )
+  }
+  errnoAddress = symbols.__errno_location() as Pointer | null
+  return symbols
+}
+
+/** What a libc call returned, or the negative errno. */
+export function checked(returned: number | bigint): number {
+  const value = Number(returned)
+  return value === -1 ? -read.i32(errnoAddress!, 0) : value
+}
+
+export function bpfSyscall(command: number, attributes: number, size: number): number {
+  return checked(loadLibc().syscall(NUMBERS.bpf, command, attributes, size, 0, 0))
+}
+
+/** A call that no kernel has; tracepoints see it. */
+export function unknownSyscall(number: number): void {
+  loadLibc().syscall(number, 0, 0, 0, 0, 0)
+}
+
+/** membarrier(2); commands in linux/membarrier.h. */
+export function membarrier(command: number): number {
+  return checked(loadLibc().syscall(NUMBERS.membarrier, command, 0, 0, 0, 0))
+}
+
+// --- Memory ---------------------------------------------------------------------------------------
+
+/** Memory that is shared with whatever a descriptor stands for; stays mapped until the process ends. */
+export function mapShared(descriptor: number, length: number): ArrayBuffer {
+  const PROT_READ_WRITE = 3
+  const MAP_SHARED = 1
+  const at = loadLibc().mmap(null, length, PROT_READ_WRITE, MAP_SHARED, descriptor, 0)
+  const result = checked(Number(at))
+  if (result < 0 || at === null)
+    throw new AgentError('ERR_FAILED', `Cannot map shared memory: errno ${-result}`)
+  return toArrayBuffer(at as Pointer, 0, length)
+}
+
+// --- Clocks ---------------------------------------------------------------------------------------
+
+export const CLOCK_REALTIME = 0
+export const CLOCK_MONOTONIC = 1
+export const CLOCK_MONOTONIC_COARSE = 6
+export const CLOCK_BOOTTIME = 7
+
+const timespec = nativeBytes(16)
+const timespecView = new DataView(timespec.buffer)
+
+function readTimespec(): number {
+  return (
+    Number(timespecView.getBigInt64(0, true)) * 1000 +
+    Number(timespecView.getBigInt64(8, true)) / 1e6
+  )
+}
+
+/** Milliseconds of a clock, with its fraction. */
+export function readClock(clock: number): number {
+  loadLibc().clock_gettime(clock, ptr(timespec))
+  return readTimespec()
+}
+
+/** Milliseconds between two values of a clock: for the coarse ones exactly one jiffy. */
+export function clockResolution(clock: number): number {
+  loadLibc().clock_getres(clock, ptr(timespec))
+  return readTimespec()
+}
+
+// --- Descriptors ------------------------------------------------------------------------------------
+
+const F_SETFD = 2
+const FD_CLOEXEC = 1
+const O_CLOEXEC = 0o2000000
+
+/** A pipe whose two ends are closed by exec. */
+export function makePipe(): { readonly readEnd: number; readonly writeEnd: number } {
+  const ends = new Int32Array(new ArrayBuffer(8))
+  const result = checked(loadLibc().pipe2(ptr(ends), O_CLOEXEC))
+  if (result < 0) throw new AgentError('ERR_FAILED', `Cannot make a pipe: errno ${-result}`)
+  return { readEnd: ends[0]!, writeEnd: ends[1]! }
+}
+
+/** Whether a descriptor survives execve. */
+export function keepOverExec(descriptor: number, keep: boolean): void {
+  loadLibc().fcntl(descriptor, F_SETFD, keep ? 0 : FD_CLOEXEC)
+}
+
+/** No limit for locked memory: before 5.11 maps are counted against it. Harmless where it is refused. */
+export function unlimitLockedMemory(): void {
+  const RLIMIT_MEMLOCK = 8
+  const limit = new BigUint64Array(new ArrayBuffer(16)).fill(0xffff_ffff_ffff_ffffn)
+  loadLibc().setrlimit(RLIMIT_MEMLOCK, ptr(limit))
+}

@@ -1,0 +1,355 @@
+/**
+ * What detection needs of a freshly trained net (detect/calibration.ts): how its states are whitened, prototypes of
+ * each class, and how high the evidence of ordinary life climbs, from recordings that the net was not
+ * trained on.
+ *
+ * Levels are set for the user's one number by the tail of the peaks: a third of an hour of calibration holds
+ * no alarm of the kind that comes once a day, so its rate is extrapolated, exponentially, from the highest
+ * peaks that were seen. That is a guess with a name, and `agent evaluate` shows it beside what was counted.
+ */
+import {
+  type DetectionCalibration,
+  quantised,
+  type StreamName,
+  type Tail,
+} from '../../detect/calibration.ts'
+import { mostProbable } from '../../detect/decide.ts'
+import { Detector, type DetectorOptions } from '../../detect/detector.ts'
+import { LEVEL_MAX, type ProcessEvidence } from '../../detect/evidence.ts'
+import { distance, type Whitening, whiten } from '../../detect/geometry.ts'
+import { classDistance } from '../../detect/judge.ts'
+import { HostMemory } from '../../detect/memory.ts'
+import { memoryName } from '../../detect/names.ts'
+import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
+import { collectEvery } from '../../platform/heap.ts'
+import { symmetricEigen } from './eigen.ts'
+
+/** A class's windows beyond this many are passed over: a prototype covers many. */
+const SAMPLE_MAX = 400
+const PROTOTYPES_PER_CLASS = 12
+/** Prototypes are added until this share of the windows lies near one. */
+const COVERED = 0.97
+const COVER = 0.6
+/** Share of the mean eigenvalue added to each: directions in which training data stands still are not trusted to. */
+const SHRINKAGE = 0.05
+
+export interface HostPredictions {
+  readonly host: string
+  /** What the host lived through before; may be what the net was trained on. */
+  readonly before: readonly Predictions[]
+  /** Ordinary life that the net was not trained on. */
+  readonly heldOut: readonly Predictions[]
+}
+
+export interface DetectionCalibrationInput {
+  readonly classes: ModelClasses
+  readonly stateSize: number
+  /** Training windows: [n × stateSize], and the class of each. */
+  readonly states: Float32Array
+  readonly labels: ArrayLike<number>
+  readonly hosts: readonly HostPredictions[]
+  /** Names that ordinary processes bore in training. */
+  readonly ordinary: Iterable<string>
+  /** Mean share of each syscall in a class's windows. */
+  readonly profiles: DetectionCalibration['profiles']
+}
+
+export function calibrateDetection(input: DetectionCalibrationInput): DetectionCalibration {
+  const whitening = whiteningOf(input)
+  const whitened = whitenAll(whitening, input.states, input.labels.length)
+  const { prototypes, offsets } = classPrototypes(input, whitened, whitening.size)
+  const blank: Tail = { intercept: 0, slope: 1, peak: Number.POSITIVE_INFINITY }
+  const draft: DetectionCalibration = {
+    format: 1,
+    whitening,
+    prototypes,
+    offsets,
+    radii: new Float32Array(input.classes.names.length).fill(1),
+    ...mistakesOf(input),
+    ordinary: new Set(Array.from(input.ordinary, memoryName)),
+    tails: { claim: { cold: blank, warm: blank }, malice: { cold: blank, warm: blank } },
+    profiles: input.profiles,
+  }
+  const measured = { ...draft, radii: classRadii(input, draft, whitened) }
+  return { ...measured, tails: tailsOf(input, measured) }
+}
+
+/** The inverse root of the pooled within-class covariance, as rows of a matrix. */
+export function whiteningOf({
+  classes,
+  stateSize,
+  states,
+  labels,
+}: Pick<DetectionCalibrationInput, 'classes' | 'stateSize' | 'states' | 'labels'>): Whitening {
+  const n = labels.length
+  const classCount = classes.names.length
+  const means = new Float64Array(classCount * stateSize)
+  const sizes = new Float64Array(classCount)
+  for (let i = 0; i < n; i++) {
+    const c = labels[i]!
+    sizes[c]!++
+    for (let j = 0; j < stateSize; j++) means[c * stateSize + j]! += states[i * stateSize + j]!
+  }
+  for (let c = 0; c < classCount; c++) {
+    for (let j = 0; j < stateSize; j++) means[c * stateSize + j]! /= Math.max(1, sizes[c]!)
+  }
+  // Each class weighs the same however long it was recorded: a host's busiest daemon is not the measure of all.
+  const covariance = new Float64Array(stateSize * stateSize)
+  const present = sizes.filter((size) => size > 1).length
+  const difference = new Float64Array(stateSize)
+  for (let i = 0; i < n; i++) {
+    const c = labels[i]!
+    if (sizes[c]! < 2) continue
+    const weight = 1 / (sizes[c]! * present)
+    for (let j = 0; j < stateSize; j++) {
+      difference[j] = states[i * stateSize + j]! - means[c * stateSize + j]!
+    }
+    for (let j = 0; j < stateSize; j++) {
+      const scaled = difference[j]! * weight
+      for (let k = j; k < stateSize; k++) covariance[j * stateSize + k]! += scaled * difference[k]!
+    }
+  }
+  for (let j = 0; j < stateSize; j++) {
+    for (let k = 0; k < j; k++) covariance[j * stateSize + k] = covariance[k * stateSize + j]!
+  }
+  const { values, vectors } = symmetricEigen(covariance, stateSize)
+  let mean = 0
+  for (const value of values) mean += value / stateSize
+  const matrix = new Float32Array(stateSize * stateSize)
+  for (let i = 0; i < stateSize; i++) {
+    const scale = 1 / Math.sqrt(Math.max(values[i]!, 0) + SHRINKAGE * mean + 1e-9)
+    for (let j = 0; j < stateSize; j++) {
+      matrix[i * stateSize + j] = vectors[i * stateSize + j]! * scale
+    }
+  }
+  return { stateSize, size: stateSize, matrix }
+}
+
+export function whitenAll(whitening: Whitening, states: Float32Array, n: number): Float32Array {
+  const out = new Float32Array(n * whitening.size)
+  for (let i = 0; i < n; i++) whiten(whitening, states, i, out, i * whitening.size)
+  return out
+}
+
+/** Per class the few windows that have most others near them: outliers become no prototypes. */
+export function classPrototypes(
+  { classes, labels }: DetectionCalibrationInput,
+  whitened: Float32Array,
+  size: number,
+): { prototypes: Float32Array; offsets: Uint32Array } {
+  const rowsOf: number[][] = classes.names.map(() => [])
+  for (let i = 0; i < labels.length; i++) rowsOf[labels[i]!]!.push(i)
+  const offsets = new Uint32Array(classes.names.length + 1)
+  const chosen: number[] = []
+  for (const [c, all] of rowsOf.entries()) {
+    const step = Math.max(1, all.length / SAMPLE_MAX)
+    const rows = Array.from({ length: Math.min(all.length, SAMPLE_MAX) }, (_, i) => {
+      return all[Math.floor(i * step)]!
+    })
+    chosen.push(...coverOf(rows, whitened, size))
+    offsets[c + 1] = chosen.length
+  }
+  const prototypes = new Float32Array(chosen.length * size)
+  chosen.forEach((row, p) => {
+    for (let i = 0; i < size; i++) prototypes[p * size + i] = quantised(whitened[row * size + i]!)
+  })
+  return { prototypes, offsets }
+}
+
+function coverOf(rows: readonly number[], whitened: Float32Array, size: number): number[] {
+  const near = rows.map((a) => {
+    const found: number[] = []
+    for (let i = 0; i < rows.length; i++) {
+      if (distance(whitened, a * size, whitened, rows[i]! * size, size) <= COVER) found.push(i)
+    }
+    return found
+  })
+  const open = new Set(rows.keys())
+  const chosen: number[] = []
+  while (chosen.length < PROTOTYPES_PER_CLASS && open.size > (1 - COVERED) * rows.length) {
+    let best = -1
+    let most = 0
+    for (const [i, covered] of near.entries()) {
+      let count = 0
+      for (const j of covered) if (open.has(j)) count++
+      if (count > most) {
+        most = count
+        best = i
+      }
+    }
+    if (best < 0) break
+    chosen.push(rows[best]!)
+    for (const j of near[best]!) open.delete(j)
+  }
+  return chosen
+}
+
+/**
+ * Shares of each class's held-out windows with another class on top, by that class, and with a malicious one; one more
+ * of each kind, as nobody has seen all. By class, because ordinary life errs in few directions: short runs of vmstat are
+ * taken for "other programs", which is no reason to think little of one that is taken for top.
+ */
+export function mistakesOf({
+  classes,
+  hosts,
+}: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>): Pick<
+  DetectionCalibration,
+  'confusions' | 'unsure' | 'suspect'
+> {
+  const taken = classes.names.map(() => new Map<number, number>())
+  const malicious = new Float32Array(classes.names.length).fill(1)
+  const all = new Float32Array(classes.names.length).fill(2)
+  for (const { heldOut } of hosts) {
+    for (const predictions of heldOut) {
+      for (const [row, process] of predictions.processes.entries()) {
+        const claimed = classes.claimedBy(process.name)
+        if (claimed === undefined) continue
+        const top = mostProbable(predictions.probabilities, row, predictions.classCount).class
+        all[claimed]!++
+        if (top !== claimed) taken[claimed]!.set(top, (taken[claimed]!.get(top) ?? 1) + 1)
+        if (classes.malicious[top]) malicious[claimed]!++
+      }
+    }
+  }
+  return {
+    confusions: taken.map((of, c) => new Map(Array.from(of, ([top, n]) => [top, n / all[c]!]))),
+    unsure: all.map((count) => 1 / count),
+    suspect: malicious.map((count, c) => count / all[c]!),
+  }
+}
+
+/** How far 99 % of a class's windows stay from its prototypes; held-out windows count where there are enough. */
+export function classRadii(
+  { classes, labels, hosts }: DetectionCalibrationInput,
+  draft: DetectionCalibration,
+  whitened: Float32Array,
+): Float32Array {
+  const { size } = draft.whitening
+  const unit = { ...draft, radii: new Float32Array(classes.names.length).fill(1) }
+  const inTraining: number[][] = classes.names.map(() => [])
+  const heldOut: number[][] = classes.names.map(() => [])
+  for (let i = 0; i < labels.length; i++) {
+    const state = whitened.subarray(i * size, (i + 1) * size)
+    inTraining[labels[i]!]!.push(classDistance(unit, labels[i]!, state))
+  }
+  const state = new Float32Array(size)
+  const collect = collectEvery(512)
+  for (const { heldOut: recording } of hosts) {
+    for (const predictions of recording) {
+      collect()
+      for (const [row, process] of predictions.processes.entries()) {
+        const claimed = classes.claimedBy(process.name)
+        if (claimed === undefined) continue
+        whiten(draft.whitening, predictions.states, row, state)
+        heldOut[claimed]!.push(classDistance(unit, claimed, state))
+      }
+    }
+  }
+  return Float32Array.from(classes.names, (_, c) => {
+    const own = quantile(inTraining[c]!, 0.99)
+    return heldOut[c]!.length < 100 ? own : Math.max(own, quantile(heldOut[c]!, 0.95))
+  })
+}
+
+/**
+ * No tail is believed to fall faster: one odd second stays in ten windows, so evidence comes in runs, and a third of
+ * an hour has not seen the odd seconds of a week. At 1.5, five recordings of laboratories B, C and D raised eleven false alerts
+ * where levels as of 2.5 raise six to eight, for one masquerade in fifty found more.
+ */
+const SCALE_MIN = 2.5
+const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
+
+interface Peak {
+  readonly name: string
+  readonly level: number
+}
+
+/** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
+export function tailsOf(
+  { classes, hosts }: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>,
+  calibration: DetectionCalibration,
+): DetectionCalibration['tails'] {
+  const peaks: Record<StreamName, Record<'cold' | 'warm', Peak[]>> = {
+    claim: { cold: [], warm: [] },
+    malice: { cold: [], warm: [] },
+  }
+  let days = 0
+  for (const { host, before, heldOut } of hosts) {
+    days += heldOut.length / 86_400
+    for (const stage of ['cold', 'warm'] as const) {
+      const memory = new HostMemory(classes.modelId, calibration.whitening.size)
+      const options: DetectorOptions = {
+        classes,
+        calibration,
+        host,
+        falseAlertsPerDay: 1,
+        memory,
+        learnSeconds: Number.POSITIVE_INFINITY,
+        ...(stage === 'cold' ? { warm: NEVER } : {}),
+      }
+      // Running means by the ten thousand lie outside of the engine's heap: it does not see that it should collect.
+      const collect = collectEvery(512)
+      if (stage === 'warm') {
+        const living = new Detector(options)
+        for (const predictions of before) {
+          living.push(predictions)
+          collect()
+        }
+      }
+      const detector = new Detector({
+        ...options,
+        onForget: ({ process, claim, malice }: ProcessEvidence) => {
+          const name = memoryName(process.name)
+          peaks.claim[stage].push({ name, level: claim.peak })
+          peaks.malice[stage].push({ name, level: malice.peak })
+        },
+      })
+      for (const predictions of heldOut) {
+        detector.push(predictions)
+        collect()
+      }
+      detector.end()
+    }
+  }
+  const tail = (stream: StreamName, stage: 'cold' | 'warm') =>
+    tailOf(withoutWorstName(peaks[stream][stage]), days)
+  return {
+    claim: { cold: tail('claim', 'cold'), warm: tail('claim', 'warm') },
+    malice: { cold: tail('malice', 'cold'), warm: tail('malice', 'warm') },
+  }
+}
+
+/**
+ * Levels without the one program that climbs highest: the model is wrong about it, and to be deaf to all others would
+ * not make it right. It shows as the false alert it is.
+ */
+export function withoutWorstName(peaks: readonly Peak[]): number[] {
+  const worst = peaks.reduce((a, b) => (b.level > a.level ? b : a), { name: '', level: 0 }).name
+  return peaks.flatMap(({ name, level }) => (name === worst ? [] : [level]))
+}
+
+/**
+ * An exponential tail through the highest peaks (mean excess over the highest twentieth, at least ten).
+ * A peak at the ceiling is a program that the model gets wrong for good: no level answers that, so it is left out
+ * here and shows as the false alert it is.
+ */
+export function tailOf(peaks: readonly number[], days: number): Tail {
+  const sorted = peaks.filter((peak) => peak < LEVEL_MAX).sort((a, b) => b - a)
+  const used = Math.min(sorted.length - 1, Math.max(10, Math.ceil(sorted.length / 20)))
+  if (used < 1) return { intercept: 0, slope: 1, peak: 0 }
+  const base = sorted[used]!
+  let excess = 0
+  for (let i = 0; i < used; i++) excess += (sorted[i]! - base) / used
+  const scale = Math.max(excess, SCALE_MIN)
+  return {
+    intercept: Math.log(used / days) + base / scale,
+    slope: 1 / scale,
+    peak: sorted[0]!,
+  }
+}
+
+export function quantile(values: readonly number[], share: number): number {
+  if (values.length === 0) return 0
+  const sorted = [...values].filter(Number.isFinite).sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
+}

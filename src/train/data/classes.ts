@@ -1,0 +1,155 @@
+/**
+ * Which classes a model gets. The rule: a name (after the alias rules) with at least `windowsMin` training
+ * windows is a class; the rarer ones are pooled in one class of other ordinary programs, so that an
+ * unknown ordinary program has somewhere to fall but the nearest malicious class. Each non-grata program is
+ * a malicious class, however few its windows are.
+ */
+import { AgentError } from '../../domain/error.ts'
+import type { ManifestClass } from '../../model/manifest.ts'
+import type { Window } from './dataset.ts'
+
+export const WINDOWS_MIN = 100
+export const BACKGROUND = 'other programs'
+
+/** What a malicious class's name ends in where an ordinary program has the same. */
+const NON_GRATA = ' (non-grata)'
+
+/** Interpreters and shells by class name: one name, many programs. */
+export const GENERIC: ReadonlySet<string> = new Set(
+  'bash sh dash zsh busybox python python3 perl ruby java node php lua awk mono dotnet'.split(' '),
+)
+
+export interface Classes {
+  readonly list: readonly ManifestClass[]
+  /** Index of a window's class, −1 where it has none. */
+  of(window: Pick<Window, 'name' | 'malicious'>): number
+}
+
+export interface ClassOptions {
+  readonly windowsMin?: number
+  readonly background?: boolean
+  /** Only the so many most frequent ordinary names [Paper V-A: 28]. */
+  readonly most?: number
+}
+
+export function chooseClasses(training: readonly Window[], options: ClassOptions = {}): Classes {
+  const windowsMin = options.windowsMin ?? WINDOWS_MIN
+  const ordinary = new Map<string, number>()
+  const malicious = new Map<string, number>()
+  for (const { name, malicious: bad } of training) {
+    const counts = bad ? malicious : ordinary
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  const byCount = [...ordinary].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+  const chosen = byCount.filter(([, count]) => count >= windowsMin).slice(0, options.most)
+  const rest = byCount.slice(chosen.length)
+  const list: ManifestClass[] = chosen.map(([name, windows]) => ({
+    name,
+    malicious: false,
+    generic: GENERIC.has(name),
+    background: false,
+    windows,
+  }))
+  const background = (options.background ?? true) && rest.length > 1 ? list.length : -1
+  if (background >= 0)
+    list.push({
+      name: BACKGROUND,
+      malicious: false,
+      generic: false,
+      background: true,
+      windows: rest.reduce((sum, [, count]) => sum + count, 0),
+    })
+  const maliciousAt = new Map<string, number>()
+  for (const [program, windows] of [...malicious].sort()) {
+    maliciousAt.set(program, list.length)
+    // A reverse shell is bash, too: its class must not be taken for the class of that name.
+    const name = ordinary.has(program) || GENERIC.has(program) ? program + NON_GRATA : program
+    list.push({ name, malicious: true, generic: false, background: false, windows })
+  }
+  if (list.length < 2)
+    throw new AgentError(
+      'ERR_INPUT',
+      `Cannot train on this data: a model tells at least 2 classes apart, here is ${list.length === 0 ? 'none' : `only "${list[0]!.name}"`} (a class is a name with ${windowsMin} windows)`,
+      { hint: 'Record more programs or for longer, or lower --windows-min' },
+    )
+  const ordinaryAt = new Map(chosen.map(([name], index) => [name, index]))
+  return {
+    list,
+    of: ({ name, malicious: bad }) =>
+      bad ? (maliciousAt.get(name) ?? -1) : (ordinaryAt.get(name) ?? background),
+  }
+}
+
+export interface GrownClasses extends Classes {
+  /** Classes that the base did not have: the last so many of the list. */
+  readonly added: number
+  /** Ordinary names that bear the name of a malicious class of the base: their windows have no class. */
+  readonly clashing: readonly string[]
+}
+
+/**
+ * The classes of a base, in their places, and after them those that its user's windows add: names with enough of them
+ * and non-grata programs. A name that is a class already adds to it; a rare one to the base's class of other
+ * programs, where it has one.
+ */
+export function growClasses(
+  base: readonly ManifestClass[],
+  training: readonly Window[],
+  { windowsMin = WINDOWS_MIN }: Pick<ClassOptions, 'windowsMin'> = {},
+): GrownClasses {
+  const ordinary = new Map<string, number>()
+  const malicious = new Map<string, number>()
+  const background = base.findIndex((entry) => entry.background)
+  for (const [index, entry] of base.entries())
+    if (entry.malicious) malicious.set(entry.name.replace(NON_GRATA, ''), index)
+    else if (index !== background) ordinary.set(entry.name, index)
+  const names = new Set(base.map(({ name }) => name))
+  const fresh: ManifestClass[] = []
+  const clashing: string[] = []
+  for (const { name, malicious: bad, count } of countedNames(training)) {
+    const known = bad ? malicious : ordinary
+    if (known.has(name) || (!bad && count < windowsMin)) continue
+    if (!bad && names.has(name)) {
+      clashing.push(name)
+      continue
+    }
+    known.set(name, base.length + fresh.length)
+    const entry = {
+      name: bad && (names.has(name) || GENERIC.has(name)) ? name + NON_GRATA : name,
+      malicious: bad,
+      generic: !bad && GENERIC.has(name),
+      background: false,
+      windows: 0,
+    }
+    names.add(entry.name)
+    fresh.push(entry)
+  }
+  const of = ({ name, malicious: bad }: Pick<Window, 'name' | 'malicious'>) => {
+    if (bad) return malicious.get(name) ?? -1
+    return ordinary.get(name) ?? (clashing.includes(name) ? -1 : background)
+  }
+  const list = [...base, ...fresh]
+  const windows = list.map((entry) => entry.windows)
+  for (const window of training) if (of(window) >= 0) windows[of(window)]!++
+  return {
+    list: list.map((entry, index) => ({ ...entry, windows: windows[index]! })),
+    of,
+    added: fresh.length,
+    clashing,
+  }
+}
+
+/** What the windows are of: ordinary names first, then the most frequent. */
+function countedNames(windows: readonly Window[]) {
+  const counts = new Map<string, { name: string; malicious: boolean; count: number }>()
+  for (const { name, malicious } of windows) {
+    const key = `${malicious} ${name}`
+    const counted = counts.get(key)
+    if (counted === undefined) counts.set(key, { name, malicious, count: 1 })
+    else counted.count++
+  }
+  return [...counts.values()].sort(
+    (a, b) =>
+      Number(a.malicious) - Number(b.malicious) || b.count - a.count || (a.name < b.name ? -1 : 1),
+  )
+}

@@ -1,0 +1,179 @@
+/**
+ * Labelled happenings of a recording (DESIGN section 4) and what training makes of them: one malicious class
+ * of each non-grata program, from its own processes between `from` and `to`. The shell that started it, what
+ * else it ran, masquerades and novelties are kept out of training altogether.
+ */
+import { AgentError } from '../../domain/error.ts'
+import type { Frame } from '../../domain/frame.ts'
+import type { Process } from '../../domain/process.ts'
+
+export type HappeningKind = 'masquerade' | 'non-grata' | 'novelty'
+
+export interface Happening {
+  readonly from: number
+  readonly to: number
+  readonly host: string
+  readonly kind: HappeningKind
+  readonly scenario: string
+  readonly claimed: string | undefined
+  readonly program: string
+  readonly names: ReadonlySet<string>
+  readonly pids: ReadonlySet<number>
+}
+
+/** Windows that end this long after a happening still hold its seconds. */
+const AFTERGLOW_SECONDS = 10
+
+export async function readHappenings(path: string): Promise<Happening[]> {
+  let text: string
+  try {
+    text = await Bun.file(path).text()
+  } catch (cause) {
+    throw new AgentError('ERR_INPUT', `Cannot read scenarios "${path}"`, { cause })
+  }
+  const happenings: Happening[] = []
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue
+    const happening = parseHappening(line)
+    if (happening === undefined)
+      throw new AgentError(
+        'ERR_INPUT',
+        `Cannot use line ${i + 1} of scenarios "${path}": it is no happening`,
+        {
+          hint: 'A happening has from, to, host, kind, scenario, program, names and pids',
+        },
+      )
+    happenings.push(happening)
+  }
+  return happenings
+}
+
+function parseHappening(line: string): Happening | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const { from, to, host, kind, scenario, claimed, program, names, pids } = value as Record<
+    string,
+    unknown
+  >
+  if (typeof from !== 'number' || typeof to !== 'number' || typeof host !== 'string')
+    return undefined
+  if (kind !== 'masquerade' && kind !== 'non-grata' && kind !== 'novelty') return undefined
+  if (typeof scenario !== 'string' || typeof program !== 'string') return undefined
+  if (!Array.isArray(names) || !Array.isArray(pids)) return undefined
+  return {
+    from,
+    to,
+    host,
+    kind,
+    scenario,
+    claimed: typeof claimed === 'string' ? claimed : undefined,
+    program,
+    names: new Set(names.filter((name) => typeof name === 'string')),
+    pids: new Set(pids.filter((pid) => typeof pid === 'number')),
+  }
+}
+
+/** Finds the happening that a process belongs to at a time; by host and pid, so that it is cheap. */
+export class HappeningIndex {
+  readonly #byPid = new Map<string, Happening[]>()
+
+  constructor(happenings: readonly Happening[]) {
+    for (const happening of happenings)
+      for (const pid of happening.pids) {
+        const key = `${happening.host} ${pid}`
+        const list = this.#byPid.get(key)
+        if (list === undefined) this.#byPid.set(key, [happening])
+        else list.push(happening)
+      }
+  }
+
+  at(host: string, process: Process, second: number): Happening | undefined {
+    // A group of short-lived processes bears its first member's pid, negative (detect/short-lives.ts).
+    return this.#byPid
+      .get(`${host} ${Math.abs(process.pid)}`)
+      ?.find(({ from, to }) => second >= from && second <= to + AFTERGLOW_SECONDS)
+  }
+}
+
+/** A host's frames without the processes of happenings: what is left is ordinary life. */
+export function ordinaryFrames(
+  frames: readonly Frame[],
+  host: string,
+  happenings: HappeningIndex,
+): Frame[] {
+  return frames.map((frame) => {
+    const rows = [...frame.processes.keys()].filter(
+      (row) => happenings.at(host, frame.processes[row]!, frame.index) === undefined,
+    )
+    return rows.length === frame.processes.length ? frame : onlyRows(frame, rows)
+  })
+}
+
+function onlyRows(frame: Frame, rows: readonly number[]): Frame {
+  const offsets = new Uint32Array(rows.length + 1)
+  const syscalls: number[] = []
+  const counts: number[] = []
+  rows.forEach((row, i) => {
+    for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++) {
+      syscalls.push(frame.syscalls[k]!)
+      counts.push(frame.counts[k]!)
+    }
+    offsets[i + 1] = syscalls.length
+  })
+  return {
+    index: frame.index,
+    processes: rows.map((row) => frame.processes[row]!),
+    offsets,
+    syscalls: Uint16Array.from(syscalls),
+    counts: Uint32Array.from(counts),
+    lost: frame.lost,
+  }
+}
+
+/** What a window of a process within a happening is for training: a malicious class, or nothing. */
+export class MaliciousPrograms {
+  readonly #ordinary: ReadonlySet<string>
+  readonly #isGeneric: (name: string) => boolean
+  readonly #own = new Map<Happening, ReadonlySet<string>>()
+
+  /**
+   * @param ordinary names borne outside any happening
+   * @param isGeneric whether a name is a shell's or an interpreter's
+   */
+  constructor(ordinary: ReadonlySet<string>, isGeneric: (name: string) => boolean) {
+    this.#ordinary = ordinary
+    this.#isGeneric = isGeneric
+  }
+
+  /** The program that the window is of; undefined where it is nothing to learn malice from. */
+  at(happening: Happening, name: string, second: number): string | undefined {
+    if (happening.kind !== 'non-grata' || second > happening.to) return undefined
+    let own = this.#own.get(happening)
+    if (own === undefined) {
+      own = ownNames(happening, this.#ordinary, this.#isGeneric)
+      this.#own.set(happening, own)
+    }
+    return own.has(name) ? happening.program : undefined
+  }
+}
+
+/**
+ * Names of a happening that are the program's own. `tar` that an exfiltration ran is `tar` still: learnt as malicious it
+ * would make every backup one. A program without a name of its own (a reverse shell is a shell) has its shells and
+ * interpreters beside.
+ */
+export function ownNames(
+  { names, program }: Happening,
+  ordinary: ReadonlySet<string>,
+  isGeneric: (name: string) => boolean,
+): ReadonlySet<string> {
+  const own = [...names].filter((name) => !ordinary.has(name))
+  if (own.includes(program)) return new Set(own)
+  const all = [...own, ...[...names].filter((name) => ordinary.has(name) && isGeneric(name))]
+  return all.length > 0 ? new Set(all) : names
+}

@@ -1,0 +1,125 @@
+/**
+ * Which part of the data trains, which calibrates, which tests. By time with a gap, because neighbouring
+ * seconds of one process are nearly the same window: a random split, the paper's protocol, has them on both
+ * sides and is kept only to reproduce the paper's table.
+ *
+ * A split file (`models/recordings/lab-a/split.json`) fixes the parts of a recording for good, happenings too.
+ */
+import { AgentError } from '../../domain/error.ts'
+import { Random } from '../random.ts'
+import type { Recording } from './recording.ts'
+import type { Happening } from './scenarios.ts'
+
+export type Part = 'train' | 'calibration' | 'test'
+const PARTS: readonly Part[] = ['train', 'calibration', 'test']
+
+export interface Split {
+  /** Part of an ordinary window from its first to its last second; undefined in a gap. */
+  partOf(recording: Recording, first: number, last: number): Part | undefined
+  partOfHappening(happening: Happening): Part | undefined
+}
+
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** A span of one or several recordings; without hosts, of every one. */
+interface FileSpan extends Span {
+  readonly hosts?: readonly string[]
+}
+
+interface SplitFile {
+  readonly normal: Readonly<Partial<Record<Part, FileSpan | readonly FileSpan[]>>>
+  readonly nonGrata: { readonly train: readonly Span[]; readonly heldOut: readonly Span[] }
+}
+
+/** Everything trains; nothing is kept. */
+export const ALL_TRAIN: Split = { partOf: () => 'train', partOfHappening: () => 'train' }
+
+/**
+ * Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap between them
+ * (a twentieth of the recording, where that is less).
+ */
+export function splitByTime(
+  shares: { readonly train: number; readonly calibration: number },
+  gapSeconds: number,
+): Split {
+  const spansOf = new Map<Recording, Readonly<Partial<Record<Part, Span>>>>()
+  const spans = (recording: Recording) => {
+    const known = spansOf.get(recording)
+    if (known !== undefined) return known
+    const from = recording.frames[0]!.index
+    const to = recording.frames.at(-1)!.index
+    const length = to - from + 1
+    const gap = Math.min(gapSeconds, Math.floor(length / 20))
+    const trainTo = from + Math.round(length * shares.train)
+    const calibrationTo = from + Math.round(length * (shares.train + shares.calibration))
+    const made = {
+      train: { from, to: trainTo - 1 },
+      ...(shares.calibration > 0 && {
+        calibration: { from: trainTo + gap, to: calibrationTo - 1 },
+      }),
+      test: { from: calibrationTo + gap, to },
+    }
+    spansOf.set(recording, made)
+    return made
+  }
+  return {
+    partOf: (recording, first, last) => partWithin(spans(recording), first, last),
+    partOfHappening: () => 'train',
+  }
+}
+
+/** At random, window by window [Paper V-A: 80 % and 20 %]; the same seed gives the same parts. */
+export function splitAtRandom(trainShare: number, seed: number): Split {
+  const random = new Random(seed)
+  return {
+    partOf: () => (random.next() < trainShare ? 'train' : 'test'),
+    partOfHappening: () => 'train',
+  }
+}
+
+/** @param path a split file as models/recordings/lab-a/split.json */
+export async function readSplit(path: string): Promise<Split> {
+  let file: SplitFile
+  try {
+    file = (await Bun.file(path).json()) as SplitFile
+    if (typeof file.normal !== 'object' || !Array.isArray(file.nonGrata.train))
+      throw new Error('it has no parts')
+  } catch (cause) {
+    throw new AgentError('ERR_INPUT', `Cannot use split "${path}"`, { cause })
+  }
+  const key = (host: string, from: number) => `${host} ${from}`
+  const listed = (list: readonly unknown[]) =>
+    new Set(
+      list.map((item) => key(String((item as { host: string }).host), Number((item as Span).from))),
+    )
+  const train = listed(file.nonGrata.train)
+  const heldOut = listed(file.nonGrata.heldOut)
+  return {
+    partOf({ host }, first, last) {
+      for (const part of PARTS)
+        for (const span of [file.normal[part] ?? []].flat())
+          if ((span.hosts?.includes(host) ?? true) && first >= span.from && last <= span.to)
+            return part
+      return undefined
+    },
+    partOfHappening({ host, from }) {
+      if (train.has(key(host, from))) return 'train'
+      return heldOut.has(key(host, from)) ? 'test' : undefined
+    },
+  }
+}
+
+function partWithin(
+  spans: Readonly<Partial<Record<Part, Span>>>,
+  first: number,
+  last: number,
+): Part | undefined {
+  for (const part of PARTS) {
+    const span = spans[part]
+    if (span !== undefined && first >= span.from && last <= span.to) return part
+  }
+  return undefined
+}

@@ -1,0 +1,278 @@
+/**
+ * The detector over labelled recordings, and the figures of DESIGN section 7: what was found, how soon, and
+ * what was raised for nothing.
+ *
+ * A happening is found if an alert of its kind is raised for one of its pids between its first and last second. A masquerade by
+ * a malicious program may be called non-grata and the other way round; how often the kind was the labelled one
+ * is told apart. An alert opened for no happening's pid is a false one. One that is of another kind, or late, is
+ * neither; it is counted as `other`.
+ *
+ * The host's memory is what the detector itself made of `baseline`; without one it is empty, and new programs
+ * are learnt, not alerted.
+ */
+import type { DetectionCalibration } from '../../detect/calibration.ts'
+import { levelFor, readDetectionCalibration } from '../../detect/calibration.ts'
+import { Detector, type DetectorStatus } from '../../detect/detector.ts'
+import { HostMemory } from '../../detect/memory.ts'
+import { ShortLives } from '../../detect/short-lives.ts'
+import type { Alert, AlertKind } from '../../domain/alert.ts'
+import { AgentError } from '../../domain/error.ts'
+import type { Frame } from '../../domain/frame.ts'
+import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
+import type { Model } from '../../model/model.ts'
+import { predictFrames } from '../../model/predict-frames.ts'
+import { quantile } from '../calibrate/detection-calibration.ts'
+import type { Happening, HappeningKind } from '../data/scenarios.ts'
+import { poissonInterval, wilsonInterval } from './intervals.ts'
+
+export interface HostRecording {
+  readonly host: string
+  readonly frames: readonly Frame[]
+}
+
+/** One host's recording as the model saw it. */
+export interface HostJudged {
+  readonly host: string
+  readonly predictions: Iterable<Predictions> | AsyncIterable<Predictions>
+  /** What the same host lived through before. */
+  readonly before?: Iterable<Predictions> | AsyncIterable<Predictions>
+  readonly seconds: number
+  readonly vectors: number
+}
+
+export interface DetectionInput {
+  readonly classes: ModelClasses
+  readonly calibration: DetectionCalibration
+  readonly hosts: readonly HostJudged[]
+  readonly happenings: readonly Happening[]
+  /** Happenings that the model was trained on: reported apart, not in the shares. */
+  readonly trainedOn?: (happening: Happening) => boolean
+  readonly falseAlertsPerDay: number
+}
+
+export interface KindFigures {
+  readonly found: number
+  readonly of: number
+  /** Share with its 95 % interval (Wilson). */
+  readonly share: number
+  readonly low: number
+  readonly high: number
+  /** Found under the labelled kind itself. */
+  readonly sameKind: number
+  readonly medianDelaySeconds: number | null
+  readonly p95DelaySeconds: number | null
+}
+
+export interface DetectionFigures {
+  readonly falseAlerts: number
+  readonly hostDays: number
+  readonly falseAlertsPerHostDay: number
+  readonly falseAlertsPerHostDayLow: number
+  readonly falseAlertsPerHostDayHigh: number
+  /** What the tail of the evidence in calibration extrapolates to at the levels used. */
+  readonly falseAlertsPerHostDayExtrapolated: number
+  readonly detection: Readonly<Record<HappeningKind, KindFigures>>
+  readonly trainedOn: { readonly found: number; readonly of: number }
+  readonly otherAlerts: number
+  /** Share of the recording's vectors whose process was judged in that second. */
+  readonly coverage: number
+  readonly happenings: readonly {
+    readonly host: string
+    readonly scenario: string
+    readonly kind: HappeningKind
+    readonly from: number
+    readonly trainedOn: boolean
+    readonly foundAs: AlertKind | null
+    readonly delaySeconds: number | null
+    readonly predicted: string | null
+  }[]
+  readonly falseOnes: readonly {
+    readonly host: string
+    readonly time: number
+    readonly kind: AlertKind
+    readonly name: string
+    readonly predicted: string
+  }[]
+  readonly baseline: boolean
+  readonly status: readonly DetectorStatus[]
+}
+
+/** Frames of one host, short lives grouped, through the model. */
+export function predictHost(model: Model, frames: readonly Frame[]): AsyncGenerator<Predictions> {
+  const shortLives = new ShortLives()
+  return predictFrames(
+    model,
+    (function* () {
+      for (const frame of frames) yield shortLives.push(frame)
+    })(),
+  )
+}
+
+/** The model's detection calibration, or ERR_MODEL where it has none. */
+export function detectionOf(model: Model): DetectionCalibration {
+  const { detection, classes, stateSize } = model.manifest
+  if (detection === undefined) {
+    throw new AgentError(
+      'ERR_MODEL',
+      `Cannot detect with model "${model.directory}": its manifest has no "detection"`,
+      { hint: 'Train it anew with "agent train", which calibrates detection at its end' },
+    )
+  }
+  return readDetectionCalibration(detection, classes.length, stateSize)
+}
+
+/** Recordings as the model sees them, for `evaluateDetection`; nothing runs before it is read. */
+export function judgedBy(
+  model: Model,
+  recordings: readonly HostRecording[],
+  baseline: readonly HostRecording[] = [],
+): HostJudged[] {
+  return recordings.map(({ host, frames }) => {
+    const before = baseline.find((recording) => recording.host === host)
+    return {
+      host,
+      predictions: predictHost(model, frames),
+      ...(before === undefined ? {} : { before: predictHost(model, before.frames) }),
+      seconds: frames.length,
+      vectors: frames.reduce((sum, frame) => sum + frame.processes.length, 0),
+    }
+  })
+}
+
+export async function evaluateDetection(input: DetectionInput): Promise<DetectionFigures> {
+  const { classes, calibration, falseAlertsPerDay } = input
+  const messages: { host: string; alert: Alert }[] = []
+  const status: DetectorStatus[] = []
+  let judged = 0
+  for (const { host, predictions: recording, before } of input.hosts) {
+    const memory = new HostMemory(classes.modelId, calibration.whitening.size)
+    const options = { classes, calibration, host, falseAlertsPerDay, memory }
+    const learnSeconds = Number.POSITIVE_INFINITY
+    if (before !== undefined) {
+      const living = new Detector({ ...options, learnSeconds })
+      for await (const predictions of before) living.push(predictions)
+    }
+    const detector = new Detector({
+      ...options,
+      learnSeconds: before === undefined ? learnSeconds : 0,
+    })
+    for await (const predictions of recording) {
+      judged += predictions.processes.filter(({ pid }) => pid > 0).length
+      for (const alert of detector.push(predictions)) messages.push({ host, alert })
+    }
+    status.push(detector.status())
+  }
+  return figures(input, messages, status, judged)
+}
+
+function figures(
+  { calibration, happenings, trainedOn, falseAlertsPerDay, hosts }: DetectionInput,
+  messages: readonly { host: string; alert: Alert }[],
+  status: readonly DetectorStatus[],
+  judged: number,
+): DetectionFigures {
+  const baseline = hosts.every(({ before }) => before !== undefined)
+  const hostDays = hosts.reduce((sum, { seconds }) => sum + seconds, 0) / 86_400
+  const vectors = hosts.reduce((sum, host) => sum + host.vectors, 0)
+  const rows = happenings.map((happening) => {
+    const first = messages.find(
+      ({ host, alert }) => belongs(happening, host, alert) && fits(happening.kind, alert.kind),
+    )?.alert
+    return {
+      host: happening.host,
+      scenario: happening.scenario,
+      kind: happening.kind,
+      from: happening.from,
+      trainedOn: trainedOn?.(happening) ?? false,
+      foundAs: first?.kind ?? null,
+      delaySeconds: first === undefined ? null : first.time - happening.from,
+      predicted: first?.predicted.class ?? null,
+    }
+  })
+  const opened = messages.filter(({ alert }) => alert.state === 'open')
+  const falseOnes = opened.filter(
+    ({ host, alert }) => !happenings.some((happening) => concerns(happening, host, alert)),
+  )
+  const foundBy = (kind: HappeningKind): KindFigures => {
+    const of = rows.filter((row) => row.kind === kind && !row.trainedOn)
+    const found = of.filter(({ foundAs }) => foundAs !== null)
+    const delays = found.map(({ delaySeconds }) => delaySeconds!)
+    return {
+      found: found.length,
+      of: of.length,
+      share: found.length / Math.max(1, of.length),
+      ...wilsonInterval(found.length, of.length),
+      sameKind: found.filter(({ foundAs }) => foundAs === kind).length,
+      medianDelaySeconds: delays.length === 0 ? null : quantile(delays, 0.5),
+      p95DelaySeconds: delays.length === 0 ? null : quantile(delays, 0.95),
+    }
+  }
+  const known = rows.filter((row) => row.trainedOn)
+  const { low, high } = poissonInterval(falseOnes.length)
+  return {
+    falseAlerts: falseOnes.length,
+    hostDays,
+    falseAlertsPerHostDay: falseOnes.length / hostDays,
+    falseAlertsPerHostDayLow: low / hostDays,
+    falseAlertsPerHostDayHigh: high / hostDays,
+    falseAlertsPerHostDayExtrapolated: extrapolated(
+      calibration,
+      falseAlertsPerDay,
+      baseline ? 'warm' : 'cold',
+    ),
+    detection: {
+      masquerade: foundBy('masquerade'),
+      'non-grata': foundBy('non-grata'),
+      novelty: foundBy('novelty'),
+    },
+    trainedOn: {
+      found: known.filter(({ foundAs }) => foundAs !== null).length,
+      of: known.length,
+    },
+    otherAlerts: opened.length - falseOnes.length - rows.filter(({ foundAs }) => foundAs).length,
+    coverage: judged / Math.max(1, vectors),
+    happenings: rows,
+    falseOnes: falseOnes.map(({ host, alert }) => ({
+      host,
+      time: alert.time,
+      kind: alert.kind,
+      name: alert.process.name,
+      predicted: alert.predicted.class,
+    })),
+    baseline,
+    status,
+  }
+}
+
+function belongs(
+  { host, pids, from, to }: Happening,
+  at: string,
+  { process, time }: Alert,
+): boolean {
+  return host === at && pids.has(process.pid) && time >= from && time <= to
+}
+
+/** Late by up to a minute is late, not false. */
+function concerns(
+  { host, pids, from, to }: Happening,
+  at: string,
+  { process, time }: Alert,
+): boolean {
+  return host === at && pids.has(process.pid) && time >= from && time <= to + 60
+}
+
+function fits(labelled: HappeningKind, raised: AlertKind): boolean {
+  return labelled === raised || (labelled !== 'novelty' && raised !== 'novelty')
+}
+
+function extrapolated(
+  { tails }: DetectionCalibration,
+  perDay: number,
+  stage: 'cold' | 'warm',
+): number {
+  let sum = 0
+  for (const tail of [tails.claim[stage], tails.malice[stage]]) {
+    sum += Math.exp(tail.intercept - tail.slope * levelFor(tail, perDay / 2))
+  }
+  return sum
+}

@@ -1,0 +1,115 @@
+/**
+ * A model's figures on recordings: window by window, for a minute of each process, and how honest its
+ * probabilities are. What it finds as an alarm is `detection-evaluate.ts`.
+ */
+import { FRAME_MS } from '../../domain/limits.ts'
+import { Classifier, softmax } from '../../model/classifier.ts'
+import type { Model } from '../../model/model.ts'
+import { Batches } from '../data/batches.ts'
+import { componentVectors, makeWindows, type Window } from '../data/dataset.ts'
+import type { Recording } from '../data/recording.ts'
+import type { Happening } from '../data/scenarios.ts'
+import type { Part, Split } from '../data/split.ts'
+import { argmaxRows, calibrationError, type Figures, figuresOf } from './metrics.ts'
+
+const PART = 512
+const MINUTE_SECONDS = 60
+
+export interface WindowFigures {
+  readonly figures: Figures
+  /** Evidence of one minute of a process added up. */
+  readonly minute: Figures
+  readonly ece: number
+  readonly windows: number
+  /** Share of the windows whose name the model has a class for. */
+  readonly known: number
+  readonly names: readonly string[]
+}
+
+/** @param part which part of the split; undefined takes all windows that the split gives to any */
+export async function evaluateWindows(
+  model: Model,
+  recordings: readonly Recording[],
+  happenings: readonly Happening[],
+  split: Split,
+  part: Part | undefined,
+): Promise<WindowFigures> {
+  const { manifest, classes, normaliser } = model
+  const windows = makeWindows(recordings, happenings, split, manifest.aliases, {
+    frames: manifest.sequenceFrames,
+    frameSeconds: manifest.frameMs / FRAME_MS,
+  })
+  const candidates = windows.list.flatMap((window, id) =>
+    part === undefined || window.part === part ? [id] : [],
+  )
+  const truthOf = truth(model)
+  const known = candidates.filter((id) => truthOf(windows.list[id]!) !== undefined)
+  const batches = new Batches(windows, componentVectors(windows, normaliser), normaliser)
+  const classifier = new Classifier(model)
+  const count = classes.names.length
+  const probabilities = new Float32Array(known.length * count)
+  const length = manifest.sequenceFrames * normaliser.width
+  for (let from = 0; from < known.length; from += PART) {
+    const ids = known.slice(from, from + PART)
+    const rows = new Float32Array(ids.length * length)
+    batches.sequences(ids, rows)
+    probabilities.set((await classifier.run(rows, ids.length)).logits, from * count)
+  }
+  softmax(probabilities, known.length, count, manifest.calibration.temperature)
+  const labels = Int32Array.from(known, (id) => truthOf(windows.list[id]!)!)
+  const predicted = argmaxRows(probabilities, count)
+  return {
+    figures: figuresOf(classes.names, labels, predicted),
+    minute: minuteFigures(
+      classes.names,
+      known.map((id) => windows.list[id]!),
+      labels,
+      probabilities,
+    ),
+    ece: calibrationError(
+      Array.from(predicted, (c, i) => probabilities[i * count + c]!),
+      Array.from(predicted, (c, i) => c === labels[i]),
+    ),
+    windows: known.length,
+    known: known.length / Math.max(1, candidates.length),
+    names: classes.names,
+  }
+}
+
+/** Class of a window by what it is: a malicious program's own class, else the class that its name claims. */
+function truth({ classes }: Model): (window: Window) => number | undefined {
+  const indexOf = new Map(classes.names.map((name, index) => [name, index]))
+  return ({ name, malicious }) => {
+    if (!malicious) return classes.claimedBy(name)
+    const index = indexOf.get(`${name} (non-grata)`) ?? indexOf.get(name)
+    return index !== undefined && classes.malicious[index] ? index : undefined
+  }
+}
+
+/** Adds up log p over the windows of one process, one name and one minute, and takes the best class. */
+function minuteFigures(
+  names: readonly string[],
+  list: readonly Window[],
+  labels: Int32Array,
+  probabilities: Float32Array,
+): Figures {
+  const count = names.length
+  const sums = new Map<string, { label: number; sum: Float64Array }>()
+  for (const [i, { recording, pid, second, name }] of list.entries()) {
+    const key = `${recording} ${pid} ${name} ${Math.floor(second / MINUTE_SECONDS)}`
+    let minute = sums.get(key)
+    if (minute === undefined) {
+      minute = { label: labels[i]!, sum: new Float64Array(count) }
+      sums.set(key, minute)
+    }
+    for (let c = 0; c < count; c++)
+      minute.sum[c]! += Math.log(Math.max(1e-6, probabilities[i * count + c]!))
+  }
+  const minutes = [...sums.values()]
+  const best = minutes.map(({ sum }) => sum.indexOf(Math.max(...sum)))
+  return figuresOf(
+    names,
+    minutes.map(({ label }) => label),
+    best,
+  )
+}

@@ -1,0 +1,147 @@
+/**
+ * The forest's part of model.onnx: rows from the same `sequences` that the net takes, trees, and the mixture of both judges'
+ * probabilities. What leaves the graph is still called `logits`: their logarithm, so that a
+ * temperature and a softmax make of them what they make of a net's.
+ *
+ * The net grows when a model is extended (`train --base`), the forest cannot: nobody has the windows of the old classes any
+ * more. So the forest is only ever asked "which of the classes that I know?": with f its votes, p the net's
+ * probabilities, k the classes known to it and w its weight,
+ *
+ *     mixed(c) = p(c) + w · (f(c) · Σ p(k) − p(c))   for c in k,   and p(c) for the others.
+ *
+ * That sums to 1; a new class has all that the net gives it; and where the forest knows all classes it is w · f + (1 − w) · p.
+ */
+import { AgentError } from '../../domain/error.ts'
+import type { Recipe } from '../../model/recipe.ts'
+import {
+  type OnnxConstant,
+  type OnnxNode,
+  readOnnxFacts,
+  readOnnxWeights,
+  treesNode,
+} from '../../platform/onnx/file.ts'
+import type { OnnxTrees } from '../../platform/onnx/trees.ts'
+import type { NetShape } from '../net/nets.ts'
+
+export interface ForestPart {
+  /** Grown for the first classes of the net; there may be more by now. */
+  readonly trees: OnnxTrees
+  readonly known: number
+  readonly weight: number
+  /** Of the net alone, so that what is mixed are honest probabilities. */
+  readonly temperature: number
+}
+
+/** Nobody is less probable than this: the logarithm of nothing is no number. */
+export const PROBABILITY_MIN = 1e-7
+
+const WEIGHT = 'forest.weight'
+const TEMPERATURE = 'forest.temperature'
+const KNOWN = 'forest.known'
+
+interface Part {
+  readonly nodes: OnnxNode[]
+  readonly constants: OnnxConstant[]
+}
+
+/** `sequences` to `row`: width + 1 numbers a window. */
+export function rowsOfWindows({ frames }: NetShape, { power }: Recipe): Part {
+  const overTime = { axes: { ints: [1] }, keepdims: { int: 0 } }
+  return {
+    nodes: [
+      // Shares whose root was taken are shares again.
+      power === 0.5
+        ? { op: 'ReduceSumSquare', inputs: ['sequences'], outputs: ['sums'], attributes: overTime }
+        : {
+            op: 'ReduceSum',
+            inputs: ['sequences', 'axis1'],
+            outputs: ['sums'],
+            attributes: { keepdims: { int: 0 } },
+          },
+      {
+        op: 'ReduceMax',
+        inputs: ['sequences'],
+        outputs: ['most'],
+        attributes: { axes: { ints: [2] }, keepdims: { int: 0 } },
+      },
+      { op: 'Sign', inputs: ['most'], outputs: ['on'] },
+      {
+        op: 'ReduceSum',
+        inputs: ['on', 'axis1'],
+        outputs: ['active'],
+        attributes: { keepdims: { int: 1 } },
+      },
+      { op: 'Max', inputs: ['active', 'one'], outputs: ['divisor'] },
+      { op: 'Div', inputs: ['sums', 'divisor'], outputs: ['means'] },
+      { op: 'Mul', inputs: ['active', 'perFrame'], outputs: ['activeShare'] },
+      {
+        op: 'Concat',
+        inputs: ['means', 'activeShare'],
+        outputs: ['row'],
+        attributes: { axis: { int: 1 } },
+      },
+    ],
+    constants: [
+      { name: 'axis1', dims: [1], data: BigInt64Array.of(1n) },
+      { name: 'one', dims: [1], data: Float32Array.of(1) },
+      { name: 'perFrame', dims: [1], data: Float32Array.of(1 / frames) },
+    ],
+  }
+}
+
+/** What the net says (`from`) mixed with what the forest votes, as `logits`. */
+export function mixedLogits(net: NetShape, recipe: Recipe, part: ForestPart, from: string): Part {
+  const rows = rowsOfWindows(net, recipe)
+  const known = Float32Array.from({ length: net.classes }, (_, c) => (c < part.known ? 1 : 0))
+  return {
+    nodes: [
+      ...rows.nodes,
+      treesNode({ ...part.trees, targets: net.classes }, 'row', 'votes'),
+      { op: 'Div', inputs: [from, TEMPERATURE], outputs: ['cooled'] },
+      {
+        op: 'Softmax',
+        inputs: ['cooled'],
+        outputs: ['probabilities'],
+        attributes: { axis: { int: 1 } },
+      },
+      { op: 'MatMul', inputs: ['probabilities', KNOWN], outputs: ['knownMass'] },
+      { op: 'Mul', inputs: ['knownMass', WEIGHT], outputs: ['forestMass'] },
+      { op: 'Mul', inputs: ['votes', 'forestMass'], outputs: ['forestPart'] },
+      { op: 'Mul', inputs: ['probabilities', 'forest.kept'], outputs: ['netPart'] },
+      { op: 'Add', inputs: ['forestPart', 'netPart'], outputs: ['mixed'] },
+      { op: 'Max', inputs: ['mixed', 'forest.least'], outputs: ['atLeast'] },
+      { op: 'Log', inputs: ['atLeast'], outputs: ['logits'] },
+    ],
+    constants: [
+      ...rows.constants,
+      { name: WEIGHT, dims: [1], data: Float32Array.of(part.weight) },
+      { name: TEMPERATURE, dims: [1], data: Float32Array.of(part.temperature) },
+      { name: KNOWN, dims: [net.classes, 1], data: known },
+      {
+        name: 'forest.kept',
+        dims: [1, net.classes],
+        data: known.map((flag) => 1 - part.weight * flag),
+      },
+      { name: 'forest.least', dims: [1], data: Float32Array.of(PROBABILITY_MIN) },
+    ],
+  }
+}
+
+/** The forest in an exported model, as it was put there; undefined where there is none. */
+export function importForest(onnx: Uint8Array): ForestPart | undefined {
+  const { trees } = readOnnxFacts(onnx)
+  if (trees === undefined) return undefined
+  const weights = readOnnxWeights(onnx)
+  const [weight] = weights.get(WEIGHT) ?? []
+  const [temperature] = weights.get(TEMPERATURE) ?? []
+  const known = weights.get(KNOWN)?.reduce((sum, flag) => sum + flag, 0)
+  if (weight === undefined || temperature === undefined || known === undefined)
+    throw new AgentError(
+      'ERR_MODEL',
+      'Cannot read the forest of the model: its weight is missing',
+      {
+        hint: 'Only models that "agent train" made can be extended',
+      },
+    )
+  return { trees, known, weight, temperature }
+}
