@@ -43,7 +43,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     ...['settings', 'agent', 'operate', 'record', 'aggregator', 'train', 'compare', 'simulate'],
     ...['platform', 'domain'],
   ],
-  'cli.ts': ['settings', 'agent', 'commands', 'platform', 'domain'],
+  'cli.ts': ['settings', 'commands', 'platform', 'domain'],
 }
 
 /** Foreign library → the files that may import it; a folder stands for all in it. */
@@ -82,6 +82,38 @@ const roomOf = (file: string): string => file.split('/')[0]!
 const code = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '')
 const imports = (file: string): string[] =>
   [...sources.get(file)!.matchAll(importPattern)].map(([, path]) => path!)
+
+const neighbours = (file: string): string[] =>
+  imports(file)
+    .filter((path) => path.startsWith('.'))
+    .map((path) => new URL(path, `file:///${file}`).pathname.slice(1))
+    .filter((target) => sources.has(target))
+
+/** The first circle that is met, or undefined. @param next the names that a name leads to */
+function circleIn(
+  names: Iterable<string>,
+  next: (name: string) => readonly string[],
+): string[] | undefined {
+  const done = new Set<string>()
+  const path: string[] = []
+  const walk = (name: string): string[] | undefined => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name]
+    if (done.has(name)) return undefined
+    path.push(name)
+    for (const target of next(name)) {
+      const circle = walk(target)
+      if (circle !== undefined) return circle
+    }
+    path.pop()
+    done.add(name)
+    return undefined
+  }
+  for (const name of names) {
+    const circle = walk(name)
+    if (circle !== undefined) return circle
+  }
+  return undefined
+}
 
 test('there are sources to look at', () => expect(files.length).toBeGreaterThan(20))
 
@@ -129,13 +161,32 @@ test('every source is reached from the program', () => {
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     if (reached.has(file)) continue
     reached.add(file)
-    for (const path of imports(file))
-      if (path.startsWith('.')) {
-        const target = new URL(path, `file:///${file}`).pathname.slice(1)
-        if (sources.has(target)) queue.push(target)
-      }
+    queue.push(...neighbours(file))
   }
   // The page's script is reached from its HTML.
   const dead = files.filter((file) => !reached.has(file) && !file.includes('/dashboard/'))
   expect(dead).toEqual([])
+})
+
+test('no file imports itself by way of others, types and late imports included', () => {
+  expect(circleIn(files, neighbours)).toBeUndefined()
+  const list = { a: ['b'], b: ['c'], c: ['b'] }
+  expect(circleIn(['a'], (name) => list[name as keyof typeof list])).toEqual(['b', 'c', 'b'])
+})
+
+test('no room may import itself by way of others', () =>
+  expect(circleIn(Object.keys(rooms), (room) => rooms[room] ?? [])).toBeUndefined())
+
+test('every room exists, and stands in ARCHITECTURE.md with what it may import', async () => {
+  const document = await Bun.file('ARCHITECTURE.md').text()
+  const written = new Map<string, string[]>()
+  for (const [, names, allowed] of document.matchAll(
+    /^\| (`[^|]+`) \|[^|]+\| ([^|]+) \|[^|]+\|$/gm,
+  ))
+    for (const [, name] of names!.matchAll(/`([^`]+)`/g))
+      written.set(name!, allowed!.trim() === 'nothing' ? [] : allowed!.trim().split(', ').sort())
+  const there = new Set(files.map(roomOf))
+  expect([...written.keys()].sort()).toEqual([...there].sort())
+  for (const room of there)
+    expect(written.get(room), room).toEqual(rooms[room]!.filter((name) => there.has(name)).sort())
 })

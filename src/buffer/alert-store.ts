@@ -4,7 +4,7 @@
  */
 import type { Alert } from '../domain/alert.ts'
 import { ALERTS_KEPT_MAX } from '../domain/limits.ts'
-import type { LocalFile } from './local-store.ts'
+import type { LocalFile } from './local-file.ts'
 
 export class AlertStore {
   readonly #file: LocalFile

@@ -4,7 +4,7 @@
  */
 import { type AllowRule, isSameCause, parseAllowRule } from '../domain/allow.ts'
 import { ALLOW_RULES_MAX } from '../domain/limits.ts'
-import type { LocalFile } from './local-store.ts'
+import type { LocalFile } from './local-file.ts'
 
 const NAME = 'allow'
 

@@ -2,7 +2,7 @@
  * The host's memory as bytes: detect/ makes and reads them, this only keeps them over a restart. A checksum
  * stands in front: half a memory is worse than none.
  */
-import type { LocalFile } from './local-store.ts'
+import type { LocalFile } from './local-file.ts'
 
 const NAME = 'host-memory'
 const HEAD_BYTES = 4

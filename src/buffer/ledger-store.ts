@@ -2,7 +2,7 @@
  * The ledger as a JSON document, saved every few seconds and at the end, so that `agent status` can show it
  * while the agent runs and after it ended, also by kill -9. What is in it is the agent's affair.
  */
-import type { LocalFile } from './local-store.ts'
+import type { LocalFile } from './local-file.ts'
 
 const NAME = 'ledger'
 

@@ -20,6 +20,7 @@ import { AlertStore } from './alert-store.ts'
 import { AllowStore } from './allow-store.ts'
 import { HostMemoryStore } from './host-memory-store.ts'
 import { LedgerStore } from './ledger-store.ts'
+import type { LocalFile } from './local-file.ts'
 
 export interface LocalStoreOptions {
   readonly readOnly?: boolean
@@ -35,13 +36,6 @@ const SCHEMA = [
    CREATE TABLE alerts(id TEXT PRIMARY KEY, last INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
    CREATE INDEX alerts_by_last ON alerts(last);`,
 ]
-
-/** How the three stores reach the file: through `read` and `write`, which know what to do when it fails. */
-export interface LocalFile {
-  read<T>(body: (database: Database) => T, otherwise: T): T
-  /** In one transaction. @returns false where the disk refused */
-  write(body: (database: Database) => void): boolean
-}
 
 export class LocalStore implements LocalFile {
   readonly path: string

@@ -3,7 +3,6 @@ import { type CommandDef, defineCommand } from 'citty'
 import { kebab } from '../settings/settings.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { writeOut } from './common.ts'
-import { SHOWN_COMMANDS } from './table.ts'
 
 /** Words that may follow a path of commands (`agent model ls`). */
 interface Level {
@@ -11,42 +10,51 @@ interface Level {
   readonly words: readonly string[]
 }
 
-export default defineCommand({
-  meta: {
-    name: 'completion',
-    description: 'Prints a completion script for bash, zsh or fish',
-    examples: [
-      'agent completion bash > ~/.local/share/bash-completion/completions/agent',
-      'agent completion zsh > ~/.zfunc/_agent # a folder of your $fpath',
-      'agent completion fish > ~/.config/fish/completions/agent.fish',
-    ],
-  },
-  subCommands: {
-    bash: shell('bash', bash),
-    zsh: shell(
-      'zsh',
-      (levels) => `#compdef agent\nautoload -U +X bashcompinit && bashcompinit\n${bash(levels)}`,
-    ),
-    fish: shell('fish', fish),
-  },
-})
+/** The table of commands, of which this command is one: it is handed in, not imported. */
+type Commands = Readonly<Record<string, { readonly load: () => Promise<{ default: unknown }> }>>
 
-function shell(name: string, script: (levels: readonly Level[]) => string): CommandDef {
+export const completionOf = (commands: Commands) =>
+  defineCommand({
+    meta: {
+      name: 'completion',
+      description: 'Prints a completion script for bash, zsh or fish',
+      examples: [
+        'agent completion bash > ~/.local/share/bash-completion/completions/agent',
+        'agent completion zsh > ~/.zfunc/_agent # a folder of your $fpath',
+        'agent completion fish > ~/.config/fish/completions/agent.fish',
+      ],
+    },
+    subCommands: {
+      bash: shell('bash', commands, bash),
+      zsh: shell(
+        'zsh',
+        commands,
+        (levels) => `#compdef agent\nautoload -U +X bashcompinit && bashcompinit\n${bash(levels)}`,
+      ),
+      fish: shell('fish', commands, fish),
+    },
+  })
+
+function shell(
+  name: string,
+  commands: Commands,
+  script: (levels: readonly Level[]) => string,
+): CommandDef {
   return defineCommand({
     meta: {
       name,
       description: `Prints the script for ${name}`,
       examples: [`agent completion ${name}`],
     },
-    run: async () => writeOut(script(await allLevels())),
+    run: async () => writeOut(script(await allLevels(commands))),
   })
 }
 
-async function allLevels(): Promise<Level[]> {
+async function allLevels(commands: Commands): Promise<Level[]> {
   const levels: Level[] = [
-    { path: '', words: [...Object.keys(SHOWN_COMMANDS), 'help', '--help', '--version'] },
+    { path: '', words: [...Object.keys(commands), 'help', '--help', '--version'] },
   ]
-  for (const [name, { load }] of Object.entries(SHOWN_COMMANDS))
+  for (const [name, { load }] of Object.entries(commands))
     levels.push(...(await levelsOf(name, (await load()).default as CommandDef)))
   return levels
 }

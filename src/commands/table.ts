@@ -99,7 +99,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   completion: {
     group: 'Care',
     summary: 'Completion for bash, zsh or fish',
-    load: () => import('./completion.ts'),
+    load: async () => {
+      const { completionOf } = await import('./completion.ts')
+      return { default: completionOf(SHOWN_COMMANDS) }
+    },
   },
   update: {
     group: 'Care',

@@ -6,7 +6,7 @@
  */
 import { AgentError } from '../../domain/error.ts'
 import type { ManifestClass } from '../../model/manifest.ts'
-import type { Window } from './dataset.ts'
+import type { Window } from './window.ts'
 
 export const WINDOWS_MIN = 100
 export const BACKGROUND = 'other programs'

@@ -19,6 +19,7 @@ import { GENERIC } from './classes.ts'
 import type { LabelledFrame, Recording } from './recording.ts'
 import { type Happening, HappeningIndex, MaliciousPrograms } from './scenarios.ts'
 import type { Part, Split } from './split.ts'
+import type { Window } from './window.ts'
 
 /** Vectors of a recording after which it is worth cleaning up. */
 const LONG_RECORDING = 50_000
@@ -27,19 +28,6 @@ const LONG_RECORDING = 50_000
 const MALICIOUS_ACTIVE = 2
 /** And calls that make any window of one: a program that waits looks like all that wait. */
 const MALICIOUS_CALLS = 30
-
-export interface Window {
-  /** What the process is: its label or name by the alias rules, or the malicious program. */
-  readonly name: string
-  readonly malicious: boolean
-  readonly part: Part
-  /** Which recording, and the second it ends in. */
-  readonly recording: number
-  readonly second: number
-  readonly pid: number
-  /** Position of its first row in `Windows.rows`. */
-  readonly at: number
-}
 
 export interface Windows {
   readonly frames: number

@@ -6,10 +6,11 @@ import { FRAME_MS } from '../../domain/limits.ts'
 import { Classifier, softmax } from '../../model/classifier.ts'
 import type { Model } from '../../model/model.ts'
 import { Batches } from '../data/batches.ts'
-import { componentVectors, makeWindows, type Window } from '../data/dataset.ts'
+import { componentVectors, makeWindows } from '../data/dataset.ts'
 import type { Recording } from '../data/recording.ts'
 import type { Happening } from '../data/scenarios.ts'
 import type { Part, Split } from '../data/split.ts'
+import type { Window } from '../data/window.ts'
 import { argmaxRows, calibrationError, type Figures, figuresOf } from './metrics.ts'
 
 const PART = 512
