@@ -9,7 +9,8 @@
  *            ^ nextIndex                        beyond it, either way: held apart until it has gone on
  *                                               for CLOCK_JUMP_CONFIRM_MS, or dropped when time comes back
  *
- * A jump forward that goes on is accepted, and nothing is made for the gap. A jump backward that goes on is
+ * A jump forward that goes on is accepted, and nothing is made for the gap. So is one that another follows: in a
+ * capture of what happens every ten minutes all times are far apart, and each is right. A jump backward that goes on is
  * accepted, too, but indexes cannot shrink: from then on times are shifted so that counting goes on
  * where it stood, until the clock has caught up. Nothing here reads a clock.
  *
@@ -59,6 +60,8 @@ export class Counter implements TallySink {
 
   readonly #names: NameTable
   #nameEpoch = 0
+  /** The oldest open frame when it was found that nothing older is left to free. */
+  #fullSince = Number.NaN
   readonly #processes: ProcessTable
 
   /** Frames being counted, ascending by index; a handful. */
@@ -278,6 +281,8 @@ export class Counter implements TallySink {
     const isNear =
       timeMs > this.#apartFromMs - this.#jumpMs && timeMs < this.#apartToMs + this.#jumpMs
     if (!isNear) {
+      const goesOn = this.#apartFromMs > this.#eventTimeMs && timeMs > this.#apartToMs
+      if (goesOn) return this.#goOn(timeMs, index)
       this.#dropApart()
       this.#apartFromMs = timeMs
       this.#apartToMs = timeMs
@@ -288,6 +293,15 @@ export class Counter implements TallySink {
     if (this.#apartToMs - this.#apartFromMs < this.#confirmMs) return frame
     this.#acceptJump()
     return frame
+  }
+
+  /** Time rose, and rose again: what was held apart is believed, and the newest is held in its place. */
+  #goOn(timeMs: number, index: number): OpenFrame | undefined {
+    const shiftMs = this.#shiftMs
+    this.#acceptJump()
+    // The shift may have ended with the jump, and this time was made with the old one.
+    const byMs = this.#shiftMs - shiftMs
+    return this.#holdApart(timeMs + byMs, index + byMs / FRAME_MS)
   }
 
   /** The far-off time is the time now: what was open is over. */
@@ -328,10 +342,16 @@ export class Counter implements TallySink {
 
   readonly #nameOf = (id: NameId): string => this.#names.nameOf(id)
 
-  /** Frees an eighth of the processes, those silent for longest; what open frames hold stays. */
+  /**
+   * Frees an eighth of the processes, those silent for longest; what open frames hold stays. Where they hold all, the
+   * table stays full until one closes: looking again for each call of that second would be quadratic.
+   */
   #makeRoom(): void {
     const oldest = this.#open[0]?.index ?? Number.POSITIVE_INFINITY
-    this.#processes.evict(oldest, this.#processes.max - (this.#processes.max >> 3))
+    if (oldest === this.#fullSince) return
+    const keep = this.#processes.max - (this.#processes.max >> 3)
+    this.#processes.evict(oldest, keep)
+    if (this.#processes.size > keep) this.#fullSince = oldest
   }
 
   #reclaimNames(): void {

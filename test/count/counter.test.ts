@@ -100,6 +100,60 @@ describe('Counter', () => {
   })
 })
 
+describe('Counter, times far apart', () => {
+  const MINUTES_10 = 600_000
+
+  test('bursts that rise are all believed, however short and far apart', () => {
+    const got = ended({}, (counter) => {
+      for (let burst = 0; burst < 12; burst++) counter.call(5, 'cron', T0 + burst * MINUTES_10, 10)
+    })
+    expect(got).toHaveLength(12)
+    expect(got[11]).toBe('6600 5@0 cron read=10')
+  })
+
+  test('one wild time among them is dropped, and costs nothing else', () => {
+    const counter = new Words()
+    counter.call(5, 'cron', T0)
+    counter.call(5, 'cron', T0 + MINUTES_10)
+    counter.call(5, 'cron', T0 + 1e12)
+    counter.call(5, 'cron', T0 + MINUTES_10 + 1)
+    counter.call(5, 'cron', T0 + 2 * MINUTES_10)
+    expect(total(counter.end())).toBe(4)
+    expect(counter.ledger()).toMatchObject({ counted: 4, dropped: { 'clock-jump': 1 } })
+  })
+
+  test('after a clock that went back, bursts go on where counting stood', () => {
+    const counter = new Words({ clockJumpConfirmMs: 1_000 })
+    counter.call(5, 'cron', T0)
+    for (let second = 0; second < 3; second++)
+      counter.call(5, 'cron', T0 - 86_400_000 + 1_000 * second)
+    counter.call(5, 'cron', T0 - 86_400_000 + MINUTES_10)
+    counter.call(5, 'cron', T0 + MINUTES_10)
+    counter.call(5, 'cron', T0 + 2 * MINUTES_10)
+    const frames = counter.end()
+    expect(total(frames)).toBe(7)
+    const indexes = frames.map(({ index }) => index)
+    expect(indexes).toEqual([...indexes].sort((a, b) => a - b))
+  })
+})
+
+describe('Counter, more processes than it can hold', () => {
+  test('costs as much a process in one second as in many', () => {
+    const cpuOf = (perSecond: number) => {
+      const counter = new Words({ processesMax: 4_096, frameProcessesMax: 2_048 })
+      const before = process.cpuUsage()
+      for (let i = 1; i <= 16_384; i++)
+        counter.call(i, 'x', T0 + 1_000 * Math.floor(i / perSecond), 1)
+      expect(total(counter.end())).toBeLessThanOrEqual(16_384)
+      const { user, system } = process.cpuUsage(before)
+      return user + system
+    }
+    cpuOf(1_024)
+    const [many, one] = [cpuOf(1_024), cpuOf(16_384)]
+    expect(one).toBeLessThan(5 * many + 20_000)
+  })
+})
+
 describe('Counter, names', () => {
   test('the last that the leader presented in the second is the vector’s', () => {
     const got = ended({}, (counter) => {
