@@ -15,18 +15,18 @@ import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX } from '../domain/limits.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import { readOnnxFacts } from '../platform/onnx/file.ts'
 import { type OnnxSession, onnxRuntime } from '../platform/onnx/runtime.ts'
-import { columnMax } from '../platform/onnx/trees.ts'
 import { classNameOf } from './aliases.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
 import type { Recipe } from './recipe.ts'
+import { troubleWithTrees } from './trees.ts'
 
 export const MANIFEST_FILE = 'manifest.json'
 export const ONNX_FILE = 'model.onnx'
 export const CARD_FILE = 'MODEL_CARD.md'
 export const SIGNATURE_FILE = 'signature'
 
-/** All that the graphs of train/net/export.ts and export-forest.ts consist of, beside trees (platform/onnx/trees.ts). */
+/** All that the graphs of train/net/export.ts and export-forest.ts consist of, beside trees (model/trees.ts). */
 const OPERATORS = new Set(
   (
     'Transpose LSTM Squeeze Gemm MatMul Concat Identity Reshape Slice ReduceMean Add Mul Unsqueeze ' +
@@ -90,10 +90,8 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
     refuse(
       `${ONNX_FILE} uses operators that no model of ours has: ${foreign.slice(0, 5).join(', ')}`,
     )
-  if (facts.trees !== undefined && columnMax(facts.trees) > manifest.width)
-    refuse(
-      `${ONNX_FILE} has trees that ask for column ${columnMax(facts.trees)}, rows have ${manifest.width + 1}`,
-    )
+  const badTrees = facts.trees && troubleWithTrees(facts.trees, manifest.width + 1)
+  if (badTrees !== undefined) refuse(`${ONNX_FILE} has trees that must not be run: ${badTrees}`)
   if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
   const session = await openSession(files.onnx, manifest, refuse)
   return {

@@ -26,7 +26,7 @@ import {
   ValueInfoProtoSchema,
 } from 'onnx-buf'
 import { AgentError } from '../../domain/error.ts'
-import { type OnnxTrees, troubleWithTrees } from './trees.ts'
+import type { OnnxTrees } from './trees.ts'
 
 export type OnnxType = 'float32' | 'float64' | 'int64'
 /** A dimension by number, or by name where it is only known at run time. */
@@ -171,7 +171,7 @@ export function treesNode(trees: OnnxTrees, input: string, output: string): Onnx
   }
 }
 
-/** Throws ERR_MODEL where the bytes are no ONNX file, or hold trees that nobody should walk down. */
+/** @throws AgentError ERR_MODEL where the bytes are no ONNX file, or hold trees of a kind that we do not write */
 export function readOnnxFacts(bytes: Uint8Array): OnnxFacts {
   try {
     const model = readModel(bytes)
@@ -261,7 +261,7 @@ function treesOf(nodes: readonly NodeProto[]): OnnxTrees | undefined {
       return refuse(`no ${name} in the file`)
     return t.rawData
   }
-  const trees: OnnxTrees = {
+  const trees = {
     splits: floats(tensor('nodes_splits', TensorProto_DataType.FLOAT)),
     columns: integers('nodes_featureids'),
     left: integers('nodes_truenodeids'),
@@ -279,8 +279,7 @@ function treesOf(nodes: readonly NodeProto[]): OnnxTrees | undefined {
   if (integer('aggregate_function') !== AGGREGATE_SUM) refuse('another aggregate than the sum')
   if (integer('post_transform') !== TRANSFORM_NONE) refuse('a transform after the sum')
   if (attributes.size > 0) refuse(`an attribute "${[...attributes.keys()][0]}"`)
-  const trouble = troubleWithTrees(trees)
-  return trouble === undefined ? trees : refuse(trouble)
+  return trees
 }
 
 function valueInfo(value: OnnxValue): ValueInfoProto {

@@ -127,7 +127,7 @@ export function mixedLogits(net: NetShape, recipe: Recipe, part: ForestPart, fro
   }
 }
 
-/** The forest in an exported model, as it was put there; undefined where there is none. */
+/** The forest of a model that was opened (`openModel` checks its trees); undefined where there is none. */
 export function importForest(onnx: Uint8Array): ForestPart | undefined {
   const { trees } = readOnnxFacts(onnx)
   if (trees === undefined) return undefined
