@@ -5,8 +5,10 @@
  * starts no second street and leaves nothing on disk. Bounded: LIVE_ROWS_MAX processes, the most suspicious first,
  * then the busiest; how many more there are is told.
  */
+
 import { join } from 'node:path'
 import type { Standing } from '../detect/detector.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import { vectorTotal } from '../domain/frame.ts'
@@ -126,7 +128,7 @@ export class LiveView {
         pid,
         start: Math.floor(startMs / 1000),
         name,
-        ...(container === undefined ? {} : { container }),
+        ...defined({ container }),
         calls: seen.frameIndex === frame.index ? seen.calls : 0,
         ...(seen.class === undefined ? {} : { class: seen.class, confidence: seen.confidence }),
         ...detector.standing(seen.process),

@@ -8,6 +8,7 @@
  * Walks are one at a time, and the source waits for them: a pipe then fills, and what its writer loses is its writer's
  * to tell.
  */
+import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   CLOSE_EVERY_MS,
@@ -108,8 +109,7 @@ class Run {
         source,
         counter,
         {
-          ...(format === undefined ? {} : { format }),
-          ...(host === undefined ? {} : { host }),
+          ...defined({ format, host }),
           onParser: (parser) => {
             this.#parser = parser
           },
@@ -249,12 +249,12 @@ class Run {
       buffer: {
         ...buffer.ledger(),
         ...buffer.size(),
-        ...(buffer.problem === undefined ? {} : { problem: buffer.problem }),
+        ...defined({ problem: buffer.problem }),
       },
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       cost: cost.read(),
       governor: stages.governor.status(),
-      ...(collector === undefined ? {} : { collector }),
+      ...defined({ collector }),
     }
   }
 }

@@ -5,6 +5,7 @@
  * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db (memory
  * of the host, ledger, alerts), lib/ (native libraries of the compiled binary), chisels/.
  */
+
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { RollingBuffer } from '../buffer/rolling-buffer.ts'
@@ -13,6 +14,7 @@ import { type DetectionCalibration, readDetectionCalibration } from '../detect/c
 import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { ShortLives } from '../detect/short-lives.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
@@ -213,17 +215,14 @@ function publisherOptions({ settings, model, source }: StreetOptions) {
     host,
     delivery,
     presence: { version, model: model.classes.modelId, source: source.name },
-    ...(brokerUser === undefined ? {} : { username: brokerUser }),
-    ...(password === undefined ? {} : { password }),
+    ...defined({ username: brokerUser, password }),
     tls: tlsFiles(settings),
   }
 }
 
 function tlsFiles({ ca, cert, key }: StreetSettings) {
   return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ ca, cert, key }),
   }
 }
 

@@ -9,8 +9,10 @@
  * Password file: lines `name:secret`, `#` begins a comment. A secret that begins with `$` is a hash as
  * Bun.password makes it (argon2, bcrypt); anything else is the secret itself, and then nobody else may read the file.
  */
+
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
   FLEET_MODEL_BYTES_MAX,
@@ -25,7 +27,7 @@ export type Authenticate = (name: string, password: string) => Promise<string | 
 
 export function brokerRules(authenticate?: Authenticate): BrokerRules {
   return {
-    ...(authenticate === undefined ? {} : { authenticate }),
+    ...defined({ authenticate }),
     mayPublish(identity, { topic, retain, bytes }) {
       const parsed = parseTopic(topic)
       if (parsed === undefined) return 'unknown-topic'

@@ -4,6 +4,7 @@
  *
  * Killed without warning it loses nothing either: agents keep what was not receipted.
  */
+import { defined } from '../domain/defined.ts'
 import { SITES_MAX } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
@@ -79,7 +80,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     http = startHttp({
       host: options.http.host,
       port: options.http.port,
-      ...(options.http.tls === undefined ? {} : { tls: options.http.tls }),
+      ...defined({ tls: options.http.tls }),
       ...passwords(options.http),
       store,
       events,
@@ -99,7 +100,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       link = await startEmbedded(subscriber, {
         host: options.broker.host,
         port: options.broker.port,
-        ...(options.broker.tls === undefined ? {} : { tls: options.broker.tls }),
+        ...defined({ tls: options.broker.tls }),
         ...passwords(options.broker),
         clock,
         version,
@@ -107,7 +108,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     } else {
       link = await connectExternal(
         subscriber,
-        { ...options.broker, ...(options.signal === undefined ? {} : { signal: options.signal }) },
+        { ...options.broker, ...defined({ signal: options.signal }) },
         { clock, log, version },
       )
     }

@@ -5,6 +5,7 @@
  * A site is announced when a client first asks for its aggregator, before the answer: an agent that
  * connects for the first time in its life knows from the start that receipts are to be waited for.
  */
+import { defined } from '../domain/defined.ts'
 import {
   CONNECTIONS_MAX,
   FLEET_MODEL_BYTES_MAX,
@@ -60,7 +61,7 @@ export async function startEmbedded(
   broker = await startBroker({
     host: options.host,
     port: options.port,
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...defined({ tls: options.tls }),
     connectionsMax: CONNECTIONS_MAX,
     // A topic and the packet's own fields come on top of the payload.
     packetBytesMax: FLEET_MODEL_BYTES_MAX + 2_048,

@@ -9,6 +9,7 @@
  * The broker away is no reason to end: agents keep their alerts, we come back with growing, jittered pauses.
  * A broker that refuses us, or a certificate that is wrong, is one, if it is so at the start.
  */
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
   BROKER_PAUSE_MAX_MS,
@@ -60,12 +61,9 @@ export async function connectExternal(
   const address = parseBrokerUrl(options.url)
   const heralds = new Map<string, Herald>()
   const login = {
-    ...(options.username === undefined ? {} : { username: options.username }),
-    ...(options.password === undefined ? {} : { password: options.password }),
+    ...defined({ username: options.username, password: options.password }),
     tls: {
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-      ...(options.cert === undefined ? {} : { cert: options.cert }),
-      ...(options.key === undefined ? {} : { key: options.key }),
+      ...defined({ ca: options.ca, cert: options.cert, key: options.key }),
     },
   }
   let connection: MqttConnection | undefined

@@ -8,7 +8,9 @@
  *
  * Does not promise: users and roles. A password file closes it as a whole; anything finer is the business of a proxy.
  */
+
 import { isIP } from 'node:net'
+import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
 import { listenError } from '../platform/mqtt/broker.ts'
 import type { Authenticate } from './access.ts'
@@ -55,7 +57,7 @@ export function startHttp(options: HttpOptions): HttpServer {
     server = Bun.serve({
       hostname: options.host,
       port: options.port,
-      ...(options.tls === undefined ? {} : { tls: options.tls }),
+      ...defined({ tls: options.tls }),
       idleTimeout: 30,
       maxRequestBodySize: 1_024,
       async fetch(request, bun) {

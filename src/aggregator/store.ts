@@ -9,8 +9,10 @@
  * Every table is bounded (domain/limits.ts); what goes is counted. Does not promise that a host is who it
  * says: that is the broker's business (access.ts).
  */
+
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../domain/alert.ts'
+import { defined } from '../domain/defined.ts'
 import {
   ALERT_CHANGES_MAX,
   ALERTS_PER_HOST_MAX,
@@ -138,7 +140,7 @@ export class Store {
       schema: SCHEMA,
       synchronous: 'full',
       check: bytes <= STORE_CHECK_BYTES_MAX,
-      ...(this.#bounds.pagesMax === undefined ? {} : { pagesMax: this.#bounds.pagesMax }),
+      ...defined({ pagesMax: this.#bounds.pagesMax }),
     })
     if (this.#db.setAside !== undefined) this.setAside.push(this.#db.setAside)
     this.#sql = prepareStatements(this.#db)

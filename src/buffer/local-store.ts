@@ -7,6 +7,7 @@
  * counted, a damaged file is set aside and started anew. Readers (`status`, `alerts`, `explain`) open it with
  * `readOnly` while the agent runs or after it ended, however it ended.
  */
+import { defined } from '../domain/defined.ts'
 import { type Log, log as processLog } from '../platform/log.ts'
 import {
   type Database,
@@ -109,9 +110,7 @@ export class LocalStore implements LocalFile {
     this.#database = openDatabase(this.path, {
       schema: SCHEMA,
       ...(readOnly ? { readOnly } : { check: true }),
-      ...(engine === undefined ? {} : { engine }),
-      ...(pagesMax === undefined ? {} : { pagesMax }),
-      ...(now === undefined ? {} : { now }),
+      ...defined({ engine, pagesMax, now }),
     })
     if (this.#database.setAside !== undefined) this.#foundDamage(this.#database.setAside)
   }

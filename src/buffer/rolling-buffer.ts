@@ -13,6 +13,7 @@
  * next one tries again. What is kept then has a gap, as after a restart. A damaged file is set aside and
  * started anew; a frame whose checksum is wrong is passed over, counted.
  */
+import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import { BUFFER_BYTES_MAX, BUFFER_FRAMES_MAX } from '../domain/limits.ts'
 import { type Log, log as processLog } from '../platform/log.ts'
@@ -254,10 +255,7 @@ export class RollingBuffer {
     const { engine, pagesMax, now, readOnly } = this.#options
     const database = openDatabase(this.path, {
       schema: SCHEMA,
-      ...(engine === undefined ? {} : { engine }),
-      ...(pagesMax === undefined ? {} : { pagesMax }),
-      ...(now === undefined ? {} : { now }),
-      ...(readOnly === undefined ? {} : { readOnly }),
+      ...defined({ engine, pagesMax, now, readOnly }),
     })
     try {
       this.#load(database)

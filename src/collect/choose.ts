@@ -4,6 +4,7 @@
  * `auto` takes the best that works here: our counter in the kernel, bpftrace, sysdig. Each that does not is
  * asked why; if none does, the error tells all of it.
  */
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Source } from '../domain/source.ts'
 import { bpftraceSource } from './bpftrace.ts'
@@ -86,7 +87,6 @@ async function startBpftrace(): Promise<Source> {
 
 function startSysdig(options: ChooseOptions): Source {
   return sysdigSource({
-    ...(options.sysdigMode === undefined ? {} : { mode: options.sysdigMode }),
-    ...(options.stateDirectory === undefined ? {} : { stateDirectory: options.stateDirectory }),
+    ...defined({ mode: options.sysdigMode, stateDirectory: options.stateDirectory }),
   })
 }

@@ -2,9 +2,11 @@
  * A file as source, whatever is in it: text, JSON, frames, packed or not, or a capture for sysdig to read.
  * What it is, its first bytes say.
  */
+
 import { closeSync, openSync, open as openWhenReady, readSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { constants, gunzipSync } from 'node:zlib'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
 import { type CaptureOptions, isCapture, readCapture } from './capture-file.ts'
@@ -25,7 +27,7 @@ export function fileSource(path: string, options: FileOptions = {}): Source {
     live: false,
     path,
     endMs,
-    ...(options.format === undefined ? {} : { format: options.format }),
+    ...defined({ format: options.format }),
     read: (signal) => readFile(path, options, signal),
   }
 }

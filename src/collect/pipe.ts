@@ -9,7 +9,9 @@
  * stdin is never made non-blocking, for others may share its description: a pipe is opened anew through
  * /proc/self/fd, a file is read as a file, and a socket by Bun's stream.
  */
+
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { READ_BYTES, READ_EVERY_MS, READ_QUIET_MS } from '../domain/limits.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
@@ -91,7 +93,7 @@ export function pipeSource(descriptor = 0, options: PipeOptions = {}): Source {
   return {
     name: 'pipe',
     live: !fstatSync(descriptor).isFile(),
-    ...(options.format === undefined ? {} : { format: options.format }),
+    ...defined({ format: options.format }),
     read: (signal) => readDescriptor(descriptor, signal, options.everyMs),
   }
 }

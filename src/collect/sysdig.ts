@@ -8,6 +8,7 @@
  * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v). While it is away nobody counts: each of
  * those seconds is marked as incomplete (one lost call stands for "at least one").
  */
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
   CHILD_GRACE_MS,
@@ -186,8 +187,7 @@ function reportDrops(stderr: string, report?: LossReport): void {
 
 function ended(end: ChildEnd, stderr: string): { code?: number; signal?: string; said: string } {
   return {
-    ...(end.code === undefined ? {} : { code: end.code }),
-    ...(end.signal === undefined ? {} : { signal: end.signal }),
+    ...defined({ code: end.code, signal: end.signal }),
     said: lastLine(stderr),
   }
 }

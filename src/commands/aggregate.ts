@@ -4,10 +4,12 @@
  * Listens on loopback unless told otherwise. The ready file (JSON with the real addresses) appears
  * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
  */
+
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
@@ -118,11 +120,7 @@ function brokerOf(
   return {
     kind: 'external',
     url: broker,
-    ...(brokerUser === undefined ? {} : { username: brokerUser }),
-    ...(password === undefined ? {} : { password }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ username: brokerUser, password, ca, cert, key }),
   }
 }
 

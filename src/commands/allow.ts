@@ -2,8 +2,10 @@
  * `agent allow NAME`: says "this is fine" about the alerts of a name; a running agent hears of it within seconds. Without
  * --class a rule does not cover what looks malicious: that has to be said by naming the class.
  */
+
 import { defineCommand } from 'citty'
 import type { AllowRule } from '../domain/allow.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { ALLOW_RULES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 import { changeLocal, lookLocal } from '../operate/local-alerts.ts'
@@ -49,7 +51,7 @@ export default defineCommand({
     const now = Math.floor(Date.now() / 1000)
     const rule: AllowRule = {
       name,
-      ...(args.class === undefined ? {} : { class: args.class }),
+      ...defined({ class: args.class }),
       ...(args.until === undefined ? {} : { until: secondOf(args.until, now) }),
       ...(args.reason === undefined ? {} : { reason: args.reason.slice(0, 500) }),
       made: now,

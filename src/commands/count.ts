@@ -1,6 +1,8 @@
 /** `agent count FILE…`: captures to frames (DESIGN.md section 4), as fast as they can be read. */
+
 import { defineCommand } from 'citty'
 import { openFiles } from '../agent/sources.ts'
+import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import { countSource } from '../record/count-source.ts'
@@ -48,7 +50,7 @@ export default defineCommand({
         const counted = await countSource(
           source,
           {
-            ...(args.format === undefined ? {} : { format: args.format }),
+            ...defined({ format: args.format }),
             afterChunk: (bytes) => progress.show(source.path ?? 'stdin', bytes),
           },
           signal,

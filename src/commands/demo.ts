@@ -6,6 +6,7 @@
  *
  * Ends by itself with --once and wherever stdout is no terminal; else the page stays until Ctrl-C.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import { type AlertMessage, type RunOutcome, runStreet } from '../agent/run.ts'
 import { recordingSource } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { openPage } from '../operate/browser.ts'
 import type { Model } from '../operate/models.ts'
@@ -127,7 +129,7 @@ class DemoAgents {
         host,
         pace: this.#pace,
         onAlerts: (alerts) => this.#show(host, alerts),
-        ...(stay === undefined ? {} : { beforeEnd: stay }),
+        ...defined({ beforeEnd: stay }),
       },
       signal,
     )

@@ -1,7 +1,9 @@
 /** `agent record`: a live source to a frames file. No model is needed; `train` and `evaluate` read what it writes. */
+
 import { defineCommand } from 'citty'
 import { OwnCost } from '../agent/own-cost.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { log } from '../platform/log.ts'
@@ -54,7 +56,7 @@ export default defineCommand({
     const { source, why } = await chooseSource(spec, {
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
-      ...(args.out === undefined ? {} : { writesTo: args.out }),
+      ...defined({ writesTo: args.out }),
     })
     const cost = new OwnCost(systemClock)
     cost.include(() => source.pid)
@@ -65,7 +67,7 @@ export default defineCommand({
     const { ledger, error } = await countSource(
       source,
       {
-        ...(settings.format === undefined ? {} : { format: settings.format }),
+        ...defined({ format: settings.format }),
         ...(source.live ? { leaderName: leaderNameOf } : {}),
         afterChunk: (bytes) => progress.show(source.name, bytes),
       },

@@ -3,6 +3,7 @@
  * there were alerts. Without --state it works in a directory of its own that is gone afterwards, so a
  * replay never mixes with what the live agent remembers.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +11,7 @@ import { defineCommand } from 'citty'
 import { type AlertMessage, runStreet } from '../agent/run.ts'
 import { openFiles } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { loadSettings } from '../settings/settings.ts'
@@ -69,7 +71,7 @@ export default defineCommand({
         {
           pace,
           onAlerts,
-          ...(settings.format === undefined ? {} : { format: settings.format }),
+          ...defined({ format: settings.format }),
           ...(origins.host === 'default' ? {} : { host: settings.host }),
         },
         signal,

@@ -5,11 +5,13 @@
  * The source is chosen before anything is opened: where the kernel counts for us, this process sheds its
  * capabilities by executing itself anew, so what parses, classifies and talks to the network has none.
  */
+
 import { defineCommand } from 'citty'
 import { latenessOf } from '../agent/ingest.ts'
 import { type AlertMessage, runStreet } from '../agent/run.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
+import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { log } from '../platform/log.ts'
@@ -66,7 +68,7 @@ export default defineCommand({
       [source],
       {
         onAlerts,
-        ...(settings.format === undefined ? {} : { format: settings.format }),
+        ...defined({ format: settings.format }),
         ...(origins.host === 'default' ? {} : { host: settings.host }),
       },
       signal,

@@ -9,7 +9,9 @@
  * Ids come from host, process, kind and first second alone, so the same input gives the same ids and a replay
  * never alerts twice. Opened in a minute are at most ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
  */
+
 import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
+import { defined } from '../domain/defined.ts'
 import {
   ALERT_JOIN_SECONDS,
   ALERT_QUIET_SECONDS,
@@ -217,8 +219,7 @@ export class AlertBook {
         pid: process.latest ?? Math.abs(process.pid),
         start,
         name: process.name,
-        ...(process.exe === undefined ? {} : { exe: process.exe }),
-        ...(process.container === undefined ? {} : { container: process.container }),
+        ...defined({ exe: process.exe, container: process.container }),
       },
       predicted: crossing.predicted,
       claimed: crossing.claimed,

@@ -10,6 +10,7 @@
  * What it does not promise: that the members belong together. Two users' `grep` are one group where the source
  * tells no parent.
  */
+import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   SEQUENCE_FRAMES,
@@ -86,10 +87,7 @@ export class ShortLives {
           pid: -pid,
           startMs,
           name: presented,
-          ...(exe === undefined ? {} : { exe }),
-          ...(container === undefined ? {} : { container }),
-          ...(ppid === undefined ? {} : { ppid }),
-          ...(uid === undefined ? {} : { uid }),
+          ...defined({ exe, container, ppid, uid }),
         },
         births: [],
         lastFrame: frameIndex,

@@ -5,6 +5,7 @@
  *
  * Not checked here: that model.onnx is the file meant (`model.ts` compares the hash) and who made it (`signature.ts`).
  */
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
   FOREST_NODES_MAX,
@@ -147,7 +148,7 @@ export function parseManifest(text: string, where: string): Manifest {
       ece: check.number(calibration.ece ?? 0, 'calibration.ece', 0, 1),
     },
     ...(root.forest === undefined ? {} : { forest: parseForest(check, root.forest) }),
-    ...(root.detection === undefined ? {} : { detection: root.detection }),
+    ...defined({ detection: root.detection }),
     data: check.list(root.data ?? [], 'data', 1e5).map((item, i) => {
       const file = check.record(item, `data[${i}]`)
       return {

@@ -5,10 +5,12 @@
  *
  * `wrong` means that the agent cannot do its work as it is set up; `optional` that it can, and more could be had.
  */
+
 import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'
 import { tryBpftrace } from '../agent/sources.ts'
 import { collectorWords } from '../agent/status-document.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { BUFFER_BYTES_MAX, OUTBOX_BYTES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus } from '../domain/source.ts'
@@ -173,7 +175,7 @@ function liveSource(wanted: string, live: Readonly<Record<string, Finding>>): Fi
     check,
     state: 'wrong',
     found: `source = ${wanted} does not work here; captures and pipes do`,
-    ...(next === undefined ? {} : { next }),
+    ...defined({ next }),
   }
 }
 
@@ -261,12 +263,9 @@ async function broker(settings: Settings): Promise<Omit<Finding, 'check'>> {
     clientId: `callsign-doctor-${process.pid}`,
     timeoutMs: BROKER_MS,
     onMessage: () => {},
-    ...(settings.brokerUser === undefined ? {} : { username: settings.brokerUser }),
-    ...(password === undefined ? {} : { password }),
+    ...defined({ username: settings.brokerUser, password }),
     tls: {
-      ...(settings.ca === undefined ? {} : { ca: settings.ca }),
-      ...(settings.cert === undefined ? {} : { cert: settings.cert }),
-      ...(settings.key === undefined ? {} : { key: settings.key }),
+      ...defined({ ca: settings.ca, cert: settings.cert, key: settings.key }),
     },
   })
   await connection.end()

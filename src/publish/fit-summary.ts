@@ -2,6 +2,7 @@
  * Summaries made to fit: into the bytes of one message, and two into one where the outbox is full.
  * What is left out is counted in `processesOmitted`: the least busy go first.
  */
+import { defined } from '../domain/defined.ts'
 import { SUMMARY_BYTES_MAX, SUMMARY_REASONS_MAX, SUMMARY_TOP_CALLS_MAX } from '../domain/limits.ts'
 import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import type { Origin } from '../wire/origin.ts'
@@ -108,8 +109,7 @@ function mergeProcesses(first: ProcessSummary, second: ProcessSummary): ProcessS
     ...rest,
     active: first.active + second.active,
     calls: first.calls + second.calls,
-    ...(judged.class === undefined ? {} : { class: judged.class }),
-    ...(judged.confidence === undefined ? {} : { confidence: judged.confidence }),
+    ...defined({ class: judged.class, confidence: judged.confidence }),
     top: [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, SUMMARY_TOP_CALLS_MAX),
   }
 }

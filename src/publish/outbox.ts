@@ -13,8 +13,10 @@
  * merge (to an hour at most), then the oldest go; alerts last. An update that nobody has seen yet is
  * overtaken by the next message about the same alert.
  */
+
 import type { Alert } from '../domain/alert.ts'
 import { assert } from '../domain/assert.ts'
+import { defined } from '../domain/defined.ts'
 import type { OutboxLedger } from '../domain/ledger.ts'
 import {
   OUTBOX_BYTES_MAX,
@@ -436,9 +438,7 @@ export class Outbox {
       // An alert is rare and precious: its commit waits for the disk.
       synchronous: 'full',
       check: true,
-      ...(engine === undefined ? {} : { engine }),
-      ...(pagesMax === undefined ? {} : { pagesMax }),
-      ...(now === undefined ? {} : { now }),
+      ...defined({ engine, pagesMax, now }),
     })
     if (database.setAside !== undefined) this.#foundDamage(database.setAside)
     this.#insert = database.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)')

@@ -11,7 +11,9 @@
  * At least once: the aggregator drops what it has already, by (host, boot, seq). Bytes per day are bounded
  * (ByteBudget), so a fault at the other end cannot turn resending into traffic.
  */
+
 import { createHash } from 'node:crypto'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
   AGGREGATOR_SETTLE_MS,
@@ -250,10 +252,7 @@ export class Publisher {
     return connectMqtt(broker, {
       clientId: this.#clientId(),
       ...(this.#protocol === 4 ? { protocol: 4 as const } : {}),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...(tls === undefined ? {} : { tls }),
-      ...(connectTimeoutMs === undefined ? {} : { timeoutMs: connectTimeoutMs }),
+      ...defined({ username, password, tls, timeoutMs: connectTimeoutMs }),
       will: {
         topic: this.#topics.status,
         payload: this.#status('offline', 'lost'),

@@ -7,6 +7,7 @@
  * minute, and the same frames give the same summaries. Counts (calls, dropped, CPU) are of the span; what the
  * gauges give are totals, and this subtracts.
  */
+import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   PROCESSES_MAX,
@@ -216,7 +217,7 @@ export class Summariser {
       pid: seen.pid,
       start: seen.start,
       name: seen.name,
-      ...(seen.container === undefined ? {} : { container: seen.container }),
+      ...defined({ container: seen.container }),
       active: seen.active,
       calls: seen.calls,
       ...(best === undefined || className === undefined

@@ -2,6 +2,7 @@
 
 import { type IngestOptions, ingest, latenessOf, mayBeSilent } from '../agent/ingest.ts'
 import { Counter, type CounterOptions } from '../count/counter.ts'
+import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import { CLOSE_AFTER_MS, CLOSE_EVERY_MS } from '../domain/limits.ts'
@@ -39,8 +40,7 @@ export async function countSource(
       source,
       counter,
       {
-        ...(options.format === undefined ? {} : { format: options.format }),
-        ...(options.host === undefined ? {} : { host: options.host }),
+        ...defined({ format: options.format, host: options.host }),
         async afterChunk(seen) {
           bytes = seen
           const frames = counter.closeReady()

@@ -5,8 +5,10 @@
  * that a container is named by the time its first seconds are written. The books then say what went to which host,
  * and what to none: together it is all that was counted.
  */
+
 import { closeSync } from 'node:fs'
 import { ProcessTree } from '../count/process-tree.ts'
+import { defined } from '../domain/defined.ts'
 import { type Frame, vectorTotal } from '../domain/frame.ts'
 import { HOSTS_HOLD_SECONDS } from '../domain/limits.ts'
 import { openForWriting, openFramesFile, writeAll } from './frames-writer.ts'
@@ -59,7 +61,7 @@ export class Recording {
     const hostOf = this.#hosts
     this.#out = openFramesFile(out, {
       host: hostOf === undefined ? host : (process) => hostOf.hostOf(process, this.#second),
-      ...(label === undefined ? {} : { label }),
+      ...defined({ label }),
     })
     if (tree !== undefined) this.#tree = { path: tree, descriptor: openForWriting(tree) }
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { type LiveAgent, LiveView, watchLive } from '../../src/agent/live-view.ts'
+import { defined } from '../../src/domain/defined.ts'
 import { openBroadcast } from '../../src/platform/linux/local-socket.ts'
 import { detectorWith, PLACES, predictions, T } from '../detect/toy.ts'
 import { frameOf } from '../support/hand-frames.ts'
@@ -21,7 +22,7 @@ function viewOf(rowsMax?: number) {
   const detector = detectorWith()
   const view = new LiveView({
     ...{ classNames: Object.keys(PLACES), detector, about },
-    ...(rowsMax === undefined ? {} : { rowsMax }),
+    ...defined({ rowsMax }),
   })
   return { detector, view }
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { defined } from '../../src/domain/defined.ts'
 import { agentTopics } from '../../src/wire/topics.ts'
 import { type Client, connectClient, type Running, startRunning, until } from './running.ts'
 
@@ -45,7 +46,7 @@ describe.skipIf(mosquitto === null)('an aggregator on mosquitto', () => {
     rmSync(directory, { recursive: true, force: true })
   })
   const start = (site?: string): Promise<Running> =>
-    startRunning({ broker: { kind: 'external', url }, ...(site === undefined ? {} : { site }) })
+    startRunning({ broker: { kind: 'external', url }, ...defined({ site }) })
 
   test('stores what it hears over MQTT 5 and gives receipts', async () => {
     const client = await connectWhenUp()

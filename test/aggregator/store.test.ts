@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { type Arrival, Store, type StoreBounds } from '../../src/aggregator/store.ts'
 import type { Alert } from '../../src/domain/alert.ts'
+import { defined } from '../../src/domain/defined.ts'
 import { type AlertMessage, toMessage } from '../../src/wire/alert-message.ts'
 import type { StatusMessage } from '../../src/wire/status-message.ts'
 import { decodeSummary, encodeSummary } from '../../src/wire/summary-message.ts'
@@ -102,7 +103,7 @@ test('Store.alerts() gives pages, newest first, whatever arrives in between', ()
   const seen: string[] = []
   let after: number | undefined
   for (let page = 0; page < 3; page++) {
-    const { bodies, next } = store.alerts({ limit: 10, ...(after === undefined ? {} : { after }) })
+    const { bodies, next } = store.alerts({ limit: 10, ...defined({ after }) })
     seen.push(...bodies.map((body) => JSON.parse(body).id))
     store.commit([alert({ id: `new${page}` }, { seq: 100 + page })], 99)
     if (next === null) break

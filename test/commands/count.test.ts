@@ -1,10 +1,12 @@
 /** `agent count` and `agent record` as a stranger calls them, good input and bad. */
+
 import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { zstdDecompressSync } from 'node:zlib'
+import { defined } from '../../src/domain/defined.ts'
 import { findProgram } from '../../src/platform/linux/child.ts'
 import { fixture, fixturePath } from '../support/fixture.ts'
 
@@ -20,7 +22,7 @@ function agent(words: string[], stdin?: Uint8Array) {
   const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, cli, ...words], {
     cwd: directory,
     env: { PATH: process.env.PATH, HOME: directory, AGENT_STATE: join(directory, 'state') },
-    ...(stdin === undefined ? {} : { stdin }),
+    ...defined({ stdin }),
     timeout: 60_000,
   })
   return { exitCode, out: stdout.toString(), said: stderr.toString() }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { defined } from '../../src/domain/defined.ts'
 import { AgentError } from '../../src/domain/error.ts'
 import { fixture } from '../support/fixture.ts'
 import { parseAll } from '../support/parse.ts'
@@ -8,7 +9,7 @@ const MIDNIGHT = 1_700_006_400
 const text = (lines: string, format?: string, endS = MIDNIGHT + 36_000) =>
   parseAll('sysdig-text', lines, {
     endMs: endS * 1000,
-    ...(format === undefined ? {} : { format }),
+    ...defined({ format }),
   })
 const TEN = MIDNIGHT + 36_000 - 60
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import mqtt, { type IPublishPacket } from 'mqtt'
+import { defined } from '../../src/domain/defined.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { parseBrokerUrl, type TlsFiles } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
@@ -34,7 +35,7 @@ function publisher(url: string, tls?: TlsFiles) {
     reconnectMs: [10, 50],
     refusedMs: [20, 50],
     connectTimeoutMs: 2_000,
-    ...(tls === undefined ? {} : { tls }),
+    ...defined({ tls }),
   })
   ends.push(async () => {
     await one.end(0)

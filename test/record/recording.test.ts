@@ -1,7 +1,9 @@
 /** Recordings of several hosts that share a kernel: which vector goes to whom, and what the books say. */
+
 import { describe, expect, test } from 'bun:test'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { defined } from '../../src/domain/defined.ts'
 import { HOSTS_HOLD_SECONDS } from '../../src/domain/limits.ts'
 import type { Process } from '../../src/domain/process.ts'
 import { HostsFile } from '../../src/record/hosts-file.ts'
@@ -19,7 +21,7 @@ const member = (pidNamespace?: number): Process => ({
   pid: 5,
   startMs: 0,
   name: 'x',
-  ...(pidNamespace === undefined ? {} : { pidNamespace }),
+  ...defined({ pidNamespace }),
 })
 
 /** A second in which each namespace's one process reads as often as its number says. */

@@ -5,7 +5,9 @@
  * to look (collect/pipe.ts); Bun's stream would wake us for every write(2). stderr is kept to its last bytes: it is where
  * such tools say why. A child that ignores SIGTERM is killed after a grace; none outlives its owner's interest.
  */
+
 import { closeSync } from 'node:fs'
+import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import { CHILD_GRACE_MS, PIPE_BYTES, STDERR_BYTES_MAX } from '../../domain/limits.ts'
 import { loadLibc, makePipe } from './libc.ts'
@@ -153,8 +155,7 @@ function toolEnvironment(): Record<string, string> {
   return {
     LC_ALL: 'C',
     PATH: searchPath(),
-    ...(HOME === undefined ? {} : { HOME }),
-    ...(TZ === undefined ? {} : { TZ }),
+    ...defined({ HOME, TZ }),
   }
 }
 

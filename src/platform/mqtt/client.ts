@@ -10,8 +10,10 @@
  * Errors are AgentErrors: ERR_BROKER where waiting may help, ERR_PERMISSION where the broker refuses us,
  * ERR_CONFIG where the address, a certificate or a key is wrong.
  */
+
 import { readFileSync } from 'node:fs'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import {
   CONNECT_TIMEOUT_MS,
@@ -304,9 +306,9 @@ function createConnection(
 function publishProperties(options: MqttPublishOptions) {
   const { contentType, expirySeconds, userProperties } = options
   return {
-    ...(contentType === undefined ? {} : { contentType }),
+    ...defined({ contentType }),
     ...(contentType === 'application/json' ? { payloadFormatIndicator: true } : {}),
-    ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }),
+    ...defined({ messageExpiryInterval: expirySeconds }),
     ...(userProperties === undefined ? {} : { userProperties: { ...userProperties } }),
   }
 }
@@ -366,8 +368,7 @@ function clientOptions(
     connectTimeout: options.timeoutMs ?? CONNECT_TIMEOUT_MS,
     keepalive: options.keepaliveSeconds ?? 30,
     ...pem,
-    ...(username === undefined ? {} : { username }),
-    ...(options.password === undefined ? {} : { password: options.password }),
+    ...defined({ username, password: options.password }),
     ...(will === undefined
       ? {}
       : {

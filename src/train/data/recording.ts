@@ -7,10 +7,12 @@
  * they are one vector, under the name that came last. A pid without `start` is a new process after an `exit_group` or after ten minutes of silence. Lines that
  * are none are counted; a file with none that is one is an error.
  */
+
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { PassThrough, type Transform } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import { LINE_BYTES_MAX, NAME_BYTES_MAX } from '../../domain/limits.ts'
@@ -132,7 +134,7 @@ async function readFile(path: string): Promise<Recording[]> {
     host,
     ...frames.end(),
     refusedLines: refused,
-    ...(refusedFirst === undefined ? {} : { refusedFirst }),
+    ...defined({ refusedFirst }),
     unknownCalls: [...frames.unknownCalls],
   }))
 }

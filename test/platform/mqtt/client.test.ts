@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { defined } from '../../../src/domain/defined.ts'
 import { AgentError } from '../../../src/domain/error.ts'
 import { connectMqtt, parseBrokerUrl, type TlsFiles } from '../../../src/platform/mqtt/client.ts'
 import { startAedes } from '../../support/brokers.ts'
@@ -55,7 +56,7 @@ describe('connectMqtt()', () => {
       clientId: 'test',
       onMessage: () => {},
       timeoutMs: 2_000,
-      ...(tls === undefined ? {} : { tls }),
+      ...defined({ tls }),
     })
 
   test('falls back to MQTT 3.1.1 where the broker knows no other', async () => {
