@@ -1,0 +1,80 @@
+/**
+ * What is bad is a behaviour, not a tool. A class marked malicious stands for one of these, named as the field
+ * names it, with the severity it has by default and its ATT&CK techniques (v19.2). `agent policy` changes
+ * severities on a host; this table is the default.
+ *
+ * `tool-use` is the behaviour of a dual-use tool by itself (nc, dig, socat, a load generator): an observation,
+ * never an accusation, unless the tool hides under another name or does one of the other things.
+ */
+
+export const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const
+export type Severity = (typeof SEVERITIES)[number]
+
+export const BEHAVIOUR_IDS = [
+  'file-encryption',
+  'reverse-shell',
+  'crypto-miner',
+  'web-shell',
+  'credential-access',
+  'password-guessing',
+  'password-cracking',
+  'dns-tunnel',
+  'exfiltration',
+  'network-relay',
+  'fork-storm',
+  'network-scan',
+  'enumeration',
+  'tool-use',
+] as const
+export type BehaviourId = (typeof BEHAVIOUR_IDS)[number]
+
+export interface Behaviour {
+  readonly id: BehaviourId
+  /** As a person reads it: "behaves like <name>". */
+  readonly name: string
+  readonly severity: Severity
+  /** ATT&CK v19.2 technique ids. */
+  readonly techniques: readonly string[]
+}
+
+export const BEHAVIOURS: Readonly<Record<BehaviourId, Behaviour>> = {
+  'file-encryption': behaviour('file-encryption', 'file encryption', 'critical', ['T1486']),
+  'reverse-shell': behaviour('reverse-shell', 'reverse shell', 'critical', ['T1059.004', 'T1095']),
+  'crypto-miner': behaviour('crypto-miner', 'crypto miner', 'critical', ['T1496.001']),
+  'web-shell': behaviour('web-shell', 'web shell', 'high', ['T1505.003']),
+  'credential-access': behaviour('credential-access', 'credential scraping', 'high', [
+    'T1552.001',
+    'T1005',
+  ]),
+  'password-guessing': behaviour('password-guessing', 'password guessing', 'high', ['T1110.001']),
+  'password-cracking': behaviour('password-cracking', 'password cracking', 'high', ['T1110.002']),
+  'dns-tunnel': behaviour('dns-tunnel', 'DNS tunnel', 'high', ['T1071.004']),
+  exfiltration: behaviour('exfiltration', 'data exfiltration', 'high', ['T1048']),
+  'network-relay': behaviour('network-relay', 'network relay', 'medium', ['T1090']),
+  'fork-storm': behaviour('fork-storm', 'fork storm', 'medium', ['T1499.001']),
+  'network-scan': behaviour('network-scan', 'network scan', 'medium', ['T1046']),
+  enumeration: behaviour('enumeration', 'system enumeration', 'low', ['T1082', 'T1087.001']),
+  'tool-use': behaviour('tool-use', 'use of a dual-use tool', 'low', []),
+}
+
+function behaviour(
+  id: BehaviourId,
+  name: string,
+  severity: Severity,
+  techniques: readonly string[],
+): Behaviour {
+  return { id, name, severity, techniques }
+}
+
+export function isBehaviourId(value: unknown): value is BehaviourId {
+  return (BEHAVIOUR_IDS as readonly unknown[]).includes(value)
+}
+
+export function isSeverity(value: unknown): value is Severity {
+  return (SEVERITIES as readonly unknown[]).includes(value)
+}
+
+/** < 0 where `a` is the worse one. */
+export function compareSeverity(a: Severity, b: Severity): number {
+  return SEVERITIES.indexOf(a) - SEVERITIES.indexOf(b)
+}
