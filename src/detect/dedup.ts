@@ -10,7 +10,8 @@
  * never alerts twice. Opened in a minute are at most ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
  */
 
-import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
+import type { Alert, AlertKind, Certainty, Reason } from '../domain/alert.ts'
+import type { BehaviourId, Severity } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import {
   ALERT_JOIN_SECONDS,
@@ -30,6 +31,12 @@ export interface Crossing {
   readonly process: Process
   readonly predicted: Alert['predicted']
   readonly claimed: Alert['claimed']
+  readonly severity: Severity
+  readonly certainty: Certainty
+  readonly behaviour?: BehaviourId
+  readonly techniques?: readonly string[]
+  /** Facts about the process that speak for it. */
+  readonly because?: readonly string[]
   readonly from: number
   readonly windows: number
 }
@@ -206,8 +213,10 @@ export class AlertBook {
   #first(crossing: Crossing, frameIndex: number): Alert {
     const { process, kind } = crossing
     const start = Math.floor(process.startMs / 1000)
+    const id = fnv1a64([this.#host, processKey(process), kind, frameIndex].join('\n'))
+    const { severity, certainty, behaviour, techniques = [], because = [] } = crossing
     return {
-      id: fnv1a64([this.#host, processKey(process), kind, frameIndex].join('\n')),
+      id,
       kind,
       state: 'open',
       time: frameIndex,
@@ -221,11 +230,17 @@ export class AlertBook {
         name: process.name,
         ...defined({ exe: process.exe, container: process.container }),
       },
+      severity,
+      certainty,
+      incident: id,
+      ...defined({ behaviour }),
       predicted: crossing.predicted,
       claimed: crossing.claimed,
       why: [],
       model: this.#model,
       ...(kind === 'masquerade' ? { technique: 'T1036' } : {}),
+      ...(techniques.length === 0 ? {} : { techniques }),
+      ...(because.length === 0 ? {} : { because }),
       evidence: { from: crossing.from, to: frameIndex },
     }
   }

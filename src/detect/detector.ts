@@ -12,6 +12,7 @@
  */
 import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
+import type { FactJudge } from '../domain/finding.ts'
 import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process } from '../domain/process.ts'
@@ -37,6 +38,8 @@ export interface DetectorOptions {
   readonly learnSeconds: number
   readonly allow?: readonly AllowRule[]
   readonly limits?: BookLimits
+  /** Facts about processes; absent where they cannot be read (a recording). */
+  readonly facts?: FactJudge
   /** When the memory knows a name well; calibration of the model alone sets it to never. */
   readonly warm?: { readonly seconds: number; readonly age: number }
   /** Sees the evidence on each process as it is let go: for calibration. */
@@ -333,7 +336,15 @@ export class Detector {
       this.#allowed++
       return undefined
     }
-    return this.#book.raise({ kind, process, predicted, claimed, from, windows }, this.#frameIndex)
+    return this.#book.raise(
+      {
+        ...{ kind, process, predicted, claimed, from, windows },
+        severity: kind === 'novelty' ? 'medium' : 'high',
+        certainty: 'confirmed',
+        ...(kind === 'masquerade' ? { techniques: ['T1036'] } : {}),
+      },
+      this.#frameIndex,
+    )
   }
 
   #remember(

@@ -1,4 +1,6 @@
 /** Evidence that crossed its threshold, worth a person's time. The same shape is kept, sent and shown (wire/ makes it JSON). */
+import type { BehaviourId, Severity } from './behaviour.ts'
+
 export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
 export type AlertState = 'open' | 'update' | 'closed'
 
@@ -13,6 +15,32 @@ export interface Reason {
   readonly syscall: string
   readonly seen: number
   readonly expected: number
+}
+
+/** `provisional`: a person who looks sees it. `confirmed`: it notifies somebody. */
+export type Certainty = 'provisional' | 'confirmed'
+
+export interface ParentProcess {
+  readonly pid: number
+  readonly name: string
+  readonly exe?: string
+}
+
+/** What the kernel and the package database know of a process beside its calls. */
+export interface ProcessContext {
+  readonly uid?: number
+  readonly user?: string
+  /** Its parents up to init, the nearest first. */
+  readonly parents?: readonly ParentProcess[]
+  /** systemd unit or the like. */
+  readonly unit?: string
+  /** Leaves the host only with `--send command-lines`; secrets masked. */
+  readonly cwd?: string
+  readonly command?: string
+  /** Its executable is no longer in the file system. */
+  readonly deleted?: boolean
+  /** Package that owns the executable. */
+  readonly package?: string
 }
 
 export interface Alert {
@@ -33,7 +61,19 @@ export interface Alert {
     readonly name: string
     readonly exe?: string
     readonly container?: string
-  }
+  } & ProcessContext
+  readonly severity: Severity
+  readonly certainty: Certainty
+  /** Shared by the alerts of one incident: one session, unit or root ancestor, or one name and behaviour. */
+  readonly incident: string
+  /** The malicious behaviour, where the alert is about one. */
+  readonly behaviour?: BehaviourId
+  /** ATT&CK v19.2. */
+  readonly techniques?: readonly string[]
+  /** Remote ends of its open connections, "address:port". */
+  readonly peers?: readonly string[]
+  /** Facts about the process that spoke for the alert, a clause each. */
+  readonly because?: readonly string[]
   readonly predicted: ClassConfidence
   /** Confidence 0 and class '' where the model has no class for the name. */
   readonly claimed: ClassConfidence

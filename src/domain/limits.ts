@@ -225,6 +225,13 @@ export const WIRE_TEXT_CHARS_MAX = 128
 export const WIRE_PATH_CHARS_MAX = 1_024
 /** Calls that explain one alert. */
 export const ALERT_REASONS_MAX = 32
+/** Parents of a process that an alert names, the nearest first. */
+export const ALERT_PARENTS_MAX = 8
+export const ALERT_PEERS_MAX = 8
+export const ALERT_CLAUSES_MAX = 8
+export const ALERT_TECHNIQUES_MAX = 8
+/** One fact in words. */
+export const WIRE_CLAUSE_CHARS_MAX = 256
 export const STATUS_BYTES_MAX = 4_096
 /** A summary of SUMMARY_BYTES_MAX holds some 600 rows; what decodes to more than this is no summary. */
 export const SUMMARY_ROWS_MAX = 8_192

@@ -2,15 +2,30 @@
  * An alert on the wire [DESIGN 6, alert.schema.json]: JSON, so that any subscriber can read it without us.
  *
  * `boot` stands beside `seq` because MQTT 3.1.1 has no user properties and the aggregator needs both to
- * drop duplicates. A message never exceeds ALERT_BYTES_MAX: it loses `why` first, then the end of `exe`
- * and `container`. Shares and confidences are rounded to four digits: more is noise.
+ * drop duplicates. A message never exceeds ALERT_BYTES_MAX: it loses `why` first, then its context and the end
+ * of `exe` and `container`. Shares and confidences are rounded to four digits: more is noise.
+ *
+ * Agents before severities existed sent none: such an alert is read as high and confirmed, an incident of its own.
  */
-import type { Alert, ClassConfidence, Reason } from '../domain/alert.ts'
+import type {
+  Alert,
+  ClassConfidence,
+  ParentProcess,
+  ProcessContext,
+  Reason,
+} from '../domain/alert.ts'
+import { BEHAVIOUR_IDS, SEVERITIES } from '../domain/behaviour.ts'
+import { defined } from '../domain/defined.ts'
 import {
   ALERT_BYTES_MAX,
+  ALERT_CLAUSES_MAX,
+  ALERT_PARENTS_MAX,
+  ALERT_PEERS_MAX,
   ALERT_REASONS_MAX,
+  ALERT_TECHNIQUES_MAX,
   NAME_BYTES_MAX,
   TOPIC_PART_CHARS_MAX,
+  WIRE_CLAUSE_CHARS_MAX,
   WIRE_PATH_CHARS_MAX,
   WIRE_TEXT_CHARS_MAX,
 } from '../domain/limits.ts'
@@ -41,13 +56,17 @@ export function encodeAlert(
     payload = utf8.encode(JSON.stringify({ ...message, why }))
   }
   if (payload.byteLength <= bytesMax) return payload
-  const { exe, container, ...process } = message.process
+  const { pid, start, name, uid, deleted, exe, container } = message.process
+  const { peers: _peers, because: _because, ...rest } = message
   const cut = {
-    ...process,
+    pid,
+    start,
+    name,
+    ...defined({ uid, deleted }),
     ...(exe === undefined ? {} : { exe: cutText(exe, PATH_CHARS_LEFT) }),
     ...(container === undefined ? {} : { container: cutText(container, PATH_CHARS_LEFT) }),
   }
-  return utf8.encode(JSON.stringify({ ...message, process: cut, why: [] }))
+  return utf8.encode(JSON.stringify({ ...rest, process: cut, why: [] }))
 }
 
 /** The order of the fields is DESIGN's; everything a process can choose is made safe and cut here. */
@@ -74,12 +93,20 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
       ...(process.container === undefined
         ? {}
         : { container: cutText(process.container, WIRE_TEXT_CHARS_MAX) }),
+      ...toContext(process),
     },
+    severity: alert.severity,
+    certainty: alert.certainty,
+    incident: cutText(alert.incident, WIRE_TEXT_CHARS_MAX),
+    ...(alert.behaviour === undefined ? {} : { behaviour: alert.behaviour }),
     predicted: toConfidence(predicted),
     claimed: toConfidence(claimed),
     why: alert.why.slice(0, ALERT_REASONS_MAX).map(toReason),
     model: cutText(alert.model, WIRE_TEXT_CHARS_MAX),
     ...(alert.technique === undefined ? {} : { technique: cutText(alert.technique, 32) }),
+    ...texts('techniques', alert.techniques, ALERT_TECHNIQUES_MAX, 32),
+    ...texts('peers', alert.peers, ALERT_PEERS_MAX, WIRE_TEXT_CHARS_MAX),
+    ...texts('because', alert.because, ALERT_CLAUSES_MAX, WIRE_CLAUSE_CHARS_MAX),
     evidence: { from: evidence.from, to: evidence.to },
   }
 }
@@ -118,7 +145,14 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
         ...(process.has('container')
           ? { container: process.text('container', WIRE_TEXT_CHARS_MAX, { empty: true }) }
           : {}),
+        ...readContext(process),
       },
+      severity: fields.has('severity') ? fields.oneOf('severity', SEVERITIES) : 'high',
+      certainty: fields.has('certainty')
+        ? fields.oneOf('certainty', ['provisional', 'confirmed'])
+        : 'confirmed',
+      incident: fields.text(fields.has('incident') ? 'incident' : 'id', WIRE_TEXT_CHARS_MAX),
+      ...(fields.has('behaviour') ? { behaviour: fields.oneOf('behaviour', BEHAVIOUR_IDS) } : {}),
       predicted: readConfidence(fields.object('predicted')),
       claimed: readConfidence(fields.object('claimed')),
       why: fields
@@ -126,9 +160,90 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
         .map((reason) => readReason(new Fields(reason, 'why.'))),
       model: fields.text('model', WIRE_TEXT_CHARS_MAX, { empty: true }),
       ...(fields.has('technique') ? { technique: fields.text('technique', 32) } : {}),
+      ...readTexts(fields, 'techniques', ALERT_TECHNIQUES_MAX, 32),
+      ...readTexts(fields, 'peers', ALERT_PEERS_MAX, WIRE_TEXT_CHARS_MAX),
+      ...readTexts(fields, 'because', ALERT_CLAUSES_MAX, WIRE_CLAUSE_CHARS_MAX),
       evidence: { from: evidence.integer('from'), to: evidence.integer('to') },
     } satisfies AlertMessage
   })
+}
+
+function toContext({
+  uid,
+  user,
+  parents,
+  unit,
+  cwd,
+  command,
+  deleted,
+  package: owner,
+}: ProcessContext) {
+  const text = (value: string | undefined, charsMax = WIRE_TEXT_CHARS_MAX) =>
+    value === undefined ? undefined : cutText(value, charsMax)
+  return defined({
+    uid,
+    user: text(user),
+    parents: parents?.slice(0, ALERT_PARENTS_MAX).map(({ pid, name, exe }) => ({
+      pid,
+      name: cutText(name, NAME_BYTES_MAX),
+      ...(exe === undefined ? {} : { exe: cutText(exe, WIRE_TEXT_CHARS_MAX) }),
+    })),
+    unit: text(unit),
+    cwd: text(cwd, WIRE_PATH_CHARS_MAX),
+    command: text(command, WIRE_PATH_CHARS_MAX),
+    deleted,
+    package: text(owner),
+  })
+}
+
+function readContext(process: Fields): ProcessContext {
+  const text = (name: string, charsMax = WIRE_TEXT_CHARS_MAX) =>
+    process.has(name) ? process.text(name, charsMax, { empty: true }) : undefined
+  return defined({
+    uid: process.has('uid') ? process.integer('uid') : undefined,
+    user: text('user'),
+    parents: process.has('parents')
+      ? process.list('parents', ALERT_PARENTS_MAX).map((parent) => readParent(parent))
+      : undefined,
+    unit: text('unit'),
+    cwd: text('cwd', WIRE_PATH_CHARS_MAX),
+    command: text('command', WIRE_PATH_CHARS_MAX),
+    deleted: process.has('deleted') ? process.oneOf('deleted', [true, false]) : undefined,
+    package: text('package'),
+  })
+}
+
+function readParent(value: unknown): ParentProcess {
+  const fields = new Fields(value, 'process.parents.')
+  return {
+    pid: fields.integer('pid'),
+    name: fields.text('name', NAME_BYTES_MAX, { empty: true }),
+    ...(fields.has('exe') ? { exe: fields.text('exe', WIRE_TEXT_CHARS_MAX, { empty: true }) } : {}),
+  }
+}
+
+function texts<Name extends string>(
+  name: Name,
+  values: readonly string[] | undefined,
+  most: number,
+  charsMax: number,
+) {
+  if (values === undefined || values.length === 0) return {}
+  const cut = values.slice(0, most).map((value) => cutText(value, charsMax))
+  return { [name]: cut } as Record<Name, string[]>
+}
+
+function readTexts<Name extends string>(
+  fields: Fields,
+  name: Name,
+  most: number,
+  charsMax: number,
+): { [key in Name]?: string[] } {
+  if (!fields.has(name)) return {}
+  const read = fields.list(name, most).map((value, i) => {
+    return new Fields({ [i]: value }, `${name}.`).text(String(i), charsMax, { empty: true })
+  })
+  return { [name]: read } as { [key in Name]?: string[] }
 }
 
 function readConfidence(fields: Fields): ClassConfidence {

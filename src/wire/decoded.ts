@@ -82,7 +82,7 @@ export class Fields {
     return toNumber(this.raw(name), min, max) ?? this.bad(name)
   }
 
-  oneOf<const T extends string>(name: string, values: readonly T[]): T {
+  oneOf<const T extends string | boolean>(name: string, values: readonly T[]): T {
     const value = this.raw(name)
     return values.find((known) => known === value) ?? this.bad(name)
   }

@@ -7,6 +7,8 @@ const crossing = (pid: number, more: Partial<Crossing> = {}): Crossing => ({
   process: { pid, startMs: T * 1000, name: 'nginx' },
   predicted: { class: 'cron', confidence: 0.9 },
   claimed: { class: 'nginx', confidence: 0.02 },
+  severity: 'high',
+  certainty: 'confirmed',
   from: T - 9,
   windows: 4,
   ...more,

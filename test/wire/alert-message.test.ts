@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { Alert } from '../../src/domain/alert.ts'
+import { BEHAVIOUR_IDS, SEVERITIES } from '../../src/domain/behaviour.ts'
 import { ALERT_BYTES_MAX } from '../../src/domain/limits.ts'
 import schema from '../../src/wire/alert.schema.json' with { type: 'json' }
 import { decodeAlert, encodeAlert, toMessage } from '../../src/wire/alert-message.ts'
 import { sampleAlert, sampleOrigin } from './samples.ts'
 
 const seconds = fc.integer({ min: 0, max: 4_000_000_000 })
+const text = fc.string({ unit: 'binary', maxLength: 2_000 })
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const classConfidence = fc.record({ class: fc.string({ maxLength: 40 }), confidence: share })
 /** Alerts of hostile processes: any text where a process chooses it, any length. */
@@ -26,9 +28,24 @@ const alerts: fc.Arbitrary<Alert> = fc.record(
         name: fc.string({ unit: 'binary', maxLength: 100 }),
         exe: fc.string({ unit: 'binary', maxLength: 4_000 }),
         container: fc.string({ unit: 'binary', maxLength: 400 }),
+        uid: fc.nat(),
+        user: text,
+        parents: fc.array(fc.record({ pid: fc.nat(), name: text, exe: text }), { maxLength: 20 }),
+        unit: text,
+        cwd: text,
+        command: text,
+        deleted: fc.boolean(),
+        package: text,
       },
       { requiredKeys: ['pid', 'start', 'name'] },
     ),
+    severity: fc.constantFrom(...SEVERITIES),
+    certainty: fc.constantFrom('provisional', 'confirmed'),
+    incident: fc.stringMatching(/^[0-9a-f]{16}$/),
+    behaviour: fc.constantFrom(...BEHAVIOUR_IDS),
+    techniques: fc.array(text, { maxLength: 20 }),
+    peers: fc.array(text, { maxLength: 20 }),
+    because: fc.array(text, { maxLength: 20 }),
     predicted: classConfidence,
     claimed: classConfidence,
     why: fc.array(
@@ -53,6 +70,9 @@ const alerts: fc.Arbitrary<Alert> = fc.record(
       'last',
       'count',
       'process',
+      'severity',
+      'certainty',
+      'incident',
       'predicted',
       'claimed',
       'why',
@@ -75,14 +95,13 @@ describe('encodeAlert()', () => {
         const decoded = decodeAlert(payload)
         if (!decoded.ok) throw new Error(decoded.reason)
         const sent = toMessage(alert, sampleOrigin)
-        // The bound may have taken from `why` and from paths, and from nothing else.
-        const { why, process, ...rest } = decoded.value
+        // The bound may have taken from `why`, from the context and from paths, and from nothing else.
+        const { why, process, peers, because, ...rest } = decoded.value
+        const cut = { why: [], process: undefined, peers: undefined, because: undefined }
         expect(sent.why.slice(0, why.length)).toEqual([...why])
-        expect({ ...rest, why: [], process: undefined }).toEqual({
-          ...sent,
-          why: [],
-          process: undefined,
-        } as never)
+        expect(peers ?? sent.peers).toEqual(sent.peers)
+        expect(because ?? sent.because).toEqual(sent.because)
+        expect({ ...rest, ...cut }).toEqual({ ...sent, ...cut } as never)
         expect(process.name).toBe(sent.process.name)
         expect(sent.process.exe?.startsWith(process.exe ?? '') ?? true).toBe(true)
       }),
