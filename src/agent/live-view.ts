@@ -5,7 +5,6 @@
  * starts no second street and leaves nothing on disk. Bounded: LIVE_ROWS_MAX processes, the most suspicious first,
  * then the busiest; how many more there are is told.
  */
-
 import { join } from 'node:path'
 import type { Standing } from '../detect/detector.ts'
 import { defined } from '../domain/defined.ts'

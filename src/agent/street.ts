@@ -5,7 +5,6 @@
  * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db (memory
  * of the host, ledger, alerts), lib/ (native libraries of the compiled binary), chisels/.
  */
-
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { RollingBuffer } from '../buffer/rolling-buffer.ts'

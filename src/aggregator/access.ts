@@ -9,7 +9,6 @@
  * Password file: lines `name:secret`, `#` begins a comment. A secret that begins with `$` is a hash as
  * Bun.password makes it (argon2, bcrypt); anything else is the secret itself, and then nobody else may read the file.
  */
-
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { defined } from '../domain/defined.ts'

@@ -8,7 +8,6 @@
  *
  * Does not promise: users and roles. A password file closes it as a whole; anything finer is the business of a proxy.
  */
-
 import { isIP } from 'node:net'
 import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'

@@ -9,7 +9,6 @@
  * Every table is bounded (domain/limits.ts); what goes is counted. Does not promise that a host is who it
  * says: that is the broker's business (access.ts).
  */
-
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'

@@ -2,7 +2,6 @@
  * A file as source, whatever is in it: text, JSON, frames, packed or not, or a capture for sysdig to read.
  * What it is, its first bytes say.
  */
-
 import { closeSync, openSync, open as openWhenReady, readSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { constants, gunzipSync } from 'node:zlib'

@@ -9,7 +9,6 @@
  * stdin is never made non-blocking, for others may share its description: a pipe is opened anew through
  * /proc/self/fd, a file is read as a file, and a socket by Bun's stream.
  */
-
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'

@@ -4,7 +4,6 @@
  * Listens on loopback unless told otherwise. The ready file (JSON with the real addresses) appears
  * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
  */
-
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'

@@ -2,7 +2,6 @@
  * `agent allow NAME`: says "this is fine" about the alerts of a name; a running agent hears of it within seconds. Without
  * --class a rule does not cover what looks malicious: that has to be said by naming the class.
  */
-
 import { defineCommand } from 'citty'
 import type { AllowRule } from '../domain/allow.ts'
 import { defined } from '../domain/defined.ts'

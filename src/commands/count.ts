@@ -1,5 +1,4 @@
 /** `agent count FILE…`: captures to frames (DESIGN.md section 4), as fast as they can be read. */
-
 import { defineCommand } from 'citty'
 import { openFiles } from '../agent/sources.ts'
 import { defined } from '../domain/defined.ts'

@@ -6,7 +6,6 @@
  *
  * Ends by itself with --once and wherever stdout is no terminal; else the page stays until Ctrl-C.
  */
-
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -3,7 +3,6 @@
  * there were alerts. Without --state it works in a directory of its own that is gone afterwards, so a
  * replay never mixes with what the live agent remembers.
  */
-
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

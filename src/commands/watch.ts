@@ -5,7 +5,6 @@
  * The source is chosen before anything is opened: where the kernel counts for us, this process sheds its
  * capabilities by executing itself anew, so what parses, classifies and talks to the network has none.
  */
-
 import { defineCommand } from 'citty'
 import { latenessOf } from '../agent/ingest.ts'
 import { type AlertMessage, runStreet } from '../agent/run.ts'

@@ -5,7 +5,6 @@
  *
  * `wrong` means that the agent cannot do its work as it is set up; `optional` that it can, and more could be had.
  */
-
 import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'
 import { tryBpftrace } from '../agent/sources.ts'

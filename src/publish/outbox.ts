@@ -13,7 +13,6 @@
  * merge (to an hour at most), then the oldest go; alerts last. An update that nobody has seen yet is
  * overtaken by the next message about the same alert.
  */
-
 import type { Alert } from '../domain/alert.ts'
 import { assert } from '../domain/assert.ts'
 import { defined } from '../domain/defined.ts'

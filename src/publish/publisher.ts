@@ -11,7 +11,6 @@
  * At least once: the aggregator drops what it has already, by (host, boot, seq). Bytes per day are bounded
  * (ByteBudget), so a fault at the other end cannot turn resending into traffic.
  */
-
 import { createHash } from 'node:crypto'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'

@@ -5,7 +5,6 @@
  * that a container is named by the time its first seconds are written. The books then say what went to which host,
  * and what to none: together it is all that was counted.
  */
-
 import { closeSync } from 'node:fs'
 import { ProcessTree } from '../count/process-tree.ts'
 import { defined } from '../domain/defined.ts'

@@ -1,5 +1,4 @@
 /** `agent count` and `agent record` as a stranger calls them, good input and bad. */
-
 import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,4 @@
 /** Recordings of several hosts that share a kernel: which vector goes to whom, and what the books say. */
-
 import { describe, expect, test } from 'bun:test'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -5,7 +5,6 @@
  * to look (collect/pipe.ts); Bun's stream would wake us for every write(2). stderr is kept to its last bytes: it is where
  * such tools say why. A child that ignores SIGTERM is killed after a grace; none outlives its owner's interest.
  */
-
 import { closeSync } from 'node:fs'
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'

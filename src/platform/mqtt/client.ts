@@ -10,7 +10,6 @@
  * Errors are AgentErrors: ERR_BROKER where waiting may help, ERR_PERMISSION where the broker refuses us,
  * ERR_CONFIG where the address, a certificate or a key is wrong.
  */
-
 import { readFileSync } from 'node:fs'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { defined } from '../../domain/defined.ts'

@@ -7,7 +7,6 @@
  * they are one vector, under the name that came last. A pid without `start` is a new process after an `exit_group` or after ten minutes of silence. Lines that
  * are none are counted; a file with none that is one is an error.
  */
-
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { PassThrough, type Transform } from 'node:stream'
