@@ -13,7 +13,6 @@ import { type DetectionCalibration, readDetectionCalibration } from '../detect/c
 import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { ShortLives } from '../detect/short-lives.ts'
-import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
@@ -26,7 +25,7 @@ import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
 import { Publisher } from '../publish/publisher.ts'
 import { type Gauges, Summariser } from '../publish/summariser.ts'
-import { brokerPassword, type Settings } from '../settings/settings.ts'
+import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 import { Delivery } from './delivery.ts'
 import { Explainer } from './explainer.ts'
@@ -37,19 +36,7 @@ import { type Stages, warm } from './pipeline.ts'
 
 export type StreetSettings = Pick<
   Settings,
-  | 'state'
-  | 'site'
-  | 'host'
-  | 'falseAlarmsPerDay'
-  | 'learn'
-  | 'broker'
-  | 'brokerUser'
-  | 'brokerPassword'
-  | 'brokerPasswordFile'
-  | 'ca'
-  | 'cert'
-  | 'key'
-  | 'delivery'
+  Exclude<(typeof PIPELINE_SETTINGS)[number], 'format' | 'model'> | 'brokerPassword'
 >
 
 export interface StreetOptions {
@@ -90,7 +77,7 @@ export function openStreet(options: StreetOptions): Street {
   const { settings, model, clock = systemClock } = options
   const calibration = detectionCalibration(model)
   const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
-  if (broker !== undefined) readTlsFiles(broker, tlsFiles(settings))
+  if (broker !== undefined) readTlsFiles(broker, brokerLogin(settings).tls)
   requireOwnState(settings.state)
   const lock = lockDirectory(settings.state)
   try {
@@ -207,21 +194,13 @@ function describeAgent({ stages, counter, cost, options, lagMs }: Street): LiveA
 }
 
 function publisherOptions({ settings, model, source }: StreetOptions) {
-  const { site, host, delivery, brokerUser } = settings
-  const password = brokerPassword(settings)
+  const { site, host, delivery } = settings
   return {
     site,
     host,
     delivery,
     presence: { version, model: model.classes.modelId, source: source.name },
-    ...defined({ username: brokerUser, password }),
-    tls: tlsFiles(settings),
-  }
-}
-
-function tlsFiles({ ca, cert, key }: StreetSettings) {
-  return {
-    ...defined({ ca, cert, key }),
+    ...brokerLogin(settings),
   }
 }
 

@@ -25,6 +25,7 @@ import {
   type MqttConnection,
   type MqttConnectOptions,
   parseBrokerUrl,
+  type TlsFiles,
 } from '../platform/mqtt/client.ts'
 import { CONTENT_TYPE } from '../wire/origin.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
@@ -36,10 +37,7 @@ export interface ExternalOptions {
   readonly url: string
   readonly username?: string
   readonly password?: string
-  /** Paths of PEM files. */
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
+  readonly tls?: TlsFiles
   /** Aborted: stop waiting for a broker that is away. */
   readonly signal?: AbortSignal
 }
@@ -60,12 +58,8 @@ export async function connectExternal(
 ): Promise<BrokerLink> {
   const address = parseBrokerUrl(options.url)
   const heralds = new Map<string, Herald>()
-  const login = {
-    ...defined({ username: options.username, password: options.password }),
-    tls: {
-      ...defined({ ca: options.ca, cert: options.cert, key: options.key }),
-    },
-  }
+  const { username, password, tls } = options
+  const login = defined({ username, password, tls })
   let connection: MqttConnection | undefined
 
   const main = new Lasting(address, context, {

@@ -8,12 +8,11 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
-import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
-import { brokerPassword, loadSettings, type Settings } from '../settings/settings.ts'
+import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
 import { jsonArg, note, settingArgs, shutdownSignal, writeJson } from './common.ts'
 
 const fileArg = (description: string) =>
@@ -31,19 +30,7 @@ export default defineCommand({
     ],
   },
   args: {
-    ...settingArgs(
-      'listen',
-      'http',
-      'store',
-      'broker',
-      'brokerUser',
-      'brokerPasswordFile',
-      'ca',
-      'cert',
-      'key',
-      'site',
-      'state',
-    ),
+    ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
     readyFile: fileArg('appears when both ports answer, holds their addresses as JSON'),
     tlsCert: fileArg('certificate chain of both listeners (PEM)'),
     tlsKey: fileArg('key of that certificate (PEM)'),
@@ -104,8 +91,7 @@ function brokerOf(
   listenGiven: boolean,
   args: TlsArgs,
 ): AggregatorOptions['broker'] {
-  const { broker, brokerUser, ca, cert, key } = settings
-  if (broker === undefined)
+  if (settings.broker === undefined)
     return {
       kind: 'embedded',
       ...listener(settings.listen, 'listen', args),
@@ -115,12 +101,7 @@ function brokerOf(
     throw new AgentError('ERR_USAGE', 'Cannot use --listen together with --broker', {
       hint: '--listen is a broker of our own, --broker one that is there already',
     })
-  const password = brokerPassword(settings)
-  return {
-    kind: 'external',
-    url: broker,
-    ...defined({ username: brokerUser, password, ca, cert, key }),
-  }
+  return { kind: 'external', url: settings.broker, ...brokerLogin(settings) }
 }
 
 function listener(text: string, flag: 'listen' | 'http', args: TlsArgs): Listener {

@@ -8,7 +8,8 @@ import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { ALLOW_RULES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 import { changeLocal, lookLocal } from '../operate/local-alerts.ts'
-import { durationMs, loadSettings } from '../settings/settings.ts'
+import { loadSettings } from '../settings/settings.ts'
+import { durationMs } from '../settings/values.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 export default defineCommand({

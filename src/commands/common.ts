@@ -14,7 +14,8 @@
 import type { ArgsDef, CommandMeta } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
-import { durationMs, KEYS, type SettingName } from '../settings/settings.ts'
+import { KEYS, type SettingName } from '../settings/settings.ts'
+import { durationMs } from '../settings/values.ts'
 
 declare module 'citty' {
   interface CommandMeta {

@@ -2,6 +2,7 @@
 import { defineCommand } from 'citty'
 import {
   fileKeyOf,
+  flagNames,
   KEYS,
   loadSettings,
   type SettingName,
@@ -9,8 +10,6 @@ import {
   variableOf,
 } from '../settings/settings.ts'
 import { columns, jsonArg, note, settingArgs, writeJson, writeOut } from './common.ts'
-
-const flagNames = settingNames().filter((name) => !('secret' in KEYS[name]))
 
 const show = defineCommand({
   meta: {
@@ -21,7 +20,7 @@ const show = defineCommand({
       'AGENT_SITE=lab agent config show --json # one object a setting',
     ],
   },
-  args: { ...settingArgs(...flagNames), ...jsonArg },
+  args: { ...settingArgs(...flagNames()), ...jsonArg },
   async run({ args }) {
     const { settings, origins, file } = loadSettings(args)
     const shown = (name: SettingName) =>

@@ -2,20 +2,8 @@
 import { defineCommand } from 'citty'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { diagnose, type Finding } from '../operate/diagnosis.ts'
-import { loadSettings, type ResolvedSettings } from '../settings/settings.ts'
+import { BROKER_SETTINGS, loadSettings, type ResolvedSettings } from '../settings/settings.ts'
 import { jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
-
-const flags = [
-  'state',
-  'source',
-  'model',
-  'broker',
-  'brokerUser',
-  'brokerPasswordFile',
-  'ca',
-  'cert',
-  'key',
-] as const
 
 export default defineCommand({
   meta: {
@@ -27,7 +15,7 @@ export default defineCommand({
       'agent doctor --json # one finding a line',
     ],
   },
-  args: { ...settingArgs(...flags), ...jsonArg },
+  args: { ...settingArgs('state', 'source', 'model', ...BROKER_SETTINGS), ...jsonArg },
   async run({ args }) {
     let wrong = 0
     for await (const finding of diagnose(settingsOrError(args))) {

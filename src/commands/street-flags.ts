@@ -1,23 +1,9 @@
 /** The flags that every command with a whole street takes (`watch`, `replay`): one list, so that they cannot drift apart. */
+import { PIPELINE_SETTINGS } from '../settings/settings.ts'
 import { settingArgs } from './common.ts'
 
 export const streetFlags = {
   duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
   failOnLoss: { type: 'boolean', description: 'exit 11 where calls were lost' },
-  ...settingArgs(
-    'format',
-    'model',
-    'state',
-    'site',
-    'host',
-    'falseAlarmsPerDay',
-    'learn',
-    'broker',
-    'brokerUser',
-    'brokerPasswordFile',
-    'ca',
-    'cert',
-    'key',
-    'delivery',
-  ),
+  ...settingArgs(...PIPELINE_SETTINGS),
 } as const

@@ -25,7 +25,7 @@ import { connectMqtt, parseBrokerUrl } from '../platform/mqtt/client.ts'
 import { libraryDirectory } from '../platform/native.ts'
 import { onnxRuntime } from '../platform/onnx/runtime.ts'
 import { sqliteEngine } from '../platform/sqlite.ts'
-import { brokerPassword, type ResolvedSettings, type Settings } from '../settings/settings.ts'
+import { brokerLogin, type ResolvedSettings, type Settings } from '../settings/settings.ts'
 import { probeKernel } from './kernel-collector.ts'
 import { openModelInUse } from './models.ts'
 import { readSavedStatus } from './saved-status.ts'
@@ -257,15 +257,11 @@ async function broker(settings: Settings): Promise<Omit<Finding, 'check'>> {
       next: 'Set broker = "mqtt://HOST" in the settings, or give --broker',
     }
   const address = parseBrokerUrl(settings.broker)
-  const password = brokerPassword(settings)
   const connection = await connectMqtt(address, {
     clientId: `callsign-doctor-${process.pid}`,
     timeoutMs: BROKER_MS,
     onMessage: () => {},
-    ...defined({ username: settings.brokerUser, password }),
-    tls: {
-      ...defined({ ca: settings.ca, cert: settings.cert, key: settings.key }),
-    },
+    ...brokerLogin(settings),
   })
   await connection.end()
   return { state: 'ok', found: `${address.url} answers` }

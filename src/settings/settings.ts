@@ -12,9 +12,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { DURATION_MS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
+import { nearest } from './nearest.ts'
+import { between, brokerUrl, durationMs, oneOf, text, topicLevel } from './values.ts'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -175,6 +177,28 @@ export const KEYS = {
   }),
 } as const satisfies Record<string, Key<unknown>>
 
+/** The settings that reach a broker. */
+export const BROKER_SETTINGS = [
+  'broker',
+  'brokerUser',
+  'brokerPasswordFile',
+  'ca',
+  'cert',
+  'key',
+] as const satisfies SettingName[]
+/** Those of a whole pipeline, live or replayed: flags of `watch` and `replay`, and all that the pipeline gets. */
+export const PIPELINE_SETTINGS = [
+  'format',
+  'model',
+  'state',
+  'site',
+  'host',
+  'falseAlarmsPerDay',
+  'learn',
+  'delivery',
+  ...BROKER_SETTINGS,
+] as const satisfies SettingName[]
+
 export type SettingName = keyof typeof KEYS
 export type Settings = { readonly [K in SettingName]: ReturnType<(typeof KEYS)[K]['parse']> } & {
   readonly [K in OptionalName]: ReturnType<(typeof KEYS)[K]['parse']> | undefined
@@ -229,12 +253,26 @@ export function loadSettings(
   }
 }
 
-/** The password for the broker, from the environment or the named file; undefined where none is set. */
-export function brokerPassword(
-  settings: Pick<Settings, 'brokerPassword' | 'brokerPasswordFile'>,
-): string | undefined {
-  if (settings.brokerPassword !== undefined) return settings.brokerPassword
-  const path = settings.brokerPasswordFile
+export type BrokerSettings = Pick<
+  Settings,
+  Exclude<(typeof BROKER_SETTINGS)[number], 'broker'> | 'brokerPassword'
+>
+
+export interface BrokerLogin {
+  readonly username?: string
+  readonly password?: string
+  /** Files in PEM. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+/** How to log in at the broker. @throws AgentError ERR_CONFIG where the password file cannot be read */
+export function brokerLogin(settings: BrokerSettings): BrokerLogin {
+  const { brokerUser: username, ca, cert, key } = settings
+  const password = settings.brokerPassword ?? passwordIn(settings.brokerPasswordFile)
+  return { ...defined({ username, password }), tls: defined({ ca, cert, key }) }
+}
+
+function passwordIn(path: string | undefined): string | undefined {
   if (path === undefined) return undefined
   try {
     return readFileSync(path, 'utf8').split('\n')[0]!.replace(/\r$/, '')
@@ -331,6 +369,11 @@ export function settingNames(): SettingName[] {
   return Object.keys(KEYS) as SettingName[]
 }
 
+/** Those that may stand on a command line. */
+export function flagNames(): SettingName[] {
+  return settingNames().filter((name) => !('secret' in KEYS[name]))
+}
+
 export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
@@ -353,91 +396,6 @@ function nearestHint(name: string, known: readonly string[]): string {
   return near === undefined
     ? 'Run "agent config show" to see every setting'
     : `Did you mean "${near}"? "agent config show" lists every setting`
-}
-
-/** The most alike of the known words, undefined where none is alike enough to be meant. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  let best: string | undefined
-  let least = Math.min(Math.max(2, word.length / 3) + 1, word.length / 2)
-  for (const candidate of known) {
-    const distance = editDistance(word, candidate)
-    if (distance < least) {
-      least = distance
-      best = candidate
-    }
-  }
-  return best
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++)
-      row[j] = Math.min(
-        previous[j]! + 1,
-        row[j - 1]! + 1,
-        previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      )
-    previous = row
-  }
-  return previous[b.length]!
-}
-
-// --- Values -------------------------------------------------------------------------------------
-
-function text(value: unknown): string {
-  if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is no text`)
-  if (value === '') throw new Error('it is empty')
-  return value
-}
-
-function topicLevel(value: unknown): string {
-  const name = text(value)
-  if (/[/+#]/.test(name) || safeName(name) !== name || name.length > 128)
-    throw new Error(
-      `"${name}" must be a part of a topic: at most 128 printable characters, none of / + #`,
-    )
-  return name
-}
-
-function brokerUrl(value: unknown): string {
-  const url = text(value)
-  if (!/^mqtts?:\/\/([^/@:\s]+@)?[^/@\s]+$/.test(url.replace(/\/$/, '')))
-    throw new Error(
-      `"${url}" is no mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (a password belongs in a file)`,
-    )
-  return url
-}
-
-function oneOf<const T extends string>(...allowed: T[]): (value: unknown) => T {
-  return (value) => {
-    const found = allowed.find((word) => word === value)
-    if (found === undefined)
-      throw new Error(`${JSON.stringify(value)} is none of ${allowed.join(', ')}`)
-    return found
-  }
-}
-
-function between(min: number, max: number): (value: unknown) => number {
-  return (value) => {
-    const number = typeof value === 'number' ? value : Number(text(value))
-    if (!(number >= min && number <= max))
-      throw new Error(`${JSON.stringify(value)} is no number from ${min} to ${max}`)
-    return number
-  }
-}
-
-/** `90`, `90s`, `10m`, `24h`, `7d`, `250ms` → ms. */
-export function durationMs(value: unknown): number {
-  const written = typeof value === 'number' ? String(value) : text(value)
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written)
-  if (match === null) throw new Error(`"${written}" is no length of time (30s, 10m, 24h, 7d)`)
-  const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[match[2] ?? 's']!
-  const ms = Number(match[1]) * unit
-  if (ms > DURATION_MS_MAX)
-    throw new Error(`"${written}" is longer than ${DURATION_MS_MAX / 864e5} days`)
-  return ms
 }
 
 /** Where the agent keeps its files when nobody says: the system's place for root, else the user's. */

@@ -3,16 +3,16 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AgentError } from '../../src/domain/error.ts'
+import { nearest } from '../../src/settings/nearest.ts'
 import {
-  brokerPassword,
-  durationMs,
+  brokerLogin,
   type Environment,
   fileKeyOf,
   loadSettings,
-  nearest,
   settingNames,
   variableOf,
 } from '../../src/settings/settings.ts'
+import { durationMs } from '../../src/settings/values.ts'
 
 let folder = ''
 beforeAll(() => {
@@ -121,18 +121,18 @@ test('every setting has a flag, a variable and a key of its own', () => {
   expect(variableOf('http')).toBe('AGENT_AGGREGATE_HTTP')
 })
 
-describe('brokerPassword()', () => {
-  test('is the first line of the file', () => {
+describe('brokerLogin()', () => {
+  test('takes the password from the first line of the file, and only what is set', () => {
     const path = join(folder, 'password')
     writeFileSync(path, 'secret\r\nnot this\n')
     chmodSync(path, 0o600)
     const { settings } = loadSettings({ brokerPasswordFile: path }, {})
-    expect(brokerPassword(settings)).toBe('secret')
+    expect(brokerLogin(settings)).toEqual({ password: 'secret', tls: {} })
   })
 
   test('an unreadable file is an error that says which', () => {
     const { settings } = loadSettings({ brokerPasswordFile: join(folder, 'no') }, {})
-    expect(failure(() => brokerPassword(settings)).code).toBe('ERR_CONFIG')
+    expect(failure(() => brokerLogin(settings)).code).toBe('ERR_CONFIG')
   })
 })
 

@@ -1,0 +1,60 @@
+/**
+ * From what stands in a flag, a variable or the settings file to a value. Each throws an Error that says what is wrong
+ * with the value; `loadSettings` says where it stood.
+ */
+import { DURATION_MS_MAX } from '../domain/limits.ts'
+import { safeName } from '../domain/process.ts'
+
+export function text(value: unknown): string {
+  if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is no text`)
+  if (value === '') throw new Error('it is empty')
+  return value
+}
+
+export function topicLevel(value: unknown): string {
+  const name = text(value)
+  if (/[/+#]/.test(name) || safeName(name) !== name || name.length > 128)
+    throw new Error(
+      `"${name}" must be a part of a topic: at most 128 printable characters, none of / + #`,
+    )
+  return name
+}
+
+export function brokerUrl(value: unknown): string {
+  const url = text(value)
+  if (!/^mqtts?:\/\/([^/@:\s]+@)?[^/@\s]+$/.test(url.replace(/\/$/, '')))
+    throw new Error(
+      `"${url}" is no mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (a password belongs in a file)`,
+    )
+  return url
+}
+
+export function oneOf<const T extends string>(...allowed: T[]): (value: unknown) => T {
+  return (value) => {
+    const found = allowed.find((word) => word === value)
+    if (found === undefined)
+      throw new Error(`${JSON.stringify(value)} is none of ${allowed.join(', ')}`)
+    return found
+  }
+}
+
+export function between(min: number, max: number): (value: unknown) => number {
+  return (value) => {
+    const number = typeof value === 'number' ? value : Number(text(value))
+    if (!(number >= min && number <= max))
+      throw new Error(`${JSON.stringify(value)} is no number from ${min} to ${max}`)
+    return number
+  }
+}
+
+/** `90`, `90s`, `10m`, `24h`, `7d`, `250ms` → ms. */
+export function durationMs(value: unknown): number {
+  const written = typeof value === 'number' ? String(value) : text(value)
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written)
+  if (match === null) throw new Error(`"${written}" is no length of time (30s, 10m, 24h, 7d)`)
+  const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[match[2] ?? 's']!
+  const ms = Number(match[1]) * unit
+  if (ms > DURATION_MS_MAX)
+    throw new Error(`"${written}" is longer than ${DURATION_MS_MAX / 864e5} days`)
+  return ms
+}
