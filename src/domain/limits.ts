@@ -262,6 +262,8 @@ export const FOREST_DEPTH_MAX = 128
 export const FOREST_WINDOWS_MAX = 100_000
 /** Names of ordinary programs that a model brings beside its classes. */
 export const MODEL_NAMES_MAX = 4_096
+/** Names of tools of one malicious class. */
+export const MODEL_TOOLS_MAX = 64
 /** Numbers in one row of the net's input. */
 export const MODEL_WIDTH_MAX = 4_096
 export const MODEL_STATE_MAX = 4_096

@@ -2,6 +2,7 @@
  * What the model says of every process that could be judged in one frame: one inference batch.
  * By column, as the batch comes out of the session: row i belongs to processes[i].
  */
+import type { BehaviourId } from './behaviour.ts'
 import type { Process } from './process.ts'
 
 export interface Predictions {
@@ -24,12 +25,17 @@ export interface ModelClasses {
   readonly modelId: string
   readonly names: readonly string[]
   readonly malicious: readonly boolean[]
+  /**
+   * The behaviour that a class stands for. Malicious classes have one where their maker said which; the class of dual-use
+   * tools has `tool-use` and is not malicious.
+   */
+  readonly behaviours?: readonly (BehaviourId | undefined)[]
   /** Interpreters and shells: many programs under one name, so what they claim binds them to little. */
   readonly generic?: readonly boolean[]
   /** Index of the class of other ordinary programs, whose members share nothing but being ordinary. */
   readonly background?: number
   /** Index of the class that a presented name claims, by name and alias rules; undefined where the model knows none. */
   claimedBy(name: string): number | undefined
-  /** Index of the malicious class whose program bears this name: who calls himself so is taken at his word. */
+  /** Index of the malicious class whose tools bear this name: a process called hydra is taken for one. */
   confessedBy?(name: string): number | undefined
 }

@@ -5,6 +5,8 @@
  *
  * Not checked here: that model.onnx is the file meant (`model.ts` compares the hash) and who made it (`signature.ts`).
  */
+
+import { type BehaviourId, isBehaviourId } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
@@ -15,6 +17,7 @@ import {
   MODEL_SEQUENCE_FRAMES_MAX,
   MODEL_SEQUENCE_SECONDS_MAX,
   MODEL_STATE_MAX,
+  MODEL_TOOLS_MAX,
   MODEL_WIDTH_MAX,
   NAME_BYTES_MAX,
 } from '../domain/limits.ts'
@@ -26,6 +29,10 @@ export const MANIFEST_FORMAT = 1
 export interface ManifestClass {
   readonly name: string
   readonly malicious: boolean
+  /** What a malicious class stands for; `tool-use` is the one behaviour that is not malicious by itself. */
+  readonly behaviour?: BehaviourId
+  /** Names under which tools of a malicious class run. */
+  readonly tools?: readonly string[]
   /** Interpreters and shells: many programs under one name. */
   readonly generic: boolean
   /** Many rare ordinary programs in one class. */
@@ -179,6 +186,12 @@ function parseClasses(check: Checker, value: unknown): ManifestClass[] {
     return {
       name: check.text(entry.name, `classes[${i}].name`, NAME_BYTES_MAX),
       malicious: check.flag(entry.malicious, `classes[${i}].malicious`),
+      ...(entry.behaviour === undefined
+        ? {}
+        : { behaviour: parseBehaviour(check, entry.behaviour, `classes[${i}].behaviour`) }),
+      ...(entry.tools === undefined
+        ? {}
+        : { tools: check.names(entry.tools, `classes[${i}].tools`, MODEL_TOOLS_MAX) }),
       generic: check.flag(entry.generic ?? false, `classes[${i}].generic`),
       background: check.flag(entry.background ?? false, `classes[${i}].background`),
       windows: check.integer(entry.windows ?? 0, `classes[${i}].windows`, 0, 1e12),
@@ -188,6 +201,10 @@ function parseClasses(check: Checker, value: unknown): ManifestClass[] {
   if (new Set(classes.map(({ name }) => name)).size !== classes.length)
     check.fail('classes', 'a name given twice', 'each name once')
   return classes
+}
+
+function parseBehaviour(check: Checker, value: unknown, field: string): BehaviourId {
+  return isBehaviourId(value) ? value : check.fail(field, show(value), 'a behaviour')
 }
 
 function parseForest(check: Checker, value: unknown): ManifestForest {

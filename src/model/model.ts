@@ -147,23 +147,26 @@ async function openSession(
 export function modelClasses(manifest: Manifest): ModelClasses {
   const indexOf = new Map(manifest.classes.map(({ name }, index) => [name, index]))
   const background = manifest.classes.findIndex((entry) => entry.background)
+  const toolOf = new Map(
+    manifest.classes.flatMap(({ name, malicious, tools = [] }, index) =>
+      malicious ? [name, ...tools].map((tool) => [tool, index] as const) : [],
+    ),
+  )
   return {
     modelId: manifest.id,
     names: manifest.classes.map(({ name }) => name),
     malicious: manifest.classes.map(({ malicious }) => malicious),
+    behaviours: manifest.classes.map(({ behaviour }) => behaviour),
     generic: manifest.classes.map(({ generic }) => generic),
     ...(background < 0 ? {} : { background }),
     claimedBy(name) {
       const index = indexOf.get(classNameOf(name, manifest.aliases))
-      // Nobody claims to be malicious or "some ordinary program": such a name has no class of its own.
-      if (index === undefined || manifest.classes[index]!.malicious || index === background)
-        return undefined
-      return index
+      // A name is never a claim to a behaviour, nor to "other programs".
+      if (index === undefined || index === background) return undefined
+      const { malicious, behaviour } = manifest.classes[index]!
+      return malicious || behaviour !== undefined ? undefined : index
     },
-    confessedBy(name) {
-      const index = indexOf.get(classNameOf(name, manifest.aliases))
-      return index !== undefined && manifest.classes[index]!.malicious ? index : undefined
-    },
+    confessedBy: (name) => toolOf.get(classNameOf(name, manifest.aliases)),
   }
 }
 

@@ -17,7 +17,9 @@ export interface CardFacts {
 }
 
 export function modelCard({ manifest, figures, warnings, command, windowsMin }: CardFacts): string {
-  const ordinary = manifest.classes.filter(({ malicious, background }) => !malicious && !background)
+  const ordinary = manifest.classes.filter(
+    ({ malicious, background, behaviour }) => !malicious && !background && behaviour === undefined,
+  )
   const malicious = manifest.classes.filter((entry) => entry.malicious)
   const generic = ordinary.filter((entry) => entry.generic)
   const paragraphs = [
@@ -52,8 +54,9 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
       'A name that its process bears for a single second (a forked child before its exec) is left out. Processes that live ' +
       'a few seconds are added up by name, as the live agent does, and trained on as such.',
     `Ordinary (${ordinary.length}): ${list(ordinary)}.`,
-    `Malicious (${malicious.length}): ${list(malicious)}. Each is one program's own processes in labelled happenings; the ` +
-      'shell that started it and what ran beside it are left out.',
+    `Malicious (${malicious.length}): ${list(malicious)}. Each is a behaviour, learnt from the own processes of its programs in ` +
+      'labelled happenings; the shell that started one and what ran beside it are left out. Tools that administrators use as ' +
+      'well (nc, socat, dig, load generators) share the class "use of a dual-use tool", which is not malicious by itself.',
     generic.length === 0
       ? ''
       : `Interpreters and shells (${list(generic)}): one name, many programs. They are classes, because what they do in ` +

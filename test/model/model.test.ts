@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MODEL_BYTES_MAX } from '../../src/domain/limits.ts'
-import { loadModel, openModel } from '../../src/model/model.ts'
+import { loadModel, modelClasses, openModel } from '../../src/model/model.ts'
 import { encodeOnnx } from '../../src/platform/onnx/file.ts'
 import { exportNet } from '../../src/train/net/export.ts'
 import { initialParameters } from '../../src/train/net/nets.ts'
@@ -35,6 +35,24 @@ test('loadModel() loads what was written, with its classes', async () => {
   expect(model.classes.claimedBy('nginx')).toBe(0)
   expect(model.classes.claimedBy('nobody')).toBeUndefined()
   await model.close()
+})
+
+test('modelClasses() takes the names of tools for their class, and no name for a claim to a behaviour', async () => {
+  const { manifest } = tinyModel()
+  const shape = { malicious: true, generic: false, background: false, windows: 1 }
+  const classes = modelClasses({
+    ...manifest,
+    classes: [
+      manifest.classes[0]!,
+      { ...shape, name: 'crypto miner', behaviour: 'crypto-miner', tools: ['xmrig'] },
+      { ...shape, name: 'use of a tool', malicious: false, behaviour: 'tool-use' },
+    ],
+  })
+  expect(classes.behaviours).toEqual([undefined, 'crypto-miner', 'tool-use'])
+  expect(classes.confessedBy!('xmrig')).toBe(1)
+  expect(classes.claimedBy('xmrig')).toBeUndefined()
+  expect(classes.claimedBy('use of a tool')).toBeUndefined()
+  expect(classes.confessedBy!('use of a tool')).toBeUndefined()
 })
 
 test('modelClasses().claimedBy() lets nobody claim a malicious class, and follows the alias rules', async () => {

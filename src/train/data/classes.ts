@@ -1,11 +1,13 @@
 /**
  * Which classes a model gets. The rule: a name (after the alias rules) with at least `windowsMin` training
  * windows is a class; the rarer ones are pooled in one class of other ordinary programs, so that an
- * unknown ordinary program has somewhere to fall but the nearest malicious class. Each non-grata program is
- * a malicious class, however few its windows are.
+ * unknown ordinary program has somewhere to fall but the nearest malicious class. Each behaviour of malicious
+ * programs (behaviours.ts) is a class, however few its windows are; a malicious program of no known one is its own.
  */
+import { BEHAVIOURS } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { ManifestClass } from '../../model/manifest.ts'
+import { behaviourOf, TOOL_NAMES } from './behaviours.ts'
 import type { Window } from './window.ts'
 
 export const WINDOWS_MIN = 100
@@ -38,7 +40,8 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
   const malicious = new Map<string, number>()
   for (const { name, malicious: bad } of training) {
     const counts = bad ? malicious : ordinary
-    counts.set(name, (counts.get(name) ?? 0) + 1)
+    const key = bad ? maliciousKey(name) : name
+    counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   const byCount = [...ordinary].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
   const chosen = byCount.filter(([, count]) => count >= windowsMin).slice(0, options.most)
@@ -60,11 +63,9 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
       windows: rest.reduce((sum, [, count]) => sum + count, 0),
     })
   const maliciousAt = new Map<string, number>()
-  for (const [program, windows] of [...malicious].sort()) {
-    maliciousAt.set(program, list.length)
-    // A reverse shell is bash, too: its class must not be taken for the class of that name.
-    const name = ordinary.has(program) || GENERIC.has(program) ? program + NON_GRATA : program
-    list.push({ name, malicious: true, generic: false, background: false, windows })
+  for (const [key, windows] of [...malicious].sort()) {
+    maliciousAt.set(key, list.length)
+    list.push({ ...maliciousClass(key, (name) => ordinary.has(name)), windows })
   }
   if (list.length < 2)
     throw new AgentError(
@@ -76,8 +77,31 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
   return {
     list,
     of: ({ name, malicious: bad }) =>
-      bad ? (maliciousAt.get(name) ?? -1) : (ordinaryAt.get(name) ?? background),
+      bad ? (maliciousAt.get(maliciousKey(name)) ?? -1) : (ordinaryAt.get(name) ?? background),
   }
+}
+
+/** Malicious programs with the same key share a class. */
+function maliciousKey(program: string): string {
+  return behaviourOf(program) ?? program
+}
+
+function maliciousClass(key: string, isOrdinary: (name: string) => boolean): ManifestClass {
+  const rest = { generic: false, background: false, windows: 0 }
+  const behaviour = behaviourOf(key)
+  if (behaviour !== undefined) {
+    const tools = TOOL_NAMES[behaviour]
+    return {
+      name: BEHAVIOURS[behaviour].name,
+      malicious: behaviour !== 'tool-use',
+      behaviour,
+      ...(tools === undefined ? {} : { tools }),
+      ...rest,
+    }
+  }
+  // A reverse shell is bash, too: its class must not be taken for the class of that name.
+  const name = isOrdinary(key) || GENERIC.has(key) ? key + NON_GRATA : key
+  return { name, malicious: true, ...rest }
 }
 
 export interface GrownClasses extends Classes {
@@ -101,12 +125,13 @@ export function growClasses(
   const malicious = new Map<string, number>()
   const background = base.findIndex((entry) => entry.background)
   for (const [index, entry] of base.entries())
-    if (entry.malicious) malicious.set(entry.name.replace(NON_GRATA, ''), index)
+    if (entry.behaviour !== undefined) malicious.set(entry.behaviour, index)
+    else if (entry.malicious) malicious.set(entry.name.replace(NON_GRATA, ''), index)
     else if (index !== background) ordinary.set(entry.name, index)
   const names = new Set(base.map(({ name }) => name))
   const fresh: ManifestClass[] = []
   const clashing: string[] = []
-  for (const { name, malicious: bad, count } of countedNames(training)) {
+  for (const { name, malicious: bad, count } of countedNames(training, malicious)) {
     const known = bad ? malicious : ordinary
     if (known.has(name) || (!bad && count < windowsMin)) continue
     if (!bad && names.has(name)) {
@@ -114,18 +139,15 @@ export function growClasses(
       continue
     }
     known.set(name, base.length + fresh.length)
-    const entry = {
-      name: bad && (names.has(name) || GENERIC.has(name)) ? name + NON_GRATA : name,
-      malicious: bad,
-      generic: !bad && GENERIC.has(name),
-      background: false,
-      windows: 0,
-    }
+    const entry = bad
+      ? maliciousClass(name, (other) => names.has(other))
+      : { name, malicious: false, generic: GENERIC.has(name), background: false, windows: 0 }
     names.add(entry.name)
     fresh.push(entry)
   }
   const of = ({ name, malicious: bad }: Pick<Window, 'name' | 'malicious'>) => {
-    if (bad) return malicious.get(name) ?? -1
+    // A base of before behaviours has a class of this very program.
+    if (bad) return malicious.get(name) ?? malicious.get(maliciousKey(name)) ?? -1
     return ordinary.get(name) ?? (clashing.includes(name) ? -1 : background)
   }
   const list = [...base, ...fresh]
@@ -139,10 +161,11 @@ export function growClasses(
   }
 }
 
-/** What the windows are of: ordinary names first, then the most frequent. */
-function countedNames(windows: readonly Window[]) {
+/** What the windows are of: ordinary names first, then the most frequent. @param known malicious programs with a class */
+function countedNames(windows: readonly Window[], known: ReadonlyMap<string, number>) {
   const counts = new Map<string, { name: string; malicious: boolean; count: number }>()
-  for (const { name, malicious } of windows) {
+  for (const { name: said, malicious } of windows) {
+    const name = malicious && !known.has(said) ? maliciousKey(said) : said
     const key = `${malicious} ${name}`
     const counted = counts.get(key)
     if (counted === undefined) counts.set(key, { name, malicious, count: 1 })

@@ -72,7 +72,7 @@ export function makeWindows(
   const list: Window[] = []
   let rows = new Int32Array(1 << 16)
   const classOf = classNamer(aliases)
-  const programs = new MaliciousPrograms(ordinaryNames(recordings, index), (name) =>
+  const programs = new MaliciousPrograms(namesOutside(recordings, index), (name) =>
     GENERIC.has(classOf(name)),
   )
   for (const [r, whole] of recordings.entries()) {
@@ -208,11 +208,22 @@ function classNamer(aliases: readonly AliasRule[]): (name: string) => string {
   }
 }
 
-/** Names that processes bore outside any happening. */
+/**
+ * Names of recordings in which nothing malicious happened at all: what an attack leaves behind under a name of its own is not
+ * ordinary because its process is in no happening's list.
+ */
 export function ordinaryNames(
   recordings: readonly Recording[],
   index: HappeningIndex,
 ): Set<string> {
+  const quiet = recordings.filter(
+    ({ host, frames }) => !index.within(host, frames[0]!.index, frames.at(-1)!.index),
+  )
+  return namesOutside(quiet, index)
+}
+
+/** Names that processes bore outside any happening. */
+function namesOutside(recordings: readonly Recording[], index: HappeningIndex): Set<string> {
   const names = new Set<string>()
   for (const { host, frames } of recordings)
     for (const frame of frames)

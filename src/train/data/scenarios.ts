@@ -1,8 +1,10 @@
 /**
  * Labelled happenings of a recording (DESIGN section 4) and what training makes of them: one malicious class
- * of each non-grata program, from its own processes between `from` and `to`. The shell that started it, what
- * else it ran, masquerades and novelties are kept out of training altogether.
+ * of each non-grata behaviour, from its own processes between `from` and `to`; a masquerade whose program is named as a
+ * behaviour shows it under another name. The shell that started it, what else it ran, other masquerades and novelties
+ * are kept out of training altogether.
  */
+import { isBehaviourId } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import type { Process } from '../../domain/process.ts'
@@ -81,8 +83,10 @@ function parseHappening(line: string): Happening | undefined {
 /** Finds the happening that a process belongs to at a time; by host and pid, so that it is cheap. */
 export class HappeningIndex {
   readonly #byPid = new Map<string, Happening[]>()
+  readonly #happenings: readonly Happening[]
 
   constructor(happenings: readonly Happening[]) {
+    this.#happenings = happenings
     for (const happening of happenings)
       for (const pid of happening.pids) {
         const key = `${happening.host} ${pid}`
@@ -97,6 +101,13 @@ export class HappeningIndex {
     return this.#byPid
       .get(`${host} ${Math.abs(process.pid)}`)
       ?.find(({ from, to }) => second >= from && second <= to + AFTERGLOW_SECONDS)
+  }
+
+  /** Whether anything happened on a host between two seconds. */
+  within(host: string, first: number, last: number): boolean {
+    return this.#happenings.some(
+      (happening) => happening.host === host && happening.from <= last && happening.to >= first,
+    )
   }
 }
 
@@ -152,7 +163,12 @@ export class MaliciousPrograms {
 
   /** The program that the window is of; undefined where it is nothing to learn malice from. */
   at(happening: Happening, name: string, second: number): string | undefined {
-    if (happening.kind !== 'non-grata' || second > happening.to) return undefined
+    if (second > happening.to) return undefined
+    if (happening.kind === 'masquerade')
+      return isBehaviourId(happening.program) && name === happening.claimed
+        ? happening.program
+        : undefined
+    if (happening.kind !== 'non-grata') return undefined
     let own = this.#own.get(happening)
     if (own === undefined) {
       own = ownNames(happening, this.#ordinary, this.#isGeneric)

@@ -6,6 +6,7 @@ import { FRAME_MS } from '../../domain/limits.ts'
 import { Classifier, softmax } from '../../model/classifier.ts'
 import type { Model } from '../../model/model.ts'
 import { Batches } from '../data/batches.ts'
+import { behaviourOf } from '../data/behaviours.ts'
 import { componentVectors, makeWindows } from '../data/dataset.ts'
 import type { Recording } from '../data/recording.ts'
 import type { Happening } from '../data/scenarios.ts'
@@ -82,6 +83,9 @@ function truth({ classes }: Model): (window: Window) => number | undefined {
   const indexOf = new Map(classes.names.map((name, index) => [name, index]))
   return ({ name, malicious }) => {
     if (!malicious) return classes.claimedBy(name)
+    const behaviour = behaviourOf(name)
+    const of = behaviour === undefined ? -1 : (classes.behaviours?.indexOf(behaviour) ?? -1)
+    if (of >= 0) return of
     const index = indexOf.get(`${name} (non-grata)`) ?? indexOf.get(name)
     return index !== undefined && classes.malicious[index] ? index : undefined
   }

@@ -178,26 +178,38 @@ const windowsOf = (name: string, count: number, malicious = false) =>
 describe('chooseClasses()', () => {
   const of = windowsOf
 
-  test('makes a class of each frequent name, one of the rare, one of each malicious program', () => {
+  test('makes a class of each frequent name, one of the rare, one of each behaviour and unknown malicious program', () => {
     const training = [
       ...of('nginx', 9),
       ...of('cron', 5),
       ...of('tar', 2),
       ...of('xz', 1),
       ...of('bash', 3, true),
+      ...of('pypty', 2, true),
+      ...of('reverse-shell', 1, true),
+      ...of('nc', 2, true),
+      ...of('nginx', 1, true),
     ]
     const classes = chooseClasses(training, { windowsMin: 5 })
     expect(
-      classes.list.map(({ name, malicious, background }) => [name, malicious, background]),
+      classes.list.map(({ name, malicious, behaviour, windows }) => [
+        name,
+        malicious,
+        behaviour,
+        windows,
+      ]),
     ).toEqual([
-      ['nginx', false, false],
-      ['cron', false, false],
-      ['other programs', false, true],
-      ['bash (non-grata)', true, false],
+      ['nginx', false, undefined, 9],
+      ['cron', false, undefined, 5],
+      ['other programs', false, undefined, 3],
+      ['nginx (non-grata)', true, undefined, 1],
+      ['reverse shell', true, 'reverse-shell', 6],
+      ['use of a dual-use tool', false, 'tool-use', 2],
     ])
     expect(classes.of({ name: 'nginx', malicious: false })).toBe(0)
     expect(classes.of({ name: 'never seen', malicious: false })).toBe(2)
-    expect(classes.of({ name: 'bash', malicious: true })).toBe(3)
+    expect(classes.of({ name: 'bash', malicious: true })).toBe(4)
+    expect(classes.of({ name: 'ruby', malicious: true })).toBe(4)
     expect(classes.of({ name: 'nmap', malicious: true })).toBe(-1)
   })
 
@@ -220,7 +232,7 @@ describe('growClasses()', () => {
       ...windowsOf('tar', 2),
       ...windowsOf('xz', 1),
       ...windowsOf('bash', 3, true),
-      ...windowsOf('nmap', 3, true),
+      ...windowsOf('worm', 3, true),
     ],
     { windowsMin: 5 },
   )
@@ -232,9 +244,10 @@ describe('growClasses()', () => {
         ...windowsOf('billing', 6),
         ...windowsOf('cron', 1),
         ...windowsOf('rare', 4),
-        ...windowsOf('nmap', 2, true),
+        ...windowsOf('worm', 2, true),
+        ...windowsOf('ruby', 1, true),
         ...windowsOf('billing', 1, true),
-        ...windowsOf('perl', 2, true),
+        ...windowsOf('nmap', 2, true),
       ],
       { windowsMin: 5 },
     )
@@ -243,10 +256,10 @@ describe('growClasses()', () => {
       ['nginx', false, 9],
       ['cron', false, 6],
       ['other programs', false, 7],
-      ['bash (non-grata)', true, 3],
-      ['nmap', true, 5],
+      ['reverse shell', true, 4],
+      ['worm', true, 5],
       ['billing', false, 6],
-      ['perl (non-grata)', true, 2],
+      ['network scan', true, 2],
       ['billing (non-grata)', true, 1],
     ])
     expect(grown.of({ name: 'billing', malicious: false })).toBe(5)
@@ -257,11 +270,11 @@ describe('growClasses()', () => {
   })
 
   test('leaves out an ordinary program of the name of a malicious class, and says so', () => {
-    const grown = growClasses(base.list, windowsOf('nmap', 9), { windowsMin: 5 })
-    expect(grown.clashing).toEqual(['nmap'])
+    const grown = growClasses(base.list, windowsOf('worm', 9), { windowsMin: 5 })
+    expect(grown.clashing).toEqual(['worm'])
     expect(grown.added).toBe(0)
-    expect(grown.of({ name: 'nmap', malicious: false })).toBe(-1)
-    expect(grown.of({ name: 'nmap', malicious: true })).toBe(4)
+    expect(grown.of({ name: 'worm', malicious: false })).toBe(-1)
+    expect(grown.of({ name: 'worm', malicious: true })).toBe(4)
   })
 })
 

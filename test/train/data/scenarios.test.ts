@@ -3,6 +3,7 @@ import type { Frame } from '../../../src/domain/frame.ts'
 import {
   type Happening,
   HappeningIndex,
+  MaliciousPrograms,
   ordinaryFrames,
 } from '../../../src/train/data/scenarios.ts'
 
@@ -41,4 +42,24 @@ test('ordinaryFrames() leaves out the processes of happenings and what their win
   expect(ordinaryFrames([frame], 'another', index)).toEqual([frame])
   const later = { ...frame, index: 106 }
   expect(ordinaryFrames([later], 'h', index)).toEqual([later])
+})
+
+test('MaliciousPrograms.at() takes a masquerade for its behaviour where its program is one, under the claimed name alone', () => {
+  const programs = new MaliciousPrograms(new Set(['p2']), () => false)
+  const disguised = { ...happening, program: 'file-encryption' }
+  expect(programs.at(disguised, 'p2', 92)).toBe('file-encryption')
+  expect(programs.at(disguised, 'cp', 92)).toBeUndefined()
+  expect(programs.at(disguised, 'p2', 96)).toBeUndefined()
+  expect(programs.at(happening, 'p2', 92)).toBeUndefined()
+})
+
+test('HappeningIndex.within() knows of each host alone when something happened', () => {
+  const index = new HappeningIndex([happening])
+  expect([
+    index.within('h', 0, 90),
+    index.within('h', 95, 99),
+    index.within('h', 0, 89),
+    index.within('h', 96, 99),
+    index.within('another', 90, 95),
+  ]).toEqual([true, true, false, false, false])
 })

@@ -1,0 +1,51 @@
+/**
+ * Which behaviour a program of a labelled happening stands for, so that a class is "file encryption" and not one
+ * script that does it. New recordings name the behaviour itself as their program; the first laboratories named the
+ * tool. A program that neither says is a malicious class of its own.
+ *
+ * A dual-use tool by itself is `tool-use`, whatever the scenario did with it: its calls are those of its ordinary use.
+ */
+import { type BehaviourId, isBehaviourId } from '../../domain/behaviour.ts'
+
+const OF_PROGRAM: Readonly<Record<string, BehaviourId>> = {
+  'ransom.py': 'file-encryption',
+  'ransom.sh': 'file-encryption',
+  bash: 'reverse-shell',
+  py: 'reverse-shell',
+  pypty: 'reverse-shell',
+  ruby: 'reverse-shell',
+  miner: 'crypto-miner',
+  php: 'web-shell',
+  'scrape.py': 'credential-access',
+  hydra: 'password-guessing',
+  medusa: 'password-guessing',
+  john: 'password-cracking',
+  'forks.sh': 'fork-storm',
+  masscan: 'network-scan',
+  nmap: 'network-scan',
+  'enumerate.sh': 'enumeration',
+  'linpeas.sh': 'enumeration',
+  dig: 'tool-use',
+  nc: 'tool-use',
+  socat: 'tool-use',
+  'stress-ng': 'tool-use',
+}
+
+/** The behaviour of a happening's program; undefined where none is known. */
+export function behaviourOf(program: string): BehaviourId | undefined {
+  if (isBehaviourId(program)) return program
+  return Object.hasOwn(OF_PROGRAM, program) ? OF_PROGRAM[program] : undefined
+}
+
+/**
+ * Names under which tools of one purpose run. A process with such a name is taken for what it says it is; names that
+ * ordinary programs bear, too (nc, bash, openssl), are left out.
+ */
+export const TOOL_NAMES: Readonly<Partial<Record<BehaviourId, readonly string[]>>> = {
+  'crypto-miner': ['xmrig', 'kdevtmpfsi', 'kinsing', 'minerd', 'cpuminer', 'ccminer', 'ethminer'],
+  'password-guessing': ['hydra', 'medusa', 'ncrack', 'patator', 'crowbar'],
+  'password-cracking': ['john', 'hashcat', 'rarcrack', 'fcrackzip', 'pdfcrack'],
+  'network-scan': ['nmap', 'masscan', 'zmap', 'unicornscan', 'hping3', 'rustscan'],
+  'dns-tunnel': ['iodine', 'iodined', 'dns2tcpc', 'dns2tcpd', 'dnscat'],
+  enumeration: ['linpeas.sh', 'enumerate.sh', 'linenum.sh'],
+}
