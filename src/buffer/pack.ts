@@ -8,19 +8,24 @@
  * a flipped bit must not become a call that nobody made.
  *
  *   version u8 | crc32 u32le | index | lost | start unit | strings | columns of processes | lengths | gaps | counts
+ *   since version 2: | 0, or 1 + how many of the processes (the last) made no call | CPU ms of each
  *
  * Old versions stay readable for as long as a buffer lasts (an hour); an unknown one is refused, not guessed.
  */
-import type { Frame } from '../domain/frame.ts'
+import type { Frame, SilentProcess } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
 
-const VERSION = 1
+const VERSION = 2
+/** Without CPU times. */
+const VERSION_BEFORE = 1
 const HEAD_BYTES = 5
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
 export function packFrame(frame: Frame): Uint8Array {
-  const { processes, offsets, syscalls, counts } = frame
+  const { offsets, syscalls, counts, cpuMs, silent = [] } = frame
+  const vectors = frame.processes.length
+  const processes = [...frame.processes, ...silent.map(({ process }) => process)]
   const out = new Writer()
   const strings = new Map<string, number>()
   const indexOf = (string: string): number => {
@@ -64,8 +69,9 @@ export function packFrame(frame: Frame): Uint8Array {
     out,
     processes.map(({ uid }) => (uid === undefined ? 0 : uid + 1)),
   )
-  for (let i = 0; i < processes.length; i++) out.unsigned(offsets[i + 1]! - offsets[i]!)
-  for (let i = 0; i < processes.length; i++) {
+  for (let i = 0; i < vectors; i++) out.unsigned(offsets[i + 1]! - offsets[i]!)
+  for (let i = 0; i < silent.length; i++) out.unsigned(0)
+  for (let i = 0; i < vectors; i++) {
     let last = -1
     for (let k = offsets[i]!; k < offsets[i + 1]!; k++) {
       // Ascending within a vector (a frame's invariant), so gaps are at least 1; signed keeps a broken frame readable.
@@ -73,14 +79,20 @@ export function packFrame(frame: Frame): Uint8Array {
       last = syscalls[k]!
     }
   }
-  for (let k = 0; k < offsets[processes.length]!; k++) out.unsigned(counts[k]!)
+  for (let k = 0; k < offsets[vectors]!; k++) out.unsigned(counts[k]!)
+  out.unsigned(cpuMs === undefined ? 0 : 1 + silent.length)
+  if (cpuMs !== undefined) {
+    for (const ms of cpuMs) out.unsigned(ms)
+    for (const { cpuMs: ms } of silent) out.unsigned(ms)
+  }
   return out.finish()
 }
 
 /** @throws Error where the bytes are no frame that this version wrote */
 export function unpackFrame(bytes: Uint8Array): Frame {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (bytes.byteLength < HEAD_BYTES || bytes[0] !== VERSION)
+  const version = bytes[0]
+  if (bytes.byteLength < HEAD_BYTES || (version !== VERSION && version !== VERSION_BEFORE))
     throw new Error('Unknown frame version')
   const body = bytes.subarray(HEAD_BYTES)
   if (view.getUint32(1, true) !== Bun.hash.crc32(body)) throw new Error('Frame checksum differs')
@@ -129,8 +141,27 @@ export function unpackFrame(bytes: Uint8Array): Frame {
   }
   const counts = new Uint32Array(total)
   for (let k = 0; k < total; k++) counts[k] = read.unsigned()
+  const cpu = version === VERSION ? readCpu(read, processes) : undefined
   if (!read.done) fail('length')
-  return { index, processes, offsets, syscalls, counts, lost }
+  if (cpu === undefined) return { index, processes, offsets, syscalls, counts, lost }
+  const { cpuMs, silent } = cpu
+  const kept = processes.slice(0, cpuMs.length)
+  if (offsets[cpuMs.length] !== total) fail('calls of a silent process')
+  const ends = offsets.slice(0, cpuMs.length + 1)
+  return { index, processes: kept, offsets: ends, syscalls, counts, cpuMs, silent, lost }
+}
+
+function readCpu(
+  read: Reader,
+  processes: readonly Process[],
+): { cpuMs: Uint32Array; silent: SilentProcess[] } | undefined {
+  const told = read.unsigned()
+  if (told === 0) return undefined
+  const vectors = processes.length - (told - 1)
+  if (vectors < 0) fail('silent processes')
+  const cpuMs = Uint32Array.from({ length: vectors }, () => read.unsigned())
+  const silent = processes.slice(vectors).map((process) => ({ process, cpuMs: read.unsigned() }))
+  return { cpuMs, silent }
 }
 
 /** A column that is often empty altogether costs one byte then. */

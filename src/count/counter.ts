@@ -135,6 +135,21 @@ export class Counter implements TallySink {
     this.#counted += count
   }
 
+  cpu(pid: number, name: NameId, cpuMs: number, timeMs: number): void {
+    const shiftedMs = timeMs + this.#shiftMs
+    const frame = this.#frameAt(shiftedMs, 0)
+    if (frame === undefined) return
+    // Without a slot its calls are refused, and counted as such.
+    const slot = this.#processes.slotOf(pid, shiftedMs)
+    if (slot < 0) return
+    const leader = this.#processes.see(
+      slot,
+      name,
+      this.#apart.length > 0 ? Number.NaN : frame.index,
+    )
+    frame.addCpu(slot, leader, cpuMs)
+  }
+
   describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void {
     const shiftedMs = timeMs + this.#shiftMs
     const changed = this.#processes.describe(pid, name, facts, shiftedMs)
@@ -261,7 +276,7 @@ export class Counter implements TallySink {
   }
 
   #close(open: OpenFrame): void {
-    if (open.vectorCount > 0 || open.lost > 0) {
+    if (!open.isEmpty) {
       const { frame, cut, clamped } = open.close(
         (slot, name, pinned) => this.#processes.processAt(slot, name, pinned, this.#nameOf),
         this.#frameProcessesMax,

@@ -19,7 +19,11 @@ export interface FrameLabels {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const keys = SYSCALLS.map((name) => encoder.encode(`${JSON.stringify(name)}:`))
+const cpuKey = encoder.encode(',"cpu":')
 const keyBytesMax = Math.max(...keys.map((key) => key.length))
+
+/** A count's digits and its comma. */
+const NUMBER_BYTES = 11
 
 /** Middle of a process's lines: all but the time and the counts. */
 const middles = new WeakMap<Process, Uint8Array>()
@@ -52,7 +56,7 @@ export class FrameEncoder {
     this.#hostOf = typeof host === 'string' ? () => host : host
     this.#host = typeof host === 'string' ? hostMember(host) : ''
     const label = labels.label === undefined ? '' : `,"label":${JSON.stringify(labels.label)}`
-    this.#tail = encoder.encode(`}${label}}\n`)
+    this.#tail = encoder.encode(`${label}}\n`)
   }
 
   get length(): number {
@@ -66,7 +70,10 @@ export class FrameEncoder {
     return taken
   }
 
-  /** A frame without calls and losses has no line. @returns how many vectors were written */
+  /**
+   * A second without calls, CPU time and losses has no line; a process that made no call has one without counts.
+   * @returns how many vectors were written
+   */
   push(frame: Frame): number {
     const head = encoder.encode(`{"t":${frame.index},`)
     if (frame.lost > 0) {
@@ -75,30 +82,44 @@ export class FrameEncoder {
       this.#put(head)
       this.#put(loss)
     }
-    const { processes, offsets, syscalls, counts } = frame
+    const { processes, offsets, syscalls, counts, cpuMs, silent = [] } = frame
     let written = 0
     for (let i = 0; i < processes.length; i++) {
-      const hostName = this.#hostOf(processes[i]!)
-      if (hostName === undefined) continue
-      written++
       const from = offsets[i]!
       const to = offsets[i + 1]!
-      const host = this.#hostBytes(hostName)
-      const middle = middleOf(processes[i]!)
-      this.#reserve(
-        head.length +
-          host.length +
-          middle.length +
-          this.#tail.length +
-          (to - from) * (keyBytesMax + 11),
-      )
-      this.#put(head)
-      this.#put(host)
-      this.#put(middle)
+      if (!this.#begin(head, processes[i]!, (to - from) * (keyBytesMax + NUMBER_BYTES))) continue
+      written++
       this.#putCounts(syscalls, counts, from, to)
-      this.#put(this.#tail)
+      this.#end(cpuMs?.[i] ?? 0)
     }
+    for (const { process, cpuMs } of silent) if (this.#begin(head, process, 0)) this.#end(cpuMs)
     return written
+  }
+
+  /** A line up to its counts. @returns false for a process of no host */
+  #begin(head: Uint8Array, process: Process, countBytes: number): boolean {
+    const hostName = this.#hostOf(process)
+    if (hostName === undefined) return false
+    const host = this.#hostBytes(hostName)
+    const middle = middleOf(process)
+    const cpuBytes = 1 + cpuKey.length + NUMBER_BYTES
+    this.#reserve(
+      head.length + host.length + middle.length + countBytes + cpuBytes + this.#tail.length,
+    )
+    this.#put(head)
+    this.#put(host)
+    this.#put(middle)
+    return true
+  }
+
+  /** The line after its counts. */
+  #end(cpuMs: number): void {
+    this.#bytes[this.#length++] = 125
+    if (cpuMs > 0) {
+      this.#put(cpuKey)
+      this.#length = putNumber(this.#bytes, this.#length, cpuMs)
+    }
+    this.#put(this.#tail)
   }
 
   #hostBytes(host: string): Uint8Array {
@@ -116,15 +137,7 @@ export class FrameEncoder {
     for (let k = from; k < to; k++) {
       const key = keys[syscalls[k]!]!
       for (let i = 0; i < key.length; i++) bytes[at++] = key[i]!
-      let count = counts[k]!
-      let digits = 1
-      for (let power = 10; power <= count; power *= 10) digits++
-      at += digits
-      for (let i = 1; i <= digits; i++) {
-        const rest = Math.floor(count / 10)
-        bytes[at - i] = 48 + count - 10 * rest
-        count = rest
-      }
+      at = putNumber(bytes, at, counts[k]!)
       bytes[at++] = 44
     }
     // The last comma makes way for the brace.
@@ -142,6 +155,19 @@ export class FrameEncoder {
     larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
+}
+
+/** Digits of a whole number from 0 below 2^32. @returns where they end */
+function putNumber(bytes: Uint8Array, at: number, number: number): number {
+  let digits = 1
+  for (let power = 10; power <= number; power *= 10) digits++
+  let left = number
+  for (let i = 1; i <= digits; i++) {
+    const rest = Math.floor(left / 10)
+    bytes[at + digits - i] = 48 + left - 10 * rest
+    left = rest
+  }
+  return at + digits
 }
 
 function hostMember(host: string): string {

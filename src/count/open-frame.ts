@@ -5,8 +5,8 @@
  * Cells lie densely in the order of first sight; an open-addressing index finds them. Counts are doubles,
  * since one hostile line may claim 2^31 calls; `close` holds them to 32 bits and says what was cut off.
  */
-import type { Frame } from '../domain/frame.ts'
-import { FRAME_PROCESSES_MAX } from '../domain/limits.ts'
+import type { Frame, SilentProcess } from '../domain/frame.ts'
+import { FRAME_PROCESSES_MAX, SILENT_PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
 import { type NameId, NO_NAME, type ProcessFacts } from '../domain/tally.ts'
 
@@ -31,12 +31,18 @@ export class OpenFrame {
   #vectorOf = new Int32Array(1_024)
   #slots = new Int32Array(512)
   #names = new Int32Array(512)
+  /** CPU time by process slot; empty where the source does not tell. */
+  readonly #cpu = new Map<number, { ms: number; name: NameId }>()
   readonly #pinned = new Map<number, Pinned>()
   #mask = 8_191
   /** key → cell number + 1 */
   #index = new Int32Array(this.#mask + 1)
   #keys = new Int32Array(4_096)
   #counts = new Float64Array(4_096)
+
+  get isEmpty(): boolean {
+    return this.vectorCount === 0 && this.lost === 0 && this.#cpu.size === 0
+  }
 
   /** @param name the leader's, or NO_NAME: then what it was stays. */
   add(slot: number, name: NameId, syscall: number, count: number): void {
@@ -58,20 +64,32 @@ export class OpenFrame {
     this.#addCell(key, count, at & this.#mask)
   }
 
+  /** CPU time of a process in this second; a process told several times adds up. */
+  addCpu(slot: number, name: NameId, ms: number): void {
+    const told = this.#cpu.get(slot)
+    if (told === undefined) this.#cpu.set(slot, { ms, name })
+    else {
+      told.ms += ms
+      if (name !== NO_NAME) told.name = name
+    }
+  }
+
   /** Of this process something else is known from a later second on: the frame keeps what was. */
   pin(slot: number, facts: ProcessFacts | undefined): void {
     const hasVector = slot < this.#vectorOf.length && this.#vectorOf[slot]! > 0
-    if (hasVector && !this.#pinned.has(slot)) this.#pinned.set(slot, { facts })
+    if ((hasVector || this.#cpu.has(slot)) && !this.#pinned.has(slot))
+      this.#pinned.set(slot, { facts })
   }
 
-  /** The process slots that have a vector here. */
-  slots(): Int32Array {
-    return this.#slots.subarray(0, this.vectorCount)
+  /** The process slots that have a vector or CPU time here. */
+  slots(): Iterable<number> {
+    return new Set([...this.#slots.subarray(0, this.vectorCount), ...this.#cpu.keys()])
   }
 
   /** Name ids that vectors of this frame bear. */
   addNamesTo(names: Set<NameId>): void {
     for (let vector = 0; vector < this.vectorCount; vector++) names.add(this.#names[vector]!)
+    for (const { name } of this.#cpu.values()) names.add(name)
   }
 
   /**
@@ -121,8 +139,30 @@ export class OpenFrame {
       insertSorted(syscalls, counts, offsets[to]!, ends[to]!++, key & SYSCALL_MASK, count)
     }
     const frame = { index: this.index, processes, offsets, syscalls, counts, lost: this.lost }
+    const cpu = this.#cpu.size === 0 ? undefined : this.#closeCpu(vectors, processAt)
     this.#clear()
-    return { frame, cut, clamped }
+    return { frame: { ...frame, ...cpu }, cut, clamped }
+  }
+
+  /** CPU times of the frame's vectors, and the processes that have only that; of too many the busiest stay. */
+  #closeCpu(
+    vectors: readonly { readonly vector: number }[],
+    processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,
+  ): { cpuMs: Uint32Array; silent: readonly SilentProcess[] } {
+    const cpuMs = new Uint32Array(vectors.length)
+    for (const [i, { vector }] of vectors.entries())
+      cpuMs[i] = Math.round(this.#cpu.get(this.#slots[vector]!)?.ms ?? 0)
+    const silent: SilentProcess[] = []
+    for (const [slot, { ms, name }] of this.#cpu) {
+      if (slot < this.#vectorOf.length && this.#vectorOf[slot]! > 0) continue
+      const process = processAt(slot, name, this.#pinned.get(slot))
+      silent.push({ process, cpuMs: Math.round(ms) })
+    }
+    if (silent.length > SILENT_PROCESSES_MAX) {
+      silent.sort((a, b) => b.cpuMs - a.cpuMs || a.process.pid - b.process.pid)
+      silent.length = SILENT_PROCESSES_MAX
+    }
+    return { cpuMs, silent: silent.sort((a, b) => a.process.pid - b.process.pid) }
   }
 
   /** Empties this. @returns how many calls were in it. */
@@ -189,6 +229,7 @@ export class OpenFrame {
     }
     this.#index.fill(0)
     this.#pinned.clear()
+    this.#cpu.clear()
     this.vectorCount = 0
     this.#cellCount = 0
     this.lost = 0

@@ -113,6 +113,7 @@ export class ShortLives {
     const syscalls = [...frame.syscalls]
     const counts = [...frame.counts]
     const offsets = [...frame.offsets]
+    const cpuMs = frame.cpuMs === undefined ? undefined : [...frame.cpuMs]
     for (const [name, rows] of active) {
       const sum = new Map<number, number>()
       for (const row of rows) {
@@ -127,6 +128,7 @@ export class ShortLives {
         counts.push(Math.min(count, 0xffffffff))
       }
       offsets.push(syscalls.length)
+      cpuMs?.push(rows.reduce((sum, row) => sum + frame.cpuMs![row]!, 0))
     }
     return {
       ...frame,
@@ -134,6 +136,7 @@ export class ShortLives {
       offsets: Uint32Array.from(offsets),
       syscalls: Uint16Array.from(syscalls),
       counts: Uint32Array.from(counts),
+      ...(cpuMs === undefined ? {} : { cpuMs: Uint32Array.from(cpuMs) }),
     }
   }
 

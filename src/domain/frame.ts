@@ -19,8 +19,18 @@ export interface Frame {
   /** Syscall indexes (domain/syscalls.ts). */
   readonly syscalls: Uint16Array
   readonly counts: Uint32Array
+  /** CPU time of process i in this second, ms, all its threads together; undefined where the source does not tell. */
+  readonly cpuMs?: Uint32Array
+  /** Processes that used CPU time and made no call, by pid; they have no vector. Only with `cpuMs`. */
+  readonly silent?: readonly SilentProcess[]
   /** Calls of this second that the source says it lost; 0 in a complete frame. A frame with losses raises nothing. */
   readonly lost: number
+}
+
+/** A process that computes and makes no call: only its CPU time shows it. */
+export interface SilentProcess {
+  readonly process: Process
+  readonly cpuMs: number
 }
 
 /** Sum of the counts of vector i. */

@@ -27,6 +27,10 @@ export const DURATION_MS_MAX = 3_650 * 86_400_000
 // --- Processes and names ------------------------------------------------------------------------
 /** Processes in one frame. 100,000 pids in a minute are 1,700 a second; the quietest beyond this are dropped, counted. */
 export const FRAME_PROCESSES_MAX = 16_384
+/** Processes of one frame that used CPU time and made no call: the busiest. */
+export const SILENT_PROCESSES_MAX = 1_024
+/** A process without calls is told of from this CPU time on (ms of a second). */
+export const SILENT_CPU_MS_MIN = 20
 /** Processes remembered between frames (identity, last rows, evidence); the longest silent goes first. */
 export const PROCESSES_MAX = 32_768
 /** Bytes of a presented name: the kernel's comm holds 15, other sources may print more. */
@@ -118,6 +122,8 @@ export const PROC_READS_MAX = 200
 /** cgroups whose container is remembered, and directories looked at when a new one has to be found. */
 export const CGROUPS_MAX = 4_096
 export const CGROUP_WALK_MAX = 5_000
+/** Reading all processes' CPU times takes at most this share of a core: 0.8 µs a thread (measured), so it is made less often from 6,000 threads on. */
+export const CPU_WALK_SHARE_MAX = 0.005
 /** One record of the collector's stream: the calls of one process, at most. */
 export const KERNEL_RECORD_BYTES_MAX = 65_536
 /** The collector's one message, a verifier's last words included. */

@@ -57,6 +57,8 @@ export interface TallySink {
    * @param timeMs Unix time in ms
    */
   add(pid: number, name: NameId, syscall: number, count: number, timeMs: number): void
+  /** CPU time that all threads of a process used in the second of `timeMs`; told of processes without calls, too. */
+  cpu(pid: number, name: NameId, cpuMs: number, timeMs: number): void
   /** What a source knows of a process beside its calls: at first sight, and renewed by an exec. */
   describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void
   /** The process ended: the same pid seen later is another process. */

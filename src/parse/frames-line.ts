@@ -51,8 +51,9 @@ export class FramesLineParser implements LineParser {
   }
 
   #parseVector(value: Record<string, unknown>, timeMs: number): boolean {
-    const { pid, name, counts } = value
+    const { pid, name, counts, cpu } = value
     if (!isPid(pid) || typeof name !== 'string' || !isRecord(counts)) return false
+    if (cpu !== undefined && !isCount(cpu)) return false
     for (const count of Object.values(counts)) if (!isCount(count)) return false
     const bytes = encoder.encode(name)
     const id = this.#sink.intern(bytes, 0, bytes.length)
@@ -61,6 +62,7 @@ export class FramesLineParser implements LineParser {
       const count = counts[syscall] as number
       if (count > 0) this.#sink.add(pid, id, syscallIndexOf(syscall) ?? OTHER, count, timeMs)
     }
+    if (cpu !== undefined) this.#sink.cpu(pid, id, cpu, timeMs)
     return true
   }
 

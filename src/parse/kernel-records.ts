@@ -3,7 +3,7 @@
  *
  *   u32 bytes of the payload, u8 kind, payload
  *
- *   1 hello    u8 version (2), u8 machine (1 x86_64, 2 arm64)
+ *   1 hello    u8 version (3), u8 machine (1 x86_64, 2 arm64)
  *   2 second   u32 Unix second: what follows happened in it
  *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
  *              u32 inode of its pid namespace (0 unknown), u8 name kind, text name, text exe, text container
@@ -12,6 +12,7 @@
  *   5 exit     u32 pid
  *   6 lost     u32 Unix second, u8 reason (0 map full, 1 drained late), f64 calls
  *   7 end      u32 drain µs, u32 keys, u32 processes, u32 processes without record: the second is complete
+ *   9 cpu      u32 pid, u8 name kind, text name, u32 CPU time of the second in µs, of all its threads
  *   8 bye      the collector ended as it was asked to
  *
  *   text       u8 length, bytes (any; comm is whatever a process calls itself)
@@ -41,10 +42,11 @@ const KIND = {
   lost: 6,
   end: 7,
   bye: 8,
+  cpu: 9,
 } as const
 /** Payloads of a fixed length, by kind. */
 const SIZES: Readonly<Record<number, number>> = { 1: 2, 2: 4, 5: 4, 6: 13, 7: 16, 8: 0 }
-const VERSION = 2
+const VERSION = 3
 const MACHINES = [undefined, 'x86_64', 'arm64'] as const
 const LOSSES = ['calls map full', 'drained late'] as const
 const HEAD = 5
@@ -157,6 +159,9 @@ export class KernelRecordsParser implements Parser {
       case KIND.calls:
         this.#calls(bytes, view, from, to)
         break
+      case KIND.cpu:
+        this.#cpu(bytes, view, from, to)
+        break
       case KIND.exit:
         this.#sink.exit(view.getUint32(from, true), this.#timeMs + EXIT_AT_MS)
         break
@@ -243,6 +248,17 @@ export class KernelRecordsParser implements Parser {
       const syscall = table[number & LAST_NUMBER]!
       this.#sink.add(pid, name, syscall, view.getUint32(at + 2, true), timeMs)
     }
+  }
+
+  #cpu(bytes: Uint8Array, view: DataView, from: number, to: number): void {
+    const pid = to - from < 10 ? 0 : view.getUint32(from, true)
+    const microsAt = afterText(bytes, from + 5, to)
+    if (pid === 0 || microsAt + 4 !== to) {
+      this.#refuse('CPU time garbled')
+      return
+    }
+    const name = this.#name(bytes, from + 5, view.getUint8(from + 4))
+    this.#sink.cpu(pid, name, view.getUint32(microsAt, true) / 1000, this.#timeMs)
   }
 
   #lost(view: DataView, at: number): void {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { Counter, type CounterOptions } from '../../src/count/counter.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import { vectorTotal } from '../../src/domain/frame.ts'
+import { SILENT_PROCESSES_MAX } from '../../src/domain/limits.ts'
 import { processKey } from '../../src/domain/process.ts'
 import { SYSCALLS, syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { NO_NAME, threadName } from '../../src/domain/tally.ts'
@@ -328,7 +329,59 @@ describe('Counter, clocks', () => {
   })
 })
 
+describe('Counter, CPU time', () => {
+  test('stands beside the calls of a process, and by itself where it made none', () => {
+    const counter = new Words()
+    counter.describe(7, counter.id('miner'), { startMs: T0 - 9_000, exe: '/tmp/miner' }, T0)
+    counter.call(5, 'cat', T0)
+    counter.call(6, 'ls', T0)
+    counter.cpu(6, counter.id('ls'), 3.4, T0)
+    counter.cpu(7, counter.id('miner'), 998.7, T0)
+    const [frame] = counter.end()
+    expect(frame!.processes.map(({ pid }) => pid)).toEqual([5, 6])
+    expect([...frame!.cpuMs!]).toEqual([0, 3])
+    const process = { pid: 7, startMs: T0 - 9_000, name: 'miner', exe: '/tmp/miner' }
+    expect(frame!.silent).toEqual([{ process, cpuMs: 999 }])
+  })
+
+  test('makes a frame of a second in which nobody called', () => {
+    const counter = new Words()
+    counter.cpu(7, counter.id('miner'), 40, T0)
+    const frames = counter.end()
+    expect(frames.map(({ processes, silent }) => [processes.length, silent?.length])).toEqual([
+      [0, 1],
+    ])
+  })
+
+  test('of one second is not that of the next', () => {
+    const counter = new Words()
+    counter.cpu(7, counter.id('miner'), 40, T0)
+    counter.call(7, 'miner', T0 + 1_000)
+    const [, second] = counter.end()
+    expect(second).not.toHaveProperty('cpuMs')
+    expect(second).not.toHaveProperty('silent')
+  })
+
+  test('keeps the name that was presented then', () => {
+    const counter = new Words({ latenessMs: 5_000 })
+    counter.cpu(7, counter.id('miner'), 40, T0)
+    counter.cpu(7, counter.id('nginx'), 50, T0 + 1_000)
+    const names = counter.end().map(({ silent }) => silent?.[0]?.process.name)
+    expect(names).toEqual(['miner', 'nginx'])
+  })
+})
+
 describe('Counter, bounds', () => {
+  test('of too many silent processes the busiest stay', () => {
+    const counter = new Words()
+    for (let pid = 1; pid <= SILENT_PROCESSES_MAX + 5; pid++)
+      counter.cpu(pid, counter.id('x'), pid, T0)
+    const [frame] = counter.end()
+    const pids = frame!.silent!.map(({ process }) => process.pid)
+    expect(pids).toHaveLength(SILENT_PROCESSES_MAX)
+    expect(pids[0]).toBe(6)
+  })
+
   test('100,000 pids in a minute are counted and forgotten', () => {
     const counter = new Words()
     let calls = 0

@@ -24,6 +24,13 @@ describe('FramesLineParser', () => {
     })
   })
 
+  test('reads CPU times, also of a process that made no call', () => {
+    const sink = frames({ ...vector, cpu: 12 }, { ...vector, pid: 6, counts: {}, cpu: 950 })
+    expect(sink.cpuMs).toEqual({ '1700000000 5 x': 12, '1700000000 6 x': 950 })
+    expect(sink.calls).toEqual({ '1700000000 5 x read': 3, '1700000000 5 x write': 1 })
+    expect(sink.drops).toEqual({})
+  })
+
   test('counts a call with an unknown name as other', () => {
     expect(frames({ ...vector, counts: { frobnicate: 2 } }).calls).toEqual({
       '1700000000 5 x other': 2,
@@ -37,6 +44,7 @@ describe('FramesLineParser', () => {
     ['no name', { ...vector, name: undefined }],
     ['a negative count', { ...vector, counts: { read: -1 } }],
     ['a count that is none', { ...vector, counts: { read: '3' } }],
+    ['a CPU time that is none', { ...vector, cpu: -1 }],
     ['a list', [1]],
   ])('refuses a line with %s', (_, line) => {
     const sink = frames(line)

@@ -22,6 +22,8 @@ function scribe() {
     },
     add: (pid, name, syscall, count, timeMs) =>
       void told.push(`${timeMs} ${pid} "${nameOf(name)}" ${SYSCALLS[syscall]} ${count}`),
+    cpu: (pid, name, cpuMs, timeMs) =>
+      void told.push(`${timeMs} ${pid} "${nameOf(name)}" ${cpuMs} ms of CPU`),
     describe: (pid, name, facts, timeMs) =>
       void told.push(`${timeMs} ${pid} is "${nameOf(name)}" ${JSON.stringify(facts)}`),
     exit: (pid, timeMs) => void told.push(`${timeMs} ${pid} exits`),
@@ -57,6 +59,7 @@ const whole = stream((writer) => {
   writer.beginCalls(900, bytes('pool-1'), 2)
   writer.call(1023, 4_294_967_295)
   writer.endCalls()
+  writer.cpu(77, bytes('xmrig'), 1, 998_700)
   writer.exit(900)
   writer.lost(T, 0, 7)
   writer.endOfSecond(1500, 4, 2, 0)
@@ -69,6 +72,7 @@ const expected = [
   `${T}000 812 "nginx" epoll_wait 12`,
   `${T}000 812 "nginx" getppid 5`,
   `${T}000 900 "thread pool-1" ${SYSCALLS[OTHER]} 4294967295`,
+  `${T}000 77 "xmrig" 998.7 ms of CPU`,
   `${T}500 900 exits`,
   `${T}000 lost(kernel) 7`,
   `${T + 1}000 reached`,

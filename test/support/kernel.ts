@@ -105,6 +105,17 @@ export function callsOf(frames: readonly Frame[], name: string | RegExp, syscall
   return sum
 }
 
+/** CPU time in ms of processes of a name, over all frames. */
+export function cpuOf(frames: readonly Frame[], name: string): number {
+  let sum = 0
+  for (const { processes, cpuMs, silent = [] } of frames) {
+    for (const [i, process] of processes.entries())
+      if (process.name === name) sum += cpuMs?.[i] ?? 0
+    for (const { process, cpuMs: ms } of silent) if (process.name === name) sum += ms
+  }
+  return sum
+}
+
 /** Processes of a name, over all frames, each identity once. */
 export function identitiesOf(frames: readonly Frame[], name: RegExp) {
   const found = new Map<string, Frame['processes'][number]>()

@@ -10,6 +10,7 @@ export class TallyRecorder implements TallySink {
   readonly drops: Record<string, number> = {}
   readonly samples: Record<string, string> = {}
   readonly losses: Record<string, number> = {}
+  readonly cpuMs: Record<string, number> = {}
   readonly exits: string[] = []
   readonly facts: Record<number, ProcessFacts> = {}
   lastMs = 0
@@ -26,6 +27,11 @@ export class TallyRecorder implements TallySink {
     const key = `${Math.floor(timeMs / 1000)} ${pid} ${text} ${SYSCALLS[syscall]}`
     this.calls[key] = (this.calls[key] ?? 0) + count
     this.lastMs = Math.max(this.lastMs, timeMs)
+  }
+
+  cpu(pid: number, name: NameId, cpuMs: number, timeMs: number): void {
+    const key = `${Math.floor(timeMs / 1000)} ${pid} ${this.#names[Math.abs(name)]}`
+    this.cpuMs[key] = (this.cpuMs[key] ?? 0) + cpuMs
   }
 
   describe(pid: number, _name: NameId, facts: ProcessFacts): void {
@@ -52,7 +58,7 @@ export class TallyRecorder implements TallySink {
 
   /** What two ways of reading the same must agree on: everything but samples. */
   get books(): unknown {
-    const { calls, drops, losses, exits, facts } = this
-    return { calls, drops, losses, exits, facts }
+    const { calls, cpuMs, drops, losses, exits, facts } = this
+    return { calls, cpuMs, drops, losses, exits, facts }
   }
 }

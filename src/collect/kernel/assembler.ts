@@ -40,6 +40,7 @@ export const HELPERS = {
   probeReadKernel: 113,
   probeReadKernelStr: 115,
   jiffies64: 118,
+  seqWrite: 127,
   getCurrentTaskBtf: 158,
 } as const
 export type Helper = keyof typeof HELPERS

@@ -29,12 +29,16 @@ const COMMAND = {
   objectInfo: 15,
   rawTracepointOpen: 17,
   mapLookupAndDeleteBatch: 25,
+  linkCreate: 28,
+  iterCreate: 33,
 } as const
 
 const MAP_HASH = 1
 const MAP_ARRAY = 2
 const MAPPABLE = 1 << 10
 const PROGRAM_RAW_TRACEPOINT = 17
+const PROGRAM_TRACING = 26
+const TRACE_ITER = 28
 
 /** Helpers that look into the kernel are for GPL-compatible programs only; this text is MIT, which is. */
 const LICENSE = 'Dual MIT/GPL'
@@ -88,12 +92,19 @@ export function createMap(name: string, shape: MapShape): number {
   return descriptor
 }
 
-/** @returns its descriptor */
-export function loadProgram(name: string, code: Uint8Array): number {
+/**
+ * @param iteratorType for a program that walks over the kernel's objects: the type of the walk's function
+ * @returns its descriptor
+ */
+export function loadProgram(name: string, code: Uint8Array, iteratorType = 0): number {
   const license = zeroEnded(LICENSE)
   const load = (log?: Uint8Array) =>
-    bpf(COMMAND.progLoad, 72, (a) => {
-      a.setUint32(0, PROGRAM_RAW_TRACEPOINT, true)
+    bpf(COMMAND.progLoad, iteratorType === 0 ? 72 : 112, (a) => {
+      a.setUint32(0, iteratorType === 0 ? PROGRAM_RAW_TRACEPOINT : PROGRAM_TRACING, true)
+      if (iteratorType !== 0) {
+        a.setUint32(68, TRACE_ITER, true)
+        a.setUint32(108, iteratorType, true)
+      }
       a.setUint32(4, code.length / 8, true)
       setAddress(8, code)
       setAddress(16, license)
@@ -131,6 +142,21 @@ export function attachRawTracepoint(tracepoint: string, program: number): number
   })
   if (descriptor < 0) throw new BpfError(`Cannot attach to "${tracepoint}"`, -descriptor)
   return descriptor
+}
+
+/** @returns the descriptor that walks are made from */
+export function attachIterator(program: number): number {
+  const descriptor = bpf(COMMAND.linkCreate, 16, (a) => {
+    a.setUint32(0, program, true)
+    a.setUint32(8, TRACE_ITER, true)
+  })
+  if (descriptor < 0) throw new BpfError('Cannot attach an iterator', -descriptor)
+  return descriptor
+}
+
+/** One walk. @returns the descriptor to read it from, or a negative errno */
+export function createIteration(link: number): number {
+  return bpf(COMMAND.iterCreate, 8, (a) => a.setUint32(0, link, true))
 }
 
 export function closeAll(descriptors: readonly number[]): void {

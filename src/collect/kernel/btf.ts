@@ -16,6 +16,7 @@ const KIND = {
   volatile: 9,
   const: 10,
   restrict: 11,
+  function: 12,
   typeTag: 18,
 }
 /** Bytes that follow a type's twelve, by kind: fixed, and for each of its members. */
@@ -53,6 +54,20 @@ export interface TaskOffsets {
   readonly nsproxy?: number | undefined
   readonly pidNamespace?: number | undefined
   readonly namespaceInode?: number | undefined
+  /** What CPU times take; a kernel without them counts all the same. */
+  readonly cpu?: CpuOffsets | undefined
+}
+
+export interface CpuOffsets {
+  /** task_struct.flags */
+  readonly flags: number
+  /** task_struct.cred, cred.uid */
+  readonly cred: number
+  readonly uid: number
+  /** task_struct.se.sum_exec_runtime: ns of a thread, as of its last tick. */
+  readonly runtime: number
+  /** signal_struct.sum_sched_runtime: ns of the threads that have ended. */
+  readonly endedRuntime: number
 }
 
 export class Btf {
@@ -104,6 +119,19 @@ export class Btf {
       if (bits !== undefined && bits % 8 === 0) found[key] = bits / 8
     }
     return found
+  }
+
+  /** The number of a function's type, 0 where there is none of that name. */
+  functionId(name: string): number {
+    const at = this.#nameOffsets(new Set([name]))
+      .keys()
+      .next().value
+    if (at === undefined) return 0
+    for (let id = 1; id < this.#types.length && this.#types[id] !== 0; id++) {
+      const isCalledSo = this.#view.getUint32(this.#types[id]!, true) === at
+      if (isCalledSo && this.#kind(id) === KIND.function) return id
+    }
+    return 0
   }
 
   /** Each string is there once, so a structure is found by where its name lies, without decoding 126,000 names. */
@@ -184,58 +212,88 @@ const COMPAT =
 
 /** @returns undefined where a member that the counter needs is not found */
 export function taskOffsets(bytes: Uint8Array): TaskOffsets | undefined {
+  return kernelTypes(bytes).task
+}
+
+export interface KernelTypes {
+  /** Undefined where a member that the counter needs is not found. */
+  readonly task?: TaskOffsets | undefined
+  /** Type of the function that walks over tasks (task-program.ts); 0 where there is none. */
+  readonly taskWalk: number
+}
+
+/** All that is asked of a kernel's types, in one pass; nothing of types that are damaged. */
+export function kernelTypes(bytes: Uint8Array): KernelTypes {
   try {
-    const { startBoottime, realStartTime, compatWord, ...others } = new Btf(bytes).offsets({
-      groupLeader: ['task_struct', 'group_leader'],
-      realParent: ['task_struct', 'real_parent'],
-      tgid: ['task_struct', 'tgid'],
-      pid: ['task_struct', 'pid'],
-      comm: ['task_struct', 'comm'],
-      startBoottime: ['task_struct', 'start_boottime'],
-      realStartTime: ['task_struct', 'real_start_time'],
-      signal: ['task_struct', 'signal'],
-      signalLive: ['signal_struct', 'live'],
-      compatWord: ['task_struct', COMPAT.path],
-      binprmInterp: ['linux_binprm', 'interp'],
-      nsproxy: ['task_struct', 'nsproxy'],
-      pidNamespace: ['nsproxy', 'pid_ns_for_children'],
-      namespaceInode: ['pid_namespace', 'ns.inum'],
-    })
-    const { groupLeader, realParent, tgid, pid, comm, signal, signalLive, binprmInterp } = others
-    const { nsproxy, pidNamespace, namespaceInode } = others
-    // Until 5.5 the same member was called real_start_time.
-    const start = startBoottime ?? realStartTime
-    if (
-      groupLeader === undefined ||
-      realParent === undefined ||
-      tgid === undefined ||
-      pid === undefined ||
-      comm === undefined ||
-      start === undefined ||
-      signal === undefined ||
-      signalLive === undefined ||
-      compatWord === undefined ||
-      binprmInterp === undefined
-    )
-      return undefined
-    return {
-      groupLeader,
-      realParent,
-      tgid,
-      pid,
-      comm,
-      startBoottime: start,
-      signal,
-      signalLive,
-      compatWord,
-      compatBit: COMPAT.bit,
-      binprmInterp,
-      nsproxy,
-      pidNamespace,
-      namespaceInode,
-    }
+    const types = new Btf(bytes)
+    return { task: offsetsOf(types), taskWalk: types.functionId('bpf_iter_task') }
   } catch (error) {
-    if (error instanceof RangeError) return undefined
+    if (error instanceof RangeError) return { taskWalk: 0 }
     throw error
+  }
+}
+
+function offsetsOf(types: Btf): TaskOffsets | undefined {
+  const { startBoottime, realStartTime, compatWord, ...others } = types.offsets({
+    groupLeader: ['task_struct', 'group_leader'],
+    realParent: ['task_struct', 'real_parent'],
+    tgid: ['task_struct', 'tgid'],
+    pid: ['task_struct', 'pid'],
+    comm: ['task_struct', 'comm'],
+    startBoottime: ['task_struct', 'start_boottime'],
+    realStartTime: ['task_struct', 'real_start_time'],
+    signal: ['task_struct', 'signal'],
+    signalLive: ['signal_struct', 'live'],
+    compatWord: ['task_struct', COMPAT.path],
+    binprmInterp: ['linux_binprm', 'interp'],
+    nsproxy: ['task_struct', 'nsproxy'],
+    pidNamespace: ['nsproxy', 'pid_ns_for_children'],
+    namespaceInode: ['pid_namespace', 'ns.inum'],
+    flags: ['task_struct', 'flags'],
+    cred: ['task_struct', 'cred'],
+    uid: ['cred', 'uid'],
+    runtime: ['task_struct', 'se.sum_exec_runtime'],
+    endedRuntime: ['signal_struct', 'sum_sched_runtime'],
+  })
+  const { groupLeader, realParent, tgid, pid, comm, signal, signalLive, binprmInterp } = others
+  const { nsproxy, pidNamespace, namespaceInode } = others
+  const { flags, cred, uid, runtime, endedRuntime } = others
+  const hasCpu =
+    flags !== undefined &&
+    cred !== undefined &&
+    uid !== undefined &&
+    runtime !== undefined &&
+    endedRuntime !== undefined
+  // Until 5.5 the same member was called real_start_time.
+  const start = startBoottime ?? realStartTime
+  if (
+    groupLeader === undefined ||
+    realParent === undefined ||
+    tgid === undefined ||
+    pid === undefined ||
+    comm === undefined ||
+    start === undefined ||
+    signal === undefined ||
+    signalLive === undefined ||
+    compatWord === undefined ||
+    binprmInterp === undefined
+  )
+    return undefined
+  return {
+    groupLeader,
+    realParent,
+    tgid,
+    pid,
+    comm,
+    startBoottime: start,
+    signal,
+    signalLive,
+    compatWord,
+    compatBit: COMPAT.bit,
+    binprmInterp,
+    nsproxy,
+    pidNamespace,
+    namespaceInode,
+    ...(hasCpu ? { cpu: { flags, cred, uid, runtime, endedRuntime } } : {}),
   }
 }

@@ -6,7 +6,12 @@
  * included. So: one tick after the second's end by the clock that jiffies are part of (then no
  * CPU can read the old second any more), a barrier, then the drain. Without membarrier (nohz_full): 25 ms.
  */
-import { KERNEL_GRACE_MS, PROCESSES_MAX } from '../../domain/limits.ts'
+import {
+  KERNEL_GRACE_MS,
+  PROCESSES_MAX,
+  SILENT_CPU_MS_MIN,
+  SILENT_PROCESSES_MAX,
+} from '../../domain/limits.ts'
 import {
   CLOCK_MONOTONIC,
   CLOCK_MONOTONIC_COARSE,
@@ -26,6 +31,7 @@ import {
   NO_BATCH,
   update,
 } from './bpf.ts'
+import { CpuTimes, type TaskTime } from './cpu-times.ts'
 import { Facts } from './facts.ts'
 import {
   COMM_BYTES,
@@ -66,6 +72,7 @@ export class Drain {
   readonly #labels: Labels
   readonly #writer = new RecordWriter()
   readonly #facts = new Facts()
+  readonly #cpuTimes: CpuTimes | undefined
   readonly #counts: DrainBuffer
   readonly #records: DrainBuffer
   readonly #hasBarrier: boolean
@@ -92,6 +99,7 @@ export class Drain {
     // Behind what the hash map holds there is room for what the table holds.
     const capacity = counter.countKeys + (counter.table === undefined ? 0 : TABLE.slotEntries)
     this.#counts = drainBuffer(countShape(capacity))
+    if (counter.tasks !== undefined) this.#cpuTimes = new CpuTimes(counter.tasks, counter.excluded)
     if (counter.table !== undefined)
       this.#table = new Uint32Array(mapShared(counter.table, TABLE.bytes))
     this.#records = drainBuffer(processShape(counter.processesMax))
@@ -140,12 +148,16 @@ export class Drain {
     const missed = this.#takeMiss(map, MISS.callsMapFull)
     const unrecorded = this.#takeMiss(map, MISS.recordsMapFull)
     const usable = this.#ring.drained(readClock(CLOCK_MONOTONIC))
+    // What was used until now belongs to the last second that is over.
+    const isLast = this.#ring.dueMs > readClock(CLOCK_MONOTONIC_COARSE)
+    const times = isLast ? this.#cpuTimes?.read() : undefined
 
     const label = this.#labels.label(second, wallOffsetMs())
     this.#facts.refill()
     this.#writer.second(label)
     if (usable) {
       const exited = this.#writeProcesses(records)
+      if (times !== undefined) this.#writeCpuTimes(times, records)
       this.#writeCalls(counts)
       for (const pid of exited) {
         this.#writer.exit(pid)
@@ -246,7 +258,7 @@ export class Drain {
     const { bootMs } = this.#counter
     const sinceBootNs = Number(values.getBigUint64(at + RECORD.start, true))
     const before = this.#known.get(pid)
-    let start = sinceBootNs > 0 ? Math.floor((bootMs + sinceBootNs / 1e6) / 1000) : 0
+    let start = this.#startSecond(sinceBootNs)
     if (start === 0) start = before?.start ?? this.#facts.start(pid, bootMs)
 
     let name: Uint8Array = text(this.#records.values, at + RECORD.comm, COMM_BYTES)
@@ -264,10 +276,7 @@ export class Drain {
       return
     }
     const ppid = before?.start === start ? before.ppid : values.getUint32(at + RECORD.parent, true)
-    // To the end of the order: what was seen last is forgotten last.
-    this.#known.delete(pid)
-    this.#known.set(pid, { start, ppid, name: name.slice(), nameKind })
-    if (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
+    this.#remember(pid, { start, ppid, name: name.slice(), nameKind })
     const path = text(this.#records.values, at + RECORD.path, PATH_BYTES)
     const uid = values.getUint32(at + RECORD.uid, true)
     this.#writer.process(
@@ -286,6 +295,69 @@ export class Drain {
       name,
       nameKind,
     )
+  }
+
+  // --- CPU times --------------------------------------------------------------------------------------
+
+  /** Of processes that called or ended, whatever they used; of the silent ones the busiest. */
+  #writeCpuTimes(times: readonly TaskTime[], records: number): void {
+    const recorded = new Set<number>()
+    const keys = new DataView(this.#records.keys.buffer)
+    const values = new DataView(this.#records.values.buffer)
+    for (let i = 0; i < records; i++) recorded.add(keys.getUint32(i * 4, true))
+    const silent: TaskTime[] = []
+    for (const time of times)
+      if (recorded.has(time.pid)) this.#writeCpu(time.pid, time.micros)
+      else if (time.micros >= SILENT_CPU_MS_MIN * 1000) silent.push(time)
+    if (silent.length > SILENT_PROCESSES_MAX) {
+      silent.sort((a, b) => b.micros - a.micros)
+      silent.length = SILENT_PROCESSES_MAX
+    }
+    for (const time of silent) {
+      this.#describeSilent(time)
+      this.#writeCpu(time.pid, time.micros)
+    }
+    for (let i = 0; i < records; i++) {
+      const at = i * RECORD.size
+      if ((values.getUint32(at + RECORD.flags, true) & FLAG.exit) === 0) continue
+      const startNs = Number(values.getBigUint64(at + RECORD.start, true))
+      const cpuNs = Number(values.getBigUint64(at + RECORD.cpu, true))
+      const pid = keys.getUint32(i * 4, true)
+      this.#writeCpu(pid, this.#cpuTimes!.ended(pid, startNs, cpuNs))
+    }
+  }
+
+  #writeCpu(pid: number, micros: number): void {
+    const { name, nameKind } = this.#known.get(pid) ?? this.#unrecorded(pid)
+    if (micros >= 1) this.#writer.cpu(pid, name, nameKind, Math.round(micros))
+  }
+
+  /** A process that made no call has no record: what the walk saw stands in for it. */
+  #describeSilent({ pid, startNs, ppid, uid, comm }: TaskTime): void {
+    const start = this.#startSecond(startNs)
+    const known = this.#known.get(pid)
+    if (known?.start === start) {
+      if (!sameBytes(known.name, comm)) known.name = comm
+      known.nameKind = NAME.leader
+      return
+    }
+    this.#remember(pid, { start, ppid, name: comm, nameKind: NAME.leader })
+    const exe = this.#facts.exe(pid)
+    const container = this.#facts.container(pid, 0)
+    const facts = { pid, start, ppid, uid, pidNamespace: 0, exe, container }
+    this.#writer.process(facts, comm, NAME.leader)
+  }
+
+  /** Unix seconds of a time since boot; 0 where it is not known. */
+  #startSecond(sinceBootNs: number): number {
+    return sinceBootNs > 0 ? Math.floor((this.#counter.bootMs + sinceBootNs / 1e6) / 1000) : 0
+  }
+
+  #remember(pid: number, known: Known): void {
+    // To the end of the order: what was seen last is forgotten last.
+    this.#known.delete(pid)
+    this.#known.set(pid, known)
+    if (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
   }
 
   // --- Calls ------------------------------------------------------------------------------------------

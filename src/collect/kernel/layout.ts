@@ -48,10 +48,29 @@ export const RECORD = {
   comm: 32,
   /** NUL-ended path of what was executed; empty unless an exec was seen. */
   path: 48,
-  size: 128,
+  /** u64, CPU time of the whole life in ns, with FLAG.exit; 0 where the kernel gives no types. */
+  cpu: 128,
+  size: 136,
 } as const
 export const COMM_BYTES = 16
-export const PATH_BYTES = RECORD.size - RECORD.path
+export const PATH_BYTES = RECORD.cpu - RECORD.path
+
+/** Byte offsets in what the walk over tasks writes for each thread (task-program.ts). */
+export const TASK = {
+  tgid: 0,
+  pid: 4,
+  /** u64, ns since boot, of the leader. */
+  start: 8,
+  /** u64, CPU time of this thread, ns. */
+  cpu: 16,
+  /** u64, CPU time of the process's threads that have ended, ns. */
+  endedCpu: 24,
+  /** From here on of leaders only. */
+  parent: 32,
+  uid: 36,
+  comm: 40,
+  size: 56,
+} as const
 
 export const FLAG = { exec: 1, exit: 2, threadComm: 4 } as const
 

@@ -26,6 +26,7 @@ import {
   unlimitLockedMemory,
 } from '../../platform/linux/libc.ts'
 import {
+  attachIterator,
   attachRawTracepoint,
   BpfError,
   closeAll,
@@ -34,7 +35,7 @@ import {
   lookUp,
   update,
 } from './bpf.ts'
-import { type TaskOffsets, taskOffsets } from './btf.ts'
+import { type KernelTypes, kernelTypes, type TaskOffsets } from './btf.ts'
 import { countShape, missShape, processShape, SLOTS, tableShape } from './layout.ts'
 import {
   enterProgram,
@@ -48,6 +49,7 @@ import {
   type Variant,
   type Wiring,
 } from './program.ts'
+import { taskProgram } from './task-program.ts'
 import { variantsFor } from './variants.ts'
 
 export const BTF_PATH = '/sys/kernel/btf/vmlinux'
@@ -60,6 +62,10 @@ export interface OpenCounter {
   readonly misses: number
   /** The table, in variants that have one. */
   readonly table: number | undefined
+  /** What walks over the kernel's tasks are made from: CPU times; undefined where the kernel has none. */
+  readonly tasks: number | undefined
+  /** Thread groups that are not counted: the agent's own. */
+  readonly excluded: readonly number[]
   /** Closing these takes the programs off. */
   readonly links: readonly number[]
   readonly countKeys: number
@@ -73,8 +79,10 @@ export interface OpenCounter {
 }
 
 /** Every descriptor of an open counter. */
-export function descriptorsOf({ links, counts, processes, misses, table }: OpenCounter): number[] {
-  return [...links, ...counts, ...processes, misses, ...(table === undefined ? [] : [table])]
+export function descriptorsOf(counter: OpenCounter): number[] {
+  const { links, counts, processes, misses, table, tasks } = counter
+  const optional = [table, tasks].filter((descriptor) => descriptor !== undefined)
+  return [...links, ...counts, ...processes, misses, ...optional]
 }
 
 export interface OpenOptions {
@@ -93,13 +101,14 @@ export interface OpenOptions {
 /** @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the verifier's last words where it refused */
 export function openCounter(options: OpenOptions = {}): OpenCounter {
   unlimitLockedMemory()
-  const variants = variantsFor(options.task ?? readTaskOffsets()).filter(
+  const types = readTypes()
+  const variants = variantsFor(options.task ?? types.task).filter(
     ({ name }) => options.variant === undefined || name === options.variant,
   )
   const refusals: BpfError[] = []
   for (const variant of variants) {
     try {
-      return openVariant(variant, options)
+      return openVariant(variant, types.taskWalk, options)
     } catch (error) {
       if (!(error instanceof BpfError)) throw error
       // Without the right, and without bpf(2), lesser variants fare no better.
@@ -134,15 +143,15 @@ function tail(log: string): string {
   return log.trimEnd().split('\n').slice(-12).join('\n')
 }
 
-function readTaskOffsets(): TaskOffsets | undefined {
+function readTypes(): KernelTypes {
   try {
-    return taskOffsets(readFileSync(BTF_PATH))
+    return kernelTypes(readFileSync(BTF_PATH))
   } catch {
-    return undefined
+    return { taskWalk: 0 }
   }
 }
 
-function openVariant(variant: Variant, options: OpenOptions): OpenCounter {
+function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): OpenCounter {
   const opened: number[] = []
   const keep = (descriptor: number): number => {
     opened.push(descriptor)
@@ -178,6 +187,8 @@ function openVariant(variant: Variant, options: OpenOptions): OpenCounter {
       processes: wiring.processes,
       misses: wiring.misses,
       table: wiring.table,
+      tasks: openTasks(variant, taskWalk, keep),
+      excluded: wiring.excluded,
       links,
       countKeys,
       processesMax,
@@ -188,6 +199,26 @@ function openVariant(variant: Variant, options: OpenOptions): OpenCounter {
     }
   } catch (error) {
     closeAll(opened)
+    throw error
+  }
+}
+
+/** CPU times are worth having, and no reason to count nothing: where this is refused they are not told. */
+function openTasks(
+  { task }: Variant,
+  taskWalk: number,
+  keep: (descriptor: number) => number,
+): number | undefined {
+  if (task?.cpu === undefined || taskWalk === 0) return undefined
+  try {
+    const program = loadProgram('callsign_tasks', taskProgram({ ...task, cpu: task.cpu }), taskWalk)
+    try {
+      return keep(attachIterator(program))
+    } finally {
+      closeAll([program])
+    }
+  } catch (error) {
+    if (error instanceof BpfError) return undefined
     throw error
   }
 }

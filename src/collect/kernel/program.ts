@@ -278,11 +278,13 @@ export function exitProgram(variant: Variant, wiring: Wiring): Uint8Array {
     a.jumpIfRegister(R1, '!=', R7, 'leave')
   }
   buildRecord(a, variant, FLAG.exit, 'exit')
+  lifetimeCpu(a, variant)
   secondSlot(a, variant, wiring)
   dispatch(a, 'slot', (slot) => {
     lookUp(a, wiring.processes[slot]!, TGID)
     a.jumpIf(R0, '==', 0, `silent ${slot}`)
     a.load(4, R1, R0, RECORD.flags).orValue(R1, FLAG.exit).store(4, R0, RECORD.flags, R1)
+    a.load(8, R1, FP, BUILT + RECORD.cpu).store(8, R0, RECORD.cpu, R1)
     a.jump('leave')
     // Killed without a call in this second.
     a.label(`silent ${slot}`)
@@ -503,6 +505,23 @@ function buildRecord(
   probe(a, variant, SCRATCH, 8)
   a.load(8, R3, FP, SCRATCH).add(R3, tgid)
   probe(a, variant, BUILT + RECORD.parent, 4)
+}
+
+/** Puts the CPU time of the caller and of its process's threads that ended before it into the built record. */
+function lifetimeCpu(a: Assembler, variant: Variant): void {
+  const { task } = variant
+  if (task?.cpu === undefined) return
+  a.call('getCurrentTask').copy(R9, R0)
+  a.copy(R3, R9).add(R3, task.cpu.runtime)
+  probe(a, variant, BUILT + RECORD.cpu, 8)
+  a.copy(R3, R9).add(R3, task.signal)
+  probe(a, variant, SCRATCH, 8)
+  a.load(8, R3, FP, SCRATCH).add(R3, task.cpu.endedRuntime)
+  probe(a, variant, SCRATCH, 8)
+  a.load(8, R1, FP, SCRATCH)
+    .load(8, R2, FP, BUILT + RECORD.cpu)
+    .addRegister(R1, R2)
+  a.store(8, FP, BUILT + RECORD.cpu, R1)
 }
 
 /** Copies kernel memory at R3 to the stack; zeroes where it cannot be read. */

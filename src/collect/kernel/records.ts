@@ -11,9 +11,10 @@ export const KIND = {
   lost: 6,
   end: 7,
   bye: 8,
+  cpu: 9,
 } as const
 
-export const VERSION = 2
+export const VERSION = 3
 export const NO_UID = 0xffff_ffff
 export const LOSS = { callsMapFull: 0, late: 1 } as const
 
@@ -82,6 +83,16 @@ export class RecordWriter {
   }
 
   endCalls(): void {
+    this.#end()
+  }
+
+  /** @param micros CPU time of the second */
+  cpu(pid: number, name: Uint8Array, nameKind: number, micros: number): void {
+    this.#begin(KIND.cpu)
+    this.#u32(pid)
+    this.#u8(nameKind)
+    this.#text(name)
+    this.#u32(Math.min(micros, 0xffff_ffff))
     this.#end()
   }
 

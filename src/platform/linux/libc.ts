@@ -119,6 +119,8 @@ export function mapShared(descriptor: number, length: number): ArrayBuffer {
 
 export const CLOCK_REALTIME = 0
 export const CLOCK_MONOTONIC = 1
+/** CPU time of the calling thread. */
+export const CLOCK_THREAD_CPU = 3
 export const CLOCK_MONOTONIC_COARSE = 6
 export const CLOCK_BOOTTIME = 7
 

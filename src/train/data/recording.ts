@@ -13,7 +13,7 @@ import { PassThrough, type Transform } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
-import type { Frame } from '../../domain/frame.ts'
+import type { Frame, SilentProcess } from '../../domain/frame.ts'
 import { LINE_BYTES_MAX, NAME_BYTES_MAX } from '../../domain/limits.ts'
 import { type Process, safeName } from '../../domain/process.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../../domain/syscalls.ts'
@@ -152,6 +152,8 @@ interface Line {
   readonly name: string
   readonly label: string | undefined
   readonly counts: Readonly<Record<string, unknown>>
+  /** CPU ms; undefined where the file does not say. */
+  readonly cpuMs: number | undefined
   readonly lost: number
 }
 
@@ -175,12 +177,15 @@ function parse(text: string): Line | string {
       (sum: number, n) => sum + (typeof n === 'number' ? n : 0),
       0,
     )
-    return { ...rest, pid: 0, name: '', counts: {}, lost: Math.max(1, lost) }
+    return { ...rest, pid: 0, name: '', counts: {}, cpuMs: undefined, lost: Math.max(1, lost) }
   }
   if (typeof line.pid !== 'number' || !Number.isInteger(line.pid) || line.pid <= 0)
     return '"pid" is no whole number above 0'
   if (typeof line.name !== 'string') return '"name" is no text'
   if (typeof line.counts !== 'object' || line.counts === null) return '"counts" is no object'
+  const { cpu } = line
+  if (cpu !== undefined && !(typeof cpu === 'number' && Number.isSafeInteger(cpu) && cpu >= 0))
+    return '"cpu" is no whole number from 0'
   return {
     ...rest,
     pid: line.pid,
@@ -188,6 +193,7 @@ function parse(text: string): Line | string {
     name: line.name,
     label: typeof line.label === 'string' ? line.label : undefined,
     counts: line.counts as Record<string, unknown>,
+    cpuMs: cpu,
     lost: 0,
   }
 }
@@ -202,6 +208,7 @@ interface Life {
 interface Gathered {
   line: Line
   rank: number
+  cpuMs: number
   readonly cells: Map<number, number>
 }
 
@@ -213,6 +220,8 @@ class HostFrames {
   readonly #second = new Map<number, Gathered>()
   #index = Number.NEGATIVE_INFINITY
   #lost = 0
+  /** Some line of the second has CPU times: the others' are 0. */
+  #tellsCpu = false
   #vectors = 0
   readonly unknownCalls = new Set<string>()
 
@@ -233,16 +242,18 @@ class HostFrames {
         this.unknownCalls.add(shown(name))
       if (count > 0) cells.push([known ?? OTHER, Math.min(count, 0xffff_ffff)])
     }
-    if (cells.length === 0) return 'it counts nothing'
+    if (cells.length === 0 && line.cpuMs === undefined) return 'it counts nothing'
     const rank = lateness(cells)
     let gathered = this.#second.get(line.pid)
     if (gathered === undefined) {
-      gathered = { line, rank, cells: new Map() }
+      gathered = { line, rank, cpuMs: 0, cells: new Map() }
       this.#second.set(line.pid, gathered)
     } else if (rank >= gathered.rank) {
       gathered.line = line
       gathered.rank = rank
     }
+    if (line.cpuMs !== undefined) this.#tellsCpu = true
+    gathered.cpuMs += line.cpuMs ?? 0
     for (const [syscall, count] of cells)
       gathered.cells.set(syscall, Math.min((gathered.cells.get(syscall) ?? 0) + count, 0xffff_ffff))
     return undefined
@@ -281,7 +292,14 @@ class HostFrames {
       const counts: number[] = []
       const processes: Process[] = []
       const labels: (string | undefined)[] = []
-      for (const { line, cells } of this.#second.values()) {
+      const cpuMs: number[] = []
+      const silent: SilentProcess[] = []
+      for (const { line, cells, cpuMs: ms } of this.#second.values()) {
+        if (cells.size === 0) {
+          silent.push({ process: this.#process(line, false), cpuMs: ms })
+          continue
+        }
+        cpuMs.push(ms)
         for (const [syscall, count] of [...cells].sort((a, b) => a[0] - b[0])) {
           syscalls.push(syscall)
           counts.push(count)
@@ -297,12 +315,14 @@ class HostFrames {
         syscalls: Uint16Array.from(syscalls),
         counts: Uint32Array.from(counts),
         lost: this.#lost,
+        ...(this.#tellsCpu ? { cpuMs: Uint32Array.from(cpuMs), silent } : {}),
         ...(labels.some((label) => label !== undefined) ? { labels } : {}),
       })
       this.#vectors += processes.length
     }
     this.#second.clear()
     this.#lost = 0
+    this.#tellsCpu = false
     this.#index = next
   }
 }

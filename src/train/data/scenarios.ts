@@ -118,14 +118,15 @@ export function ordinaryFrames(
   happenings: HappeningIndex,
 ): Frame[] {
   return frames.map((frame) => {
-    const rows = [...frame.processes.keys()].filter(
-      (row) => happenings.at(host, frame.processes[row]!, frame.index) === undefined,
-    )
-    return rows.length === frame.processes.length ? frame : onlyRows(frame, rows)
+    const isOrdinary = (process: Process) => happenings.at(host, process, frame.index) === undefined
+    const rows = [...frame.processes.keys()].filter((row) => isOrdinary(frame.processes[row]!))
+    const silent = frame.silent?.filter(({ process }) => isOrdinary(process))
+    const all = rows.length === frame.processes.length && silent?.length === frame.silent?.length
+    return all ? frame : onlyRows(frame, rows, silent)
   })
 }
 
-function onlyRows(frame: Frame, rows: readonly number[]): Frame {
+function onlyRows(frame: Frame, rows: readonly number[], silent: Frame['silent']): Frame {
   const offsets = new Uint32Array(rows.length + 1)
   const syscalls: number[] = []
   const counts: number[] = []
@@ -143,6 +144,10 @@ function onlyRows(frame: Frame, rows: readonly number[]): Frame {
     syscalls: Uint16Array.from(syscalls),
     counts: Uint32Array.from(counts),
     lost: frame.lost,
+    ...(frame.cpuMs === undefined
+      ? {}
+      : { cpuMs: Uint32Array.from(rows, (i) => frame.cpuMs![i]!) }),
+    ...(silent === undefined ? {} : { silent }),
   }
 }
 

@@ -8,6 +8,7 @@ import { SYSCALLS } from '../../../src/domain/syscalls.ts'
 import {
   callsOf,
   compileCalls,
+  cpuOf,
   identitiesOf,
   type Recording,
   recordWhile,
@@ -26,7 +27,7 @@ let calls: ReturnType<typeof compileCalls>
 if (!SKIP) {
   calls = compileCalls(
     ...['kc-storm', 'kc-parent', 'kc-once', 'kc-rename', 'kc-before', 'kc-after'],
-    ...['kc-compat', 'kc-strange', 'kc-reuse', 'kc-inside', 'kc-steady', 'kc-orphan'],
+    ...['kc-compat', 'kc-strange', 'kc-reuse', 'kc-inside', 'kc-steady', 'kc-orphan', 'kc-spin'],
   )
 }
 afterAll(() => calls?.remove())
@@ -35,6 +36,7 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
   let recording: Recording
   let renamedPid = 0
   let goneParent = 0
+  let spunMs = 0
   beforeAll(async () => {
     const p = (name: string) => calls.path(name)
     recording = await recordWhile(async () => {
@@ -49,6 +51,9 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
         run(p('kc-reuse'), 'reuse', '60'),
         run('unshare', '--pid', '--fork', p('kc-inside'), 'plain', '800'),
         rename.exited,
+        run(p('kc-spin'), 'spin', '4', '2').then((text) => {
+          spunMs = Number.parseInt(text, 10)
+        }),
         // Becomes kc-orphan when its parent is gone, and its parent's parent has it.
         run(
           ...['sh', '-c'],
@@ -150,6 +155,23 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
   test.skipIf(!SEES_HOST_PIDS)('tells who made a process, though others have inherited it', () => {
     const [orphan] = identitiesOf(recording.frames, /^kc-orphan$/)
     expect(orphan!.ppid).toBe(goneParent)
+  })
+
+  test('tells the CPU time of a process that computes in two threads and makes no call', () => {
+    const cpuMs = cpuOf(recording.frames, 'kc-spin')
+    const silentSeconds = recording.frames.filter(({ silent = [] }) =>
+      silent.some(({ process }) => process.name === 'kc-spin'),
+    )
+    expect(silentSeconds.length).toBeGreaterThanOrEqual(2)
+    // As of the last tick of each thread; the second in which a loaded machine drained late has none.
+    expect(cpuMs).toBeGreaterThan(spunMs * 0.6)
+    expect(cpuMs).toBeLessThan(spunMs * 1.05 + 20)
+  })
+
+  test('tells the CPU time of processes that call, too', () => {
+    expect(cpuOf(recording.frames, 'kc-storm')).toBeGreaterThan(0)
+    for (const { processes, cpuMs } of recording.frames)
+      expect(cpuMs?.length ?? processes.length).toBe(processes.length)
   })
 
   test('leaves the agent and its collector out', () => {

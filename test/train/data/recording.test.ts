@@ -153,3 +153,19 @@ test.each([
 test('readRecordings() refuses a file that is not there', async () => {
   await expect(readRecordings(['/nowhere/x.ndjson'])).rejects.toMatchObject({ code: 'ERR_INPUT' })
 })
+
+test('readRecordings() reads CPU times, and processes that made no call', async () => {
+  const text =
+    line(5, 1, 'nginx', { read: 2 }, { cpu: 7 }) +
+    line(5, 2, 'cron', { read: 1 }) +
+    line(5, 3, 'miner', {}, { cpu: 998 }) +
+    line(6, 1, 'nginx', { read: 1 })
+  const [recording] = await readRecordings([await write('cpu.ndjson', text)])
+  const [first, second] = recording!.frames
+  expect([...first!.cpuMs!]).toEqual([7, 0])
+  expect(first!.silent!.map(({ process, cpuMs }) => [process.name, cpuMs])).toEqual([
+    ['miner', 998],
+  ])
+  expect(recording!.vectors).toBe(3)
+  expect(second).not.toHaveProperty('cpuMs')
+})
