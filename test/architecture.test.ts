@@ -40,7 +40,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   record: ['domain', 'platform', 'count', 'agent'],
   simulate: ['domain', 'wire', 'platform', 'agent', 'aggregator'],
   commands: [
-    ...['settings', 'agent', 'operate', 'record', 'aggregator', 'train', 'compare', 'simulate'],
+    ...['settings', 'agent', 'outputs', 'operate', 'record', 'aggregator', 'train', 'compare'],
+    'simulate',
     ...['platform', 'domain'],
   ],
   'cli.ts': ['settings', 'commands', 'platform', 'domain'],

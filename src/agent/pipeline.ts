@@ -10,9 +10,8 @@ import type { ShortLives } from '../detect/short-lives.ts'
 import type { Frame } from '../domain/frame.ts'
 import type { Classifier } from '../model/classifier.ts'
 import type { Sequencer } from '../model/sequencer.ts'
+import type { Outputs } from '../outputs/outputs.ts'
 import type { Summariser } from '../publish/summariser.ts'
-import type { AlertMessage } from '../wire/alert-message.ts'
-import type { Delivery } from './delivery.ts'
 import type { Explainer } from './explainer.ts'
 import type { Governor } from './governor.ts'
 import type { LiveView } from './live-view.ts'
@@ -25,13 +24,13 @@ export interface Stages {
   readonly detector: Detector
   readonly explainer: Explainer
   readonly summariser: Summariser
-  readonly delivery: Delivery
+  readonly outputs: Outputs
   readonly governor: Governor
   readonly live: LiveView
 }
 
-/** @returns the alerts of this second, with their reasons; what is to be sent is in the outbox by then */
-export async function walk(stages: Stages, frame: Frame): Promise<readonly AlertMessage[]> {
+/** Resolves when each output has what this second gave. */
+export async function walk(stages: Stages, frame: Frame): Promise<void> {
   const { buffer, shortLives, sequencer, classifier, detector, explainer, summariser } = stages
   buffer.append(frame)
   const selection = stages.governor.selection(frame.index)
@@ -41,12 +40,18 @@ export async function walk(stages: Stages, frame: Frame): Promise<readonly Alert
   const raised = detector.push(predictions)
   const alerts = await explainer.explain(raised, sequences)
   stages.live.push(grouped, predictions)
-  return stages.delivery.put(alerts, summariser.push(frame, predictions))
+  await stages.outputs.put(alerts, summariser.push(frame, predictions))
 }
 
-/** The input is over: what is open is closed, what is begun is summed up. */
-export function finish(stages: Stages): readonly AlertMessage[] {
-  return stages.delivery.put(stages.detector.end(), stages.summariser.end())
+/**
+ * The input is over: what is begun is summed up.
+ * @param closes open alerts are closed, as those of a recording are; an agent that is stopped leaves them open for its next start
+ */
+export async function finish(
+  { detector, outputs, summariser }: Stages,
+  closes: boolean,
+): Promise<void> {
+  await outputs.put(closes ? detector.end() : [], summariser.end())
 }
 
 /** After a restart: the last sequence is taken from the buffer, so there are no blind ten seconds. */

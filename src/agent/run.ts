@@ -21,19 +21,17 @@ import {
 import type { Parser, Source } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
+import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
-import type { AlertMessage } from '../wire/alert-message.ts'
 import { type IngestOptions, ingest, isAbreast, mayBeSilent } from './ingest.ts'
+import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
 
-export type { AlertMessage }
-
 export interface RunOptions extends Pick<IngestOptions, 'format' | 'host'> {
   /** Event seconds per second; Infinity: as fast as it can. */
   readonly pace?: number
-  readonly onAlerts: (alerts: readonly AlertMessage[]) => void | Promise<void>
   readonly onFrame?: (frame: Frame) => void
   /** Every second has walked; what is open stays open until this resolves. */
   readonly beforeEnd?: () => Promise<void>
@@ -41,6 +39,8 @@ export interface RunOptions extends Pick<IngestOptions, 'format' | 'host'> {
 
 export interface RunOutcome {
   readonly status: StatusDocument
+  /** Alerts that were opened or came back. */
+  readonly raised: number
   /** What ended it before its end; all that came before is judged, kept and queued. */
   readonly error: unknown
   /** All that was to be sent has arrived. */
@@ -54,7 +54,9 @@ export async function runStreet(
   signal: AbortSignal,
 ): Promise<RunOutcome> {
   const run = new Run(street, options, signal)
+  const before = raisedBy(street)
   street.publisher?.start()
+  await run.begin()
   let error: unknown
   for (const source of sources) {
     try {
@@ -64,11 +66,17 @@ export async function runStreet(
     }
     if (error !== undefined || signal.aborted) break
   }
-  await run.end()
+  await run.end(sources)
   // The last words about the outbox are those after its last deliveries.
   const drainMs = signal.aborted ? INTERRUPTED_DRAIN_MS : DRAIN_MS
   const arrived = (await street.publisher?.end(drainMs)) ?? true
-  return { status: run.save(true), error, arrived }
+  return { status: run.save(true), raised: raisedBy(street) - before, error, arrived }
+}
+
+/** Over the life of the state directory. */
+function raisedBy({ stages }: Street): number {
+  const { opened, reopened } = stages.detector.status().alerts
+  return opened + reopened
 }
 
 class Run {
@@ -126,10 +134,25 @@ class Run {
     }
   }
 
-  async end(): Promise<void> {
+  /** What the last run left to be told, and what ended since then. */
+  async begin(): Promise<void> {
+    const { stages, publisher, outbox, options, clock } = this.#street
+    if (publisher !== undefined)
+      await stages.outputs.put(untold(this.#street, outbox.before), undefined)
+    if (!options.resume) return
+    const now = Math.floor(clock.now() / 1000)
+    const gone = stages.detector.closeWhere((of) => areGone(of, processStart), 'gone', now)
+    await stages.outputs.put(gone, undefined)
+  }
+
+  async end(sources: readonly Source[]): Promise<void> {
     await this.#walkAll(this.#street.counter.end(), undefined)
     await this.#options.beforeEnd?.()
-    await this.#tell(finish(this.#street.stages))
+    // A host that is watched goes on without us. A pipe may carry either: it is over when its writer says so.
+    const goesOn =
+      this.#street.options.resume ||
+      (this.#signal.aborted && sources.some(({ name }) => name === 'pipe'))
+    await finish(this.#street.stages, !goesOn)
   }
 
   #closeSilent(source: Source): void {
@@ -161,7 +184,7 @@ class Run {
   async #walkOne(frame: Frame, source: Source | undefined): Promise<void> {
     await this.#keepPace(frame.index)
     const street = this.#street
-    const alerts = await walk(street.stages, frame)
+    await walk(street.stages, frame)
     this.#frameCount += 1
     this.#lastFrame = frame.index
     this.#tellLoss(frame.lost)
@@ -170,7 +193,6 @@ class Run {
     street.lagMs =
       source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
     this.#options.onFrame?.(frame)
-    await this.#tell(alerts)
   }
 
   /** A second with losses raises nothing: whoever can force them blinds us, and that must show. */
@@ -181,10 +203,6 @@ class Run {
     log.warn('Calls were lost: windows with such a second raise no alert', { calls: this.#lost })
     this.#lossToldAtMs = now
     this.#lost = 0
-  }
-
-  async #tell(alerts: readonly AlertMessage[]): Promise<void> {
-    if (alerts.length > 0) await this.#options.onAlerts(alerts)
   }
 
   async #keepPace(index: number): Promise<void> {
@@ -219,6 +237,7 @@ class Run {
   save(ended: boolean): StatusDocument {
     const street = this.#street
     this.#savedAtMs = street.clock.monotonic()
+    keepAlerts(street, [])
     if (ended) street.local.memory.put(street.memory.snapshot())
     else street.stages.detector.allow = street.local.allowed.list()
     const status = this.#status()
@@ -254,6 +273,7 @@ class Run {
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       cost: cost.read(),
       governor: stages.governor.status(),
+      outputs: stages.outputs.status(),
       ...defined({ collector }),
     }
   }

@@ -2,13 +2,15 @@
  * What `agent status` shows: the books of one state directory, written every few seconds and at the end, read
  * by whoever asks (`buffer/ledger-store.ts` keeps the bytes). Plain data; keys are part of the contract [DESIGN 2].
  *
- * The books close: observed.calls = counted + Σ dropped, created = acknowledged + queued + merged + Σ undelivered.
+ * The books close: observed.calls = counted + Σ dropped, created = acknowledged + queued + merged + Σ undelivered,
+ * detection.alerts.opened = open + closed.
  */
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
 import type { Counter } from '../count/counter.ts'
 import type { Detector, DetectorStatus } from '../detect/detector.ts'
 import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus } from '../domain/source.ts'
+import type { OutputStatus } from '../outputs/outputs.ts'
 import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
 import type { GovernorStatus } from './governor.ts'
@@ -48,6 +50,8 @@ export interface StatusDocument {
   readonly cost: OwnCostReading
   /** What is done to stay below --cpu-max, and what was left out for it. */
   readonly governor: GovernorStatus
+  /** Alerts and summaries that each output took, and what it refused. */
+  readonly outputs: Readonly<Record<string, OutputStatus>>
   /** The kernel source's collector about itself. */
   readonly collector?: CollectorStatus
 }

@@ -3,7 +3,7 @@
  * together. The only place that knows all of them. Also the way back: `close` leaves everything on disk.
  *
  * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db (memory
- * of the host, ledger, alerts), lib/ (native libraries of the compiled binary), chisels/.
+ * of the host, ledger, alerts), alert-ids.secret, lib/ (native libraries of the compiled binary), chisels/.
  */
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
@@ -18,6 +18,10 @@ import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
 import { sequencerOf } from '../model/sequencer.ts'
+import { localOutput } from '../outputs/local.ts'
+import { outboxOutput } from '../outputs/outbox.ts'
+import type { Output } from '../outputs/output.ts'
+import { Outputs } from '../outputs/outputs.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
@@ -25,11 +29,12 @@ import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
 import { Publisher } from '../publish/publisher.ts'
 import { type Gauges, Summariser } from '../publish/summariser.ts'
+import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
-import { Delivery } from './delivery.ts'
 import { Explainer } from './explainer.ts'
 import { Governor } from './governor.ts'
+import { keepAlerts, restoreAlerts } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
 import { OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
@@ -53,6 +58,10 @@ export interface StreetOptions {
   readonly cpuMax?: number
   /** `agent top` may look on. */
   readonly live?: boolean
+  /** Ids of alerts are made with the host's secret: for a host that is watched. A recording gives the same ids everywhere. */
+  readonly secretIds?: boolean
+  /** Where alerts and summaries go beside the local store and the broker. */
+  readonly outputs?: readonly Output[]
 }
 
 export interface Street {
@@ -100,6 +109,7 @@ export function openStreet(options: StreetOptions): Street {
       memory,
       learnSeconds: settings.learn / 1000,
       allow: local.allowed.list(),
+      ...(options.secretIds === true ? { secret: hostSecret(settings.state) } : {}),
     })
     const governor = new Governor({
       cpuMax: options.cpuMax ?? 0,
@@ -124,13 +134,12 @@ export function openStreet(options: StreetOptions): Street {
         classifier,
         detector,
         explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
-        delivery: new Delivery({
-          site,
-          host,
-          alerts: local.alerts,
-          outbox,
-          hasBroker: broker !== undefined,
-        }),
+        outputs: new Outputs({ site, host, numbering: outbox, clock }, [
+          localOutput((alerts) => keepAlerts(street, alerts)),
+          // Without a broker nothing is queued that nothing would ever take.
+          ...(broker === undefined ? [] : [outboxOutput(outbox)]),
+          ...(options.outputs ?? []),
+        ]),
         governor,
         live: new LiveView({
           classNames: model.classes.names,
@@ -150,6 +159,7 @@ export function openStreet(options: StreetOptions): Street {
           : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
       async close() {
         street.stages.live.close()
+        await street.stages.outputs.close()
         await street.publisher?.end(0)
         buffer.close()
         outbox.close()
@@ -157,6 +167,7 @@ export function openStreet(options: StreetOptions): Street {
         lock.release()
       },
     }
+    restoreAlerts(street, options.secretIds !== true)
     if (options.resume) warm(street.stages, sequenceSeconds(model.manifest) - 1)
     if (options.live === true) street.stages.live.open(settings.state)
     return street

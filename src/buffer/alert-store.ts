@@ -1,10 +1,21 @@
 /**
- * The host's own alerts, newest state of each, for `agent alerts` and `agent explain`. Bounded: beyond
- * ALERTS_KEPT_MAX those that were heard of longest ago go, counted.
+ * The host's own alerts, newest state of each, for `agent alerts` and `agent explain`; and what the detector must know of
+ * them after a restart (its book), written in the same transaction. Bounded: beyond ALERTS_KEPT_MAX those that were
+ * heard of longest ago go, counted.
  */
 import type { Alert } from '../domain/alert.ts'
 import { ALERTS_KEPT_MAX } from '../domain/limits.ts'
+import type { Database } from '../platform/sqlite.ts'
 import type { LocalFile } from './local-file.ts'
+
+const COUNTS = 'alert-counts'
+
+/** What the detector keeps of its alerts; plain JSON, whose meaning is its own. */
+export interface BookRows {
+  readonly causes: readonly { readonly alert: { readonly id: string } }[]
+  readonly forgotten: readonly string[]
+  readonly counts: unknown
+}
 
 export class AlertStore {
   readonly #file: LocalFile
@@ -17,8 +28,8 @@ export class AlertStore {
   }
 
   /** @returns false where the disk refused */
-  put(alerts: readonly Alert[]): boolean {
-    if (alerts.length === 0) return true
+  put(alerts: readonly Alert[], book?: BookRows): boolean {
+    if (alerts.length === 0 && book === undefined) return true
     let evicted = 0
     const stored = this.#file.write((database) => {
       const insert = database.prepare('INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)')
@@ -28,9 +39,28 @@ export class AlertStore {
           'DELETE FROM alerts WHERE id IN (SELECT id FROM alerts ORDER BY last DESC, id LIMIT -1 OFFSET ?)',
         )
         .run(this.#alertsMax).changes
+      if (book !== undefined) putBook(database, book)
     })
     if (stored) this.#evicted += evicted
     return stored
+  }
+
+  /** The detector's book as it was last put. */
+  book(): { causes: unknown[]; counts: unknown } {
+    return this.#file.read(
+      (database) => {
+        const causes = database.prepare<{ body: string }>('SELECT body FROM causes').all()
+        const counts = database
+          .prepare<{ body: Uint8Array }>('SELECT body FROM documents WHERE name = ?')
+          .get(COUNTS)
+        return {
+          causes: causes.flatMap(({ body }) => parseStored(body) ?? []),
+          counts:
+            counts === undefined ? undefined : parseStored(new TextDecoder().decode(counts.body)),
+        }
+      },
+      { causes: [], counts: undefined },
+    )
   }
 
   /** Newest first. */
@@ -42,7 +72,7 @@ export class AlertStore {
             'SELECT body FROM alerts WHERE last < ? ORDER BY last DESC, id LIMIT ?',
           )
           .all(Math.min(before, Number.MAX_SAFE_INTEGER), Math.max(0, Math.floor(limit)))
-          .flatMap(({ body }) => parseStored(body) ?? []),
+          .flatMap(({ body }) => parseStored<Alert>(body) ?? []),
       [],
     )
   }
@@ -58,7 +88,7 @@ export class AlertStore {
         .filter((row) => row.id.startsWith(id))
       const exact =
         found.find((row) => row.id === id) ?? (found.length === 1 ? found[0] : undefined)
-      return exact === undefined ? undefined : parseStored(exact.body)
+      return exact === undefined ? undefined : parseStored<Alert>(exact.body)
     }, undefined)
   }
 
@@ -75,10 +105,20 @@ export class AlertStore {
   }
 }
 
+function putBook(database: Database, { causes, forgotten, counts }: BookRows): void {
+  const insert = database.prepare('INSERT OR REPLACE INTO causes VALUES (?, ?)')
+  const remove = database.prepare('DELETE FROM causes WHERE id = ?')
+  for (const cause of causes) insert.run(cause.alert.id, JSON.stringify(cause))
+  for (const id of forgotten) remove.run(id)
+  database
+    .prepare('INSERT OR REPLACE INTO documents VALUES (?, ?)')
+    .run(COUNTS, new TextEncoder().encode(JSON.stringify(counts)))
+}
+
 /** Our own writing, from a file that only we can write; a body that is cut is no alert. */
-function parseStored(body: string): Alert | undefined {
+function parseStored<T = unknown>(body: string): T | undefined {
   try {
-    return JSON.parse(body) as Alert
+    return JSON.parse(body) as T
   } catch {
     return undefined
   }

@@ -36,6 +36,7 @@ const SCHEMA = [
   `CREATE TABLE documents(name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
    CREATE TABLE alerts(id TEXT PRIMARY KEY, last INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
    CREATE INDEX alerts_by_last ON alerts(last);`,
+  'CREATE TABLE causes(id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;',
 ]
 
 export class LocalStore implements LocalFile {

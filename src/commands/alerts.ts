@@ -3,8 +3,8 @@ import { defineCommand } from 'citty'
 import type { Alert, AlertKind, AlertState } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
 import { lookLocal } from '../operate/local-alerts.ts'
+import { sentence } from '../outputs/alert-words.ts'
 import { loadSettings } from '../settings/settings.ts'
-import { sentence } from './alert-lines.ts'
 import {
   columns,
   jsonArg,

@@ -10,22 +10,25 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { type AlertMessage, type RunOutcome, runStreet } from '../agent/run.ts'
+import { type RunOutcome, runStreet } from '../agent/run.ts'
 import { recordingSource } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
+import type { AlertKind } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { openPage } from '../operate/browser.ts'
 import type { Model } from '../operate/models.ts'
 import { openModelInUse } from '../operate/models.ts'
+import { jsonLinesOutput } from '../outputs/json-lines.ts'
+import type { Output } from '../outputs/output.ts'
+import { terminalOutput } from '../outputs/terminal.ts'
 import { readAsset } from '../platform/assets.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log, setLogLevel } from '../platform/log.ts'
 import { loadSettings } from '../settings/settings.ts'
-import { alertLines } from './alert-lines.ts'
-import { jsonArg, note, shutdownSignal, wholeNumber, writeJson, writeOut } from './common.ts'
+import { jsonArg, note, shutdownSignal, wholeNumber } from './common.ts'
 
 /** Both recordings hold several hosts; each agent takes its own host's lines. */
 const BASELINE = 'models/recordings/demo/baseline.frames.ndjson.zst'
@@ -99,7 +102,7 @@ export default defineCommand({
 
 class DemoAgents {
   /** Kind of each alert, by id. */
-  readonly seen = new Map<string, AlertMessage['kind']>()
+  readonly seen = new Map<string, AlertKind>()
   readonly #model: Model
   readonly #broker: string
   readonly #directory: string
@@ -120,14 +123,15 @@ class DemoAgents {
   async run(host: string, signal: AbortSignal, stay?: () => Promise<void>): Promise<RunOutcome> {
     const state = join(this.#directory, host)
     await this.#live(host, state, signal)
-    const street = this.#open(host, state, { broker: this.#broker, learn: '0s' })
+    const shown = this.#asJson ? jsonLinesOutput() : terminalOutput(host)
+    const outputs = [shown, this.#counted]
+    const street = this.#open(host, state, { broker: this.#broker, learn: '0s' }, outputs)
     const outcome = await runStreet(
       street,
       [recordingSource(this.#recording)],
       {
         host,
         pace: this.#pace,
-        onAlerts: (alerts) => this.#show(host, alerts),
         ...defined({ beforeEnd: stay }),
       },
       signal,
@@ -142,26 +146,33 @@ class DemoAgents {
   async #live(host: string, state: string, signal: AbortSignal): Promise<void> {
     const street = this.#open(host, state, { learn: '7d' })
     const before = [recordingSource(this.#baseline)]
-    const { error } = await runStreet(street, before, { host, onAlerts: () => {} }, signal)
+    const { error } = await runStreet(street, before, { host }, signal)
     await street.close()
     if (error !== undefined) throw error
   }
 
-  #open(host: string, state: string, flags: { broker?: string; learn: string }) {
+  #open(
+    host: string,
+    state: string,
+    flags: { broker?: string; learn: string },
+    outputs: readonly Output[] = [],
+  ) {
     const { settings } = loadSettings({ state, site: 'demo', host, ...flags })
     return openStreet({
       settings,
       model: this.#model,
       source: { name: 'recording', why: 'the demo' },
       resume: false,
+      outputs,
     })
   }
 
-  async #show(host: string, alerts: readonly AlertMessage[]): Promise<void> {
-    for (const alert of alerts) {
-      this.seen.set(alert.id, alert.kind)
-      await (this.#asJson ? writeJson(alert) : writeOut(alertLines(alert, host)))
-    }
+  readonly #counted: Output = {
+    name: 'count',
+    refused: {},
+    take: ({ alerts }) => {
+      for (const { id, kind } of alerts) this.seen.set(id, kind)
+    },
   }
 }
 

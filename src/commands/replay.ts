@@ -7,15 +7,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { type AlertMessage, runStreet } from '../agent/run.ts'
+import { runStreet } from '../agent/run.ts'
 import { openFiles } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { openModelInUse } from '../operate/models.ts'
+import { jsonLinesOutput } from '../outputs/json-lines.ts'
+import { terminalOutput } from '../outputs/terminal.ts'
 import { loadSettings } from '../settings/settings.ts'
-import { alertLines } from './alert-lines.ts'
-import { jsonArg, shutdownAfter, shutdownSignal, writeJson, writeOut } from './common.ts'
+import { jsonArg, shutdownAfter, shutdownSignal } from './common.ts'
 import { lostCalls, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
@@ -59,17 +60,13 @@ export default defineCommand({
         model,
         source: { name: 'file', why: 'named on the command line' },
         resume: false,
+        outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       })
-      const onAlerts = async (alerts: readonly AlertMessage[]) => {
-        for (const alert of alerts)
-          await (args.json ? writeJson(alert) : writeOut(alertLines(alert)))
-      }
-      const { status, error, arrived } = await runStreet(
+      const { status, raised, error, arrived } = await runStreet(
         street,
         sources,
         {
           pace,
-          onAlerts,
           ...defined({ format: settings.format }),
           ...(origins.host === 'default' ? {} : { host: settings.host }),
         },
@@ -82,7 +79,7 @@ export default defineCommand({
       if (!arrived) throw undelivered(status.queued, settings.broker, ownState)
       if (shutdownSignal().aborted) return EXIT.interrupted
       if (args.failOnLoss && lostCalls(status) > 0) return EXIT.lost
-      return status.detection.alerts.opened > 0 ? EXIT.alerts : EXIT.ok
+      return raised > 0 ? EXIT.alerts : EXIT.ok
     } finally {
       if (ownState) rmSync(state, { recursive: true, force: true })
     }

@@ -64,7 +64,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ],
     [
       'alerts',
-      `${count(alerts.opened)} opened, ${count(alerts.open)} open, ${count(alerts.updated)} updates, ${count(alerts.closed)} closed`,
+      `${count(alerts.opened)} opened = ${count(alerts.open)} open + ${count(alerts.closed)} closed; ${count(alerts.reopened)} reopened, ${count(alerts.updated)} updates`,
     ],
     [
       'memory',

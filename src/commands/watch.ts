@@ -7,16 +7,17 @@
  */
 import { defineCommand } from 'citty'
 import { latenessOf } from '../agent/ingest.ts'
-import { type AlertMessage, runStreet } from '../agent/run.ts'
+import { runStreet } from '../agent/run.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
 import { openModelInUse } from '../operate/models.ts'
+import { jsonLinesOutput } from '../outputs/json-lines.ts'
+import { terminalOutput } from '../outputs/terminal.ts'
 import { log } from '../platform/log.ts'
 import { loadSettings } from '../settings/settings.ts'
-import { alertLines } from './alert-lines.ts'
-import { jsonArg, settingArgs, shutdownAfter, writeJson, writeOut } from './common.ts'
+import { jsonArg, settingArgs, shutdownAfter } from './common.ts'
 import { lostCalls, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
@@ -52,6 +53,8 @@ export default defineCommand({
       resume: live && source.name !== 'pipe',
       // A recording takes what it takes.
       live: true,
+      secretIds: live,
+      outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       cpuMax: live ? settings.cpuMax : 0,
       counter: {
         latenessMs: latenessOf(source),
@@ -59,14 +62,10 @@ export default defineCommand({
       },
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
-    const onAlerts = async (alerts: readonly AlertMessage[]) => {
-      for (const alert of alerts) await (args.json ? writeJson(alert) : writeOut(alertLines(alert)))
-    }
     const { status, error } = await runStreet(
       street,
       [source],
       {
-        onAlerts,
         ...defined({ format: settings.format }),
         ...(origins.host === 'default' ? {} : { host: settings.host }),
       },

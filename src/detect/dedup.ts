@@ -6,15 +6,19 @@
  * ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers). A process that already has an alert gets no second one,
  * except that a novelty may still turn out to be something worse; the novelty is then closed.
  *
- * Ids come from host, process, kind and first second alone, so the same input gives the same ids and a replay
- * never alerts twice. Opened in a minute are at most ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
+ * An id is made of host, process, kind and the host's secret: the same process has the same alert after a restart of the
+ * agent, and nobody who does not know the secret can tell the id before it is raised. Opened in a minute are at most
+ * ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
+ *
+ * The book outlives the agent: `changes` is what must be kept since the last call, `restore` takes it back. At every
+ * moment opened = open + closed, over the whole life of the state directory.
  */
-
-import type { Alert, AlertKind, Certainty, Reason } from '../domain/alert.ts'
+import type { Alert, AlertEnd, AlertKind, Certainty, Reason } from '../domain/alert.ts'
 import type { BehaviourId, Severity } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import {
   ALERT_JOIN_SECONDS,
+  ALERT_OWNERS_KEPT_MAX,
   ALERT_QUIET_SECONDS,
   ALERT_REMEMBER_SECONDS,
   ALERT_UPDATE_SECONDS,
@@ -23,7 +27,7 @@ import {
   PROCESSES_MAX,
 } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import { fnv1a64 } from './hash.ts'
+import { alertId } from './alert-id.ts'
 
 /** A level crossed in one frame. */
 export interface Crossing {
@@ -41,22 +45,50 @@ export interface Crossing {
   readonly windows: number
 }
 
-interface Cause {
-  alert: Alert
-  open: boolean
-  /** Frame of the last message about it. */
-  told: number
+/** A cause as it is kept over a restart. */
+export interface KeptCause {
+  readonly alert: Alert
+  readonly likeness: string
+  readonly open: boolean
+  /** Processes under it, by their keys; the latest ALERT_OWNERS_KEPT_MAX. */
+  readonly owners: readonly ProcessKey[]
 }
 
-export interface BookStatus {
+export interface BookCounts {
+  /** Alerts, each once, however often it was reopened. */
   readonly opened: number
+  /** Times that a closed alert was opened again. */
+  readonly reopened: number
   readonly updated: number
-  readonly closed: number
   /** Crossings that joined an alert of the same cause raised for another process. */
   readonly merged: number
   /** Crossings that could not open an alert because the minute was full. */
   readonly held: number
+}
+
+export interface BookStatus extends BookCounts {
+  /** Alerts that are closed now, forgotten ones included: opened = open + closed. */
+  readonly closed: number
   readonly open: number
+}
+
+/** What changed since the last call. */
+export interface BookChanges {
+  readonly causes: readonly KeptCause[]
+  /** Ids of causes that were forgotten. */
+  readonly forgotten: readonly string[]
+  readonly counts: BookCounts
+}
+
+interface Cause {
+  alert: Alert
+  readonly likeness: string
+  open: boolean
+  /** Frame of the last message about it. */
+  told: number
+  /** Frame of the last crossing, or of the restart after it: quiet is counted from here. */
+  heard: number
+  readonly owners: Set<ProcessKey>
 }
 
 export interface BookLimits {
@@ -75,22 +107,27 @@ const RANK: Readonly<Record<AlertKind, number>> = { novelty: 0, masquerade: 1, '
 export class AlertBook {
   readonly #host: string
   readonly #model: string
+  readonly #secret: string
   readonly #limits: Required<BookLimits>
-  /** By likeness: kind, name, class. Insertion order is order of the last sign of life. */
+  /** By id. Insertion order is order of the last sign of life. */
   readonly #causes = new Map<string, Cause>()
-  readonly #ofProcess = new Map<ProcessKey, string>()
+  /** The latest cause of each likeness: kind, name, class. */
+  readonly #alike = new Map<string, Cause>()
+  readonly #ofProcess = new Map<ProcessKey, Cause>()
+  /** Closed outside of `tick`, and not told yet. */
+  readonly #closed: Alert[] = []
   /** Novelties of processes that have something worse now. */
   readonly #left = new Set<Cause>()
+  readonly #changed = new Set<string>()
+  #countsChanged = false
   readonly #openedAt: number[] = []
-  #opened = 0
-  #updated = 0
-  #closed = 0
-  #merged = 0
-  #held = 0
+  readonly #counts = { opened: 0, reopened: 0, updated: 0, merged: 0, held: 0 }
+  #open = 0
 
-  constructor(host: string, model: string, limits: BookLimits = {}) {
+  constructor(host: string, model: string, limits: BookLimits = {}, secret = '') {
     this.#host = host
     this.#model = model
+    this.#secret = secret
     this.#limits = {
       perMinute: limits.perMinute ?? ALERTS_PER_MINUTE_MAX,
       quietSeconds: limits.quietSeconds ?? ALERT_QUIET_SECONDS,
@@ -103,117 +140,195 @@ export class AlertBook {
 
   /** Whether this process has an open alert: nothing of it is to be remembered as usual. */
   isOpen(process: Process): boolean {
-    const cause = this.#causes.get(this.#ofProcess.get(processKey(process)) ?? '')
-    return cause?.open ?? false
+    return this.#ofProcess.get(processKey(process))?.open ?? false
   }
 
   /** The message that this crossing is worth: an opened alert, an update, or nothing yet. */
   raise(crossing: Crossing, frameIndex: number): Alert | undefined {
     const owner = processKey(crossing.process)
-    const mine = this.#ofProcess.get(owner)
-    const own = mine === undefined ? undefined : this.#causes.get(mine)
+    const own = this.#ofProcess.get(owner)
     if (own !== undefined && RANK[crossing.kind] <= RANK[own.alert.kind]) {
-      return this.#again(mine!, own, crossing, frameIndex)
+      return this.#again(own, crossing, frameIndex)
     }
     if (own?.open) this.#left.add(own)
+    const id = this.#idOf(crossing)
     const likeness = likenessOf(crossing)
-    const alike = this.#causes.get(likeness)
-    if (alike !== undefined && frameIndex - alike.alert.last > this.#limits.joinSeconds) {
-      // Another process, later: another cause. The old one keeps its place in the order under a name of its own.
-      this.#rename(likeness, `${likeness}\n${alike.alert.id}`)
-    } else if (alike !== undefined) {
-      if (mine !== likeness) this.#merged++
-      this.#own(owner, likeness)
-      return this.#again(likeness, alike, crossing, frameIndex)
+    const alike = this.#alike.get(likeness)
+    const joins = alike !== undefined && frameIndex - alike.heard <= this.#limits.joinSeconds
+    // The same id: of this process, which too many others have made the book forget.
+    const cause = this.#causes.get(id) ?? (joins ? alike : undefined)
+    if (cause !== undefined) {
+      if (cause.alert.id !== id) this.#count('merged')
+      this.#own(owner, cause)
+      return this.#again(cause, crossing, frameIndex)
     }
-    while (this.#openedAt.length > 0 && frameIndex - this.#openedAt[0]! >= 60)
-      this.#openedAt.shift()
-    // Novelties are made by the dozen by whoever wants to: they leave room for what is worse.
-    const room = this.#limits.perMinute * (RANK[crossing.kind] === 0 ? NOVELTY_SHARE : 1)
-    if (this.#openedAt.length >= room) {
-      this.#held++
+    if (!this.#mayOpen(crossing.kind, frameIndex)) {
+      this.#count('held')
       return undefined
     }
-    this.#openedAt.push(frameIndex)
-    this.#opened++
-    const alert = this.#first(crossing, frameIndex)
-    if (this.#causes.size >= this.#limits.remembered) this.#drop(this.#causes.keys().next().value!)
-    this.#causes.set(likeness, { alert, open: true, told: frameIndex })
-    this.#own(owner, likeness)
+    this.#makeRoom(frameIndex)
+    const alert = this.#first(id, crossing, frameIndex)
+    const opened: Cause = {
+      ...{ alert, likeness, open: true, told: frameIndex, heard: frameIndex },
+      owners: new Set(),
+    }
+    this.#causes.set(id, opened)
+    this.#alike.set(likeness, opened)
+    this.#own(owner, opened)
+    this.#open++
+    this.#count('opened')
     return alert
   }
 
   /** Gives an alert its reasons, for its later messages, too. */
   explain(id: string, why: readonly Reason[]): void {
-    for (const cause of this.#causes.values()) {
-      if (cause.alert.id === id) cause.alert = { ...cause.alert, why }
-    }
-  }
-
-  #rename(from: string, to: string): void {
-    const entries = [...this.#causes]
-    this.#causes.clear()
-    for (const [likeness, cause] of entries)
-      this.#causes.set(likeness === from ? to : likeness, cause)
-    for (const [owner, of] of this.#ofProcess) if (of === from) this.#ofProcess.set(owner, to)
-  }
-
-  #own(owner: ProcessKey, likeness: string): void {
-    this.#ofProcess.delete(owner)
-    if (this.#ofProcess.size >= PROCESSES_MAX) {
-      this.#ofProcess.delete(this.#ofProcess.keys().next().value!)
-    }
-    this.#ofProcess.set(owner, likeness)
+    const cause = this.#causes.get(id)
+    if (cause === undefined) return
+    cause.alert = { ...cause.alert, why }
+    this.#changed.add(id)
   }
 
   /** Closes what has been quiet, forgets what is old. Call once a frame, after the crossings. */
   tick(frameIndex: number): Alert[] {
-    const closed: Alert[] = []
     for (const cause of this.#left) {
-      if (cause.open && !this.#isOwned(cause)) closed.push(this.#close(cause, frameIndex))
+      if (cause.open && cause.owners.size === 0) this.#close(cause, frameIndex, 'replaced')
     }
     this.#left.clear()
-    for (const [likeness, cause] of this.#causes) {
-      const quiet = frameIndex - cause.alert.last
+    for (const cause of this.#causes.values()) {
+      const quiet = frameIndex - cause.heard
       // The longest silent come first; those that are silent but open are among the first, too.
       if (quiet < this.#limits.quietSeconds) break
-      if (cause.open) closed.push(this.#close(cause, frameIndex))
-      if (quiet >= this.#limits.rememberSeconds) this.#drop(likeness)
+      if (cause.open) this.#close(cause, frameIndex, 'quiet')
+      if (quiet >= this.#limits.rememberSeconds) this.#forget(cause)
     }
-    return closed
+    return this.#closed.splice(0)
   }
 
-  /** Closes all: the recording is over. */
-  end(frameIndex: number): Alert[] {
-    return [...this.#causes.values()]
-      .filter(({ open }) => open)
-      .map((cause) => this.#close(cause, frameIndex))
+  /** Closes what is over by this word. @param isOver told the processes of each open alert */
+  closeWhere(
+    isOver: (owners: ReadonlySet<ProcessKey>) => boolean,
+    why: AlertEnd,
+    frameIndex: number,
+  ): Alert[] {
+    for (const cause of this.#causes.values())
+      if (cause.open && isOver(cause.owners)) this.#close(cause, frameIndex, why)
+    return this.#closed.splice(0)
+  }
+
+  /**
+   * Seconds go on at this frame: after a restart, or where the clock was set. What is open is not counted as quiet in a
+   * time that was not watched, and nothing was heard or told in what is the future now.
+   */
+  resumeAt(frameIndex: number): void {
+    this.#openedAt.length = 0
+    for (const cause of this.#causes.values()) {
+      cause.heard = cause.open ? frameIndex : Math.min(cause.heard, frameIndex)
+      cause.told = Math.min(cause.told, frameIndex)
+    }
   }
 
   status(): BookStatus {
-    let open = 0
-    for (const cause of this.#causes.values()) if (cause.open) open++
-    return {
-      opened: this.#opened,
-      updated: this.#updated,
-      closed: this.#closed,
-      merged: this.#merged,
-      held: this.#held,
-      open,
-    }
+    const { opened } = this.#counts
+    return { ...this.#counts, open: this.#open, closed: opened - this.#open }
   }
 
-  #isOwned(cause: Cause): boolean {
-    for (const likeness of this.#ofProcess.values()) {
-      if (this.#causes.get(likeness) === cause) return true
+  // --- Over a restart -----------------------------------------------------------------------------
+
+  /** What must be kept since the last call; undefined where nothing changed. */
+  changes(): BookChanges | undefined {
+    if (this.#changed.size === 0 && !this.#countsChanged) return undefined
+    const causes: KeptCause[] = []
+    const forgotten: string[] = []
+    for (const id of this.#changed) {
+      const cause = this.#causes.get(id)
+      if (cause === undefined) forgotten.push(id)
+      else {
+        const { alert, likeness, open, owners } = cause
+        causes.push({ alert, likeness, open, owners: [...owners].slice(-ALERT_OWNERS_KEPT_MAX) })
+      }
     }
-    return false
+    this.#changed.clear()
+    this.#countsChanged = false
+    return { causes, forgotten, counts: { ...this.#counts } }
   }
 
-  #first(crossing: Crossing, frameIndex: number): Alert {
+  /** These changes could not be kept: they are part of the next. */
+  notKept(changes: BookChanges): void {
+    for (const { alert } of changes.causes) this.#changed.add(alert.id)
+    for (const id of changes.forgotten) this.#changed.add(id)
+    this.#countsChanged = true
+  }
+
+  /** Takes back what an earlier run kept, into an empty book. */
+  restore(causes: readonly KeptCause[], counts: BookCounts | undefined): void {
+    // The longest silent first, those that are open last.
+    const sorted = [...causes].sort(
+      (a, b) => Number(a.open) - Number(b.open) || a.alert.last - b.alert.last,
+    )
+    for (const { alert, likeness, open, owners } of sorted) {
+      const cause: Cause = {
+        ...{ alert, likeness, open, owners: new Set() },
+        ...{ told: alert.time, heard: alert.last },
+      }
+      this.#causes.set(alert.id, cause)
+      this.#alike.set(likeness, cause)
+      for (const owner of owners) this.#own(owner, cause)
+      if (open) this.#open++
+    }
+    Object.assign(this.#counts, counts)
+    // A store that was lost and begun anew, or one of an earlier version, knows of no counts.
+    this.#counts.opened = Math.max(this.#counts.opened, this.#causes.size)
+    this.#changed.clear()
+  }
+
+  // --- Causes -------------------------------------------------------------------------------------
+
+  #idOf({ process, kind }: Crossing): string {
+    return alertId(this.#secret, [this.#host, processKey(process), kind])
+  }
+
+  #count(what: keyof BookCounts): void {
+    this.#counts[what]++
+    this.#countsChanged = true
+  }
+
+  #mayOpen(kind: AlertKind, frameIndex: number): boolean {
+    while (this.#openedAt.length > 0 && frameIndex - this.#openedAt[0]! >= 60)
+      this.#openedAt.shift()
+    // Novelties are made by the dozen by whoever wants to: they leave room for what is worse.
+    const room = this.#limits.perMinute * (RANK[kind] === 0 ? NOVELTY_SHARE : 1)
+    if (this.#openedAt.length >= room) return false
+    this.#openedAt.push(frameIndex)
+    return true
+  }
+
+  /** At the bound the longest silent goes; where it is open, it is closed and that is told. */
+  #makeRoom(frameIndex: number): void {
+    if (this.#causes.size < this.#limits.remembered) return
+    const oldest: Cause = this.#causes.values().next().value!
+    if (oldest.open) this.#close(oldest, frameIndex, 'bound')
+    this.#forget(oldest)
+  }
+
+  #own(owner: ProcessKey, cause: Cause): void {
+    this.#disown(owner)
+    if (this.#ofProcess.size >= PROCESSES_MAX) this.#disown(this.#ofProcess.keys().next().value!)
+    this.#ofProcess.set(owner, cause)
+    cause.owners.add(owner)
+    this.#changed.add(cause.alert.id)
+  }
+
+  #disown(owner: ProcessKey): void {
+    const cause = this.#ofProcess.get(owner)
+    if (cause === undefined) return
+    this.#ofProcess.delete(owner)
+    cause.owners.delete(owner)
+    this.#changed.add(cause.alert.id)
+  }
+
+  #first(id: string, crossing: Crossing, frameIndex: number): Alert {
     const { process, kind } = crossing
     const start = Math.floor(process.startMs / 1000)
-    const id = fnv1a64([this.#host, processKey(process), kind, frameIndex].join('\n'))
     const { severity, certainty, behaviour, techniques = [], because = [] } = crossing
     return {
       id,
@@ -245,13 +360,8 @@ export class AlertBook {
     }
   }
 
-  #again(
-    likeness: string,
-    cause: Cause,
-    crossing: Crossing,
-    frameIndex: number,
-  ): Alert | undefined {
-    const { alert } = cause
+  #again(cause: Cause, crossing: Crossing, frameIndex: number): Alert | undefined {
+    const { ended: _, ...alert } = cause.alert
     const reopened = !cause.open
     cause.alert = {
       ...alert,
@@ -265,29 +375,55 @@ export class AlertBook {
           ? crossing.predicted
           : alert.predicted,
       evidence: { from: Math.min(alert.evidence.from, crossing.from), to: frameIndex },
+      ...(reopened ? { reopened: (alert.reopened ?? 0) + 1 } : {}),
     }
-    cause.open = true
+    cause.heard = frameIndex
+    this.#changed.add(alert.id)
     // Moved to the end: causes are in the order of their last sign of life.
-    this.#causes.delete(likeness)
-    this.#causes.set(likeness, cause)
-    if (!reopened && frameIndex - cause.told < this.#limits.updateSeconds) return undefined
+    this.#causes.delete(alert.id)
+    this.#causes.set(alert.id, cause)
+    if (reopened) {
+      cause.open = true
+      this.#open++
+      this.#count('reopened')
+    } else if (frameIndex - cause.told < this.#limits.updateSeconds) return undefined
     cause.told = frameIndex
-    this.#updated++
+    this.#count('updated')
     return cause.alert
   }
 
-  #close(cause: Cause, frameIndex: number): Alert {
+  #close(cause: Cause, frameIndex: number, ended: AlertEnd): void {
     cause.open = false
     cause.told = frameIndex
-    cause.alert = { ...cause.alert, state: 'closed', time: frameIndex }
-    this.#closed++
-    return cause.alert
+    const time = Math.max(frameIndex, cause.alert.first)
+    cause.alert = { ...cause.alert, state: 'closed', time, ended }
+    this.#open--
+    this.#changed.add(cause.alert.id)
+    this.#closed.push(cause.alert)
   }
 
-  #drop(likeness: string): void {
-    this.#causes.delete(likeness)
-    for (const [owner, of] of this.#ofProcess) if (of === likeness) this.#ofProcess.delete(owner)
+  #forget(cause: Cause): void {
+    this.#causes.delete(cause.alert.id)
+    if (this.#alike.get(cause.likeness) === cause) this.#alike.delete(cause.likeness)
+    for (const owner of cause.owners) this.#ofProcess.delete(owner)
+    this.#changed.add(cause.alert.id)
   }
+}
+
+/** Our own writing, from a file that only we can write; what is not whole is left out. */
+export function readKeptCauses(values: readonly unknown[]): KeptCause[] {
+  return values.filter((value): value is KeptCause => {
+    const { alert, likeness, open, owners } = (value ?? {}) as Partial<KeptCause>
+    return (
+      typeof alert?.id === 'string' &&
+      Object.hasOwn(RANK, alert.kind) &&
+      [alert.first, alert.last, alert.time, alert.count].every(Number.isFinite) &&
+      typeof likeness === 'string' &&
+      typeof open === 'boolean' &&
+      Array.isArray(owners) &&
+      owners.every((owner) => /^-?\d+@-?\d+$/.test(owner))
+    )
+  })
 }
 
 /**

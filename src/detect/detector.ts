@@ -10,16 +10,23 @@
  * (`explain`). Treated on purpose: seconds marked incomplete raise nothing; shells and interpreters claim nothing;
  * a name that another name's memory covers (a renamed worker) is not new; a child of systemd before its exec is nobody.
  */
-import type { Alert, AlertKind, Reason } from '../domain/alert.ts'
+import type { Alert, AlertEnd, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
 import type { FactJudge } from '../domain/finding.ts'
 import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
-import type { Process } from '../domain/process.ts'
+import type { Process, ProcessKey } from '../domain/process.ts'
 import { isAllowed } from './allow.ts'
 import { type DetectionCalibration, levelFor } from './calibration.ts'
 import { decide } from './decide.ts'
-import { AlertBook, type BookLimits, type BookStatus } from './dedup.ts'
+import {
+  AlertBook,
+  type BookChanges,
+  type BookCounts,
+  type BookLimits,
+  type BookStatus,
+  type KeptCause,
+} from './dedup.ts'
 import { accumulate, average, Evidence, type ProcessEvidence } from './evidence.ts'
 import { whiten } from './geometry.ts'
 import { claimIncrement, JUDGE, maliceIncrement, type Signs, signsOf } from './judge.ts'
@@ -40,6 +47,8 @@ export interface DetectorOptions {
   readonly limits?: BookLimits
   /** Facts about processes; absent where they cannot be read (a recording). */
   readonly facts?: FactJudge
+  /** Of this host alone: alert ids cannot be guessed without it. */
+  readonly secret?: string
   /** When the memory knows a name well; calibration of the model alone sets it to never. */
   readonly warm?: { readonly seconds: number; readonly age: number }
   /** Sees the evidence on each process as it is let go: for calibration. */
@@ -52,6 +61,8 @@ const WARM = { seconds: 60, age: 600 }
 const NEWCOMER_SECONDS = 4
 /** Nearer than this to what any name usually does here, a new name is an old program. */
 const NEWCOMER_USUAL = 0.5
+/** A longer gap between two frames is time that was not watched (a restart, a suspended machine, a clock that was set). */
+const UNWATCHED_SECONDS = 60
 /** The mean of a run that is less sure than this fits no class. */
 const CONFIDENCE_MIN = 0.35
 
@@ -102,7 +113,8 @@ export class Detector {
     this.#evidence = new Evidence(
       options.onForget === undefined ? {} : { onForget: options.onForget },
     )
-    this.#book = new AlertBook(options.host, options.classes.modelId, options.limits)
+    const { host, classes, limits, secret } = options
+    this.#book = new AlertBook(host, classes.modelId, limits, secret)
     this.#whitened = new Float32Array(options.calibration.whitening.size)
     const { claim, malice } = options.calibration.tails
     // The budget is shared by the two questions.
@@ -146,6 +158,8 @@ export class Detector {
   /** The messages of this frame. Frames in ascending order. */
   push(predictions: Predictions): Alert[] {
     const { frameIndex, processes } = predictions
+    const gap = frameIndex - this.#frameIndex
+    if (gap <= 0 || gap > UNWATCHED_SECONDS) this.#book.resumeAt(frameIndex)
     this.#frameIndex = frameIndex
     const alerts: Alert[] = []
     for (let row = 0; row < processes.length; row++) {
@@ -161,7 +175,29 @@ export class Detector {
   /** The recording is over: what is open is closed. */
   end(frameIndex: number = this.#frameIndex): Alert[] {
     this.#evidence.end()
-    return this.#book.end(frameIndex)
+    return this.closeWhere(() => true, 'end', frameIndex)
+  }
+
+  closeWhere(
+    isOver: (owners: ReadonlySet<ProcessKey>) => boolean,
+    why: AlertEnd,
+    frameIndex: number,
+  ): Alert[] {
+    return this.#book.closeWhere(isOver, why, frameIndex)
+  }
+
+  /** What must be kept of the alerts since the last call, for `restoreAlerts`. */
+  alertChanges(): BookChanges | undefined {
+    return this.#book.changes()
+  }
+
+  alertsNotKept(changes: BookChanges): void {
+    this.#book.notKept(changes)
+  }
+
+  /** Before the first frame. */
+  restoreAlerts(causes: readonly KeptCause[], counts: BookCounts | undefined): void {
+    this.#book.restore(causes, counts)
   }
 
   status(): DetectorStatus {

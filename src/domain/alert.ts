@@ -3,6 +3,12 @@ import type { BehaviourId, Severity } from './behaviour.ts'
 
 export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
 export type AlertState = 'open' | 'update' | 'closed'
+/**
+ * Why an alert was closed: nothing more was seen for a while; its process had ended while the agent was not running; its
+ * process has a worse alert now; the recording is over; too many alerts were open at a time.
+ */
+export type AlertEnd = 'quiet' | 'gone' | 'replaced' | 'end' | 'bound'
+export const ALERT_ENDS: readonly AlertEnd[] = ['quiet', 'gone', 'replaced', 'end', 'bound']
 
 export interface ClassConfidence {
   readonly class: string
@@ -44,7 +50,7 @@ export interface ProcessContext {
 }
 
 export interface Alert {
-  /** The same for the same cause on the same input: hash of host, process key, kind and first second. */
+  /** The same for the same cause: hash of host, process key and kind, under the host's secret. */
   readonly id: string
   readonly kind: AlertKind
   readonly state: AlertState
@@ -80,6 +86,10 @@ export interface Alert {
   readonly why: readonly Reason[]
   readonly model: string
   readonly technique?: string
+  /** Where it is closed. */
+  readonly ended?: AlertEnd
+  /** How often it was closed and came back. */
+  readonly reopened?: number
   /** Unix seconds of the frames that the evidence spans, inclusive. */
   readonly evidence: { readonly from: number; readonly to: number }
 }

@@ -66,8 +66,10 @@ export const ALERT_JOIN_SECONDS = 30
 export const ALERT_UPDATE_SECONDS = 60
 /** A closed cause that returns within this (seconds) is the same alert again. */
 export const ALERT_REMEMBER_SECONDS = 86_400
-/** Causes remembered; the longest silent goes first. */
+/** Causes remembered, also over a restart; the longest silent goes first. */
 export const ALERTS_REMEMBERED_MAX = 4_096
+/** Processes of one cause that are known after a restart; an older one that goes on opens an alert of its own. */
+export const ALERT_OWNERS_KEPT_MAX = 256
 
 // --- Input --------------------------------------------------------------------------------------
 /** A longer line is no line of ours; it is skipped to its end, counted. */
@@ -137,6 +139,8 @@ export const HOSTS_FILE_LINES_MAX = 4_096
 // --- The run ------------------------------------------------------------------------------------
 /** Losses are told in the log at most this often. */
 export const LOSS_TOLD_EVERY_MS = 60_000
+/** The same for an output that fails. */
+export const OUTPUT_TROUBLE_TOLD_EVERY_MS = 60_000
 /** How often the books are saved: what a kill -9 costs of them. */
 export const STATUS_SAVE_EVERY_MS = 5_000
 /** How often the host's memory is saved (up to a few MB at a time). */

@@ -99,6 +99,8 @@ const DROPPED = 'dropped:'
 export class Outbox {
   readonly path: string
   readonly boot: number
+  /** Number of the last message that the run before put; undefined where there was none. */
+  readonly before: { readonly boot: number; readonly seq: number } | undefined
   readonly #options: OutboxOptions
   readonly #log: Log
   #database: Database | undefined
@@ -141,10 +143,18 @@ export class Outbox {
     // A lost state must not give old numbers to new messages: it starts at the clock.
     const last = this.#numbers.get('boot')
     this.boot = last === undefined ? (options.now ?? Date.now)() : last + 1
+    this.before =
+      last === undefined ? undefined : { boot: last, seq: this.#numbers.get('seq') ?? 0 }
     this.#set('boot', this.boot)
+    this.#set('seq', 0)
     this.#restore()
     this.#database!.transaction(() => this.#write())
     this.#written()
+  }
+
+  /** The number that the next message gets. */
+  get nextSeq(): number {
+    return this.#nextSeq
   }
 
   /** Called after each put, so that the publisher need not look. */
@@ -160,6 +170,7 @@ export class Outbox {
     if (alerts.length === 0 && summary === undefined) return []
     const numbers = alerts.map((alert) => this.#putAlert(alert))
     if (summary !== undefined) this.#putSummary(summary)
+    this.#set('seq', this.#nextSeq - 1)
     this.#shrink()
     this.flush()
     this.#onPut()

@@ -7,12 +7,13 @@
  *
  * Agents before severities existed sent none: such an alert is read as high and confirmed, an incident of its own.
  */
-import type {
-  Alert,
-  ClassConfidence,
-  ParentProcess,
-  ProcessContext,
-  Reason,
+import {
+  ALERT_ENDS,
+  type Alert,
+  type ClassConfidence,
+  type ParentProcess,
+  type ProcessContext,
+  type Reason,
 } from '../domain/alert.ts'
 import { BEHAVIOUR_IDS, SEVERITIES } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
@@ -108,6 +109,8 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
     ...texts('peers', alert.peers, ALERT_PEERS_MAX, WIRE_TEXT_CHARS_MAX),
     ...texts('because', alert.because, ALERT_CLAUSES_MAX, WIRE_CLAUSE_CHARS_MAX),
     evidence: { from: evidence.from, to: evidence.to },
+    ...(alert.ended === undefined ? {} : { ended: alert.ended }),
+    ...(alert.reopened === undefined ? {} : { reopened: alert.reopened }),
   }
 }
 
@@ -164,6 +167,8 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
       ...readTexts(fields, 'peers', ALERT_PEERS_MAX, WIRE_TEXT_CHARS_MAX),
       ...readTexts(fields, 'because', ALERT_CLAUSES_MAX, WIRE_CLAUSE_CHARS_MAX),
       evidence: { from: evidence.integer('from'), to: evidence.integer('to') },
+      ...(fields.has('ended') ? { ended: fields.oneOf('ended', ALERT_ENDS) } : {}),
+      ...(fields.has('reopened') ? { reopened: fields.integer('reopened') } : {}),
     } satisfies AlertMessage
   })
 }

@@ -80,7 +80,7 @@ async function measure(processes: number): Promise<Measured> {
     source: { name: 'memory', why: 'bench' },
     resume: false,
   })
-  const { buffer, shortLives, sequencer, classifier, detector, explainer, summariser, delivery } =
+  const { buffer, shortLives, sequencer, classifier, detector, explainer, summariser, outputs } =
     street.stages
   const steps: Record<string, number[]> = {}
   let judged = 0
@@ -99,7 +99,7 @@ async function measure(processes: number): Promise<Measured> {
       step('decide')
       const alerts = await explainer.explain(raised, sequences)
       step('explain')
-      delivery.put(alerts, summariser.push(frame, predictions))
+      await outputs.put(alerts, summariser.push(frame, predictions))
       step('deliver')
       if (second % 60 === 59) collectGarbage()
       step('all')

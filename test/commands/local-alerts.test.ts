@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { AlertMessage } from '../../src/agent/run.ts'
+import type { AlertMessage } from '../../src/wire/alert-message.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

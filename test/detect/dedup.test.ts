@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { AlertBook, type Crossing } from '../../src/detect/dedup.ts'
+import { AlertBook, type Crossing, readKeptCauses } from '../../src/detect/dedup.ts'
 
 const T = 1_800_000_000
 const crossing = (pid: number, more: Partial<Crossing> = {}): Crossing => ({
@@ -32,7 +32,11 @@ describe('AlertBook.raise()', () => {
   test('same input, same id; another host, another id', () => {
     const id = book().raise(crossing(7), T)!.id
     expect(book().raise(crossing(7), T)!.id).toBe(id)
+    expect(book().raise(crossing(7), T + 99)!.id).toBe(id)
     expect(new AlertBook('other', 'model').raise(crossing(7), T)!.id).not.toBe(id)
+    const secret = (of: string) => new AlertBook('h', 'model', {}, of).raise(crossing(7), T)!.id
+    expect(secret('one')).toBe(secret('one'))
+    expect(new Set([id, secret('one'), secret('other')]).size).toBe(3)
   })
 
   test('repeats update the alert with a count, and not each second', () => {
@@ -139,14 +143,30 @@ describe('AlertBook.tick()', () => {
     expect(one.isOpen(crossing(7).process)).toBe(false)
   })
 
-  test('what returns within a day is the same alert, after that another', () => {
+  test('what returns within a day is the same alert again, after that a new one of the same id', () => {
     const one = book()
     const { id } = one.raise(crossing(7), T)!
-    one.tick(T + 200)
-    expect(one.raise(crossing(7), T + 300)).toMatchObject({ id, state: 'update' })
+    expect(one.tick(T + 200)).toMatchObject([{ state: 'closed', ended: 'quiet' }])
+    const again = one.raise(crossing(7), T + 300)!
+    expect(again).toMatchObject({ id, state: 'update', reopened: 1 })
+    expect(again.ended).toBeUndefined()
+    expect(one.status()).toMatchObject({ opened: 1, reopened: 1, open: 1, closed: 0 })
     one.tick(T + 500)
     one.tick(T + 300 + 86_400)
-    expect(one.raise(crossing(7), T + 300 + 86_401)!.id).not.toBe(id)
+    const anew = one.raise(crossing(7), T + 300 + 86_401)!
+    expect(anew).toMatchObject({ id, state: 'open', first: T + 300 + 86_401 })
+    expect(one.status()).toMatchObject({ opened: 2, open: 1, closed: 1 })
+  })
+
+  test('one alert too many closes the one that was silent for longest, and says so', () => {
+    const one = book({ remembered: 2, perMinute: 9 })
+    const of = (pid: number) =>
+      crossing(pid, { process: { pid, startMs: T * 1000, name: `n${pid}` } })
+    for (const pid of [1, 2, 3]) one.raise(of(pid), T + pid)
+    expect(one.tick(T + 4)).toMatchObject([
+      { process: { pid: 1 }, state: 'closed', ended: 'bound' },
+    ])
+    expect(one.status()).toMatchObject({ opened: 3, open: 2, closed: 1 })
   })
 
   test('one that goes on does not keep a quiet one open', () => {
@@ -158,11 +178,15 @@ describe('AlertBook.tick()', () => {
   })
 })
 
-test('AlertBook.end() closes what is open', () => {
+test('AlertBook.closeWhere() closes what is over, once, and says why', () => {
   const one = book()
   one.raise(crossing(7), T)
-  expect(one.end(T + 5)).toMatchObject([{ state: 'closed', time: T + 5 }])
-  expect(one.end(T + 6)).toEqual([])
+  one.raise(crossing(8, { kind: 'novelty' }), T)
+  const isSeven = (owners: ReadonlySet<string>) => owners.has(`7@${T}`)
+  const closed = { state: 'closed', time: T + 5, ended: 'gone', process: { pid: 7 } }
+  expect(one.closeWhere(isSeven, 'gone', T + 5)).toMatchObject([closed])
+  expect(one.closeWhere(isSeven, 'gone', T + 6)).toEqual([])
+  expect(one.status()).toMatchObject({ opened: 2, open: 1, closed: 1 })
 })
 
 test('AlertBook.explain() gives the reasons to later messages', () => {
@@ -171,4 +195,85 @@ test('AlertBook.explain() gives the reasons to later messages', () => {
   const why = [{ syscall: 'connect', seen: 0.5, expected: 0 }]
   one.explain(id, why)
   expect(one.raise(crossing(7), T + 60)!.why).toEqual(why)
+})
+
+describe('over a restart', () => {
+  /** What a second book knows after the first was kept. */
+  const restarted = (one: AlertBook): AlertBook => {
+    const { causes, counts } = one.changes()!
+    const next = book()
+    next.restore(readKeptCauses(JSON.parse(JSON.stringify(causes))), counts)
+    return next
+  }
+
+  test('an open alert goes on: the same id, no second opening, one close', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    const next = restarted(one)
+    next.resumeAt(T + 4000)
+    expect(next.tick(T + 4000)).toEqual([])
+    expect(next.raise(crossing(7), T + 4010)).toMatchObject({ id, state: 'update', first: T })
+    expect(next.tick(T + 4010 + 120)).toMatchObject([{ id, state: 'closed' }])
+    expect(next.status()).toMatchObject({ opened: 1, reopened: 0, open: 0, closed: 1 })
+  })
+
+  test('what is open is quiet only from the restart on', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    const next = restarted(one)
+    next.resumeAt(T + 4000)
+    expect(next.tick(T + 4000 + 119)).toEqual([])
+    expect(next.tick(T + 4000 + 120)).toMatchObject([{ ended: 'quiet' }])
+  })
+
+  test('a clock that went back a day holds back neither updates nor closing', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    const next = restarted(one)
+    next.resumeAt(T - 86_400)
+    expect(next.raise(crossing(7), T - 86_400 + 60)!.state).toBe('update')
+    expect(next.tick(T - 86_400 + 60 + 120)).toMatchObject([{ state: 'closed', time: T }])
+  })
+
+  test('the worker of a server goes on under the alert of the server', () => {
+    const one = book()
+    const { id } = one.raise(crossing(7), T)!
+    one.raise(crossing(8), T + 1)
+    const next = restarted(one)
+    next.resumeAt(T + 500)
+    expect(next.raise(crossing(8), T + 600)!.id).toBe(id)
+  })
+
+  test('what is closed and returns is reopened', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    one.tick(T + 200)
+    const next = restarted(one)
+    next.resumeAt(T + 500)
+    expect(next.raise(crossing(7), T + 600)).toMatchObject({ state: 'update', reopened: 1 })
+    expect(next.status()).toMatchObject({ opened: 1, reopened: 1, open: 1, closed: 0 })
+  })
+
+  test('tells each change once, and those again that could not be kept', () => {
+    const one = book()
+    expect(one.changes()).toBeUndefined()
+    one.raise(crossing(7), T)
+    const changes = one.changes()!
+    expect(changes.causes).toMatchObject([{ open: true, owners: [`7@${T}`] }])
+    expect(one.changes()).toBeUndefined()
+    one.notKept(changes)
+    expect(one.changes()).toEqual(changes)
+    one.tick(T + 120)
+    one.tick(T + 86_400)
+    const { id } = changes.causes[0]!.alert
+    expect(one.changes()).toMatchObject({ causes: [], forgotten: [id], counts: { opened: 1 } })
+  })
+
+  test('of what is not whole nothing is taken', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    const [whole] = one.changes()!.causes
+    const damaged = [null, 7, {}, { ...whole, owners: ['x'] }, { ...whole, alert: { id: 'a' } }]
+    expect(readKeptCauses([...damaged, whole])).toEqual([whole!])
+  })
 })

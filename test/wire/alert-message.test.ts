@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { Alert } from '../../src/domain/alert.ts'
+import { ALERT_ENDS } from '../../src/domain/alert.ts'
 import { BEHAVIOUR_IDS, SEVERITIES } from '../../src/domain/behaviour.ts'
 import { ALERT_BYTES_MAX } from '../../src/domain/limits.ts'
 import schema from '../../src/wire/alert.schema.json' with { type: 'json' }
@@ -140,8 +141,10 @@ describe('encodeAlert()', () => {
   })
 
   test('agrees with the schema in its fields', () => {
-    const message = toMessage(sampleAlert, sampleOrigin)
+    const closed = { ...sampleAlert, ended: 'quiet', reopened: 1 } as const
+    const message = toMessage(closed, sampleOrigin)
     expect(Object.keys(message).sort()).toEqual(Object.keys(schema.properties).sort())
+    expect(schema.properties.ended.enum).toEqual([...ALERT_ENDS])
     expect(schema.required.every((name) => name in message)).toBe(true)
     expect(Object.keys(message.process).sort()).toEqual(
       Object.keys(schema.properties.process.properties).sort(),

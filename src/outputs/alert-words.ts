@@ -1,6 +1,7 @@
 /** Alerts as a person reads them on a terminal: who, what it claims, what it behaves like, since when, why. */
-import type { Alert } from '../domain/alert.ts'
-import { paintFor, safeText } from './common.ts'
+import type { Alert, AlertEnd } from '../domain/alert.ts'
+import { safeName } from '../domain/process.ts'
+import { paintFor } from '../platform/terminal.ts'
 
 const paint = paintFor(process.stdout)
 
@@ -9,7 +10,7 @@ export function alertLines(alert: Alert, host?: string): string {
   const time = new Date(alert.time * 1000).toISOString().slice(11, 19)
   const word = alert.kind.toUpperCase().padEnd(10)
   const kind = alert.state === 'closed' ? paint.dim(word) : COLOUR[alert.kind](word)
-  const who = `${host === undefined ? '' : `${safeText(host)} `}${safeText(alert.process.name)} (${alert.process.pid})`
+  const who = `${host === undefined ? '' : `${safeName(host)} `}${safeName(alert.process.name)} (${alert.process.pid})`
   const state = alert.state === 'open' ? '' : paint.dim(` [${stateWords(alert)}]`)
   const line = `${time}  ${kind}  ${paint.bold(who)} ${sentence(alert)}${state}\n`
   if (alert.state !== 'open' || alert.why.length === 0) return line
@@ -17,7 +18,7 @@ export function alertLines(alert: Alert, host?: string): string {
     .slice(0, 4)
     .map(
       ({ syscall, seen, expected }) =>
-        `${safeText(syscall)} ${percent(seen)} (usual ${percent(expected)})`,
+        `${safeName(syscall)} ${percent(seen)} (usual ${percent(expected)})`,
     )
   return `${line}          ${paint.dim(`why: ${why.join(', ')}; alert ${alert.id}`)}\n`
 }
@@ -30,22 +31,32 @@ const COLOUR = {
 
 /** What the alert says, after the name of the process. */
 export function sentence({ kind, predicted, claimed }: Alert): string {
-  const like = `"${safeText(predicted.class)}" (${percent(predicted.confidence)} sure)`
+  const like = `"${safeName(predicted.class)}" (${percent(predicted.confidence)} sure)`
   switch (kind) {
     case 'masquerade':
-      return `behaves like ${like}, not like ${safeText(claimed.class) || 'its name'}`
+      return `behaves like ${like}, not like ${safeName(claimed.class) || 'its name'}`
     case 'non-grata':
       return `behaves like ${like}, which is known to be bad`
     case 'novelty':
       return claimed.class === ''
         ? 'is a program that is new on this host'
-        : `does not behave like ${safeText(claimed.class)} usually does, nor like anything known`
+        : `does not behave like ${safeName(claimed.class)} usually does, nor like anything known`
   }
 }
 
-function stateWords({ state, count, first, last }: Alert): string {
+function stateWords({ state, ended, reopened, count, first, last }: Alert): string {
   const seconds = last - first
-  return state === 'closed' ? `closed after ${seconds} s` : `still, ${count} windows, ${seconds} s`
+  if (state !== 'closed')
+    return `${reopened === undefined ? 'still' : 'open again'}, ${count} windows, ${seconds} s`
+  return `closed after ${seconds} s${ended === undefined ? '' : `: ${ENDS[ended]}`}`
+}
+
+const ENDS: Readonly<Record<AlertEnd, string>> = {
+  quiet: 'nothing more was seen',
+  gone: 'its process ended while the agent was not running',
+  replaced: 'its process has a worse alert',
+  end: 'the input is over',
+  bound: 'too many alerts were open',
 }
 
 function percent(share: number): string {

@@ -1,0 +1,27 @@
+/**
+ * Where alerts and summaries go. An output takes what one second of the pipeline gave; a new kind of output is one
+ * file here, and one line where the agent is put together.
+ *
+ * An output never fails for what the world does to it (a full disk, a server that is away): it counts what it could not
+ * take, by reason, and `agent status` shows the counts. One that talks to a network keeps a bounded queue of its own
+ * and returns at once: `take` is awaited before the next second is processed.
+ */
+import type { Summary } from '../domain/summary.ts'
+import type { AlertMessage } from '../wire/alert-message.ts'
+
+/** What one second gave, as it is on the wire. */
+export interface Told {
+  readonly alerts: readonly AlertMessage[]
+  /** Once a minute. */
+  readonly summary: Summary | undefined
+}
+
+export interface Output {
+  /** In status and log lines. */
+  readonly name: string
+  take(told: Told): void | Promise<void>
+  /** Alerts and summaries that it could not take since its start, by reason. */
+  readonly refused: Readonly<Record<string, number>>
+  /** Delivers what it still holds and closes what it opened. */
+  close?(): void | Promise<void>
+}

@@ -1,0 +1,14 @@
+/** Alerts for the person at the terminal. @param host before each line, where there are several */
+import { writeOut } from '../platform/terminal.ts'
+import { alertLines } from './alert-words.ts'
+import type { Output } from './output.ts'
+
+export function terminalOutput(host?: string): Output {
+  return {
+    name: 'terminal',
+    refused: {},
+    take: async ({ alerts }) => {
+      for (const alert of alerts) await writeOut(alertLines(alert, host))
+    },
+  }
+}
