@@ -49,7 +49,6 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 
 /** Foreign library → the files that may import it; a folder stands for all in it. */
 const doors: Readonly<Record<string, readonly string[]>> = {
-  aedes: ['platform/mqtt/broker.ts'],
   'better-sqlite3': ['platform/sqlite.ts'],
   'bun:sqlite': ['platform/sqlite.ts'],
   'bun:ffi': ['platform/'],

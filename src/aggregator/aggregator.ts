@@ -89,7 +89,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         renderMetrics(store, subscriber, costs, {
           version,
           startedMs,
-          connections: link?.connections(),
+          broker: link?.load(),
           brokerUp: link !== undefined && link.failing() === undefined,
           eventStreams: events.streams,
         }),
@@ -97,14 +97,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     })
     if (options.broker.kind === 'embedded') {
       store.forgetConnections(startedMs)
-      link = await startEmbedded(subscriber, {
-        host: options.broker.host,
-        port: options.broker.port,
-        ...defined({ tls: options.broker.tls }),
-        ...passwords(options.broker),
-        clock,
-        version,
-      })
+      link = await startEmbedded(subscriber, embeddedOptions(options, options.broker))
     } else {
       link = await connectExternal(
         subscriber,
@@ -129,6 +122,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     url: openHttp.url,
     async close() {
       clearInterval(tidy)
+      // What was taken is committed and receipted; nothing more is taken, or a busy fleet would never let it end.
+      openLink.quiesce()
       subscriber.flush()
       await openLink.close()
       subscriber.flush()
@@ -144,6 +139,18 @@ function tellChange(change: StoreChange, events: EventHub, costs: HostCosts, now
   if (change.kind === 'summary') costs.add(change.message, nowMs)
   else if (change.kind === 'alert') events.publish('alert', JSON.stringify(change.message))
   else events.publish('host', JSON.stringify(change.host))
+}
+
+function embeddedOptions({ site, clock, version }: AggregatorOptions, listener: Listener) {
+  return {
+    host: listener.host,
+    port: listener.port,
+    ...defined({ tls: listener.tls }),
+    ...passwords(listener),
+    ...defined({ site }),
+    clock,
+    version,
+  }
 }
 
 function passwords(listener: Listener) {

@@ -7,14 +7,18 @@
  */
 import { defined } from '../domain/defined.ts'
 import {
+  BROKER_BACKLOG_BYTES_MAX,
+  BROKER_IN_FLIGHT_BYTES_MAX,
+  BROKER_IN_FLIGHT_MAX,
   CONNECTIONS_MAX,
   FLEET_MODEL_BYTES_MAX,
+  HOSTS_MAX,
   LARGE_PACKETS_MAX,
   PAYLOAD_BYTES_MAX,
   SITES_MAX,
 } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
-import { type Broker, startBroker } from '../platform/mqtt/broker.ts'
+import { type Broker, type BrokerLoad, startBroker } from '../platform/mqtt/broker.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
 import { aggregatorStatusTopic, parseTopic } from '../wire/topics.ts'
 import { type Authenticate, brokerRules } from './access.ts'
@@ -24,10 +28,12 @@ import type { Link, Subscriber } from './subscriber.ts'
 export interface BrokerLink extends Link {
   /** As an agent would give it to --broker. */
   readonly url: string
-  /** Connected clients where that is known: undefined for a broker of others. */
-  connections(): number | undefined
+  /** What the broker carries, where it is our own. */
+  load(): BrokerLoad | undefined
   /** Why nothing arrives at the moment; undefined while all is well. */
   failing(): string | undefined
+  /** Takes no more messages; receipts for those taken can still be sent. */
+  quiesce(): void
   close(): Promise<void>
 }
 
@@ -36,6 +42,8 @@ export interface EmbeddedOptions {
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
   readonly authenticate?: Authenticate
+  /** The site of clients whose name names none. */
+  readonly site?: string
   readonly clock: Clock
   readonly version: string
 }
@@ -67,8 +75,15 @@ export async function startEmbedded(
     packetBytesMax: FLEET_MODEL_BYTES_MAX + 2_048,
     smallPacketBytes: PAYLOAD_BYTES_MAX + 2_048,
     largePacketsMax: LARGE_PACKETS_MAX,
-    rules: brokerRules(options.authenticate),
-    onMessage: ({ topic, payload }, settled) => subscriber.take({ topic, payload }, settled),
+    inFlightMessagesMax: BROKER_IN_FLIGHT_MAX,
+    inFlightBytesMax: BROKER_IN_FLIGHT_BYTES_MAX,
+    backlogBytesMax: BROKER_BACKLOG_BYTES_MAX,
+    // A status of each host, and what the aggregator itself says to each site.
+    retainedMax: HOSTS_MAX + 4 * SITES_MAX,
+    rules: brokerRules({
+      ...defined({ authenticate: options.authenticate, site: options.site }),
+    }),
+    onMessage: (message, settled) => subscriber.take(message, settled),
     onSubscribe(filter) {
       const parsed = parseTopic(filter)
       if (parsed !== undefined) announce(parsed.site)
@@ -80,8 +95,9 @@ export async function startEmbedded(
 
   return {
     url: `${options.tls === undefined ? 'mqtt' : 'mqtts'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    connections: open.connections,
+    load: () => open.load(),
     failing: () => undefined,
+    quiesce: () => open.quiesce(),
     publish: (topic, payload) => open.publish(topic, payload, false),
     announce,
     close: () => open.close(),

@@ -61,6 +61,7 @@ export async function connectExternal(
   const { username, password, tls } = options
   const login = defined({ username, password, tls })
   let connection: MqttConnection | undefined
+  let quiet = false
 
   const main = new Lasting(address, context, {
     open: async (signal) => {
@@ -68,7 +69,9 @@ export async function connectExternal(
         ...login,
         signal,
         clientId: clientId('aggregator'),
-        onMessage: ({ topic, payload }) => subscriber.take({ topic, payload }),
+        onMessage: ({ topic, payload }) => {
+          if (!quiet) subscriber.take({ topic, payload })
+        },
         inboundBytesMax: PAYLOAD_BYTES_MAX + 2_048,
         inboundPerSecondMax: INBOUND_PER_SECOND,
       })
@@ -84,7 +87,10 @@ export async function connectExternal(
 
   return {
     url: address.url,
-    connections: () => undefined,
+    load: () => undefined,
+    quiesce() {
+      quiet = true
+    },
     failing: () => (connection === undefined ? `Broker "${address.url}" is away` : undefined),
     publish(topic, payload) {
       // Not to be waited for: a receipt that is lost is asked for again.

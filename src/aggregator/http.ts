@@ -63,7 +63,8 @@ export function startHttp(options: HttpOptions): HttpServer {
         const url = new URL(request.url)
         // An event stream is quiet for as long as nothing happens.
         if (url.pathname === '/api/v1/events') bun.timeout(request, 0)
-        const response = await answer(options, loopback, request, url)
+        const address = bun.requestIP(request)?.address ?? ''
+        const response = await answer(options, loopback, request, url, address)
         for (const [name, value] of Object.entries(SECURITY_HEADERS))
           response.headers.set(name, value)
         return request.method === 'HEAD'
@@ -90,6 +91,7 @@ async function answer(
   loopback: boolean,
   request: Request,
   url: URL,
+  address: string,
 ): Promise<Response> {
   if (loopback && !namesLoopback(request.headers.get('host')))
     return failure(421, 'wrong-host', 'This address is served under its loopback name only')
@@ -99,7 +101,10 @@ async function answer(
     return refused
   }
   if (url.pathname === '/healthz') return health(options.failing())
-  if (options.authenticate !== undefined && !(await mayRead(options.authenticate, request))) {
+  if (
+    options.authenticate !== undefined &&
+    !(await mayRead(options.authenticate, request, address))
+  ) {
     const refused = failure(401, 'not-authenticated', 'A name and a password are needed')
     refused.headers.set('www-authenticate', 'Basic realm="callsign", charset="UTF-8"')
     return refused
@@ -162,13 +167,18 @@ function jsonResponse(status: number, json: string): Response {
   })
 }
 
-async function mayRead(authenticate: Authenticate, request: Request): Promise<boolean> {
+async function mayRead(
+  authenticate: Authenticate,
+  request: Request,
+  address: string,
+): Promise<boolean> {
   const [, encoded] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
   if (encoded === undefined) return false
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')
   return (
-    colon > 0 && (await authenticate(text.slice(0, colon), text.slice(colon + 1))) !== undefined
+    colon > 0 &&
+    (await authenticate(text.slice(0, colon), text.slice(colon + 1), address)) !== undefined
   )
 }
 

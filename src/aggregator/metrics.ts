@@ -6,7 +6,8 @@ import type { Subscriber } from './subscriber.ts'
 export interface Gauges {
   readonly version: string
   readonly startedMs: number
-  readonly connections: number | undefined
+  /** Undefined where the broker is not our own. */
+  readonly broker: { connections: number; inFlightBytes: number; retained: number } | undefined
   readonly brokerUp: boolean
   readonly eventStreams: number
 }
@@ -97,8 +98,7 @@ export function renderMetrics(
     one(store.setAside.length),
   )
   add('callsign_broker_up', 'gauge', '1 while messages can arrive.', one(gauges.brokerUp ? 1 : 0))
-  if (gauges.connections !== undefined)
-    add('callsign_connections', 'gauge', 'Connections of the broker.', one(gauges.connections))
+  addBrokerLoad(add, gauges.broker)
   add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
   addHostCosts(add, costs)
   add(
@@ -115,6 +115,24 @@ export function renderMetrics(
   )
   add('process_resident_memory_bytes', 'gauge', 'Resident memory.', one(process.memoryUsage.rss()))
   return `${lines.join('\n')}\n`
+}
+
+function addBrokerLoad(add: AddMetric, load: Gauges['broker']): void {
+  if (load === undefined) return
+  const one = (value: number): Sample[] => [[{}, value]]
+  add('callsign_connections', 'gauge', 'Connections of the broker.', one(load.connections))
+  add(
+    'callsign_in_flight_bytes',
+    'gauge',
+    'Bytes that the broker has read and not yet settled.',
+    one(load.inFlightBytes),
+  )
+  add(
+    'callsign_retained_messages',
+    'gauge',
+    'Messages that the broker retains.',
+    one(load.retained),
+  )
 }
 
 /** The agents' own cost, by host. */

@@ -20,6 +20,7 @@ import {
 } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import type { Unsettled } from '../platform/mqtt/broker.ts'
 import { decodeAlert } from '../wire/alert-message.ts'
 import type { Decoded } from '../wire/decoded.ts'
 import { encodeReceipts } from '../wire/receipt-message.ts'
@@ -65,7 +66,7 @@ export interface SubscriberCounts {
 interface Waiting {
   readonly arrival: Arrival
   readonly bytes: number
-  readonly settled: (error?: Error) => void
+  readonly settled: (unsettled?: Unsettled) => void
 }
 
 export class Subscriber {
@@ -112,16 +113,16 @@ export class Subscriber {
   }
 
   /** @param settled called once: after the commit, at once where there is nothing to store, with an error where it could not be stored. */
-  take({ topic, payload }: Incoming, settled: (error?: Error) => void = () => {}): void {
+  take({ topic, payload }: Incoming, settled: (unsettled?: Unsettled) => void = () => {}): void {
     const { bytesMax = INGEST_BYTES_MAX, rowsMax = GROUP_COMMIT_ROWS_MAX } = this.#options
     const arrival = this.#read(topic, payload)
-    if (arrival === undefined) {
-      settled()
+    if (arrival === undefined || arrival === 'refused') {
+      settled(arrival)
       return
     }
     if (this.#queuedBytes + payload.byteLength > bytesMax) {
       this.refuse('overloaded')
-      settled(new Error('Aggregator is overloaded'))
+      settled('overloaded')
       return
     }
     this.#queue.push({ arrival, bytes: payload.byteLength, settled })
@@ -158,7 +159,7 @@ export class Subscriber {
         log.error('Cannot store messages; agents keep them and send again', { why: error.message })
       this.#failing = error.message
       this.#commitFailures++
-      for (const one of waiting) one.settled(error)
+      for (const one of waiting) one.settled('not-stored')
       return
     }
     if (this.#failing !== undefined) log.info('Messages are stored again')
@@ -181,7 +182,7 @@ export class Subscriber {
   }
 
   /** Reads and checks; what is not to be stored is counted here. */
-  #read(topic: string, payload: Uint8Array): Arrival | undefined {
+  #read(topic: string, payload: Uint8Array): Arrival | 'refused' | undefined {
     const parsed = parseTopic(topic)
     if (parsed === undefined) return this.#refusal('unknown-topic')
     if (payload.byteLength > PAYLOAD_BYTES_MAX) return this.#refusal('too-long')
@@ -208,8 +209,9 @@ export class Subscriber {
     return decoded.value
   }
 
-  #refusal(reason: string): undefined {
+  #refusal(reason: string): 'refused' {
     this.refuse(reason)
+    return 'refused'
   }
 
   #sendReceipts(waiting: readonly Waiting[]): void {

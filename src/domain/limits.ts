@@ -294,8 +294,8 @@ export const DETECTION_VECTORS_MAX = 450_000
 export const INFERENCE_ROWS_MAX = 1_024
 
 // --- Aggregator ---------------------------------------------------------------------------------
-/** Payload of one MQTT message that the aggregator accepts. */
-export const PAYLOAD_BYTES_MAX = 262_144
+/** Payload of one MQTT message that the aggregator accepts: the largest is a summary of a host with 600 processes. */
+export const PAYLOAD_BYTES_MAX = 65_536
 /** Rows in one answer of the API. */
 export const PAGE_ROWS_MAX = 1_000
 /** Messages are gathered this long before one transaction: an fsync is shared, a receipt waits no longer. */
@@ -308,13 +308,33 @@ export const GROUP_COMMIT_ROWS_MAX = 2_000
 export const INGEST_BYTES_MAX = 64 * 1_048_576
 /** Connections of the embedded broker: 20,000 hosts, some of them twice while they reconnect. */
 export const CONNECTIONS_MAX = 25_000
+/** Messages of one client that wait for their commit, and bytes of all clients that are read or waiting; then sockets are not read. */
+export const BROKER_IN_FLIGHT_MAX = 64
+export const BROKER_IN_FLIGHT_BYTES_MAX = 64 * 1_048_576
+/** What waits for one client that does not read: a receipt has some 60 bytes, a fleet model up to 4 MB. */
+export const BROKER_BACKLOG_BYTES_MAX = 8 * 1_048_576
+/** Before CONNECT a client has no reason to send more than a will and a name. */
+export const CONNECT_BYTES_MAX = 16_384
+export const CLIENT_ID_CHARS_MAX = 128
+/** Filters of one client: an agent asks for four. */
+export const BROKER_FILTERS_MAX = 64
+/** While all clients together have too much under way, one that gathers more than this is let go. */
+export const GATHERED_BYTES_SPARED = 16_384
+/** Chunks of one packet are joined when they are more: each costs more than its bytes. */
+export const BROKER_CHUNKS_MAX = 32
+/** Hosts that one connection may speak for without proof, and one address; a site's account speaks for a fleet. */
+export const HOSTS_PER_CONNECTION_MAX = 16
+export const HOSTS_PER_ADDRESS_MAX = 1_024
+/** Addresses and accounts whose hosts are remembered; the oldest are forgotten. */
+export const IDENTITIES_MAX = 10_000
 /** A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time. */
 export const FLEET_MODEL_BYTES_MAX = 4 * 1_048_576
 export const LARGE_PACKETS_MAX = 8
 /** Hosts in the store; beyond it those offline for longest go, with what they sent. */
 export const HOSTS_MAX = 50_000
-/** Sites that the aggregator announces itself to. */
+/** Sites that the aggregator announces itself to, and those that one client may name without proof. */
 export const SITES_MAX = 64
+export const SITES_PER_ADDRESS_MAX = 4
 /** Alerts kept (about 2 kB each with their history), of one host, and changes of one alert; the oldest go first. */
 export const ALERTS_STORED_MAX = 200_000
 export const ALERTS_PER_HOST_MAX = 10_000
@@ -341,6 +361,10 @@ export const STORE_CHECK_BYTES_MAX = 128 * 1_048_576
 /** Verifications of hashed secrets under way, some 50 ms of a core and 64 MB each, and those that wait. */
 export const VERIFYING_MAX = 2
 export const VERIFYING_QUEUE_MAX = 256
+/** A wrong password is answered after this, longer the more of them an address gave; so many of its answers wait at a time. */
+export const WRONG_PASSWORD_MS = 500
+export const WRONG_PASSWORD_MS_MAX = 8_000
+export const WRONG_PASSWORDS_WAITING_MAX = 32
 
 // --- Releases -----------------------------------------------------------------------------------
 /** One file of a release: the agent itself, compressed, is about 65 MB. */

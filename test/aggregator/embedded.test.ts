@@ -235,6 +235,7 @@ test('an embedded broker with a password file lets each name act for its host on
   chmodSync(passwordFile, 0o600)
   const closed = await startRunning({
     broker: { kind: 'embedded', host: '127.0.0.1', port: 0, passwordFile },
+    site: 'lab',
   })
   const login = (username: string, password: string, host: string) =>
     connectClient(closed.brokerUrl, host, { username, password })
@@ -261,6 +262,7 @@ test('a name that is proven cannot be pushed out by another name with its client
   writeFileSync(passwordFile, 'web-1:one\nweb-2:two\n', { mode: 0o600 })
   const closed = await startRunning({
     broker: { kind: 'embedded', host: '127.0.0.1', port: 0, passwordFile },
+    site: 'lab',
   })
   const clientId = 'cs-of-web-1'
   const first = await connectClient(closed.brokerUrl, 'web-1', {

@@ -68,6 +68,7 @@ describe.skipIf(openssl === null)('behind TLS', () => {
         tls: { ...tls, clientCa: pem('ours.pem') },
       },
       http: { host: '127.0.0.1', port: 0, tls },
+      site: 'lab',
     })
   })
   afterAll(async () => {
