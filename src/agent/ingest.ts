@@ -5,10 +5,16 @@
  * before it is still parsed to its end before the error goes on.
  */
 import { AgentError } from '../domain/error.ts'
-import { CLOCK_JUMP_MS, FORMAT_HEAD_BYTES, LATENESS_MS } from '../domain/limits.ts'
+import {
+  CLOCK_JUMP_MS,
+  FORMAT_HEAD_BYTES,
+  LATENESS_MS,
+  PAIRS_HEAD_BYTES,
+} from '../domain/limits.ts'
 import type { Parser, Source, SourceFormat } from '../domain/source.ts'
 import type { TallySink } from '../domain/tally.ts'
 import { createParser, type ParserOptions } from '../parse/create-parser.ts'
+import { refuseEntryAndExit } from '../parse/entry-and-exit.ts'
 import { recogniseFormat } from '../parse/recognise-format.ts'
 
 export interface IngestOptions extends ParserOptions {
@@ -78,6 +84,10 @@ class Recogniser implements Parser {
   #parser: Parser | undefined
   /** What came before the format was known. */
   #head = new Uint8Array(0)
+  /** The first bytes of lines that may tell each call twice, until there are enough of them to see it. */
+  #looked: Uint8Array[] | undefined
+  #lookedBytes = 0
+  #parserOptions: ParserOptions = {}
   format: SourceFormat | undefined
 
   constructor(source: Source, sink: TallySink, options: IngestOptions) {
@@ -89,6 +99,7 @@ class Recogniser implements Parser {
 
   push(chunk: Uint8Array): void {
     if (this.#parser !== undefined) {
+      this.#look(chunk)
       this.#parser.push(chunk)
       return
     }
@@ -109,6 +120,7 @@ class Recogniser implements Parser {
       else this.#start(format)
     }
     this.#parser?.end()
+    this.#seeWhetherTwice()
   }
 
   #startUnknown(): void {
@@ -128,7 +140,23 @@ class Recogniser implements Parser {
     this.#decide(format)
     const head = this.#head
     this.#head = new Uint8Array(0)
+    this.#looked = []
+    this.#look(head)
     this.#parser?.push(head)
+  }
+
+  #look(chunk: Uint8Array): void {
+    if (this.#looked === undefined) return
+    this.#looked.push(chunk.slice(0, PAIRS_HEAD_BYTES - this.#lookedBytes))
+    this.#lookedBytes += chunk.length
+    if (this.#lookedBytes >= PAIRS_HEAD_BYTES) this.#seeWhetherTwice()
+  }
+
+  #seeWhetherTwice(): void {
+    if (this.#looked === undefined || this.format === undefined) return
+    const head = Buffer.concat(this.#looked)
+    this.#looked = undefined
+    refuseEntryAndExit(head, this.format, quoted(this.#source.path), this.#parserOptions)
   }
 
   #decide(format: SourceFormat): void {
@@ -136,11 +164,12 @@ class Recogniser implements Parser {
     const told = this.#options.format !== undefined && format !== 'chisel' && format !== 'frames'
     this.format = told ? 'sysdig-text' : format
     const endMs = this.#options.endMs ?? this.#source.endMs ?? Date.now()
-    this.#parser = createParser(this.format, this.#sink, {
+    this.#parserOptions = {
       endMs,
       utcOffsetMs: -new Date(endMs).getTimezoneOffset() * 60_000,
       ...this.#options,
-    })
+    }
+    this.#parser = createParser(this.format, this.#sink, this.#parserOptions)
     this.#options.onParser?.(this.#parser)
   }
 }

@@ -2,6 +2,7 @@
 -- Runs in the Lua of sysdig 0.29 and 0.41 alike; depends on nothing but the chisel API.
 --
 -- Counted are exit events that have a syscall.type: old libraries show both events of a call, new ones exits only.
+-- From a clone two threads return, and from a container's sysdig shows the child's twice: only the parent's is counted.
 -- The filter lets only those and the ends of threads come here: what sysdig itself leaves out costs nothing.
 -- An event belongs to the second of its own time. Events of two CPUs may step back over the end of a second,
 -- so a second is printed when one is seen that lies GRACE_NS behind its end, or at the next interval but one.
@@ -16,7 +17,7 @@ args = {}
 local GRACE_NS = 20000000
 local NAMES_MAX = 32768
 
-local f_type, f_event, f_pid, f_tid, f_name
+local f_type, f_event, f_pid, f_tid, f_name, f_result
 local seconds = {}     -- second -> { calls = { pid -> { type -> n } }, names = { pid -> name }, … }
 local oldest, newest
 local current_second, current
@@ -32,6 +33,7 @@ function on_init()
   f_pid = chisel.request_field("proc.pid")
   f_tid = chisel.request_field("thread.tid")
   f_name = chisel.request_field("proc.name")
+  f_result = chisel.request_field("evt.rawres")
   chisel.set_filter("(evt.dir=< and syscall.type exists) or evt.type=procexit")
   chisel.set_interval_s(1)
   return true
@@ -95,6 +97,17 @@ local get_ts, field = evt.get_ts, evt.field
 -- Only these change a comm that sysdig knows of.
 local renames = { execve = true, execveat = true, clone = true, clone3 = true, fork = true, vfork = true, prctl = true }
 
+local clones = { clone = true, clone3 = true, fork = true, vfork = true }
+
+local function remember(pid, name)
+  current.leader[pid] = name
+  if leaders[pid] == nil then
+    if leader_count >= NAMES_MAX then leaders, leader_count = {}, 0 end
+    leader_count = leader_count + 1
+  end
+  leaders[pid] = name
+end
+
 function on_event()
   local second, ns = get_ts()
   if second ~= current_second then
@@ -119,6 +132,13 @@ function on_event()
     current.lost = current.lost + 1
     return true
   end
+  if clones[name] and field(f_result) == 0 then
+    if pid == field(f_tid) then
+      local raw = field(f_name)
+      if raw ~= nil then remember(pid, safe(raw)) end
+    end
+    return true
+  end
   local calls = current.calls[pid]
   if calls == nil then
     calls = {}
@@ -128,15 +148,7 @@ function on_event()
   if pid == field(f_tid) then
     if current.leader[pid] == nil or renames[name] then
       local raw = field(f_name)
-      if raw ~= nil then
-        local known = safe(raw)
-        current.leader[pid] = known
-        if leaders[pid] == nil then
-          if leader_count >= NAMES_MAX then leaders, leader_count = {}, 0 end
-          leader_count = leader_count + 1
-        end
-        leaders[pid] = known
-      end
+      if raw ~= nil then remember(pid, safe(raw)) end
     end
   elseif current.thread[pid] == nil then
     local raw = field(f_name)

@@ -30,7 +30,7 @@ import { placeChisel } from './chisel.ts'
 import { pause, readPipe } from './pipe.ts'
 
 /** The line of line mode (parse/own-line.ts). */
-const LINE_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name'
+const LINE_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name'
 const NEWLINE = Uint8Array.of(10)
 
 export type SysdigMode = 'chisel' | 'lines'
@@ -163,7 +163,8 @@ class LiveSysdig {
   #arguments(): string[] {
     const own = [process.pid, ...(this.#options.ownPids ?? [])]
     const others = own.map((pid) => `not proc.pid=${pid}`).join(' and ')
-    if (this.#mode === 'lines') return ['-v', '-p', LINE_FORMAT, `evt.dir=< and ${others}`]
+    if (this.#mode === 'lines')
+      return ['-v', '-p', LINE_FORMAT, `(evt.dir=< or evt.type=procexit) and ${others}`]
     return ['-v', '-c', placeChisel(this.#options.stateDirectory), others]
   }
 }

@@ -28,7 +28,7 @@ export default defineCommand({
     examples: [
       'sudo agent watch # the best source that works here; alerts on the terminal',
       'sudo agent watch --broker mqtts://mq.example --ca ca.pem --site berlin',
-      "sysdig -p '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name' | agent watch --source -",
+      "sysdig -p '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name' 'evt.dir=< or evt.type=procexit' | agent watch --source -",
       'agent watch --source monday.scap --json',
     ],
   },

@@ -86,6 +86,8 @@ export const READ_QUIET_MS = 50
 export const PIPE_BYTES = 1_048_576
 /** If nothing in so many first bytes looks like a format we know, it is none. */
 export const FORMAT_HEAD_BYTES = 65_536
+/** So many first bytes of lines without a direction tell whether each call is in them twice; 64 KiB may be one long loop of one program. */
+export const PAIRS_HEAD_BYTES = 262_144
 /** A live source that is silent: its seconds are closed by the clock, this long after lateness, looked at this often. */
 export const CLOSE_AFTER_MS = 1_000
 export const CLOSE_EVERY_MS = 250

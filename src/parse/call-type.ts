@@ -35,6 +35,13 @@ for (const name of [...SYSCALLS.slice(1), ...Object.keys(SYSDIG_ALIASES)]) {
 for (const name of NO_CALLS.trim().split(/\s+/)) learn(name, NO_CALL)
 learn('procexit', PROCESS_EXIT)
 
+const CLONES = ['clone', 'clone3', 'fork', 'vfork'].map((name) => syscallIndexOf(name))
+
+/** Calls from which two threads return. */
+export function isClone(type: number): boolean {
+  return CLONES.includes(type)
+}
+
 /** Syscall index, or one of the negative constants above. */
 export function callTypeOf(bytes: Uint8Array, from: number, to: number): number {
   let at = hashOf(bytes, from, to)

@@ -8,21 +8,28 @@
  * forges nothing. A newline in a name does: see own-line.ts.
  *
  * Where the line tells the direction, exits are counted (`<`): old libraries print both events of a call, new ones exits
- * only. Where it does not, every line is a call; then ask sysdig for `evt.dir=<`. Times of day have no date: it is
+ * only. Where it does not, every line is a call; then ask sysdig for `evt.dir=<` (entry-and-exit.ts finds out). Of the two
+ * exits of a clone one is counted (births.ts). Times of day have no date: it is
  * taken from the end of the stream (the file's mtime, or now), and goes on over midnight.
  */
 import { AgentError } from '../domain/error.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
-import { callTypeOf, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
+import { Births, isChildsResult } from './births.ts'
+import { callTypeOf, isClone, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
 import { BAD_PID, NO_PID, readNumber, readPid, readRawTime } from './fields.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
 import { ThreadTable } from './thread-table.ts'
 import { DayClock, type ParserOptions } from './time.ts'
 
-export const OWN_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name'
+export const OWN_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name'
+/** What it was before it told the direction. */
+export const OLD_OWN_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name'
 export const DEFAULT_FORMAT =
   '*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info'
+/** `-pc` and `-pk`: what stands before the id is the container's name, or the pod's. */
+export const CONTAINER_FORMAT =
+  '*%evt.num %evt.outputtime %evt.cpu %container.name (%container.id) %proc.name (%thread.tid:%thread.vtid) %evt.dir %evt.type %evt.info'
 
 type FieldKind =
   | 'rawtime'
@@ -129,8 +136,15 @@ export class FormatLineParser implements LineParser {
   readonly #starts: Int32Array
   readonly #ends: Int32Array
   readonly #threads = new ThreadTable()
+  readonly #births: Births
 
-  constructor(sink: TallySink, format: LineFormat, options: ParserOptions = {}) {
+  constructor(
+    sink: TallySink,
+    format: LineFormat,
+    options: ParserOptions = {},
+    births = new Births(),
+  ) {
+    this.#births = births
     this.#sink = sink
     this.#format = format
     this.#clock = new DayClock(options)
@@ -221,6 +235,7 @@ export class FormatLineParser implements LineParser {
     if (type === PROCESS_EXIT) {
       if (pid !== NO_PID && tid === pid) sink.exit(pid, timeMs)
       this.#threads.forget(tid)
+      this.#births.forget(tid)
       return true
     }
     if (type === UNKNOWN_CALL) {
@@ -233,6 +248,11 @@ export class FormatLineParser implements LineParser {
       sink.drop('no-process', 1, sampleOf(bytes, from, to))
       return true
     }
+    const isBirth =
+      infoFrom < 0
+        ? this.#births.isBirth(tid, type)
+        : isClone(type) && isChildsResult(bytes, infoFrom, to)
+    if (isBirth) return true
     const id = nameFrom < 0 ? NO_NAME : sink.intern(bytes, nameFrom, nameTo)
     sink.add(pid, tid === pid ? id : threadName(id), type, 1, timeMs)
     return true

@@ -1,8 +1,10 @@
 /**
- * The line we ask sysdig for, `*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name`, as fast as it goes:
+ * The line we ask sysdig for, `*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name`, as fast as it goes:
  *
- *   1795426328000096320 25113 25143 futex opendkim
- *   └─ second ┘└─ ns ──┘└───── the rest ─────────┘
+ *   1795426328000096320 25113 25143 < futex opendkim
+ *   └─ second ┘└─ ns ──┘└────── the rest ──────────┘
+ *
+ * The direction may be missing, as it did before.
  *
  * The rest repeats: a process makes the same calls from the same threads over and over. So its meaning is
  * remembered byte for byte, and a line costs one hash of the rest (eight bytes a step, the end of the
@@ -17,7 +19,8 @@
  */
 import { LINE_MEMO_MAX } from '../domain/limits.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
-import { callTypeOf, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
+import type { Births } from './births.ts'
+import { callTypeOf, isClone, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
 import { BAD_PID, NO_PID, readNumber, readPid } from './fields.ts'
 import { type BlockParser, giveLine, type LineParser } from './lines.ts'
 import { ownLineCore } from './own-line-core.ts'
@@ -25,6 +28,8 @@ import { ownLineCore } from './own-line-core.ts'
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
 const BLANK = 32
+const LESS = 60
+const GREATER = 62
 
 /** Ten digits of seconds, nine of nanoseconds, a blank: until the year 2286. */
 const TIME_BYTES = 20
@@ -64,6 +69,7 @@ const NO_PROCESS = -2
 export class OwnLineParser implements BlockParser {
   readonly #sink: TallySink
   readonly #other: LineParser
+  readonly #births: Births
   #nameEpoch: number
 
   readonly #run: (line: number, end: number, mask: number) => number
@@ -81,9 +87,10 @@ export class OwnLineParser implements BlockParser {
   /** Milliseconds of the second at the last line counted. */
   #ms = 0
 
-  constructor(sink: TallySink, other: LineParser, memoMax = LINE_MEMO_MAX) {
+  constructor(sink: TallySink, other: LineParser, births: Births, memoMax = LINE_MEMO_MAX) {
     this.#sink = sink
     this.#other = other
+    this.#births = births
     this.#nameEpoch = sink.nameEpoch
     const bits = Math.ceil(Math.log2(2 * memoMax))
     const slots = 2 ** bits
@@ -202,14 +209,25 @@ export class OwnLineParser implements BlockParser {
     const to = bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end
     const pidEnd = blankAfter(bytes, from, to)
     const tidEnd = blankAfter(bytes, pidEnd + 1, to)
-    const typeEnd = blankAfter(bytes, tidEnd + 1, to)
+    let typeFrom = tidEnd + 1
+    let typeEnd = blankAfter(bytes, typeFrom, to)
+    const isEntry = typeEnd === typeFrom + 1 && bytes[typeFrom] === GREATER
+    if (isEntry || (typeEnd === typeFrom + 1 && bytes[typeFrom] === LESS)) {
+      typeFrom = typeEnd + 1
+      typeEnd = blankAfter(bytes, typeFrom, to)
+    }
     if (typeEnd >= to && bytes[typeEnd] !== BLANK) return false
     const pid = readPid(bytes, from, pidEnd)
     const tid = readPid(bytes, pidEnd + 1, tidEnd)
-    const type = callTypeOf(bytes, tidEnd + 1, typeEnd)
+    const type = callTypeOf(bytes, typeFrom, typeEnd)
     // What is refused needs its sample, and what ends a process its time: the slow road has both.
     if (pid === BAD_PID || tid === BAD_PID || type === UNKNOWN_CALL || type === PROCESS_EXIT) {
       return false
+    }
+    if (!isEntry && tid > 0 && type !== NO_CALL && !this.#births.has(tid)) {
+      // A clone as a thread's first line: the slow road says what that means.
+      if (isClone(type)) return false
+      this.#births.see(tid)
     }
     if (this.#entryCount >= this.#entriesMax) {
       // All is free now: the core comes to the line once more.
@@ -219,14 +237,15 @@ export class OwnLineParser implements BlockParser {
     this.#entryCount++
     const slot = words[SLOT >> 2]!
     let name = NO_NAME
-    if (type !== NO_CALL && pid !== NO_PID) {
+    const isSilent = type === NO_CALL || isEntry
+    if (!isSilent && pid !== NO_PID) {
       const id = this.#sink.intern(bytes, typeEnd + 1, to)
       name = tid === pid ? id : threadName(id)
     }
     const meaning = (this.#meanings + slot * MEANING) >> 2
     words[meaning] = pid
     words[meaning + 1] = name
-    words[meaning + 2] = type === NO_CALL ? SILENT : pid === NO_PID ? NO_PROCESS : type
+    words[meaning + 2] = isSilent ? SILENT : pid === NO_PID ? NO_PROCESS : type
     words[meaning + 3] = pid & (LEADERS - 1)
     return true
   }

@@ -9,7 +9,11 @@ const VOTING_LINES = 64
 const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
   ['chisel', /^@\d{1,11} (\d+ [LTX]|[.!] \d)/],
   ['sysdig-text', /^\d{19} (-?\d+|<NA>) (-?\d+|<NA>) \S+( |$)/],
-  ['sysdig-text', /^\d+ \d\d:\d\d:\d\d\.\d{9} \d+ .*\((-?\d+|<NA>)\) [<>] /],
+  // Times of the clock, of Unix, or since something (which the parser refuses); with -pc and -pk a virtual id beside the id.
+  [
+    'sysdig-text',
+    /^\d+ (\d\d:\d\d:\d\d|\d{1,11})\.\d{9} \d+ .*\((-?\d+|<NA>)(:(-?\d+|<NA>))?\) [<>] /,
+  ],
   ['frames', /^\{(?=.*"t":\s*\d)(?=.*"(counts|loss)":)/],
   ['sysdig-json', /^[[,]?\s*\{.*"(evt|proc|thread|syscall)\.[a-z.]+":/],
   [

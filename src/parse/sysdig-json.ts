@@ -6,7 +6,8 @@
  * skipped. Names are escaped here, so a newline in one stays inside it.
  */
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
-import { callTypeOf, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
+import { Births, isChildsResult } from './births.ts'
+import { callTypeOf, isClone, NO_CALL, PROCESS_EXIT, UNKNOWN_CALL } from './call-type.ts'
 import { BAD_PID, NO_PID, readNumber, readPid, readRawTime } from './fields.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
@@ -45,14 +46,18 @@ export class SysdigJsonParser implements LineParser {
   readonly #sink: TallySink
   readonly #clock: DayClock
   readonly #threads = new ThreadTable()
+  readonly #births = new Births()
   /** Value of key i is [starts[i], ends[i]) of the line, without its quotes; -1 where absent or null. */
   readonly #starts = new Int32Array(KEYS.length)
   readonly #ends = new Int32Array(KEYS.length)
+  readonly #byThread: boolean
   #hasEscape = false
   #bytes: Uint8Array = new Uint8Array(0)
 
-  constructor(sink: TallySink, options: ParserOptions = {}) {
+  /** @param byThread each thread is taken for a process */
+  constructor(sink: TallySink, options: ParserOptions = {}, byThread = false) {
     this.#sink = sink
+    this.#byThread = byThread
     this.#clock = new DayClock(options)
   }
 
@@ -73,7 +78,8 @@ export class SysdigJsonParser implements LineParser {
     const bytes = this.#bytes
     const sink = this.#sink
     const tid = this.#pid('thread.tid')
-    const hasPid = this.#seen('proc.pid') || !this.#seen('thread.tid')
+    const hasTid = this.#seen('thread.tid')
+    const hasPid = !hasTid || (this.#seen('proc.pid') && !this.#byThread)
     const pid = hasPid ? this.#pid('proc.pid') : this.#processOf(tid)
     if (pid === BAD_PID || tid === BAD_PID) return false
     let type = this.#type('syscall.type')
@@ -90,6 +96,7 @@ export class SysdigJsonParser implements LineParser {
     const isLeader = !this.#seen('thread.tid') || tid === pid
     if (type === PROCESS_EXIT) {
       this.#threads.forget(tid)
+      this.#births.forget(tid)
       if (pid !== NO_PID && isLeader) sink.exit(pid, timeMs)
       return true
     }
@@ -101,9 +108,16 @@ export class SysdigJsonParser implements LineParser {
       sink.drop('no-process', 1, sampleOf(bytes, from, to))
       return true
     }
+    if (this.#isBirth(type, tid > 0 ? tid : pid)) return true
     const id = this.#has('proc.name') ? this.#name() : NO_NAME
     sink.add(pid, isLeader ? id : threadName(id), type, 1, timeMs)
     return true
+  }
+
+  #isBirth(type: number, tid: number): boolean {
+    if (!this.#has('evt.info')) return this.#births.isBirth(tid, type)
+    const info = index('evt.info')
+    return isClone(type) && isChildsResult(this.#bytes, this.#starts[info]!, this.#ends[info]!)
   }
 
   #processOf(tid: number): number {

@@ -18,6 +18,8 @@ export interface ParserOptions {
 }
 
 const DAY_MS = 86_400_000
+/** September 2001: a smaller number of seconds is counted from something else than 1970. */
+const FIRST_UNIX_SECOND = 1e9
 /** A file may be written to a little before its last line's time. */
 const SLACK_MS = 60_000
 
@@ -32,8 +34,10 @@ export class DayClock {
     this.#utcOffsetMs = options.utcOffsetMs ?? 0
   }
 
-  /** `09:38:16.582343241` or `09:38:16` as Unix ms; NaN for anything else. All digits may be nanoseconds instead (-t r). */
+  /** `09:38:16.582343241`, `09:38:16`, or `1795426696.582343241` (`-t a`) as Unix ms; NaN for anything else. */
   readTimeOfDay(bytes: Uint8Array, from: number, to: number): number {
+    const seconds = bytes[from + 2] === 58 ? Number.NaN : readUnixSeconds(bytes, from, to)
+    if (!Number.isNaN(seconds)) return seconds
     const timeMs = readClock(bytes, from, to)
     if (Number.isNaN(timeMs)) return Number.NaN
     if (Number.isNaN(this.#dayMs)) {
@@ -62,6 +66,18 @@ export class DayClock {
     const zoneMs = end === to ? this.#utcOffsetMs : readZone(bytes, end, to)
     return Date.UTC(year, month - 1, day) + timeMs - zoneMs
   }
+}
+
+/** `1795426696.582343241` as Unix ms, with 0 to 9 digits of the second; what counts from a start (`-t r`) is NaN. */
+export function readUnixSeconds(bytes: Uint8Array, from: number, to: number): number {
+  let dot = bytes.indexOf(46, from)
+  if (dot < 0 || dot > to) dot = to
+  const seconds = readNumber(bytes, from, dot)
+  if (!(seconds >= FIRST_UNIX_SECOND)) return Number.NaN
+  if (dot === to) return seconds * 1000
+  const digits = to - dot - 1
+  const fraction = digits <= 9 ? readNumber(bytes, dot + 1, to) : Number.NaN
+  return seconds * 1000 + Math.floor((fraction * 1000) / 10 ** digits)
 }
 
 function isDigit(byte: number): boolean {

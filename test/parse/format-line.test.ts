@@ -47,11 +47,44 @@ describe("sysdig's default line", () => {
   test('tells an exit by procexit, of the leader only', () => {
     const clone =
       '1 09:59:00.1 0 x (6) < clone res=0 exe=./x args=NULL tid=6(x) pid=5(x) ptid=1(init) cwd=<NA> \n'
+    // The child's end of a clone: the call was its parent's.
     const { exits, calls } = text(
       `${clone}2 09:59:00.2 0 x (6) > procexit status=0 \n3 09:59:00.3 0 x (5) > procexit status=0 \n`,
     )
     expect(exits).toEqual([`${TEN} 5`])
-    expect(calls).toEqual({ [`${TEN} 5 [x] clone`]: 1 })
+    expect(calls).toEqual({})
+  })
+
+  test('of a clone is counted once, for the parent', () => {
+    const { calls } = text(
+      `1 09:59:00.1 0 sh (10) > clone 
+2 09:59:00.1 0 sh (10) < clone res=11(sh) exe=sh args= tid=10(sh) pid=10(sh) ptid=1(init) 
+3 09:59:00.1 0 sh (11) < clone res=0 exe=sh args= tid=11(sh) pid=11(sh) ptid=10(sh) 
+4 09:59:00.1 0 sh (11) < clone res=-11(EAGAIN) exe=sh 
+5 09:59:00.1 0 sh (11) < read res=0 
+`,
+    )
+    expect(calls).toEqual({
+      [`${TEN} 10 sh clone`]: 1,
+      [`${TEN} 11 sh clone`]: 1,
+      [`${TEN} 11 sh read`]: 1,
+    })
+  })
+
+  test.each([
+    ['-pc', '21 09:59:00.9 1 web (9dbcbd0c435f) nginx (843:7) < read res=10 data=x '],
+    ['-pc, of the host', '21 09:59:00.9 1 host (host) nginx (843:7) < read res=10 data=x '],
+    ['-pk', '21 09:59:00.9 1 <NA> (host) nginx (843:7) < read res=10 data=x '],
+    ['-t a', `21 ${TEN}.900000000 1 nginx (843) < read res=10 data=x `],
+    ['-t a -pc', `21 ${TEN}.900000000 1 web (9dbcbd0c435f) nginx (843:7) < read res=10 `],
+  ])('is read as %s prints it', (_, line) => {
+    expect(text(`${line}\n`).calls).toEqual({ [`${TEN} 843 nginx read`]: 1 })
+  })
+
+  test('with times since the start or the last event has none that can be read', () => {
+    const { calls, drops } = text('21 2.582187589 1 nginx (843) < read res=10 data=x \n')
+    expect(calls).toEqual({})
+    expect(drops).toEqual({ 'no-time': 1 })
   })
 
   test('goes on over midnight, also where a CPU is late', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { coreModule } from '../../scripts/wasm.ts'
-import { FormatLineParser, OWN_FORMAT, parseFormatString } from '../../src/parse/format-line.ts'
+import { Births } from '../../src/parse/births.ts'
+import { FormatLineParser, OLD_OWN_FORMAT, parseFormatString } from '../../src/parse/format-line.ts'
 import { byLine, Lines } from '../../src/parse/lines.ts'
 import { OwnLineParser } from '../../src/parse/own-line.ts'
 import { fixture } from '../support/fixture.ts'
@@ -105,6 +106,45 @@ describe('our own line', () => {
     expect(drops.malformed).toBeGreaterThan(500)
   })
 
+  test('counts exits where the direction is told', () => {
+    const line = (direction: string) => `1700000000123456789 5 5 ${direction} read x\n`
+    const { calls, drops } = own(line('>') + line('<') + line('>') + line('<'))
+    expect(calls).toEqual({ '1700000000 5 x read': 2 })
+    expect(drops).toEqual({})
+  })
+
+  test.each([
+    ['without', ''],
+    ['with', '< '],
+  ])('counts a clone once, for the parent, %s a direction', (_, direction) => {
+    const line = (pid: number, type: string) =>
+      `1700000000123456789 ${pid} ${pid} ${direction}${type} sh\n`
+    const fork = line(10, 'clone') + line(11, 'clone') + line(11, 'getppid')
+    const { calls } = own(line(10, 'read') + fork + line(11, 'clone') + line(11, 'clone'))
+    expect(calls).toEqual({
+      '1700000000 10 sh read': 1,
+      '1700000000 10 sh clone': 1,
+      '1700000000 11 sh getppid': 1,
+      '1700000000 11 sh clone': 2,
+    })
+  })
+
+  test('counts a clone once in a container, where the child’s line comes twice', () => {
+    const line = (pid: number, type: string) => `1700000000123456789 ${pid} ${pid} ${type} sh\n`
+    const { calls } = own(
+      line(10, 'read') +
+        line(10, 'clone') +
+        line(11, 'clone') +
+        line(11, 'clone') +
+        line(11, 'read'),
+    )
+    expect(calls).toEqual({
+      '1700000000 10 sh read': 1,
+      '1700000000 10 sh clone': 1,
+      '1700000000 11 sh read': 1,
+    })
+  })
+
   test('gives names in the order they were presented: A, B, A ends as A', () => {
     const lines = ['a', 'b', 'a'].map((name) => `1700000000123456789 5 5 read ${name}\n`).join('')
     const seen: number[] = []
@@ -115,7 +155,7 @@ describe('our own line', () => {
       }
     }
     const sink = new Order()
-    const parser = new Lines(new OwnLineParser(sink, { line() {} }), sink)
+    const parser = new Lines(new OwnLineParser(sink, { line() {} }, new Births()), sink)
     parser.push(encoder.encode(lines))
     parser.end()
     expect(seen).toEqual([1, 2, 1])
@@ -127,7 +167,7 @@ describe('OwnLineParser', () => {
   const slowly = (bytes: Uint8Array): TallyRecorder => {
     const sink = new TallyRecorder()
     const parser = new Lines(
-      byLine(new FormatLineParser(sink, parseFormatString(OWN_FORMAT)), sink),
+      byLine(new FormatLineParser(sink, parseFormatString(OLD_OWN_FORMAT)), sink),
       sink,
     )
     parser.push(bytes)
@@ -144,8 +184,9 @@ describe('OwnLineParser', () => {
   test('counts the same when its memo is forgotten again and again', () => {
     const bytes = fixture('sysdig/lab.own.041.txt.gz').subarray(0, 400_000)
     const sink = new TallyRecorder()
-    const other = new FormatLineParser(sink, parseFormatString(OWN_FORMAT))
-    const parser = new Lines(new OwnLineParser(sink, other, 64), sink)
+    const births = new Births()
+    const other = new FormatLineParser(sink, parseFormatString(OLD_OWN_FORMAT), {}, births)
+    const parser = new Lines(new OwnLineParser(sink, other, births, 64), sink)
     parser.push(bytes)
     parser.end()
     expect(sink.books).toEqual(slowly(bytes).books)
@@ -159,7 +200,7 @@ describe('OwnLineParser', () => {
       interned.push(new TextDecoder().decode(bytes.subarray(from, to)))
       return intern(bytes, from, to)
     }
-    const parser = new Lines(new OwnLineParser(sink, { line() {} }), sink)
+    const parser = new Lines(new OwnLineParser(sink, { line() {} }, new Births()), sink)
     const line = encoder.encode('1700000000123456789 5 5 read x\n')
     parser.push(line)
     parser.push(line)
