@@ -18,11 +18,11 @@ import {
   PAYLOAD_BYTES_MAX,
   REFUSAL_REASONS_MAX,
 } from '../domain/limits.ts'
+import type { Decoded } from '../domain/untrusted.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Unsettled } from '../platform/mqtt/broker.ts'
 import { decodeAlert } from '../wire/alert-message.ts'
-import type { Decoded } from '../wire/decoded.ts'
 import { encodeReceipts } from '../wire/receipt-message.ts'
 import { decodeAggregatorStatus, decodeStatus } from '../wire/status-message.ts'
 import { decodeSummary } from '../wire/summary-message.ts'

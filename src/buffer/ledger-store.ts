@@ -2,6 +2,7 @@
  * The ledger as a JSON document, saved every few seconds and at the end, so that `agent status` can show it
  * while the agent runs and after it ended, also by kill -9. What is in it is the agent's affair.
  */
+import { parseJson, reading } from '../domain/untrusted.ts'
 import type { LocalFile } from './local-file.ts'
 
 const NAME = 'ledger'
@@ -40,14 +41,14 @@ export class LedgerStore {
 }
 
 function parseSaved(text: string): SavedLedger | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) return undefined
-  const { savedAtMs, pid, ended, ledger } = value as Record<string, unknown>
-  if (typeof savedAtMs !== 'number' || typeof pid !== 'number') return undefined
-  return { savedAtMs, pid, ended: ended === true, ledger }
+  const read = reading(() => {
+    const saved = parseJson(text)
+    return {
+      savedAtMs: saved.integer('savedAtMs'),
+      pid: saved.integer('pid'),
+      ended: saved.or('ended', false, (ended) => ended.oneOf([true, false])),
+      ledger: saved.raw('ledger'),
+    }
+  })
+  return read.ok ? read.value : undefined
 }

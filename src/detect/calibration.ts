@@ -5,7 +5,8 @@
  * checked here.
  */
 import { AgentError } from '../domain/error.ts'
-import { MODEL_CLASSES_MAX, MODEL_NAMES_MAX, MODEL_STATE_MAX } from '../domain/limits.ts'
+import { MODEL_NAMES_MAX, MODEL_STATE_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import { Fields, problemText, reading } from '../domain/untrusted.ts'
 import type { Whitening } from './geometry.ts'
 
 export const DETECTION_FORMAT = 1
@@ -108,128 +109,85 @@ export function readDetectionCalibration(
   classCount: number,
   stateSize: number,
 ): DetectionCalibration {
-  const root = record(written, 'detection')
-  const is = (field: string, found: unknown, wanted: unknown) => {
-    if (found !== wanted) fail(field, String(found), String(wanted))
-  }
-  is('detection.format', root.format, DETECTION_FORMAT)
-  is('detection.stateSize', root.stateSize, stateSize)
-  const size = number(root.size, 'detection.size', 1, MODEL_STATE_MAX)
-  const counts = list(root.counts, 'detection.counts', MODEL_CLASSES_MAX)
-  is('detection.counts', counts.length, classCount)
-  const offsets = new Uint32Array(classCount + 1)
-  counts.forEach((count, i) => {
-    offsets[i + 1] = offsets[i]! + number(count, `detection.counts[${i}]`, 0, CLASS_PROTOTYPES_MAX)
+  const read = reading(() =>
+    readCalibration(new Fields(written, 'detection.'), classCount, stateSize),
+  )
+  if (read.ok) return read.value
+  throw new AgentError('ERR_MODEL', `Cannot use the manifest: ${problemText(read)}`, {
+    hint: 'Train the model anew with "agent train", or get the whole directory again',
   })
-  const matrix = bytes(root.whitening, 'detection.whitening', size * stateSize * 4)
-  const steps = bytes(root.prototypes, 'detection.prototypes', offsets[classCount]! * size)
+}
+
+function readCalibration(
+  root: Fields,
+  classCount: number,
+  stateSize: number,
+): DetectionCalibration {
+  const format = root.oneOf('format', [DETECTION_FORMAT])
+  root.oneOf('stateSize', [stateSize])
+  const size = root.integer('size', 1, MODEL_STATE_MAX)
+  const offsets = new Uint32Array(classCount + 1)
+  for (const [i, count] of root.field('counts').exactly(classCount).entries())
+    offsets[i + 1] = offsets[i]! + count.integer(0, CLASS_PROTOTYPES_MAX)
+  const matrix = new Float32Array(root.field('whitening').bytes(size * stateSize * 4).buffer)
+  if (!matrix.every(Number.isFinite)) root.field('whitening').bad('finite numbers', 'not finite')
+  const steps = root.field('prototypes').bytes(offsets[classCount]! * size)
   // The first models had finer steps and did not say so.
-  const step = number(root.step ?? 1 / 16, 'detection.step', 1e-3, 1)
-  const whitening = new Float32Array(matrix.buffer)
-  if (!whitening.every(Number.isFinite)) fail('detection.whitening', 'not finite', 'finite numbers')
-  const tails = record(root.tails, 'detection.tails')
-  const profiles = list(root.profiles, 'detection.profiles', MODEL_CLASSES_MAX)
-  is('detection.profiles', profiles.length, classCount)
-  const perClass = (field: 'radii' | 'unsure' | 'suspect', max: number) => {
-    const values = list(root[field], `detection.${field}`, MODEL_CLASSES_MAX)
-    is(`detection.${field}`, values.length, classCount)
-    return Float32Array.from(values, (value, i) =>
-      number(value, `detection.${field}[${i}]`, 0, max),
-    )
-  }
+  const step = root.or('step', 1 / 16, (field) => field.number(1e-3, 1))
+  const perClass = (name: 'radii' | 'unsure' | 'suspect', max: number) =>
+    Float32Array.from(root.field(name).exactly(classCount), (value) => value.number(0, max))
+  const tails = root.object('tails')
   return {
-    format: DETECTION_FORMAT,
-    whitening: { stateSize, size, matrix: whitening },
+    format,
+    whitening: { stateSize, size, matrix },
     prototypes: Float32Array.from(new Int8Array(steps.buffer), (steps) => steps * step),
     offsets,
     radii: perClass('radii', 1e6),
-    confusions: confusionsOf(root.confusions, classCount),
+    confusions: readConfusions(root, classCount),
     unsure: perClass('unsure', 1),
     suspect: perClass('suspect', 1),
     ordinary: new Set(
-      list(root.ordinary ?? [], 'detection.ordinary', MODEL_NAMES_MAX).filter(
-        (name) => typeof name === 'string',
+      root.or('ordinary', [], (names) =>
+        names.items(MODEL_NAMES_MAX).map((name) => name.text(NAME_BYTES_MAX, { empty: true })),
       ),
     ),
-    tails: { claim: tailPair(tails.claim, 'claim'), malice: tailPair(tails.malice, 'malice') },
-    profiles: profiles.map((profile, i) =>
-      list(profile, `detection.profiles[${i}]`, 64).map((entry) => {
-        const [syscall, share] = list(entry, `detection.profiles[${i}]`, 2)
-        if (typeof syscall !== 'string' || syscall.length > 64)
-          return fail(`detection.profiles[${i}]`, 'no name', 'the name of a syscall')
-        return [syscall, number(share, `detection.profiles[${i}]`, 0, 1)] as const
-      }),
-    ),
+    tails: { claim: readTails(tails.object('claim')), malice: readTails(tails.object('malice')) },
+    profiles: root
+      .field('profiles')
+      .exactly(classCount)
+      .map((profile) =>
+        profile.items(64).map((entry) => {
+          const [syscall, share] = entry.exactly(2)
+          return [syscall!.text(64), share!.number(0, 1)] as const
+        }),
+      ),
   }
 }
 
 /** The first models know of mistakes only how many there were (`unsure`), whatever the other class. */
-function confusionsOf(written: unknown, classCount: number): Map<number, number>[] {
-  if (written === undefined) return Array.from({ length: classCount }, () => new Map())
-  const rows = list(written, 'detection.confusions', MODEL_CLASSES_MAX)
-  if (rows.length !== classCount)
-    fail('detection.confusions', String(rows.length), `${classCount} long`)
-  return rows.map((row, c) => {
-    const field = `detection.confusions[${c}]`
-    return new Map(
-      list(row, field, classCount).map((entry) => {
-        const [other, share] = list(entry, field, 2)
-        const index = number(other, field, 0, classCount - 1)
-        if (!Number.isInteger(index)) fail(field, String(index), 'the index of a class')
-        return [index, number(share, field, 0, 1)] as const
-      }),
+function readConfusions(root: Fields, classCount: number): Map<number, number>[] {
+  if (!root.has('confusions')) return Array.from({ length: classCount }, () => new Map())
+  return root
+    .field('confusions')
+    .exactly(classCount)
+    .map(
+      (row) =>
+        new Map(
+          row.items(classCount).map((entry) => {
+            const [other, share] = entry.exactly(2)
+            return [other!.integer(0, classCount - 1), share!.number(0, 1)] as const
+          }),
+        ),
     )
+}
+
+function readTails(pair: Fields): { cold: Tail; warm: Tail } {
+  const tail = (of: Fields): Tail => ({
+    intercept: of.number('intercept', -1e6, 1e6),
+    slope: of.number('slope', 1e-6, 1e6),
+    peak: of.number('peak', 0, 1e6),
   })
-}
-
-function tailPair(value: unknown, stream: StreamName): { cold: Tail; warm: Tail } {
-  const pair = record(value, `detection.tails.${stream}`)
-  const tail = (of: unknown, field: string): Tail => {
-    const { intercept, slope, peak } = record(of, field)
-    return {
-      intercept: number(intercept, `${field}.intercept`, -1e6, 1e6),
-      slope: number(slope, `${field}.slope`, 1e-6, 1e6),
-      peak: number(peak, `${field}.peak`, 0, 1e6),
-    }
-  }
-  return {
-    cold: tail(pair.cold, `detection.tails.${stream}.cold`),
-    warm: tail(pair.warm, `detection.tails.${stream}.warm`),
-  }
-}
-
-function fail(field: string, found: string, wanted: string): never {
-  throw new AgentError(
-    'ERR_MODEL',
-    `Cannot use the manifest: ${field} is ${found.slice(0, 60)}, it should be ${wanted}`,
-    { hint: 'Train the model anew with "agent train", or get the whole directory again' },
-  )
-}
-
-function record(value: unknown, field: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return fail(field, typeof value, 'an object')
-  return value as Record<string, unknown>
-}
-
-function list(value: unknown, field: string, max: number): readonly unknown[] {
-  if (!Array.isArray(value)) return fail(field, typeof value, 'a list')
-  if (value.length > max) return fail(field, `${value.length} long`, `at most ${max} long`)
-  return value
-}
-
-function number(value: unknown, field: string, min: number, max: number): number {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max)
-    return fail(field, String(value), `a number from ${min} to ${max}`)
-  return value
-}
-
-function bytes(value: unknown, field: string, length: number): Uint8Array {
-  if (typeof value !== 'string') return fail(field, typeof value, 'base64')
-  const decoded = Uint8Array.from(Buffer.from(value, 'base64'))
-  if (decoded.length !== length)
-    return fail(field, `${decoded.length} bytes`, `${length} bytes in base64`)
-  return decoded
+  return { cold: tail(pair.object('cold')), warm: tail(pair.object('warm')) }
 }
 
 function base64(of: Uint8Array): string {

@@ -22,6 +22,7 @@ import {
   MEMORY_PROTOTYPES_MAX,
   MEMORY_PROTOTYPES_PER_NAME_MAX,
 } from '../domain/limits.ts'
+import { isCount, isRecord } from '../domain/untrusted.ts'
 import { distance, nearest } from './geometry.ts'
 
 /** Two states nearer than this are one behaviour. */
@@ -481,7 +482,7 @@ function readSnapshot(
     return undefined
   }
   if (!isRecord(header) || header.model !== modelId || header.size !== size) return undefined
-  if (!isCount(header.since) || !Array.isArray(header.names)) return undefined
+  if (!isUint32(header.since) || !Array.isArray(header.names)) return undefined
   if (header.names.length > MEMORY_NAMES_MAX) return undefined
   const names = new Map<string, NameMemory>()
   let at = 12 + length
@@ -492,7 +493,7 @@ function readSnapshot(
     const taken = points()
     const state = new Float32Array(size)
     for (const row of rows) {
-      if (!Array.isArray(row) || row.length !== 4 || !row.every(isCount)) return undefined
+      if (!Array.isArray(row) || row.length !== 4 || !row.every(isUint32)) return undefined
       for (let i = 0; i < size; i++) state[i] = view.getInt8(at++) * STEP
       const [seen, first, last, anchor] = row as [number, number, number, number]
       add(taken, state, first, size, anchor === 1)
@@ -506,7 +507,7 @@ function readSnapshot(
     // Snapshots of the first version do not count claims.
     const { first, last, seconds, surprises, strange, claims = 0, contradictions = 0 } = entry
     const numbers = [first, last, seconds, surprises, strange, claims, contradictions]
-    if (!numbers.every(isCount)) return undefined
+    if (!numbers.every(isUint32)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
     const pending = usual && take(entry.pending, MEMORY_PENDING_PER_NAME_MAX)
     if (usual === undefined || pending === undefined) return undefined
@@ -527,10 +528,4 @@ function readSnapshot(
   return { names, since: header.since }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff
-}
+const isUint32 = (value: unknown): value is number => isCount(value, 0xffff_ffff)

@@ -5,8 +5,7 @@
  *
  * Not checked here: that model.onnx is the file meant (`model.ts` compares the hash) and who made it (`signature.ts`).
  */
-
-import { type BehaviourId, isBehaviourId } from '../domain/behaviour.ts'
+import { BEHAVIOUR_IDS, type BehaviourId } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
@@ -21,6 +20,7 @@ import {
   MODEL_WIDTH_MAX,
   NAME_BYTES_MAX,
 } from '../domain/limits.ts'
+import { type Field, type Fields, parseJson, problemText, reading } from '../domain/untrusted.ts'
 import type { AliasRule } from './aliases.ts'
 import type { Recipe } from './recipe.ts'
 
@@ -103,203 +103,120 @@ export function sequenceSeconds({
 
 /** Text to Manifest, or ERR_MODEL saying which field is what and should be what. */
 export function parseManifest(text: string, where: string): Manifest {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new AgentError('ERR_MODEL', `Cannot read "${where}": it is no JSON`, { cause })
-  }
-  const check = new Checker(where)
-  const root = check.record(value, 'manifest')
-  const format = check.integer(root.format, 'format', 0, 1e9)
-  if (format !== MANIFEST_FORMAT) check.fail('format', `${format}`, `${MANIFEST_FORMAT}`)
-  const frameMs = check.integer(root.frameMs, 'frameMs', 1, 1e9)
-  if (frameMs % FRAME_MS !== 0)
-    check.fail('frameMs', `${frameMs}`, `a multiple of ${FRAME_MS}, as this agent counts`)
-  const vocabulary = check.names(root.vocabulary, 'vocabulary', MODEL_WIDTH_MAX)
-  if (!vocabulary.includes('other'))
-    check.fail('vocabulary', 'without "other"', 'a list with "other"')
-  const classes = parseClasses(check, root.classes)
-  const calibration = check.record(root.calibration, 'calibration')
-  const manifest: Manifest = {
-    format,
-    id: check.hash(root.id, 'id'),
-    name: check.text(root.name ?? '', 'name', 256),
-    created: check.text(root.created, 'created', 64),
-    expires: check.text(root.expires, 'expires', 64),
-    code: check.text(root.code ?? '', 'code', 256),
-    seed: check.integer(root.seed ?? 0, 'seed', 0, Number.MAX_SAFE_INTEGER),
-    arch: check.text(root.arch ?? '', 'arch', 64),
-    vocabulary,
-    recipe: parseRecipe(check, root.recipe),
-    frameMs,
-    sequenceFrames: check.integer(
-      root.sequenceFrames,
-      'sequenceFrames',
-      1,
-      MODEL_SEQUENCE_FRAMES_MAX,
-    ),
-    width: check.integer(root.width, 'width', 1, MODEL_WIDTH_MAX),
-    stateSize: check.integer(root.stateSize, 'stateSize', 1, MODEL_STATE_MAX),
-    classes,
-    aliases: check.list(root.aliases ?? [], 'aliases', MODEL_CLASSES_MAX).map((item, i) => {
-      const rule = check.record(item, `aliases[${i}]`)
-      return {
-        pattern: check.text(rule.pattern, `aliases[${i}].pattern`, NAME_BYTES_MAX),
-        class: check.text(rule.class, `aliases[${i}].class`, NAME_BYTES_MAX),
-      }
-    }),
-    calibration: {
-      temperature: check.number(calibration.temperature, 'calibration.temperature', 1e-3, 1e3),
-      windows: check.integer(calibration.windows ?? 0, 'calibration.windows', 0, 1e12),
-      ece: check.number(calibration.ece ?? 0, 'calibration.ece', 0, 1),
-    },
-    ...(root.forest === undefined ? {} : { forest: parseForest(check, root.forest) }),
-    ...defined({ detection: root.detection }),
-    data: check.list(root.data ?? [], 'data', 1e5).map((item, i) => {
-      const file = check.record(item, `data[${i}]`)
-      return {
-        file: check.text(file.file, `data[${i}].file`, 4096),
-        sha256: check.hash(file.sha256, `data[${i}].sha256`),
-        from: check.integer(file.from, `data[${i}].from`, -1e15, 1e15),
-        to: check.integer(file.to, `data[${i}].to`, -1e15, 1e15),
-        vectors: check.integer(file.vectors, `data[${i}].vectors`, 0, 1e15),
-      }
-    }),
-    measured: check.record(root.measured ?? {}, 'measured'),
-  }
-  const seconds = sequenceSeconds(manifest)
-  if (seconds > MODEL_SEQUENCE_SECONDS_MAX)
-    check.fail(
-      'frameMs',
-      `${frameMs}, a sequence of ${seconds} s`,
-      `at most ${MODEL_SEQUENCE_SECONDS_MAX} s`,
-    )
-  if (Number.isNaN(Date.parse(manifest.expires)))
-    check.fail('expires', `"${manifest.expires}"`, 'a date')
-  return manifest
+  const read = reading(() => readManifest(parseJson(text)))
+  if (read.ok) return read.value
+  throw new AgentError('ERR_MODEL', `Cannot use model "${where}": ${problemText(read)}`, {
+    hint: 'Train it anew with "agent train", or get the whole directory again',
+  })
 }
 
-function parseClasses(check: Checker, value: unknown): ManifestClass[] {
-  const classes = check.list(value, 'classes', MODEL_CLASSES_MAX).map((item, i) => {
-    const entry = check.record(item, `classes[${i}]`)
-    return {
-      name: check.text(entry.name, `classes[${i}].name`, NAME_BYTES_MAX),
-      malicious: check.flag(entry.malicious, `classes[${i}].malicious`),
-      ...(entry.behaviour === undefined
-        ? {}
-        : { behaviour: parseBehaviour(check, entry.behaviour, `classes[${i}].behaviour`) }),
-      ...(entry.tools === undefined
-        ? {}
-        : { tools: check.names(entry.tools, `classes[${i}].tools`, MODEL_TOOLS_MAX) }),
-      generic: check.flag(entry.generic ?? false, `classes[${i}].generic`),
-      background: check.flag(entry.background ?? false, `classes[${i}].background`),
-      windows: check.integer(entry.windows ?? 0, `classes[${i}].windows`, 0, 1e12),
-    }
-  })
-  if (classes.length < 2) check.fail('classes', `${classes.length} classes`, 'two or more')
+function readManifest(root: Fields): Manifest {
+  const frameMs = root.integer('frameMs', 1, 1e9)
+  if (frameMs % FRAME_MS !== 0)
+    root.field('frameMs').bad(`a multiple of ${FRAME_MS}, as this agent counts`)
+  const vocabulary = names(root.field('vocabulary'), MODEL_WIDTH_MAX)
+  if (!vocabulary.includes('other'))
+    root.field('vocabulary').bad('a list with "other"', 'without "other"')
+  const sequenceFrames = root.integer('sequenceFrames', 1, MODEL_SEQUENCE_FRAMES_MAX)
+  const seconds = sequenceSeconds({ sequenceFrames, frameMs })
+  if (seconds > MODEL_SEQUENCE_SECONDS_MAX)
+    root
+      .field('frameMs')
+      .bad(
+        `at most ${MODEL_SEQUENCE_SECONDS_MAX} s for a sequence`,
+        `${frameMs}, a sequence of ${seconds} s`,
+      )
+  const expires = root.text('expires', 64)
+  if (Number.isNaN(Date.parse(expires))) root.field('expires').bad('a date')
+  const calibration = root.object('calibration')
+  return {
+    format: root.oneOf('format', [MANIFEST_FORMAT]),
+    id: hash(root.field('id')),
+    name: root.or('name', '', (name) => name.text(256, { empty: true })),
+    created: root.text('created', 64, { empty: true }),
+    expires,
+    code: root.or('code', '', (code) => code.text(256, { empty: true })),
+    seed: root.or('seed', 0, (seed) => seed.integer()),
+    arch: root.or('arch', '', (arch) => arch.text(64, { empty: true })),
+    vocabulary,
+    recipe: readRecipe(root.object('recipe')),
+    frameMs,
+    sequenceFrames,
+    width: root.integer('width', 1, MODEL_WIDTH_MAX),
+    stateSize: root.integer('stateSize', 1, MODEL_STATE_MAX),
+    classes: readClasses(root),
+    aliases: root.objects('aliases', MODEL_CLASSES_MAX).map((rule) => ({
+      pattern: rule.text('pattern', NAME_BYTES_MAX),
+      class: rule.text('class', NAME_BYTES_MAX),
+    })),
+    calibration: {
+      temperature: calibration.number('temperature', 1e-3, 1e3),
+      windows: calibration.or('windows', 0, windowCount),
+      ece: calibration.or('ece', 0, (ece) => ece.number(0, 1)),
+    },
+    ...(root.has('forest') ? { forest: readForest(root.object('forest')) } : {}),
+    ...defined({ detection: root.raw('detection') }),
+    data: root.objects('data', 1e5).map((file) => ({
+      file: file.text('file', 4096, { empty: true }),
+      sha256: hash(file.field('sha256')),
+      from: file.integer('from', -1e15, 1e15),
+      to: file.integer('to', -1e15, 1e15),
+      vectors: file.integer('vectors', 0, 1e15),
+    })),
+    measured: root.or('measured', {}, (measured) => measured.record()),
+  }
+}
+
+function readClasses(root: Fields): ManifestClass[] {
+  const classes = root.objects('classes', MODEL_CLASSES_MAX).map((entry) => ({
+    name: entry.text('name', NAME_BYTES_MAX),
+    malicious: entry.flag('malicious'),
+    ...defined({
+      behaviour: entry.or('behaviour', undefined, (field) => field.oneOf(BEHAVIOUR_IDS)),
+      tools: entry.or('tools', undefined, (field) => names(field, MODEL_TOOLS_MAX)),
+    }),
+    generic: entry.or('generic', false, flag),
+    background: entry.or('background', false, flag),
+    windows: entry.or('windows', 0, windowCount),
+  }))
+  if (classes.length < 2) root.field('classes').bad('two or more', `${classes.length} classes`)
   if (new Set(classes.map(({ name }) => name)).size !== classes.length)
-    check.fail('classes', 'a name given twice', 'each name once')
+    root.field('classes').bad('each name once', 'a name given twice')
   return classes
 }
 
-function parseBehaviour(check: Checker, value: unknown, field: string): BehaviourId {
-  return isBehaviourId(value) ? value : check.fail(field, show(value), 'a behaviour')
-}
-
-function parseForest(check: Checker, value: unknown): ManifestForest {
-  const root = check.record(value, 'forest')
+function readForest(forest: Fields): ManifestForest {
   return {
-    trees: check.integer(root.trees, 'forest.trees', 1, FOREST_TREES_MAX),
-    nodes: check.integer(root.nodes, 'forest.nodes', 1, FOREST_NODES_MAX),
-    classes: check.integer(root.classes, 'forest.classes', 1, MODEL_CLASSES_MAX),
-    weight: check.number(root.weight, 'forest.weight', 0, 1),
+    trees: forest.integer('trees', 1, FOREST_TREES_MAX),
+    nodes: forest.integer('nodes', 1, FOREST_NODES_MAX),
+    classes: forest.integer('classes', 1, MODEL_CLASSES_MAX),
+    weight: forest.number('weight', 0, 1),
   }
 }
 
-function parseRecipe(check: Checker, value: unknown): Recipe {
-  const root = check.record(value, 'recipe')
-  const rate = check.text(root.rate, 'recipe.rate', 64)
-  if (rate !== 'none' && rate !== 'log-total' && rate !== 'log-counts' && rate !== 'quiet')
-    return check.fail('recipe.rate', `"${rate}"`, '"none", "log-total", "log-counts" or "quiet"')
+function readRecipe(recipe: Fields): Recipe {
   return {
-    name: check.text(root.name, 'recipe.name', 64),
-    families: check
-      .list(root.families, 'recipe.families', MODEL_WIDTH_MAX)
-      .map((family, i) => check.names(family, `recipe.families[${i}]`, MODEL_WIDTH_MAX)),
-    power: check.number(root.power, 'recipe.power', 0.01, 4),
-    rate,
+    name: recipe.text('name', 64, { empty: true }),
+    families: recipe
+      .field('families')
+      .items(MODEL_WIDTH_MAX)
+      .map((family) => names(family, MODEL_WIDTH_MAX)),
+    power: recipe.number('power', 0.01, 4),
+    rate: recipe.oneOf('rate', ['none', 'log-total', 'log-counts', 'quiet']),
   }
 }
 
-class Checker {
-  readonly #where: string
+const flag = (field: Field): boolean => field.oneOf([true, false])
+const windowCount = (field: Field): number => field.integer(0, 1e12)
 
-  constructor(where: string) {
-    this.#where = where
-  }
-
-  fail(field: string, is: string, should: string): never {
-    throw new AgentError(
-      'ERR_MODEL',
-      `Cannot use model "${this.#where}": ${field} is ${is}, it should be ${should}`,
-      { hint: 'Train it anew with "agent train", or get the whole directory again' },
-    )
-  }
-
-  record(value: unknown, field: string): Record<string, unknown> {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      this.fail(field, show(value), 'an object')
-    return value as Record<string, unknown>
-  }
-
-  list(value: unknown, field: string, max: number): readonly unknown[] {
-    if (!Array.isArray(value)) this.fail(field, show(value), 'a list')
-    if (value.length > max) this.fail(field, `${value.length} long`, `at most ${max} long`)
-    return value
-  }
-
-  names(value: unknown, field: string, max: number): readonly string[] {
-    const names = this.list(value, field, max).map((name, i) =>
-      this.text(name, `${field}[${i}]`, NAME_BYTES_MAX),
-    )
-    if (new Set(names).size !== names.length)
-      this.fail(field, 'a list with a name twice', 'a list of different names')
-    return names
-  }
-
-  text(value: unknown, field: string, max: number): string {
-    if (typeof value !== 'string') this.fail(field, show(value), 'text')
-    if (value.length > max) this.fail(field, `${value.length} characters`, `at most ${max}`)
-    return value
-  }
-
-  hash(value: unknown, field: string): string {
-    const text = this.text(value, field, 64)
-    if (!/^[0-9a-f]{64}$/.test(text))
-      this.fail(field, `"${text}"`, 'a SHA-256 in 64 hexadecimal digits')
-    return text
-  }
-
-  flag(value: unknown, field: string): boolean {
-    if (typeof value !== 'boolean') this.fail(field, show(value), 'true or false')
-    return value
-  }
-
-  number(value: unknown, field: string, min: number, max: number): number {
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max)
-      this.fail(field, show(value), `a number from ${min} to ${max}`)
-    return value
-  }
-
-  integer(value: unknown, field: string, min: number, max: number): number {
-    const number = this.number(value, field, min, max)
-    if (!Number.isInteger(number)) this.fail(field, show(value), 'a whole number')
-    return number
-  }
+function names(of: Field, lengthMax: number): string[] {
+  const list = of.items(lengthMax).map((item) => item.text(NAME_BYTES_MAX))
+  if (new Set(list).size !== list.length)
+    of.bad('a list of different names', 'a list with a name twice')
+  return list
 }
 
-function show(value: unknown): string {
-  if (value === undefined) return 'missing'
-  return (JSON.stringify(value) ?? String(value)).slice(0, 60)
+function hash(of: Field): string {
+  const text = of.text(64)
+  return /^[0-9a-f]{64}$/.test(text) ? text : of.bad('a SHA-256 in 64 hexadecimal digits')
 }

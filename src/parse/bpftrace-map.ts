@@ -15,6 +15,7 @@
 import { TALLY_MAX } from '../domain/limits.ts'
 import { OTHER } from '../domain/syscalls.ts'
 import { type NameId, NO_NAME, type TallySink } from '../domain/tally.ts'
+import { isCount, isRecord } from '../domain/untrusted.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
 import { numberTables } from './syscall-numbers.ts'
@@ -52,7 +53,7 @@ export class BpftraceMapParser implements LineParser {
     } else if (type === 'lost_events' && isRecord(data)) {
       const { events } = data
       const timeMs = Number.isNaN(this.#timeMs) ? this.#lastMs : this.#timeMs
-      if (isCount(events)) this.#sink.lost('lost(bpftrace)', events, timeMs)
+      if (isCount(events, TALLY_MAX)) this.#sink.lost('lost(bpftrace)', events, timeMs)
     } else if (typeof type !== 'string') {
       this.#sink.drop('malformed', 1, sampleOf(bytes, from, to))
     }
@@ -90,7 +91,7 @@ export class BpftraceMapParser implements LineParser {
         const comma = key.indexOf(',')
         const pid = Number(key.slice(0, comma))
         const number = Number(key.slice(comma + 1))
-        if (!isPid(pid) || !Number.isSafeInteger(number) || !isCount(count)) {
+        if (!isPid(pid) || !Number.isSafeInteger(number) || !isCount(count, TALLY_MAX)) {
           this.#sink.drop('malformed', 1, `${map}[${key}]`)
         } else if (count > 0) {
           const syscall = this.#numbers[number] ?? OTHER
@@ -101,16 +102,6 @@ export class BpftraceMapParser implements LineParser {
   }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function isPid(value: number): boolean {
   return Number.isSafeInteger(value) && value > 0 && value <= 0x7fff_ffff
-}
-
-function isCount(value: unknown): value is number {
-  return (
-    typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= TALLY_MAX
-  )
 }

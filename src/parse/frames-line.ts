@@ -7,6 +7,7 @@
 import { TALLY_MAX } from '../domain/limits.ts'
 import { OTHER, syscallIndexOf } from '../domain/syscalls.ts'
 import type { ProcessFacts, TallySink } from '../domain/tally.ts'
+import { isCount, isRecord } from '../domain/untrusted.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
 import type { ParserOptions } from './time.ts'
@@ -53,8 +54,8 @@ export class FramesLineParser implements LineParser {
   #parseVector(value: Record<string, unknown>, timeMs: number): boolean {
     const { pid, name, counts, cpu } = value
     if (!isPid(pid) || typeof name !== 'string' || !isRecord(counts)) return false
-    if (cpu !== undefined && !isCount(cpu)) return false
-    for (const count of Object.values(counts)) if (!isCount(count)) return false
+    if (cpu !== undefined && !isCount(cpu, TALLY_MAX)) return false
+    for (const count of Object.values(counts)) if (!isCount(count, TALLY_MAX)) return false
     const bytes = encoder.encode(name)
     const id = this.#sink.intern(bytes, 0, bytes.length)
     this.#describe(pid, id, value, timeMs)
@@ -83,7 +84,7 @@ export class FramesLineParser implements LineParser {
 
   #parseLoss(loss: Record<string, unknown>, timeMs: number): void {
     for (const [source, count] of Object.entries(loss)) {
-      if (!isCount(count)) continue
+      if (!isCount(count, TALLY_MAX)) continue
       const reason =
         source === 'kernel'
           ? 'lost(kernel)'
@@ -102,12 +103,8 @@ export class FramesLineParser implements LineParser {
 function callsIn(counts: unknown): number {
   let total = 0
   if (isRecord(counts))
-    for (const count of Object.values(counts)) if (isCount(count)) total += count
+    for (const count of Object.values(counts)) if (isCount(count, TALLY_MAX)) total += count
   return total
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isTime(value: unknown): value is number {
@@ -116,8 +113,4 @@ function isTime(value: unknown): value is number {
 
 function isPid(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 0x7fff_ffff
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= TALLY_MAX
 }

@@ -15,6 +15,7 @@ import { parse as parseToml } from 'smol-toml'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
+import { isRecord } from '../domain/untrusted.ts'
 import { nearest } from './nearest.ts'
 import { between, brokerUrl, durationMs, oneOf, text, topicLevel } from './values.ts'
 
@@ -340,9 +341,7 @@ function readSettingsFile(
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {
-  return (
-    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
-  )
+  return isRecord(value) && !(value instanceof Date)
 }
 
 /** Other programs have variables of that prefix, too (build runners do), so only what looks misspelt is refused. */

@@ -31,7 +31,7 @@ import {
   WIRE_TEXT_CHARS_MAX,
 } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
-import { type Decoded, decoding, Fields, parseJson, refuse } from './decoded.ts'
+import { type Decoded, Fields, parseJson, reading, refuse } from '../domain/untrusted.ts'
 import type { Origin } from './origin.ts'
 import { isHostName, isTopicPart } from './topics.ts'
 
@@ -116,7 +116,7 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
 
 /** @param payload as it came; anything but a whole alert is refused with a reason. */
 export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
-  return decoding(() => {
+  return reading(() => {
     const fields = parseJson(payload, 2 * ALERT_BYTES_MAX)
     fields.version(1)
     const site = fields.text('site', TOPIC_PART_CHARS_MAX)

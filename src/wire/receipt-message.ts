@@ -7,7 +7,7 @@
  * handed out, however wide the range is.
  */
 import { RECEIPT_BYTES_MAX, RECEIPT_RANGES_MAX } from '../domain/limits.ts'
-import { type Decoded, decoding, parseJson, refuse, toInteger } from './decoded.ts'
+import { type Decoded, parseJson, reading, refuse, toInteger } from '../domain/untrusted.ts'
 import type { Origin } from './origin.ts'
 
 export interface SequenceRange {
@@ -44,7 +44,7 @@ export function encodeReceipts(
 }
 
 export function decodeReceipt(payload: Uint8Array): Decoded<ReceiptMessage> {
-  return decoding(() => {
+  return reading(() => {
     const fields = parseJson(payload, RECEIPT_BYTES_MAX)
     fields.version(1)
     const stored = fields.list('stored', RECEIPT_RANGES_MAX).map((range) => {

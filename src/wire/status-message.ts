@@ -6,7 +6,7 @@
  * one with a lower boot than the last `online` is old news.
  */
 import { STATUS_BYTES_MAX, TOPIC_PART_CHARS_MAX, WIRE_TEXT_CHARS_MAX } from '../domain/limits.ts'
-import { type Decoded, decoding, parseJson, refuse } from './decoded.ts'
+import { type Decoded, parseJson, reading, refuse } from '../domain/untrusted.ts'
 import { isHostName, isTopicPart } from './topics.ts'
 
 export interface StatusMessage {
@@ -39,7 +39,7 @@ export function encodeStatus(status: StatusMessage): Uint8Array {
 }
 
 export function decodeStatus(payload: Uint8Array): Decoded<StatusMessage> {
-  return decoding(() => {
+  return reading(() => {
     const fields = parseJson(payload, STATUS_BYTES_MAX)
     fields.version(1)
     const site = fields.text('site', TOPIC_PART_CHARS_MAX)
@@ -66,7 +66,7 @@ export function encodeAggregatorStatus(status: AggregatorStatusMessage): Uint8Ar
 }
 
 export function decodeAggregatorStatus(payload: Uint8Array): Decoded<AggregatorStatusMessage> {
-  return decoding(() => {
+  return reading(() => {
     const fields = parseJson(payload, STATUS_BYTES_MAX)
     fields.version(1)
     const site = fields.text('site', TOPIC_PART_CHARS_MAX)

@@ -22,7 +22,7 @@ import {
 import { safeName } from '../domain/process.ts'
 import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
-import { type Decoded, decoding, Fields, refuse, toInteger, toText } from './decoded.ts'
+import { type Decoded, Fields, reading, refuse, toInteger, toText } from '../domain/untrusted.ts'
 import type { Origin } from './origin.ts'
 import { isHostName, isTopicPart } from './topics.ts'
 
@@ -89,7 +89,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
 }
 
 export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
-  return decoding(() => {
+  return reading(() => {
     if (payload.byteLength > PAYLOAD_BYTES_MAX) refuse('too-long')
     let value: unknown
     try {

@@ -136,7 +136,7 @@ describe('loadModel() refuses, saying what differs,', () => {
     const { onnx } = tinyModel()
     await expect(
       openModel({ manifest: new TextEncoder().encode('{"a":'), onnx }, 'x'),
-    ).rejects.toThrow('it is no JSON')
+    ).rejects.toThrow('it is not JSON')
   })
 
   test('weights that are not numbers', async () => {

@@ -178,12 +178,12 @@ describe('decodeAlert()', () => {
     ['a host that is a wildcard', { ...good, host: '+' }, 'bad-field(host)'],
     ['a site with a slash', { ...good, site: 'a/b' }, 'bad-field(site)'],
     ['why as an object', { ...good, why: {} }, 'bad-field(why)'],
-    ['why of numbers', { ...good, why: [1] }, 'bad-field(why.)'],
-    ['a process that is a list', { ...good, process: [] }, 'bad-field(process.)'],
+    ['why of numbers', { ...good, why: [1] }, 'bad-field(why)'],
+    ['a process that is a list', { ...good, process: [] }, 'bad-field(process)'],
     ['fields by inheritance only', '{"__proto__":{"v":1}}', 'unknown-version'],
     ['a megabyte', 'x'.repeat(1_000_000), 'too-long'],
   ])('refuses %s', (_, value, reason) => {
-    expect(decodeAlert(bytes(value))).toEqual({ ok: false, reason })
+    expect(decodeAlert(bytes(value))).toMatchObject({ ok: false, reason })
   })
 
   test('refuses bytes that are no UTF-8', () => {

@@ -7,7 +7,9 @@
 import { isBehaviourId } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
+import { NAME_BYTES_MAX, TOPIC_PART_CHARS_MAX } from '../../domain/limits.ts'
 import type { Process } from '../../domain/process.ts'
+import { type Field, type Fields, parseJson, problemText, reading } from '../../domain/untrusted.ts'
 
 export type HappeningKind = 'masquerade' | 'non-grata' | 'novelty'
 
@@ -36,49 +38,42 @@ export async function readHappenings(path: string): Promise<Happening[]> {
   const happenings: Happening[] = []
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue
-    const happening = parseHappening(line)
-    if (happening === undefined)
+    const read = reading(() => readHappening(parseJson(line)))
+    if (!read.ok)
       throw new AgentError(
         'ERR_INPUT',
-        `Cannot use line ${i + 1} of scenarios "${path}": it is no happening`,
-        {
-          hint: 'A happening has from, to, host, kind, scenario, program, names and pids',
-        },
+        `Cannot use line ${i + 1} of scenarios "${path}": ${problemText(read)}`,
+        { hint: 'A scenario has from, to, host, kind, scenario, program, names and pids' },
       )
-    happenings.push(happening)
+    happenings.push(read.value)
   }
   return happenings
 }
 
-function parseHappening(line: string): Happening | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) return undefined
-  const { from, to, host, kind, scenario, claimed, program, names, pids } = value as Record<
-    string,
-    unknown
-  >
-  if (typeof from !== 'number' || typeof to !== 'number' || typeof host !== 'string')
-    return undefined
-  if (kind !== 'masquerade' && kind !== 'non-grata' && kind !== 'novelty') return undefined
-  if (typeof scenario !== 'string' || typeof program !== 'string') return undefined
-  if (!Array.isArray(names) || !Array.isArray(pids)) return undefined
+function readHappening(line: Fields): Happening {
+  const second = (field: Field) => field.integer(0, 1e12)
   return {
-    from,
-    to,
-    host,
-    kind,
-    scenario,
-    claimed: typeof claimed === 'string' ? claimed : undefined,
-    program,
-    names: new Set(names.filter((name) => typeof name === 'string')),
-    pids: new Set(pids.filter((pid) => typeof pid === 'number')),
+    from: second(line.field('from')),
+    to: second(line.field('to')),
+    host: line.text('host', TOPIC_PART_CHARS_MAX),
+    kind: line.oneOf('kind', ['masquerade', 'non-grata', 'novelty']),
+    scenario: line.text('scenario', 256),
+    claimed: line.or('claimed', undefined, (field) =>
+      field.value === null ? undefined : field.text(NAME_BYTES_MAX),
+    ),
+    program: line.text('program', 256),
+    names: new Set(nameList(line.field('names'))),
+    pids: new Set(
+      line
+        .field('pids')
+        .items(Infinity)
+        .map((pid) => pid.integer()),
+    ),
   }
 }
+
+const nameList = (field: Field): string[] =>
+  field.items(Infinity).map((name) => name.text(NAME_BYTES_MAX, { empty: true }))
 
 /** Finds the happening that a process belongs to at a time; by host and pid, so that it is cheap. */
 export class HappeningIndex {

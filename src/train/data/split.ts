@@ -5,7 +5,10 @@
  *
  * A split file (`models/recordings/lab-a/split.json`) fixes the parts of a recording for good, happenings too.
  */
+import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
+import { TOPIC_PART_CHARS_MAX } from '../../domain/limits.ts'
+import { type Field, type Fields, parseJson, problemText, reading } from '../../domain/untrusted.ts'
 import { Random } from '../random.ts'
 import type { Recording } from './recording.ts'
 import type { Happening } from './scenarios.ts'
@@ -30,8 +33,10 @@ interface FileSpan extends Span {
 }
 
 interface SplitFile {
-  readonly normal: Readonly<Partial<Record<Part, FileSpan | readonly FileSpan[]>>>
-  readonly nonGrata: { readonly train: readonly Span[]; readonly heldOut: readonly Span[] }
+  readonly normal: Readonly<Record<Part, readonly FileSpan[]>>
+  /** Which happenings train and which are held out, as `host second`. */
+  readonly train: ReadonlySet<string>
+  readonly heldOut: ReadonlySet<string>
 }
 
 /** Everything trains; nothing is kept. */
@@ -82,33 +87,62 @@ export function splitAtRandom(trainShare: number, seed: number): Split {
 
 /** @param path a split file as models/recordings/lab-a/split.json */
 export async function readSplit(path: string): Promise<Split> {
-  let file: SplitFile
-  try {
-    file = (await Bun.file(path).json()) as SplitFile
-    if (typeof file.normal !== 'object' || !Array.isArray(file.nonGrata.train))
-      throw new Error('it has no parts')
-  } catch (cause) {
-    throw new AgentError('ERR_INPUT', `Cannot use split "${path}"`, { cause })
-  }
-  const key = (host: string, from: number) => `${host} ${from}`
-  const listed = (list: readonly unknown[]) =>
-    new Set(
-      list.map((item) => key(String((item as { host: string }).host), Number((item as Span).from))),
-    )
-  const train = listed(file.nonGrata.train)
-  const heldOut = listed(file.nonGrata.heldOut)
+  const text = await Bun.file(path)
+    .text()
+    .catch((cause: unknown) => {
+      throw new AgentError('ERR_INPUT', `Cannot read split "${path}"`, { cause })
+    })
+  const read = reading(() => readSplitFile(parseJson(text)))
+  if (!read.ok)
+    throw new AgentError('ERR_INPUT', `Cannot use split "${path}": ${problemText(read)}`)
+  const { normal, train, heldOut } = read.value
   return {
     partOf({ host }, first, last) {
       for (const part of PARTS)
-        for (const span of [file.normal[part] ?? []].flat())
+        for (const span of normal[part])
           if ((span.hosts?.includes(host) ?? true) && first >= span.from && last <= span.to)
             return part
       return undefined
     },
     partOfHappening({ host, from }) {
-      if (train.has(key(host, from))) return 'train'
-      return heldOut.has(key(host, from)) ? 'test' : undefined
+      if (train.has(`${host} ${from}`)) return 'train'
+      return heldOut.has(`${host} ${from}`) ? 'test' : undefined
     },
+  }
+}
+
+function readSplitFile(root: Fields): SplitFile {
+  const normal = root.object('normal')
+  const spans = (part: Part) => normal.or(part, [], readSpans)
+  const nonGrata = root.object('nonGrata')
+  const listed = (name: string) =>
+    new Set(
+      nonGrata
+        .objects(name, Infinity)
+        .map((item) => `${item.text('host', TOPIC_PART_CHARS_MAX)} ${item.integer('from')}`),
+    )
+  return {
+    normal: { train: spans('train'), calibration: spans('calibration'), test: spans('test') },
+    train: listed('train'),
+    heldOut: listed('heldOut'),
+  }
+}
+
+/** One span, or a list of them. */
+function readSpans(field: Field): FileSpan[] {
+  if (!Array.isArray(field.value)) return [readSpan(field.object())]
+  return field.items(Infinity).map((item) => readSpan(item.object()))
+}
+
+function readSpan(span: Fields): FileSpan {
+  return {
+    from: span.integer('from'),
+    to: span.integer('to'),
+    ...defined({
+      hosts: span.or('hosts', undefined, (hosts) =>
+        hosts.items(Infinity).map((host) => host.text(TOPIC_PART_CHARS_MAX)),
+      ),
+    }),
   }
 }
 
