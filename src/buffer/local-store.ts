@@ -8,15 +8,9 @@
  * `readOnly` while the agent runs or after it ended, however it ended.
  */
 import { defined } from '../domain/defined.ts'
-import { type Log, log as processLog } from '../platform/log.ts'
-import {
-  type Database,
-  openDatabase,
-  type SqliteEngine,
-  type SqliteProblem,
-  setAside,
-  sqliteProblem,
-} from '../platform/sqlite.ts'
+import type { Log } from '../platform/log.ts'
+import { ResilientDatabase } from '../platform/resilient-database.ts'
+import { type Database, type SqliteEngine, sqliteProblem } from '../platform/sqlite.ts'
 import { AlertStore } from './alert-store.ts'
 import { AllowStore } from './allow-store.ts'
 import { HostMemoryStore } from './host-memory-store.ts'
@@ -45,12 +39,9 @@ export class LocalStore implements LocalFile {
   readonly ledger: LedgerStore
   readonly alerts: AlertStore
   readonly allowed: AllowStore
-  readonly #options: LocalStoreOptions
-  readonly #log: Log
-  #database: Database | undefined
-  #problem: SqliteProblem | undefined
+  readonly #file: ResilientDatabase
+  readonly #readOnly: boolean
   #failedWrites = 0
-  #setAside = 0
 
   /** @throws AgentError where the file cannot be opened at all */
   static open(path: string, options: LocalStoreOptions = {}): LocalStore {
@@ -59,9 +50,17 @@ export class LocalStore implements LocalFile {
 
   private constructor(path: string, options: LocalStoreOptions) {
     this.path = path
-    this.#options = options
-    this.#log = options.log ?? processLog
-    this.#connect()
+    const { readOnly = false, engine, pagesMax, now, log } = options
+    this.#readOnly = readOnly
+    this.#file = new ResilientDatabase(path, {
+      name: 'Local store',
+      trouble: 'Cannot use the local store, going on without',
+      schema: SCHEMA,
+      readOnly,
+      check: !readOnly,
+      ...defined({ engine, pagesMax, now, log }),
+    })
+    this.#file.open()
     this.memory = new HostMemoryStore(this)
     this.ledger = new LedgerStore(this)
     this.alerts = new AlertStore(this, options.alertsMax)
@@ -70,8 +69,7 @@ export class LocalStore implements LocalFile {
 
   read<T>(body: (database: Database) => T, otherwise: T): T {
     try {
-      if (this.#database === undefined) this.#connect()
-      return body(this.#database!)
+      return body(this.#file.open())
     } catch (error) {
       this.#failed(error)
       return otherwise
@@ -80,64 +78,33 @@ export class LocalStore implements LocalFile {
 
   write(body: (database: Database) => void): boolean {
     try {
-      if (this.#database === undefined) this.#connect()
-      const database = this.#database!
+      const database = this.#file.open()
       database.transaction(() => body(database))
     } catch (error) {
       this.#failedWrites += 1
       this.#failed(error)
       return false
     }
-    if (this.#problem !== undefined) this.#log.info('Local store works again', { path: this.path })
-    this.#problem = undefined
+    this.#file.worked()
     return true
   }
 
   health() {
     return {
-      problem: this.#problem,
+      problem: this.#file.problem,
       failedWrites: this.#failedWrites,
-      setAside: this.#setAside,
+      setAside: this.#file.setAsideCount,
     }
   }
 
   close(): void {
-    this.#database?.close()
-    this.#database = undefined
-  }
-
-  #connect(): void {
-    const { engine, pagesMax, now, readOnly } = this.#options
-    this.#database = openDatabase(this.path, {
-      schema: SCHEMA,
-      ...(readOnly ? { readOnly } : { check: true }),
-      ...defined({ engine, pagesMax, now }),
-    })
-    if (this.#database.setAside !== undefined) this.#foundDamage(this.#database.setAside)
+    this.#file.close()
   }
 
   #failed(error: unknown): void {
-    const problem = sqliteProblem(error, this.path)
-    if (problem === 'other' && this.#database !== undefined) throw error
-    if (problem !== this.#problem) {
-      this.#log.error('Cannot use the local store, going on without', {
-        path: this.path,
-        problem,
-        error: String(error),
-      })
-    }
-    this.#problem = problem
-    if (problem !== 'damaged' || this.#options.readOnly) return
-    this.close()
-    try {
-      this.#foundDamage(setAside(this.path, (this.#options.now ?? Date.now)()))
-    } catch {
-      // It is tried again with the next write.
-    }
-  }
-
-  #foundDamage(aside: string): void {
-    this.#setAside += 1
-    this.#log.error('Local store was damaged: set aside, started anew', { aside })
+    // Not the disk's doing: a statement of ours is wrong.
+    if (this.#file.isOpen && sqliteProblem(error, this.path) === 'other') throw error
+    // Where it cannot be put aside, the next write tries again.
+    if (this.#file.failed(error) === 'damaged' && !this.#readOnly) this.#file.putAside()
   }
 }

@@ -16,14 +16,13 @@
 import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import { BUFFER_BYTES_MAX, BUFFER_FRAMES_MAX } from '../domain/limits.ts'
-import { type Log, log as processLog } from '../platform/log.ts'
+import type { Log } from '../platform/log.ts'
+import { ResilientDatabase } from '../platform/resilient-database.ts'
 import {
   type Database,
-  openDatabase,
   type SqliteEngine,
   type SqliteProblem,
   type Statement,
-  setAside,
   sqliteProblem,
 } from '../platform/sqlite.ts'
 import { packFrame, unpackFrame } from './pack.ts'
@@ -63,24 +62,21 @@ export class RollingBuffer {
   readonly path: string
   readonly framesMax: number
   readonly #bytesMax: number
-  readonly #options: RollingBufferOptions
-  readonly #log: Log
+  readonly #readOnly: boolean
+  readonly #file: ResilientDatabase
   /** What is kept: frame index → packed bytes, ascending. The disk has the same. */
   readonly #sizes = new Map<number, number>()
   #bytes = 0
   #newest = -Infinity
-  #database: Database | undefined
   #insert!: Statement
   #deleteAt!: Statement
   #deleteFrom!: Statement
   #select!: Statement<{ t: number; packed: Uint8Array }>
-  #problem: SqliteProblem | undefined
   #appendsToReopen = 0
   #appended = 0
   #evicted = 0
   #overtaken = 0
   #unreadable = 0
-  #setAside = 0
   readonly #notKept = new Map<string, number>()
 
   /** @throws AgentError where the file cannot be opened or written at all */
@@ -90,15 +86,23 @@ export class RollingBuffer {
 
   private constructor(path: string, options: RollingBufferOptions) {
     this.path = path
-    this.#options = options
-    this.#log = options.log ?? processLog
+    this.#readOnly = options.readOnly === true
     this.framesMax = options.framesMax ?? BUFFER_FRAMES_MAX
     this.#bytesMax = options.bytesMax ?? BUFFER_BYTES_MAX
+    const { engine, pagesMax, now, log } = options
+    this.#file = new ResilientDatabase(path, {
+      name: 'Buffer',
+      trouble: 'Cannot keep frames, going on without',
+      schema: SCHEMA,
+      readOnly: this.#readOnly,
+      prepare: (database) => this.#load(database),
+      ...defined({ engine, pagesMax, now, log }),
+    })
     try {
-      this.#connect()
+      this.#file.open()
     } catch (error) {
       // Damage deeper in the file than opening looks.
-      if (options.readOnly || sqliteProblem(error, path) !== 'damaged') throw error
+      if (this.#readOnly || sqliteProblem(error, path) !== 'damaged') throw error
       this.#startAnew()
     }
   }
@@ -106,8 +110,8 @@ export class RollingBuffer {
   /** Keeps a frame; never throws for what the disk does. */
   append(frame: Frame): void {
     this.#appended += 1
-    if (this.#database === undefined && !this.#reopen()) {
-      this.#count(this.#problem ?? 'other')
+    if (!this.#file.isOpen && !this.#reopen()) {
+      this.#count(this.#file.problem ?? 'other')
       return
     }
     const packed = packFrame(frame)
@@ -115,7 +119,7 @@ export class RollingBuffer {
     const expired = this.#expiredBy(frame.index, packed.byteLength - overtaken.bytes)
     const slot = this.#slotOf(frame.index)
     try {
-      this.#database!.transaction(() => {
+      this.#file.open().transaction(() => {
         if (overtaken.count > 0) this.#deleteFrom.run(frame.index)
         for (const index of expired) {
           // The usual one lies where the new one goes.
@@ -134,9 +138,7 @@ export class RollingBuffer {
     this.#sizes.set(frame.index, packed.byteLength)
     this.#bytes += packed.byteLength
     this.#newest = frame.index
-    if (this.#problem === undefined) return
-    this.#log.info('Buffer keeps frames again', { path: this.path })
-    this.#problem = undefined
+    this.#file.worked()
   }
 
   /** The newest `count` frames, oldest first. There may be gaps: look at the indexes. */
@@ -166,7 +168,7 @@ export class RollingBuffer {
 
   /** What the disk does to us at present; undefined where all is well. */
   get problem(): SqliteProblem | undefined {
-    return this.#problem
+    return this.#file.problem
   }
 
   ledger(): BufferLedger {
@@ -176,13 +178,12 @@ export class RollingBuffer {
       overtaken: this.#overtaken,
       notKept: Object.fromEntries(this.#notKept),
       unreadable: this.#unreadable,
-      setAside: this.#setAside,
+      setAside: this.#file.setAsideCount,
     }
   }
 
   close(): void {
-    this.#database?.close()
-    this.#database = undefined
+    this.#file.close()
   }
 
   // --- The ring -----------------------------------------------------------------------------------
@@ -235,7 +236,7 @@ export class RollingBuffer {
   }
 
   #readOne(index: number): Frame | undefined {
-    if (this.#database === undefined) return undefined
+    if (!this.#file.isOpen) return undefined
     try {
       const row = this.#select.get(this.#slotOf(index))
       // Beside a running agent the slot may have been used again meanwhile.
@@ -250,22 +251,6 @@ export class RollingBuffer {
   }
 
   // --- The disk -----------------------------------------------------------------------------------
-
-  #connect(): void {
-    const { engine, pagesMax, now, readOnly } = this.#options
-    const database = openDatabase(this.path, {
-      schema: SCHEMA,
-      ...defined({ engine, pagesMax, now, readOnly }),
-    })
-    try {
-      this.#load(database)
-    } catch (error) {
-      database.close()
-      throw error
-    }
-    if (database.setAside !== undefined) this.#foundDamage(database.setAside)
-    this.#database = database
-  }
 
   #load(database: Database): void {
     const rows = database
@@ -286,7 +271,7 @@ export class RollingBuffer {
     this.#select = database.prepare('SELECT t, packed FROM frames WHERE slot = ?')
     // Written with another N: the slots are others, so what lies in a wrong one goes.
     for (const { t } of strangers) this.#forget(t)
-    if (this.#options.readOnly) return
+    if (this.#readOnly) return
     if (strangers.length > 0) {
       const deleteSlot = database.prepare('DELETE FROM frames WHERE slot = ?')
       database.transaction(() => {
@@ -300,16 +285,8 @@ export class RollingBuffer {
   }
 
   #failed(error: unknown): void {
-    const problem = sqliteProblem(error, this.path)
+    const problem = this.#file.failed(error)
     this.#count(problem)
-    if (problem !== this.#problem) {
-      this.#log.error('Cannot keep frames, going on without', {
-        path: this.path,
-        problem,
-        error: String(error),
-      })
-    }
-    this.#problem = problem
     if (problem === 'damaged') this.#startAnew()
   }
 
@@ -318,30 +295,23 @@ export class RollingBuffer {
   }
 
   #startAnew(): void {
-    if (this.#options.readOnly) return
-    this.close()
+    if (this.#readOnly) return
     this.#sizes.clear()
     this.#bytes = 0
     this.#newest = -Infinity
     try {
-      this.#foundDamage(setAside(this.path, (this.#options.now ?? Date.now)()))
-      this.#connect()
+      if (this.#file.putAside()) this.#file.open()
     } catch (error) {
-      this.#appendsToReopen = REOPEN_EVERY
-      this.#problem = sqliteProblem(error, this.path)
+      this.#file.failed(error)
     }
-  }
-
-  #foundDamage(aside: string): void {
-    this.#setAside += 1
-    this.#log.error('Buffer was damaged: set aside, started anew', { aside })
+    if (!this.#file.isOpen) this.#appendsToReopen = REOPEN_EVERY
   }
 
   #reopen(): boolean {
-    if (this.#options.readOnly || --this.#appendsToReopen > 0) return false
+    if (this.#readOnly || --this.#appendsToReopen > 0) return false
     this.#appendsToReopen = REOPEN_EVERY
     try {
-      this.#connect()
+      this.#file.open()
       return true
     } catch {
       return false

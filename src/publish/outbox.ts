@@ -24,16 +24,9 @@ import {
   SUMMARY_MERGE_SECONDS_MAX,
 } from '../domain/limits.ts'
 import type { Summary } from '../domain/summary.ts'
-import { type Log, log as processLog } from '../platform/log.ts'
-import {
-  type Database,
-  openDatabase,
-  type SqliteEngine,
-  type SqliteProblem,
-  type Statement,
-  setAside,
-  sqliteProblem,
-} from '../platform/sqlite.ts'
+import type { Log } from '../platform/log.ts'
+import { ResilientDatabase } from '../platform/resilient-database.ts'
+import type { Database, SqliteEngine, SqliteProblem, Statement } from '../platform/sqlite.ts'
 import { encodeAlert } from '../wire/alert-message.ts'
 import type { EventKind } from '../wire/origin.ts'
 import type { SequenceRange } from '../wire/receipt-message.ts'
@@ -102,8 +95,7 @@ export class Outbox {
   /** Number of the last message that the run before put; undefined where there was none. */
   readonly before: { readonly boot: number; readonly seq: number } | undefined
   readonly #options: OutboxOptions
-  readonly #log: Log
-  #database: Database | undefined
+  readonly #file: ResilientDatabase
   #insert!: Statement
   #delete!: Statement
   #setNumber!: Statement
@@ -121,8 +113,6 @@ export class Outbox {
   #nextSeq = 1
   #bytes = 0
   #unsavedBytes = 0
-  #problem: SqliteProblem | undefined
-  #setAside = 0
   #onPut: () => void = () => {}
 
   /** @throws AgentError where the file cannot be opened or written at all */
@@ -133,11 +123,21 @@ export class Outbox {
   private constructor(path: string, options: OutboxOptions) {
     this.path = path
     this.#options = options
-    this.#log = options.log ?? processLog
-    this.#connect()
-    for (const { name, value } of this.#database!.prepare<{ name: string; value: number }>(
-      'SELECT name, value FROM numbers',
-    ).all()) {
+    const { engine, pagesMax, now, log } = options
+    this.#file = new ResilientDatabase(path, {
+      name: 'Outbox',
+      trouble: 'Cannot write the outbox to disk, rows wait in memory',
+      schema: SCHEMA,
+      // An alert is rare and precious: its commit waits for the disk.
+      synchronous: 'full',
+      check: true,
+      prepare: (database) => this.#prepare(database),
+      ...defined({ engine, pagesMax, now, log }),
+    })
+    const database = this.#file.open()
+    for (const { name, value } of database
+      .prepare<{ name: string; value: number }>('SELECT name, value FROM numbers')
+      .all()) {
       this.#numbers.set(name, value)
     }
     // A lost state must not give old numbers to new messages: it starts at the clock.
@@ -148,7 +148,7 @@ export class Outbox {
     this.#set('boot', this.boot)
     this.#set('seq', 0)
     this.#restore()
-    this.#database!.transaction(() => this.#write())
+    database.transaction(() => this.#write())
     this.#written()
   }
 
@@ -245,8 +245,7 @@ export class Outbox {
   flush(): boolean {
     if (!this.dirty) return true
     try {
-      if (this.#database === undefined) this.#connect()
-      this.#database!.transaction(() => this.#write())
+      this.#file.open().transaction(() => this.#write())
     } catch (error) {
       this.#failed(error)
       return false
@@ -287,13 +286,13 @@ export class Outbox {
 
   health(): OutboxHealth {
     const { size: unsaved } = this.#toInsert
-    return { bytes: this.#bytes, unsaved, problem: this.#problem, setAside: this.#setAside }
+    const { problem, setAsideCount } = this.#file
+    return { bytes: this.#bytes, unsaved, problem, setAside: setAsideCount }
   }
 
   close(): void {
     this.flush()
-    this.#database?.close()
-    this.#database = undefined
+    this.#file.close()
   }
 
   // --- Rows in memory ---------------------------------------------------------------------------
@@ -441,31 +440,24 @@ export class Outbox {
 
   // --- The disk -----------------------------------------------------------------------------------
 
-  #connect(): void {
-    const { engine, pagesMax, now } = this.#options
-    const database = openDatabase(this.path, {
-      schema: SCHEMA,
-      // An alert is rare and precious: its commit waits for the disk.
-      synchronous: 'full',
-      check: true,
-      ...defined({ engine, pagesMax, now }),
-    })
-    if (database.setAside !== undefined) this.#foundDamage(database.setAside)
+  #prepare(database: Database): void {
     this.#insert = database.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)')
     this.#delete = database.prepare('DELETE FROM rows WHERE boot = ? AND seq = ?')
     this.#setNumber = database.prepare('INSERT OR REPLACE INTO numbers VALUES (?, ?)')
     this.#readPayload = database.prepare('SELECT payload FROM rows WHERE boot = ? AND seq = ?')
-    this.#database = database
   }
 
   #restore(): void {
-    const rows = this.#database!.prepare<{
-      boot: number
-      seq: number
-      kind: number
-      time: number
-      bytes: number
-    }>('SELECT boot, seq, kind, time, length(payload) AS bytes FROM rows ORDER BY boot, seq').all()
+    const rows = this.#file
+      .open()
+      .prepare<{
+        boot: number
+        seq: number
+        kind: number
+        time: number
+        bytes: number
+      }>('SELECT boot, seq, kind, time, length(payload) AS bytes FROM rows ORDER BY boot, seq')
+      .all()
     for (const { boot, seq, kind, time, bytes } of rows) {
       const row: Row = {
         kind: kind === 0 ? 'alert' : 'summary',
@@ -506,21 +498,11 @@ export class Outbox {
     this.#toDelete.clear()
     this.#changedNumbers.clear()
     this.#unsavedBytes = 0
-    if (this.#problem === undefined) return
-    this.#log.info('Outbox is written to disk again', { path: this.path })
-    this.#problem = undefined
+    this.#file.worked()
   }
 
   #failed(error: unknown): void {
-    const problem = sqliteProblem(error, this.path)
-    if (problem !== this.#problem) {
-      this.#log.error('Cannot write the outbox to disk, rows wait in memory', {
-        path: this.path,
-        problem,
-        error: String(error),
-      })
-    }
-    this.#problem = problem
+    const problem = this.#file.failed(error)
     if (problem === 'damaged') this.#startAnew()
     const bytesMax = this.#options.unsavedBytesMax ?? OUTBOX_UNSAVED_BYTES_MAX
     for (const kind of ['summary', 'alert'] as const) {
@@ -533,14 +515,7 @@ export class Outbox {
 
   /** What lay in the damaged file only is gone, and said to be; what is in memory goes to the new file. */
   #startAnew(): void {
-    this.#database?.close()
-    this.#database = undefined
-    try {
-      this.#foundDamage(setAside(this.path, (this.#options.now ?? Date.now)()))
-    } catch (error) {
-      this.#log.error('Cannot set the damaged outbox aside', { error: String(error) })
-      return
-    }
+    if (!this.#file.putAside()) return
     for (const kind of KINDS) {
       for (const row of this.#queues[kind].values()) {
         row.onDisk = false
@@ -550,23 +525,17 @@ export class Outbox {
     this.#toDelete.clear()
     for (const name of this.#numbers.keys()) this.#changedNumbers.add(name)
     try {
-      this.#connect()
-      this.#database!.transaction(() => this.#write())
+      this.#file.open().transaction(() => this.#write())
       this.#written()
     } catch (error) {
-      this.#log.error('Cannot start the outbox anew', { error: String(error) })
+      this.#file.failed(error)
     }
-  }
-
-  #foundDamage(aside: string): void {
-    this.#setAside += 1
-    this.#log.error('Outbox was damaged: set aside, started anew', { aside })
   }
 
   /** @returns undefined where the disk does not give it back; the row is then lost, and counted */
   #read(row: Row): Uint8Array | undefined {
     try {
-      if (this.#database === undefined) this.#connect()
+      this.#file.open()
       const found = this.#readPayload.get(row.boot, row.seq)
       if (found !== undefined) return found.payload
       this.#drop(row, 'damaged')

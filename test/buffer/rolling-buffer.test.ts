@@ -254,7 +254,7 @@ describe('RollingBuffer on a bad disk', () => {
     for (let t = 900; t < 910; t++) buffer.append(madeFrame(t, { processes: 60 }))
     expect(buffer.problem).toBeUndefined()
     expect(indexes(buffer.readLast(10))).toEqual([900, 901, 902, 903, 904, 905, 906, 907, 908, 909])
-    expect(lines.at(-1)).toContain('keeps frames again')
+    expect(lines.at(-1)).toContain('Buffer is written to disk again')
     buffer.close()
     const again = open({ framesMax: 30 }, join(path, 'buffer.db'))
     expect(again.span()?.to).toBe(909)
