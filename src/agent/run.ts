@@ -18,6 +18,7 @@ import {
   MEMORY_SAVE_EVERY_MS,
   STATUS_SAVE_EVERY_MS,
 } from '../domain/limits.ts'
+import { Policy } from '../domain/policy.ts'
 import type { Parser, Source } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
@@ -239,7 +240,10 @@ class Run {
     this.#savedAtMs = street.clock.monotonic()
     keepAlerts(street, [])
     if (ended) street.local.memory.put(street.memory.snapshot())
-    else street.stages.detector.allow = street.local.allowed.list()
+    else {
+      street.stages.detector.allow = street.local.allowed.list()
+      street.stages.detector.policy = new Policy(street.local.policy.list())
+    }
     const status = this.#status()
     street.local.ledger.put({
       savedAtMs: street.clock.now(),

@@ -14,6 +14,7 @@ import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { ShortLives } from '../detect/short-lives.ts'
 import { AgentError } from '../domain/error.ts'
+import { Policy } from '../domain/policy.ts'
 import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
@@ -110,6 +111,7 @@ export function openStreet(options: StreetOptions): Street {
       learnSeconds: settings.learn / 1000,
       allow: local.allowed.list(),
       ...(options.secretIds === true ? { secret: hostSecret(settings.state) } : {}),
+      policy: new Policy(local.policy.list()),
     })
     const governor = new Governor({
       cpuMax: options.cpuMax ?? 0,

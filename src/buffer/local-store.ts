@@ -1,21 +1,25 @@
 /**
  * What the host keeps for itself beside frames and outbox: the memory of its programs' behaviour, the ledger
- * that `agent status` reads, its own alerts, and what was allowed. One file, small stores; each lives in a file of its own
+ * that `agent status` reads, its own alerts, and what the operator decided. One file, small stores; each lives in a file of its own
  * beside this one.
  *
  * All of it can be lost without the agent stopping: a write that the disk refuses returns false and is
  * counted, a damaged file is set aside and started anew. Readers (`status`, `alerts`, `explain`) open it with
  * `readOnly` while the agent runs or after it ended, however it ended.
  */
+import { type AllowRule, isSameCause, parseAllowRule } from '../domain/allow.ts'
+import { BEHAVIOUR_IDS } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
+import { ALLOW_RULES_MAX } from '../domain/limits.ts'
+import { type PolicyRule, parsePolicyRule } from '../domain/policy.ts'
 import type { Log } from '../platform/log.ts'
 import { ResilientDatabase } from '../platform/resilient-database.ts'
 import { type Database, type SqliteEngine, sqliteProblem } from '../platform/sqlite.ts'
 import { AlertStore } from './alert-store.ts'
-import { AllowStore } from './allow-store.ts'
 import { HostMemoryStore } from './host-memory-store.ts'
 import { LedgerStore } from './ledger-store.ts'
 import type { LocalFile } from './local-file.ts'
+import { RuleStore } from './rule-store.ts'
 
 export interface LocalStoreOptions {
   readonly readOnly?: boolean
@@ -38,7 +42,8 @@ export class LocalStore implements LocalFile {
   readonly memory: HostMemoryStore
   readonly ledger: LedgerStore
   readonly alerts: AlertStore
-  readonly allowed: AllowStore
+  readonly allowed: RuleStore<AllowRule>
+  readonly policy: RuleStore<PolicyRule>
   readonly #file: ResilientDatabase
   readonly #readOnly: boolean
   #failedWrites = 0
@@ -64,7 +69,18 @@ export class LocalStore implements LocalFile {
     this.memory = new HostMemoryStore(this)
     this.ledger = new LedgerStore(this)
     this.alerts = new AlertStore(this, options.alertsMax)
-    this.allowed = new AllowStore(this)
+    this.allowed = new RuleStore(this, {
+      name: 'allow',
+      max: ALLOW_RULES_MAX,
+      parse: parseAllowRule,
+      isSame: isSameCause,
+    })
+    this.policy = new RuleStore(this, {
+      name: 'policy',
+      max: BEHAVIOUR_IDS.length,
+      parse: parsePolicyRule,
+      isSame: (a, b) => a.behaviour === b.behaviour,
+    })
   }
 
   read<T>(body: (database: Database) => T, otherwise: T): T {

@@ -78,8 +78,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   allow: {
     group: 'Look',
-    summary: 'Says "this is fine": alerts of a name that are not wanted',
+    summary: 'Suppresses alerts that are expected',
     load: () => import('./allow.ts'),
+  },
+  policy: {
+    group: 'Look',
+    summary: 'Malicious behaviours and their severities on this host',
+    load: () => import('./policy.ts'),
   },
   status: {
     group: 'Look',

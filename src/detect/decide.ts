@@ -33,17 +33,17 @@ export function decide(
   return { kind: 'expected' }
 }
 
-/** The most probable class of row `row`; `except` is passed over. */
+/** The most probable class of row `row` among those that `counts` names; class −1 where it names none. */
 export function mostProbable(
   probabilities: Float32Array,
   row: number,
   classCount: number,
-  except = -1,
+  counts: (of: number) => boolean = () => true,
 ): Prediction {
   let best = -1
   let confidence = -1
   for (let c = 0, at = row * classCount; c < classCount; c++, at++) {
-    if (c !== except && probabilities[at]! > confidence) {
+    if (probabilities[at]! > confidence && counts(c)) {
       best = c
       confidence = probabilities[at]!
     }

@@ -2,6 +2,10 @@
  * One alert per cause: what crosses its level opens an alert, what goes on updates it (not more often than
  * ALERT_UPDATE_SECONDS), what has been quiet closes it, and what returns within a day is the same alert again.
  *
+ * An alert of low severity is an observation: it is kept like the others, and nobody is told of it. One that turns out to
+ * be worse becomes an alert. Certainty only grows, and is told at once; at most ALERTS_CONFIRMED_PER_DAY_MAX alerts
+ * are confirmed a day, a quarter of them kept for critical ones, the rest stay provisional, counted as withheld.
+ *
  * A cause is a kind of alert on one process; processes of one name that look like the same class at the same time (within
  * ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers). A process that already has an alert gets no second one,
  * except that a novelty may still turn out to be something worse; the novelty is then closed.
@@ -13,8 +17,15 @@
  * The book outlives the agent: `changes` is what must be kept since the last call, `restore` takes it back. At every
  * moment opened = open + closed, over the whole life of the state directory.
  */
-import type { Alert, AlertEnd, AlertKind, Certainty, Reason } from '../domain/alert.ts'
-import type { BehaviourId, Severity } from '../domain/behaviour.ts'
+import type {
+  Alert,
+  AlertEnd,
+  AlertKind,
+  Certainty,
+  ProcessContext,
+  Reason,
+} from '../domain/alert.ts'
+import { type BehaviourId, compareSeverity, type Severity } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import {
   ALERT_JOIN_SECONDS,
@@ -22,12 +33,14 @@ import {
   ALERT_QUIET_SECONDS,
   ALERT_REMEMBER_SECONDS,
   ALERT_UPDATE_SECONDS,
+  ALERTS_CONFIRMED_PER_DAY_MAX,
   ALERTS_PER_MINUTE_MAX,
   ALERTS_REMEMBERED_MAX,
   PROCESSES_MAX,
 } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import { alertId } from './alert-id.ts'
+import { Incidents } from './incidents.ts'
 
 /** A level crossed in one frame. */
 export interface Crossing {
@@ -39,8 +52,9 @@ export interface Crossing {
   readonly certainty: Certainty
   readonly behaviour?: BehaviourId
   readonly techniques?: readonly string[]
-  /** Facts about the process that speak for it. */
+  /** Facts about the process that decided. */
   readonly because?: readonly string[]
+  readonly context?: ProcessContext & { readonly peers?: readonly string[] }
   readonly from: number
   readonly windows: number
 }
@@ -64,6 +78,10 @@ export interface BookCounts {
   readonly merged: number
   /** Crossings that could not open an alert because the minute was full. */
   readonly held: number
+  /** Of those opened, how many began as observations. */
+  readonly observed: number
+  /** Alerts that stayed provisional because the day's notifications were used up. */
+  readonly withheld: number
 }
 
 export interface BookStatus extends BookCounts {
@@ -98,11 +116,18 @@ export interface BookLimits {
   readonly updateSeconds?: number
   readonly rememberSeconds?: number
   readonly remembered?: number
+  readonly confirmedPerDay?: number
 }
 
-/** Of the alerts that may be opened in a minute. */
-const NOVELTY_SHARE = 0.75
-const RANK: Readonly<Record<AlertKind, number>> = { novelty: 0, masquerade: 1, 'non-grata': 1 }
+/** Of what may be opened in a minute, and confirmed in a day, what is left to the worse severities. */
+const SHARE_OF_ALL = 0.75
+const DAY_SECONDS = 86_400
+const RANK: Readonly<Record<AlertKind, number>> = { novelty: 1, masquerade: 2, 'non-grata': 2 }
+
+/** A process keeps the alert of the highest rank. */
+function rankOf({ kind, severity }: Pick<Crossing, 'kind' | 'severity'>): number {
+  return severity === 'low' ? 0 : RANK[kind]
+}
 
 export class AlertBook {
   readonly #host: string
@@ -120,8 +145,15 @@ export class AlertBook {
   readonly #left = new Set<Cause>()
   readonly #changed = new Set<string>()
   #countsChanged = false
+  readonly #incidents = new Incidents()
   readonly #openedAt: number[] = []
-  readonly #counts = { opened: 0, reopened: 0, updated: 0, merged: 0, held: 0 }
+  readonly #observedAt: number[] = []
+  /** Frames of the day's confirmations. */
+  readonly #confirmedAt: number[] = []
+  readonly #counts = {
+    ...{ opened: 0, reopened: 0, updated: 0, merged: 0, held: 0 },
+    ...{ observed: 0, withheld: 0 },
+  }
   #open = 0
 
   constructor(host: string, model: string, limits: BookLimits = {}, secret = '') {
@@ -135,6 +167,7 @@ export class AlertBook {
       updateSeconds: limits.updateSeconds ?? ALERT_UPDATE_SECONDS,
       rememberSeconds: limits.rememberSeconds ?? ALERT_REMEMBER_SECONDS,
       remembered: limits.remembered ?? ALERTS_REMEMBERED_MAX,
+      confirmedPerDay: limits.confirmedPerDay ?? ALERTS_CONFIRMED_PER_DAY_MAX,
     }
   }
 
@@ -147,7 +180,7 @@ export class AlertBook {
   raise(crossing: Crossing, frameIndex: number): Alert | undefined {
     const owner = processKey(crossing.process)
     const own = this.#ofProcess.get(owner)
-    if (own !== undefined && RANK[crossing.kind] <= RANK[own.alert.kind]) {
+    if (own !== undefined && rankOf(crossing) <= rankOf(own.alert)) {
       return this.#again(own, crossing, frameIndex)
     }
     if (own?.open) this.#left.add(own)
@@ -162,7 +195,7 @@ export class AlertBook {
       this.#own(owner, cause)
       return this.#again(cause, crossing, frameIndex)
     }
-    if (!this.#mayOpen(crossing.kind, frameIndex)) {
+    if (!this.#mayOpen(crossing.severity, frameIndex)) {
       this.#count('held')
       return undefined
     }
@@ -221,6 +254,7 @@ export class AlertBook {
    */
   resumeAt(frameIndex: number): void {
     this.#openedAt.length = 0
+    this.#observedAt.length = 0
     for (const cause of this.#causes.values()) {
       cause.heard = cause.open ? frameIndex : Math.min(cause.heard, frameIndex)
       cause.told = Math.min(cause.told, frameIndex)
@@ -274,7 +308,10 @@ export class AlertBook {
       this.#alike.set(likeness, cause)
       for (const owner of owners) this.#own(owner, cause)
       if (open) this.#open++
+      this.#incidents.touch(alert)
+      if (alert.certainty === 'confirmed') this.#confirmedAt.push(alert.first)
     }
+    this.#confirmedAt.sort((a, b) => a - b)
     Object.assign(this.#counts, counts)
     // A store that was lost and begun anew, or one of an earlier version, knows of no counts.
     this.#counts.opened = Math.max(this.#counts.opened, this.#causes.size)
@@ -292,14 +329,20 @@ export class AlertBook {
     this.#countsChanged = true
   }
 
-  #mayOpen(kind: AlertKind, frameIndex: number): boolean {
-    while (this.#openedAt.length > 0 && frameIndex - this.#openedAt[0]! >= 60)
-      this.#openedAt.shift()
-    // Novelties are made by the dozen by whoever wants to: they leave room for what is worse.
-    const room = this.#limits.perMinute * (RANK[kind] === 0 ? NOVELTY_SHARE : 1)
-    if (this.#openedAt.length >= room) return false
-    this.#openedAt.push(frameIndex)
-    return true
+  #mayOpen(severity: Severity, frameIndex: number): boolean {
+    const at = severity === 'low' ? this.#observedAt : this.#openedAt
+    return hasRoom(at, frameIndex, 60, this.#limits.perMinute * shareOf(severity, 'high'))
+  }
+
+  /** What becomes of a crossing's certainty under the day's budget of notifications. */
+  #certaintyOf(
+    { severity, certainty }: Crossing,
+    before: Certainty,
+    frameIndex: number,
+  ): Certainty {
+    if (before === 'confirmed' || certainty === 'provisional' || severity === 'low') return before
+    const room = this.#limits.confirmedPerDay * shareOf(severity, 'critical')
+    return hasRoom(this.#confirmedAt, frameIndex, DAY_SECONDS, room) ? 'confirmed' : before
   }
 
   /** At the bound the longest silent goes; where it is open, it is closed and that is told. */
@@ -329,8 +372,12 @@ export class AlertBook {
   #first(id: string, crossing: Crossing, frameIndex: number): Alert {
     const { process, kind } = crossing
     const start = Math.floor(process.startMs / 1000)
-    const { severity, certainty, behaviour, techniques = [], because = [] } = crossing
-    return {
+    const { severity, behaviour, techniques = [], because = [] } = crossing
+    const { peers, ...context } = crossing.context ?? {}
+    const certainty = this.#certaintyOf(crossing, 'provisional', frameIndex)
+    if (certainty !== crossing.certainty) this.#count('withheld')
+    if (severity === 'low') this.#count('observed')
+    const alert: Alert = {
       id,
       kind,
       state: 'open',
@@ -343,7 +390,7 @@ export class AlertBook {
         pid: process.latest ?? Math.abs(process.pid),
         start,
         name: process.name,
-        ...defined({ exe: process.exe, container: process.container }),
+        ...defined({ exe: process.exe, container: process.container, ...context }),
       },
       severity,
       certainty,
@@ -356,22 +403,30 @@ export class AlertBook {
       ...(kind === 'masquerade' ? { technique: 'T1036' } : {}),
       ...(techniques.length === 0 ? {} : { techniques }),
       ...(because.length === 0 ? {} : { because }),
+      ...defined({ peers }),
       evidence: { from: crossing.from, to: frameIndex },
     }
+    return { ...alert, incident: this.#incidents.of(alert, frameIndex) }
   }
 
   #again(cause: Cause, crossing: Crossing, frameIndex: number): Alert | undefined {
     const { ended: _, ...alert } = cause.alert
     const reopened = !cause.open
+    const certainty = this.#certaintyOf(crossing, alert.certainty, frameIndex)
+    const isWorse = compareSeverity(crossing.severity, alert.severity) < 0
+    const wasObservation = isWorse && alert.severity === 'low'
     cause.alert = {
       ...alert,
-      state: 'update',
+      state: wasObservation ? 'open' : 'update',
       time: frameIndex,
       last: frameIndex,
       count: alert.count + 1,
+      certainty,
+      ...(isWorse ? worseOf(crossing) : {}),
       predicted:
-        crossing.predicted.confidence > alert.predicted.confidence &&
-        crossing.predicted.class === alert.predicted.class
+        isWorse ||
+        (crossing.predicted.confidence > alert.predicted.confidence &&
+          crossing.predicted.class === alert.predicted.class)
           ? crossing.predicted
           : alert.predicted,
       evidence: { from: Math.min(alert.evidence.from, crossing.from), to: frameIndex },
@@ -379,14 +434,16 @@ export class AlertBook {
     }
     cause.heard = frameIndex
     this.#changed.add(alert.id)
+    this.#incidents.touch(cause.alert)
     // Moved to the end: causes are in the order of their last sign of life.
     this.#causes.delete(alert.id)
     this.#causes.set(alert.id, cause)
+    const isNews = isWorse || certainty !== alert.certainty
     if (reopened) {
       cause.open = true
       this.#open++
       this.#count('reopened')
-    } else if (frameIndex - cause.told < this.#limits.updateSeconds) return undefined
+    } else if (!isNews && frameIndex - cause.told < this.#limits.updateSeconds) return undefined
     cause.told = frameIndex
     this.#count('updated')
     return cause.alert
@@ -407,6 +464,29 @@ export class AlertBook {
     if (this.#alike.get(cause.likeness) === cause) this.#alike.delete(cause.likeness)
     for (const owner of cause.owners) this.#ofProcess.delete(owner)
     this.#changed.add(cause.alert.id)
+  }
+}
+
+/** @param from the severity from which all the room may be used; the others leave a quarter of it */
+function shareOf(severity: Severity, from: Severity): number {
+  return severity === 'low' || compareSeverity(severity, from) <= 0 ? 1 : SHARE_OF_ALL
+}
+
+/** Takes a place where there is one. @param at frames of those taken, ascending */
+function hasRoom(at: number[], frameIndex: number, spanSeconds: number, room: number): boolean {
+  while (at.length > 0 && frameIndex - at[0]! >= spanSeconds) at.shift()
+  if (at.length >= room) return false
+  at.push(frameIndex)
+  return true
+}
+
+/** What a crossing of a worse severity changes about its alert. */
+function worseOf({ severity, behaviour, techniques = [], because = [] }: Crossing) {
+  return {
+    severity,
+    ...defined({ behaviour }),
+    ...(techniques.length === 0 ? {} : { techniques }),
+    ...(because.length === 0 ? {} : { because }),
   }
 }
 

@@ -12,27 +12,42 @@
  */
 import type { Alert, AlertEnd, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
-import type { FactJudge } from '../domain/finding.ts'
+import { allowedBy } from '../domain/allow.ts'
+import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
+import { defined } from '../domain/defined.ts'
+import type { FactJudge, Proof, Question } from '../domain/finding.ts'
 import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
+import { Policy } from '../domain/policy.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process, ProcessKey } from '../domain/process.ts'
-import { isAllowed } from './allow.ts'
+import type { Verdict } from '../domain/verdict.ts'
 import { type DetectionCalibration, levelFor } from './calibration.ts'
-import { decide } from './decide.ts'
+import { decide, mostProbable } from './decide.ts'
 import {
   AlertBook,
   type BookChanges,
   type BookCounts,
   type BookLimits,
   type BookStatus,
+  type Crossing,
   type KeptCause,
 } from './dedup.ts'
-import { accumulate, average, Evidence, type ProcessEvidence } from './evidence.ts'
+import { accumulate, average, Evidence, type ProcessEvidence, type Stream } from './evidence.ts'
 import { whiten } from './geometry.ts'
-import { claimIncrement, JUDGE, maliceIncrement, type Signs, signsOf } from './judge.ts'
+import { claimIncrement, maliceIncrement, type Signs, signsOf } from './judge.ts'
 import { type HostMemory, type MemoryStatus, NOTHING } from './memory.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
+import {
+  CONFIDENCE_MIN,
+  FACTS_FROM,
+  JUDGE,
+  NEWCOMER_SECONDS,
+  NEWCOMER_USUAL,
+  UNWATCHED_SECONDS,
+  WARM,
+} from './thresholds.ts'
 import { Unrest } from './unrest.ts'
+import { type Outcome, weigh } from './weigh.ts'
 
 export interface DetectorOptions {
   readonly classes: ModelClasses
@@ -49,22 +64,13 @@ export interface DetectorOptions {
   readonly facts?: FactJudge
   /** Of this host alone: alert ids cannot be guessed without it. */
   readonly secret?: string
+  /** What the operator changed about severities. */
+  readonly policy?: Policy
   /** When the memory knows a name well; calibration of the model alone sets it to never. */
   readonly warm?: { readonly seconds: number; readonly age: number }
   /** Sees the evidence on each process as it is let go: for calibration. */
   readonly onForget?: (evidence: ProcessEvidence) => void
 }
-
-/** The memory knows a name well after so many judged seconds and so many since its first sight. */
-const WARM = { seconds: 60, age: 600 }
-/** Judged seconds after which a new program has shown enough to be called one. */
-const NEWCOMER_SECONDS = 4
-/** Nearer than this to what any name usually does here, a new name is an old program. */
-const NEWCOMER_USUAL = 0.5
-/** A longer gap between two frames is time that was not watched (a restart, a suspended machine, a clock that was set). */
-const UNWATCHED_SECONDS = 60
-/** The mean of a run that is less sure than this fits no class. */
-const CONFIDENCE_MIN = 0.35
 
 export interface DetectorStatus {
   readonly judged: number
@@ -98,6 +104,9 @@ export class Detector {
   readonly #unrest = new Unrest()
   readonly #whitened: Float32Array
   readonly #claims = new Map<string, number | undefined>()
+  /** Classes that accuse: malicious ones but those of dual-use tools, which are programs like any other. */
+  readonly #accusing: ModelClasses
+  #policy: Policy
   #allow: readonly AllowRule[]
   #judged = 0
   #tooShort = 0
@@ -110,6 +119,13 @@ export class Detector {
     this.#classes = options.classes
     this.#memory = options.memory
     this.#allow = options.allow ?? []
+    this.#policy = options.policy ?? new Policy()
+    this.#accusing = {
+      ...options.classes,
+      malicious: options.classes.malicious.map(
+        (is, c) => is && options.classes.behaviours?.[c] !== 'tool-use',
+      ),
+    }
     this.#evidence = new Evidence(
       options.onForget === undefined ? {} : { onForget: options.onForget },
     )
@@ -131,6 +147,10 @@ export class Detector {
 
   set allow(rules: readonly AllowRule[]) {
     this.#allow = rules
+  }
+
+  set policy(policy: Policy) {
+    this.#policy = policy
   }
 
   /** How a process stands, for whoever cannot judge all. */
@@ -164,6 +184,10 @@ export class Detector {
     const alerts: Alert[] = []
     for (let row = 0; row < processes.length; row++) {
       const alert = this.#judge(predictions, row)
+      if (alert !== undefined) alerts.push(alert)
+    }
+    for (const proof of this.#options.facts?.proofs() ?? []) {
+      const alert = this.#proven(proof)
       if (alert !== undefined) alerts.push(alert)
     }
     this.#unrest.endSecond()
@@ -259,7 +283,7 @@ export class Detector {
         contradicted: this.#memory.contradicted(name, own),
         calm: this.#unrest.calm,
       },
-      this.#classes,
+      this.#accusing,
       calibration,
       state,
     )
@@ -280,47 +304,158 @@ export class Detector {
     return alert
   }
 
+  /** Evidence on a question has come near its level: facts are asked for, and at the level all are weighed. */
   #crossing(
     evidence: ProcessEvidence,
     claimed: number | undefined,
     warm: boolean,
   ): Alert | undefined {
     const stage = warm ? 'warm' : 'cold'
-    const malice = evidence.malice.level >= this.#levels.malice[stage]
-    const claim = evidence.claim.level >= this.#levels.claim[stage]
-    if (!malice && !claim) return undefined
-    const { names, malicious } = this.#classes
+    const malice = evidence.malice.level / this.#levels.malice[stage]
+    const claim = evidence.claim.level / this.#levels.claim[stage]
+    if (evidence.mean === undefined || Math.max(malice, claim) < FACTS_FROM) return undefined
+    return (
+      (malice < FACTS_FROM ? undefined : this.#malicious(evidence, malice, claimed, warm)) ??
+      (claim < FACTS_FROM ? undefined : this.#contradicted(evidence, claim, claimed, warm))
+    )
+  }
+
+  /** @param share of the level that the evidence of malice has reached */
+  #malicious(
+    evidence: ProcessEvidence,
+    share: number,
+    claimed: number | undefined,
+    warm: boolean,
+  ): Alert | undefined {
     const mean = evidence.mean!
-    // The most probable class among those that answer the question asked.
-    let best = -1
-    for (let c = 0; c < mean.length; c++) {
-      if (malice ? !malicious[c] : c === claimed) continue
-      if (best < 0 || mean[c]! > mean[best]!) best = c
-    }
-    const confidence = mean[best]!
-    const verdict = decide(
-      { class: best, confidence },
-      claimed,
-      this.#classes,
-      malice ? 0 : CONFIDENCE_MIN,
-    )
-    const kind: AlertKind =
-      verdict.kind === 'nonGrata'
-        ? 'non-grata'
-        : verdict.kind === 'masquerade'
-          ? 'masquerade'
-          : 'novelty'
+    const { malicious, names } = this.#accusing
+    const best = mostProbable(mean, 0, mean.length, (c) => malicious[c]!)
+    const behaviour = this.#classes.behaviours?.[best.class]
+    const outcome = this.#weighed(evidence, share, {
+      question: behaviour,
+      stream: evidence.malice,
+      // That it is malicious is surer than which of the malicious behaviours it is.
+      confidence: sumOf(mean, malicious),
+      warm,
+    })
+    if (outcome.kind === 'wait') return undefined
+    return this.#raise({
+      kind: 'non-grata',
+      process: evidence.process,
+      predicted: { class: names[best.class]!, confidence: best.confidence },
+      claimed: this.#claimedIn(mean, claimed),
+      from: evidence.malice.from,
+      windows: evidence.malice.windows,
+      outcome,
+      severity: behaviour === undefined ? 'high' : this.#policy.severityOf(behaviour),
+      ...defined({ behaviour }),
+      techniques: behaviour === undefined ? [] : BEHAVIOURS[behaviour].techniques,
+    })
+  }
+
+  /** It is not what its name says: another program, or nothing that is known. */
+  #contradicted(
+    evidence: ProcessEvidence,
+    share: number,
+    claimed: number | undefined,
+    warm: boolean,
+  ): Alert | undefined {
+    const mean = evidence.mean!
+    const best = mostProbable(mean, 0, mean.length, (c) => c !== claimed)
+    const verdict = decide(best, claimed, this.#accusing, CONFIDENCE_MIN)
     // That a behaviour is none of the named ones is for the memory to say: without one the model just does not know it.
-    if ((kind === 'novelty' || best === this.#classes.background) && !warm) return undefined
-    const stream = malice ? evidence.malice : evidence.claim
-    return this.#raise(
+    const isUnknown = verdict.kind === 'novelty' || best.class === this.#classes.background
+    if (isUnknown && !warm) return undefined
+    const outcome = this.#weighed(evidence, share, {
+      question: 'masquerade',
+      stream: evidence.claim,
+      confidence: best.confidence,
+      warm,
+    })
+    if (outcome.kind === 'wait') return undefined
+    const kind = KINDS[verdict.kind]
+    const behaviour = kind === 'non-grata' ? this.#classes.behaviours?.[best.class] : undefined
+    return this.#raise({
       kind,
-      evidence.process,
-      { class: names[best]!, confidence },
-      claimed === undefined ? NO_CLASS : { class: names[claimed]!, confidence: mean[claimed]! },
-      stream.from,
-      stream.windows,
-    )
+      process: evidence.process,
+      predicted: { class: this.#classes.names[best.class]!, confidence: best.confidence },
+      claimed: this.#claimedIn(mean, claimed),
+      from: evidence.claim.from,
+      windows: evidence.claim.windows,
+      outcome,
+      severity:
+        behaviour !== undefined
+          ? this.#policy.severityOf(behaviour)
+          : kind === 'novelty'
+            ? 'medium'
+            : 'high',
+      ...defined({ behaviour }),
+      techniques: [
+        ...(kind === 'masquerade' ? ['T1036'] : []),
+        ...(behaviour === undefined ? [] : BEHAVIOURS[behaviour].techniques),
+      ],
+    })
+  }
+
+  #claimedIn(mean: Float32Array, claimed: number | undefined): Alert['claimed'] {
+    if (claimed === undefined) return NO_CLASS
+    return { class: this.#classes.names[claimed]!, confidence: mean[claimed]! }
+  }
+
+  #weighed(
+    { process }: ProcessEvidence,
+    share: number,
+    about: {
+      readonly question: Question | undefined
+      readonly stream: Stream
+      readonly confidence: number
+      readonly warm: boolean
+    },
+  ): Outcome {
+    const { facts } = this.#options
+    const { question, stream, confidence, warm } = about
+    if (question !== undefined) facts?.want(process, question)
+    if (share < 1) return { kind: 'wait' }
+    return weigh({
+      question: question ?? 'masquerade',
+      confidence,
+      seconds: this.#frameIndex - stream.from,
+      warm,
+      findings: question === undefined ? undefined : facts?.findings(process, question),
+      hasFacts: facts !== undefined && question !== undefined,
+    })
+  }
+
+  /** A fact that is enough by itself, whatever the calls look like. */
+  #proven({ process, finding }: Proof): Alert | undefined {
+    const { question, because } = finding
+    const mean = this.#evidence.peek(process)?.mean
+    const name = memoryName(process.name)
+    const claimed = this.#claimed(process.name)
+    const isMasquerade = question === 'masquerade'
+    const best =
+      isMasquerade && mean !== undefined
+        ? mostProbable(mean, 0, mean.length, (c) => c !== claimed)
+        : undefined
+    return this.#raise({
+      kind: isMasquerade ? 'masquerade' : 'non-grata',
+      process,
+      predicted: isMasquerade
+        ? best === undefined
+          ? NO_CLASS
+          : { class: this.#classes.names[best.class]!, confidence: best.confidence }
+        : { class: BEHAVIOURS[question].name, confidence: 1 },
+      claimed:
+        claimed === undefined
+          ? { class: isMasquerade ? name : '', confidence: 0 }
+          : this.#claimedIn(mean ?? new Float32Array(this.#classes.names.length), claimed),
+      from: this.#frameIndex,
+      windows: 1,
+      outcome: { kind: 'alert', certainty: 'confirmed', because: [because] },
+      severity: isMasquerade ? 'high' : this.#policy.severityOf(question),
+      ...(isMasquerade ? {} : { behaviour: question }),
+      techniques: isMasquerade ? ['T1036'] : BEHAVIOURS[question].techniques,
+    })
   }
 
   /** A program whose name has no class and that this host has never seen: alerted once, then remembered. */
@@ -350,34 +485,40 @@ export class Detector {
     this.#memory.meet(name, frameIndex)
     if (this.#learning()) return undefined
     if (this.#memory.anyDistance(this.#whitened) < NEWCOMER_USUAL) return undefined
-    return this.#raise('novelty', process, NO_CLASS, NO_CLASS, trial.from, trial.seconds)
+    return this.#raise({
+      kind: 'novelty',
+      process,
+      predicted: NO_CLASS,
+      claimed: NO_CLASS,
+      from: trial.from,
+      windows: trial.seconds,
+      outcome: { kind: 'alert', certainty: 'confirmed', because: [] },
+      severity: 'medium',
+      techniques: [],
+    })
   }
 
-  #raise(
-    kind: AlertKind,
-    process: Process,
-    predicted: Alert['predicted'],
-    claimed: Alert['claimed'],
-    from: number,
-    windows: number,
-  ): Alert | undefined {
-    const malicious = this.#classes.malicious[this.#classes.names.indexOf(predicted.class)] ?? false
-    if (
-      isAllowed(
-        this.#allow,
-        { name: process.name, class: predicted.class, malicious },
-        this.#frameIndex,
-      )
-    ) {
+  #raise(accusation: Accusation): Alert | undefined {
+    const { outcome, severity, ...rest } = accusation
+    const { process, predicted, behaviour } = rest
+    const context = this.#options.facts?.context(process)
+    const subject = {
+      ...{ name: process.name, exe: process.exe, container: process.container },
+      ...{ user: context?.user, unit: context?.unit },
+      ...{ class: predicted.class, behaviour, severity },
+    }
+    if (allowedBy(this.#allow, subject, this.#frameIndex) !== undefined) {
       this.#allowed++
       return undefined
     }
+    const isAlert = outcome.kind === 'alert'
     return this.#book.raise(
       {
-        ...{ kind, process, predicted, claimed, from, windows },
-        severity: kind === 'novelty' ? 'medium' : 'high',
-        certainty: 'confirmed',
-        ...(kind === 'masquerade' ? { techniques: ['T1036'] } : {}),
+        ...rest,
+        severity: isAlert ? severity : 'low',
+        certainty: isAlert ? outcome.certainty : 'provisional',
+        because: outcome.because,
+        ...defined({ context }),
       },
       this.#frameIndex,
     )
@@ -392,7 +533,10 @@ export class Detector {
   ): void {
     if (this.#newcomers.has(name)) return
     const stage = warm ? 'warm' : 'cold'
-    if (signs.toMalicious <= JUDGE.maliciousGate && signs.malice > 0) return
+    if (signs.toMalicious <= JUDGE.maliciousGate && signs.malice > 0) {
+      const behaviour = this.#classes.behaviours?.[signs.worst]
+      if (behaviour === undefined || !this.#policy.mayBecomeUsual(behaviour)) return
+    }
     if (evidence.malice.level > this.#levels.malice[stage] / 2) return
     if (evidence.claim.level > this.#levels.claim[stage] / 2) return
     if (this.#book.isOpen(evidence.process)) return
@@ -416,9 +560,30 @@ export class Detector {
   }
 }
 
+function sumOf(mean: Float32Array, counts: readonly boolean[]): number {
+  let sum = 0
+  for (let c = 0; c < mean.length; c++) if (counts[c]) sum += mean[c]!
+  return sum
+}
+
 /** A group has no age: its members are young, all of them. */
 function isFresh({ pid, startMs }: Process, frameIndex: number): boolean {
   return pid < 0 || frameIndex - Math.floor(startMs / 1000) < SEQUENCE_FRAMES
+}
+
+/** What is held against a process, before the allow rules and the book have had their say. */
+interface Accusation extends Omit<Crossing, 'severity' | 'certainty' | 'because' | 'context'> {
+  readonly outcome: Exclude<Outcome, { kind: 'wait' }>
+  /** Of the alert; an observation is low whatever it is about. */
+  readonly severity: Severity
+}
+
+const KINDS: Readonly<Record<Verdict['kind'], AlertKind>> = {
+  nonGrata: 'non-grata',
+  masquerade: 'masquerade',
+  novelty: 'novelty',
+  expected: 'novelty',
+  undecided: 'novelty',
 }
 
 const NO_CLASS = { class: '', confidence: 0 } as const

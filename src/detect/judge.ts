@@ -7,6 +7,7 @@
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'
 import { nearest } from './geometry.ts'
+import { JUDGE } from './thresholds.ts'
 
 /** A probability is never taken to be surer than this. */
 const FLOOR = 0.005
@@ -22,6 +23,8 @@ export interface Signs {
   readonly againstNamed: number
   /** ln p(malicious) / p(not malicious). */
   readonly malice: number
+  /** Index of the most probable malicious class; −1 where the model has none. */
+  readonly worst: number
   /** Distance to the nearest prototype of the best malicious class, in units of that class's radius. */
   readonly toMalicious: number
   /** Distance to what the name usually does here; Infinity where the memory holds nothing of it. */
@@ -41,29 +44,6 @@ export interface Signs {
   /** 1 where the host behaves as it usually does, 0 where so many of its programs do not that none stands out. */
   readonly calm: number
 }
-
-/** Numbers that were set by hand on calibration recordings; what each trades is in the tests and in ARCHITECTURE.md. */
-export const JUDGE = {
-  /** Ordinary windows of a class that is at home elsewhere stay below this. */
-  coldDrift: 0.5,
-  /** Nearer than this to what is usual here, a window speaks for the process whatever the model says. */
-  usual: 1,
-  /** Distance to what is usual that speaks neither way. */
-  strangeDrift: 1.2,
-  strangeWeight: 1,
-  surpriseDrift: 2.5,
-  contradictedDrift: 2,
-  /** ln of the odds that a program with a malicious one's name is that program, before it has done anything. */
-  confession: 4,
-  suspectDrift: 1,
-  againstWeight: 0.5,
-  /** A window further than this from the malicious class's own is no window of it. */
-  maliciousGate: 2,
-  /** ln of the odds that a program which is ordinary elsewhere, though of no class, is none of the malicious ones. */
-  ordinaryOdds: 2,
-  near: 0.6,
-  awayWeight: 8,
-} as const
 
 /** What the presented name stands for. */
 export interface Name {
@@ -123,6 +103,7 @@ export function signsOf(
     against: claimed === undefined ? 0 : Math.log((other + FLOOR) / (own + FLOOR)),
     againstNamed: claimed === undefined ? 0 : Math.log((named + FLOOR) / (own + FLOOR)),
     malice: Math.log((malice + FLOOR) / (1 - malice + FLOOR)),
+    worst,
     toMalicious:
       worst < 0 || malice < 0.05
         ? Number.POSITIVE_INFINITY
@@ -179,7 +160,7 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {
   const most = Math.min(4, -Math.log(signs.suspect + 0.002) - JUDGE.suspectDrift)
-  if (signs.confessed) return clamp(signs.malice + JUDGE.confession, -2, most)
+  if (signs.confessed) return clamp(signs.malice + JUDGE.maliciousNameOdds, -2, most)
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
   const odds = clamp(signs.malice, -2, most) - away - (signs.ordinary ? JUDGE.ordinaryOdds : 0)

@@ -70,6 +70,12 @@ export const ALERT_REMEMBER_SECONDS = 86_400
 export const ALERTS_REMEMBERED_MAX = 4_096
 /** Processes of one cause that are known after a restart; an older one that goes on opens an alert of its own. */
 export const ALERT_OWNERS_KEPT_MAX = 256
+/** Alerts confirmed in a day (24 h): each may wake somebody. What is above stays provisional. */
+export const ALERTS_CONFIRMED_PER_DAY_MAX = 100
+/** Alerts further apart than this are different incidents. */
+export const INCIDENT_QUIET_SECONDS = 1_800
+/** What incidents are recognised by: a handful of keys an alert. */
+export const INCIDENT_KEYS_MAX = 16_384
 
 // --- Input --------------------------------------------------------------------------------------
 /** A longer line is no line of ours; it is skipped to its end, counted. */

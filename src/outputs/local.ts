@@ -7,6 +7,7 @@ export function localOutput(put: (alerts: readonly AlertMessage[]) => boolean): 
   let refused = 0
   return {
     name: 'local',
+    takesObservations: true,
     get refused(): Record<string, number> {
       return refused === 0 ? {} : { disk: refused }
     },

@@ -20,6 +20,8 @@ export interface Output {
   /** In status and log lines. */
   readonly name: string
   take(told: Told): void | Promise<void>
+  /** Observations (alerts of low severity) are given to it as well; the others hear of alerts alone. */
+  readonly takesObservations?: boolean
   /** Alerts and summaries that it could not take since its start, by reason. */
   readonly refused: Readonly<Record<string, number>>
   /** Delivers what it still holds and closes what it opened. */

@@ -60,11 +60,16 @@ export class Outputs {
     const { boot } = numbering
     const first = Math.max(this.#seq, numbering.nextSeq)
     this.#seq = first + alerts.length
+    // Observations last: what is sent is numbered without gaps.
+    const all = [...alerts].sort((a, b) => Number(isObservation(a)) - Number(isObservation(b)))
+    const messages = all.map((alert, i) => toMessage(alert, { site, host, boot, seq: first + i }))
+    const everything: Told = { alerts: messages, summary }
     const told: Told = {
-      alerts: alerts.map((alert, i) => toMessage(alert, { site, host, boot, seq: first + i })),
+      alerts: messages.filter((message) => !isObservation(message)),
       summary,
     }
-    for (const output of this.#outputs) await this.#give(output, told)
+    for (const output of this.#outputs)
+      await this.#give(output, output.takesObservations === true ? everything : told)
   }
 
   /** By name. */
@@ -111,6 +116,10 @@ export class Outputs {
   #takenBy(output: Output): number {
     return this.#taken.get(output) ?? 0
   }
+}
+
+function isObservation({ severity }: Alert): boolean {
+  return severity === 'low'
 }
 
 function total(counts: Readonly<Record<string, number>>): number {

@@ -133,7 +133,7 @@ describe('agent allow', () => {
     expect(list).toMatch(/^backup, .*until removed +restic$/m)
     const told = rules('--list', '--json').out.trimEnd().split('\n')
     expect(told.map((line) => JSON.parse(line).name).sort()).toEqual(['backup', 'build'])
-    expect(rules('build', '--remove').said).toBe('Removed 1 rule of build\n')
+    expect(rules('build', '--remove').said).toStartWith('Removed: build, while it behaves')
     expect(rules('build', '--remove').exitCode).toBe(1)
     expect(rules('--list').out).not.toContain('build')
   })
@@ -147,8 +147,28 @@ describe('agent allow', () => {
     expect(until - made).toBe(3600)
   })
 
+  test('by the id of an alert it names all that the alert was about', () => {
+    const { id, process } = alerts[0]!
+    const rule = JSON.parse(agent('allow', id, '--json', '--state', state).out)
+    expect(rule.name).toBe(process.name)
+    expect(rule.class ?? rule.behaviour).toBeDefined()
+    const covered = agent('allow', '--list', '--state', state).out
+    expect(covered).toContain(process.name)
+    agent('allow', process.name, '--remove', '--state', state)
+  })
+
+  test('--dry-run tells and changes nothing', () => {
+    const fresh = directory()
+    replay(fresh)
+    const { out, said } = agent('allow', '--user', 'nobody', '--dry-run', '--state', fresh)
+    expect(out).toBe('')
+    expect(said).toContain('Would have suppressed 0')
+    expect(agent('allow', '--list', '--state', fresh).said).toContain('Nothing is allowed')
+  })
+
   test.each([
     ['no name', []],
+    ['a behaviour that is none', ['x', '--behaviour', 'rumour']],
     ['an end that is none', ['x', '--until', 'soon']],
     ['an empty name', ['']],
   ])('refuses %s', (_, words) => {
@@ -161,5 +181,34 @@ describe('agent allow', () => {
     const { exitCode, said } = agent('allow', 'x', '--state', '/tmp')
     expect(said).toContain('Cannot use state directory "/tmp"')
     expect(exitCode).not.toBe(0)
+  })
+})
+
+describe('agent policy', () => {
+  test('lists behaviours, changes one, and takes it back', () => {
+    const fresh = directory()
+    const policy = (...words: string[]) => agent('policy', ...words, '--state', fresh)
+    const severity = () =>
+      policy('--json')
+        .out.trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .find(({ id }) => id === 'network-scan').severity
+    expect(severity()).toBe('medium')
+    expect(policy('network-scan', 'low', '--reason', 'the scanner').said).toContain('low')
+    expect(severity()).toBe('low')
+    expect(policy().out).toMatch(/^network-scan +low .*medium the scanner/m)
+    policy('network-scan', '--reset')
+    expect(severity()).toBe('medium')
+  })
+
+  test.each([
+    ['a behaviour that is none', ['rumour', 'low']],
+    ['a severity that is none', ['network-scan', 'mild']],
+    ['no severity', ['network-scan']],
+  ])('refuses %s', (_, words) => {
+    const { exitCode, said } = agent('policy', ...words, '--state', directory())
+    expect(said).toContain('Cannot ')
+    expect(exitCode).toBe(2)
   })
 })

@@ -126,7 +126,10 @@ describe('AlertBook.raise()', () => {
   test('a flood of novelties leaves room in the minute for what is worse', () => {
     const one = book({ perMinute: 4 })
     const of = (pid: number, kind: 'novelty' | 'non-grata') =>
-      crossing(pid, { kind, process: { pid, startMs: T * 1000, name: `n${pid}` } })
+      crossing(pid, {
+        ...{ kind, severity: kind === 'novelty' ? 'medium' : 'high' },
+        process: { pid, startMs: T * 1000, name: `n${pid}` },
+      })
     for (let i = 1; i <= 9; i++) one.raise(of(i, 'novelty'), T)
     expect(one.status()).toMatchObject({ opened: 3, held: 6 })
     expect(one.raise(of(10, 'non-grata'), T)?.state).toBe('open')
@@ -275,5 +278,63 @@ describe('over a restart', () => {
     const [whole] = one.changes()!.causes
     const damaged = [null, 7, {}, { ...whole, owners: ['x'] }, { ...whole, alert: { id: 'a' } }]
     expect(readKeptCauses([...damaged, whole])).toEqual([whole!])
+  })
+})
+
+describe('AlertBook and severity', () => {
+  const low = { severity: 'low', certainty: 'provisional' } as const
+
+  test('an observation becomes an alert when it turns out to be worse, and that is told at once', () => {
+    const one = book()
+    const seen = one.raise(crossing(7, low), T)!
+    expect(seen).toMatchObject({ severity: 'low', state: 'open' })
+    const alert = one.raise(crossing(7, { because: ['a fact'] }), T + 1)!
+    expect(alert).toMatchObject({
+      id: seen.id,
+      severity: 'high',
+      state: 'open',
+      because: ['a fact'],
+    })
+    expect(one.status()).toMatchObject({ opened: 1, observed: 1, open: 1 })
+  })
+
+  test('an alert does not become an observation', () => {
+    const one = book()
+    one.raise(crossing(7), T)
+    expect(one.raise(crossing(7, low), T + 100)).toMatchObject({ severity: 'high' })
+  })
+
+  test('certainty only grows, and is told at once', () => {
+    const one = book()
+    expect(one.raise(crossing(7, { certainty: 'provisional' }), T)?.certainty).toBe('provisional')
+    expect(one.raise(crossing(7, { certainty: 'provisional' }), T + 1)).toBeUndefined()
+    expect(one.raise(crossing(7), T + 2)).toMatchObject({ state: 'update', certainty: 'confirmed' })
+    expect(one.raise(crossing(7, { certainty: 'provisional' }), T + 70)?.certainty).toBe(
+      'confirmed',
+    )
+  })
+
+  test('a day has room for so many confirmed alerts, the last quarter for critical ones', () => {
+    const one = book({ confirmedPerDay: 4 })
+    const of = (pid: number, severity: 'high' | 'critical') =>
+      one.raise(
+        crossing(pid, { severity, process: { pid, startMs: T * 1000, name: `n${pid}` } }),
+        T + pid,
+      )?.certainty
+    expect([1, 2, 3, 4].map((pid) => of(pid, 'high'))).toEqual([
+      ...['confirmed', 'confirmed', 'confirmed', 'provisional'],
+    ] as never)
+    expect(of(5, 'critical')).toBe('confirmed')
+    expect(of(6, 'critical')).toBe('provisional')
+    expect(one.status().withheld).toBe(2)
+  })
+
+  test('a flood of observations takes no place from alerts', () => {
+    const one = book({ perMinute: 4 })
+    for (let pid = 1; pid <= 9; pid++)
+      one.raise(crossing(pid, { ...low, process: { pid, startMs: T * 1000, name: `n${pid}` } }), T)
+    expect(one.raise(crossing(99, { process: { pid: 99, startMs: T, name: 'z' } }), T)?.state).toBe(
+      'open',
+    )
   })
 })

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { HostMemory } from '../../src/detect/memory.ts'
+import type { FactJudge, Finding, Proof } from '../../src/domain/finding.ts'
+import { Policy } from '../../src/domain/policy.ts'
 import { classes, detectorWith, live, PLACES, type Standing, T } from './toy.ts'
 
 const nginx: Standing = { pid: 1, name: 'nginx', at: PLACES.nginx }
@@ -247,7 +249,7 @@ test('Detector: the same input gives the same messages, ids included', () => {
   expect(story().some(({ state }) => state === 'closed')).toBe(true)
 })
 
-test('Detector: what is allowed is counted, not raised; a rule without class covers nothing malicious', () => {
+test('Detector: what is allowed is counted, not raised; a rule without a behaviour covers nothing critical', () => {
   const bad: Standing[] = [
     { pid: 2, name: 'nginx', at: PLACES.cron },
     { pid: 3, name: 'nginx', at: PLACES.miner },
@@ -255,7 +257,9 @@ test('Detector: what is allowed is counted, not raised; a rule without class cov
   const detector = detectorWith({ allow: [{ name: 'nginx' }] })
   expect(opened(live(detector, T, 30, bad)).map(({ kind }) => kind)).toEqual(['non-grata'])
   expect(detector.status().allowed).toBeGreaterThan(0)
-  const both = detectorWith({ allow: [{ name: 'nginx' }, { name: 'nginx', class: 'miner' }] })
+  const both = detectorWith({
+    allow: [{ name: 'nginx' }, { name: 'nginx', behaviour: 'crypto-miner' }],
+  })
   expect(live(both, T, 30, bad)).toEqual([])
   const over = detectorWith({ allow: [{ name: 'nginx', until: T - 1 }] })
   expect(opened(live(over, T, 30, bad))).toHaveLength(2)
@@ -274,4 +278,51 @@ test('Detector.end() closes what is open', () => {
   const detector = detectorWith()
   live(detector, T, 20, [{ pid: 2, name: 'nginx', at: PLACES.cron }])
   expect(detector.end()).toMatchObject([{ state: 'closed', time: T + 19 }])
+})
+
+describe('Detector and facts', () => {
+  const process = { pid: 2, name: 'nginx', at: PLACES.cron } as const
+  const facts = (findings: readonly Finding[] | undefined, proofs: Proof[] = []): FactJudge => ({
+    want: () => {},
+    findings: () => findings,
+    context: () => ({ user: 'www-data', uid: 33, peers: ['10.0.0.5:4444'] }),
+    proofs: () => proofs.splice(0),
+  })
+  const finding = (says: Finding['says'], question: Finding['question'] = 'masquerade') => ({
+    ...{ question, says, because: 'a fact' },
+  })
+
+  test('a refuted masquerade is an observation with its context', () => {
+    const alerts = live(detectorWith({ facts: facts([finding('refutes')]) }), T, 60, [process])
+    expect(alerts[0]).toMatchObject({
+      ...{ severity: 'low', certainty: 'provisional', because: ['a fact'] },
+      ...{ process: { user: 'www-data', uid: 33 }, peers: ['10.0.0.5:4444'] },
+    })
+    expect(alerts.every(({ severity }) => severity === 'low')).toBe(true)
+  })
+
+  test('a supported one is confirmed with the first message', () => {
+    const [alert] = live(detectorWith({ facts: facts([finding('supports')]) }), T, 60, [process])
+    expect(alert).toMatchObject({ kind: 'masquerade', severity: 'high', certainty: 'confirmed' })
+  })
+
+  test('a proof is an alert without any evidence of the model', () => {
+    const proof = {
+      process: { pid: 7, startMs: T * 1000, name: 'worker' },
+      finding: finding('proves', 'crypto-miner'),
+    }
+    const [alert] = live(detectorWith({ facts: facts([], [proof]) }), T, 1, [])
+    expect(alert).toMatchObject({
+      ...{ kind: 'non-grata', behaviour: 'crypto-miner', severity: 'critical' },
+      ...{ certainty: 'confirmed', because: ['a fact'], techniques: ['T1496.001'] },
+      predicted: { class: 'crypto miner' },
+    })
+  })
+
+  test('the operator decides about severities', () => {
+    const policy = new Policy([{ behaviour: 'crypto-miner', severity: 'low' }])
+    const alerts = live(detectorWith({ policy }), T, 60, [{ ...process, at: PLACES.miner }])
+    expect(alerts.map(({ severity }) => severity)).toContain('low')
+    expect(alerts.every(({ severity }) => severity === 'low')).toBe(true)
+  })
 })

@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import {
-  claimIncrement,
-  JUDGE,
-  maliceIncrement,
-  type Signs,
-  signsOf,
-} from '../../src/detect/judge.ts'
+import { claimIncrement, maliceIncrement, type Signs, signsOf } from '../../src/detect/judge.ts'
+import { JUDGE } from '../../src/detect/thresholds.ts'
 import { calibration, classes, PLACES, predictions, T } from './toy.ts'
 
 /** A window of a daemon that the model recognises and that does what it always did here. */
@@ -13,6 +8,7 @@ const usual: Signs = {
   against: -5,
   againstNamed: -5,
   malice: -5,
+  worst: 0,
   toMalicious: Number.POSITIVE_INFINITY,
   toUsual: 0.2,
   unsure: 0.001,
@@ -102,7 +98,7 @@ describe('maliceIncrement()', () => {
   test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
     const half = { ...miner, malice: -2, toMalicious: 9 }
     expect(maliceIncrement(half, false)).toBe(-1)
-    expect(maliceIncrement({ ...half, confessed: true }, false)).toBe(JUDGE.confession - 2)
+    expect(maliceIncrement({ ...half, confessed: true }, false)).toBe(JUDGE.maliciousNameOdds - 2)
     expect(maliceIncrement({ ...half, confessed: true, malice: -5 }, false)).toBeLessThan(0)
   })
 })

@@ -24,6 +24,7 @@ export const classes: ModelClasses = {
   modelId: 'toy',
   names: NAMES,
   malicious: NAMES.map((name) => name === 'miner'),
+  behaviours: NAMES.map((name) => (name === 'miner' ? 'crypto-miner' : undefined)),
   claimedBy: (name) =>
     name === 'miner' || !NAMES.includes(name) ? undefined : NAMES.indexOf(name),
 }

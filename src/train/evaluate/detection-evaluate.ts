@@ -61,10 +61,15 @@ export interface KindFigures {
   readonly sameKind: number
   readonly medianDelaySeconds: number | null
   readonly p95DelaySeconds: number | null
+  /** Found by an alert that was confirmed in time. */
+  readonly confirmed: number
+  readonly confirmedMedianDelaySeconds: number | null
 }
 
 export interface DetectionFigures {
   readonly falseAlerts: number
+  /** Of these, how many were confirmed: those would have notified somebody. */
+  readonly falseAlertsConfirmed: number
   readonly hostDays: number
   readonly falseAlertsPerHostDay: number
   readonly falseAlertsPerHostDayLow: number
@@ -84,6 +89,8 @@ export interface DetectionFigures {
     readonly trainedOn: boolean
     readonly foundAs: AlertKind | null
     readonly delaySeconds: number | null
+    /** Until it was confirmed; null where it never was. */
+    readonly confirmedSeconds: number | null
     readonly predicted: string | null
   }[]
   readonly falseOnes: readonly {
@@ -158,7 +165,9 @@ export async function evaluateDetection(input: DetectionInput): Promise<Detectio
     })
     for await (const predictions of recording) {
       judged += predictions.processes.filter(({ pid }) => pid > 0).length
-      for (const alert of detector.push(predictions)) messages.push({ host, alert })
+      // An observation is no alert.
+      for (const alert of detector.push(predictions))
+        if (alert.severity !== 'low') messages.push({ host, alert })
     }
     status.push(detector.status())
   }
@@ -175,9 +184,11 @@ function figures(
   const hostDays = hosts.reduce((sum, { seconds }) => sum + seconds, 0) / 86_400
   const vectors = hosts.reduce((sum, host) => sum + host.vectors, 0)
   const rows = happenings.map((happening) => {
-    const first = messages.find(
+    const about = messages.filter(
       ({ host, alert }) => belongs(happening, host, alert) && fits(happening.kind, alert.kind),
-    )?.alert
+    )
+    const first = about[0]?.alert
+    const confirmed = about.find(({ alert }) => alert.certainty === 'confirmed')?.alert
     return {
       host: happening.host,
       scenario: happening.scenario,
@@ -186,6 +197,7 @@ function figures(
       trainedOn: trainedOn?.(happening) ?? false,
       foundAs: first?.kind ?? null,
       delaySeconds: first === undefined ? null : first.time - happening.from,
+      confirmedSeconds: confirmed === undefined ? null : confirmed.time - happening.from,
       predicted: first?.predicted.class ?? null,
     }
   })
@@ -193,24 +205,14 @@ function figures(
   const falseOnes = opened.filter(
     ({ host, alert }) => !happenings.some((happening) => concerns(happening, host, alert)),
   )
-  const foundBy = (kind: HappeningKind): KindFigures => {
-    const of = rows.filter((row) => row.kind === kind && !row.trainedOn)
-    const found = of.filter(({ foundAs }) => foundAs !== null)
-    const delays = found.map(({ delaySeconds }) => delaySeconds!)
-    return {
-      found: found.length,
-      of: of.length,
-      share: found.length / Math.max(1, of.length),
-      ...wilsonInterval(found.length, of.length),
-      sameKind: found.filter(({ foundAs }) => foundAs === kind).length,
-      medianDelaySeconds: delays.length === 0 ? null : quantile(delays, 0.5),
-      p95DelaySeconds: delays.length === 0 ? null : quantile(delays, 0.95),
-    }
-  }
   const known = rows.filter((row) => row.trainedOn)
   const { low, high } = poissonInterval(falseOnes.length)
+  const confirmedIds = new Set(
+    messages.filter(({ alert }) => alert.certainty === 'confirmed').map(({ alert }) => alert.id),
+  )
   return {
     falseAlerts: falseOnes.length,
+    falseAlertsConfirmed: falseOnes.filter(({ alert }) => confirmedIds.has(alert.id)).length,
     hostDays,
     falseAlertsPerHostDay: falseOnes.length / hostDays,
     falseAlertsPerHostDayLow: low / hostDays,
@@ -221,9 +223,9 @@ function figures(
       baseline ? 'warm' : 'cold',
     ),
     detection: {
-      masquerade: foundBy('masquerade'),
-      'non-grata': foundBy('non-grata'),
-      novelty: foundBy('novelty'),
+      masquerade: foundOf(rows, 'masquerade'),
+      'non-grata': foundOf(rows, 'non-grata'),
+      novelty: foundOf(rows, 'novelty'),
     },
     trainedOn: {
       found: known.filter(({ foundAs }) => foundAs !== null).length,
@@ -241,6 +243,24 @@ function figures(
     })),
     baseline,
     status,
+  }
+}
+
+function foundOf(rows: DetectionFigures['happenings'], kind: HappeningKind): KindFigures {
+  const of = rows.filter((row) => row.kind === kind && !row.trainedOn)
+  const found = of.filter(({ foundAs }) => foundAs !== null)
+  const delays = found.map(({ delaySeconds }) => delaySeconds!)
+  const confirmed = of.flatMap(({ confirmedSeconds }) => confirmedSeconds ?? [])
+  return {
+    found: found.length,
+    of: of.length,
+    share: found.length / Math.max(1, of.length),
+    ...wilsonInterval(found.length, of.length),
+    sameKind: found.filter(({ foundAs }) => foundAs === kind).length,
+    medianDelaySeconds: delays.length === 0 ? null : quantile(delays, 0.5),
+    p95DelaySeconds: delays.length === 0 ? null : quantile(delays, 0.95),
+    confirmed: confirmed.length,
+    confirmedMedianDelaySeconds: confirmed.length === 0 ? null : quantile(confirmed, 0.5),
   }
 }
 

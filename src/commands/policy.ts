@@ -1,0 +1,113 @@
+/**
+ * `agent policy`: malicious behaviours and their severities on this host. A running agent reads a change within seconds.
+ */
+import { defineCommand } from 'citty'
+import {
+  BEHAVIOUR_IDS,
+  BEHAVIOURS,
+  type BehaviourId,
+  isBehaviourId,
+  isSeverity,
+  SEVERITIES,
+} from '../domain/behaviour.ts'
+import { defined } from '../domain/defined.ts'
+import { AgentError } from '../domain/error.ts'
+import type { PolicyRule } from '../domain/policy.ts'
+import { Policy } from '../domain/policy.ts'
+import { changeLocal } from '../operate/local-alerts.ts'
+import { loadSettings } from '../settings/settings.ts'
+import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'policy',
+    description: 'Malicious behaviours and their severities on this host',
+    examples: [
+      'agent policy',
+      'agent policy network-scan low --reason "this host runs the scanner"',
+      'agent policy network-scan --reset',
+      'agent policy --reset # all defaults',
+    ],
+  },
+  args: {
+    behaviour: {
+      type: 'positional',
+      description: 'behaviour to change',
+      valueHint: 'BEHAVIOUR',
+      required: false,
+    },
+    severity: {
+      type: 'positional',
+      description: `${SEVERITIES.join(', ')}; low is an observation, not an alert`,
+      valueHint: 'SEVERITY',
+      required: false,
+    },
+    reason: { type: 'string', description: 'why, for whoever reads it later', valueHint: 'TEXT' },
+    reset: { type: 'boolean', description: 'back to the default' },
+    ...settingArgs('state'),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const directory = loadSettings(args).settings.state
+    const { behaviour, severity, reset } = args
+    if (behaviour !== undefined && !isBehaviourId(behaviour))
+      throw unknown('behaviour', behaviour, BEHAVIOUR_IDS)
+    if (severity !== undefined && !isSeverity(severity))
+      throw unknown('severity', severity, SEVERITIES)
+    if (behaviour !== undefined && severity === undefined && reset !== true)
+      throw new AgentError('ERR_USAGE', `Cannot change "${behaviour}": no severity is given`, {
+        hint: `Give one of ${SEVERITIES.join(', ')}, or --reset`,
+      })
+    const rules = changeLocal(directory, ({ policy }) => {
+      if (reset === true)
+        policy.remove((rule) => behaviour === undefined || rule.behaviour === behaviour)
+      else if (behaviour !== undefined && severity !== undefined) {
+        const rule: PolicyRule = {
+          ...{ behaviour, severity, made: Math.floor(Date.now() / 1000) },
+          ...defined({ reason: args.reason?.slice(0, 500) }),
+        }
+        if (!policy.put(rule))
+          throw new AgentError('ERR_DISK', `Cannot change "${behaviour}": the disk refused`)
+      }
+      return policy.list()
+    })
+    if (behaviour !== undefined)
+      note(`${BEHAVIOURS[behaviour].name}: ${new Policy(rules).severityOf(behaviour)}`)
+    else await show(rules, args.json === true)
+  },
+})
+
+async function show(rules: readonly PolicyRule[], asJson: boolean): Promise<void> {
+  const policy = new Policy(rules)
+  const reasonOf = (id: BehaviourId) => rules.find((rule) => rule.behaviour === id)?.reason
+  if (asJson) {
+    for (const id of BEHAVIOUR_IDS)
+      await writeJson({
+        ...BEHAVIOURS[id],
+        severity: policy.severityOf(id),
+        default: BEHAVIOURS[id].severity,
+        ...defined({ reason: reasonOf(id) }),
+      })
+    return
+  }
+  await writeOut(
+    columns([
+      ['behaviour', 'severity', 'ATT&CK', 'default'],
+      ...BEHAVIOUR_IDS.map((id) => [
+        id,
+        policy.severityOf(id),
+        BEHAVIOURS[id].techniques.join(' '),
+        policy.severityOf(id) === BEHAVIOURS[id].severity
+          ? ''
+          : `${BEHAVIOURS[id].severity} ${safeText(reasonOf(id) ?? '')}`,
+      ]),
+    ]),
+  )
+}
+
+function unknown(what: string, value: string, known: readonly string[]): AgentError {
+  return new AgentError(
+    'ERR_USAGE',
+    `Cannot use ${what} "${safeText(value)}": it is none of ${known.join(', ')}`,
+  )
+}

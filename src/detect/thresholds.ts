@@ -1,0 +1,56 @@
+/**
+ * Every number of detection that was set by hand: what each trades, and what it was measured on. The levels of
+ * evidence are not here: they come with a model, from its calibration data (calibration.ts).
+ *
+ * "Recordings" are the laboratory hosts of models/recordings; B and E were never trained on.
+ */
+
+/** The memory knows a name well after so many judged seconds, and so many seconds since its first sight. */
+export const WARM = { seconds: 60, age: 600 }
+
+/** Judged seconds after which a new program has shown enough of itself to be called new. */
+export const NEWCOMER_SECONDS = 4
+/** A new name nearer than this to what any name usually does here is an old program. */
+export const NEWCOMER_USUAL = 0.5
+
+/** A longer gap between two frames is time that was not watched (a restart, a suspended machine, a clock that was set). */
+export const UNWATCHED_SECONDS = 60
+
+/** A run whose most probable class is less probable than this matches no class. */
+export const CONFIDENCE_MIN = 0.35
+
+/** Share of a level from which facts about the process are read: early enough to be there when it is reached. */
+export const FACTS_FROM = 0.3
+/** So long evidence that has reached its level waits for an answer. */
+export const FACT_SECONDS = 4
+
+/**
+ * Mean probability of the class that an alert names, below which it stays an observation, and from which it is
+ * confirmed. Cold, the model stands alone: half of its wrong guesses on a busy host had less than 0.5.
+ */
+export const CERTAINTY = {
+  cold: { provisional: 0.5, confirmed: 0.6 },
+  warm: { provisional: CONFIDENCE_MIN, confirmed: 0.45 },
+} as const
+
+export const JUDGE = {
+  /** Ordinary windows of a class that is at home elsewhere stay below this. */
+  coldDrift: 0.5,
+  /** Nearer than this to what is usual here, a window speaks for the process whatever the model says. */
+  usual: 1,
+  /** Distance to what is usual that speaks neither way. */
+  strangeDrift: 1.2,
+  strangeWeight: 1,
+  surpriseDrift: 2.5,
+  contradictedDrift: 2,
+  /** ln of the odds that a program with a malicious one's name is that program, before it has done anything. */
+  maliciousNameOdds: 4,
+  suspectDrift: 1,
+  againstWeight: 0.5,
+  /** A window further than this from the malicious class's own is no window of it. */
+  maliciousGate: 2,
+  /** ln of the odds that a program which is ordinary elsewhere, though of no class, is none of the malicious ones. */
+  ordinaryOdds: 2,
+  near: 0.6,
+  awayWeight: 8,
+} as const

@@ -1,0 +1,72 @@
+/**
+ * Three judges, one outcome: the model and the host's memory have added up evidence on a question (evidence.ts);
+ * facts about the process say whether that can be so.
+ *
+ *   a fact proves      → confirmed at once
+ *   a fact refutes     → an observation: the behaviour is unusual, the accusation is wrong
+ *   a fact supports    → confirmed as soon as the evidence reaches its level
+ *   not answered yet   → wait, for FACT_SECONDS at most
+ *   facts are silent   → an observation where facts can settle the question (a reverse shell has a socket, an
+ *                        encryptor leaves unreadable files); else as if there were none
+ *   no facts to be had → provisional at the level, confirmed once windows that do not overlap agree
+ */
+import type { Certainty } from '../domain/alert.ts'
+import type { BehaviourId } from '../domain/behaviour.ts'
+import type { Finding, Question } from '../domain/finding.ts'
+import { SEQUENCE_FRAMES } from '../domain/limits.ts'
+import { CERTAINTY, FACT_SECONDS } from './thresholds.ts'
+
+export interface Suspicion {
+  readonly question: Question
+  /** Mean probability, over the run, of the class that the alert would name. */
+  readonly confidence: number
+  /** Seconds since the evidence last left zero. */
+  readonly seconds: number
+  /** The host's memory finds it strange, too. */
+  readonly warm: boolean
+  /** Undefined: not answered yet, or facts cannot be read here. */
+  readonly findings: readonly Finding[] | undefined
+  /** Facts can be read here. */
+  readonly hasFacts: boolean
+}
+
+export type Outcome =
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'observation'; readonly because: readonly string[] }
+  | { readonly kind: 'alert'; readonly certainty: Certainty; readonly because: readonly string[] }
+
+/** Questions that facts answer either way on an ordinary host. */
+const SETTLED_BY_FACTS: ReadonlySet<Question> = new Set<BehaviourId>([
+  'file-encryption',
+  'reverse-shell',
+  'crypto-miner',
+  'network-scan',
+])
+
+export function weigh(suspicion: Suspicion): Outcome {
+  const { question, findings, hasFacts, seconds } = suspicion
+  const saying = (what: Finding['says']) =>
+    (findings ?? []).filter(({ says }) => says === what).map(({ because }) => because)
+  const speaking = [...saying('proves'), ...saying('supports')]
+  if (saying('proves').length > 0) return alert('confirmed', speaking)
+  const against = saying('refutes')
+  if (against.length > 0) return { kind: 'observation', because: against }
+  if (speaking.length > 0) return alert('confirmed', speaking)
+  if (hasFacts) {
+    if (findings === undefined && seconds < FACT_SECONDS) return { kind: 'wait' }
+    if (findings !== undefined && SETTLED_BY_FACTS.has(question))
+      return { kind: 'observation', because: [] }
+  }
+  return byEvidenceAlone(suspicion)
+}
+
+function byEvidenceAlone({ confidence, seconds, warm }: Suspicion): Outcome {
+  const { provisional, confirmed } = CERTAINTY[warm ? 'warm' : 'cold']
+  if (confidence < provisional) return { kind: 'observation', because: [] }
+  const disjoint = seconds >= SEQUENCE_FRAMES
+  return alert(disjoint && confidence >= confirmed ? 'confirmed' : 'provisional', [])
+}
+
+function alert(certainty: Certainty, because: readonly string[]): Outcome {
+  return { kind: 'alert', certainty, because }
+}

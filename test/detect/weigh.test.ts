@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'bun:test'
+import { type Suspicion, weigh } from '../../src/detect/weigh.ts'
+
+const finding = (says: 'proves' | 'supports' | 'refutes') => ({
+  question: 'masquerade' as const,
+  says,
+  because: says,
+})
+const suspicion = (more: Partial<Suspicion>): Suspicion => ({
+  question: 'masquerade',
+  confidence: 0.9,
+  seconds: 3,
+  warm: false,
+  findings: undefined,
+  hasFacts: false,
+  ...more,
+})
+
+describe('weigh()', () => {
+  test.each([
+    ['no facts to be had', {}, { kind: 'alert', certainty: 'provisional', because: [] }],
+    [
+      'no facts, and windows that do not overlap agree',
+      { seconds: 10 },
+      { kind: 'alert', certainty: 'confirmed', because: [] },
+    ],
+    ['a guess below one half, cold', { confidence: 0.45 }, { kind: 'observation', because: [] }],
+    [
+      'the same where the memory agrees',
+      { confidence: 0.45, warm: true, seconds: 10 },
+      { kind: 'alert', certainty: 'confirmed', because: [] },
+    ],
+    ['facts not answered yet', { hasFacts: true }, { kind: 'wait' }],
+    [
+      'facts never answered',
+      { hasFacts: true, seconds: 12 },
+      { kind: 'alert', certainty: 'confirmed', because: [] },
+    ],
+    [
+      'facts that prove, whatever the model says',
+      { hasFacts: true, confidence: 0, findings: [finding('proves'), finding('refutes')] },
+      { kind: 'alert', certainty: 'confirmed', because: ['proves'] },
+    ],
+    [
+      'facts that refute what the model is sure of',
+      { hasFacts: true, confidence: 1, seconds: 60, findings: [finding('refutes')] },
+      { kind: 'observation', because: ['refutes'] },
+    ],
+    [
+      'facts that support',
+      { hasFacts: true, findings: [finding('supports')] },
+      { kind: 'alert', certainty: 'confirmed', because: ['supports'] },
+    ],
+    [
+      'silent facts on a question that they settle',
+      { question: 'reverse-shell', hasFacts: true, confidence: 1, seconds: 60, findings: [] },
+      { kind: 'observation', because: [] },
+    ],
+    [
+      'silent facts on a question that they do not settle',
+      { question: 'exfiltration', hasFacts: true, seconds: 60, findings: [] },
+      { kind: 'alert', certainty: 'confirmed', because: [] },
+    ],
+  ] as const)('%s', (_, given, outcome) => {
+    expect(weigh(suspicion(given))).toEqual(outcome as never)
+  })
+})
