@@ -7,10 +7,13 @@
 import type { RollingBuffer } from '../buffer/rolling-buffer.ts'
 import type { Detector } from '../detect/detector.ts'
 import type { ShortLives } from '../detect/short-lives.ts'
+import type { Alert } from '../domain/alert.ts'
 import type { Frame } from '../domain/frame.ts'
+import type { Predictions } from '../domain/prediction.ts'
 import type { Classifier } from '../model/classifier.ts'
-import type { Sequencer } from '../model/sequencer.ts'
+import type { SequenceBatch, Sequencer } from '../model/sequencer.ts'
 import type { Outputs } from '../outputs/outputs.ts'
+import { log } from '../platform/log.ts'
 import type { Summariser } from '../publish/summariser.ts'
 import type { Explainer } from './explainer.ts'
 import type { Governor } from './governor.ts'
@@ -29,18 +32,50 @@ export interface Stages {
   readonly live: LiveView
 }
 
-/** Resolves when each output has what this second gave. */
+/**
+ * Resolves when each output has what this second gave. Where a stage throws, so does this, after what was raised has been
+ * told and what was counted is in the summary; no stage is left with half a second.
+ */
 export async function walk(stages: Stages, frame: Frame): Promise<void> {
-  const { buffer, shortLives, sequencer, classifier, detector, explainer, summariser } = stages
-  buffer.append(frame)
-  const selection = stages.governor.selection(frame.index)
-  const grouped = shortLives.push(frame)
-  const sequences = sequencer.push(grouped, selection)
-  const predictions = await classifier.predict(sequences)
-  const raised = detector.push(predictions)
-  const alerts = await explainer.explain(raised, sequences)
-  stages.live.push(grouped, predictions)
-  await stages.outputs.put(alerts, summariser.push(frame, predictions))
+  const { buffer, explainer, live, outputs, summariser } = stages
+  let alerts: readonly Alert[] = []
+  let predictions: Predictions | undefined
+  try {
+    buffer.append(frame)
+    const { grouped, sequences } = takeFrame(stages, frame)
+    const judged = await judge(stages, sequences)
+    predictions = judged.predictions
+    alerts = judged.raised
+    alerts = await explainer.explain(alerts, sequences)
+    live.push(grouped, predictions)
+  } finally {
+    await outputs.put(alerts, undefined)
+    await outputs.put([], summariser.push(frame, predictions))
+  }
+}
+
+/** What fails half way begins anew: there are no sequences then until one is whole again. */
+function takeFrame({ governor, shortLives, sequencer }: Stages, frame: Frame) {
+  try {
+    const selection = governor.selection(frame.index)
+    const grouped = shortLives.push(frame)
+    return { grouped, sequences: sequencer.push(grouped, selection) }
+  } catch (error) {
+    shortLives.reset()
+    sequencer.reset()
+    throw error
+  }
+}
+
+/** Where it fails, evidence on these processes neither grows nor fades; alerts raised before are in the next second's. */
+async function judge({ classifier, detector }: Stages, sequences: SequenceBatch) {
+  try {
+    const predictions = await classifier.predict(sequences)
+    return { predictions, raised: detector.push(predictions) }
+  } catch (error) {
+    detector.hold(sequences.processes)
+    throw error
+  }
 }
 
 /**
@@ -54,7 +89,23 @@ export async function finish(
   await outputs.put(closes ? detector.end() : [], summariser.end())
 }
 
-/** After a restart: the last sequence is taken from the buffer, so there are no blind ten seconds. */
-export function warm({ buffer, shortLives, sequencer }: Stages, frameCount: number): void {
-  sequencer.warm(buffer.readLast(frameCount).map((frame) => shortLives.push(frame)))
+/**
+ * After a restart: the last sequence is taken from the buffer, so there are no blind ten seconds. Frames that are older than
+ * a sequence, or from a future that the clock had then, are no past of what comes.
+ */
+export function warm(
+  { buffer, shortLives, sequencer }: Stages,
+  frameCount: number,
+  nowSeconds: number,
+): void {
+  const frames = buffer
+    .readLast(frameCount)
+    .filter(({ index }) => index <= nowSeconds && index >= nowSeconds - frameCount)
+  try {
+    sequencer.warm(frames.map((frame) => shortLives.push(frame)))
+  } catch (error) {
+    log.error('Cannot take up the last seconds from the buffer', { error: String(error) })
+    shortLives.reset()
+    sequencer.reset()
+  }
 }

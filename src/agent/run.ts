@@ -5,10 +5,11 @@
  * A frame closes by event time; the kernel source says itself when a second is over. Where another stream of the
  * present falls silent, event time is taken to go on as the monotonic clock does since the last byte, which closes the
  * last second of an idle host. A recording that comes through a pipe is not closed so: its writer may only have paused.
- * Walks are one at a time, and the source waits for them: a pipe then fills, and what its writer loses is its writer's
- * to tell.
+ * Seconds are processed one at a time (seconds.ts), and the source waits for them: a pipe then fills, and what its writer
+ * loses is its writer's to tell.
  */
 import { defined } from '../domain/defined.ts'
+import type { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   CLOSE_EVERY_MS,
@@ -27,6 +28,7 @@ import { log } from '../platform/log.ts'
 import { type IngestOptions, ingest, isAbreast, mayBeSilent } from './ingest.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
+import { Seconds } from './seconds.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
 
@@ -84,13 +86,14 @@ class Run {
   readonly #street: Street
   readonly #options: RunOptions
   readonly #signal: AbortSignal
-  #frameCount = 0
-  #lastFrame = 0
+  readonly #seconds: Seconds
+  /** Aborted when seconds are given up. */
+  readonly #giveUp = new AbortController()
+  #givenUp: AgentError | undefined
+  /** That is read; undefined before the first and after the last. */
+  #source: Source | undefined
   /** Where pacing began: event second and monotonic ms. */
   #paceFrom: { readonly index: number; readonly atMs: number } | undefined
-  /** The walk under way; the next waits for it. */
-  #walking: Promise<void> = Promise.resolve()
-  #isWalking = false
   #heardAtMs = 0
   /** Of the source that is read, or was read last. */
   #parser: Parser | undefined
@@ -105,11 +108,21 @@ class Run {
     this.#options = options
     this.#signal = signal
     this.#memorySavedAtMs = street.clock.monotonic()
+    this.#seconds = new Seconds({
+      process: (frame) => this.#walkOne(frame),
+      ledger: street.seconds,
+      clock: street.clock,
+      onGivenUp: (error) => {
+        this.#givenUp = error
+        this.#giveUp.abort()
+      },
+    })
   }
 
   async take(source: Source): Promise<void> {
     const { counter, clock, cost } = this.#street
     cost.include(() => source.pid)
+    this.#source = source
     const { format, host } = this.#options
     this.#heardAtMs = clock.monotonic()
     const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)
@@ -123,16 +136,18 @@ class Run {
             this.#parser = parser
           },
           afterChunk: async () => {
-            await this.#walkAll(counter.closeReady(), source)
+            await this.#walkAll(counter.closeReady())
             this.#heardAtMs = clock.monotonic()
           },
         },
-        this.#signal,
+        AbortSignal.any([this.#signal, this.#giveUp.signal]),
       )
     } finally {
       clearInterval(timer)
-      await this.#walking
+      await this.#seconds.add([])
+      this.#source = undefined
     }
+    if (this.#givenUp !== undefined) throw this.#givenUp
   }
 
   /** What the last run left to be told, and what ended since then. */
@@ -147,7 +162,7 @@ class Run {
   }
 
   async end(sources: readonly Source[]): Promise<void> {
-    await this.#walkAll(this.#street.counter.end(), undefined)
+    await this.#walkAll(this.#street.counter.end())
     await this.#options.beforeEnd?.()
     // A host that is watched goes on without us. A pipe may carry either: it is over when its writer says so.
     const goesOn =
@@ -158,42 +173,28 @@ class Run {
 
   #closeSilent(source: Source): void {
     const { counter, clock } = this.#street
-    if (this.#isWalking) return
+    if (!this.#seconds.isIdle) return
     const silentMs = clock.monotonic() - this.#heardAtMs
     const silent = mayBeSilent(source, counter.eventTimeMs, clock.now())
     const frames = silent ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
-    this.#walkAll(frames, source).catch((error: unknown) => {
-      log.error('Cannot judge a frame', { error: String(error) })
-    })
+    void this.#walkAll(frames)
   }
 
-  /** Frames walk one after the other, whoever closed them. */
-  #walkAll(frames: readonly Frame[], source: Source | undefined): Promise<void> {
-    this.#isWalking = true
-    const before = this.#walking
-    const walking = (async () => {
-      await before.catch(() => {})
-      for (const frame of frames) await this.#walkOne(frame, source)
-      this.#saveNow()
-    })().finally(() => {
-      if (this.#walking === walking) this.#isWalking = false
-    })
-    this.#walking = walking
-    return walking
+  async #walkAll(frames: readonly Frame[]): Promise<void> {
+    await this.#seconds.add(frames)
+    this.#saveNow()
   }
 
-  async #walkOne(frame: Frame, source: Source | undefined): Promise<void> {
+  async #walkOne(frame: Frame): Promise<void> {
     await this.#keepPace(frame.index)
     const street = this.#street
-    await walk(street.stages, frame)
-    this.#frameCount += 1
-    this.#lastFrame = frame.index
     this.#tellLoss(frame.lost)
     const now = street.clock.now()
     const endMs = (frame.index + 1) * 1000
+    const source = this.#source
     street.lagMs =
       source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
-    this.#options.onFrame?.(frame)
+    await walk(street.stages, frame)
   }
 
   /** A second with losses raises nothing: whoever can force them blinds us, and that must show. */
@@ -224,14 +225,19 @@ class Run {
     })
   }
 
+  /** What cannot be saved now is saved next time. */
   #saveNow(): void {
     const now = this.#street.clock.monotonic()
-    if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
-      this.#memorySavedAtMs = now
-      this.#street.local.memory.put(this.#street.memory.snapshot())
-      collectGarbage()
+    try {
+      if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
+        this.#memorySavedAtMs = now
+        this.#street.local.memory.put(this.#street.memory.snapshot())
+        collectGarbage()
+      }
+      if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
+    } catch (error) {
+      log.error('Cannot save memory and ledger', { error: String(error) })
     }
-    if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
   }
 
   /** Writes the books. @param ended the agent ends after this */
@@ -255,7 +261,8 @@ class Run {
   }
 
   #status(): StatusDocument {
-    const { stages, counter, outbox, publisher, cost, options, startedMs, lagMs } = this.#street
+    const { stages, counter, outbox, publisher, cost, options, seconds } = this.#street
+    const { startedMs, lagMs } = this.#street
     const { buffer, detector } = stages
     const collector = this.#parser?.status
     return {
@@ -266,9 +273,8 @@ class Run {
       host: options.settings.host,
       source: options.source,
       model: options.model.classes.modelId,
-      ...booksOf({ counter, detector, outbox }, this.#frameCount),
+      ...booksOf({ counter, detector, outbox }, seconds),
       lagMs,
-      lastFrame: this.#lastFrame,
       buffer: {
         ...buffer.ledger(),
         ...buffer.size(),

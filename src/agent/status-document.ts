@@ -15,6 +15,7 @@ import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
 import type { GovernorStatus } from './governor.ts'
 import type { OwnCostReading } from './own-cost.ts'
+import type { SecondsLedger, UnjudgedReason } from './seconds.ts'
 
 export interface StatusDocument {
   readonly v: 1
@@ -26,6 +27,8 @@ export interface StatusDocument {
   readonly source: { readonly name: string; readonly why: string }
   readonly model: string
   readonly observed: { readonly calls: number; readonly frames: number }
+  /** Seconds among them that were counted and not judged as a whole, by reason. */
+  readonly unjudged: Readonly<Partial<Record<UnjudgedReason, number>>>
   readonly counted: number
   readonly dropped: Readonly<Record<string, number>>
   /** First refused input by reason. */
@@ -78,11 +81,13 @@ interface Parts {
 }
 
 /** The parts of the document that are the books themselves. */
-export function booksOf({ counter, detector, outbox }: Parts, frames: number) {
+export function booksOf({ counter, detector, outbox }: Parts, seconds: SecondsLedger) {
   const { observed, counted, dropped, samples } = counter.ledger()
   const { created, acknowledged, queued, merged, dropped: undelivered } = outbox.ledger()
   return {
-    observed: { calls: observed, frames },
+    observed: { calls: observed, frames: seconds.frames },
+    unjudged: { ...seconds.unjudged },
+    lastFrame: seconds.lastFrame,
     counted,
     dropped,
     samples,

@@ -39,6 +39,7 @@ import { keepAlerts, restoreAlerts } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
 import { OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
+import type { SecondsLedger } from './seconds.ts'
 
 export type StreetSettings = Pick<
   Settings,
@@ -76,6 +77,8 @@ export interface Street {
   readonly options: StreetOptions
   readonly clock: Clock
   readonly startedMs: number
+  /** Seconds taken and not judged; written by the run, read by the gauges. */
+  readonly seconds: SecondsLedger
   /** Lag of the last frame, ms; written by the run, read by the gauges. */
   lagMs: number
   /** Closes the files. What has not been delivered by then waits in the outbox for the next start. */
@@ -128,6 +131,7 @@ export function openStreet(options: StreetOptions): Street {
       options,
       clock,
       startedMs: clock.now(),
+      seconds: { frames: 0, lastFrame: 0, unjudged: {} },
       lagMs: 0,
       stages: {
         buffer,
@@ -170,7 +174,8 @@ export function openStreet(options: StreetOptions): Street {
       },
     }
     restoreAlerts(street, options.secretIds !== true)
-    if (options.resume) warm(street.stages, sequenceSeconds(model.manifest) - 1)
+    const pastSeconds = sequenceSeconds(model.manifest) - 1
+    if (options.resume) warm(street.stages, pastSeconds, Math.floor(clock.now() / 1000))
     if (options.live === true) street.stages.live.open(settings.state)
     return street
   } catch (error) {
@@ -180,7 +185,7 @@ export function openStreet(options: StreetOptions): Street {
 }
 
 /** What a summary says beside the frames. */
-function gaugesOf({ stages, counter, cost, outbox, lagMs }: Street): Gauges {
+function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Street): Gauges {
   return {
     dropped: counter.ledger().dropped,
     alertsOpen: stages.detector.status().alerts.open,
@@ -188,6 +193,7 @@ function gaugesOf({ stages, counter, cost, outbox, lagMs }: Street): Gauges {
     outboxRows: outbox.queued,
     ...cost.read(),
     reduced: stages.governor.reduced,
+    unjudged: { ...seconds.unjudged },
   }
 }
 

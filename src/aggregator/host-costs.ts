@@ -24,6 +24,8 @@ export interface HostCost {
   /** Seconds at each of the governor's levels 1 to 3. */
   readonly reducedSeconds: [number, number, number]
   unjudged: number
+  /** Seconds that were counted and not judged, by reason. */
+  readonly secondsUnjudged: Map<string, number>
   heardMs: number
 }
 
@@ -42,7 +44,7 @@ export class HostCosts {
     return this.#hosts.values()
   }
 
-  add({ site, host, calls, dropped, agent }: SummaryMessage, nowMs: number): void {
+  add({ site, host, calls, dropped, unjudged, agent }: SummaryMessage, nowMs: number): void {
     const cost = this.#of(site, host, nowMs)
     if (cost === undefined) {
       this.omitted += 1
@@ -53,11 +55,8 @@ export class HostCosts {
     cost.calls += calls
     cost.rssBytes = agent.rssBytes
     cost.lagMs = agent.lagMs
-    for (const [reason, count] of Object.entries(dropped)) {
-      const known = cost.dropped.has(reason) || cost.dropped.size < SUMMARY_REASONS_MAX - 1
-      const key = known ? reason : 'other'
-      cost.dropped.set(key, (cost.dropped.get(key) ?? 0) + count)
-    }
+    addByReason(cost.dropped, dropped)
+    addByReason(cost.secondsUnjudged, unjudged ?? {})
     if (agent.reduced === undefined) return
     agent.reduced.seconds.forEach((seconds, i) => {
       cost.reducedSeconds[i]! += seconds
@@ -73,7 +72,7 @@ export class HostCosts {
     if (this.#hosts.size >= this.#max) return undefined
     const cost: HostCost = {
       ...{ site, host, cpuSeconds: 0, rssBytes: 0, calls: 0, dropped: new Map(), lagMs: 0 },
-      ...{ reducedSeconds: [0, 0, 0], unjudged: 0, heardMs: nowMs },
+      ...{ reducedSeconds: [0, 0, 0], unjudged: 0, secondsUnjudged: new Map(), heardMs: nowMs },
     }
     this.#hosts.set(key, cost)
     return cost
@@ -84,5 +83,13 @@ export class HostCosts {
     this.#sweptMs = nowMs
     for (const [key, { heardMs }] of this.#hosts)
       if (nowMs - heardMs > SILENT_MS) this.#hosts.delete(key)
+  }
+}
+
+function addByReason(to: Map<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [reason, count] of Object.entries(counts)) {
+    const known = to.has(reason) || to.size < SUMMARY_REASONS_MAX - 1
+    const key = known ? reason : 'other'
+    to.set(key, (to.get(key) ?? 0) + count)
   }
 }

@@ -191,6 +191,14 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
       .map(({ site, host, unjudged }): Sample => [{ site, host }, unjudged]),
   )
   add(
+    'callsign_host_agent_seconds_unjudged_total',
+    'counter',
+    'Seconds that were counted and not judged as a whole, by reason.',
+    hostCosts.flatMap(({ site, host, secondsUnjudged }) =>
+      [...secondsUnjudged].map(([reason, value]): Sample => [{ site, host, reason }, value]),
+    ),
+  )
+  add(
     'callsign_host_agent_omitted_total',
     'counter',
     'Summaries of hosts beyond those whose cost is told here.',

@@ -9,6 +9,7 @@
  *
  *   version u8 | crc32 u32le | index | lost | start unit | strings | columns of processes | lengths | gaps | counts
  *   since version 2: | 0, or 1 + how many of the processes (the last) made no call | CPU ms of each
+ *   and where the clock was set: | by how many seconds
  *
  * Old versions stay readable for as long as a buffer lasts (an hour); an unknown one is refused, not guessed.
  */
@@ -85,6 +86,7 @@ export function packFrame(frame: Frame): Uint8Array {
     for (const ms of cpuMs) out.unsigned(ms)
     for (const { cpuMs: ms } of silent) out.unsigned(ms)
   }
+  if (frame.clockSetSeconds !== undefined) out.signed(frame.clockSetSeconds)
   return out.finish()
 }
 
@@ -142,13 +144,24 @@ export function unpackFrame(bytes: Uint8Array): Frame {
   const counts = new Uint32Array(total)
   for (let k = 0; k < total; k++) counts[k] = read.unsigned()
   const cpu = version === VERSION ? readCpu(read, processes) : undefined
+  const clockSet = version === VERSION && !read.done ? { clockSetSeconds: read.signed() } : {}
   if (!read.done) fail('length')
-  if (cpu === undefined) return { index, processes, offsets, syscalls, counts, lost }
+  if (cpu === undefined) return { index, processes, offsets, syscalls, counts, lost, ...clockSet }
   const { cpuMs, silent } = cpu
   const kept = processes.slice(0, cpuMs.length)
   if (offsets[cpuMs.length] !== total) fail('calls of a silent process')
   const ends = offsets.slice(0, cpuMs.length + 1)
-  return { index, processes: kept, offsets: ends, syscalls, counts, cpuMs, silent, lost }
+  return {
+    index,
+    processes: kept,
+    offsets: ends,
+    syscalls,
+    counts,
+    cpuMs,
+    silent,
+    lost,
+    ...clockSet,
+  }
 }
 
 function readCpu(

@@ -14,7 +14,7 @@ export interface Listed {
 
 const EXITS =
   'Exit codes: 0 ok, 1 failed, 2 usage, 3 degraded, 4 not running, 5 configuration, 6 permission, 7 collector unavailable,\n' +
-  '8 broker unreachable, 9 signature or integrity, 10 alerts found, 11 data lost, 130 interrupted.\n'
+  '8 broker unreachable, 9 signature or integrity, 10 alerts found, 11 data lost, 12 seconds cannot be judged, 130 interrupted.\n'
 
 export function rootHelp(
   description: string,

@@ -4,9 +4,11 @@ import { note, safeText } from './common.ts'
 
 /** The ledger as one JSON line, keys as in `agent status --json`. */
 export function ledgerJson(status: StatusDocument): string {
-  const { observed, counted, dropped, created, acknowledged, queued, merged, undelivered } = status
+  const { observed, unjudged, counted, dropped, created } = status
+  const { acknowledged, queued, merged, undelivered } = status
   return JSON.stringify({
     observed,
+    unjudged,
     counted,
     dropped,
     created,

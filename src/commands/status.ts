@@ -30,11 +30,13 @@ export default defineCommand({
   },
 })
 
-/** Disk trouble, lost calls and a cap that costs judgements are worth an exit code; a broker that is away is not, for its queue is what it is there for. */
-function isWell({ buffer, dropped, governor }: StatusDocument): boolean {
+/** Disk trouble, lost calls, seconds that failed and a cap that costs judgements are worth an exit code; a broker that is away is not, for its queue is what it is there for. */
+function isWell(status: StatusDocument): boolean {
+  const { buffer, dropped, governor } = status
   return (
     buffer.problem === undefined &&
     governor.level === 0 &&
+    status.unjudged.error === undefined &&
     !Object.keys(dropped).some((reason) => reason.startsWith('lost('))
   )
 }
@@ -54,7 +56,10 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ['source', `${source.name}: ${safeText(source.why)}`],
     ...(collector === undefined ? [] : [['collector', collectorWords(collector)]]),
     ['model', safeText(model)],
-    ['observed', `${count(observed.calls)} calls in ${count(observed.frames)} frames`],
+    [
+      'observed',
+      `${count(observed.calls)} calls in ${count(observed.frames)} seconds${unjudgedWords(status.unjudged)}`,
+    ],
     ['counted', count(status.counted)],
     ['dropped', dropped.length === 0 ? '0' : dropped[0]!],
     ...dropped.slice(1).map((line) => ['', line]),
@@ -91,6 +96,14 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ['cap', governor.level === 0 ? capWords(governor) : red(capWords(governor))],
   ]
   return columns(rows)
+}
+
+function unjudgedWords({ error = 0, 'clock-set': clockSet = 0 }: StatusDocument['unjudged']) {
+  const { red } = paintFor()
+  return [
+    error === 0 ? '' : red(`, ${count(error)} not judged for an error of the agent`),
+    clockSet === 0 ? '' : `, ${count(clockSet)} not judged as a whole after the clock was set`,
+  ].join('')
 }
 
 /** Of the agent's memory and CPU, what its collector takes. */

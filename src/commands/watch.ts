@@ -58,7 +58,7 @@ export default defineCommand({
       cpuMax: live ? settings.cpuMax : 0,
       counter: {
         latenessMs: latenessOf(source),
-        ...(live ? { leaderName: leaderNameOf } : {}),
+        ...(live ? { leaderName: leaderNameOf, followsClock: true } : {}),
       },
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })

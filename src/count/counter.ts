@@ -3,7 +3,7 @@
  * process's leader last presented in that second.
  *
  * Time is what the tallies say. A frame closes when event time has passed its end by the allowed lateness;
- * `closeUntil` closes by another clock (live sources that fall silent). Frame indexes only grow.
+ * `closeUntil` closes by another clock (live sources that fall silent). Frame indexes only grow, but as said below.
  *
  *   closed … | open frames … event time |  ← within CLOCK_JUMP_MS: progress
  *            ^ nextIndex                        beyond it, either way: held apart until it has gone on
@@ -11,8 +11,9 @@
  *
  * A jump forward that goes on is accepted, and nothing is made for the gap. So is one that another follows: in a
  * capture of what happens every ten minutes all times are far apart, and each is right. A jump backward that goes on is
- * accepted, too, but indexes cannot shrink: from then on times are shifted so that counting goes on
- * where it stood, until the clock has caught up. Nothing here reads a clock.
+ * accepted, too. In a recording indexes cannot shrink: from then on times are shifted so that counting goes on
+ * where it stood, until the clock has caught up. On a live host, where the clock was wrong and has been put right,
+ * indexes go back with it, and the first frame says so (`clockSetSeconds`). Nothing here reads a clock.
  *
  * The books: every call that was observed is counted or dropped with a reason, at any moment.
  */
@@ -42,6 +43,8 @@ export interface CounterOptions {
   readonly namesMax?: number
   readonly clockJumpMs?: number
   readonly clockJumpConfirmMs?: number
+  /** The clock of a live host: where it is set back, indexes go back with it, and frames after a jump are marked. */
+  readonly followsClock?: boolean
   /**
    * Asked once for a process of which only another thread's name is known (live sources read /proc). Captures
    * have no one to ask.
@@ -56,6 +59,7 @@ export class Counter implements TallySink {
   readonly #frameProcessesMax: number
   readonly #jumpMs: number
   readonly #confirmMs: number
+  readonly #followsClock: boolean
   readonly #leaderName: ((pid: number) => string | undefined) | undefined
 
   readonly #names: NameTable
@@ -92,6 +96,7 @@ export class Counter implements TallySink {
     this.#frameProcessesMax = options.frameProcessesMax ?? FRAME_PROCESSES_MAX
     this.#jumpMs = options.clockJumpMs ?? CLOCK_JUMP_MS
     this.#confirmMs = options.clockJumpConfirmMs ?? CLOCK_JUMP_CONFIRM_MS
+    this.#followsClock = options.followsClock ?? false
     this.#leaderName = options.leaderName
     this.#names = new NameTable(options.namesMax ?? NAMES_MAX)
     this.#processes = new ProcessTable(options.processesMax ?? PROCESSES_MAX)
@@ -324,6 +329,29 @@ export class Counter implements TallySink {
     this.#closeBefore(Number.POSITIVE_INFINITY)
     let fromIndex = Math.floor(this.#apartFromMs / FRAME_MS)
     if (this.#apart.length > 0) fromIndex = Math.min(fromIndex, this.#apart[0]!.index)
+    if (this.#followsClock) this.#setClock(fromIndex)
+    else this.#shiftClock(fromIndex)
+    this.#apart = []
+    this.#apartFromMs = Number.NaN
+    this.#apartToMs = Number.NaN
+  }
+
+  /** Indexes go where the clock went. */
+  #setClock(fromIndex: number): void {
+    const back = fromIndex < this.#nextIndex
+    if (back) this.#processes.stepBack(fromIndex)
+    for (const frame of this.#apart)
+      for (const slot of frame.slots()) this.#processes.see(slot, NO_NAME, frame.index)
+    const [first] = this.#apart
+    if (first !== undefined)
+      first.clockSetSeconds = Math.round((this.#apartFromMs - this.#eventTimeMs) / 1000)
+    this.#open = this.#apart
+    this.#eventTimeMs = this.#apartToMs
+    this.#openFrom(fromIndex)
+  }
+
+  /** Indexes only grow: times are shifted where they went back. */
+  #shiftClock(fromIndex: number): void {
     // The clock's own time is used again as soon as it lies ahead of what was counted.
     const unshifted = fromIndex - this.#shiftMs / FRAME_MS
     const by =
@@ -337,9 +365,6 @@ export class Counter implements TallySink {
     }
     this.#open = this.#apart
     this.#eventTimeMs = this.#apartToMs + by * FRAME_MS
-    this.#apart = []
-    this.#apartFromMs = Number.NaN
-    this.#apartToMs = Number.NaN
     this.#openFrom(Math.max(this.#nextIndex, fromIndex + by))
   }
 

@@ -5,6 +5,7 @@
  * Cells lie densely in the order of first sight; an open-addressing index finds them. Counts are doubles,
  * since one hostile line may claim 2^31 calls; `close` holds them to 32 bits and says what was cut off.
  */
+import { defined } from '../domain/defined.ts'
 import type { Frame, SilentProcess } from '../domain/frame.ts'
 import { FRAME_PROCESSES_MAX, SILENT_PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
@@ -23,6 +24,8 @@ export interface Pinned {
 export class OpenFrame {
   index = 0
   lost = 0
+  /** The clock was set before this second, by so many seconds. */
+  clockSetSeconds: number | undefined
   /** Calls in the cells. */
   total = 0
   vectorCount = 0
@@ -138,7 +141,10 @@ export class OpenFrame {
       }
       insertSorted(syscalls, counts, offsets[to]!, ends[to]!++, key & SYSCALL_MASK, count)
     }
-    const frame = { index: this.index, processes, offsets, syscalls, counts, lost: this.lost }
+    const frame = {
+      ...{ index: this.index, processes, offsets, syscalls, counts, lost: this.lost },
+      ...defined({ clockSetSeconds: this.clockSetSeconds }),
+    }
     const cpu = this.#cpu.size === 0 ? undefined : this.#closeCpu(vectors, processAt)
     this.#clear()
     return { frame: { ...frame, ...cpu }, cut, clamped }
@@ -233,6 +239,7 @@ export class OpenFrame {
     this.vectorCount = 0
     this.#cellCount = 0
     this.lost = 0
+    this.clockSetSeconds = undefined
     this.total = 0
   }
 }

@@ -124,6 +124,15 @@ export class ProcessTable {
     if (slot >= 0 && Number.isNaN(this.#ended[slot]!)) this.#ended[slot] = timeMs
   }
 
+  /** The clock was set back to this second: none was seen or ended in what is the future now. Starts that were told stay. */
+  stepBack(frameIndex: number): void {
+    for (let slot = 0; slot < this.#used; slot++) {
+      this.#lastSeen[slot] = Math.min(this.#lastSeen[slot]!, frameIndex)
+      // NaN stays NaN: it lives.
+      this.#ended[slot] = Math.min(this.#ended[slot]!, frameIndex * 1000)
+    }
+  }
+
   /** True once for each process whose leader's name is not known: the time to ask for it. */
   shouldAsk(slot: number): boolean {
     if (this.#names[slot]! > 0 || this.#asked[slot] === 1) return false

@@ -48,10 +48,13 @@ export interface DetectionCalibration {
 /** `claim`: it is not what it claims to be. `malice`: it is something malicious. */
 export type StreamName = 'claim' | 'malice'
 
+/** Where the recordings had hardly any evidence, a large budget asks for no level at all; one window is never an alert. */
+const LEVEL_MIN = 1
+
 /** Level that ordinary life is expected to reach `perDay` times a host-day. */
 export function levelFor(tail: Tail, perDay: number): number {
   const level = (tail.intercept - Math.log(Math.max(perDay, 1e-6))) / tail.slope
-  return Math.max(level, tail.peak)
+  return Math.max(level, tail.peak, LEVEL_MIN)
 }
 
 interface Written {

@@ -113,6 +113,8 @@ export class Detector {
   #incomplete = 0
   #allowed = 0
   #frameIndex = 0
+  /** Messages that no call of `push` has returned yet. */
+  readonly #due: Alert[] = []
 
   constructor(options: DetectorOptions) {
     this.#options = options
@@ -175,25 +177,28 @@ export class Detector {
     this.#book.explain(id, why)
   }
 
-  /** The messages of this frame. Frames in ascending order. */
+  /** The messages of this frame, and those of an earlier one that failed before it gave them. */
   push(predictions: Predictions): Alert[] {
     const { frameIndex, processes } = predictions
     const gap = frameIndex - this.#frameIndex
-    if (gap <= 0 || gap > UNWATCHED_SECONDS) this.#book.resumeAt(frameIndex)
+    if (gap <= 0 || gap > UNWATCHED_SECONDS) this.#resumeAt(frameIndex)
     this.#frameIndex = frameIndex
-    const alerts: Alert[] = []
-    for (let row = 0; row < processes.length; row++) {
-      const alert = this.#judge(predictions, row)
-      if (alert !== undefined) alerts.push(alert)
+    try {
+      for (let row = 0; row < processes.length; row++) {
+        const alert = this.#judge(predictions, row)
+        if (alert !== undefined) this.#due.push(alert)
+      }
+    } finally {
+      this.#unrest.endSecond()
     }
     for (const proof of this.#options.facts?.proofs() ?? []) {
       const alert = this.#proven(proof)
-      if (alert !== undefined) alerts.push(alert)
+      if (alert !== undefined) this.#due.push(alert)
     }
-    this.#unrest.endSecond()
     if (frameIndex % 16 === 0) this.#evidence.forget(frameIndex)
     if (frameIndex % 3600 === 0) this.#memory.tidy(frameIndex)
-    return [...alerts, ...this.#book.tick(frameIndex)]
+    this.#due.push(...this.#book.tick(frameIndex))
+    return this.#due.splice(0)
   }
 
   /** The recording is over: what is open is closed. */
@@ -237,6 +242,13 @@ export class Detector {
       memory: this.#memory.status(),
       alerts: this.#book.status(),
     }
+  }
+
+  /** Seconds go on at this frame: after a time that was not watched, or where the clock was set. */
+  #resumeAt(frameIndex: number): void {
+    this.#book.resumeAt(frameIndex)
+    this.#memory.stepBack(frameIndex)
+    this.#newcomers.clear()
   }
 
   #learning(): boolean {

@@ -295,6 +295,22 @@ export class HostMemory {
     this.#forgotten++
   }
 
+  /** It is this second: where the clock was ahead, nothing was seen in what is the future now. */
+  stepBack(frameIndex: number): void {
+    this.#since = Math.min(this.#since, frameIndex)
+    for (const memory of this.#names.values()) {
+      memory.first = Math.min(memory.first, frameIndex)
+      memory.last = Math.min(memory.last, frameIndex)
+      memory.strange = Math.min(memory.strange, frameIndex)
+      for (const { first, last, count } of [memory.usual, memory.pending]) {
+        for (let i = 0; i < count; i++) {
+          first[i] = Math.min(first[i]!, frameIndex)
+          last[i] = Math.min(last[i]!, frameIndex)
+        }
+      }
+    }
+  }
+
   /** Lets go of names that have not been seen for MEMORY_KEEP_SECONDS. Once an hour is often enough. */
   tidy(frameIndex: number): void {
     for (const [name, memory] of this.#names) {

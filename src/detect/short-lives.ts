@@ -46,7 +46,15 @@ export class ShortLives {
     return this.#evicted
   }
 
-  /** The frame with its groups behind its processes; the frame itself where there is none. Frames in ascending order. */
+  /** As if no frame had come. */
+  reset(): void {
+    this.#groups.clear()
+    this.#young.clear()
+    this.#first = -1
+    this.#last = -1
+  }
+
+  /** The frame with its groups behind its processes; the frame itself where there is none. A frame that is not later than the last is a new present. */
   push(frame: Frame): Frame {
     if (this.#first < 0 || frame.index < this.#last) this.#first = frame.index
     this.#last = frame.index
@@ -57,6 +65,8 @@ export class ShortLives {
       const started = Math.floor(process.startMs / 1000)
       // Where no source tells the start it is the second of first sight: what was there when we came is not young.
       if (frame.index - started >= SHORT_LIFE_FRAMES || started <= this.#first) continue
+      // Told by a clock that has been set since.
+      if (started > frame.index) continue
       const key = `${process.pid}@${started}`
       if (!this.#young.has(key) && this.#young.size < YOUNG_MAX) {
         this.#young.set(key, started)

@@ -16,6 +16,7 @@ const CODES = {
   ERR_COLLECTOR_DIED: { exit: 7, retriable: true },
   ERR_BROKER: { exit: 8, retriable: true },
   ERR_SIGNATURE: { exit: 9, retriable: false },
+  ERR_PIPELINE: { exit: 12, retriable: true },
 } as const
 
 export type ErrorCode = keyof typeof CODES

@@ -5,7 +5,8 @@
  * dense vector of 450 integers would be 98 % zeros. The four arrays are what the buffer packs and what the
  * sequencer reads; there is no object per call and none per vector but its Process.
  *
- * Invariants (`count/counter.ts` makes them, tests hold them): frame indexes only grow; each process has at
+ * Invariants (`count/counter.ts` makes them, tests hold them): frame indexes only grow, but
+ * where the clock of a live host is set back; each process has at
  * most one vector in a frame; syscall indexes ascend within a vector; counts are > 0.
  */
 import type { Process } from './process.ts'
@@ -25,6 +26,11 @@ export interface Frame {
   readonly silent?: readonly SilentProcess[]
   /** Calls of this second that the source says it lost; 0 in a complete frame. A frame with losses raises nothing. */
   readonly lost: number
+  /**
+   * The clock was set before this second, by so many seconds, or the machine was suspended: nothing before it is its past.
+   * Absent where time went on.
+   */
+  readonly clockSetSeconds?: number
 }
 
 /** A process that computes and makes no call: only its CPU time shows it. */

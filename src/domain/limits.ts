@@ -149,6 +149,10 @@ export const HOSTS_FILE_LINES_MAX = 4_096
 export const LOSS_TOLD_EVERY_MS = 60_000
 /** The same for an output that fails. */
 export const OUTPUT_TROUBLE_TOLD_EVERY_MS = 60_000
+/** So many seconds in a row that cannot be processed end the agent: whatever started it starts it anew. */
+export const FAILED_SECONDS_MAX = 30
+/** The same failure is told in the log at most this often. */
+export const FAILURE_TOLD_EVERY_MS = 60_000
 /** How often the books are saved: what a kill -9 costs of them. */
 export const STATUS_SAVE_EVERY_MS = 5_000
 /** How often the host's memory is saved (up to a few MB at a time). */

@@ -36,6 +36,8 @@ export interface Summary {
   readonly calls: number
   readonly dropped: Readonly<Record<string, number>>
   readonly alertsOpen: number
+  /** Seconds that were counted and not judged, by reason; absent where all were. */
+  readonly unjudged?: Readonly<Record<string, number>>
   /** The agent's own cost over the span, with that of its collector. */
   readonly agent: {
     readonly cpuSeconds: number

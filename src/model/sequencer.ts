@@ -15,12 +15,10 @@
  * judged in a frame in which it was active, once it has lived for `ageMin` seconds and was active in
  * `activeMin` of the ten; what was before its birth are rows of zeros. One that is silent for ten seconds leaves; whoever returns is known by its start time.
  */
-import { assert } from '../domain/assert.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   ACTIVE_FRAMES_MIN,
   FRAME_MS,
-  FRAME_PROCESSES_MAX,
   JUDGED_AGE_FRAMES,
   PROCESSES_MAX,
   SEQUENCE_FRAMES,
@@ -96,13 +94,25 @@ export class Sequencer {
     return this.#slotOf.size
   }
 
+  /** As if no frame had come: after a second that failed half way, or where the clock was set. */
+  reset(): void {
+    this.#ring.fill(undefined)
+    this.#vectorAt.fill(-1)
+    this.#slotOf.clear()
+    this.#free.length = 0
+    this.#slots = 0
+    this.#first = Number.NEGATIVE_INFINITY
+    this.#last = Number.NEGATIVE_INFINITY
+  }
+
   /** Frames of the past, oldest first, whose sequences nobody needs: after a restart, from the buffer. */
   warm(frames: Iterable<Frame>): void {
     for (const frame of frames) this.#take(frame)
   }
 
   /**
-   * The sequences that end in this frame. Frame indexes must grow.
+   * The sequences that end in this frame. A frame that is not later than the last is a new present (the clock went back),
+   * and one before which the clock was set has no past: sequences begin anew.
    * @param choose which of the processes that could be judged are to be: ascending places in the list it is given
    */
   push(
@@ -117,7 +127,7 @@ export class Sequencer {
         const process = frame.processes[i]!
         const slot = this.#slotOf.get(process.pid)
         if (slot === undefined) continue
-        if (Math.floor(process.startMs / 1000) > frame.index - this.#ageMin + 1) continue
+        if (isYoung(process, frame.index, this.#ageMin)) continue
         const count = this.#activeFrames(slot)
         if (count < this.#activeMin) continue
         judged.push(i)
@@ -198,11 +208,7 @@ export class Sequencer {
   }
 
   #take(frame: Frame): void {
-    assert(frame.index > this.#last, 'frame indexes grow')
-    assert(
-      frame.processes.length <= FRAME_PROCESSES_MAX,
-      'a frame holds no more processes than its bound',
-    )
+    if (frame.index <= this.#last || frame.clockSetSeconds !== undefined) this.reset()
     const length = this.#length
     const gap = Math.min(frame.index - this.#last, length)
     if (this.#first === Number.NEGATIVE_INFINITY) this.#first = frame.index
@@ -278,6 +284,12 @@ export class Sequencer {
     }
     return count
   }
+}
+
+/** A start that lies ahead was told by a clock that has been set since: its age is not known, and no reason to wait. */
+function isYoung({ startMs }: Process, frameIndex: number, ageMin: number): boolean {
+  const started = Math.floor(startMs / 1000)
+  return started > frameIndex - ageMin + 1 && started <= frameIndex
 }
 
 /** The sequencer that a model's manifest asks for. */

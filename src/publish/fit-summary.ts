@@ -76,6 +76,7 @@ export function mergeSummaries(first: Summary, second: Summary): Summary {
     calls: first.calls + second.calls,
     dropped,
     alertsOpen: second.alertsOpen,
+    ...addUnjudged(first.unjudged, second.unjudged),
     agent: {
       ...second.agent,
       cpuSeconds: first.agent.cpuSeconds + second.agent.cpuSeconds,
@@ -84,6 +85,14 @@ export function mergeSummaries(first: Summary, second: Summary): Summary {
       ...addReduced(first.agent.reduced, second.agent.reduced),
     },
   }
+}
+
+function addUnjudged(first: Summary['unjudged'], second: Summary['unjudged']) {
+  if (first === undefined && second === undefined) return {}
+  const unjudged: Record<string, number> = { ...first }
+  for (const [reason, seconds] of Object.entries(second ?? {}))
+    unjudged[reason] = (unjudged[reason] ?? 0) + seconds
+  return { unjudged }
 }
 
 function addReduced(first: Reduced | undefined, second: Reduced | undefined) {

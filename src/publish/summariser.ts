@@ -32,6 +32,8 @@ export interface Gauges {
   readonly outboxRows: number
   /** What was not judged to spare CPU. */
   readonly reduced?: Reduced
+  /** Seconds that were counted and not judged, by reason. */
+  readonly unjudged?: Readonly<Record<string, number>>
 }
 
 export interface SummariserOptions {
@@ -57,7 +59,7 @@ interface Seen {
 }
 
 const NOTHING_REDUCED: Reduced = { seconds: [0, 0, 0], windows: 0 }
-const NO_GAUGES = { dropped: {}, cpuSeconds: 0, reduced: NOTHING_REDUCED }
+const NO_GAUGES = { dropped: {}, cpuSeconds: 0, reduced: NOTHING_REDUCED, unjudged: {} }
 
 export class Summariser {
   readonly #options: SummariserOptions
@@ -73,7 +75,7 @@ export class Summariser {
   #to = 0
   #calls = 0
   #omitted = 0
-  #before: Required<Pick<Gauges, 'dropped' | 'cpuSeconds' | 'reduced'>> = NO_GAUGES
+  #before: Required<Pick<Gauges, 'dropped' | 'cpuSeconds' | 'reduced' | 'unjudged'>> = NO_GAUGES
 
   constructor(options: SummariserOptions) {
     this.#options = options
@@ -92,7 +94,9 @@ export class Summariser {
   /** @returns the summary of the span before, where this frame begins a new one */
   push(frame: Frame, predictions?: Predictions): Summary | undefined {
     const span = Math.floor((frame.index - this.#phase) / this.#seconds)
-    const summary = this.#span !== undefined && span !== this.#span ? this.end() : undefined
+    // Where the clock was set back within a minute, a span begins anew as well: it has no end before its beginning.
+    const isOver = span !== this.#span || frame.index < this.#to
+    const summary = this.#span !== undefined && isOver ? this.end() : undefined
     if (this.#span === undefined) {
       this.#span = span
       this.#from = frame.index
@@ -107,17 +111,14 @@ export class Summariser {
   end(): Summary | undefined {
     if (this.#span === undefined) return undefined
     const gauges = this.#options.gauges()
-    const { reduced = NOTHING_REDUCED } = gauges
+    const { reduced = NOTHING_REDUCED, unjudged = {} } = gauges
     const syscalls: string[] = []
     const indexes = new Map<number, number>()
     const processes = [...this.#seen.values()].map((seen) =>
       this.#summarise(seen, syscalls, indexes),
     )
-    const dropped: Record<string, number> = {}
-    for (const [reason, total] of Object.entries(gauges.dropped)) {
-      const count = total - (this.#before.dropped[reason] ?? 0)
-      if (count > 0) dropped[reason] = count
-    }
+    const dropped = since(gauges.dropped, this.#before.dropped)
+    const notJudged = since(unjudged, this.#before.unjudged)
     const summary: Summary = {
       from: this.#from,
       to: this.#to,
@@ -127,6 +128,7 @@ export class Summariser {
       calls: this.#calls,
       dropped,
       alertsOpen: gauges.alertsOpen,
+      ...(Object.keys(notJudged).length === 0 ? {} : { unjudged: notJudged }),
       agent: {
         cpuSeconds: Math.max(0, gauges.cpuSeconds - this.#before.cpuSeconds),
         rssBytes: gauges.rssBytes,
@@ -135,7 +137,10 @@ export class Summariser {
         ...reducedSince(reduced, this.#before.reduced),
       },
     }
-    this.#before = { dropped: { ...gauges.dropped }, cpuSeconds: gauges.cpuSeconds, reduced }
+    this.#before = {
+      ...{ dropped: { ...gauges.dropped }, cpuSeconds: gauges.cpuSeconds },
+      ...{ reduced, unjudged: { ...unjudged } },
+    }
     this.#span = undefined
     this.#calls = 0
     this.#omitted = 0
@@ -229,6 +234,18 @@ export class Summariser {
 }
 
 /** What was left out in this span; nothing where all was judged. */
+function since(
+  now: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const [reason, total] of Object.entries(now)) {
+    const count = total - (before[reason] ?? 0)
+    if (count > 0) counts[reason] = count
+  }
+  return counts
+}
+
 function reducedSince(now: Reduced, before: Reduced): { reduced?: Reduced } {
   const [one, two, three] = now.seconds
   const [oneBefore, twoBefore, threeBefore] = before.seconds

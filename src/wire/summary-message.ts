@@ -76,6 +76,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
     calls: summary.calls,
     dropped: { ...summary.dropped },
     alertsOpen: summary.alertsOpen,
+    ...(summary.unjudged === undefined ? {} : { unjudged: { ...summary.unjudged } }),
     agent: [
       // Milliseconds: CBOR writes a fraction as eight bytes.
       Math.max(0, Math.round(summary.agent.cpuSeconds * 1000)),
@@ -140,6 +141,9 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       calls: fields.integer('calls'),
       dropped: fields.counts('dropped', SUMMARY_REASONS_READ_MAX),
       alertsOpen: fields.integer('alertsOpen'),
+      ...(fields.has('unjudged')
+        ? { unjudged: fields.counts('unjudged', SUMMARY_REASONS_READ_MAX) }
+        : {}),
       agent: {
         cpuSeconds: count(agent[0], 'agent') / 1000,
         rssBytes: count(agent[1], 'agent'),

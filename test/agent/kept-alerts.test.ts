@@ -2,59 +2,39 @@
  * Alerts over restarts of the agent, through the real stages and stores: the recorded host is cut into runs, and each cut is
  * an end by kill -9 (the files are closed, nothing is finished) or a clean stop.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { ingest } from '../../src/agent/ingest.ts'
-import { areGone } from '../../src/agent/kept-alerts.ts'
+import { areGone, untold } from '../../src/agent/kept-alerts.ts'
 import { finish, walk } from '../../src/agent/pipeline.ts'
-import { openFiles } from '../../src/agent/sources.ts'
-import { openStreet, type Street } from '../../src/agent/street.ts'
+import type { Street } from '../../src/agent/street.ts'
 import type { Alert } from '../../src/domain/alert.ts'
+import { defined } from '../../src/domain/defined.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import type { Model } from '../../src/model/model.ts'
 import { openModelInUse } from '../../src/operate/models.ts'
-import type { Output } from '../../src/outputs/output.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import type { AlertMessage } from '../../src/wire/alert-message.ts'
+import { manualClock } from '../support/clock.ts'
+import { labFrames, openTestStreet, recordingOutput } from '../support/street.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 
-const RECORDING = join(import.meta.dir, '../fixtures/frames/lab-98s.frames.ndjson.zst')
+setDefaultTimeout(60_000)
 const directory = temporaryDirectories()
 let model: Model
 let frames: Frame[]
 
 beforeAll(async () => {
   model = await openModelInUse(undefined, directory())
-  const street = open(directory())
-  frames = []
-  const { counter } = street
-  const take = () => void frames.push(...counter.closeReady())
-  for (const source of openFiles([RECORDING], {}))
-    await ingest(source, counter, { afterChunk: take }, new AbortController().signal)
-  frames.push(...counter.end())
-  await street.close()
+  frames = await labFrames()
 })
 afterAll(() => model.close())
 
-function open(state: string, told: AlertMessage[] = [], broker?: string): Street {
-  const seen: Output = {
-    name: 'seen',
-    refused: {},
-    take: ({ alerts }) => void told.push(...alerts),
-  }
-  return openStreet({
-    settings: {
-      ...{ state, site: 's', host: 'h', falseAlarmsPerDay: 1, learn: 0, delivery: 'auto' },
-      ...{ broker, brokerUser: undefined, brokerPassword: undefined },
-      ...{ brokerPasswordFile: undefined, ca: undefined, cert: undefined, key: undefined },
-    },
-    model,
-    source: { name: 'kernel', why: 'test' },
-    resume: true,
-    secretIds: true,
-    outputs: [seen],
-  })
+/** Begins at the frame with number `at`. */
+function open(state: string, told: AlertMessage[] = [], broker?: string, at = 0): Street {
+  const clock = manualClock(frames[at]!.index * 1000)
+  const outputs = [recordingOutput(told)]
+  return openTestStreet(model, state, { clock, outputs, ...defined({ broker }) })
 }
 
 const byId = (told: readonly Alert[]) => {
@@ -71,7 +51,7 @@ describe('alerts over restarts', () => {
     const state = directory()
     const told: AlertMessage[] = []
     for (let at = 0; at < frames.length; at += 4) {
-      const street = open(state, told)
+      const street = open(state, told, undefined, at)
       for (const frame of frames.slice(at, at + 4)) await walk(street.stages, frame)
       const isLast = at + 4 >= frames.length
       if (clean || isLast) await finish(street.stages, isLast)
@@ -111,7 +91,6 @@ describe('alerts over restarts', () => {
     for (const frame of frames) await walk(one.stages, frame)
     expect(told.length).toBeGreaterThan(0)
     await one.close()
-    const { untold } = await import('../../src/agent/kept-alerts.ts')
     const two = open(state, [], 'mqtt://127.0.0.1:1')
     const missed = untold(two, two.outbox.before)
     expect(new Set(missed.map(({ id }) => id))).toEqual(new Set(told.map(({ id }) => id)))

@@ -16,7 +16,8 @@ describe('HostCosts', () => {
     costs.add(summaryOf(), 0)
     const agent = { ...sampleSummary.agent, cpuSeconds: 1, rssBytes: 5, lagMs: 7 }
     const reduced = { seconds: [3, 2, 1] as const, windows: 50 }
-    costs.add(summaryOf({ dropped: { late: 1 }, agent: { ...agent, reduced } }), 60_000)
+    const unjudged = { error: 2 }
+    costs.add(summaryOf({ dropped: { late: 1 }, unjudged, agent: { ...agent, reduced } }), 60_000)
     const [cost] = [...costs.all]
     expect(cost).toMatchObject({
       site: 'lab',
@@ -31,6 +32,7 @@ describe('HostCosts', () => {
       ['lost(sysdig)', 10],
     ])
     expect(cost).toMatchObject({ reducedSeconds: [3, 2, 1], unjudged: 50 })
+    expect([...cost!.secondsUnjudged]).toEqual([['error', 2]])
   })
 
   test('has places for so many hosts; one that is silent for an hour gives up its own', () => {

@@ -29,10 +29,11 @@ export const frames: fc.Arbitrary<Frame> = fc
   .record({
     index: fc.integer({ min: 0, max: 4_000_000_000 }),
     lost: fc.nat(),
+    clockSet: fc.option(fc.integer({ min: -1e9, max: 1e9 })),
     rows: fc.array(fc.tuple(someProcess, vector, cpuMs), { maxLength: 12 }),
     silent: fc.option(fc.array(fc.record({ process: someProcess, cpuMs }), { maxLength: 4 })),
   })
-  .map(({ index, lost, rows, silent }) => {
+  .map(({ index, lost, rows, silent, clockSet }) => {
     const calls = rows.map(([, entries]) => entries.toSorted((a, b) => a.syscall - b.syscall))
     const offsets = new Uint32Array(rows.length + 1)
     for (let i = 0; i < rows.length; i++) offsets[i + 1] = offsets[i]! + calls[i]!.length
@@ -44,6 +45,7 @@ export const frames: fc.Arbitrary<Frame> = fc
       syscalls: Uint16Array.from(calls.flat(), ({ syscall }) => syscall),
       counts: Uint32Array.from(calls.flat(), ({ count }) => count),
       ...(silent === null ? {} : { cpuMs: Uint32Array.from(rows, ([, , ms]) => ms), silent }),
+      ...(clockSet === null ? {} : { clockSetSeconds: clockSet }),
     }
   })
 

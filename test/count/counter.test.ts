@@ -309,6 +309,41 @@ describe('Counter, clocks', () => {
     expect(counter.ledger()).toMatchObject({ counted: 31, dropped: {} })
   })
 
+  test('on a live host indexes go back with the clock, and the first frame after a jump says so', () => {
+    const day = 86_400_000
+    const counter = new Words({ followsClock: true })
+    const call = (from: number) => {
+      for (let ms = 0; ms <= 4_000; ms += 500) counter.call(5, 'a', T0 + from + ms)
+    }
+    for (const from of [0, day, 10_000]) call(from)
+    const frames = counter.end()
+    const told = frames.map(({ index, clockSetSeconds }) => [index - T0 / 1000, clockSetSeconds])
+    const [none, s] = [undefined, day / 1000]
+    expect(told).toEqual([
+      ...[0, 1, 2, 3, 4].map((second) => [second, none]),
+      ...[[s, s - 4], ...[1, 2, 3, 4].map((second) => [s + second, none])],
+      ...[[10, 10 - s - 4], ...[11, 12, 13, 14].map((second) => [second, none])],
+    ])
+    // The process is the same one through all of it.
+    expect(new Set(frames.map(({ processes }) => processes[0]!.startMs))).toEqual(new Set([T0]))
+    expect(counter.ledger()).toMatchObject({ counted: 27, dropped: {} })
+  })
+
+  test('a pid that ended in a wrong time is another process when it comes back', () => {
+    const counter = new Words({ followsClock: true })
+    const hour = 3_600_000
+    for (let ms = 0; ms <= 3_000; ms += 500) counter.call(5, 'a', T0 + hour + ms)
+    counter.exit(5, T0 + hour + 3_000)
+    for (let ms = 0; ms <= 3_000; ms += 500) counter.call(6, 'b', T0 + ms)
+    counter.call(5, 'c', T0 + 3_500)
+    const starts = counter
+      .end()
+      .flatMap(({ processes }) => processes.filter(({ pid }) => pid === 5))
+      .map(({ startMs, name }) => `${name} ${startMs - T0}`)
+    expect(starts.at(0)).toBe(`a ${hour}`)
+    expect(starts.at(-1)).toBe('c 3000')
+  })
+
   test('a gap in a recording loses nothing', () => {
     const counter = new Words()
     for (const minute of [0, 5, 5, 30]) {

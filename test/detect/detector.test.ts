@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { HostMemory } from '../../src/detect/memory.ts'
 import type { FactJudge, Finding, Proof } from '../../src/domain/finding.ts'
 import { Policy } from '../../src/domain/policy.ts'
-import { classes, detectorWith, live, PLACES, type Standing, T } from './toy.ts'
+import { calibration, classes, detectorWith, live, PLACES, type Standing, T } from './toy.ts'
 
 const nginx: Standing = { pid: 1, name: 'nginx', at: PLACES.nginx }
 const opened = (alerts: ReturnType<typeof live>) => alerts.filter(({ state }) => state === 'open')
@@ -15,6 +15,22 @@ function lived(standing: readonly Standing[], seconds = 700): HostMemory {
 }
 
 describe('Detector.push() from a cold start', () => {
+  test('a calibration that saw no evidence and a budget without bound still ask for some', () => {
+    const none = { intercept: 3, slope: 0.3, peak: 0 }
+    const tails = {
+      claim: { cold: none, warm: none },
+      malice: { cold: none, warm: none },
+    }
+    const detector = detectorWith({
+      calibration: { ...calibration, tails },
+      falseAlertsPerDay: 1e6,
+    })
+    for (const levels of Object.values(detector.levels))
+      for (const level of Object.values(levels)) expect(level).toBeGreaterThan(0)
+    expect(live(detector, T, 60, [nginx])).toEqual([])
+    expect(opened(live(detector, T + 60, 9, [{ ...nginx, at: PLACES.cron }]))).toHaveLength(1)
+  })
+
   test('says nothing of programs that are what they claim', () => {
     expect(
       live(detectorWith(), T, 300, [nginx, { pid: 2, name: 'cron', at: PLACES.cron }]),

@@ -160,10 +160,28 @@ describe('Sequencer.push()', () => {
     expect(sequencer.size).toBe(0)
   })
 
-  test('refuses a frame that is not after the last', () => {
+  test.each([
+    ['is not after the last', {}, 105],
+    ['lies a day back', {}, 105 - 86_400],
+    ['comes after the clock was set', { clockSetSeconds: 600 }, 111],
+  ])('begins anew with a frame that %s', (_, more, from) => {
     const sequencer = new Sequencer(normaliser)
-    sequencer.push(frameOf(5, []))
-    expect(() => sequencer.push(frameOf(5, []))).toThrow('frame indexes grow')
+    run(
+      sequencer,
+      seconds(100, 110, () => [reads(1)]),
+    )
+    const frames = seconds(from, from + 9, () => [reads(1)])
+    const batches = run(sequencer, [{ ...frames[0]!, ...more }, ...frames.slice(1)])
+    expect(batches.map(({ pids }) => pids.length)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    expect(sequencer.size).toBe(1)
+  })
+
+  test('judges a process whose start lies ahead: its clock has been set since', () => {
+    const batches = run(
+      new Sequencer(normaliser),
+      seconds(100, 109, () => [reads(1, { startMs: 9e8 })]),
+    )
+    expect(batches.at(-1)!.pids).toEqual([1])
   })
 })
 

@@ -5,7 +5,7 @@ import type { Summary } from '../../src/domain/summary.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { encodeWithin, mergeSummaries } from '../../src/publish/fit-summary.ts'
 import { type Gauges, phaseOf, Summariser } from '../../src/publish/summariser.ts'
-import { decodeSummary } from '../../src/wire/summary-message.ts'
+import { decodeSummary, encodeSummary } from '../../src/wire/summary-message.ts'
 import { madeFrame } from '../support/frames.ts'
 import { sampleOrigin, sampleSummary } from '../wire/samples.ts'
 
@@ -131,6 +131,34 @@ describe('Summariser.push()', () => {
     gauges = { ...quiet, dropped: { late: 5, malformed: 1 }, cpuSeconds: 3 }
     one.push(frameOf(120, 'x', 1))
     expect(one.end()).toMatchObject({ dropped: { malformed: 1 }, agent: { cpuSeconds: 1 } })
+  })
+
+  test('says which seconds of the span were not judged, and nothing where all were', () => {
+    let gauges: Gauges = { ...quiet, unjudged: {} }
+    const one = summariser({ gauges: () => gauges })
+    one.push(frameOf(60, 'x', 1))
+    const quietOne = one.end()!
+    expect(quietOne).not.toHaveProperty('unjudged')
+    gauges = { ...quiet, unjudged: { error: 2 } }
+    one.push(frameOf(120, 'x', 1))
+    const first = one.end()!
+    expect(first.unjudged).toEqual({ error: 2 })
+    gauges = { ...quiet, unjudged: { error: 3, 'clock-set': 9 } }
+    one.push(frameOf(180, 'x', 1))
+    const second = one.end()!
+    expect(second.unjudged).toEqual({ error: 1, 'clock-set': 9 })
+    expect(mergeSummaries(first, second).unjudged).toEqual({ error: 3, 'clock-set': 9 })
+    expect(mergeSummaries(quietOne, first).unjudged).toEqual({ error: 2 })
+    const decoded = decodeSummary(encodeSummary(second, sampleOrigin))
+    expect(decoded).toMatchObject({ ok: true, value: { unjudged: second.unjudged } })
+  })
+
+  test('a clock that is set back begins a span anew', () => {
+    const one = summariser()
+    one.push(frameOf(100, 'x', 1))
+    const before = one.push(frameOf(70, 'x', 1))
+    expect(before).toMatchObject({ from: 100, to: 100 })
+    expect(one.end()).toMatchObject({ from: 70, to: 70 })
   })
 
   test('says for how long less was judged in the span, and nothing where all was', () => {
