@@ -1,16 +1,23 @@
-/** `agent explain ID`: one alert in full: who, since when, what it claims, what it behaves like, and which calls decided. */
+/**
+ * `agent explain ID`: one alert in full, for the person who has to decide: what the process calls itself, what it
+ * behaves like, which facts and calls decided, what it did around that time, and the commands to run next.
+ */
 import { defineCommand } from 'citty'
 import type { Alert } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
+import { type HistoryRow, historyOf } from '../operate/alert-history.ts'
 import { lookLocal } from '../operate/local-alerts.ts'
-import { sentence } from '../outputs/alert-words.ts'
+import { ENDS, percent, sentence, who } from '../outputs/alert-words.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+
+/** Shares that differ by less than this are no difference to look at. */
+const NEGLIGIBLE = 0.01
 
 export default defineCommand({
   meta: {
     name: 'explain',
-    description: 'Why an alert was raised: which calls decided, seen against expected',
+    description: 'Explains one alert, and says what to look at next',
     examples: ['agent explain 5f0c', 'agent explain 5f0c9e1d2a3b4c5d --json'],
   },
   args: {
@@ -24,7 +31,8 @@ export default defineCommand({
     ...jsonArg,
   },
   async run({ args }) {
-    const alert = lookLocal(loadSettings(args).settings.state, (store) => store.alerts.get(args.id))
+    const directory = loadSettings(args).settings.state
+    const alert = lookLocal(directory, (store) => store.alerts.get(args.id))
     if (alert === undefined) {
       throw new AgentError(
         'ERR_INPUT',
@@ -32,48 +40,123 @@ export default defineCommand({
         { hint: 'List them with "agent alerts"' },
       )
     }
-    await (args.json ? writeJson(alert) : writeOut(explained(alert)))
+    const history = historyOf(directory, alert)
+    if (args.json) await writeJson({ ...alert, history })
+    else await writeOut(explained(alert, history))
   },
 })
 
-function explained(alert: Alert): string {
+function explained(alert: Alert, history: readonly HistoryRow[]): string {
   const { bold, dim } = paintFor()
-  const { process, claimed, predicted, evidence, why } = alert
-  const facts = [
-    ['alert', `${alert.id}, ${alert.kind}, ${alert.state === 'closed' ? 'over' : 'open'}`],
-    ['process', `${safeText(process.name)}, pid ${process.pid}, started ${when(process.start)}`],
-    ...(process.exe === undefined ? [] : [['program', safeText(process.exe)]]),
-    ...(process.container === undefined ? [] : [['container', safeText(process.container)]]),
-    ['claims', claimed.class === '' ? 'a name of which the model knows no program' : sure(claimed)],
-    ['behaves', predicted.class === '' ? 'like nothing known here' : `like ${sure(predicted)}`],
-    ['raised', `${when(alert.first)}, last sign ${when(alert.last)}, ${alert.count} windows`],
-    ['evidence', `${evidence.to - evidence.from + 1} s, from ${when(evidence.from)}`],
-    ...(alert.technique === undefined ? [] : [['technique', `ATT&CK ${alert.technique}`]]),
+  const part = (title: string, body: string) => (body === '' ? '' : `\n${dim(title)}\n${body}`)
+  return [
+    `${bold(who(alert))} ${sentence(alert)}\n\n`,
+    columns(facts(alert)),
+    part('Facts that decided', bullets(alert.because ?? [])),
+    part('Calls that decided', calls(alert)),
+    part('What it did (ten seconds a line; * is the evidence)', seconds(history)),
+    part('Next', columns(nextCommands(alert), '  ')),
+  ].join('')
+}
+
+function facts(alert: Alert): string[][] {
+  const { process, claimed, predicted, alternatives = [], evidence } = alert
+  const like = [predicted, ...alternatives].filter((of) => of.class !== '')
+  const rows: [string, string | undefined][] = [
+    ['alert', `${alert.id}, ${alert.kind}, ${alert.severity}, ${alert.certainty}`],
+    ['incident', alert.incident === alert.id ? 'this alert is its first' : alert.incident],
+    ['state', stateOf(alert)],
+    ['evidence', `${evidence.to - evidence.from + 1} s from ${when(evidence.from)}`],
+    [
+      'calls itself',
+      `${safeText(process.name)}${claimed.class === '' ? ' (no class in the model)' : ''}`,
+    ],
+    ['behaves like', like.map(sure).join(', ') || 'no known program'],
+    ['executable', exeWords(process)],
+    ['command', process.command === undefined ? undefined : safeText(process.command)],
+    ['directory', process.cwd === undefined ? undefined : safeText(process.cwd)],
+    ['started', when(process.start)],
+    ['user', userWords(process)],
+    ['parents', process.parents?.map(({ pid, name }) => `${safeText(name)} (${pid})`).join(' < ')],
+    ['unit', process.unit === undefined ? undefined : safeText(process.unit)],
+    ['container', process.container === undefined ? undefined : safeText(process.container)],
+    ['peers', alert.peers?.map(safeText).join(' ')],
+    ['ATT&CK', alert.techniques?.join(' ')],
     ['model', alert.model.slice(0, 16)],
   ]
-  const head = `${bold(safeText(process.name))} ${sentence(alert)}\n\n${columns(facts)}`
-  if (why.length === 0) return `${head}\n${dim('No call was singled out.')}\n`
-  const table = columns([
-    ['call', 'seen', 'usual'],
-    ...why.map(({ syscall, seen, expected }) => [
-      safeText(syscall),
-      percent(seen),
-      percent(expected),
+  return rows.flatMap(([name, text]) => (text === undefined || text === '' ? [] : [[name, text]]))
+}
+
+function stateOf({ state, ended, first, last, count }: Alert): string {
+  const over =
+    state === 'closed' ? `closed${ended === undefined ? '' : `: ${ENDS[ended]}`}` : 'open'
+  return `${over}; first ${when(first)}, last ${when(last)}, ${count} windows`
+}
+
+function exeWords({ exe, deleted, package: owner }: Alert['process']): string | undefined {
+  if (exe === undefined) return undefined
+  const from = owner === undefined ? '' : ` (package ${safeText(owner)})`
+  return `${safeText(exe)}${deleted === true ? ' (deleted)' : ''}${from}`
+}
+
+function userWords({ user, uid }: Alert['process']): string | undefined {
+  if (user === undefined) return uid === undefined ? undefined : `uid ${uid}`
+  return `${safeText(user)}${uid === undefined ? '' : ` (uid ${uid})`}`
+}
+
+function bullets(lines: readonly string[]): string {
+  return lines.map((line) => `  - ${safeText(line)}\n`).join('')
+}
+
+function calls({ why, claimed, kind }: Alert): string {
+  const differing = why.filter(({ seen, expected }) => Math.abs(seen - expected) >= NEGLIGIBLE)
+  if (differing.length === 0) return ''
+  const usual = claimed.class === '' || kind === 'novelty' ? 'ordinary' : safeText(claimed.class)
+  return columns(
+    [
+      ['call', 'seen', usual],
+      ...differing.map(({ syscall, seen, expected }) => [
+        safeText(syscall),
+        percent(seen),
+        percent(expected),
+      ]),
+    ],
+    '  ',
+  )
+}
+
+function seconds(history: readonly HistoryRow[]): string {
+  return columns(
+    history.map(({ from, active, calls: made, top, isEvidence }) => [
+      `${isEvidence ? '*' : ' '} ${when(from).slice(11, 19)}`,
+      `${made} calls in ${active} s`,
+      top.map(([syscall, share]) => `${syscall} ${percent(share)}`).join(', '),
     ]),
-  ])
-  const usual =
-    claimed.class === '' || alert.kind === 'novelty' ? 'ordinary programs' : safeText(claimed.class)
-  return `${head}\n${dim(`What decided, first the most; "usual" is what ${usual} shows:`)}\n${table}`
+    '  ',
+  )
+}
+
+function nextCommands({ id, process, state }: Alert): string[][] {
+  const { pid } = process
+  const look =
+    state === 'closed'
+      ? []
+      : [
+          [`ls -l /proc/${pid}/exe /proc/${pid}/cwd /proc/${pid}/fd`, 'what it runs and has open'],
+          [`tr '\\0' ' ' </proc/${pid}/cmdline`, 'its command line'],
+        ]
+  return [
+    ...look,
+    [`agent allow ${id} --dry-run`, 'what an exact rule would suppress'],
+    [`agent allow ${id} --reason WHY`, 'this is expected: suppress exactly this'],
+    [`agent label ${id} bad`, 'or fine: keep its windows for training'],
+  ]
 }
 
 function sure({ class: of, confidence }: Alert['claimed']): string {
-  return `${safeText(of)} (${percent(confidence)} sure)`
+  return `${safeText(of)} (${percent(confidence)})`
 }
 
-function when(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
+function when(unixSeconds: number): string {
+  return `${new Date(unixSeconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }

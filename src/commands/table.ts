@@ -81,6 +81,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Suppresses alerts that are expected',
     load: () => import('./allow.ts'),
   },
+  label: {
+    group: 'Look',
+    summary: 'Says what an alert really was, and keeps its windows for training',
+    load: () => import('./label.ts'),
+  },
   policy: {
     group: 'Look',
     summary: 'Malicious behaviours and their severities on this host',

@@ -47,6 +47,7 @@ export interface Crossing {
   readonly kind: AlertKind
   readonly process: Process
   readonly predicted: Alert['predicted']
+  readonly alternatives?: Alert['alternatives']
   readonly claimed: Alert['claimed']
   readonly severity: Severity
   readonly certainty: Certainty
@@ -397,6 +398,7 @@ export class AlertBook {
       incident: id,
       ...defined({ behaviour }),
       predicted: crossing.predicted,
+      ...defined({ alternatives: crossing.alternatives }),
       claimed: crossing.claimed,
       why: [],
       model: this.#model,

@@ -16,7 +16,12 @@ import { allowedBy } from '../domain/allow.ts'
 import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import type { FactJudge, Proof, Question } from '../domain/finding.ts'
-import { ACTIVE_FRAMES_MIN, NEWCOMERS_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
+import {
+  ACTIVE_FRAMES_MIN,
+  ALERT_ALTERNATIVES_MAX,
+  NEWCOMERS_MAX,
+  SEQUENCE_FRAMES,
+} from '../domain/limits.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process, ProcessKey } from '../domain/process.ts'
@@ -355,6 +360,7 @@ export class Detector {
       kind: 'non-grata',
       process: evidence.process,
       predicted: { class: names[best.class]!, confidence: best.confidence },
+      ...this.#alternatives(mean, best.class, claimed),
       claimed: this.#claimedIn(mean, claimed),
       from: evidence.malice.from,
       windows: evidence.malice.windows,
@@ -391,6 +397,7 @@ export class Detector {
       kind,
       process: evidence.process,
       predicted: { class: this.#classes.names[best.class]!, confidence: best.confidence },
+      ...this.#alternatives(mean, best.class, claimed),
       claimed: this.#claimedIn(mean, claimed),
       from: evidence.claim.from,
       windows: evidence.claim.windows,
@@ -407,6 +414,16 @@ export class Detector {
         ...(behaviour === undefined ? [] : BEHAVIOURS[behaviour].techniques),
       ],
     })
+  }
+
+  /** The next most probable classes that say something: a guess below a twentieth does not. */
+  #alternatives(mean: Float32Array, best: number, claimed: number | undefined) {
+    const alternatives = Array.from(mean, (confidence, c) => ({ c, confidence }))
+      .filter(({ c, confidence }) => c !== best && c !== claimed && confidence >= 0.05)
+      .sort((a, b) => b.confidence - a.confidence)
+      .slice(0, ALERT_ALTERNATIVES_MAX)
+      .map(({ c, confidence }) => ({ class: this.#classes.names[c]!, confidence }))
+    return alternatives.length === 0 ? {} : { alternatives }
   }
 
   #claimedIn(mean: Float32Array, claimed: number | undefined): Alert['claimed'] {

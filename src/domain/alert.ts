@@ -81,6 +81,8 @@ export interface Alert {
   /** Facts about the process that spoke for the alert, a clause each. */
   readonly because?: readonly string[]
   readonly predicted: ClassConfidence
+  /** The next most probable classes. */
+  readonly alternatives?: readonly ClassConfidence[]
   /** Confidence 0 and class '' where the model has no class for the name. */
   readonly claimed: ClassConfidence
   readonly why: readonly Reason[]

@@ -70,6 +70,15 @@ export const ALERT_REMEMBER_SECONDS = 86_400
 export const ALERTS_REMEMBERED_MAX = 4_096
 /** Processes of one cause that are known after a restart; an older one that goes on opens an alert of its own. */
 export const ALERT_OWNERS_KEPT_MAX = 256
+/** `agent alerts --follow` looks so often. */
+export const ALERTS_FOLLOW_EVERY_MS = 1_000
+/** Seconds of a process's life that `agent explain` shows before and after the evidence. */
+export const EXPLAIN_SECONDS_BEFORE = 60
+export const EXPLAIN_SECONDS_AFTER = 30
+/** Of each file of labelled windows. */
+export const LABELLED_BYTES_MAX = 16_777_216
+/** Classes beside the most probable one that an alert names. */
+export const ALERT_ALTERNATIVES_MAX = 2
 /** Alerts confirmed in a day (24 h): each may wake somebody. What is above stays provisional. */
 export const ALERTS_CONFIRMED_PER_DAY_MAX = 100
 /** Alerts further apart than this are different incidents. */

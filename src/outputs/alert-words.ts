@@ -1,57 +1,113 @@
-/** Alerts as a person reads them on a terminal: who, what it claims, what it behaves like, since when, why. */
+/**
+ * Alerts as a person reads them on a terminal: how bad, who, what it behaves like, which facts or calls decided,
+ * where to look next. One place, so that `watch`, `alerts` and `explain` say the same.
+ */
 import type { Alert, AlertEnd } from '../domain/alert.ts'
+import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
 import { safeName } from '../domain/process.ts'
 import { paintFor } from '../platform/terminal.ts'
 
 const paint = paintFor(process.stdout)
 
-/** One line, and one more with the reasons where an alert opens. */
+/** Calls that a line names. */
+const REASONS_SHOWN = 4
+
+/** One line; where an alert opens or is confirmed, the reasons, the context and the next command below it. */
 export function alertLines(alert: Alert, host?: string): string {
   const time = new Date(alert.time * 1000).toISOString().slice(11, 19)
-  const word = alert.kind.toUpperCase().padEnd(10)
-  const kind = alert.state === 'closed' ? paint.dim(word) : COLOUR[alert.kind](word)
-  const who = `${host === undefined ? '' : `${safeName(host)} `}${safeName(alert.process.name)} (${alert.process.pid})`
-  const state = alert.state === 'open' ? '' : paint.dim(` [${stateWords(alert)}]`)
-  const line = `${time}  ${kind}  ${paint.bold(who)} ${sentence(alert)}${state}\n`
-  if (alert.state !== 'open' || alert.why.length === 0) return line
-  const why = alert.why
-    .slice(0, 4)
+  const word = alert.severity.toUpperCase().padEnd(8)
+  const severity = alert.state === 'closed' ? paint.dim(word) : COLOUR[alert.severity](word)
+  const where = host === undefined ? '' : `${safeName(host)} `
+  const line = `${time}  ${severity}  ${where}${paint.bold(who(alert))} ${sentence(alert)}`
+  const state = stateWords(alert)
+  const head = `${line}${state === '' ? '' : paint.dim(` [${state}]`)}\n`
+  if (alert.state !== 'open') return head
+  const below = [reasons(alert), context(alert), `agent explain ${alert.id}`]
+  return (
+    head +
+    below
+      .filter((text) => text !== '')
+      .map((text) => `          ${paint.dim(text)}\n`)
+      .join('')
+  )
+}
+
+const COLOUR: Readonly<Record<Severity, (text: string) => string>> = {
+  critical: paint.red,
+  high: paint.red,
+  medium: paint.yellow,
+  low: paint.dim,
+}
+
+export function who({ process }: Alert): string {
+  return `${safeName(process.name)} (pid ${process.pid})`
+}
+
+/** What the alert says, after the name of the process. */
+export function sentence({ kind, predicted, claimed, behaviour }: Alert): string {
+  const share = predicted.confidence < 1 ? ` (${percent(predicted.confidence)})` : ''
+  switch (kind) {
+    case 'masquerade':
+      return predicted.class === ''
+        ? 'is not the program that its name says'
+        : `behaves like ${safeName(predicted.class)}${share}, not like ${safeName(claimed.class) || 'its name'}`
+    case 'non-grata': {
+      const like = behaviour === undefined ? safeName(predicted.class) : BEHAVIOURS[behaviour].name
+      return `behaves like ${article(like)}${share}`
+    }
+    case 'novelty':
+      return claimed.class === ''
+        ? 'is new on this host'
+        : `does not behave like ${safeName(claimed.class)} does, nor like any known program`
+  }
+}
+
+/** Names of activities ("file encryption") have no article; names of things do. */
+function article(name: string): string {
+  return /(encryption|access|scraping|guessing|cracking|exfiltration|enumeration)$/.test(name)
+    ? name
+    : `a ${name}`
+}
+
+/** Facts where there are any, else the calls that decided. */
+export function reasons({ because, why }: Alert): string {
+  if (because !== undefined && because.length > 0)
+    return `because ${because.map(safeName).join('; ')}`
+  if (why.length === 0) return ''
+  const calls = why
+    .slice(0, REASONS_SHOWN)
     .map(
       ({ syscall, seen, expected }) =>
         `${safeName(syscall)} ${percent(seen)} (usual ${percent(expected)})`,
     )
-  return `${line}          ${paint.dim(`why: ${why.join(', ')}; alert ${alert.id}`)}\n`
+  return `because its calls are ${calls.join(', ')}`
 }
 
-const COLOUR = {
-  novelty: paint.yellow,
-  'non-grata': paint.red,
-  masquerade: paint.red,
-} as const
-
-/** What the alert says, after the name of the process. */
-export function sentence({ kind, predicted, claimed }: Alert): string {
-  const like = `"${safeName(predicted.class)}" (${percent(predicted.confidence)} sure)`
-  switch (kind) {
-    case 'masquerade':
-      return `behaves like ${like}, not like ${safeName(claimed.class) || 'its name'}`
-    case 'non-grata':
-      return `behaves like ${like}, which is known to be bad`
-    case 'novelty':
-      return claimed.class === ''
-        ? 'is a program that is new on this host'
-        : `does not behave like ${safeName(claimed.class)} usually does, nor like anything known`
-  }
+/** Executable, user, parents, unit and peers, as far as they are known. */
+export function context({ process, peers }: Alert): string {
+  const { exe, deleted, user, uid, parents, unit, container } = process
+  const parts = [
+    exe === undefined ? '' : `${safeName(exe)}${deleted === true ? ' (deleted)' : ''}`,
+    user !== undefined ? `user ${safeName(user)}` : uid !== undefined ? `uid ${uid}` : '',
+    parents === undefined || parents.length === 0
+      ? ''
+      : `from ${parents.map(({ name }) => safeName(name)).join(' < ')}`,
+    unit === undefined ? '' : `unit ${safeName(unit)}`,
+    container === undefined ? '' : `container ${safeName(container).slice(0, 12)}`,
+    peers === undefined || peers.length === 0 ? '' : `peers ${peers.map(safeName).join(' ')}`,
+  ]
+  return parts.filter((part) => part !== '').join(', ')
 }
 
-function stateWords({ state, ended, reopened, count, first, last }: Alert): string {
+function stateWords({ state, ended, reopened, certainty, count, first, last }: Alert): string {
   const seconds = last - first
-  if (state !== 'closed')
-    return `${reopened === undefined ? 'still' : 'open again'}, ${count} windows, ${seconds} s`
+  if (state === 'open') return certainty === 'provisional' ? 'provisional' : ''
+  if (state === 'update')
+    return `${reopened === undefined ? certainty : 'open again'}, ${count} windows, ${seconds} s`
   return `closed after ${seconds} s${ended === undefined ? '' : `: ${ENDS[ended]}`}`
 }
 
-const ENDS: Readonly<Record<AlertEnd, string>> = {
+export const ENDS: Readonly<Record<AlertEnd, string>> = {
   quiet: 'nothing more was seen',
   gone: 'its process ended while the agent was not running',
   replaced: 'its process has a worse alert',
@@ -59,6 +115,6 @@ const ENDS: Readonly<Record<AlertEnd, string>> = {
   bound: 'too many alerts were open',
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${Math.round(share * 100)} %`
 }

@@ -18,6 +18,7 @@ import {
 import { BEHAVIOUR_IDS, SEVERITIES } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import {
+  ALERT_ALTERNATIVES_MAX,
   ALERT_BYTES_MAX,
   ALERT_CLAUSES_MAX,
   ALERT_PARENTS_MAX,
@@ -101,6 +102,9 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
     incident: cutText(alert.incident, WIRE_TEXT_CHARS_MAX),
     ...(alert.behaviour === undefined ? {} : { behaviour: alert.behaviour }),
     predicted: toConfidence(predicted),
+    ...defined({
+      alternatives: alert.alternatives?.slice(0, ALERT_ALTERNATIVES_MAX).map(toConfidence),
+    }),
     claimed: toConfidence(claimed),
     why: alert.why.slice(0, ALERT_REASONS_MAX).map(toReason),
     model: cutText(alert.model, WIRE_TEXT_CHARS_MAX),
@@ -157,6 +161,13 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
       incident: fields.text(fields.has('incident') ? 'incident' : 'id', WIRE_TEXT_CHARS_MAX),
       ...(fields.has('behaviour') ? { behaviour: fields.oneOf('behaviour', BEHAVIOUR_IDS) } : {}),
       predicted: readConfidence(fields.object('predicted')),
+      ...(fields.has('alternatives')
+        ? {
+            alternatives: fields
+              .objects('alternatives', ALERT_ALTERNATIVES_MAX)
+              .map(readConfidence),
+          }
+        : {}),
       claimed: readConfidence(fields.object('claimed')),
       why: fields
         .list('why', ALERT_REASONS_MAX)

@@ -3,6 +3,7 @@
  * left. What is alerted there is the shipped model's business: expected is what the replay itself said.
  */
 import { beforeAll, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AlertMessage } from '../../src/wire/alert-message.ts'
@@ -53,14 +54,14 @@ describe('agent alerts', () => {
     expect(times).toEqual([...times].sort((a, b) => b - a))
   })
 
-  test('shows each on a line for people: id, kind, name', () => {
+  test('shows each on a line for people: id, severity, name', () => {
     const { out, exitCode } = agent('alerts', '--state', state)
     const lines = out.trimEnd().split('\n')
     expect(lines).toHaveLength(alerts.length)
-    for (const { id, kind, process } of alerts) {
+    for (const { id, severity, process } of alerts) {
       const line = lines.find((text) => text.startsWith(id))
-      expect(line).toContain(` ${kind} `)
-      expect(line).toContain(`${process.name} (${process.pid})`)
+      expect(line).toContain(` ${severity} `)
+      expect(line).toContain(`${process.name} (pid ${process.pid})`)
     }
     expect(exitCode).toBe(0)
   })
@@ -89,10 +90,15 @@ describe('agent explain', () => {
   test('tells who, what it claims and behaves like, and which calls decided', () => {
     const alert = alerts.find(({ why }) => why.length > 0)!
     const { out, exitCode } = agent('explain', alert.id, '--state', state)
-    expect(out).toContain(`${alert.id}, ${alert.kind}, over`)
-    expect(out).toContain(`${alert.process.name}, pid ${alert.process.pid}`)
-    expect(out).toContain('What decided')
-    for (const { syscall } of alert.why) expect(out).toMatch(new RegExp(`^${syscall} +\\d`, 'm'))
+    expect(out).toContain(`${alert.id}, ${alert.kind}, ${alert.severity}, ${alert.certainty}`)
+    expect(out).toContain(`${alert.process.name} (pid ${alert.process.pid})`)
+    expect(out).toContain('Calls that decided')
+    // Calls that hardly differ explain nothing.
+    for (const { syscall, seen, expected } of alert.why)
+      if (Math.abs(seen - expected) >= 0.01)
+        expect(out).toMatch(new RegExp(`^ +${syscall} +\\d`, 'm'))
+    expect(out).toMatch(/^ +\* \d\d:\d\d:\d\d +\d+ calls in \d+ s/m)
+    expect(out).toContain(`agent allow ${alert.id}`)
     expect(exitCode).toBe(0)
   })
 
@@ -181,6 +187,27 @@ describe('agent allow', () => {
     const { exitCode, said } = agent('allow', 'x', '--state', '/tmp')
     expect(said).toContain('Cannot use state directory "/tmp"')
     expect(exitCode).not.toBe(0)
+  })
+})
+
+describe('agent label', () => {
+  test('keeps the windows of an alert under what it really was, and trains on the bad ones', () => {
+    const { id, process } = alerts.find(({ kind }) => kind !== 'novelty')!
+    const label = (word: string) => agent('label', id, word, '--state', state, '--host', 'ac')
+    expect(label('fine').said).toContain(`as "${process.name}"`)
+    expect(label('restic').exitCode).toBe(0)
+    expect(label('bad').exitCode).toBe(0)
+    const lines = readFileSync(join(state, 'labelled.frames.ndjson'), 'utf8').trimEnd().split('\n')
+    const frames = lines.map((line) => JSON.parse(line))
+    expect(new Set(frames.map(({ pid }) => pid))).toEqual(new Set([process.pid]))
+    expect(new Set(frames.map(({ host }) => host))).toEqual(new Set(['ac']))
+    expect(frames.map((frame) => frame.label)).toContain('restic')
+    const scenarios = readFileSync(join(state, 'labelled.scenarios.ndjson'), 'utf8')
+    expect(JSON.parse(scenarios)).toMatchObject({ host: 'ac', kind: 'non-grata' })
+  })
+
+  test('refuses an alert that is not there', () => {
+    expect(agent('label', 'ffff', 'fine', '--state', state).exitCode).toBe(1)
   })
 })
 

@@ -33,6 +33,7 @@ export const sampleAlert: Alert = {
   peers: ['10.0.0.5:4444'],
   because: ['no package owns /tmp/.x/nginx'],
   predicted: { class: 'nmap', confidence: 0.9731 },
+  alternatives: [{ class: 'python', confidence: 0.01 }],
   claimed: { class: 'nginx', confidence: 0.0012 },
   why: [
     { syscall: 'socket', seen: 0.31, expected: 0.001 },

@@ -1,0 +1,50 @@
+/** `agent label ID fine|bad|CLASS`: says what an alert really was, and keeps its windows for training. */
+import { defineCommand } from 'citty'
+import { AgentError } from '../domain/error.ts'
+import { NAME_BYTES_MAX } from '../domain/limits.ts'
+import { labelAlert } from '../operate/labels.ts'
+import { lookLocal } from '../operate/local-alerts.ts'
+import { loadSettings } from '../settings/settings.ts'
+import { jsonArg, note, safeText, settingArgs, writeJson } from './common.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'label',
+    description: 'Says what an alert really was, and keeps its windows for training',
+    examples: [
+      'agent label 5f0c9e1d2a3b4c5d fine # it is what its name says',
+      'agent label 5f0c9e1d2a3b4c5d bad # it is what the alert says',
+      'agent label 5f0c9e1d2a3b4c5d restic # it is this program',
+    ],
+  },
+  args: {
+    id: { type: 'positional', description: 'id of the alert', valueHint: 'ID', required: true },
+    label: {
+      type: 'positional',
+      description: 'fine, bad, or the name of a class',
+      valueHint: 'fine|bad|CLASS',
+      required: true,
+    },
+    ...settingArgs('state', 'host'),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const { state, host } = loadSettings(args).settings
+    const { id, label } = args
+    if (label === '' || label.length > NAME_BYTES_MAX)
+      throw new AgentError('ERR_USAGE', 'Cannot label: give fine, bad, or the name of a class')
+    const alert = lookLocal(state, (store) => store.alerts.get(id))
+    if (alert === undefined)
+      throw new AgentError(
+        'ERR_INPUT',
+        `Cannot label "${safeText(id)}": there is no such alert, or several begin like that`,
+        { hint: 'List them with "agent alerts"' },
+      )
+    const labelled = labelAlert(state, host, alert, label)
+    if (args.json) await writeJson({ id: alert.id, ...labelled })
+    else
+      note(
+        `Kept ${labelled.vectors} seconds of ${safeText(alert.process.name)} as "${safeText(labelled.label)}" in ${labelled.file}`,
+      )
+  },
+})
