@@ -42,11 +42,13 @@ echo "$missing" > "$root.missing"
 # shellcheck disable=SC2086
 chroot "$root" apt-get -y --no-install-recommends -o Dpkg::Options::=--force-confold install $wanted ||
   chroot "$root" apt-get -y -f install
-# exim beside postfix: Debian lets only one of them be installed, so its program is unpacked and gets a port of its own.
-# shellcheck disable=SC2046
-chroot "$root" apt-get -y --no-install-recommends install $(chroot "$root" apt-cache depends exim4-daemon-light | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
-chroot "$root" sh -c 'cd /tmp && apt-get download exim4-daemon-light && dpkg-deb --fsys-tarfile exim4-daemon-light_*.deb | tar -x -C / ./usr/sbin/exim4 ./usr/lib/exim4 && rm exim4-daemon-light_*.deb'
-chroot "$root" useradd --badname --system --user-group --home-dir /var/spool/exim4 --shell /usr/sbin/nologin Debian-exim
+if [ $# -lt 3 ]; then
+  # exim beside postfix: Debian lets only one of them be installed, so its program is unpacked and gets a port of its own.
+  # shellcheck disable=SC2046
+  chroot "$root" apt-get -y --no-install-recommends install $(chroot "$root" apt-cache depends exim4-daemon-light | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
+  chroot "$root" sh -c 'cd /tmp && apt-get download exim4-daemon-light && dpkg-deb --fsys-tarfile exim4-daemon-light_*.deb | tar -x -C / ./usr/sbin/exim4 ./usr/lib/exim4 && rm exim4-daemon-light_*.deb'
+  chroot "$root" useradd --badname --system --user-group --home-dir /var/spool/exim4 --shell /usr/sbin/nologin Debian-exim
+fi
 umounts
 touch "$root.done"
 echo "root.sh: $release is ready in $root; not in this release:$missing" >&2
