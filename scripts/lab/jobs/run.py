@@ -2,7 +2,7 @@
 """Runs many short jobs, each as a container of its own, and records what they do: ordinary ones and malicious stand-ins.
 
 run.py --root DIR --set NAME --out DIR [--seed N] [--lanes 4] [--seconds 28-50] [--only REGEX] [--runs N] [--disguised N]
-run.py --list
+run.py --list | --json
 
 A job is a bash function of malicious/*.sh or ordinary/*.sh, declared by `job NAME LANGUAGE [held-out] [own=COMM,…]`; prepare_NAME
 makes its files first, beside_NAME is the other end (a pool, a listener); neither is recorded. Each run has its own pid,
@@ -36,6 +36,7 @@ parser.add_argument('--disguised', type=int, default=1, help='runs of each malic
 parser.add_argument('--agent', default=os.environ.get('LAB_AGENT', os.path.join(HERE, '../../../dist/agent')))
 parser.add_argument('--keep', action='store_true', help='keep the raw recording and the logs')
 parser.add_argument('--list', action='store_true')
+parser.add_argument('--json', action='store_true', help='the list for programs')
 options = parser.parse_args()
 
 DECLARE = '''behaviour() { B=$1 T=$2; }; group() { G=$1; }; job() { local n=$1 l=$2; shift 2; echo "$n|$l|${B:-}|${T:-}|${G:-}|$*|$f"; }
@@ -54,6 +55,9 @@ def read_jobs():
 
 
 jobs = [j for j in read_jobs() if re.search(options.only, j['name']) and not (options.without and re.search(options.without, j['name']))]
+if options.json:
+    for j in jobs: print(json.dumps(j))
+    sys.exit()
 if options.list:
     for j in jobs:
         print(f"{'malicious' if j['behaviour'] else 'ordinary':9} {j['group']:18} {j['name']:32} {j['language']:8} {'held out' if j['heldOut'] else ''}")

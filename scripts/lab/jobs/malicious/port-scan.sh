@@ -19,6 +19,6 @@ job scan_nc shell;      scan_nc() { while :; do for h in 10.9.0.{2..250}; do nc 
 job scan_nmap tool;     scan_nmap() { local n; n=$(as nmap); while :; do "$n" -n -Pn -sT "-T$(pick 3 4)" -p1-9000 10.9.0.$(within 2 250); done; }
 job scan_nmap_syn tool; scan_nmap_syn() { local n; n=$(as nmap); while :; do "$n" -n -Pn -sS --max-rate "$(pick 50 300 2000)" -p1-9000 10.9.0.$(within 2 250); "$n" -n -sn 10.9.0.0/25; done; }
 job scan_nmap_version tool; beside_scan_nmap_version() { for p in 22 80 443 3306; do python3 /lab/src/echo.py $p & done; sleep infinity; }; scan_nmap_version() { local n; n=$(as nmap); while :; do "$n" -n -Pn "$(pick -sV -A -sC)" -p22,80,443,3306,8080 10.9.0.1; done; }
-job scan_masscan tool held-out; scan_masscan() { local n; n=$(as masscan); while :; do "$n" 10.8.0.0/24 -p1-1000 --rate "$(pick 100 500)" -e d0 --router-mac 02:00:00:00:00:01 --source-ip 10.8.0.1 --wait 0; done; }
-job scan_hping tool held-out; scan_hping() { exec "$(as hping3)" -q -S --scan 1-9000 10.9.0.9; }
+job scan_masscan tool held-out; scan_masscan() { local n; n=$(as masscan); while :; do "$n" 10.8.0.0/24 -p1-1000 --rate "$(pick 100 500)" -e d0 --adapter-mac 02:00:00:00:00:02 --router-mac 02:00:00:00:00:01 --adapter-ip 10.8.0.1 --wait 0 || nap 900; done; }
+job scan_hping tool held-out; scan_hping() { local n; n=$(as hping3); while :; do "$n" -q -S --scan "1-$(pick 500 3000)" 10.9.0.$(within 2 250); done; }
 job scan_fping tool;    scan_fping() { while :; do fping -q -a -r 1 -t 100 -g 10.8.0.0/25; fping -q -a -r 0 -g 10.9.0.0/24; done; }
