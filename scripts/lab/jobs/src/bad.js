@@ -3,7 +3,7 @@ const fs = require('node:fs'),
   net = require('node:net'),
   path = require('node:path'),
   crypto = require('node:crypto'),
-  { exec, execSync, spawn } = require('node:child_process'),
+  { exec, spawn } = require('node:child_process'),
   [w, ...a] = process.argv.slice(2)
 const sleep = (ms) => new Promise((k) => setTimeout(k, ms))
 function* files(d) {
