@@ -1,5 +1,6 @@
-/** What the page asks the aggregator, and what it is told; the shapes are those of DESIGN section 6 and the API. */
+/** What the page asks the aggregator, and what it is told (docs/reference/api.md). */
 import type { Alert, AlertState } from '../../domain/alert.ts'
+import type { ProcessSummary, Summary } from '../../domain/summary.ts'
 
 export interface HostAlert extends Alert {
   readonly site: string
@@ -32,37 +33,15 @@ export interface Host {
   readonly alerts?: { readonly active: number; readonly total: number }
 }
 
+type ProcessItem = Omit<ProcessSummary, 'top'> & {
+  readonly top: readonly { readonly syscall: string; readonly count: number }[]
+}
+
 export interface HostProcesses {
-  readonly items: readonly {
-    readonly pid: number
-    readonly start: number
-    readonly name: string
-    readonly container?: string
-    readonly active: number
-    readonly calls: number
-    readonly class?: string
-    readonly confidence?: number
-    readonly top: readonly { readonly syscall: string; readonly count: number }[]
-  }[]
+  readonly items: readonly ProcessItem[]
   readonly host: Host
-  readonly summary: {
-    readonly from: number
-    readonly to: number
-    readonly calls: number
-    readonly dropped: Readonly<Record<string, number>>
-    readonly processesOmitted: number
-    readonly alertsOpen: number
-    readonly agent: {
-      readonly cpuSeconds: number
-      readonly rssBytes: number
-      readonly lagMs: number
-      readonly outboxRows: number
-      readonly reduced?: {
-        readonly seconds: readonly [number, number, number]
-        readonly windows: number
-      }
-    }
-  } | null
+  /** The newest summary; its processes are the items. */
+  readonly summary: Omit<Summary, 'syscalls' | 'processes'> | null
 }
 
 export interface Page<T> {
