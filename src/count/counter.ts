@@ -1,13 +1,13 @@
 /**
  * Tallies become frames: the counts of each second and process, keyed by pid@start, under the name that the
- * process's leader last presented in that second.
+ * thread-group leader last presented in that second.
  *
  * Time is what the tallies say. A frame closes when event time has passed its end by the allowed lateness;
  * `closeUntil` closes by another clock (live sources that fall silent). Frame indexes only grow, but as said below.
  *
  *   closed … | open frames … event time |  ← within CLOCK_JUMP_MS: progress
- *            ^ nextIndex                        beyond it, either way: held apart until it has gone on
- *                                               for CLOCK_JUMP_CONFIRM_MS, or dropped when time comes back
+ *            ^ nextIndex                        beyond it, either way: quarantined until confirmed for
+ *                                               CLOCK_JUMP_CONFIRM_MS, or dropped when time returns
  *
  * A jump forward that goes on is accepted, and nothing is made for the gap. So is one that another follows: in a
  * capture of what happens every ten minutes all times are far apart, and each is right. A jump backward that goes on is
@@ -15,7 +15,7 @@
  * where it stood, until the clock has caught up. On a live host, where the clock was wrong and has been put right,
  * indexes go back with it, and the first frame says so (`clockSetSeconds`). Nothing here reads a clock.
  *
- * The books: every call that was observed is counted or dropped with a reason, at any moment.
+ * Accounting: every observed call is counted, or dropped with a reason, at any moment.
  */
 import type { Frame } from '../domain/frame.ts'
 import type { InputLedger } from '../domain/ledger.ts'
@@ -46,8 +46,8 @@ export interface CounterOptions {
   /** The clock of a live host: where it is set back, indexes go back with it, and frames after a jump are marked. */
   readonly followsClock?: boolean
   /**
-   * Asked once for a process of which only another thread's name is known (live sources read /proc). Captures
-   * have no one to ask.
+   * Called once for a process of which only another thread's name is known (live sources read /proc). Not used
+   * for captures.
    */
   readonly leaderName?: (pid: number) => string | undefined
 }
@@ -64,13 +64,13 @@ export class Counter implements TallySink {
 
   readonly #names: NameTable
   #nameEpoch = 0
-  /** The oldest open frame when it was found that nothing older is left to free. */
+  /** The oldest open frame when the table was last found to hold nothing older to free. */
   #fullSince = Number.NaN
   readonly #processes: ProcessTable
 
   /** Frames being counted, ascending by index; a handful. */
   #open: OpenFrame[] = []
-  /** A time far off that is not believed yet. */
+  /** A far-off time that is quarantined. */
   #apart: OpenFrame[] = []
   #apartFromMs = Number.NaN
   #apartToMs = Number.NaN
@@ -78,10 +78,10 @@ export class Counter implements TallySink {
   #current: OpenFrame | undefined
   #ready: Frame[] = []
 
-  /** Frames below this are closed for good. */
+  /** Frames below this are closed. */
   #nextIndex = Number.NaN
   #eventTimeMs = Number.NaN
-  /** The event time from which on the first open frame is over. */
+  /** Event time at which the first open frame closes. */
   #closeAtMs = Number.NaN
   /** Added to every time after an accepted jump backward. */
   #shiftMs = 0
@@ -102,7 +102,7 @@ export class Counter implements TallySink {
     this.#processes = new ProcessTable(options.processesMax ?? PROCESSES_MAX)
   }
 
-  /** The latest time believed so far, Unix ms; NaN before the first. */
+  /** The latest accepted time, Unix ms; NaN before the first. */
   get eventTimeMs(): number {
     return this.#eventTimeMs
   }
@@ -130,7 +130,7 @@ export class Counter implements TallySink {
         return
       }
     }
-    // A time held apart must not make a process look older or more recent than it is.
+    // A quarantined time must not change the age of a process.
     const seenIndex = this.#apart.length > 0 ? Number.NaN : frame.index
     let leader = this.#processes.see(slot, name, seenIndex)
     if (leader === NO_NAME && this.#leaderName !== undefined && this.#processes.shouldAsk(slot)) {
@@ -144,7 +144,7 @@ export class Counter implements TallySink {
     const shiftedMs = timeMs + this.#shiftMs
     const frame = this.#frameAt(shiftedMs, 0)
     if (frame === undefined) return
-    // Without a slot its calls are refused, and counted as such.
+    // Without a slot its calls are dropped and counted.
     const slot = this.#processes.slotOf(pid, shiftedMs)
     if (slot < 0) return
     const leader = this.#processes.see(
@@ -187,7 +187,7 @@ export class Counter implements TallySink {
 
   // --- What the tick calls ----------------------------------------------------------------------
 
-  /** Frames that event time has closed, ascending. */
+  /** Frames closed by event time, ascending. */
   closeReady(): Frame[] {
     const frames = this.#ready
     this.#ready = []
@@ -201,7 +201,7 @@ export class Counter implements TallySink {
     return this.closeReady()
   }
 
-  /** The stream has ended: every frame left. A jump forward not yet confirmed is believed now. */
+  /** The stream has ended: every remaining frame. An unconfirmed jump forward is accepted now. */
   end(): Frame[] {
     if (this.#apart.length > 0 || !Number.isNaN(this.#apartFromMs)) {
       if (this.#apartFromMs > this.#eventTimeMs) this.#acceptJump()
@@ -222,10 +222,10 @@ export class Counter implements TallySink {
 
   // --- Time -------------------------------------------------------------------------------------
 
-  /** The frame that takes this time; undefined where the `count` calls had to be dropped. */
+  /** The frame for this time; undefined if the `count` calls had to be dropped. */
   #frameAt(timeMs: number, count: number): OpenFrame | undefined {
     const index = Math.floor(timeMs / FRAME_MS)
-    // Nearly always: the second that the last call was in.
+    // Nearly always the second of the previous call.
     const current = this.#current
     if (current !== undefined && current.index === index && timeMs < this.#closeAtMs) {
       if (timeMs > this.#eventTimeMs) this.#eventTimeMs = timeMs
@@ -315,16 +315,16 @@ export class Counter implements TallySink {
     return frame
   }
 
-  /** Time rose, and rose again: what was held apart is believed, and the newest is held in its place. */
+  /** Time rose twice: the quarantined time is accepted, and the newest is quarantined instead. */
   #goOn(timeMs: number, index: number): OpenFrame | undefined {
     const shiftMs = this.#shiftMs
     this.#acceptJump()
-    // The shift may have ended with the jump, and this time was made with the old one.
+    // The shift may have ended with the jump, and this time was computed with the old one.
     const byMs = this.#shiftMs - shiftMs
     return this.#holdApart(timeMs + byMs, index + byMs / FRAME_MS)
   }
 
-  /** The far-off time is the time now: what was open is over. */
+  /** Accepts the far-off time: all open frames close. */
   #acceptJump(): void {
     this.#closeBefore(Number.POSITIVE_INFINITY)
     let fromIndex = Math.floor(this.#apartFromMs / FRAME_MS)
@@ -352,7 +352,7 @@ export class Counter implements TallySink {
 
   /** Indexes only grow: times are shifted where they went back. */
   #shiftClock(fromIndex: number): void {
-    // The clock's own time is used again as soon as it lies ahead of what was counted.
+    // The clock's own time is used again as soon as it is ahead of the counted seconds.
     const unshifted = fromIndex - this.#shiftMs / FRAME_MS
     const by =
       unshifted >= this.#nextIndex
@@ -383,8 +383,8 @@ export class Counter implements TallySink {
   readonly #nameOf = (id: NameId): string => this.#names.nameOf(id)
 
   /**
-   * Frees an eighth of the processes, those silent for longest; what open frames hold stays. Where they hold all, the
-   * table stays full until one closes: looking again for each call of that second would be quadratic.
+   * Frees the eighth of the processes that has been silent longest, except those in open frames. If open frames hold
+   * all of them, the table stays full until one closes: searching at each call would be quadratic.
    */
   #makeRoom(): void {
     const oldest = this.#open[0]?.index ?? Number.POSITIVE_INFINITY
@@ -415,7 +415,7 @@ export class Counter implements TallySink {
     if (count > 0) this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + count)
   }
 
-  /** Calls that were counted and did not make it into a frame. */
+  /** Calls that were counted and are in no frame. */
   #uncount(reason: DropReason, count: number): void {
     this.#counted -= count
     this.#refuse(reason, count)

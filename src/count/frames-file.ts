@@ -1,18 +1,18 @@
 /**
- * Frames as NDJSON (DESIGN.md section 4): one line per process and second.
+ * Frames as NDJSON (docs/reference/formats.md): one line per process and second.
  *
- * Writing must not cost more than counting did, so lines are made as bytes: what does not change from second
- * to second (pid, start, name, exe …) is made once per process, the names of calls lie ready quoted, and
- * only digits are new. (Measured: a quarter of what building strings and encoding them costs.)
+ * Lines are written as bytes, because writing must not cost more than counting: what does not change from second to
+ * second (pid, start, name, exe …) is encoded once per process, syscall names are kept quoted, and only digits are
+ * new. (Measured: a quarter of the cost of building strings and encoding them.)
  */
 import type { Frame } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 
 export interface FrameLabels {
-  /** One for all, or each process's; a process without one is left out. */
+  /** One host for all, or one per process; a process without one is left out. */
   readonly host?: string | ((process: Process) => string | undefined)
-  /** What the processes really are, where this is known to differ from their name. */
+  /** The real program of a process, where it is known to differ from its name. */
   readonly label?: string
 }
 
@@ -25,7 +25,7 @@ const keyBytesMax = Math.max(...keys.map((key) => key.length))
 /** A count's digits and its comma. */
 const NUMBER_BYTES = 11
 
-/** Middle of a process's lines: all but the time and the counts. */
+/** The middle of a process's lines: all but time and counts. */
 const middles = new WeakMap<Process, Uint8Array>()
 
 function middleOf(process: Process): Uint8Array {
@@ -41,10 +41,10 @@ function middleOf(process: Process): Uint8Array {
   return middle
 }
 
-/** Gathers the lines of many frames in one buffer that is used again. */
+/** Collects the lines of many frames in one reused buffer. */
 export class FrameEncoder {
   readonly #hostOf: (process: Process) => string | undefined
-  /** Of a line that concerns all hosts. */
+  /** The host of a line that concerns all hosts. */
   readonly #host: string
   readonly #hosts = new Map<string, Uint8Array>()
   readonly #tail: Uint8Array
@@ -63,7 +63,7 @@ export class FrameEncoder {
     return this.#length
   }
 
-  /** What was gathered since the last take; valid until the next push. */
+  /** The lines since the last take; valid until the next push. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#length)
     this.#length = 0
@@ -140,7 +140,7 @@ export class FrameEncoder {
       at = putNumber(bytes, at, counts[k]!)
       bytes[at++] = 44
     }
-    // The last comma makes way for the brace.
+    // The brace overwrites the last comma.
     this.#length = to > from ? at - 1 : at
   }
 

@@ -1,16 +1,16 @@
 /**
- * Interned names: the bytes of a comm become a small integer, and later one shared, safe string.
+ * Interned names: the bytes of a comm become a small integer, and on demand one shared, sanitised string.
  *
- * Bytes are compared raw, in slots of NAME_BYTES_MAX, so that seeing a name again costs a hash and a
- * compare and makes no string. The table is bounded: a process that renames itself each millisecond fills
- * it in a minute. Then `reclaim` frees what no process bears any more; ids given out before are void,
- * which the owner tells by an epoch. When it is full within one push, further names read OVERFLOW.
+ * Bytes are compared raw, in slots of NAME_BYTES_MAX, so that a known name costs a hash and a compare and no string.
+ * The table is bounded: a process that renames itself each millisecond fills it in a minute. `reclaim` then frees
+ * names that no process has any more; earlier ids of them are void, which the owner detects by an epoch. If the
+ * table fills up within one push, further names get the id OVERFLOW.
  */
 import { NAME_BYTES_MAX, NAMES_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { NameId } from '../domain/tally.ts'
 
-/** Id of the name that stands for names not kept. */
+/** Id of the name that stands for names which were not kept. */
 const OVERFLOW: NameId = 1
 const decoder = new TextDecoder()
 
@@ -35,12 +35,12 @@ export class NameTable {
     this.#hashes = new Int32Array(capacity)
   }
 
-  /** Names in use, the two reserved ones left out. */
+  /** Names in use without the two reserved ones. */
   get size(): number {
     return this.#names.length - 2 - this.#free.length
   }
 
-  /** True when `reclaim` is due: half of the room is kept for what one push may bring. */
+  /** True when `reclaim` is due: half of the table is kept free for one push. */
   get isCrowded(): boolean {
     return this.size > this.#max >> 1
   }
@@ -68,7 +68,7 @@ export class NameTable {
     return name
   }
 
-  /** Frees every name for which `isUsed` says no; the ids of the others stay what they were. */
+  /** Frees every name for which `isUsed` is false; the other ids stay valid. */
   reclaim(isUsed: (id: NameId) => boolean): void {
     this.#free.length = 0
     this.#index.fill(0)

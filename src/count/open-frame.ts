@@ -1,9 +1,9 @@
 /**
- * A second while it is still being counted: (process slot, syscall) → count in flat arrays that are used
- * again for later seconds, so that a second costs no allocation but the Frame it ends as.
+ * A second while it is being counted: (process slot, syscall) → count in flat arrays that are reused for later
+ * seconds, so that the only allocation per second is its Frame.
  *
- * Cells lie densely in the order of first sight; an open-addressing index finds them. Counts are doubles,
- * since one hostile line may claim 2^31 calls; `close` holds them to 32 bits and says what was cut off.
+ * Cells are dense, in the order of first occurrence; an open-addressing index finds them. Counts are doubles, because
+ * one hostile line may claim 2^31 calls; `close` clamps them to 32 bits and returns what was cut off.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame, SilentProcess } from '../domain/frame.ts'
@@ -16,7 +16,7 @@ const SYSCALL_BITS = 10
 const SYSCALL_MASK = (1 << SYSCALL_BITS) - 1
 const COUNT_MAX = 0xffff_ffff
 
-/** What was known of a process in the frame's second. */
+/** What was known about a process in the frame's second. */
 export interface Pinned {
   readonly facts: ProcessFacts | undefined
 }
@@ -34,7 +34,7 @@ export class OpenFrame {
   #vectorOf = new Int32Array(1_024)
   #slots = new Int32Array(512)
   #names = new Int32Array(512)
-  /** CPU time by process slot; empty where the source does not tell. */
+  /** CPU time by process slot; empty if the source does not report it. */
   readonly #cpu = new Map<number, { ms: number; name: NameId }>()
   readonly #pinned = new Map<number, Pinned>()
   #mask = 8_191
@@ -47,7 +47,7 @@ export class OpenFrame {
     return this.vectorCount === 0 && this.lost === 0 && this.#cpu.size === 0
   }
 
-  /** @param name the leader's, or NO_NAME: then what it was stays. */
+  /** @param name the leader's; NO_NAME keeps the current one */
   add(slot: number, name: NameId, syscall: number, count: number): void {
     let vector = slot < this.#vectorOf.length ? this.#vectorOf[slot]! - 1 : -1
     if (vector < 0) vector = this.#addVector(slot)
@@ -67,7 +67,7 @@ export class OpenFrame {
     this.#addCell(key, count, at & this.#mask)
   }
 
-  /** CPU time of a process in this second; a process told several times adds up. */
+  /** CPU time of a process in this second; repeated reports add up. */
   addCpu(slot: number, name: NameId, ms: number): void {
     const told = this.#cpu.get(slot)
     if (told === undefined) this.#cpu.set(slot, { ms, name })
@@ -77,7 +77,7 @@ export class OpenFrame {
     }
   }
 
-  /** Of this process something else is known from a later second on: the frame keeps what was. */
+  /** The process's facts changed in a later second: the frame keeps the old ones. */
   pin(slot: number, facts: ProcessFacts | undefined): void {
     const hasVector = slot < this.#vectorOf.length && this.#vectorOf[slot]! > 0
     if ((hasVector || this.#cpu.has(slot)) && !this.#pinned.has(slot))
@@ -89,15 +89,15 @@ export class OpenFrame {
     return new Set([...this.#slots.subarray(0, this.vectorCount), ...this.#cpu.keys()])
   }
 
-  /** Name ids that vectors of this frame bear. */
+  /** Name ids of this frame's vectors. */
   addNamesTo(names: Set<NameId>): void {
     for (let vector = 0; vector < this.vectorCount; vector++) names.add(this.#names[vector]!)
     for (const { name } of this.#cpu.values()) names.add(name)
   }
 
   /**
-   * Makes the Frame and empties this. Beyond `processesMax` the quietest processes are left out.
-   * @returns the frame and how many calls it does not hold.
+   * Makes the Frame and clears this. Beyond `processesMax` the processes with the fewest calls are left out.
+   * @returns the frame and how many calls it does not contain
    */
   close(
     processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,
@@ -109,7 +109,7 @@ export class OpenFrame {
       const process = processAt(slot, this.#names[vector]!, this.#pinned.get(slot))
       vectors.push({ vector, process })
     }
-    // By pid, so that a capture gives the same frame whichever way it was read.
+    // By pid, so that a capture gives the same frame however it was read.
     vectors.sort((a, b) => a.process.pid - b.process.pid || a.process.startMs - b.process.startMs)
     const kept = vectors.length
     const processes = vectors.map(({ process }) => process)
@@ -150,7 +150,7 @@ export class OpenFrame {
     return { frame: { ...frame, ...cpu }, cut, clamped }
   }
 
-  /** CPU times of the frame's vectors, and the processes that have only that; of too many the busiest stay. */
+  /** CPU times of the frame's vectors, and processes with CPU time only; at the limit the busiest are kept. */
   #closeCpu(
     vectors: readonly { readonly vector: number }[],
     processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,
@@ -171,14 +171,14 @@ export class OpenFrame {
     return { cpuMs, silent: silent.sort((a, b) => a.process.pid - b.process.pid) }
   }
 
-  /** Empties this. @returns how many calls were in it. */
+  /** Clears this. @returns how many calls it had */
   drop(): number {
     const total = this.total
     this.#clear()
     return total
   }
 
-  /** The vectors that stay in the frame, by number; where there are too many, those with the most calls. */
+  /** The vectors of the frame, by number; at the limit those with the most calls. */
   #loudest(processesMax: number): number[] {
     const all = Array.from({ length: this.vectorCount }, (_, vector) => vector)
     if (this.vectorCount <= processesMax) return all

@@ -1,13 +1,13 @@
 /**
- * Who is behind a pid right now: identity is pid@start, and a pid seen after its process exited, or with
- * another start, is another process. By column, one slot a process, slots reused.
+ * The process that has a pid now: identity is pid@start, and a pid seen after its process exited, or with another
+ * start, is another process. Columnar, one slot per process, slots are reused.
  *
- * A name belongs to the thread-group leader. Until it has been seen, another thread's stands in for it
- * (a daemon whose leader only waits may not call for minutes). A fork's child bears its parent's name until
- * it execs; a rename or an exec keeps the identity.
+ * The name of a process is that of its thread-group leader. Until that is known, another thread's name is used (the
+ * leader of a daemon may make no call for minutes). A forked child has its parent's name until it execs; a rename
+ * or an exec keeps the identity.
  *
- * What it does not know: processes that ended without an exit in the stream and whose pid came back. They
- * are taken for the old one unless the source tells start times.
+ * Known gap: a process that ended without an exit in the stream and whose pid was reused. It is taken for the old
+ * process unless the source reports start times.
  */
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
@@ -22,7 +22,7 @@ export class ProcessTable {
   /** pid → slot + 1 of the process that has it now. */
   #index: Int32Array
   #pids: Int32Array
-  /** Whole seconds, where a source tells; else -1, and the first second with a call stands in. */
+  /** Whole seconds if the source reports it; else -1, and the first second with a call is used. */
   #starts: Float64Array
   /** First second with a call, as a frame index; Infinity before it. */
   #firstSeen: Float64Array
@@ -80,7 +80,7 @@ export class ProcessTable {
     }
   }
 
-  /** Takes note of a call in this second (NaN: in none that is believed). @returns the leader's name if `name` is one, else NO_NAME. */
+  /** Notes a call in this second (NaN: quarantined). @returns the leader's name if `name` is one, else NO_NAME */
   see(slot: number, name: NameId, frameIndex: number): NameId {
     if (frameIndex > this.#lastSeen[slot]!) this.#lastSeen[slot] = frameIndex
     if (frameIndex < this.#firstSeen[slot]!) this.#firstSeen[slot] = frameIndex
@@ -93,8 +93,8 @@ export class ProcessTable {
   }
 
   /**
-   * What a source knows beside calls. A start that differs from the known one makes another process.
-   * @returns the slot and what was known before, where that changed
+   * What a source reports beside calls. A start that differs from the known one makes another process.
+   * @returns the slot, and the previous facts if they changed
    */
   describe(
     pid: number,
@@ -107,7 +107,7 @@ export class ProcessTable {
     if (facts.startMs !== undefined) {
       const start = Math.floor(facts.startMs / 1000)
       const known = this.#startOf(slot)
-      // Sources round the same start to neighbouring seconds.
+      // Sources may round the same start to neighbouring seconds.
       if (start > known + 1) slot = this.#replace(slot, pid)
       if (slot < 0) return undefined
       if (this.#firstSeen[slot] === Number.POSITIVE_INFINITY) this.#starts[slot] = start
@@ -133,7 +133,7 @@ export class ProcessTable {
     }
   }
 
-  /** True once for each process whose leader's name is not known: the time to ask for it. */
+  /** True once for each process whose leader's name is not known: it should be looked up now. */
   shouldAsk(slot: number): boolean {
     if (this.#names[slot]! > 0 || this.#asked[slot] === 1) return false
     this.#asked[slot] = 1
@@ -141,8 +141,8 @@ export class ProcessTable {
   }
 
   /**
-   * The process as it presented itself in a frame; the same object as long as nothing changed.
-   * @param pinned what was known of it then, where it is something else now
+   * The process as it presented itself in a frame; the same object while nothing changes.
+   * @param pinned the facts of that second, if they have changed since
    */
   processAt(
     slot: number,
@@ -161,31 +161,31 @@ export class ProcessTable {
   }
 
   #make(slot: number, name: string, facts: ProcessFacts | undefined): Process {
-    // From here on its start is told: it must not change.
+    // Its start is handed out here and must not change afterwards.
     this.#starts[slot] = this.#startOf(slot)
     const { startMs: _, ...known } = facts ?? {}
     return { pid: this.#pids[slot]!, startMs: this.#starts[slot]! * 1000, name, ...known }
   }
 
-  /** Whole seconds; Infinity where nothing is known yet. */
+  /** Whole seconds; Infinity if not known yet. */
   #startOf(slot: number): number {
     const start = this.#starts[slot]!
     return start >= 0 ? start : this.#firstSeen[slot]!
   }
 
-  /** Name ids that processes still bear. */
+  /** Name ids that processes still have. */
   namesInUse(): Set<NameId> {
     const names = new Set<NameId>()
     for (let slot = 0; slot < this.#used; slot++) names.add(Math.abs(this.#names[slot]!))
     return names
   }
 
-  /** After names were reclaimed, an id may mean another name: forget what was made of it. */
+  /** After names were reclaimed an id may stand for another name: cached processes are dropped. */
   forgetCachedNames(): void {
     this.#cachedName.fill(-1)
   }
 
-  /** Frees what ended before the second `beforeIndex`, and the longest silent down to `keep`, never one seen since. */
+  /** Frees processes that ended before the second `beforeIndex`, and the longest silent until `keep` are left. */
   evict(beforeIndex: number, keep: number): void {
     const silent: number[] = []
     const free = new Set(this.#free)
@@ -202,7 +202,7 @@ export class ProcessTable {
     this.#reindex()
   }
 
-  /** The pid came back after its process ended. Within the same whole second the two cannot be told apart. */
+  /** The pid was reused. Within the same whole second the two processes cannot be distinguished. */
   #succeed(slot: number, pid: number, timeMs: number): number {
     if (this.#startOf(slot) === Math.floor(timeMs / 1000)) {
       this.#ended[slot] = Number.NaN

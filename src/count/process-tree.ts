@@ -1,18 +1,19 @@
 /**
- * Who made whom, and what each process called itself: the lines of a process tree, as labelled recordings are made of.
+ * The lines of a process tree (parents and names), from which recordings are labelled.
  *
  *   second <TAB> F <TAB> parent <TAB> pid      a process is seen for the first time
  *   second <TAB> X <TAB> pid <TAB> name        its name, at first and whenever it presents another
  *
- * Told is what has vectors: a process that never called anything is not there, and of several names in one second only
- * the last. Control characters of a name, which its process chooses, are written as \xNN: none forges a line. A parent is who made the process where the source tells (the kernel source does), else who has it now.
+ * Only processes with vectors appear, and of several names in one second only the last. Control characters in a name
+ * are written as \xNN, so no process can forge a line. The parent is the creator if the source reports it (the
+ * kernel source does), else the current parent.
  */
 import type { Frame } from '../domain/frame.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
 
 export class ProcessTree {
-  /** The process that was told last under each pid; the first told is forgotten first. */
+  /** The process last written for each pid; the oldest entry is evicted first. */
   readonly #told = new Map<number, Process>()
 
   /** The lines of a frame, each with its newline; '' where nothing is new. */
