@@ -1,7 +1,7 @@
 /**
- * The host's own alerts, newest state of each, for `agent alerts` and `agent explain`; and what the detector must know of
- * them after a restart (its book), written in the same transaction. Bounded: beyond ALERTS_KEPT_MAX those that were
- * heard of longest ago go, counted.
+ * The newest state of each alert of this host, for `agent alerts` and `agent explain`, and what the detector must
+ * know about them after a restart, written in the same transaction. At most ALERTS_KEPT_MAX alerts are kept; the
+ * least recently updated are evicted and counted.
  */
 import type { Alert } from '../domain/alert.ts'
 import { ALERTS_KEPT_MAX } from '../domain/limits.ts'
@@ -10,7 +10,7 @@ import type { LocalFile } from './local-file.ts'
 
 const COUNTS = 'alert-counts'
 
-/** What the detector keeps of its alerts; plain JSON, whose meaning is its own. */
+/** The detector's state of its alerts; plain JSON, opaque here. */
 export interface BookRows {
   readonly causes: readonly { readonly alert: { readonly id: string } }[]
   readonly forgotten: readonly string[]
@@ -27,7 +27,7 @@ export class AlertStore {
     this.#alertsMax = alertsMax
   }
 
-  /** @returns false where the disk refused */
+  /** @returns false if the write failed */
   put(alerts: readonly Alert[], book?: BookRows): boolean {
     if (alerts.length === 0 && book === undefined) return true
     let evicted = 0
@@ -45,7 +45,7 @@ export class AlertStore {
     return stored
   }
 
-  /** The detector's book as it was last put. */
+  /** The detector's state as last written. */
   book(): { causes: unknown[]; counts: unknown } {
     return this.#file.read(
       (database) => {
@@ -77,7 +77,7 @@ export class AlertStore {
     )
   }
 
-  /** By its id, or by the beginning of one where that is unambiguous. */
+  /** By id, or by an unambiguous prefix of one. */
   get(id: string): Alert | undefined {
     return this.#file.read((database) => {
       const found = database
@@ -115,7 +115,7 @@ function putBook(database: Database, { causes, forgotten, counts }: BookRows): v
     .run(COUNTS, new TextEncoder().encode(JSON.stringify(counts)))
 }
 
-/** Our own writing, from a file that only we can write; a body that is cut is no alert. */
+/** Written by this agent in a file that only it can write; a truncated body is ignored. */
 function parseStored<T = unknown>(body: string): T | undefined {
   try {
     return JSON.parse(body) as T

@@ -1,6 +1,6 @@
 /**
- * The host's memory as bytes: detect/ makes and reads them, this only keeps them over a restart. A checksum
- * stands in front: half a memory is worse than none.
+ * Keeps the host's baseline (`detect/memory.ts`) as bytes over a restart. A checksum precedes them: a truncated
+ * baseline is discarded.
  */
 import type { LocalFile } from './local-file.ts'
 
@@ -14,7 +14,7 @@ export class HostMemoryStore {
     this.#file = file
   }
 
-  /** @returns false where the disk refused; the memory goes on in the process and is put again later */
+  /** @returns false if the write failed; the baseline stays in memory and is written again later */
   put(bytes: Uint8Array): boolean {
     const body = new Uint8Array(HEAD_BYTES + bytes.byteLength)
     body.set(bytes, HEAD_BYTES)
@@ -24,7 +24,7 @@ export class HostMemoryStore {
     })
   }
 
-  /** @returns undefined where there is none that is whole */
+  /** @returns undefined if there is none, or its checksum is wrong */
   get(): Uint8Array | undefined {
     return this.#file.read((database) => {
       const row = database

@@ -1,6 +1,6 @@
 /**
  * The ledger as a JSON document, saved every few seconds and at the end, so that `agent status` can show it
- * while the agent runs and after it ended, also by kill -9. What is in it is the agent's affair.
+ * while the agent runs and after it ended, also by kill -9. Its content is opaque here.
  */
 import { parseJson, reading } from '../domain/untrusted.ts'
 import type { LocalFile } from './local-file.ts'
@@ -8,10 +8,10 @@ import type { LocalFile } from './local-file.ts'
 const NAME = 'ledger'
 
 export interface SavedLedger {
-  /** Unix ms of the save: how old what follows is. */
+  /** Unix ms of the save. */
   readonly savedAtMs: number
   readonly pid: number
-  /** The agent ended by itself after this save. */
+  /** The agent shut down cleanly after this save. */
   readonly ended: boolean
   readonly ledger: unknown
 }

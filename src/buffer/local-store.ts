@@ -3,9 +3,8 @@
  * that `agent status` reads, its own alerts, and what the operator decided. One file, small stores; each lives in a file of its own
  * beside this one.
  *
- * All of it can be lost without the agent stopping: a write that the disk refuses returns false and is
- * counted, a damaged file is set aside and started anew. Readers (`status`, `alerts`, `explain`) open it with
- * `readOnly` while the agent runs or after it ended, however it ended.
+ * Losing it does not stop the agent: a failed write returns false and is counted, a damaged file is renamed and
+ * a new one begun. `status`, `alerts` and `explain` open it read-only, whether the agent runs or not.
  */
 import { type AllowRule, isSameCause, parseAllowRule } from '../domain/allow.ts'
 import { BEHAVIOUR_IDS } from '../domain/behaviour.ts'
@@ -118,9 +117,9 @@ export class LocalStore implements LocalFile {
   }
 
   #failed(error: unknown): void {
-    // Not the disk's doing: a statement of ours is wrong.
+    // Not a disk error: one of our SQL statements is wrong.
     if (this.#file.isOpen && sqliteProblem(error, this.path) === 'other') throw error
-    // Where it cannot be put aside, the next write tries again.
+    // If it cannot be renamed, the next write tries again.
     if (this.#file.failed(error) === 'damaged' && !this.#readOnly) this.#file.putAside()
   }
 }

@@ -2,16 +2,16 @@
  * A frame as bytes and back: one packed blob a second is what makes the buffer cheap (0.07 ms a transaction
  * against 0.56 ms with a row per process, measured).
  *
- * By column, as the frame itself is, and every column as small numbers: pids and starts as differences to the
- * one before, syscall indexes as gaps, names as indexes into a table of this frame. Numbers are unsigned
- * LEB128 of up to 53 bits, signed ones zigzag. A checksum stands in front, for SQLite has none for its pages:
- * a flipped bit must not become a call that nobody made.
+ * Columnar like the frame itself, and each column as small numbers: pids and starts as differences to the previous
+ * one, syscall indexes as gaps, names as indexes into a table of this frame. Numbers are unsigned LEB128 of up to
+ * 53 bits, signed ones zigzag. A checksum precedes them, because SQLite has none for its pages: a flipped bit
+ * must not become a wrong count.
  *
  *   version u8 | crc32 u32le | index | lost | start unit | strings | columns of processes | lengths | gaps | counts
  *   since version 2: | 0, or 1 + how many of the processes (the last) made no call | CPU ms of each
  *   and where the clock was set: | by how many seconds
  *
- * Old versions stay readable for as long as a buffer lasts (an hour); an unknown one is refused, not guessed.
+ * Old versions stay readable for as long as a buffer lasts (an hour); an unknown version is refused.
  */
 import type { Frame, SilentProcess } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
@@ -45,7 +45,7 @@ export function packFrame(frame: Frame): Uint8Array {
 
   out.unsigned(frame.index)
   out.unsigned(frame.lost)
-  // Starts are whole seconds almost always: then milliseconds would be wasted bytes.
+  // Starts are nearly always whole seconds; milliseconds would waste bytes.
   const unit = processes.every(({ startMs }) => startMs % 1000 === 0) ? 1000 : 1
   out.unsigned(unit)
   out.unsigned(strings.size)
@@ -177,7 +177,7 @@ function readCpu(
   return { cpuMs, silent }
 }
 
-/** A column that is often empty altogether costs one byte then. */
+/** A column that is often empty costs one byte when it is. */
 function column(out: Writer, values: readonly number[]): void {
   const present = values.some((value) => value !== 0)
   out.unsigned(present ? 1 : 0)
@@ -262,7 +262,7 @@ class Reader {
     return value % 2 === 1 ? -(value + 1) / 2 : value / 2
   }
 
-  /** A number of things that are still to come: each takes a byte at least. */
+  /** How many items follow: each takes at least one byte. */
   length(): number {
     const length = this.unsigned()
     return length <= this.#bytes.length - this.#at ? length : fail('length')

@@ -1,17 +1,16 @@
 /**
- * The last hour of frames on disk: what the sequencer is warmed from after a restart, what `agent explain`
- * reads, and nothing else. A ring by time (frame t lies in slot t % N) and by bytes.
+ * The last hour of frames on disk. It refills the sequencer after a restart and gives `agent train` and
+ * `agent explain` their frames. A ring bounded by time (frame t is in slot t % N) and by bytes.
  *
  *        slot   0    1    2    3   …  N−1
  *               t₀+N t₀+N+1   t₀+2 …          append(t₀+N+2) replaces t₀+2, in one transaction
  *
- * Invariants: what is kept are frames of the last N seconds up to the newest; appending frame t takes away
- * exactly those that are no longer among them. The clock going back is a new present: frames at or after the
- * appended one are from a future that will not come, and go (counted).
+ * Invariants: the buffer holds frames of the last N seconds up to the newest; appending frame t removes exactly
+ * those that are older. If the clock went back, frames at or after the appended one are removed and counted.
  *
- * A disk that is full, read-only or damaged ends nothing: the frame is not kept, counted by reason, and the
- * next one tries again. What is kept then has a gap, as after a restart. A damaged file is set aside and
- * started anew; a frame whose checksum is wrong is passed over, counted.
+ * If the disk is full, read-only or damaged, the frame is not kept, counted by reason, and the next append tries
+ * again; the buffer then has a gap, as after a restart. A damaged file is renamed and a new one begun; a frame
+ * with a wrong checksum is skipped and counted.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -40,11 +39,11 @@ export interface RollingBufferOptions {
 
 export interface BufferLedger {
   readonly appended: number
-  /** Frames that left by time or bytes, as they should. */
+  /** Frames evicted by age or bytes, as intended. */
   readonly evicted: number
-  /** Frames given up because the clock went back. */
+  /** Frames removed because the clock went back. */
   readonly overtaken: number
-  /** Frames that could not be kept, by what the disk said. */
+  /** Frames that could not be kept, by disk error. */
   readonly notKept: Readonly<Record<string, number>>
   /** Frames on disk that could not be read back. */
   readonly unreadable: number
@@ -101,7 +100,7 @@ export class RollingBuffer {
     try {
       this.#file.open()
     } catch (error) {
-      // Damage deeper in the file than opening looks.
+      // Damage that opening the file did not find.
       if (this.#readOnly || sqliteProblem(error, path) !== 'damaged') throw error
       this.#startAnew()
     }
@@ -122,7 +121,7 @@ export class RollingBuffer {
       this.#file.open().transaction(() => {
         if (overtaken.count > 0) this.#deleteFrom.run(frame.index)
         for (const index of expired) {
-          // The usual one lies where the new one goes.
+          // The usual one is in the slot of the new frame.
           if (this.#slotOf(index) !== slot) this.#deleteAt.run(this.#slotOf(index), index)
         }
         this.#insert.run(slot, frame.index, packed)
@@ -156,7 +155,7 @@ export class RollingBuffer {
     return this.#sizes.size
   }
 
-  /** First and last second kept; undefined where nothing is. */
+  /** First and last second kept; undefined if empty. */
   span(): { readonly from: number; readonly to: number } | undefined {
     const [from] = this.#sizes.keys()
     return from === undefined ? undefined : { from, to: this.#newest }
@@ -166,7 +165,7 @@ export class RollingBuffer {
     return { frames: this.#sizes.size, bytes: this.#bytes }
   }
 
-  /** What the disk does to us at present; undefined where all is well. */
+  /** The current disk error; undefined while writes work. */
   get problem(): SqliteProblem | undefined {
     return this.#file.problem
   }
@@ -192,7 +191,7 @@ export class RollingBuffer {
     return ((index % this.framesMax) + this.framesMax) % this.framesMax
   }
 
-  /** Frames at or after an index: there are some only where the clock went back. */
+  /** Frames at or after an index; there are some only if the clock went back. */
   #overtakenBy(index: number): { readonly count: number; readonly bytes: number } {
     let count = 0
     let bytes = 0
@@ -206,7 +205,7 @@ export class RollingBuffer {
     return { count, bytes }
   }
 
-  /** Frames that go when this one comes: too old by time, and the oldest while bytes are too many. */
+  /** Frames that this one evicts: too old by time, and the oldest while there are too many bytes. */
   #expiredBy(index: number, bytes: number): number[] {
     const expired: number[] = []
     let total = this.#bytes + bytes
@@ -239,7 +238,7 @@ export class RollingBuffer {
     if (!this.#file.isOpen) return undefined
     try {
       const row = this.#select.get(this.#slotOf(index))
-      // Beside a running agent the slot may have been used again meanwhile.
+      // A running agent may have overwritten the slot meanwhile.
       if (row?.t !== index) return undefined
       const frame = unpackFrame(row.packed)
       if (frame.index === index) return frame
@@ -269,7 +268,7 @@ export class RollingBuffer {
       this.#bytes += bytes
     }
     this.#select = database.prepare('SELECT t, packed FROM frames WHERE slot = ?')
-    // Written with another N: the slots are others, so what lies in a wrong one goes.
+    // Written with another N: frames in a wrong slot are removed.
     for (const { t } of strangers) this.#forget(t)
     if (this.#readOnly) return
     if (strangers.length > 0) {
