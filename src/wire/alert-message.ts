@@ -1,5 +1,5 @@
 /**
- * An alert on the wire [DESIGN 6, alert.schema.json]: JSON, so that any subscriber can read it without us.
+ * An alert on the wire (alert.schema.json): JSON, so that any subscriber can read it.
  *
  * `boot` stands beside `seq` because MQTT 3.1.1 has no user properties and the aggregator needs both to
  * drop duplicates. A message never exceeds ALERT_BYTES_MAX: it loses `why` first, then its context and the end
@@ -40,7 +40,7 @@ export interface AlertMessage extends Alert, Origin {
   readonly v: 1
 }
 
-/** What is left of a path where even a message without `why` is too long. */
+/** Path length when even a message without `why` is too long. */
 const PATH_CHARS_LEFT = 64
 
 const utf8 = new TextEncoder()
@@ -71,7 +71,7 @@ export function encodeAlert(
   return utf8.encode(JSON.stringify({ ...rest, process: cut, why: [] }))
 }
 
-/** The order of the fields is DESIGN's; everything a process can choose is made safe and cut here. */
+/** Everything that a process can choose is sanitised and cut here. */
 export function toMessage(alert: Alert, origin: Origin): AlertMessage {
   const { process, predicted, claimed, evidence } = alert
   return {
@@ -118,7 +118,7 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
   }
 }
 
-/** @param payload as it came; anything but a whole alert is refused with a reason. */
+/** @param payload untrusted; anything but a complete alert is refused with a reason */
 export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
   return reading(() => {
     const fields = parseJson(payload, 2 * ALERT_BYTES_MAX)
@@ -289,7 +289,7 @@ function toReason(reason: Reason): Reason {
   }
 }
 
-/** A share of 0…1 in four digits; what is no number (it should not happen) is 0 rather than a broken message. */
+/** A share of 0…1 in four digits; NaN becomes 0 rather than an invalid message. */
 function toShare(share: number): number {
   return Number.isFinite(share) ? Math.round(Math.min(Math.max(share, 0), 1) * 1e4) / 1e4 : 0
 }

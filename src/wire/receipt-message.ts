@@ -1,10 +1,10 @@
 /**
- * What the aggregator has stored, said to the agent after its commit [DESIGN 6]; only then a row leaves the
- * outbox. Sequence numbers come as inclusive ranges, so one receipt covers a whole group commit:
+ * What the aggregator has stored, sent to the agent after the commit; only then a row leaves the outbox. Sequence
+ * numbers are inclusive ranges, so one receipt covers a whole group commit:
  * `{"v":1,"stored":[[boot,from,to],…]}`.
  *
- * A receipt is a claim of whoever can publish on the topic: the outbox lets go only of rows that it has
- * handed out, however wide the range is.
+ * Anyone who may publish on the topic can send a receipt: the outbox removes only rows that it has handed out,
+ * however wide the range is.
  */
 import { RECEIPT_BYTES_MAX, RECEIPT_RANGES_MAX } from '../domain/limits.ts'
 import { type Decoded, parseJson, reading, refuse, toInteger } from '../domain/untrusted.ts'

@@ -1,9 +1,9 @@
 /**
- * Who is there: retained, published at birth, and left with the broker as the last will [DESIGN 6].
+ * Retained online and offline status: published when a session begins, and left with the broker as the MQTT will.
  *
- * The will is written before the session begins, so `time` there is when the session began, and `reason`
- * tells an agent that ended from one that was lost. `boot` says which session a late `offline` belongs to:
- * one with a lower boot than the last `online` is old news.
+ * The will is written before the session begins, so its `time` is the start of the session, and `reason`
+ * distinguishes an agent that ended from one that was lost. `boot` says which session a late `offline` belongs to:
+ * one with a lower boot than the last `online` is outdated.
  */
 import { STATUS_BYTES_MAX, TOPIC_PART_CHARS_MAX, WIRE_TEXT_CHARS_MAX } from '../domain/limits.ts'
 import { type Decoded, parseJson, reading, refuse } from '../domain/untrusted.ts'
@@ -20,7 +20,7 @@ export interface StatusMessage {
   readonly version: string
   readonly model: string
   readonly source: string
-  /** Only with `offline`: it said good-bye, or the broker lost it (the last will). */
+  /** Only with `offline`: `ended` by a clean shutdown, or `lost` (the MQTT will). */
   readonly reason?: 'ended' | 'lost'
 }
 

@@ -1,13 +1,13 @@
 /**
- * A minute of a host in CBOR [DESIGN 6, RFC 8949]: what each process did, sent though all is well.
+ * A minute of a host in CBOR [RFC 8949]: what each process did, sent whether or not there are alerts.
  *
- * Maps with readable keys outside, arrays of small numbers inside, because the processes of a minute are what
- * a host-day's traffic is made of (2 MB for a quiet one): rows stand in the order of their pids, with pid and
- * start as differences to the row before; names are indexes into one table; system calls are known by their
- * place in our append-only list, and by name where they are not in it; confidence is in hundredths.
+ * Maps with readable keys outside, arrays of small numbers inside, because the processes make up most of a host's
+ * traffic (2 MB a day for a quiet one): rows are ordered by pid, with pid and start as differences to the previous
+ * row; names are indexes into one table; syscalls are indexes into our append-only list, or names where they are not
+ * in it; confidence is in hundredths.
  *
- * Decoding looks at every number: indexes stay inside their tables, tables inside their bounds, floats are
- * finite, no tags, no indefinite lengths, no repeated keys.
+ * Decoding checks every number: indexes are within their tables, tables within their bounds, floats are finite; no
+ * tags, no indefinite lengths, no repeated keys.
  */
 import { decode, encode } from 'cborg'
 import {
@@ -83,7 +83,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
       Math.max(0, Math.round(summary.agent.rssBytes)),
       Math.max(0, Math.round(summary.agent.lagMs)),
       summary.agent.outboxRows,
-      // Only where something was left out, so that ordinary minutes cost nothing for it.
+      // Only if windows were skipped, so that ordinary minutes cost nothing.
       ...(reduced === undefined ? [] : [...reduced.seconds, reduced.windows]),
     ],
   })
@@ -155,7 +155,7 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
   })
 }
 
-/** Four numbers of the agent and no more: it judged everything, or is of a time before it could say. */
+/** Absent if every window was classified, and from agents that did not report it yet. */
 function readReduced(numbers: readonly unknown[]): { reduced?: Reduced } {
   if (numbers.length === 0) return {}
   const [one, two, three, windows] = numbers.map((number) => count(number, 'agent'))
@@ -195,7 +195,7 @@ function readProcesses(
   })
 }
 
-/** A place in our list, or a name that was not in the sender's; a sender's newer place is a call we cannot name. */
+/** An index into our list, or a name; an index beyond our list is from a newer agent and becomes "other". */
 function readSyscall(value: unknown): string {
   if (typeof value === 'number') return SYSCALLS[count(value, 'syscalls')] ?? SYSCALLS[OTHER]!
   return toText(value, NAME_BYTES_MAX, true) ?? refuse('bad-field(syscalls)')

@@ -1,9 +1,9 @@
 /**
- * The names under which agents and aggregators meet [DESIGN 6]: callsign/v1/<site>/<host>/<what>.
+ * MQTT topics of agents and aggregators (docs/reference/topics.md): callsign/v1/<site>/<host>/<what>.
  *
- * Site and host come from flags and host names, so they are checked once, at start: a slash, a wildcard or
- * a control character would let one host speak or listen as another. The hosts `aggregator` and `fleet`
- * are taken: their topics belong to the aggregator.
+ * Site and host come from flags and host names, so they are checked once, at start: a slash, a wildcard or a
+ * control character would let one host publish or subscribe as another. The host names `aggregator` and `fleet` are
+ * reserved: their topics belong to the aggregator.
  */
 import { AgentError } from '../domain/error.ts'
 import { TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
@@ -28,7 +28,7 @@ export type ParsedTopic =
   | { readonly kind: TopicKind; readonly site: string; readonly host: string }
   | { readonly kind: 'aggregator-status' | 'fleet-model'; readonly site: string }
 
-/** Whether a text can be one level of a topic: what `agentTopics` accepts, as a question. */
+/** Whether `agentTopics` accepts a text as one level of a topic. */
 export function isTopicPart(text: string): boolean {
   return (
     text.length > 0 &&
@@ -76,7 +76,7 @@ export function receiptTopic(site: string, host: string): string {
   return agentTopics(site, host).receipt
 }
 
-/** What an aggregator subscribes to. `site` '+' takes every site; `$share` only where the broker knows it. */
+/** What an aggregator subscribes to. `site` '+' means every site; `$share` only if the broker supports it. */
 export function aggregatorFilters(site = '+', shared = false): string[] {
   if (site !== '+') checkSite(site)
   const prefix = shared ? '$share/aggregators/' : ''
