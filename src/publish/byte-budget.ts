@@ -1,7 +1,6 @@
 /**
- * What one host may send in any 24 hours [DESIGN 8: 20 MB at worst]. Kept by the hour: 25 numbers, so the
- * bound holds for every span of 24 hours and not only between midnights. Alerts have a share of their own.
- * Of this process: a restart begins anew.
+ * What one host may send in any 24 hours (20 MB). Kept by the hour: 25 numbers, so the bound holds for every span of
+ * 24 hours and not only between midnights. Alerts have a share of their own. Not kept over a restart.
  */
 import { WIRE_BYTES_ALERTS_ONLY, WIRE_BYTES_PER_DAY_MAX } from '../domain/limits.ts'
 import type { EventKind } from '../wire/origin.ts'
@@ -20,7 +19,7 @@ export class ByteBudget {
     this.#alertsOnly = Math.min(alertsOnly, perDayMax)
   }
 
-  /** Bytes that this kind may still send. @param nowMs of a clock that never steps */
+  /** Bytes that this kind may still send. @param nowMs of a monotonic clock */
   left(kind: EventKind, nowMs: number): number {
     this.#advance(nowMs)
     const max = kind === 'alert' ? this.#perDayMax : this.#perDayMax - this.#alertsOnly

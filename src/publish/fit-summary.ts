@@ -1,6 +1,6 @@
 /**
- * Summaries made to fit: into the bytes of one message, and two into one where the outbox is full.
- * What is left out is counted in `processesOmitted`: the least busy go first.
+ * Limits the size of summaries: fits one into a message, and merges two when the outbox is full. The least busy
+ * processes are left out and counted in `processesOmitted`.
  */
 import { defined } from '../domain/defined.ts'
 import { SUMMARY_BYTES_MAX, SUMMARY_REASONS_MAX, SUMMARY_TOP_CALLS_MAX } from '../domain/limits.ts'
@@ -8,7 +8,7 @@ import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import type { Origin } from '../wire/origin.ts'
 import { encodeSummary } from '../wire/summary-message.ts'
 
-/** The busiest first; the order between equals is theirs, so the same input gives the same bytes. */
+/** The busiest first, in a stable order, so the same input gives the same bytes. */
 export function byCalls(a: ProcessSummary, b: ProcessSummary): number {
   return b.calls - a.calls || a.pid - b.pid
 }
@@ -22,7 +22,7 @@ export function encodeWithin(
   const payload = encodeSummary(whole, origin)
   if (payload.byteLength <= bytesMax) return payload
   const busiest = [...whole.processes].sort(byCalls)
-  // The largest number of processes that fits: sizes grow with it, so halve.
+  // Binary search for the largest number of processes that fits.
   let fits = 0
   let tooMany = busiest.length
   let best = encodeSummary(keepFirst(whole, busiest, 0), origin)
@@ -45,7 +45,7 @@ function keepFirst(summary: Summary, busiest: readonly ProcessSummary[], count: 
   }
 }
 
-/** Two neighbouring spans as one. Of what is a state and not a count, the later one's is kept. */
+/** Merges two neighbouring spans: counts are added, gauges are taken from the later one. */
 export function mergeSummaries(first: Summary, second: Summary): Summary {
   const syscalls = [...new Set([...first.syscalls, ...second.syscalls])]
   const indexes = new Map(syscalls.map((name, index) => [name, index]))
@@ -111,7 +111,7 @@ function mergeProcesses(first: ProcessSummary, second: ProcessSummary): ProcessS
   for (const [syscall, count] of [...first.top, ...second.top]) {
     counts.set(syscall, (counts.get(syscall) ?? 0) + count)
   }
-  // The class of the longer half, as it is the better founded.
+  // The class of the half with more active seconds.
   const judged = first.active > second.active && first.class !== undefined ? first : second
   const { class: _class, confidence: _confidence, ...rest } = second
   return {
@@ -123,7 +123,7 @@ function mergeProcesses(first: ProcessSummary, second: ProcessSummary): ProcessS
   }
 }
 
-/** Reasons are ours and few; this only bounds what a defect could make of them. */
+/** Our reasons are few; this bound is only for defects. */
 function fewReasons(dropped: Readonly<Record<string, number>>): Record<string, number> {
   const entries = Object.entries(dropped)
   if (entries.length <= SUMMARY_REASONS_MAX) return { ...dropped }

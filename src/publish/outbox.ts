@@ -1,17 +1,16 @@
 /**
- * What is to be sent, kept on disk until it has arrived: alerts and summaries, numbered, bounded, counted.
+ * Alerts and summaries to be sent, kept on disk until the receipt comes: numbered, bounded, counted.
  *
- * created = acknowledged + queued + merged + dropped(reason), at every moment and over kill -9: the numbers
- * are written in the transaction that makes them true. They are of the state directory's whole life.
+ * created = acknowledged + queued + merged + dropped(reason), at every moment and over kill -9: the counters are
+ * written in the same transaction as the rows. They count over the whole life of the state directory.
  *
- * The index of all rows is in memory and the disk is its journal: a disk that is full changes nothing but
- * that rows wait in memory (bounded, counted beyond) and are written when there is space. Payloads lie on
- * disk only, once they are there.
+ * The index of all rows is in memory and the disk is its journal: while the disk is full, rows wait in memory (bounded;
+ * dropped and counted beyond) and are written when there is space. Payloads are on disk only, once written.
  *
- * Invariants: a row that was handed out once is never changed or merged, for it may have arrived; rows of an
- * earlier boot may have been handed out. A number (boot, seq) never means two messages. At the bound summaries
- * merge (to an hour at most), then the oldest go; alerts last. An update that nobody has seen yet is
- * overtaken by the next message about the same alert.
+ * Invariants: a row that was handed out is never changed or merged, because it may have arrived; rows of an earlier
+ * boot may have been handed out. A number (boot, seq) is never used for two messages. At the limit, summaries are
+ * merged (to an hour at most), then the oldest rows are dropped, alerts last. An alert update that was not handed
+ * out is replaced by the next message about the same alert.
  */
 import type { Alert } from '../domain/alert.ts'
 import { assert } from '../domain/assert.ts'
@@ -50,14 +49,14 @@ export interface OutboxRow {
   readonly kind: EventKind
   readonly boot: number
   readonly seq: number
-  /** Unix seconds of what it tells. */
+  /** Unix seconds of the event. */
   readonly time: number
   readonly payload: Uint8Array
 }
 
 export interface OutboxHealth {
   readonly bytes: number
-  /** Rows that are in memory only, because the disk does not take them. */
+  /** Rows in memory only, because they could not be written. */
   readonly unsaved: number
   readonly problem: SqliteProblem | undefined
   /** Damaged files that were put aside, over the life of this process. */
@@ -70,11 +69,11 @@ interface Row {
   readonly seq: number
   readonly time: number
   bytes: number
-  /** Present as long as the disk does not have it. */
+  /** Set until it is written to disk. */
   payload: Uint8Array | undefined
   onDisk: boolean
   handedOut: boolean
-  /** Of an update that may still be overtaken. */
+  /** Set for an update that the next message may replace. */
   alertId: string | undefined
   /** Unix seconds that a summary spans; known for rows of this boot. */
   span: readonly [from: number, to: number] | undefined
@@ -101,7 +100,7 @@ export class Outbox {
   #setNumber!: Statement
   #readPayload!: Statement<{ payload: Uint8Array }>
 
-  /** Both in the order (boot, seq); a Map keeps it and forgets in constant time. */
+  /** Both in the order (boot, seq), which a Map keeps; removal takes constant time. */
   readonly #queues = { alert: new Map<string, Row>(), summary: new Map<string, Row>() }
   readonly #handedOut = new Map<string, Row>()
   readonly #handedOutCount = { alert: 0, summary: 0 }
@@ -128,7 +127,7 @@ export class Outbox {
       name: 'Outbox',
       trouble: 'Cannot write the outbox to disk, rows wait in memory',
       schema: SCHEMA,
-      // An alert is rare and precious: its commit waits for the disk.
+      // Alerts are rare and must survive a power cut: each commit is synced.
       synchronous: 'full',
       check: true,
       prepare: (database) => this.#prepare(database),
@@ -140,7 +139,7 @@ export class Outbox {
       .all()) {
       this.#numbers.set(name, value)
     }
-    // A lost state must not give old numbers to new messages: it starts at the clock.
+    // If the state was lost, old numbers must not be reused: boot starts at the clock.
     const last = this.#numbers.get('boot')
     this.boot = last === undefined ? (options.now ?? Date.now)() : last + 1
     this.before =
@@ -157,13 +156,13 @@ export class Outbox {
     return this.#nextSeq
   }
 
-  /** Called after each put, so that the publisher need not look. */
+  /** Called after each put, so that the publisher does not poll. */
   set onPut(listener: () => void) {
     this.#onPut = listener
   }
 
   /**
-   * On disk when this returns, or kept in memory where the disk does not take it.
+   * On disk when this returns, or in memory if the write failed.
    * @returns the sequence numbers of the alerts
    */
   put(alerts: readonly Alert[], summary?: Summary): number[] {
@@ -177,7 +176,7 @@ export class Outbox {
     return numbers
   }
 
-  /** The next rows that are not handed out, oldest first, while they fit into bytesMax. */
+  /** The oldest rows that are not handed out, as many as fit into bytesMax. */
   take(
     countMax: number,
     kinds: readonly EventKind[] = KINDS,
@@ -205,19 +204,19 @@ export class Outbox {
     return taken
   }
 
-  /** Whether rows of this kind are there that are not handed out. */
+  /** Whether there are rows of this kind that are not handed out. */
   waits(kind: EventKind): boolean {
     return this.#queues[kind].size > this.#handedOutCount[kind]
   }
 
-  /** The connection is gone: what is handed out and not acknowledged will be taken again. */
+  /** The connection was lost: rows that are handed out and not acknowledged can be taken again. */
   takeBack(): void {
     this.#handedOut.clear()
     this.#handedOutCount.alert = 0
     this.#handedOutCount.summary = 0
   }
 
-  /** Rows that have arrived, of those handed out. Written by the next flush or put. @returns how many they were */
+  /** Removes acknowledged rows, of those handed out. Written by the next flush or put. @returns how many */
   acknowledge(ranges: readonly SequenceRange[]): number {
     const gone: Row[] = []
     for (const row of this.#handedOut.values()) {
@@ -230,18 +229,18 @@ export class Outbox {
     return gone.length
   }
 
-  /** A message that can never arrive: dropped, counted by its reason. */
+  /** Drops a message that can never be delivered, counted by reason. */
   giveUp(row: Pick<OutboxRow, 'boot' | 'seq' | 'kind'>, reason: string): void {
     const given = this.#queues[row.kind].get(keyOf(row))
     if (given !== undefined) this.#drop(given, reason)
   }
 
-  /** Whether something waits to be written. */
+  /** Whether something is not written yet. */
   get dirty(): boolean {
     return this.#toInsert.size + this.#toDelete.size + this.#changedNumbers.size > 0
   }
 
-  /** Writes what is not on disk yet. @returns false where the disk does not take it */
+  /** Writes what is not on disk yet. @returns false if the write failed */
   flush(): boolean {
     if (!this.dirty) return true
     try {
@@ -254,7 +253,7 @@ export class Outbox {
     return true
   }
 
-  /** Whether an aggregator has ever announced itself on this site: then its receipt alone is delivery. */
+  /** Whether an aggregator has ever announced itself on this site: then only its receipt counts as delivery. */
   get aggregatorSeen(): boolean {
     return this.#numbers.has(`aggregator/${this.#options.site}`)
   }
@@ -384,7 +383,7 @@ export class Outbox {
     }
   }
 
-  /** What was handed out may be arriving just now: it goes only where nothing else is left. */
+  /** Prefers rows that are not handed out: the others may be arriving. */
   #oldest(kind: EventKind): Row | undefined {
     let first: Row | undefined
     for (const [key, row] of this.#queues[kind]) {
@@ -394,7 +393,7 @@ export class Outbox {
     return first
   }
 
-  /** Puts the oldest two neighbouring summaries that may merge into one, under the later one's number. */
+  /** Merges the oldest two neighbouring summaries that may be merged, under the number of the later one. */
   #mergeOldest(): boolean {
     let first: Row | undefined
     for (const row of this.#queues.summary.values()) {
@@ -467,7 +466,7 @@ export class Outbox {
         bytes: bytes + OUTBOX_ROW_BYTES,
         payload: undefined,
         onDisk: true,
-        // It may have been, before the restart.
+        // It may have been handed out before the restart.
         handedOut: true,
         alertId: undefined,
         span: undefined,
@@ -513,7 +512,7 @@ export class Outbox {
     }
   }
 
-  /** What lay in the damaged file only is gone, and said to be; what is in memory goes to the new file. */
+  /** Rows that were only in the damaged file are counted as dropped; rows in memory go to the new file. */
   #startAnew(): void {
     if (!this.#file.putAside()) return
     for (const kind of KINDS) {
@@ -532,7 +531,7 @@ export class Outbox {
     }
   }
 
-  /** @returns undefined where the disk does not give it back; the row is then lost, and counted */
+  /** @returns undefined if it cannot be read; a row that is lost is dropped and counted */
   #read(row: Row): Uint8Array | undefined {
     try {
       this.#file.open()

@@ -1,15 +1,15 @@
 /**
- * Empties the outbox towards the broker, and says who is there. It runs beside the street and never stops it:
- * a broker that is away, slow, hostile or refuses us changes nothing but the queue.
+ * Sends the outbox to the broker and publishes the agent's online status. It runs beside the pipeline and never stops
+ * it: a broker that is unreachable, slow or hostile only makes the queue longer.
  *
- * One session: connect (last will left with the broker) → listen for receipts and for the aggregator → birth →
- * rows, at most IN_FLIGHT_MAX under way. A row leaves the outbox at the aggregator's receipt, for a PUBACK is
- * not delivery (89 of 3,068 alerts were lost that way, measured). Where nobody has ever announced an
- * aggregator, the broker is all there is, and its PUBACK counts (`--delivery auto`). What is not receipted is
- * sent again: at each connect, when the aggregator comes back, and after a wait that doubles.
+ * One session: connect (with an MQTT will) → subscribe to receipts and to the aggregator's status → publish `online` →
+ * rows, at most IN_FLIGHT_MAX unacknowledged. A row leaves the outbox at the aggregator's receipt, because a PUBACK is
+ * not delivery (89 of 3,068 alerts were lost that way, measured). If no aggregator has ever announced itself, the
+ * PUBACK counts (`--delivery auto`). Rows without a receipt are sent again: at each connect, when the aggregator
+ * returns, and after a wait that doubles.
  *
- * At least once: the aggregator drops what it has already, by (host, boot, seq). Bytes per day are bounded
- * (ByteBudget), so a fault at the other end cannot turn resending into traffic.
+ * Delivery is at least once: the aggregator drops duplicates by (host, boot, seq). Bytes per day are bounded
+ * (ByteBudget), so a fault at the other end cannot cause unlimited resending.
  */
 import { createHash } from 'node:crypto'
 import { defined } from '../domain/defined.ts'
@@ -47,7 +47,7 @@ import type { Outbox, OutboxRow } from './outbox.ts'
 
 export type DeliveryPolicy = 'auto' | 'receipt' | 'broker'
 
-/** What the retained status says of this agent, beside who and when. */
+/** What the retained status says about this agent, beside host and time. */
 export type Presence = Pick<StatusMessage, 'version' | 'model' | 'source'>
 
 export interface PublisherOptions {
@@ -78,7 +78,7 @@ export interface PublisherState {
   readonly connection: 'connecting' | 'connected' | 'waiting' | 'refused' | 'ended'
   readonly protocol: 5 | 4 | undefined
   readonly aggregator: 'online' | 'offline' | 'unknown'
-  /** What lets a row go at present. */
+  /** What counts as delivered at present. */
   readonly delivery: 'receipt' | 'broker'
   readonly inFlight: number
   /** Unix ms of the last acknowledgement. */
@@ -86,10 +86,10 @@ export interface PublisherState {
   readonly lastError: string | undefined
   readonly sent: number
   readonly sentAgain: number
-  /** Messages of the broker that were no receipt or status of ours, by reason. */
+  /** Messages from the broker that were neither a receipt nor a valid status, by reason. */
   readonly ignored: Readonly<Record<string, number>>
   readonly bytesToday: number
-  /** True while the day's bytes are spent and rows wait for that. */
+  /** True while the byte budget of the day is used up. */
   readonly throttled: boolean
 }
 
@@ -101,11 +101,11 @@ interface Sending {
   accepted: boolean
 }
 
-/** A session that lasted this long was a good one: the next wait is short again. */
+/** After a session of this length the back-off starts again from its shortest wait. */
 const GOOD_SESSION_MS = 1_000
 /** What MQTT and our properties add to a payload, roughly. */
 const MESSAGE_OVERHEAD_BYTES = 320
-/** A broker keeps a summary for a consumer that is away no longer than this. */
+/** How long a broker keeps a summary for a consumer that is not connected. */
 const SUMMARY_EXPIRY_SECONDS = 86_400
 
 export class Publisher {
@@ -133,7 +133,7 @@ export class Publisher {
   #wake: () => void = () => {}
   #woken = false
   #flushedAt = 0
-  /** What the broker spoke last: an old one need not be asked for MQTT 5 at each attempt. */
+  /** The broker's protocol at the last session: an old one is not asked for MQTT 5 at each attempt. */
   #protocol: 5 | 4 | undefined
   #hurry: () => void = () => {}
 
@@ -152,12 +152,12 @@ export class Publisher {
     }
   }
 
-  /** Starts the loop; it ends with `end()` only. Nothing that a broker does throws out of it. */
+  /** Starts the loop, which ends with `end()` only. No broker behaviour makes it throw. */
   start(): void {
     this.#running ??= this.#run()
   }
 
-  /** The source or the model changed: the retained status says so. */
+  /** The source or the model changed: publishes a new retained status. */
   announce(presence: Partial<Presence>): void {
     this.#presence = { ...this.#presence, ...presence }
     if (this.#connectionState === 'connected') this.#publishStatus('online')
@@ -181,7 +181,7 @@ export class Publisher {
     }
   }
 
-  /** Waits until everything has arrived. @returns false where the time was up before */
+  /** Waits until everything is delivered. @returns false on timeout */
   async drain(timeoutMs: number): Promise<boolean> {
     if (this.#outbox.queued === 0) return true
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -198,7 +198,7 @@ export class Publisher {
     return emptied
   }
 
-  /** Drains, says good-bye, and ends. What has not arrived stays in the outbox for the next start. */
+  /** Drains, publishes `offline`, and ends. Undelivered rows stay in the outbox for the next start. */
   async end(drainMs: number): Promise<boolean> {
     const drained =
       this.#running === undefined ? this.#outbox.queued === 0 : await this.drain(drainMs)
@@ -231,7 +231,7 @@ export class Publisher {
         this.#connectionState = 'waiting'
         waitMs = away.next()
       } catch (error) {
-        // It may be another broker when it is back.
+        // The address may lead to another broker next time.
         this.#protocol = undefined
         const isRefusal = error instanceof AgentError && !error.retriable
         this.#failed('Cannot reach broker', error instanceof Error ? error.message : String(error))
@@ -262,7 +262,7 @@ export class Publisher {
     })
   }
 
-  /** The same for each session of this host: a broker then drops the half-dead one before, with its will. */
+  /** The same for each session of this host, so that the broker ends a half-open earlier session. */
   #clientId(): string {
     const { site, host } = this.#options
     const digest = createHash('sha256').update(`${site}/${host}`).digest('hex')
@@ -300,8 +300,8 @@ export class Publisher {
   }
 
   /**
-   * Listens before it speaks, so that no receipt and no announcement is missed. A broker that does not let us
-   * listen still gets what we have to say; one that does not answer is left.
+   * Subscribes before it publishes, so that no receipt or announcement is missed. If the broker refuses the
+   * subscription, rows are sent all the same; if it does not answer, the session ends.
    */
   async #openSession(connection: MqttConnection): Promise<void> {
     const patience = setTimeout(
@@ -317,7 +317,7 @@ export class Publisher {
     clearTimeout(patience)
   }
 
-  /** Sends what may be sent now. @returns ms until there is something to do by time alone */
+  /** Sends what may be sent now. @returns ms until the next timed action */
   #work(connection: MqttConnection): number {
     const now = this.#clock.monotonic()
     const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX
@@ -361,7 +361,7 @@ export class Publisher {
     return waitMs
   }
 
-  /** Each write waits for the disk, so receipts that come one by one share one. @returns ms until the next */
+  /** Each write is synced, so receipts that arrive one by one share a write. @returns ms until the next */
   #flush(): number {
     if (!this.#outbox.dirty) return Infinity
     const leftMs = this.#flushedAt + OUTBOX_FLUSH_MS - this.#clock.monotonic()
@@ -396,7 +396,7 @@ export class Publisher {
           this.#wakeUp()
         },
         (error) => {
-          // Refused by its reason code, or the session ended: it is sent again either way.
+          // Refused by a reason code, or the session ended: it is sent again either way.
           this.#lastError = error instanceof Error ? error.message : String(error)
         },
       )
@@ -407,7 +407,7 @@ export class Publisher {
     return delivery === 'receipt' || (delivery === 'auto' && this.#outbox.aggregatorSeen)
   }
 
-  /** Where the broker's word counts: lets go of what it has, once an aggregator had time to show up. */
+  /** If PUBACKs count: removes acknowledged rows once an aggregator had time to announce itself. */
   #acceptSettled(now: number): void {
     if (this.#needsReceipt()) return
     if (this.#options.delivery !== 'broker' && now < this.#settledAt) return
@@ -456,7 +456,7 @@ export class Publisher {
     this.#outbox.noteAggregator()
     this.#aggregator = status.value.state
     if (status.value.state === 'online') {
-      // It may have missed what was sent while it was away: no long waits from here.
+      // It may have missed messages while it was unreachable: they are sent again without a long wait.
       const resendAfterMs = this.#options.resendAfterMs ?? RESEND_AFTER_MS
       for (const sending of this.#sending.values()) {
         sending.waitMs = Math.min(sending.waitMs, resendAfterMs)
@@ -498,7 +498,7 @@ export class Publisher {
     })
   }
 
-  /** Says it once per reason, not once per attempt. */
+  /** Logs once per reason, not once per attempt. */
   #failed(words: string, reason: string): void {
     if (this.#stop.signal.aborted) return
     if (reason !== this.#lastError) {
@@ -519,7 +519,7 @@ export class Publisher {
     this.#wake()
   }
 
-  /** New rows do not cut this wait short, or each would be an attempt; an end does, and so does one drain. */
+  /** New rows do not end this wait, or each would cause an attempt; `end()` and one drain do. */
   async #waitBeforeRetry(ms: number): Promise<void> {
     if (this.#stop.signal.aborted) return
     await new Promise<void>((resolve) => {
@@ -532,7 +532,7 @@ export class Publisher {
     this.#hurry = () => {}
   }
 
-  /** Until something happens or the time is over, whichever is first. */
+  /** Waits for an event or for the time, whichever is first. */
   async #pause(ms: number): Promise<void> {
     if (!this.#woken && ms > 0) {
       await new Promise<void>((resolve) => {
@@ -549,7 +549,7 @@ export class Publisher {
 }
 
 const THROTTLE_CHECK_MS = 60_000
-/** A disk that does not take the outbox is asked again after this, if nothing is put before. */
+/** How long until a failed write of the outbox is retried, if nothing is put before. */
 const DISK_RETRY_MS = 5_000
 
 function keyOf({ boot, seq }: OutboxRow): string {

@@ -1,11 +1,10 @@
 /**
- * A minute of frames as one Summary, sent though all is well: so that the aggregator sees what a host's
- * processes do, and that the host is there at all. Its size does not grow with what happens on the host
- * (`fit-summary.ts` bounds it when its number is known).
+ * A minute of frames as one Summary, sent whether or not there are alerts: it shows the aggregator what a host's
+ * processes do, and that the host is alive. Its size is bounded whatever happens on the host (`fit-summary.ts`).
  *
- * Minutes are cut by event time, at a phase that follows from site and host: 20,000 hosts spread over the
- * minute, and the same frames give the same summaries. Counts (calls, dropped, CPU) are of the span; what the
- * gauges give are totals, and this subtracts.
+ * Minutes are cut by event time, at a phase derived from site and host: 20,000 hosts are spread over the minute, and
+ * the same frames give the same summaries. Counts (calls, dropped, CPU) are of the span; the gauges give totals,
+ * which are subtracted here.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -22,7 +21,7 @@ import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { byCalls } from './fit-summary.ts'
 
-/** What a summary says beside the frames. Totals since the agent's start. */
+/** What a summary reports beside the frames. Totals since the agent's start. */
 export interface Gauges {
   readonly dropped: Readonly<Record<string, number>>
   readonly alertsOpen: number
@@ -30,7 +29,7 @@ export interface Gauges {
   readonly rssBytes: number
   readonly lagMs: number
   readonly outboxRows: number
-  /** What was not judged to spare CPU. */
+  /** What was not classified to stay below --cpu-max. */
   readonly reduced?: Reduced
   /** Seconds that were counted and not judged, by reason. */
   readonly unjudged?: Readonly<Record<string, number>>
@@ -39,7 +38,7 @@ export interface Gauges {
 export interface SummariserOptions {
   readonly site: string
   readonly host: string
-  /** Asked when a summary is made. */
+  /** Read when a summary is made. */
   readonly gauges: () => Gauges
   /** Names of the model's classes, in the order of the predictions. */
   readonly classNames?: readonly string[]
@@ -67,7 +66,7 @@ export class Summariser {
   readonly #phase: number
   readonly #processesMax: number
   readonly #seen = new Map<string, Seen>()
-  /** The names of a process in this span, by its key: predictions know the newest only. */
+  /** The names of a process in this span, by its key: predictions have only the newest. */
   readonly #byKey = new Map<ProcessKey, Seen>()
   #classNames: readonly string[]
   #span: number | undefined
@@ -85,13 +84,13 @@ export class Summariser {
     this.#classNames = options.classNames ?? []
   }
 
-  /** A model with other classes took over. Votes so far are of the old one, and go. */
+  /** A model with other classes is in use now: votes of the old one are discarded. */
   useClasses(names: readonly string[]): void {
     this.#classNames = names
     for (const seen of this.#seen.values()) seen.classes.clear()
   }
 
-  /** @returns the summary of the span before, where this frame begins a new one */
+  /** @returns the summary of the previous span if this frame begins a new one */
   push(frame: Frame, predictions?: Predictions): Summary | undefined {
     const span = Math.floor((frame.index - this.#phase) / this.#seconds)
     // Where the clock was set back within a minute, a span begins anew as well: it has no end before its beginning.
@@ -107,7 +106,7 @@ export class Summariser {
     return summary
   }
 
-  /** What is left of a span, at the end of the input. */
+  /** The incomplete span at the end of the input. */
   end(): Summary | undefined {
     if (this.#span === undefined) return undefined
     const gauges = this.#options.gauges()
@@ -154,7 +153,7 @@ export class Summariser {
       const process = frame.processes[i]!
       const key = processKey(process)
       let seen = this.#byKey.get(key)
-      // Under another name than last second, it is another row.
+      // With a new name it becomes another row.
       const id = seen?.name === process.name ? '' : `${key}/${process.name}`
       if (id !== '') seen = this.#seen.get(id)
       if (seen === undefined && this.#seen.size < this.#processesMax) {
@@ -233,7 +232,7 @@ export class Summariser {
   }
 }
 
-/** What was left out in this span; nothing where all was judged. */
+/** What was left out in this span; empty if every window was classified. */
 function since(
   now: Readonly<Record<string, number>>,
   before: Readonly<Record<string, number>>,
@@ -254,7 +253,7 @@ function reducedSince(now: Reduced, before: Reduced): { reduced?: Reduced } {
   return { reduced: { seconds, windows: Math.max(0, now.windows - before.windows) } }
 }
 
-/** Seconds into the minute, the same for a host for ever [FNV-1a over its name]. */
+/** Seconds into the minute, constant for a host (FNV-1a of its name). */
 export function phaseOf(site: string, host: string, seconds: number): number {
   let hash = 0x811c9dc5
   for (const byte of new TextEncoder().encode(`${site}/${host}`)) {
