@@ -2,7 +2,7 @@
 import type { AlertMessage } from '../wire/alert-message.ts'
 import type { Output } from './output.ts'
 
-/** @param put returns false where the disk refused */
+/** @param put returns false if the write failed */
 export function localOutput(put: (alerts: readonly AlertMessage[]) => boolean): Output {
   let refused = 0
   return {

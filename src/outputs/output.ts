@@ -1,15 +1,15 @@
 /**
- * Where alerts and summaries go. An output takes what one second of the pipeline gave; a new kind of output is one
- * file here, and one line where the agent is put together.
+ * Where alerts and summaries go. An output takes what one second of the pipeline produced. A new kind of output is one
+ * file here and one line in `agent/`, where the pipeline is assembled.
  *
- * An output never fails for what the world does to it (a full disk, a server that is away): it counts what it could not
- * take, by reason, and `agent status` shows the counts. One that talks to a network keeps a bounded queue of its own
- * and returns at once: `take` is awaited before the next second is processed.
+ * An output never throws for an external failure (a full disk, an unreachable server): it counts what it could not take,
+ * by reason, and `agent status` shows the counts. A network output keeps a bounded queue of its own and returns at
+ * once: `take` is awaited before the next second is processed.
  */
 import type { Summary } from '../domain/summary.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
 
-/** What one second gave, as it is on the wire. */
+/** What one second produced, as it is on the wire. */
 export interface Told {
   readonly alerts: readonly AlertMessage[]
   /** Once a minute. */

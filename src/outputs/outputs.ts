@@ -1,8 +1,8 @@
 /**
- * The list of outputs: gives each message its number, then each output the messages, in the order of the list.
+ * The list of outputs: numbers each message, then passes the messages to each output in order.
  *
- * An output that throws keeps nothing from the next one: what it should have taken is counted as refused, and the log
- * says so once a minute.
+ * If an output throws, the next ones still get the messages: what it should have taken is counted as refused and logged
+ * once a minute.
  */
 import type { Alert } from '../domain/alert.ts'
 import { OUTPUT_TROUBLE_TOLD_EVERY_MS } from '../domain/limits.ts'
@@ -12,13 +12,13 @@ import { type Log, log as processLog } from '../platform/log.ts'
 import { toMessage } from '../wire/alert-message.ts'
 import type { Output, Told } from './output.ts'
 
-/** Of a message: (boot, seq) grows with each of a host. */
+/** Number of a message: (boot, seq) grows with each message of a host. */
 export interface Numbered {
   readonly boot: number
   readonly seq: number
 }
 
-/** Who numbers messages: (boot, seq) never means two of them. The outbox is one. */
+/** Numbers messages: (boot, seq) is never used twice. The outbox is one implementation. */
 export interface Numbering {
   readonly boot: number
   /** The number that the next message gets. */

@@ -1,4 +1,4 @@
-/** Alerts for the person at the terminal. @param host before each line, where there are several */
+/** Alerts on the terminal. @param host printed before each line if there are several hosts */
 import { writeOut } from '../platform/terminal.ts'
 import { alertLines } from './alert-words.ts'
 import type { Output } from './output.ts'
