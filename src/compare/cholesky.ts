@@ -1,7 +1,7 @@
 /**
  * Cholesky's factor of a symmetric positive definite matrix and the solution of a system by it: the inner step
  * of Newton's method in both linear baselines, a few hundred columns wide. Matrices are row-major, only their lower
- * half is read and written. Sums run in four parts, because one chain of additions waits for each other.
+ * half is read and written. Sums use four accumulators, because a single chain of additions is latency-bound.
  */
 
 /** Replaces the lower half of the n × n matrix at `at` by its factor L, where A = L·Lᵀ. */
@@ -14,7 +14,7 @@ export function factorise(matrix: Float64Array, n: number, at = 0): void {
         (matrix[rowI + j]! - dot(matrix, rowI, matrix, rowJ, j)) / matrix[rowJ + j]!
     }
     const left = matrix[rowI + i]! - dot(matrix, rowI, matrix, rowI, i)
-    // Rounding may leave a direction that nothing holds at nothing; it is then hardly moved.
+    // Rounding may make a pivot zero or negative; a tiny one keeps the step finite.
     matrix[rowI + i] = Math.sqrt(Math.max(left, 1e-12))
   }
 }

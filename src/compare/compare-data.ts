@@ -1,13 +1,13 @@
 /**
- * What recordings hold, before anything is learnt from them: how many count vectors each program has (the paper's
- * Fig. 5), and how sparse a vector is, which is what the paper's format lives on [Paper III-B, V-A].
+ * Statistics of recordings before training: how many count vectors each program has (the paper's Fig. 5), and how
+ * sparse a vector is [Paper III-B, V-A].
  */
 import { ALIAS_RULES, classNameOf } from '../model/aliases.ts'
 import type { Recording } from '../train/data/recording.ts'
 
 export interface DataFigures {
   readonly hosts: readonly string[]
-  /** Seconds recorded, added up over the hosts. */
+  /** Seconds recorded, summed over the hosts. */
   readonly frames: number
   readonly vectors: number
   /** Different system calls that occur. */

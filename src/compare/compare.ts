@@ -4,12 +4,12 @@
  *
  * Blocks are ten wall-clock seconds that do not overlap, as the paper's; the split is by time with a gap, or
  * at random as the paper's (neighbouring blocks on both sides, so its figures flatter), or by file: train on one
- * host's, test on another's. Rows are `frequency` unless another recipe is asked for. The nets have the paper's
+ * host's, test on another's. Rows are `frequency` unless another recipe is given. The nets have the paper's
  * 64 units, Adam, and the L2 of its authors' code; batches of 128 and a rate of 0.003 that falls along a cosine
  * instead of their 512 and 0.001, because there are fewer blocks. No augmentation, smoothing or class balance here.
  *
- * Runs differ by the seed alone, as the paper's do. Logistic regression and SVM have one optimum and reach it, so one
- * training stands for all runs (the paper's deviation for them is 1e-16).
+ * Runs differ by the seed alone, as in the paper. Logistic regression and SVM converge to a unique optimum, so one
+ * training is used for all runs (the paper's deviation for them is 1e-16).
  */
 import { ALIAS_RULES } from '../model/aliases.ts'
 import { Normaliser } from '../model/normalise.ts'
@@ -44,7 +44,7 @@ import { fitSoftmax } from './softmax-regression.ts'
 
 export type SplitKind = 'time' | 'random' | 'file'
 
-/** The paper's six, in its order: what `--models` calls them, and what its tables do. */
+/** The paper's six models, in its order: their names for `--models` and in its tables. */
 export const MODELS = [
   { key: 'lr', model: 'Logistic Regression' },
   { key: 'svm', model: 'Linear SVM' },
@@ -87,7 +87,7 @@ export interface CompareRow {
   readonly recall: MeanAndDeviation
   /** CPU of one training, mean over the trainings. */
   readonly seconds: number
-  /** How often it was trained: once where chance has no part in it. */
+  /** How often it was trained: once if training is deterministic. */
   readonly trainings: number
 }
 
@@ -104,7 +104,7 @@ export interface ComparisonTable {
 export interface Comparison extends ComparisonTable {
   readonly splits: readonly ComparisonTable[]
   readonly recipe: string
-  /** How many there were: fewer than asked for where it was stopped. */
+  /** How many there were: fewer than requested if it was stopped. */
   readonly runs: number
   readonly epochs: number
   /** Of what trains. */
@@ -165,13 +165,13 @@ export async function compare(
     const truth = Int32Array.from(task.test, (id) => task.labels[id]!)
     return { split, task, truth, runs: trainings.map((): Run[] => []) }
   })
-  // Run by run through all models and splits: who stops early has a whole table of fewer runs.
+  // Run by run through all models and splits: stopping early gives a complete table of fewer runs.
   for (let run = 1; run <= options.runs; run++)
     for (const { split, task, truth, runs } of tables)
       for (const [m, { key, model, count }] of trainings.entries()) {
         if (run > count || signal?.aborted) continue
         const { predicted, seconds } = await trainOnce(key, task, run, options, cpuSeconds, signal)
-        // One that was cut short is no run.
+        // An interrupted training does not count as a run.
         if (signal?.aborted) continue
         const { macroPrecision: precision, macroRecall: recall } = figuresOf(
           task.names,
@@ -286,7 +286,7 @@ function taskOf(
   const training = idsOf('train')
   const testing = idsOf('test')
   const inTest = new Set(Array.from(testing, (id) => windows.list[id]!.name))
-  // Only names that both sides have can be told right or wrong.
+  // Only names that occur on both sides can be classified correctly.
   const both = Array.from(training, (id) => windows.list[id]!).filter(({ name }) =>
     inTest.has(name),
   )
@@ -325,7 +325,7 @@ function splitOf(kind: SplitKind, train: ReadonlySet<Recording>): Split {
   }
 }
 
-/** Deviation of the sample; 0 for one run. */
+/** Sample standard deviation; 0 for one run. */
 export function meanAndDeviation(values: readonly number[]): MeanAndDeviation {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)

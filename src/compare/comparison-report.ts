@@ -74,7 +74,7 @@ const HISTOGRAM_PICTURE = 150
 
 const paperOf = ({ split }: ComparisonTable) => (split === 'file' ? 'production' : 'laboratory')
 
-/** What goes to `--json` and the JSON file: each row with the paper's beside it. */
+/** The output of `--json` and of the JSON file: each row beside the paper's. */
 export function comparisonJson(comparison: Comparison) {
   const withPaper = (table: ComparisonTable) => ({
     ...table,
@@ -163,7 +163,7 @@ export function comparisonSvg(comparison: Comparison): string {
     1,
     ...[...all, ...papers].flatMap(({ precision, recall }) => [precision.mean, recall.mean]),
   )
-  // Bars that begin at 0 would hide every difference; the axis says where they begin.
+  // Bars from 0 would hide the differences; the axis shows where they begin.
   const low = Math.max(0, Math.floor(least * 10 - 0.5) / 10)
   const left = 130
   const width = 700
@@ -240,7 +240,7 @@ export function histogramSvg({ data }: Comparison): string {
     )
   for (const [i, { name, vectors: count }] of shown.entries()) {
     const barLeft = left + i * step
-    // A program of one vector would have no height on this scale: a pixel shows that it is there.
+    // A program with one vector would have height 0 on this scale: it gets one pixel.
     const barTop = Math.min(y(count), top + plot - 1)
     parts.push(
       `<rect x="${barLeft + 1}" y="${at(barTop)}" width="${step - 2}" height="${at(top + plot - barTop)}" fill="#2c5aa0"><title>${xml(name)}: ${count}</title></rect>`,

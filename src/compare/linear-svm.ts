@@ -1,13 +1,12 @@
 /**
  * Linear SVM, one class against the rest, squared hinge loss: the optimum that LIBLINEAR and scikit-learn's
  * LinearSVC seek [Paper V-A, 18]. The intercept is one more column of ones, regularised like the others, as
- * there; a row that stands for several seconds has so many times the cost C.
+ * there; a row that stands for several seconds has its cost C multiplied accordingly.
  *
  * Solved in the primal by Newton steps with an exact line search (Keerthi and DeCoste 2005): with squared hinges the
- * loss is a parabola as long as the same rows lie within the margin, so a step solves one system as wide as a row,
- * and when the set stays, that is the optimum, not an approximation of it. Dual coordinate descent, LIBLINEAR's
- * default, was here before: with one row for 7,000 equal seconds it had not arrived after 200 passes. No chance
- * is in it, so every run gives the same.
+ * loss is quadratic while the same rows are within the margin, so a step solves one system as wide as a row, and
+ * when the set of rows does not change, the optimum is exact. Dual coordinate descent, LIBLINEAR's default, was used
+ * before: with one row for 7,000 equal seconds it had not converged after 200 passes. Deterministic.
  */
 
 import type { RowClassifier, Rows } from '../train/forest/rows.ts'
@@ -22,7 +21,7 @@ export interface SvmOptions {
 
 export const SVM_DEFAULTS: SvmOptions = { c: 1, stepsMax: 200 }
 
-/** The gradient's length, as a share of the first one's, at which a class is done though rows still change sides. */
+/** Gradient norm relative to the first one at which a class is finished although rows still change sides. */
 const TOLERANCE = 1e-10
 
 export class LinearSvm implements RowClassifier {
@@ -64,7 +63,7 @@ class Solver {
   readonly #rows: Rows
   readonly #options: SvmOptions
   readonly #stride: number
-  /** With every row within the margin, as where each class begins. */
+  /** With every row within the margin: the start of each class. */
   readonly #everyRow: Float64Array
   readonly #hessian: Float64Array
   readonly #factor: Float64Array
@@ -88,7 +87,7 @@ class Solver {
     this.#everyRow = this.#hessian.slice()
   }
 
-  /** Writes the weights of one class against the rest. @returns whether it came to its end */
+  /** Writes the weights of one class against the rest. @returns whether it converged */
   solve(positive: number, weights: Float64Array): boolean {
     const rows = this.#rows
     const stride = this.#stride
@@ -134,7 +133,7 @@ class Solver {
     }
   }
 
-  /** How far along the step the loss is least. Its slope there only grows and is straight between two changes of sides. */
+  /** Exact line search. The slope along the step grows monotonically and is piecewise linear. */
   #lineSearch(weights: Float64Array, at: number, step: Float64Array): number {
     const rows = this.#rows
     const stride = this.#stride
@@ -169,7 +168,7 @@ class Solver {
     return far
   }
 
-  /** Takes in what came within the margin and out what left it. @returns how many rows changed sides */
+  /** Updates the set of rows within the margin. @returns how many rows changed sides */
   #moveSides(): number {
     let moved = 0
     for (let r = 0; r < this.#rows.size; r++) {
@@ -193,7 +192,7 @@ class Solver {
     for (let k = from; k < to; k++) {
       const row = columns[k]! * stride
       const by = weight * values[k]!
-      // Columns ascend within a row, so these stand left of the diagonal or on it.
+      // Columns ascend within a row, so these are left of the diagonal or on it.
       for (let l = from; l <= k; l++) hessian[row + columns[l]!]! += by * values[l]!
       hessian[width * stride + columns[k]!]! += by
     }

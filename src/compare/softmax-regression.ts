@@ -1,11 +1,11 @@
 /**
- * Multinomial logistic regression [Paper V-A, 19]: the weighted sum of the losses plus half the squared
- * length of the weights (scikit-learn's objective at C = 1; intercepts are free).
+ * Multinomial logistic regression [Paper V-A, 19]: the weighted sum of the losses plus half the squared norm of the
+ * weights (scikit-learn's objective at C = 1; intercepts are not regularised).
  *
- * Solved to its one optimum by Newton's method: the step's system is solved by conjugate gradients, which need only
- * products with the second derivative, preconditioned by each class's own block of it. Shares of calls are columns
- * of very different size, so first-order methods crawl here: Adam, which was here before, stopped short, and
- * scikit-learn's L-BFGS takes thousands of passes. No chance is in it, so every run gives the same.
+ * Solved to its unique optimum by Newton's method: each step's system is solved by conjugate gradients, which need only
+ * products with the Hessian, preconditioned by the block of each class. Columns (shares of calls) differ by orders of
+ * magnitude, so first-order methods converge slowly: Adam, used before, stopped short, and scikit-learn's L-BFGS
+ * takes thousands of passes. Deterministic.
  */
 
 import type { RowClassifier, Rows } from '../train/forest/rows.ts'
@@ -14,7 +14,7 @@ import { factorise, solve } from './cholesky.ts'
 export interface SoftmaxOptions {
   /** Inverse strength of the regularisation, as scikit-learn's C. */
   readonly c: number
-  /** The gradient's length, as a share of the first one's, at which it is done. */
+  /** Gradient norm relative to the first one at which it is finished. */
   readonly tolerance: number
   readonly stepsMax: number
 }
@@ -123,7 +123,7 @@ class Solver {
     return { loss, gradient }
   }
 
-  /** Solves H·step = −gradient until what is left is at most `precision` of it. */
+  /** Solves H·step = −gradient until the residual is at most `precision` of it. */
   newtonStep(gradient: Float64Array, precision: number): Float64Array {
     this.#makeBlocks()
     const step = new Float64Array(gradient.length)
@@ -166,7 +166,7 @@ class Solver {
     return out
   }
 
-  /** Adds row r, times a number for each class, to what is laid out as the weights are. */
+  /** Adds row r, times a number for each class, to an array laid out like the weights. */
   #spread(from: number, to: number, factors: Float64Array, out: Float64Array): void {
     const { width, classes, columns, values } = this.#rows
     for (let k = from; k < to; k++) {
@@ -188,7 +188,7 @@ class Solver {
       for (let r = 0; r < size; r++) {
         const p = this.#probabilities[r * classes + c]!
         const weight = seconds[r]! * p * (1 - p)
-        // What weighs next to nothing does not shape the block.
+        // Negligible weights are skipped.
         if (weight < 1e-4) continue
         const from = offsets[r]!
         const to = offsets[r + 1]!
@@ -236,7 +236,7 @@ function scoresOf(
   }
 }
 
-/** Scores become probabilities. @returns the logarithm of the sum of their exponentials */
+/** Softmax in place. @returns log-sum-exp of the scores */
 function toProbabilities(scores: Float64Array): number {
   let max = Number.NEGATIVE_INFINITY
   for (let c = 0; c < scores.length; c++) if (scores[c]! > max) max = scores[c]!
