@@ -1,9 +1,9 @@
 /**
- * Which clone belongs to whom: the kernel returns from one twice, and so sysdig prints it twice, for the parent and as
- * the first thing that the child does. It is one call, the parent's.
+ * Recognises the child's half of a clone: the kernel returns from clone twice, so sysdig prints it twice, for the parent
+ * and as the child's first line. It is one call, the parent's.
  *
- * Where a line holds the result, the child's is 0. Where it does not, a clone that is the first line of its thread
- * is the child's. What that costs: of a process that was there before, and whose first line is a clone, it is missed.
+ * If a line has the result, the child's is 0. If not, a clone that is the first line of its thread is taken for the
+ * child's. Cost: for a thread that existed before the capture and whose first line is a clone, that call is missed.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { isClone } from './call-type.ts'
@@ -12,10 +12,10 @@ const RESULT_0 = new TextEncoder().encode('res=0')
 const BLANK = 32
 
 export class Births {
-  /** Threads that have made a call of their own; false: so far only clones, and one may be the birth told again. */
+  /** Threads that have made a call; false: so far only clones, one of which may be the child's half. */
   readonly #settled = new Map<number, boolean>()
 
-  /** Takes note of a call of this thread. @returns true where it is the clone that the thread was born of */
+  /** Notes a call of this thread. @returns true if it is the child's half of the clone that created the thread */
   isBirth(tid: number, type: number): boolean {
     const settled = this.#settled.get(tid)
     if (settled === true) return false
@@ -23,7 +23,7 @@ export class Births {
       this.see(tid)
       return false
     }
-    // In a container the child's line comes twice.
+    // In a container the child's line is printed twice.
     this.#set(tid, settled === false)
     return true
   }

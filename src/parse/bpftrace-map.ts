@@ -1,16 +1,16 @@
 /**
  * `bpftrace -f json` of our script (collect/bpftrace.ts): the maps of one second between two printed lines.
  *
- *   {"type": "printf", "data": "M x86_64\n"}             whose numbers; x86_64 where nothing says
- *   {"type": "printf", "data": "T 1795420780\n"}         what follows was called in this second
- *   {"type": "map", "data": {"@n0": {"812": "nginx"}}}     leaders' names by tgid, before the counts; any map whose name begins with @n
- *   {"type": "map", "data": {"@c0": {"812,232": 12}}}       counts by tgid and number; any map whose name begins with @c
+ *   {"type": "printf", "data": "M x86_64\n"}             machine of the syscall numbers; default x86_64
+ *   {"type": "printf", "data": "T 1795420780\n"}         the following calls happened in this second
+ *   {"type": "map", "data": {"@n0": {"812": "nginx"}}}     leaders' names by tgid, before the counts; any map @n…
+ *   {"type": "map", "data": {"@c0": {"812,232": 12}}}      counts by tgid and number; any map @c…
  *   {"type": "printf", "data": "X 812\n"}                 the process ended
  *   {"type": "printf", "data": "E\n"}                     the second is complete
  *   {"type": "lost_events", "data": {"events": 10}}
  *
- * Maps outside T and E are what bpftrace prints of itself at its end: counted before, or cut; passed over. Names are JSON
- * strings, so no process can forge a line.
+ * Maps outside T and E are those that bpftrace prints when it exits: already counted, or truncated; they are ignored.
+ * Names are JSON strings, so no process can forge a line.
  */
 import { TALLY_MAX } from '../domain/limits.ts'
 import { OTHER } from '../domain/syscalls.ts'
@@ -26,10 +26,10 @@ const encoder = new TextEncoder()
 export class BpftraceMapParser implements LineParser {
   readonly #sink: TallySink
   #numbers = numberTables('x86_64').native
-  /** NaN outside of a second. */
+  /** NaN outside a second. */
   #timeMs = Number.NaN
   #lastMs = Number.NaN
-  /** Of the second at hand. */
+  /** Of the current second. */
   readonly #names = new Map<number, NameId>()
 
   constructor(sink: TallySink) {
@@ -66,7 +66,7 @@ export class BpftraceMapParser implements LineParser {
     } else if (word === 'T') {
       const second = Number(value)
       if (!Number.isSafeInteger(second) || second < 0 || second > 1e11) return
-      // Within the second, and not before anything else that was said of it.
+      // Within the second, and after every other time that was printed for it.
       this.#timeMs = second * 1000 + 999
       this.#lastMs = this.#timeMs
       this.#names.clear()

@@ -1,15 +1,15 @@
 /**
- * What the type in a line means: a system call by its index, or one of the things that are no calls.
+ * What the type in a line means: a syscall by its index, or an event that is not a call.
  *
- * sysdig prints `switch`, `procexit`, `signaldeliver` and the like among the calls; 0.29 gives some of them a
- * `syscall.type` as well. So known names only are calls, and these known others are passed over in
- * silence; any third thing is a type we do not know, which the ledger shows.
+ * sysdig prints `switch`, `procexit`, `signaldeliver` and others among the calls; 0.29 gives some of them a
+ * `syscall.type` as well. So only known names are calls, known other events are ignored, and anything else is an
+ * unknown type, which the ledger counts.
  */
 import { SYSCALLS, SYSDIG_ALIASES, syscallIndexOf } from '../domain/syscalls.ts'
 
-/** Not a call: nothing was observed. */
+/** Not a call. */
 export const NO_CALL = -1
-/** A type nobody told us of. */
+/** An unknown type. */
 export const UNKNOWN_CALL = -2
 /** sysdig's line for each thread that ends. */
 export const PROCESS_EXIT = -3
@@ -37,7 +37,7 @@ learn('procexit', PROCESS_EXIT)
 
 const CLONES = ['clone', 'clone3', 'fork', 'vfork'].map((name) => syscallIndexOf(name))
 
-/** Calls from which two threads return. */
+/** Calls that return in two threads. */
 export function isClone(type: number): boolean {
   return CLONES.includes(type)
 }

@@ -6,8 +6,8 @@
  *   @1795420780 . 12                                  the second is complete; 12 calls had no process
  *   @1795420780 ! 85090                               sysdig lost so many calls by then
  *
- * A name is the rest of its line and holds no control character (the chisel replaced them), so no process
- * can forge a line. A type that is not known is counted as `unknown-syscall` with all its calls.
+ * A name is the rest of its line and has no control characters (the chisel replaces them), so no process can forge a
+ * line. An unknown type is counted as `unknown-syscall` with all its calls.
  */
 import { TALLY_MAX } from '../domain/limits.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
@@ -41,7 +41,7 @@ export class ChiselLineParser implements LineParser {
     const secondEnd = fieldEnd(bytes, from, to)
     const second = readNumber(bytes, from + 1, secondEnd)
     if (bytes[from] !== AT || Number.isNaN(second) || second > 1e11) return false
-    // Within the second, and not before what was printed of it with finer times.
+    // Within the second, and after lines of it that have finer times.
     const timeMs = second * 1000 + 999
     const pidEnd = fieldEnd(bytes, secondEnd + 1, to)
     const sign = pidEnd - secondEnd === 2 ? bytes[secondEnd + 1] : 0
@@ -87,7 +87,7 @@ export class ChiselLineParser implements LineParser {
     name: number,
     timeMs: number,
   ): boolean {
-    // All or nothing: a line that was cut must not count in part.
+    // A truncated line must not be counted in part.
     for (let pass = 0; pass < 2; pass++) {
       let start = from
       while (start < to) {

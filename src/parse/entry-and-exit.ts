@@ -1,9 +1,9 @@
 /**
- * Finds out whether lines without a direction tell each call twice, as it begins and as it ends: sysdig 0.29 with its
- * own driver does, unless it is asked for `evt.dir=<`.
+ * Detects whether lines without a direction contain each call twice, at entry and exit: sysdig 0.29 with its own driver
+ * prints both unless the filter `evt.dir=<` is given.
  *
- * Such a stream comes in pairs: in each thread, a run of lines of one type has an even length. Where only ends are
- * printed, most runs are odd: in 64 KiB of our recordings at most 14 % against at least 58 %. Too few runs tell nothing.
+ * In such a stream a run of lines of one type in one thread has an even length. If only exits are printed, most runs
+ * are odd: in 64 KiB of our recordings at most 14 % of the runs against at least 58 %. Few runs are inconclusive.
  */
 import { AgentError } from '../domain/error.ts'
 import type { SourceFormat } from '../domain/source.ts'
@@ -18,10 +18,10 @@ const ENOUGH_TYPES = 4
 const ODD_SHARE = 0.3
 const NEWLINE = 10
 
-/** What sysdig has to be asked for. */
+/** The filter that sysdig needs. */
 export const SYSDIG_COMMAND = `sysdig -p '${OWN_FORMAT}' 'evt.dir=< or evt.type=procexit'`
 
-/** @throws AgentError ERR_INPUT where the lines of the head tell each call twice, and none tells which end it is */
+/** @throws AgentError ERR_INPUT if the head contains each call twice and no direction */
 export function refuseEntryAndExit(
   head: Uint8Array,
   format: SourceFormat,
@@ -40,13 +40,13 @@ export function refuseEntryAndExit(
   )
 }
 
-/** Undefined where the lines tell the direction, or could not tell a call twice. */
+/** Undefined if the lines have a direction, or cannot contain a call twice. */
 function parserWithoutDirection(
   format: SourceFormat,
   sink: TallySink,
   options: ParserOptions,
 ): LineParser | undefined {
-  // Entries are left out where the object has `evt.dir`, and then there are no pairs.
+  // With `evt.dir` entries are skipped, so there are no pairs.
   if (format === 'sysdig-json') return new SysdigJsonParser(sink, options, true)
   if (format !== 'sysdig-text') return undefined
   const lineFormat = parseFormatString(options.format ?? OLD_OWN_FORMAT)

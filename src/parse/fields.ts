@@ -1,10 +1,10 @@
 /**
- * Numbers in bytes, read in place. Each returns NaN or a negative constant for what is none; nothing throws.
+ * Reads numbers from bytes in place. Each returns NaN or a negative constant for invalid input; nothing throws.
  */
 
-/** No process can be told: `<NA>`, -1, 0. */
+/** No process: `<NA>`, -1, 0. */
 export const NO_PID = 0
-/** Not a pid at all. */
+/** Not a pid. */
 export const BAD_PID = -1
 
 const ZERO = 48

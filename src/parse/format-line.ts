@@ -1,5 +1,5 @@
 /**
- * Lines of any sysdig `-p` format that holds a time, a pid and a type, sysdig's default line among them.
+ * Lines of any sysdig `-p` format that has a time, a pid and a type, including sysdig's default line.
  *
  * The format is compiled once into steps of (field, the literal text after it). Most fields hold no blank and end where
  * their literal begins. A name may hold anything, so the one field after which matching is uncertain is the name:
@@ -23,11 +23,11 @@ import { ThreadTable } from './thread-table.ts'
 import { DayClock, type ParserOptions } from './time.ts'
 
 export const OWN_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name'
-/** What it was before it told the direction. */
+/** The own line of older versions, without the direction. */
 export const OLD_OWN_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %syscall.type %proc.name'
 export const DEFAULT_FORMAT =
   '*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info'
-/** `-pc` and `-pk`: what stands before the id is the container's name, or the pod's. */
+/** `-pc` and `-pk`: the name of the container or pod precedes the id. */
 export const CONTAINER_FORMAT =
   '*%evt.num %evt.outputtime %evt.cpu %container.name (%container.id) %proc.name (%thread.tid:%thread.vtid) %evt.dir %evt.type %evt.info'
 
@@ -67,7 +67,7 @@ const KINDS: Readonly<Record<string, FieldKind>> = {
   'evt.args': 'info',
 }
 
-/** Fields whose text may hold blanks. */
+/** Fields whose text may contain blanks. */
 const FREE =
   /^(proc\.(exe|exepath|exeline|cmdline|cmdnargs|args|env|cwd|pname|aname.*|pcmdline|pexe|tty)|fd\..*|evt\.(arg|rawarg|buffer|buffer\.data|info|args|res|failed|category)(\..*|\[.*)?|user\..*|group\..*|container\..*|k8s\..*|span\..*|evtin\..*)$/
 
@@ -132,7 +132,7 @@ export class FormatLineParser implements LineParser {
   readonly #clock: DayClock
   readonly #hasPid: boolean
   readonly #hasSyscallType: boolean
-  /** Field i is [starts[i], ends[i]) of the line at hand. */
+  /** Field i is [starts[i], ends[i]) of the current line. */
   readonly #starts: Int32Array
   readonly #ends: Int32Array
   readonly #threads = new ThreadTable()
@@ -160,7 +160,7 @@ export class FormatLineParser implements LineParser {
     }
   }
 
-  /** @returns false where the line is not of this format; nothing was counted or dropped then */
+  /** @returns false if the line is not of this format; then nothing was counted or dropped */
   tryLine(bytes: Uint8Array, from: number, to: number): boolean {
     const { before, steps } = this.#format
     if (!isAt(before, bytes, from, to) || !this.#match(bytes, 0, from + before.length, to))
@@ -223,7 +223,7 @@ export class FormatLineParser implements LineParser {
     }
     if (!this.#hasPid) pid = tid > 0 ? this.#threads.processOf(tid) : tid
     if (pid === BAD_PID) return false
-    // Only the leader's fields or none: then whoever called is taken for the leader.
+    // Without thread fields the caller is taken for the leader.
     if (tid === BAD_PID) tid = pid
     if (type === NO_CALL || (!isExit && type !== PROCESS_EXIT)) return true
     const sink = this.#sink
@@ -271,7 +271,7 @@ export class FormatLineParser implements LineParser {
     }
     if (kind === 'name') return this.#matchName(bytes, i, from, to)
     if (kind === 'free' || kind === 'info') {
-      // The first end that lets the rest match; such fields rarely stand before the last.
+      // The first end that lets the rest match; such fields are rarely before the last one.
       for (
         let end = find(after, bytes, from, to);
         end >= 0;
@@ -336,7 +336,7 @@ function find(want: Uint8Array, bytes: Uint8Array, from: number, to: number): nu
   return -1
 }
 
-/** What a field of this kind cannot hold ends the match here, so that a name is not cut in the wrong place. */
+/** Ends the match at a byte that this kind of field cannot contain, so that a name is not cut in the wrong place. */
 function isPlain(kind: FieldKind, bytes: Uint8Array, from: number, to: number): boolean {
   if (to === from) return false
   for (let i = from; i < to; i++) if (bytes[i] === BLANK) return false

@@ -1,5 +1,5 @@
 /**
- * A frames file (DESIGN.md section 4): one line per process and second, so a tally per count.
+ * A frames file (docs/reference/formats.md): one line per process and second, one tally per count.
  *
  * Pids of two hosts mean different processes: a file of several hosts is read for one (`host`, else that of
  * the first line); the others' lines are counted as `other-host`.
@@ -18,7 +18,7 @@ const encoder = new TextEncoder()
 export class FramesLineParser implements LineParser {
   readonly #sink: TallySink
   #host: string | undefined
-  /** A file tells a process's facts in each of its lines; the sink hears them when they change. */
+  /** Each line repeats the facts of its process; the sink gets them when they change. */
   readonly #described = new Map<number, string>()
 
   constructor(sink: TallySink, options: ParserOptions = {}) {

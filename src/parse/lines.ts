@@ -1,9 +1,9 @@
 /**
- * Bytes, cut anywhere, become blocks of whole lines.
+ * Turns chunks of bytes, cut anywhere, into blocks of whole lines.
  *
- * Most of a chunk is handed on in place; only what the cut tore apart is copied. So the parsers behind see
- * the same lines wherever the bytes were cut, and the cost of a cut does not depend on the line count. A line over
- * LINE_BYTES_MAX is skipped to its end and counted; nothing here grows beyond that.
+ * Most of a chunk is passed on in place; only a line that the cut divides is copied. So parsers see the same lines
+ * wherever the bytes were cut, and the cost of a cut does not depend on the line count. A line longer than
+ * LINE_BYTES_MAX is skipped to its end and counted.
  */
 import { LINE_BYTES_MAX } from '../domain/limits.ts'
 import type { Parser } from '../domain/source.ts'
@@ -16,7 +16,7 @@ const CARRIAGE_RETURN = 13
 /** Takes one line: the bytes [from, to), without its end. */
 export interface LineParser {
   line(bytes: Uint8Array, from: number, to: number): void
-  /** The chunk is done: what was held back goes to the sink. */
+  /** The chunk has ended: held-back tallies go to the sink. */
   flush?(): void
 }
 
@@ -45,7 +45,7 @@ export function byLine(
   }
 }
 
-/** One line without its newline: too long is counted, a carriage return and an empty line mean nothing. */
+/** One line without its newline: too long is counted, a trailing carriage return and empty lines are ignored. */
 export function giveLine(
   parser: LineParser,
   sink: TallySink,
@@ -111,7 +111,7 @@ export class Lines implements Parser {
   #keep(bytes: Uint8Array, from: number, to: number): void {
     if (this.#skipping || from >= to) return
     const length = this.#carried + to - from
-    // A line may end in a carriage return and its newline.
+    // A line may end in carriage return and newline.
     if (length > this.#lineBytesMax + 2) {
       const sample =
         this.#carried > 0 ? sampleOf(this.#carry, 0, this.#carried) : sampleOf(bytes, from, to)

@@ -1,18 +1,19 @@
 /**
- * The line we ask sysdig for, `*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name`, as fast as it goes:
+ * Fast path for the line that we request from sysdig, `*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type
+ * %proc.name`:
  *
  *   1795426328000096320 25113 25143 < futex opendkim
  *   └─ second ┘└─ ns ──┘└────── the rest ──────────┘
  *
  * The direction may be missing, as it did before.
  *
- * The rest repeats: a process makes the same calls from the same threads over and over. So its meaning is
- * remembered byte for byte, and a line costs one hash of the rest (eight bytes a step, the end of the
- * line found on the way), one compare and one increment: a loop of WebAssembly (own-line.wat). What the lines of a second add up to goes to the
- * sink when the second, a process's name or the chunk ends; the sink sees tallies, not lines.
+ * The rest repeats: a process makes the same calls from the same threads over and over. Its meaning is cached byte for
+ * byte, and a line costs one hash of the rest (eight bytes a step, which also finds the end of the line), one
+ * compare and one increment in a WebAssembly loop (own-line.wat). Totals go to the sink when the second, a process's
+ * name or the chunk ends; the sink gets tallies, not lines.
  *
- * Whatever is not exactly of this shape goes to `other`, line by line: odd times, long names, other formats,
- * broken lines. So this file never decides what is refused.
+ * Every line that is not exactly of this shape goes to `other`: unusual times, long names, other formats, broken
+ * lines. So this file never decides what is rejected.
  *
  * What it does not promise: a newline inside a name ends the line here as it does for every reader of
  * sysdig's text; a local process can forge such lines (DESIGN.md section 3). `-j` and the chisel cannot be fooled so.
@@ -33,7 +34,7 @@ const GREATER = 62
 
 /** Ten digits of seconds, nine of nanoseconds, a blank: until the year 2286. */
 const TIME_BYTES = 20
-/** Six words of eight bytes: the longest rest that an entry holds, its end included. */
+/** Six words of eight bytes: the longest rest of an entry, including its end. */
 const REST_BYTES = 48
 
 // The core's memory, in bytes. First what the two tell each other:
@@ -124,7 +125,7 @@ export class OwnLineParser implements BlockParser {
     }
   }
 
-  /** Gives the sink what the second has added up to so far. */
+  /** Passes the totals of the second so far to the sink. */
   flush(): void {
     const words = this.#words
     const count = words[TOUCHED_COUNT >> 2]!
@@ -163,7 +164,7 @@ export class OwnLineParser implements BlockParser {
         }
       } else this.#rename(words[SLOT >> 2]!)
     }
-    // The lines will be gone, and with them the time of the last.
+    // The buffer is reused, so the time of the last line is kept.
     this.#keepTime()
   }
 
@@ -175,7 +176,7 @@ export class OwnLineParser implements BlockParser {
     this.#ms = 100 * bytes[last + 10]! + 10 * bytes[last + 11]! + bytes[last + 12]! - 111 * 48
   }
 
-  /** One line by the parser that knows all shapes. @returns where the next begins */
+  /** One line by the general parser. @returns where the next begins */
   #slow(bytes: Uint8Array, from: number): number {
     this.flush()
     const end = bytes.indexOf(NEWLINE, from)
@@ -193,14 +194,14 @@ export class OwnLineParser implements BlockParser {
     return true
   }
 
-  /** The pid's leader has another name from here on: what came before goes first. Names keep their order: A, B, A. */
+  /** The pid's leader has a new name: earlier totals are flushed first, so names keep their order (A, B, A). */
   #rename(slot: number): void {
     this.flush()
     const meaning = (this.#meanings + slot * MEANING) >> 2
     this.#words[(this.#leaders >> 2) + this.#words[meaning + 3]!] = this.#words[meaning + 1]!
   }
 
-  /** Remembers the rest that the core stopped at; false where it is not of our shape. */
+  /** Caches the rest that the core stopped at; false if it is not of our shape. */
   #learn(from: number): boolean {
     const bytes = this.#bytes
     const words = this.#words
@@ -220,17 +221,17 @@ export class OwnLineParser implements BlockParser {
     const pid = readPid(bytes, from, pidEnd)
     const tid = readPid(bytes, pidEnd + 1, tidEnd)
     const type = callTypeOf(bytes, typeFrom, typeEnd)
-    // What is refused needs its sample, and what ends a process its time: the slow road has both.
+    // A rejected line needs its sample, and an exit its time: the general parser has both.
     if (pid === BAD_PID || tid === BAD_PID || type === UNKNOWN_CALL || type === PROCESS_EXIT) {
       return false
     }
     if (!isEntry && tid > 0 && type !== NO_CALL && !this.#births.has(tid)) {
-      // A clone as a thread's first line: the slow road says what that means.
+      // A clone as a thread's first line: left to the general parser.
       if (isClone(type)) return false
       this.#births.see(tid)
     }
     if (this.#entryCount >= this.#entriesMax) {
-      // All is free now: the core comes to the line once more.
+      // The cache was cleared: the core processes the line again.
       this.#forget()
       return true
     }

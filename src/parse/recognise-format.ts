@@ -1,6 +1,6 @@
 /**
- * Which of the formats the head of a stream is in, by the first whole lines that look like one.
- * The first line may be the rest of one that was cut, and notices may stand in between: lines vote.
+ * Detects the format of a stream from its first whole lines. The first line may be truncated and notices may be mixed
+ * in, so the lines vote.
  */
 import type { SourceFormat } from '../domain/source.ts'
 
@@ -24,7 +24,7 @@ const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
   ['strace-text', /^\d{9,11}\.\d{6} ([a-z_0-9]+\(|---|\+\+\+|<\.\.\.)/],
 ]
 
-/** Undefined where no line of the head looks like any format. */
+/** Undefined if no line of the head matches a format. */
 export function recogniseFormat(head: Uint8Array): SourceFormat | undefined {
   const text = new TextDecoder('latin1').decode(head.subarray(0, 65_536))
   const votes = new Map<SourceFormat, number>()

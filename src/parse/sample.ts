@@ -1,4 +1,4 @@
-/** The first bytes of refused input as text, for `agent status`; the sink makes them safe. */
+/** The first bytes of rejected input as text, for `agent status`; the sink sanitises them. */
 import { REJECT_SAMPLE_BYTES } from '../domain/limits.ts'
 
 const decoder = new TextDecoder()

@@ -1,5 +1,5 @@
 /**
- * `strace -f -ttt -o FILE`: for people without root.
+ * `strace -f -ttt -o FILE`: a source that needs no root.
  *
  *   2747 1795426653.020736 openat(AT_FDCWD, "x", O_RDONLY) = 3
  *   2747 1795426653.021000 read(3,  <unfinished ...>          counted here …
@@ -7,10 +7,10 @@
  *   2747 1795426653.021500 <... read resumed>"x", 1) = 1      … and not here
  *   2747 1795426653.022000 +++ exited with 0 +++
  *
- * A call is counted where it begins. The first column is a thread: clone lines with CLONE_THREAD say whose. strace prints no
- * names: execve's path gives one (its last part, cut as the kernel cuts it), fork and clone hand it on, prctl(PR_SET_NAME)
- * changes it; `-Y` prints them beside the pid, which is better. A process that was there before
- * has no name until then. Without -f the pid is missing: such calls are counted as `no-process`.
+ * A call is counted at its begin. The first column is a thread: clone lines with CLONE_THREAD give its process. strace
+ * prints no names: execve's path gives one (its last part, cut as the kernel does), fork and clone inherit it,
+ * prctl(PR_SET_NAME) changes it; `-Y` prints names beside the pid, which is better. A process that existed before
+ * has no name until then. Without -f the pid is missing: such calls are dropped as `no-process`.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { type NameId, NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
@@ -30,7 +30,7 @@ const DOT = 46
 const LESS = 60
 const GREATER = 62
 const COMM_BYTES = 15
-/** Longest part of a line that is looked at for names and flags. */
+/** Longest part of a line that is searched for names and flags. */
 const LOOK_BYTES = 8_192
 
 const CLONES = /^(clone3?|v?fork)$/
@@ -39,7 +39,7 @@ const NAMING = new Set(['execve', 'execveat', 'prctl', 'clone', 'clone3', 'fork'
 interface Thread {
   pid: number
   name: NameId
-  /** What a call that is not finished will do, when it has succeeded. */
+  /** What an unfinished call will change if it succeeds. */
   pending: string
 }
 
@@ -71,7 +71,7 @@ export class StraceLineParser implements LineParser {
     let comm = NO_NAME
     if (Number.isNaN(timeMs)) {
       let tidEnd = end
-      // -Y: `2747<bash> 1795426653.020736 …`; the comm may hold blanks.
+      // -Y: `2747<bash> 1795426653.020736 …`; the comm may contain blanks.
       const open = bytes.indexOf(LESS, at)
       if (open > at && open < end) {
         tidEnd = open
@@ -112,7 +112,7 @@ export class StraceLineParser implements LineParser {
     if (paren < 0 || paren >= to) return false
     const type = callTypeOf(bytes, at, paren)
     if (type === UNKNOWN_CALL || type < 0) {
-      // `syscall_0x1d6(…)` and `????(`: strace does not know it either.
+      // `syscall_0x1d6(…)` and `????(`: unknown to strace as well.
       this.#sink.drop('unknown-syscall', 1, sampleOf(bytes, from, to))
       return true
     }
@@ -132,7 +132,7 @@ export class StraceLineParser implements LineParser {
     return true
   }
 
-  /** What a finished call says of names and threads. */
+  /** What a finished call tells about names and threads. */
   #learn(tid: number, text: string, timeMs: number): void {
     const result = /\)\s*=\s*(\d+)\D*$/.exec(text)?.[1]
     if (result === undefined) return
@@ -155,7 +155,7 @@ export class StraceLineParser implements LineParser {
       const pid = isThread ? thread.pid : child
       if (known === undefined) this.#threads.set(child, { pid, name: thread.name, pending: '' })
       else {
-        // The child's first lines came before its parent's call was through.
+        // The child's first lines came before its parent's call returned.
         known.pid = pid
         if (known.name === NO_NAME) known.name = thread.name
       }
@@ -187,7 +187,7 @@ export class StraceLineParser implements LineParser {
     }
   }
 
-  /** Ids given up by the sink are forgotten here, too; the sink still knows its processes' names. */
+  /** Name ids freed by the sink are dropped here, too; the sink keeps its processes' names. */
   #checkEpoch(): void {
     if (this.#nameEpoch === this.#sink.nameEpoch) return
     this.#nameEpoch = this.#sink.nameEpoch
@@ -214,7 +214,7 @@ function skipBlanks(bytes: Uint8Array, from: number, to: number): number {
   return at
 }
 
-/** After the `>` that closes a comm: the last within its 15 bytes (escapes are four bytes each). */
+/** Position after the `>` that closes a comm: the last within its 15 bytes (escapes are four bytes each). */
 function closeOfComm(bytes: Uint8Array, open: number, to: number): number {
   let found = -1
   for (let at = open + 1; at < Math.min(to, open + 2 + 4 * COMM_BYTES); at++) {

@@ -3,8 +3,8 @@
  * i386 (32-bit calls on x86_64) and arm64 (the kernel's generic table). Written as names in the order of
  * their numbers; `N:` jumps to number N, `-` skips one.
  *
- * Where a table calls the same thing differently from the others, the other word is used (i386's
- * `clock_gettime64`, …, keep their own: they are other calls). What has no name here is `other`.
+ * If a table has another name for the same call, the common name is used (i386's `clock_gettime64`, … keep theirs:
+ * they are different calls). A number without a name here is `other`.
  */
 import { OTHER, syscallIndexOf } from '../domain/syscalls.ts'
 
@@ -153,7 +153,7 @@ function parseTable(text: string): Uint16Array {
 /** Syscall indexes by kernel number, 0…1023. */
 export interface NumberTables {
   readonly native: Uint16Array
-  /** 32-bit calls; arm64's (AArch32) are not told apart and count as `other`. */
+  /** 32-bit calls; those of arm64 (AArch32) are not distinguished and count as `other`. */
   readonly compat: Uint16Array
 }
 

@@ -1,9 +1,9 @@
 /**
- * `sysdig -j`: one flat object a line, with the default keys or those of any -p.
+ * `sysdig -j`: one flat object per line, with the default keys or those of any -p.
  *
- * Read byte by byte instead of with JSON.parse: evt.rawtime is beyond 2^53, and an object a line is what
- * costs. Only what sysdig prints is understood: strings, numbers, true, false, null; a nested value is
- * skipped. Names are escaped here, so a newline in one stays inside it.
+ * Read byte by byte instead of with JSON.parse: evt.rawtime exceeds 2^53, and an object per line is expensive. Only what
+ * sysdig prints is understood: strings, numbers, true, false, null; a nested value is skipped. Names are escaped in
+ * JSON, so a newline in a name cannot forge a line.
  */
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
 import { Births, isChildsResult } from './births.ts'
@@ -47,14 +47,14 @@ export class SysdigJsonParser implements LineParser {
   readonly #clock: DayClock
   readonly #threads = new ThreadTable()
   readonly #births = new Births()
-  /** Value of key i is [starts[i], ends[i]) of the line, without its quotes; -1 where absent or null. */
+  /** Value of key i is [starts[i], ends[i]) of the line, without its quotes; -1 if absent or null. */
   readonly #starts = new Int32Array(KEYS.length)
   readonly #ends = new Int32Array(KEYS.length)
   readonly #byThread: boolean
   #hasEscape = false
   #bytes: Uint8Array = new Uint8Array(0)
 
-  /** @param byThread each thread is taken for a process */
+  /** @param byThread treat each thread as a process */
   constructor(sink: TallySink, options: ParserOptions = {}, byThread = false) {
     this.#sink = sink
     this.#byThread = byThread
@@ -65,7 +65,7 @@ export class SysdigJsonParser implements LineParser {
     this.#bytes = bytes
     let start = from
     let end = to
-    // `[{…},` and `{…}]` of those who made a list of it.
+    // `[{…},` and `{…}]` of input that was made into a list.
     if (bytes[start] === 91) start++
     if (bytes[end - 1] === COMMA || bytes[end - 1] === 93) end--
     if (start === end) return
@@ -156,7 +156,7 @@ export class SysdigJsonParser implements LineParser {
     return this.#sink.intern(encoded, 0, encoded.length)
   }
 
-  /** Finds the values of the keys we know; false where this is no flat object. */
+  /** Finds the values of the known keys; false if this is not a flat object. */
   #scan(from: number, to: number): boolean {
     const bytes = this.#bytes
     this.#starts.fill(-2)
@@ -236,7 +236,7 @@ function skipBlanks(bytes: Uint8Array, from: number, to: number): number {
   return at
 }
 
-/** The closing quote of a string that begins at `from`; -1 where there is none. */
+/** The closing quote of a string that begins at `from`; -1 if there is none. */
 function stringEnd(bytes: Uint8Array, from: number, to: number): number {
   for (let at = from; at < to; at++) {
     if (bytes[at] === BACKSLASH) at++
@@ -245,7 +245,7 @@ function stringEnd(bytes: Uint8Array, from: number, to: number): number {
   return -1
 }
 
-/** The end of a number or word; a nested value is none we know. */
+/** The end of a number or word; nested values are not supported. */
 function bareEnd(bytes: Uint8Array, from: number, to: number): number {
   let at = from
   while (at < to && bytes[at] !== COMMA && bytes[at] !== CLOSE && bytes[at] !== 32) {

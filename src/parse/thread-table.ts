@@ -1,8 +1,8 @@
 /**
- * Whose thread a tid is, for lines that show only the thread: sysdig's default line and default JSON keys.
+ * Maps a tid to its process, for lines that show only the thread: sysdig's default line and default JSON keys.
  *
- * A new thread's first line tells it: `clone res=0 exe=… tid=6783(x) pid=6772(odd) …`. Threads that were there
- * before the capture began stay unknown and count as processes of their own; ask sysdig for %proc.pid to know them.
+ * The first line of a new thread has its process: `clone res=0 exe=… tid=6783(x) pid=6772(odd) …`. Threads that existed
+ * before the capture count as processes of their own; a format with %proc.pid avoids that.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { readPid } from './fields.ts'
@@ -16,7 +16,7 @@ const LOOK_BYTES = 8_192
 export class ThreadTable {
   readonly #processOf = new Map<number, number>()
 
-  /** The thread's process; the thread itself where nothing else is known. */
+  /** The thread's process; the thread itself if unknown. */
   processOf(tid: number): number {
     return this.#processOf.get(tid) ?? tid
   }
@@ -25,7 +25,7 @@ export class ThreadTable {
     this.#processOf.delete(tid)
   }
 
-  /** Takes note of what the info [from, to) of a line of this thread tells. @returns its process */
+  /** Notes the info [from, to) of a line of this thread. @returns its process */
   learn(bytes: Uint8Array, from: number, to: number, tid: number): number {
     if (!startsWith(CHILD, bytes, from, to)) return this.processOf(tid)
     const last = Math.min(to, from + LOOK_BYTES) - PID.length

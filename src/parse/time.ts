@@ -1,26 +1,26 @@
 /**
- * Times as sysdig prints them for people: of a day without its date, and in the zone of the machine that printed them.
+ * Parses times as sysdig prints them: times of day without a date, in the time zone of the machine that printed them.
  *
- * The date comes from outside: the stream's first time is taken to lie within the 24 hours before `endMs`
- * (a file's mtime, or now), and each step back by more than half a day is a midnight passed.
+ * The date is derived: the first time of the stream is assumed to lie within the 24 hours before `endMs` (a file's
+ * mtime, or now), and each step back by more than half a day is a midnight.
  */
 import { readNumber } from './fields.ts'
 
 export interface ParserOptions {
   /** The string that sysdig's -p was given. */
   readonly format?: string
-  /** About when the stream ended, Unix ms: gives times of day their date. Default: they count from 1970. */
+  /** Approximate end of the stream, Unix ms: gives times of day their date. Default: they count from 1970. */
   readonly endMs?: number
-  /** Local time minus UTC where the stream was printed. Default 0. */
+  /** Local time minus UTC of the machine that printed the stream. Default 0. */
   readonly utcOffsetMs?: number
   /** Which host's lines of a frames file; default that of the first line. */
   readonly host?: string
 }
 
 const DAY_MS = 86_400_000
-/** September 2001: a smaller number of seconds is counted from something else than 1970. */
+/** September 2001: smaller numbers of seconds are not Unix times. */
 const FIRST_UNIX_SECOND = 1e9
-/** A file may be written to a little before its last line's time. */
+/** A file's mtime may be slightly before the time of its last line. */
 const SLACK_MS = 60_000
 
 export class DayClock {
@@ -46,7 +46,7 @@ export class DayClock {
     } else if (timeMs < this.#lastMs - DAY_MS / 2) {
       this.#dayMs += DAY_MS
     } else if (timeMs > this.#lastMs + DAY_MS / 2) {
-      // A straggler of another CPU from before the midnight just passed.
+      // A late line of another CPU from before midnight.
       return this.#dayMs - DAY_MS + timeMs - this.#utcOffsetMs
     }
     this.#lastMs = timeMs
