@@ -16,6 +16,8 @@ import manifest from '../package.json' with { type: 'json' }
 const checkout = fileURLToPath(new URL('../', import.meta.url))
 const TARGETS = ['linux-x64', 'linux-x64-baseline', 'linux-arm64'] as const
 type Target = (typeof TARGETS)[number]
+/** Threads begin at files of their own (platform/worker.ts). */
+const WORKERS = ['src/aggregator/store/reader-worker.ts']
 const ASSETS = ['models/default', 'models/recordings/demo']
 
 const { values } = parseArgs({
@@ -38,7 +40,7 @@ const out = resolve(
 mkdirSync(dirname(out), { recursive: true })
 
 const result = await Bun.build({
-  entrypoints: [join(checkout, 'src/cli.ts')],
+  entrypoints: ['src/cli.ts', ...WORKERS].map((path) => join(checkout, path)),
   root: join(checkout, 'src'),
   target: 'bun',
   format: 'esm',

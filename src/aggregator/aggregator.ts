@@ -16,7 +16,8 @@ import { HostCosts } from './host-costs.ts'
 import { type HttpServer, isLoopback, startHttp } from './http.ts'
 import { renderMetrics } from './metrics.ts'
 import { loadPage } from './page.ts'
-import { Store, type StoreChange } from './store.ts'
+import { openStore } from './store/open.ts'
+import type { Store, StoreChange } from './store/store.ts'
 import { Subscriber } from './subscriber.ts'
 
 export interface Listener {
@@ -31,6 +32,8 @@ export interface Listener {
 export interface AggregatorOptions {
   /** SQLite file; made if absent. */
   readonly store: string
+  /** How long and how much it keeps, as `--retain` has it. */
+  readonly retain?: string
   /** `embedded` is a broker of our own, `external` somebody else's. */
   readonly broker:
     | ({ readonly kind: 'embedded' } & Listener)
@@ -49,6 +52,7 @@ export interface Aggregator {
   /** As an agent would give it to --broker. */
   readonly brokerUrl: string
   readonly url: string
+  readonly store: Store
   close(): Promise<void>
 }
 
@@ -60,7 +64,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const startedMs = clock.now()
   warnOfOpenDoors(options)
   const page = await loadPage()
-  const store = new Store(options.store)
+  const opened = await openStore(options.store, options.retain)
+  const { store } = opened
   for (const path of store.setAside)
     log.error('The store was damaged and is set aside; a new one is begun', { path })
   let link: BrokerLink | undefined
@@ -82,7 +87,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       port: options.http.port,
       ...defined({ tls: options.http.tls }),
       ...passwords(options.http),
-      store,
+      api: (url) => opened.ask(url),
       events,
       page,
       metrics: () =>
@@ -96,7 +101,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       failing: () => link?.failing() ?? subscriber.counts().failing,
     })
     if (options.broker.kind === 'embedded') {
-      store.forgetConnections(startedMs)
+      await store.forgetConnections(startedMs)
       link = await startEmbedded(subscriber, embeddedOptions(options, options.broker))
     } else {
       link = await connectExternal(
@@ -108,11 +113,12 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   } catch (error) {
     await http?.close()
     events.close()
-    store.close()
+    await opened.close()
     throw error
   }
   subscriber.connect(link)
-  const sites = new Set([...(options.site === undefined ? [] : [options.site]), ...store.sites()])
+  const known = await store.sites()
+  const sites = new Set([...(options.site === undefined ? [] : [options.site]), ...known])
   for (const site of [...sites].slice(0, SITES_MAX)) link.announce(site)
   const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
 
@@ -120,16 +126,17 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   return {
     brokerUrl: openLink.url,
     url: openHttp.url,
+    store,
     async close() {
       clearInterval(tidy)
       // What was taken is committed and receipted; nothing more is taken, or a busy fleet would never let it end.
       openLink.quiesce()
-      subscriber.flush()
+      await subscriber.drain()
       await openLink.close()
-      subscriber.flush()
+      await subscriber.drain()
       events.close()
       await openHttp.close()
-      store.close()
+      await opened.close()
     },
   }
 }

@@ -5,9 +5,15 @@
  * Alerts are given as they came on the wire. A parameter that is unknown, repeated or out of range is
  * refused and not guessed at: a script that asks for `?stat=open` must not believe that all is well.
  */
-import { API_ID_CHARS_MAX, PAGE_ROWS_MAX } from '../domain/limits.ts'
+import {
+  API_ID_CHARS_MAX,
+  HOURS_LISTED_MAX,
+  PAGE_ROWS_MAX,
+  TOPIC_PART_CHARS_MAX,
+} from '../domain/limits.ts'
 import { isHostName, isTopicPart } from '../wire/topics.ts'
-import type { Store } from './store.ts'
+import { readAlertCursor, readHostCursor } from './store/cursor.ts'
+import type { Reads } from './store/store.ts'
 
 /** The message names the parameter and what it may be. */
 export class BadParameter extends Error {}
@@ -17,34 +23,41 @@ const KINDS = ['novelty', 'non-grata', 'masquerade'] as const
 const STATES = ['open', 'update', 'closed'] as const
 
 /** @returns JSON, or undefined where there is nothing of that name */
-export function answerApi(store: Store, url: URL): string | undefined {
+export async function answerApi(store: Reads, url: URL): Promise<string | undefined> {
   const [, , version, what, name, part, ...rest] = url.pathname.split('/')
   if (version !== 'v1' || rest.length > 0) return undefined
-  if (what === 'alerts' && name === undefined) return listAlerts(store, url.searchParams)
-  if (what === 'alerts' && part === undefined) return showAlert(store, name, url.searchParams)
-  if (what === 'hosts' && name === undefined) return listHosts(store, url.searchParams)
-  if (what === 'hosts' && part === 'processes') return listProcesses(store, name, url.searchParams)
+  const given = url.searchParams
+  if (what === 'alerts' && name === undefined) return listAlerts(store, given)
+  if (what === 'alerts' && part === undefined) return showAlert(store, name, given)
+  if (what === 'hosts' && name === undefined) return listHosts(store, given)
+  if (what === 'hosts' && part === 'processes') return listProcesses(store, name, given)
+  if (what === 'hosts' && part === 'hours') return listHours(store, name, given)
+  if (what === 'counts' && name === undefined) return showCounts(store, given)
   return undefined
 }
 
-function listAlerts(store: Store, given: URLSearchParams): string {
+async function listAlerts(store: Reads, given: URLSearchParams): Promise<string> {
   const query = new Parameters(given, ['limit', 'after', 'site', 'host', 'kind', 'state'])
-  const { bodies, next } = store.alerts({
+  const { bodies, next } = await store.alerts({
     limit: query.limit(),
-    ...query.optional('after', (text) => query.integer('after', text, 1, Number.MAX_SAFE_INTEGER)),
+    ...query.optional('after', (text) => query.cursor(text, readAlertCursor)),
     ...query.optional('site', (text) => query.name('site', text, isTopicPart)),
     ...query.optional('host', (text) => query.name('host', text, isHostName)),
     ...query.renamed('kind', 'kinds', (text) => query.someOf('kind', text, KINDS)),
     ...query.renamed('state', 'states', (text) => query.someOf('state', text, STATES)),
   })
-  return `{"items":[${bodies.join(',')}],"next":${next === null ? null : `"${next}"`}}`
+  return `{"items":[${bodies.join(',')}],"next":${JSON.stringify(next)}}`
 }
 
-function showAlert(store: Store, name = '', given: URLSearchParams): string | undefined {
+async function showAlert(
+  store: Reads,
+  name = '',
+  given: URLSearchParams,
+): Promise<string | undefined> {
   const query = new Parameters(given, ['site', 'host'])
   const id = decode(name)
   if (id === undefined || id === '' || id.length > API_ID_CHARS_MAX) return undefined
-  const found = store.alert(id, {
+  const found = await store.alert(id, {
     ...query.optional('site', (text) => query.name('site', text, isTopicPart)),
     ...query.optional('host', (text) => query.name('host', text, isHostName)),
   })
@@ -53,27 +66,37 @@ function showAlert(store: Store, name = '', given: URLSearchParams): string | un
   return `${found.body.slice(0, -1)},${more.slice(1)}`
 }
 
-function listHosts(store: Store, given: URLSearchParams): string {
-  const query = new Parameters(given, ['limit', 'after', 'site', 'state'])
-  return JSON.stringify(
-    store.hosts({
-      limit: query.limit(),
-      ...query.optional('after', (text) =>
-        query.name('after', text, (cursor) => cursor.split('/').every(isTopicPart)),
-      ),
-      ...query.optional('site', (text) => query.name('site', text, isTopicPart)),
-      ...query.optional('state', (text) => query.oneOf('state', text, ['online', 'offline'])),
-    }),
-  )
+async function listHosts(store: Reads, given: URLSearchParams): Promise<string> {
+  const query = new Parameters(given, ['limit', 'after', 'site', 'state', 'search', 'order'])
+  const page = await store.hosts({
+    limit: query.limit(),
+    ...query.optional('after', (text) => query.cursor(text, readHostCursor)),
+    ...query.optional('site', (text) => query.name('site', text, isTopicPart)),
+    ...query.optional('state', (text) => query.oneOf('state', text, ['online', 'offline'])),
+    ...query.optional('search', (text) => query.part('search', text)),
+    ...query.optional('order', (text) => query.oneOf('order', text, ['name', 'attention'])),
+  })
+  return JSON.stringify(page)
+}
+
+/** How many there are of all, whatever a list shows of them. */
+async function showCounts(store: Reads, given: URLSearchParams): Promise<string> {
+  new Parameters(given, [])
+  const [counts, usage] = await Promise.all([store.counts(), store.usage()])
+  return JSON.stringify({ ...counts, store: usage })
 }
 
 /** What the host's newest summary says, busiest first. */
-function listProcesses(store: Store, name = '', given: URLSearchParams): string | undefined {
+async function listProcesses(
+  store: Reads,
+  name = '',
+  given: URLSearchParams,
+): Promise<string | undefined> {
   const query = new Parameters(given, ['site', 'limit'])
   const site = query.optional('site', (text) => query.name('site', text, isTopicPart)).site
   const limit = query.limit(PAGE_ROWS_MAX)
   const host = decode(name)
-  const found = host === undefined ? undefined : store.latestSummary(host, site)
+  const found = host === undefined ? undefined : await store.latestSummary(host, site)
   if (found === undefined) return undefined
   const { summary } = found
   const processes = [...(summary?.processes ?? [])].sort((a, b) => b.calls - a.calls)
@@ -97,6 +120,20 @@ function listProcesses(store: Store, name = '', given: URLSearchParams): string 
             agent: summary.agent,
           },
   })
+}
+
+/** What the host's summaries add up to, by hours. */
+async function listHours(
+  store: Reads,
+  name = '',
+  given: URLSearchParams,
+): Promise<string | undefined> {
+  const query = new Parameters(given, ['site', 'limit'])
+  const site = query.optional('site', (text) => query.name('site', text, isTopicPart)).site
+  const host = decode(name)
+  const limit = query.limit(HOURS_LISTED_MAX)
+  const items = host === undefined ? undefined : await store.hours(host, site, limit)
+  return items === undefined ? undefined : JSON.stringify({ items, next: null })
 }
 
 function decode(part: string): string | undefined {
@@ -141,12 +178,20 @@ class Parameters {
   integer(name: string, text: string, min: number, max: number): number {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
     if (!(value >= min && value <= max))
-      throw new BadParameter(
-        max === Number.MAX_SAFE_INTEGER
-          ? `"${name}" must be a cursor that "next" gave`
-          : `"${name}" must be a whole number from ${min} to ${max}`,
-      )
+      throw new BadParameter(`"${name}" must be a whole number from ${min} to ${max}`)
     return value
+  }
+
+  cursor(text: string, read: (text: string) => unknown): string {
+    if (read(text) === undefined)
+      throw new BadParameter('"after" must be a cursor that "next" gave')
+    return text
+  }
+
+  part(name: string, text: string): string {
+    if (text === '' || text.length > 2 * TOPIC_PART_CHARS_MAX)
+      throw new BadParameter(`"${name}" must be part of a name`)
+    return text
   }
 
   name(name: string, text: string, is: (text: string) => boolean): string {

@@ -7,7 +7,7 @@
  * gives up its place. Drop reasons beyond SUMMARY_REASONS_MAX of a host add up to `other`.
  */
 import { METRICS_HOSTS_MAX, SUMMARY_REASONS_MAX } from '../domain/limits.ts'
-import type { SummaryMessage } from '../wire/summary-message.ts'
+import type { SummaryHead } from '../wire/summary-head.ts'
 
 const SILENT_MS = 3_600_000
 /** With 20,000 hosts and places for 1,000 of them, most summaries find none. */
@@ -44,7 +44,7 @@ export class HostCosts {
     return this.#hosts.values()
   }
 
-  add({ site, host, calls, dropped, unjudged, agent }: SummaryMessage, nowMs: number): void {
+  add({ site, host, calls, dropped, unjudged, agent }: SummaryHead, nowMs: number): void {
     const cost = this.#of(site, host, nowMs)
     if (cost === undefined) {
       this.omitted += 1

@@ -13,21 +13,22 @@ import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
 import { listenError } from '../platform/mqtt/broker.ts'
 import type { Authenticate } from './access.ts'
-import { answerApi, BadParameter } from './api.ts'
+import { BadParameter } from './api.ts'
 import type { EventHub } from './events.ts'
 import { METRICS_TYPE } from './metrics.ts'
 import type { PageFiles } from './page.ts'
-import type { Store } from './store.ts'
+import { TooBusy } from './store/reader-thread.ts'
 
 export interface HttpOptions {
   readonly host: string
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly authenticate?: Authenticate
-  readonly store: Store
+  /** Answers an address of the API with JSON, or with nothing. */
+  readonly api: (url: URL) => Promise<string | undefined>
   readonly events: EventHub
   readonly page: PageFiles
-  readonly metrics: () => string
+  readonly metrics: () => Promise<string>
   /** Why the aggregator cannot do its work; undefined while it can. */
   readonly failing: () => string | undefined
 }
@@ -110,18 +111,19 @@ async function answer(
     return refused
   }
   if (url.pathname === '/metrics')
-    return new Response(options.metrics(), {
+    return new Response(await options.metrics(), {
       headers: { 'content-type': METRICS_TYPE, 'cache-control': 'no-store' },
     })
   if (url.pathname === '/api/v1/events') return events(options.events, request)
   if (url.pathname.startsWith('/api/')) {
     try {
-      const json = answerApi(options.store, url)
+      const json = await options.api(url)
       return json === undefined
         ? failure(404, 'not-found', 'There is no such thing here')
         : jsonResponse(200, json)
     } catch (error) {
       if (error instanceof BadParameter) return failure(400, 'bad-parameter', error.message)
+      if (error instanceof TooBusy) return comeBack('too-busy', 'Too many questions are waiting')
       throw error
     }
   }
@@ -142,11 +144,7 @@ function events(hub: EventHub, request: Request): Response {
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }
   if (request.method === 'HEAD') return new Response(null, { headers })
   const stream = hub.open(request.headers.get('last-event-id'))
-  if (stream === undefined) {
-    const refused = failure(503, 'too-many-streams', 'Too many event streams are open')
-    refused.headers.set('retry-after', '10')
-    return refused
-  }
+  if (stream === undefined) return comeBack('too-many-streams', 'Too many event streams are open')
   return new Response(stream, { headers })
 }
 
@@ -154,6 +152,12 @@ function health(failing: string | undefined): Response {
   return failing === undefined
     ? jsonResponse(200, '{"status":"ok"}')
     : jsonResponse(503, JSON.stringify({ status: 'failing', why: failing }))
+}
+
+function comeBack(code: string, message: string): Response {
+  const refused = failure(503, code, message)
+  refused.headers.set('retry-after', '10')
+  return refused
 }
 
 function failure(status: number, code: string, message: string): Response {

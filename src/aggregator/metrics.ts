@@ -1,6 +1,6 @@
 /** What the aggregator counts, in Prometheus' text format [exposition format 0.0.4]. One place, so that names stay in one style. */
 import type { HostCost, HostCosts } from './host-costs.ts'
-import type { Store } from './store.ts'
+import type { Store } from './store/store.ts'
 import type { Subscriber } from './subscriber.ts'
 
 export interface Gauges {
@@ -23,14 +23,19 @@ type AddMetric = (
 ) => void
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
 
-export function renderMetrics(
+export async function renderMetrics(
   store: Store,
   subscriber: Subscriber,
   costs: HostCosts,
   gauges: Gauges,
-): string {
+): Promise<string> {
   const counts = subscriber.counts()
-  const hosts = store.hostCounts()
+  const [{ hosts }, groups, used] = await Promise.all([
+    store.counts(),
+    store.alertGroups(),
+    store.usage(),
+  ])
+  const { duplicates } = store.tallies()
   const usage = process.cpuUsage()
   const lines: string[] = []
   const add: AddMetric = (name, type, help, samples) => {
@@ -54,12 +59,7 @@ export function renderMetrics(
     'Messages, packets and connections that were refused, by reason.',
     [...counts.refused].map(([reason, value]) => [{ reason }, value]),
   )
-  add(
-    'callsign_duplicates_total',
-    'counter',
-    'Messages that were stored already.',
-    one(store.duplicates),
-  )
+  add('callsign_duplicates_total', 'counter', 'Messages that were stored already.', one(duplicates))
   add('callsign_receipts_total', 'counter', 'Receipts published.', one(counts.receipts))
   add('callsign_commits_total', 'counter', 'Transactions committed.', one(counts.commits))
   add(
@@ -79,24 +79,13 @@ export function renderMetrics(
     'callsign_alerts',
     'gauge',
     'Alerts in the store.',
-    store.alertGroups().map(({ kind, state, count }) => [{ kind, state }, count]),
+    groups.map(({ kind, state, count }) => [{ kind, state }, count]),
   )
   add('callsign_hosts', 'gauge', 'Hosts known, by state.', [
     [{ state: 'online' }, hosts.online],
     [{ state: 'offline' }, hosts.offline],
   ])
-  add(
-    'callsign_evicted_total',
-    'counter',
-    'Rows that a bound pushed out of the store.',
-    Object.entries(store.evicted).map(([what, value]) => [{ what }, value]),
-  )
-  add(
-    'callsign_store_set_aside_total',
-    'counter',
-    'Damaged store files set aside.',
-    one(store.setAside.length),
-  )
+  addStore(add, store, used.bytes)
   add('callsign_broker_up', 'gauge', '1 while messages can arrive.', one(gauges.brokerUp ? 1 : 0))
   addBrokerLoad(add, gauges.broker)
   add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
@@ -115,6 +104,23 @@ export function renderMetrics(
   )
   add('process_resident_memory_bytes', 'gauge', 'Resident memory.', one(process.memoryUsage.rss()))
   return `${lines.join('\n')}\n`
+}
+
+function addStore(add: AddMetric, store: Store, bytes: number): void {
+  const { evicted, late } = store.tallies()
+  add(
+    'callsign_evicted_total',
+    'counter',
+    'Rows that a bound or their age pushed out of the store.',
+    Object.entries(evicted).map(([what, value]) => [{ what }, value]),
+  )
+  add('callsign_summaries_late_total', 'counter', 'Summaries that came too late to be added up.', [
+    [{}, late],
+  ])
+  add('callsign_store_bytes', 'gauge', 'Bytes that the store holds.', [[{}, bytes]])
+  add('callsign_store_set_aside_total', 'counter', 'Damaged store files set aside.', [
+    [{}, store.setAside.length],
+  ])
 }
 
 function addBrokerLoad(add: AddMetric, load: Gauges['broker']): void {

@@ -1,6 +1,8 @@
 /**
  * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms or more, commits
- * it in one transaction, and only then says so.
+ * it in one transaction, and only then says so. Of summaries it reads the head alone; their rows are decoded when
+ * somebody looks. Alerts go first: when more comes than can be stored, summaries are refused while alerts still are
+ * taken, and their agents keep them.
  *
  * The receipt is the promise of this room [DESIGN 6]: it is published after the commit and for nothing
  * else, also for a repeat (its first receipt may be lost). A commit that fails is answered by silence, and
@@ -25,13 +27,16 @@ import type { Unsettled } from '../platform/mqtt/broker.ts'
 import { decodeAlert } from '../wire/alert-message.ts'
 import { encodeReceipts } from '../wire/receipt-message.ts'
 import { decodeAggregatorStatus, decodeStatus } from '../wire/status-message.ts'
-import { decodeSummary } from '../wire/summary-message.ts'
+import { readSummaryHead } from '../wire/summary-head.ts'
 import { parseTopic, receiptTopic } from '../wire/topics.ts'
-import type { Arrival, Store, StoreChange } from './store.ts'
+import type { Arrival, Store, StoreChange } from './store/store.ts'
 
 export interface Incoming {
   readonly topic: string
+  /** Not changed by anyone until it is settled. */
   readonly payload: Uint8Array
+  /** What the sender signed the payload with, where it did. */
+  readonly signature?: string | undefined
 }
 
 /** What the subscriber needs of the broker, embedded or not. */
@@ -74,9 +79,12 @@ export class Subscriber {
   readonly #received = { alert: 0, summary: 0, status: 0 }
   readonly #refused = new Map<string, number>()
   #link: Link | undefined
-  #queue: Waiting[] = []
+  /** Alerts and statuses, and summaries: the first are committed first. */
+  #urgent: Waiting[] = []
+  #bulk: Waiting[] = []
   #queuedBytes = 0
   #timer: ReturnType<typeof setTimeout> | undefined
+  #committing: Promise<void> | undefined
   #receipts = 0
   #commits = 0
   #commitMs = 0
@@ -120,37 +128,64 @@ export class Subscriber {
       settled(arrival)
       return
     }
-    if (this.#queuedBytes + payload.byteLength > bytesMax) {
-      this.refuse('overloaded')
+    const bulk = arrival.kind === 'summary'
+    if (this.#queuedBytes + payload.byteLength > (bulk ? bytesMax / 2 : bytesMax)) {
+      this.refuse(bulk ? 'overloaded(summary)' : 'overloaded')
       settled('overloaded')
       return
     }
-    this.#queue.push({ arrival, bytes: payload.byteLength, settled })
+    ;(bulk ? this.#bulk : this.#urgent).push({ arrival, bytes: payload.byteLength, settled })
     this.#queuedBytes += payload.byteLength
-    if (this.#queue.length >= rowsMax) this.flush()
-    else this.#timer ??= setTimeout(() => this.flush(), this.#pauseMs())
+    if (this.#waiting >= rowsMax) void this.flush()
+    else this.#commitSoon()
   }
 
-  /** A commit waits for the disk and everything waits for it: a slow one is followed by a longer pause. */
+  get #waiting(): number {
+    return this.#urgent.length + this.#bulk.length
+  }
+
+  #commitSoon(): void {
+    this.#timer ??= setTimeout(() => void this.flush(), this.#pauseMs())
+  }
+
+  /** Where a commit keeps this thread waiting, a slow one is followed by a longer pause. */
   #pauseMs(): number {
     const { commitEveryMs = GROUP_COMMIT_MS } = this.#options
     return Math.min(Math.max(commitEveryMs, 4 * this.#lastCommitMs), GROUP_COMMIT_MS_MAX)
   }
 
-  /** Commits what waits, now. */
-  flush(): void {
+  /** Commits what waits, now; one batch at a time. Resolves when nothing waits any more. */
+  async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const waiting = this.#queue
-    if (waiting.length === 0) return
-    this.#queue = []
-    this.#queuedBytes = 0
+    // What a commit keeps waiting goes with the next one.
+    this.#committing ??= this.#commitAll().finally(() => {
+      this.#committing = undefined
+      if (this.#waiting > 0) this.#commitSoon()
+    })
+    await this.#committing
+  }
+
+  async #commitAll(): Promise<void> {
+    const { rowsMax = GROUP_COMMIT_ROWS_MAX } = this.#options
+    do await this.#commit(this.#next(rowsMax))
+    while (this.#waiting >= rowsMax)
+  }
+
+  #next(rowsMax: number): Waiting[] {
+    const batch = this.#urgent.splice(0, rowsMax)
+    if (batch.length < rowsMax) batch.push(...this.#bulk.splice(0, rowsMax - batch.length))
+    return batch
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    if (batch.length === 0) return
     const { store, clock, log, onChange } = this.#options
     const began = clock.monotonic()
     let changes: StoreChange[]
     try {
-      changes = store.commit(
-        waiting.map((one) => one.arrival),
+      changes = await store.commit(
+        batch.map((one) => one.arrival),
         clock.now(),
       )
     } catch (cause) {
@@ -159,7 +194,7 @@ export class Subscriber {
         log.error('Cannot store messages; agents keep them and send again', { why: error.message })
       this.#failing = error.message
       this.#commitFailures++
-      for (const one of waiting) one.settled('not-stored')
+      this.#settle(batch, 'not-stored')
       return
     }
     if (this.#failing !== undefined) log.info('Messages are stored again')
@@ -167,15 +202,27 @@ export class Subscriber {
     this.#commits++
     this.#lastCommitMs = clock.monotonic() - began
     this.#commitMs += this.#lastCommitMs
-    this.#sendReceipts(waiting)
-    for (const one of waiting) one.settled()
+    this.#sendReceipts(batch)
+    this.#settle(batch)
     for (const change of changes) onChange(change)
   }
 
+  #settle(batch: readonly Waiting[], unsettled?: Unsettled): void {
+    for (const { bytes, settled } of batch) {
+      this.#queuedBytes -= bytes
+      settled(unsettled)
+    }
+  }
+
+  /** Commits until nothing is left; for the end. */
+  async drain(): Promise<void> {
+    while (this.#waiting > 0 || this.#committing !== undefined) await this.flush()
+  }
+
   /** Now and then: brings the store back to its bounds. */
-  tidy(): void {
+  async tidy(): Promise<void> {
     try {
-      this.#options.store.tidy()
+      await this.#options.store.tidy(this.#options.clock.now())
     } catch (cause) {
       this.#options.log.warn('Cannot tidy the store', { why: String(cause) })
     }
@@ -237,7 +284,7 @@ const readers = {
   alert: (payload: Uint8Array): Decoded<Arrival> => wrap('alert', decodeAlert(payload)),
   status: (payload: Uint8Array): Decoded<Arrival> => wrap('status', decodeStatus(payload)),
   summary: (payload: Uint8Array): Decoded<Arrival> => {
-    const decoded = decodeSummary(payload)
+    const decoded = readSummaryHead(payload)
     if (!decoded.ok) return decoded
     return { ok: true, value: { kind: 'summary', message: decoded.value, payload } }
   },

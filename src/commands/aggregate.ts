@@ -8,6 +8,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
@@ -31,13 +32,18 @@ export default defineCommand({
   },
   args: {
     ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
+    retain: {
+      type: 'string',
+      description: 'how long and how much is kept, such as novelty=90d,hosts=90d,size=8GB',
+      valueHint: 'KEY=VALUE,…',
+    },
     readyFile: fileArg('appears when both ports answer, holds their addresses as JSON'),
     tlsCert: fileArg('certificate chain of both listeners (PEM)'),
     tlsKey: fileArg('key of that certificate (PEM)'),
     tlsClientCa: fileArg(
       'agents must bring a certificate of this authority (PEM); its CN is the host',
     ),
-    passwordFile: fileArg('lines "name:secret"; name is a host, site/host or site/*'),
+    passwordFile: fileArg('lines "name:secret"; name is a host, site/host, site/* or @reader'),
     httpPasswordFile: fileArg('lines "name:secret" for page and API (HTTP Basic)'),
     ...jsonArg,
   },
@@ -47,6 +53,7 @@ export default defineCommand({
     if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
     const aggregator = await startAggregator({
       store: storePath(settings),
+      ...defined({ retain: args.retain }),
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
       site: settings.site,

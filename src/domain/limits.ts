@@ -356,13 +356,22 @@ export const HOSTS_MAX = 50_000
 /** Sites that the aggregator announces itself to, and those that one client may name without proof. */
 export const SITES_MAX = 64
 export const SITES_PER_ADDRESS_MAX = 4
-/** Alerts kept (about 2 kB each with their history), of one host, and changes of one alert; the oldest go first. */
+/** Alerts kept (about 2 kB each with their history), of one host, and changes of one alert; --retain sets the first. */
 export const ALERTS_STORED_MAX = 200_000
 export const ALERTS_PER_HOST_MAX = 10_000
 export const ALERT_CHANGES_MAX = 64
-/** Summaries kept of one host (an hour) and in all (about 3 kB each). */
-export const SUMMARIES_PER_HOST_MAX = 60
-export const SUMMARIES_STORED_MAX = 200_000
+/** Days that closed alerts, hourly figures (about 60 bytes an hour and host) and silent hosts are kept, and bytes of all. */
+export const ALERT_DAYS_KEPT = 365
+export const HOURLY_DAYS_KEPT = 30
+export const HOST_DAYS_KEPT = 90
+export const STORE_BYTES_MAX = 8 * 2 ** 30
+export const RETAIN_DAYS_MAX = 36_500
+/** Rows that one look at the store removes: some 50 ms of the thread that stores. */
+export const TIDY_ROWS_MAX = 2_000
+/** Hours of a host in one answer of the API: a month. */
+export const HOURS_LISTED_MAX = 750
+/** Questions to the API that wait for an answer; the next is told to come back. */
+export const API_WAITING_MAX = 256
 /** Hosts whose agents' cost is in /metrics: five series each and one per drop reason. */
 export const METRICS_HOSTS_MAX = 1_000
 /** Pages and scripts that listen to /api/v1/events at a time, events kept for those who come back, bytes queued for a slow one. */

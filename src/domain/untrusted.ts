@@ -3,8 +3,8 @@
  * once, where it comes in, and nowhere else.
  *
  * `reading` never throws. It gives the value, or the first field that is wrong with what it is and what it should be.
- * Text comes out safe for terminals and pages (`safeName`) and no longer than asked. Unknown fields are ignored, so that
- * an older reader understands a newer writer.
+ * Text comes out safe for terminals and pages (`safeName`) and no longer than asked. Unknown fields do no
+ * harm: `Fields.rest()` hands them on, made safe, so that an older reader stores and shows what a newer writer says.
  *
  * Parsers that look at every line of a capture use the two predicates at the end instead: no object is made for a line.
  */
@@ -165,6 +165,7 @@ export class Field {
 export class Fields {
   readonly #object: object
   readonly #path: string
+  readonly #asked = new Set<string>()
 
   /** @param path with its dot, as `forest.`; empty for the outermost object */
   constructor(value: unknown, path: string) {
@@ -177,12 +178,24 @@ export class Fields {
   }
 
   has(name: string): boolean {
+    this.#asked.add(name)
     return Object.hasOwn(this.#object, name)
   }
 
   /** Own properties only: `__proto__` and its kind are ordinary, absent names. */
   raw(name: string): unknown {
     return this.has(name) ? Reflect.get(this.#object, name) : undefined
+  }
+
+  /** The fields that nobody asked for, as they came but safe to show. Their size is bounded by that of the payload. */
+  rest(): Record<string, unknown> {
+    const left: [string, unknown][] = []
+    for (const key of Object.keys(this.#object)) {
+      if (this.#asked.has(key)) continue
+      left.push([safeName(key), safeValue(Reflect.get(this.#object, key), REST_DEPTH)])
+    }
+    // Not by assignment: `__proto__` becomes an own field like any other.
+    return Object.fromEntries(left)
   }
 
   field(name: string): Field {
@@ -234,6 +247,21 @@ export class Fields {
   counts(name: string, entriesMax: number): Record<string, number> {
     return this.field(name).counts(entriesMax)
   }
+}
+
+/** How deep a field may nest that is handed on without being known. */
+const REST_DEPTH = 6
+
+function safeValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return safeName(value.toWellFormed())
+  if (typeof value !== 'object' || value === null) return value
+  if (depth === 0) return refuse('too-deep')
+  if (Array.isArray(value)) return value.map((item) => safeValue(item, depth - 1))
+  const entries = Object.entries(value).map(([key, item]) => [
+    safeName(key),
+    safeValue(item, depth - 1),
+  ])
+  return Object.fromEntries(entries)
 }
 
 /** Places in lists are for people; a counter gets one reason for all of them. */

@@ -153,13 +153,14 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
           ? { container: process.text('container', WIRE_TEXT_CHARS_MAX, { empty: true }) }
           : {}),
         ...readContext(process),
+        ...process.rest(),
       },
       severity: fields.has('severity') ? fields.oneOf('severity', SEVERITIES) : 'high',
       certainty: fields.has('certainty')
         ? fields.oneOf('certainty', ['provisional', 'confirmed'])
         : 'confirmed',
       incident: fields.text(fields.has('incident') ? 'incident' : 'id', WIRE_TEXT_CHARS_MAX),
-      ...(fields.has('behaviour') ? { behaviour: fields.oneOf('behaviour', BEHAVIOUR_IDS) } : {}),
+      ...readKnown(fields, 'behaviour', BEHAVIOUR_IDS),
       predicted: readConfidence(fields.object('predicted')),
       ...(fields.has('alternatives')
         ? {
@@ -178,8 +179,10 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
       ...readTexts(fields, 'peers', ALERT_PEERS_MAX, WIRE_TEXT_CHARS_MAX),
       ...readTexts(fields, 'because', ALERT_CLAUSES_MAX, WIRE_CLAUSE_CHARS_MAX),
       evidence: { from: evidence.integer('from'), to: evidence.integer('to') },
-      ...(fields.has('ended') ? { ended: fields.oneOf('ended', ALERT_ENDS) } : {}),
+      ...readKnown(fields, 'ended', ALERT_ENDS),
       ...(fields.has('reopened') ? { reopened: fields.integer('reopened') } : {}),
+      // A newer agent's fields and behaviours are handed on as they are.
+      ...fields.rest(),
     } satisfies AlertMessage
   })
 }
@@ -260,6 +263,20 @@ function readTexts<Name extends string>(
     return new Fields({ [i]: value }, `${name}.`).text(String(i), charsMax, { empty: true })
   })
   return { [name]: read } as { [key in Name]?: string[] }
+}
+
+/** One of a list that grows: a value that only a newer agent knows is a text. */
+function readKnown<Name extends string, T extends string>(
+  fields: Fields,
+  name: Name,
+  known: readonly T[],
+): { [key in Name]?: T } {
+  if (!fields.has(name)) return {}
+  const value = fields.text(name, WIRE_TEXT_CHARS_MAX)
+  if (!known.includes(value as T) && !/^[a-z0-9-]+$/.test(value)) {
+    return fields.field(name).bad('a word of small letters')
+  }
+  return { [name]: value as T } as { [key in Name]?: T }
 }
 
 function readConfidence(fields: Fields): ClassConfidence {

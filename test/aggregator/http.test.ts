@@ -30,10 +30,10 @@ const ids = async (query: string): Promise<string[]> =>
   (await running.json<List>(`/api/v1/alerts${query}`)).items.map(({ id }) => id)
 
 describe('GET /api/v1/alerts', () => {
-  test('gives alerts as on the wire, newest first', async () => {
+  test('gives alerts as on the wire, active ones first', async () => {
     const { items, next } = await running.json<List>('/api/v1/alerts')
-    expect(items.map(({ id }) => id)).toEqual(['g1', 'n1', 'm1'])
-    expect(items[2]).toMatchObject({
+    expect(items.map(({ id }) => id)).toEqual(['g1', 'm1', 'n1'])
+    expect(items[1]).toMatchObject({
       v: 1,
       boot: 1,
       seq: 2,
@@ -48,7 +48,7 @@ describe('GET /api/v1/alerts', () => {
   })
 
   test('filters by host, kind and state, also by several', async () => {
-    expect(await ids('?host=web-1')).toEqual(['n1', 'm1'])
+    expect(await ids('?host=web-1')).toEqual(['m1', 'n1'])
     expect(await ids('?kind=non-grata')).toEqual(['g1'])
     expect(await ids('?kind=non-grata,novelty')).toEqual(['g1', 'n1'])
     expect(await ids('?state=open,update')).toEqual(['g1', 'm1'])
@@ -60,7 +60,7 @@ describe('GET /api/v1/alerts', () => {
     const first = await running.json<List>('/api/v1/alerts?limit=2')
     expect(first.items).toHaveLength(2)
     const second = await running.json<List>(`/api/v1/alerts?limit=2&after=${first.next}`)
-    expect(second.items.map(({ id }) => id)).toEqual(['m1'])
+    expect(second.items.map(({ id }) => id)).toEqual(['n1'])
     expect(second.next).toBeNull()
   })
 
@@ -114,13 +114,33 @@ test('GET /api/v1/hosts tells who is there, and how many alerts are active', asy
     { host: 'web-1', state: 'online', source: 'sysdig', alerts: { active: 1, total: 2 } },
   ])
   const page = await running.json<{ items: unknown[]; next: string }>('/api/v1/hosts?limit=1')
-  expect(page.next).toBe('lab/db-1')
+  expect(page.next).toBe('0/lab/db-1')
   const rest = await running.json<{ items: { host: string }[]; next: null }>(
     `/api/v1/hosts?limit=1&after=${encodeURIComponent(page.next)}`,
   )
   expect(rest.items.map(({ host }) => host)).toEqual(['web-1'])
   expect(rest.next).toBeNull()
   expect((await running.get('/api/v1/hosts?state=asleep')).status).toBe(400)
+})
+
+test('GET /api/v1/hosts finds a host by part of its name, and refuses what is no question', async () => {
+  const names = async (query: string) =>
+    (await running.json<{ items: { host: string }[] }>(`/api/v1/hosts${query}`)).items.map(
+      ({ host }) => host,
+    )
+  expect(await names('?search=LAB/we')).toEqual(['web-1'])
+  expect(await names('?order=attention&search=1')).toEqual(['db-1', 'web-1'])
+  expect(await names('?search=%25')).toEqual([])
+  for (const query of ['?search=', '?after=x', '?order=size'])
+    expect((await running.get(`/api/v1/hosts${query}`)).status).toBe(400)
+})
+
+test('GET /api/v1/counts counts all, whatever a list shows', async () => {
+  expect(await running.json('/api/v1/counts')).toMatchObject({
+    hosts: { online: 1, offline: 1 },
+    alerts: { active: 2, total: 3 },
+    store: { bytes: expect.any(Number), oldestAlert: expect.any(Number) },
+  } as object)
 })
 
 test('GET /api/v1/hosts/HOST/processes says "no summary yet" and knows no strangers', async () => {

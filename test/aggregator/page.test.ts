@@ -5,9 +5,21 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { encodeSummary } from '../../src/wire/summary-message.ts'
 import { agentTopics } from '../../src/wire/topics.ts'
 import { sampleSummary } from '../wire/samples.ts'
-import { type Client, connectClient, type Running, sampleStatus, startRunning } from './running.ts'
+import {
+  type Client,
+  connectClient,
+  type Running,
+  sampleStatus,
+  startRunning,
+  until,
+} from './running.ts'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
+
+/** Asks until the text is as wanted. */
+async function expectSoon(ask: () => Promise<string | null>, wanted: RegExp): Promise<void> {
+  await until(String(wanted), async () => wanted.test((await ask()) ?? ''))
+}
 
 // scripts/test.sh installs chromium; without it there is nothing that could look at the page.
 describe.skipIf(executablePath === undefined)('the page', () => {
@@ -84,6 +96,40 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.locator('#empty a').click()
     await page.locator('.alert').nth(1).waitFor()
   }, 60_000)
+
+  test('puts an alert that is open again on top, before and after a reload', async () => {
+    const times = { time: 1_700_000_100, last: 1_700_000_100 }
+    for (let seq = 100; seq < 110; seq++)
+      await web1.alert({ id: `closed-${seq}`, state: 'closed' }, seq)
+    await web1.alert({ id: 'again', state: 'closed' }, 110)
+    await web1.alert({ id: 'later', state: 'closed' }, 111)
+    await page.locator('.alert').nth(12).waitFor()
+    const first = () => page.locator('a.alert').first().getAttribute('href')
+    await web1.alert({ id: 'again', state: 'open', ...times }, 112)
+    await expectSoon(first, /again/)
+    await page.reload()
+    await page.locator('.alert').nth(5).waitFor()
+    expect(await first()).toMatch(/again/)
+    await web1.alert({ id: 'again', state: 'closed', ...times }, 113)
+  }, 30_000)
+
+  test('counts and finds hosts beyond those that it lists', async () => {
+    const status = { v: 1, state: 'online', site: 'lab', boot: 1, time: 1, version: '' } as const
+    const batch = Array.from({ length: 1_200 }, (_, i) => ({
+      kind: 'status' as const,
+      message: { ...status, host: `many-${i}`, model: '', source: '' },
+    }))
+    await running.store.commit(batch, Date.now())
+    await page.reload()
+    await expectSoon(() => page.locator('#tally-online').textContent(), /^12\d\d$/)
+    expect(await page.locator('#hosts-note').textContent()).toMatch(/^200 of 1[.,]?2/)
+    expect(await page.locator('.host', { hasText: 'many-1199' }).count()).toBe(0)
+    await page.locator('#host-search').fill('MANY-1199')
+    await page.locator('.host', { hasText: 'many-1199' }).waitFor()
+    expect(await page.locator('.host').count()).toBe(1)
+    await page.locator('#host-search').fill('')
+    await page.locator('.host').nth(100).waitFor()
+  }, 30_000)
 
   test("shows a host's processes", async () => {
     const origin = { site: 'lab', host: 'web-1', boot: 1, seq: 4 }

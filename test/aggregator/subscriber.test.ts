@@ -2,13 +2,15 @@ import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Store, type StoreBounds, type StoreChange } from '../../src/aggregator/store.ts'
+import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
+import type { StoreBounds, StoreChange } from '../../src/aggregator/store/store.ts'
 import { Subscriber, type SubscriberOptions } from '../../src/aggregator/subscriber.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { encodeAlert } from '../../src/wire/alert-message.ts'
 import { encodeAggregatorStatus } from '../../src/wire/status-message.ts'
+import { encodeSummary } from '../../src/wire/summary-message.ts'
 import { manualClock } from '../support/clock.ts'
-import { sampleAlert } from '../wire/samples.ts'
+import { sampleAlert, sampleSummary } from '../wire/samples.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'subscriber-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -16,7 +18,7 @@ let files = 0
 
 /** A subscriber whose commits are asked for, and a link that writes down what it was given. */
 function start(options: Partial<SubscriberOptions> = {}, bounds: Partial<StoreBounds> = {}) {
-  const store = new Store(join(directory, `${files++}.db`), bounds)
+  const store = new SqliteStore(join(directory, `${files++}.db`), bounds)
   const sent: string[] = []
   const announced: string[] = []
   const logged: string[] = []
@@ -41,17 +43,22 @@ function start(options: Partial<SubscriberOptions> = {}, bounds: Partial<StoreBo
       `callsign/v1/lab/${host}/alert`,
       encodeAlert({ ...sampleAlert, id }, { site: 'lab', host, boot: 1, seq }),
     )
-  return { store, subscriber, sent, announced, logged, changes, settled, take, alert }
+  const summary = (seq: number, { host = 'a' } = {}): void =>
+    take(
+      `callsign/v1/lab/${host}/summary`,
+      encodeSummary(sampleSummary, { site: 'lab', host, boot: 1, seq }),
+    )
+  return { store, subscriber, sent, announced, logged, changes, settled, take, alert, summary }
 }
 
-test('Subscriber.flush() sends receipts after the commit, one for each host', () => {
+test('Subscriber.flush() sends receipts after the commit, one for each host', async () => {
   const { subscriber, sent, settled, changes, alert } = start()
   alert(1)
   alert(2)
   alert(9)
   alert(1, { host: 'b' })
   expect([sent, settled, changes]).toEqual([[], [], []])
-  subscriber.flush()
+  await subscriber.flush()
   expect(sent).toEqual([
     'callsign/v1/lab/a/receipt {"v":1,"stored":[[1,1,2],[1,9,9]]}',
     'callsign/v1/lab/b/receipt {"v":1,"stored":[[1,1,1]]}',
@@ -60,12 +67,13 @@ test('Subscriber.flush() sends receipts after the commit, one for each host', ()
   expect(changes).toHaveLength(4)
 })
 
-test('Subscriber.take() commits by itself when enough waits', () => {
-  const { sent, alert } = start({ rowsMax: 3 })
+test('Subscriber.take() commits by itself when enough waits', async () => {
+  const { subscriber, sent, alert } = start({ rowsMax: 3 })
   alert(1)
   alert(2)
   expect(sent).toHaveLength(0)
   alert(3)
+  await subscriber.drain()
   expect(sent).toHaveLength(1)
 })
 
@@ -77,34 +85,56 @@ test('Subscriber.take() commits by itself after a while', async () => {
   await done.promise
 })
 
-test('a commit that fails is no receipt, is told once, and ends nothing', () => {
+test('a commit that fails is no receipt, is told once, and ends nothing', async () => {
   const { store, subscriber, sent, settled, logged, alert } = start({}, { pagesMax: 40 })
   let seq = 0
   while (subscriber.counts().failing === undefined && seq < 10_000) {
     for (let i = 0; i < 20; i++) alert(++seq)
-    subscriber.flush()
+    await subscriber.flush()
   }
   expect(subscriber.counts().failing).toMatch(/full/)
   const receipted = sent.length
   expect(settled.filter((error) => error !== undefined)).toHaveLength(20)
   for (let i = 0; i < 20; i++) alert(++seq)
-  subscriber.flush()
+  await subscriber.flush()
   expect(sent).toHaveLength(receipted)
   expect(logged).toHaveLength(1)
   expect(subscriber.counts().commitFailures).toBe(2)
   // What was stored before can still be read, and is exactly what was receipted.
-  expect(store.alertCount).toBe(settled.filter((error) => error === undefined).length)
+  expect((await store.counts()).alerts.total).toBe(
+    settled.filter((error) => error === undefined).length,
+  )
 })
 
-test('Subscriber.take() refuses what would not fit into memory, and says so to the sender', () => {
+test('Subscriber.take() refuses what would not fit into memory, and says so to the sender', async () => {
   const { subscriber, settled, alert } = start({ bytesMax: 2_000 })
   for (let seq = 1; seq <= 5; seq++) alert(seq)
   expect(settled.filter((unsettled) => unsettled === 'overloaded').length).toBeGreaterThan(0)
   expect(subscriber.counts().refused.get('overloaded')).toBe(settled.length)
   const { queuedBytes } = subscriber.counts()
   expect(queuedBytes).toBeLessThanOrEqual(2_000)
-  subscriber.flush()
+  await subscriber.flush()
   expect(subscriber.counts().queuedBytes).toBe(0)
+})
+
+test('Subscriber.take() refuses summaries while it still takes alerts, and commits alerts first', async () => {
+  const { store, subscriber, sent, settled, alert, summary } = start({ bytesMax: 4_000 })
+  const order: string[] = []
+  const commit = store.commit.bind(store)
+  store.commit = (batch, nowMs) => {
+    order.push(...batch.map(({ kind }) => kind))
+    return commit(batch, nowMs)
+  }
+  let seq = 0
+  while (settled.length === 0) summary(++seq)
+  expect(settled).toEqual(['overloaded'])
+  alert(++seq)
+  expect([...subscriber.counts().refused]).toEqual([['overloaded(summary)', 1]])
+  await subscriber.flush()
+  expect(order).toEqual(['alert', ...new Array(seq - 2).fill('summary')])
+  expect(sent).toEqual([
+    `callsign/v1/lab/a/receipt {"v":1,"stored":[[1,1,${seq - 2}],[1,${seq},${seq}]]}`,
+  ])
 })
 
 test('Subscriber.take() settles what it refuses at once: nobody has to wait for nothing', () => {

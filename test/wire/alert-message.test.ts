@@ -203,8 +203,26 @@ describe('decodeAlert()', () => {
     expect(decodeAlert(bytes(evil))).toMatchObject({ value: { process: { name: '?[2Jx?' } } })
   })
 
-  test('ignores fields of a newer agent', () => {
-    expect(decodeAlert(bytes({ ...good, mood: 'fine' })).ok).toBe(true)
+  test('hands on what only a newer agent knows, made safe', () => {
+    const newer = {
+      ...good,
+      mood: { of: ['\u001b[31mred', 7, null, { __proto__: 1 }] },
+      behaviour: 'mind-reading',
+      process: { ...(good.process as object), cgroup: '/a\n' },
+    }
+    const decoded = decodeAlert(bytes(newer))
+    if (!decoded.ok) throw new Error(decoded.reason)
+    expect(decoded.value).toMatchObject({
+      behaviour: 'mind-reading',
+      mood: { of: [expect.not.stringContaining('\u001b'), 7, null, {}] },
+      process: { cgroup: expect.not.stringContaining('\n') },
+    } as object)
+  })
+
+  test('refuses what nests too deeply to be handed on', () => {
+    let deep: unknown = 1
+    for (let i = 0; i < 20; i++) deep = [deep]
+    expect(decodeAlert(bytes({ ...good, deep }))).toEqual({ ok: false, reason: 'too-deep' })
   })
 
   test('never throws, whatever comes', () => {

@@ -44,6 +44,12 @@ export interface HostProcesses {
   readonly summary: Omit<Summary, 'syscalls' | 'processes'> | null
 }
 
+/** Of all, whatever the lists show. */
+export interface Counts {
+  readonly hosts: { readonly online: number; readonly offline: number }
+  readonly alerts: { readonly active: number; readonly total: number }
+}
+
 export interface Page<T> {
   readonly items: readonly T[]
   readonly next: string | null

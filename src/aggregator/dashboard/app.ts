@@ -9,6 +9,7 @@ import { detailOf as alertDetail, fillRow } from './alert-view.ts'
 import {
   type AlertDetail,
   ApiError,
+  type Counts,
   get,
   type Host,
   type HostAlert,
@@ -18,12 +19,14 @@ import {
 } from './api.ts'
 import { arrange, element, name } from './element.ts'
 import { fillHost, detailOf as hostDetail, hostKey } from './host-view.ts'
-import { clockTime, headline, KIND_LABEL, relativeTime } from './words.ts'
+import { amount, clockTime, headline, KIND_LABEL, relativeTime } from './words.ts'
 
 const PAGE_ROWS = 100
 const ROWS_MAX = 2_000
-const HOSTS_ROWS = 1_000
+/** Hosts are listed up to here, those that need attention first; a search finds the others. */
+const HOSTS_ROWS = 200
 const HOSTS_AGAIN_MS = 2_000
+const SEARCH_AFTER_MS = 150
 const SUMMARY_AGAIN_MS = 15_000
 /** Below this many hosts a search box is only in the way. */
 const SEARCH_FROM = 12
@@ -53,10 +56,11 @@ const alerts = new Map<string, HostAlert>()
 const hosts = new Map<string, Host>()
 const rows = new Map<string, { item: HTMLLIElement; link: HTMLAnchorElement; shown?: HostAlert }>()
 const hostRows = new Map<string, { item: HTMLLIElement; link: HTMLAnchorElement }>()
-/** Alerts newest first, as the API orders them. */
+/** Alerts as the API orders them: active ones first, then by last change. */
 let order: string[] = []
 let next: string | null = null
 let moreHosts = false
+let counts: Counts = { hosts: { online: 0, offline: 0 }, alerts: { active: 0, total: 0 } }
 let loaded = false
 let trouble: string | undefined
 let lostAt: number | undefined
@@ -144,12 +148,24 @@ async function loadAlerts(more = false): Promise<void> {
   draw()
 }
 
+let hostsTurn = 0
 async function loadHosts(): Promise<void> {
+  const turn = ++hostsTurn
+  const search = page.search.value.trim()
   try {
-    const found = await get<Page<Host>>('hosts', { limit: String(HOSTS_ROWS) })
+    const [found, counted] = await Promise.all([
+      get<Page<Host>>('hosts', {
+        limit: String(HOSTS_ROWS),
+        order: 'attention',
+        ...(search === '' ? {} : { search }),
+      }),
+      get<Counts>('counts'),
+    ])
+    if (turn !== hostsTurn) return
     hosts.clear()
     for (const host of found.items) hosts.set(hostKey(host), host)
     moreHosts = found.next !== null
+    counts = counted
   } catch {
     // The alerts say what the trouble is.
   }
@@ -220,7 +236,8 @@ function draw(): void {
 }
 
 function drawAlerts(): void {
-  order = order.filter((key) => alerts.has(key)).slice(0, ROWS_MAX)
+  order = order.filter((key) => alerts.has(key))
+  for (const key of order.splice(ROWS_MAX)) alerts.delete(key)
   const wanted = order.map((key) => {
     const alert = alerts.get(key)!
     let row = rows.get(key)
@@ -258,7 +275,7 @@ function drawEmpty(shown: number): void {
         element('a', { href: addressOf({ kind: '', state: '', host: '' }) }, 'Show all'),
       ),
     )
-  else if (hosts.size === 0)
+  else if (hostCount() === 0)
     page.empty.replaceChildren(
       element('p', {}, 'No host has reported yet. On each host, run:'),
       element(
@@ -271,14 +288,11 @@ function drawEmpty(shown: number): void {
     page.empty.replaceChildren(element('p', {}, 'No alerts. Every process behaves like its name.'))
 }
 
+const hostCount = (): number => counts.hosts.online + counts.hosts.offline
+
 function drawHosts(): void {
-  const search = page.search.value.trim().toLowerCase()
-  const found = [...hosts.entries()].filter(([key]) => key.toLowerCase().includes(search))
-  // Those with active alerts first, then those online, then by name.
-  const weight = (host: Host): number =>
-    (host.alerts?.active ?? 0) > 0 ? 0 : host.state === 'online' ? 1 : 2
-  found.sort(([a, one], [b, two]) => weight(one) - weight(two) || (a < b ? -1 : 1))
-  const wanted = found.map(([key, host]) => {
+  const search = page.search.value.trim()
+  const wanted = [...hosts].map(([key, host]) => {
     let row = hostRows.get(key)
     if (row === undefined) {
       const link = element('a', { class: 'host' })
@@ -293,14 +307,14 @@ function drawHosts(): void {
   })
   arrange(page.hosts, wanted)
   for (const key of hostRows.keys()) if (!hosts.has(key)) hostRows.delete(key)
-  page.search.hidden = hosts.size < SEARCH_FROM
+  page.search.hidden = hostCount() < SEARCH_FROM && search === ''
   const note = moreHosts
-    ? `The first ${HOSTS_ROWS} hosts are listed.`
-    : hosts.size === 0
-      ? 'None yet.'
-      : search !== '' && wanted.length === 0
-        ? 'No host of that name.'
-        : ''
+    ? `${wanted.length} of ${search === '' ? amount(hostCount()) : 'those found'} are listed. Search to find others.`
+    : wanted.length > 0
+      ? ''
+      : search === ''
+        ? 'None yet.'
+        : 'No host of that name.'
   page.hostsNote.textContent = note
   page.hostsNote.hidden = note === ''
 }
@@ -329,16 +343,10 @@ function drawFilters(): void {
 }
 
 function drawTallies(): void {
-  let online = 0
-  let active = 0
-  for (const host of hosts.values()) {
-    if (host.state === 'online') online++
-    active += host.alerts?.active ?? 0
-  }
-  const more = moreHosts ? '+' : ''
-  page.online.textContent = `${online}${more}`
-  page.offline.textContent = `${hosts.size - online}${more}`
-  page.active.textContent = `${active}${more}`
+  const { active } = counts.alerts
+  page.online.textContent = String(counts.hosts.online)
+  page.offline.textContent = String(counts.hosts.offline)
+  page.active.textContent = String(active)
   page.active.dataset.some = String(active > 0)
   document.title = active > 0 ? `(${active}) Callsign` : 'Callsign'
 }
@@ -402,7 +410,11 @@ page.filters.addEventListener('change', () => {
   location.hash = addressOf({ kind: value('kind'), state: value('state'), host: value('host') })
 })
 page.filters.addEventListener('submit', (event) => event.preventDefault())
-page.search.addEventListener('input', draw)
+let searchSoon: ReturnType<typeof setTimeout> | undefined
+page.search.addEventListener('input', () => {
+  clearTimeout(searchSoon)
+  searchSoon = setTimeout(() => void loadHosts(), SEARCH_AFTER_MS)
+})
 page.older.addEventListener('click', () => void loadAlerts(true))
 addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && (address.alert !== '' || address.show !== ''))
@@ -435,10 +447,8 @@ listen({
   alert(alert) {
     const key = alertKey(alert)
     const known = alerts.has(key)
-    if (passesFilter(alert)) {
-      alerts.set(key, alert)
-      if (!known) order.unshift(key)
-    } else alerts.delete(key)
+    if (passesFilter(alert) && place(key, alert)) alerts.set(key, alert)
+    else alerts.delete(key)
     if (!known && alert.state === 'open') announce(alert)
     if (key === address.alert) void loadDetail()
     loadHostsSoon()
@@ -446,12 +456,23 @@ listen({
   },
   host(host) {
     const key = hostKey(host)
-    const { alerts: counts } = hosts.get(key) ?? {}
-    hosts.set(key, counts === undefined ? host : { ...host, alerts: counts })
-    if (counts === undefined) loadHostsSoon()
+    const known = hosts.get(key)
+    if (known !== undefined) hosts.set(key, { ...known, ...host })
+    loadHostsSoon()
     draw()
   },
 })
+
+/** Puts an alert that has just changed where the API would list it. @returns false where that is not loaded yet */
+function place(key: string, alert: HostAlert): boolean {
+  order = order.filter((other) => other !== key)
+  const closed = order.findIndex((other) => alerts.get(other)?.state === 'closed')
+  if (alert.state !== 'closed') order.unshift(key)
+  else if (closed >= 0) order.splice(closed, 0, key)
+  else if (next === null) order.push(key)
+  else return false
+  return true
+}
 
 function announce(alert: HostAlert): void {
   const words = headline(alert).map((part) => (typeof part === 'string' ? part : part.name))

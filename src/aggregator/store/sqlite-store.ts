@@ -1,0 +1,502 @@
+/**
+ * The store as one SQLite file, written by one thread and read by another.
+ *
+ * A commit is one transaction with `synchronous` FULL; the group commit shares the price of it. Hosts and the
+ * numbers of alerts are kept in memory, too (50,000 hosts are 15 MB): each message asks for its host. What a
+ * transaction changed in memory is undone with it.
+ *
+ * At a bound the noisiest host pays first: of the host with the most alerts the closed one that changed longest
+ * ago goes, so that no host can push out the alerts of others. Does not promise that a host is who it says: that
+ * is the broker's business (`access.ts`).
+ */
+import { existsSync, statSync } from 'node:fs'
+import type { AlertKind, AlertState } from '../../domain/alert.ts'
+import {
+  ALERT_CHANGES_MAX,
+  ALERTS_PER_HOST_MAX,
+  HOSTS_MAX,
+  STORE_CHECK_BYTES_MAX,
+  TIDY_ROWS_MAX,
+} from '../../domain/limits.ts'
+import { type Database, openDatabase, sqliteProblem } from '../../platform/sqlite.ts'
+import type { AlertMessage } from '../../wire/alert-message.ts'
+import { compareOrigin } from '../../wire/origin.ts'
+import type { StatusMessage } from '../../wire/status-message.ts'
+import type { SummaryHead } from '../../wire/summary-head.ts'
+import { RETENTION } from './retention.ts'
+import { bytesUsed, SqliteReads, type StoredHost, toRecord } from './sqlite-reads.ts'
+import { SCHEMA } from './sqlite-schema.ts'
+import {
+  type Arrival,
+  isActive,
+  noteSummary,
+  type Reads,
+  type Retention,
+  type Store,
+  type StoreBounds,
+  type StoreChange,
+  type SummaryWindow,
+  type Tallies,
+} from './store.ts'
+
+const BOUNDS: StoreBounds = {
+  hostsMax: HOSTS_MAX,
+  alertsPerHostMax: ALERTS_PER_HOST_MAX,
+  changesMax: ALERT_CHANGES_MAX,
+  retention: RETENTION,
+  tidyRows: TIDY_ROWS_MAX,
+}
+const DAY_MS = 86_400_000
+const NONE = { hosts: 0, alerts: 0, hours: 0, duplicates: 0, late: 0 }
+const KINDS: readonly AlertKind[] = ['masquerade', 'non-grata', 'novelty']
+
+type HostRow = { -readonly [K in keyof StoredHost]: StoredHost[K] } & SummaryWindow
+
+export class SqliteStore implements Store {
+  readonly kind = 'sqlite'
+  readonly setAside: string[] = []
+  readonly #path: string
+  readonly #bounds: StoreBounds
+  readonly #hosts = new Map<string, HostRow>()
+  readonly #byId = new Map<number, HostRow>()
+  readonly #tallies = { ...NONE }
+  /** How things were when the transaction began; undefined for a host that it made. */
+  readonly #undo = new Map<HostRow, HostRow | undefined>()
+  readonly #dropped: HostRow[] = []
+  #staged = { ...NONE }
+  #alerts = 0
+  #db!: Database
+  #sql!: ReturnType<typeof prepareStatements>
+  #reads!: Reads
+
+  /** @param path a file, made with its directory if needed; a damaged one is set aside and a new one begun. */
+  constructor(path: string, bounds: Partial<StoreBounds> = {}) {
+    this.#path = path
+    this.#bounds = { ...BOUNDS, ...bounds }
+    this.#open()
+  }
+
+  #open(): void {
+    const bytes = existsSync(this.#path) ? statSync(this.#path).size : 0
+    this.#db = openDatabase(this.#path, {
+      schema: SCHEMA,
+      synchronous: 'full',
+      check: bytes <= STORE_CHECK_BYTES_MAX,
+      cacheKib: 16_384,
+      ...(this.#bounds.pagesMax === undefined ? {} : { pagesMax: this.#bounds.pagesMax }),
+    })
+    if (this.#db.setAside !== undefined) this.setAside.push(this.#db.setAside)
+    this.#sql = prepareStatements(this.#db)
+    this.#reads = new SqliteReads(this.#db)
+    this.#hosts.clear()
+    this.#byId.clear()
+    this.#alerts = 0
+    for (const row of this.#sql.allHosts.all() as HostRow[]) this.#remember({ ...row })
+  }
+
+  get path(): string {
+    return this.#path
+  }
+
+  get retention(): Retention {
+    return this.#bounds.retention
+  }
+
+  tallies(): Tallies {
+    const { duplicates, late, ...evicted } = this.#tallies
+    return { evicted, duplicates, late }
+  }
+
+  // --- Questions -----------------------------------------------------------------------------------
+
+  alerts: Reads['alerts'] = (query) => this.#reads.alerts(query)
+  alert: Reads['alert'] = (id, at) => this.#reads.alert(id, at)
+  hosts: Reads['hosts'] = (query) => this.#reads.hosts(query)
+  latestSummary: Reads['latestSummary'] = (host, site) => this.#reads.latestSummary(host, site)
+  hours: Reads['hours'] = (host, site, limit) => this.#reads.hours(host, site, limit)
+  usage: Reads['usage'] = () => this.#reads.usage()
+
+  async counts(): ReturnType<Reads['counts']> {
+    let online = 0
+    let active = 0
+    for (const host of this.#hosts.values()) {
+      online += host.online
+      active += host.active
+    }
+    return {
+      hosts: { online, offline: this.#hosts.size - online },
+      alerts: { active, total: this.#alerts },
+    }
+  }
+
+  async sites(): Promise<string[]> {
+    return [...new Set(Array.from(this.#hosts.values(), (host) => host.site))].sort()
+  }
+
+  async alertGroups(): Promise<{ kind: AlertKind; state: AlertState; count: number }[]> {
+    return this.#sql.groups.all() as { kind: AlertKind; state: AlertState; count: number }[]
+  }
+
+  // --- Writing -------------------------------------------------------------------------------------
+
+  async commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]> {
+    const changes: StoreChange[] = []
+    this.#transaction(() => {
+      for (const arrival of batch) {
+        const host = this.#host(arrival.message, nowMs)
+        host.lastSeen = nowMs
+        if (arrival.kind === 'alert') this.#putAlert(host, arrival.message, nowMs, changes)
+        else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs, changes)
+        else this.#putStatus(host, arrival.message, nowMs, changes)
+      }
+    })
+    return changes
+  }
+
+  async forgetConnections(nowMs: number): Promise<void> {
+    this.#transaction(() => {
+      for (const host of this.#hosts.values()) {
+        if (host.online === 0) continue
+        this.#change(host)
+        Object.assign(host, { online: 0, reason: 'unknown', since: nowMs })
+      }
+    })
+  }
+
+  async tidy(nowMs: number): Promise<void> {
+    this.#transaction(() => {
+      let left = this.#bounds.tidyRows
+      left -= this.#dropOldAlerts(nowMs, left)
+      const { hourlyDays, hostDays, bytes } = this.#bounds.retention
+      const hour = Math.floor((nowMs - hourlyDays * DAY_MS) / 3_600_000)
+      const hours = this.#sql.dropOldHours.run(hour, left).changes
+      this.#staged.hours += hours
+      left -= hours
+      for (const host of this.#hosts.values()) {
+        if (left <= 0) break
+        if (host.online === 1 || host.active > 0) continue
+        if (host.lastSeen >= nowMs - hostDays * DAY_MS) continue
+        left -= host.alerts + 1
+        this.#dropHost(host)
+      }
+      if (bytesUsed(this.#db) > bytes) this.#dropFromNoisiest(this.#bounds.tidyRows)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#db.close()
+  }
+
+  /** All or nothing, in memory as on disk. */
+  #transaction(body: () => void): void {
+    this.#undo.clear()
+    this.#dropped.length = 0
+    this.#staged = { ...NONE }
+    try {
+      this.#db.transaction(() => {
+        body()
+        for (const host of this.#undo.keys()) if (this.#byId.has(host.id)) this.#writeHost(host)
+      })
+    } catch (error) {
+      if (sqliteProblem(error, this.#path) === 'damaged') {
+        this.#db.close()
+        this.#open() // looks through the file, and sets it aside
+      } else this.#undoChanges()
+      throw error
+    }
+    for (const key of Object.keys(NONE) as (keyof typeof NONE)[])
+      this.#tallies[key] += this.#staged[key]
+  }
+
+  #undoChanges(): void {
+    for (const host of this.#dropped) this.#remember(host)
+    for (const [host, before] of this.#undo) {
+      this.#forget(host)
+      if (before !== undefined) this.#remember(Object.assign(host, before))
+    }
+  }
+
+  /** Call before the first change of a host in a transaction. */
+  #change(host: HostRow): void {
+    if (!this.#undo.has(host)) this.#undo.set(host, { ...host })
+  }
+
+  #remember(host: HostRow): void {
+    this.#hosts.set(`${host.site}/${host.host}`, host)
+    this.#byId.set(host.id, host)
+    this.#alerts += host.alerts
+  }
+
+  #forget(host: HostRow): void {
+    if (!this.#byId.delete(host.id)) return
+    this.#hosts.delete(`${host.site}/${host.host}`)
+    this.#alerts -= host.alerts
+  }
+
+  // --- One arrival ---------------------------------------------------------------------------------
+
+  #putAlert(host: HostRow, message: AlertMessage, nowMs: number, changes: StoreChange[]): void {
+    const { time, kind, state, count, predicted, boot, seq } = message
+    const active = isActive(state) ? 1 : 0
+    const body = JSON.stringify(message)
+    const known = this.#sql.alertOf.get(host.id, message.id) as AlertRow | undefined
+    const row =
+      known?.row ??
+      (
+        this.#sql.insertAlert.get(
+          ...[host.id, host.site, message.id, kind, state, active],
+          ...[boot, seq, nowMs, nowMs, body],
+        ) as { row: number }
+      ).row
+    if (known === undefined) this.#countAlerts(host, 1, active)
+    const inserted = this.#sql.insertChange.run(
+      ...[row, boot, seq, time, state, count],
+      ...[predicted.class, predicted.confidence, nowMs],
+    )
+    if (Number(inserted.changes) === 0) {
+      this.#staged.duplicates++
+      return
+    }
+    if (known !== undefined) {
+      const kept = known.changes + 1
+      if (kept > this.#bounds.changesMax) this.#sql.dropSecondChange.run(row, row)
+      this.#sql.countChanges.run(Math.min(kept, this.#bounds.changesMax), row)
+      if (compareOrigin(message, known) < 0) return // an older state, arrived late: history only
+      this.#sql.updateAlert.run(kind, state, active, boot, seq, nowMs, body, row)
+      this.#countAlerts(host, 0, active - known.active)
+    }
+    changes.push({ kind: 'alert', message })
+    if (host.alerts > this.#bounds.alertsPerHostMax) this.#dropAlertsOf(host, 1)
+    const { alerts } = this.#bounds.retention
+    // Some more than must: whose turn it is takes a look at all hosts.
+    if (this.#alerts > alerts)
+      this.#dropFromNoisiest(this.#alerts - alerts + Math.floor(alerts / 100))
+  }
+
+  #countAlerts(host: HostRow, total: number, active: number): void {
+    host.alerts += total
+    host.active += active
+    this.#alerts += total
+  }
+
+  #putSummary(
+    host: HostRow,
+    { message, payload }: Arrival & { kind: 'summary' },
+    nowMs: number,
+    changes: StoreChange[],
+  ): void {
+    const place = noteSummary(host, message)
+    if (place === 'duplicate') this.#staged.duplicates++
+    else if (place === 'late') this.#staged.late++
+    else {
+      if (place === 'newest') this.#sql.putLatest.run(host.id, nowMs, payload)
+      this.#addHour(host, message)
+      changes.push({ kind: 'summary', message })
+    }
+  }
+
+  #addHour(host: HostRow, { from, to, calls, dropped, agent, alertsOpen }: SummaryHead): void {
+    const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+    this.#sql.addHour.run(
+      ...[host.id, Math.floor(to / 3600), to - from + 1, calls, lost],
+      ...[Math.round(agent.cpuSeconds * 1000), agent.rssBytes, alertsOpen],
+    )
+  }
+
+  #putStatus(host: HostRow, message: StatusMessage, nowMs: number, changes: StoreChange[]): void {
+    const online = message.state === 'online' ? 1 : 0
+    // A will that comes after the same agent is back belongs to its earlier life.
+    if (online === 0 && message.boot < host.boot) return
+    const { version, model, source, boot } = message
+    const reason = online === 1 ? '' : (message.reason ?? 'lost')
+    const same = host.online === online && host.boot === boot && host.reason === reason
+    if (same && host.version === version && host.model === model && host.source === source) return
+    if (host.online !== online || (online === 1 && host.boot !== boot)) host.since = nowMs
+    Object.assign(host, { online, reason, boot, version, model, source })
+    changes.push({ kind: 'host', host: toRecord(host) })
+  }
+
+  // --- Hosts ---------------------------------------------------------------------------------------
+
+  /** Ready to be changed in this transaction. */
+  #host({ site, host: name }: { site: string; host: string }, nowMs: number): HostRow {
+    const known = this.#hosts.get(`${site}/${name}`)
+    if (known !== undefined) {
+      this.#change(known)
+      return known
+    }
+    if (this.#hosts.size >= this.#bounds.hostsMax) this.#dropSilentHosts()
+    const host = this.#sql.insertHost.get(site, name, nowMs, nowMs, nowMs) as HostRow
+    this.#undo.set(host, undefined)
+    this.#remember(host)
+    return host
+  }
+
+  #writeHost(host: HostRow): void {
+    this.#sql.updateHost.run(
+      ...[host.online, host.reason, host.boot, host.since, host.lastSeen],
+      ...[host.version, host.model, host.source, host.active, host.alerts],
+      ...[host.summaryBoot, host.summarySeq, host.summarySeen, host.id],
+    )
+  }
+
+  // --- Bounds --------------------------------------------------------------------------------------
+
+  /** @returns how many went */
+  #dropOldAlerts(nowMs: number, most: number): number {
+    let left = most
+    for (const kind of KINDS) {
+      const before = nowMs - this.#bounds.retention.days[kind] * DAY_MS
+      for (const { row, hostId } of this.#sql.oldAlerts.all(kind, before, left) as OldAlert[]) {
+        this.#dropAlert(this.#byId.get(hostId), row, 0)
+        left--
+      }
+    }
+    return most - left
+  }
+
+  /** The closed alerts of the noisiest hosts, oldest first; only where these have none, active ones. */
+  #dropFromNoisiest(count: number): void {
+    const level = levelFor(this.#hosts.values(), count)
+    const hosts = [...this.#hosts.values()].filter((host) => host.alerts > level)
+    let left = count
+    for (const closedOnly of [true, false])
+      for (const host of hosts) {
+        if (left <= 0) return
+        left -= this.#dropAlertsOf(host, Math.min(left, host.alerts - level), closedOnly)
+      }
+  }
+
+  /** @returns how many went */
+  #dropAlertsOf(host: HostRow, count: number, closedOnly = false): number {
+    if (count <= 0) return 0
+    const statement = closedOnly ? this.#sql.oldestClosedOf : this.#sql.oldestOf
+    const rows = statement.all(host.id, count) as { row: number; active: number }[]
+    for (const { row, active } of rows) this.#dropAlert(host, row, active)
+    return rows.length
+  }
+
+  #dropAlert(host: HostRow | undefined, row: number, active: number): void {
+    this.#sql.dropAlert.run(row)
+    this.#sql.dropChanges.run(row)
+    this.#staged.alerts++
+    if (host === undefined) return
+    this.#change(host)
+    this.#countAlerts(host, -1, -active)
+  }
+
+  /** A tenth at a time, so that a flood of new names does not sort all hosts for each of them. */
+  #dropSilentHosts(): void {
+    const byAge = [...this.#hosts.values()].sort(
+      (a, b) => a.online - b.online || a.alerts - b.alerts || a.lastSeen - b.lastSeen,
+    )
+    for (const host of byAge.slice(0, Math.ceil(this.#bounds.hostsMax / 10))) this.#dropHost(host)
+  }
+
+  #dropHost(host: HostRow): void {
+    this.#sql.dropChangesOf.run(host.id)
+    this.#sql.dropAlertsOf.run(host.id)
+    this.#sql.dropLatestOf.run(host.id)
+    this.#sql.dropHoursOf.run(host.id)
+    this.#sql.dropHost.run(host.id)
+    this.#staged.alerts += host.alerts
+    this.#staged.hosts++
+    const before = this.#undo.get(host)
+    // One that was made in this transaction leaves no trace.
+    if (!this.#undo.has(host)) this.#dropped.push(host)
+    else if (before !== undefined) this.#dropped.push(before)
+    this.#undo.delete(host)
+    this.#forget(host)
+  }
+}
+
+/** What each host may keep, so that those above it give up at least `count` alerts together. */
+function levelFor(hosts: Iterable<{ readonly alerts: number }>, count: number): number {
+  /** How many hosts have so many alerts. */
+  const having: number[] = []
+  for (const { alerts } of hosts) having[alerts] = (having[alerts] ?? 0) + 1
+  let above = 0
+  let left = count
+  for (let level = having.length - 1; level > 0; level--) {
+    above += having[level] ?? 0
+    left -= above
+    if (left <= 0) return level - 1
+  }
+  return 0
+}
+
+interface AlertRow {
+  readonly row: number
+  readonly active: number
+  readonly boot: number
+  readonly seq: number
+  readonly changes: number
+}
+
+interface OldAlert {
+  readonly row: number
+  readonly hostId: number
+}
+
+function prepareStatements(db: Database) {
+  return {
+    allHosts: db.prepare('SELECT * FROM hosts'),
+    insertHost: db.prepare(
+      `INSERT INTO hosts (site, host, online, reason, boot, since, firstSeen, lastSeen, version, model, source)
+       VALUES (?, ?, 0, 'unknown', 0, ?, ?, ?, '', '', '') RETURNING *`,
+    ),
+    updateHost: db.prepare(
+      `UPDATE hosts SET online = ?, reason = ?, boot = ?, since = ?, lastSeen = ?, version = ?, model = ?,
+         source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ? WHERE id = ?`,
+    ),
+    dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),
+    alertOf: db.prepare(
+      'SELECT row, active, boot, seq, changes FROM alerts WHERE hostId = ? AND id = ?',
+    ),
+    insertAlert: db.prepare(
+      `INSERT INTO alerts (hostId, site, id, kind, state, active, boot, seq, received, changed, changes, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?) RETURNING row`,
+    ),
+    updateAlert: db.prepare(
+      `UPDATE alerts SET kind = ?, state = ?, active = ?, boot = ?, seq = ?, changed = ?, body = ?
+       WHERE row = ?`,
+    ),
+    countChanges: db.prepare('UPDATE alerts SET changes = ? WHERE row = ?'),
+    insertChange: db.prepare('INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    // How it began stays; of the rest the oldest goes.
+    dropSecondChange: db.prepare(
+      `DELETE FROM changes WHERE alertRow = ? AND (boot, seq) IN
+        (SELECT boot, seq FROM changes WHERE alertRow = ? ORDER BY boot, seq LIMIT 1 OFFSET 1)`,
+    ),
+    groups: db.prepare('SELECT kind, state, count(*) AS count FROM alerts GROUP BY kind, state'),
+    oldAlerts: db.prepare(
+      'SELECT row, hostId FROM alerts WHERE kind = ? AND active = 0 AND changed < ? LIMIT ?',
+    ),
+    oldestClosedOf: db.prepare(
+      `SELECT row, active FROM alerts WHERE hostId = ? AND active = 0
+       ORDER BY changed, row LIMIT ?`,
+    ),
+    oldestOf: db.prepare(
+      'SELECT row, active FROM alerts WHERE hostId = ? ORDER BY active, changed, row LIMIT ?',
+    ),
+    dropAlert: db.prepare('DELETE FROM alerts WHERE row = ?'),
+    dropChanges: db.prepare('DELETE FROM changes WHERE alertRow = ?'),
+    dropChangesOf: db.prepare(
+      'DELETE FROM changes WHERE alertRow IN (SELECT row FROM alerts WHERE hostId = ?)',
+    ),
+    dropAlertsOf: db.prepare('DELETE FROM alerts WHERE hostId = ?'),
+    putLatest: db.prepare('INSERT OR REPLACE INTO latest VALUES (?, ?, ?)'),
+    dropLatestOf: db.prepare('DELETE FROM latest WHERE hostId = ?'),
+    addHour: db.prepare(
+      `INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hostId, hour) DO UPDATE SET
+         seconds = seconds + excluded.seconds, calls = calls + excluded.calls,
+         dropped = dropped + excluded.dropped, cpuMs = cpuMs + excluded.cpuMs,
+         rssBytes = max(rssBytes, excluded.rssBytes), alertsOpen = max(alertsOpen, excluded.alertsOpen)`,
+    ),
+    dropOldHours: db.prepare(
+      `DELETE FROM hours WHERE (hostId, hour) IN
+        (SELECT hostId, hour FROM hours WHERE hour < ? ORDER BY hour LIMIT ?)`,
+    ),
+    dropHoursOf: db.prepare('DELETE FROM hours WHERE hostId = ?'),
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * What the aggregator keeps, and what it can be asked: hosts, alerts with their history, the newest summary of
+ * each host and its hours. Two stores keep it: one SQLite file (`sqlite-store.ts`), or a PostgreSQL database that
+ * several aggregators share (`postgres-store.ts`). The same tests hold for both.
+ *
+ * `commit` takes a batch, all or nothing, and is on disk when it resolves: a receipt lets an agent delete the
+ * only other copy. The newest state of an alert is decided by (boot, seq) of its agent, in whatever order
+ * messages arrive, and the same message twice changes nothing.
+ */
+import type { AlertKind, AlertState } from '../../domain/alert.ts'
+import type { AlertMessage } from '../../wire/alert-message.ts'
+import type { StatusMessage } from '../../wire/status-message.ts'
+import type { SummaryHead } from '../../wire/summary-head.ts'
+import type { SummaryMessage } from '../../wire/summary-message.ts'
+
+export type Arrival =
+  | { readonly kind: 'alert'; readonly message: AlertMessage }
+  | { readonly kind: 'summary'; readonly message: SummaryHead; readonly payload: Uint8Array }
+  | { readonly kind: 'status'; readonly message: StatusMessage }
+
+/** What a commit changed, for those who watch live. */
+export type StoreChange =
+  | { readonly kind: 'alert'; readonly message: AlertMessage }
+  | { readonly kind: 'host'; readonly host: HostRecord }
+  | { readonly kind: 'summary'; readonly message: SummaryHead }
+
+export interface HostRecord {
+  readonly site: string
+  readonly host: string
+  readonly state: 'online' | 'offline'
+  /** Why it is offline: it said good-bye, the broker lost it, or nothing was heard since the aggregator began. */
+  readonly reason?: string
+  /** Unix seconds: of the last change of state, of the first and the last message. */
+  readonly since: number
+  readonly firstSeen: number
+  readonly lastSeen: number
+  readonly boot: number
+  readonly version: string
+  readonly model: string
+  readonly source: string
+}
+
+export interface ListedHost extends HostRecord {
+  readonly alerts: { readonly active: number; readonly total: number }
+}
+
+export interface AlertChange {
+  readonly time: number
+  readonly state: AlertState
+  readonly count: number
+  readonly class: string
+  readonly confidence: number
+  /** Unix seconds, by the aggregator's clock. */
+  readonly received: number
+}
+
+export interface AlertQuery {
+  readonly limit: number
+  /** Cursor of the page before. */
+  readonly after?: string
+  readonly site?: string
+  readonly host?: string
+  readonly kinds?: readonly AlertKind[]
+  readonly states?: readonly AlertState[]
+}
+
+export interface AlertPage {
+  /** JSON objects as on the wire: active ones first, then by their last change. */
+  readonly bodies: string[]
+  readonly next: string | null
+}
+
+export interface HostQuery {
+  readonly limit: number
+  readonly after?: string
+  readonly site?: string
+  readonly state?: HostRecord['state']
+  /** Part of `site/host`, in any case. */
+  readonly search?: string
+  /** By site and host, or with those that need attention first: active alerts, then online, then by name. */
+  readonly order?: 'name' | 'attention'
+}
+
+export interface HostPage {
+  readonly items: ListedHost[]
+  readonly next: string | null
+}
+
+/** One hour of a host, added up from its summaries. */
+export interface HostHour {
+  /** Unix seconds of its beginning. */
+  readonly hour: number
+  /** Seconds that summaries told of. */
+  readonly seconds: number
+  readonly calls: number
+  readonly dropped: number
+  readonly cpuSeconds: number
+  readonly rssBytes: number
+  /** Most alerts open at a time. */
+  readonly alertsOpen: number
+}
+
+export interface Counts {
+  readonly hosts: { readonly online: number; readonly offline: number }
+  readonly alerts: { readonly active: number; readonly total: number }
+}
+
+export interface Where {
+  readonly site?: string | undefined
+  readonly host?: string | undefined
+}
+
+/** What the API and the page ask. */
+export interface Reads {
+  alerts(query: AlertQuery): Promise<AlertPage>
+  /** The alert with this id; where two hosts claim it, the one heard first unless `at` says. */
+  alert(
+    id: string,
+    at?: Where,
+  ): Promise<{ body: string; received: number; history: AlertChange[] } | undefined>
+  hosts(query: HostQuery): Promise<HostPage>
+  /** The newest summary of a host; where two sites have the host, of the one heard last. */
+  latestSummary(
+    host: string,
+    site?: string,
+  ): Promise<{ host: HostRecord; summary: SummaryMessage | undefined } | undefined>
+  /** The newest hours of a host, oldest first. */
+  hours(host: string, site: string | undefined, limit: number): Promise<HostHour[] | undefined>
+  counts(): Promise<Counts>
+  usage(): Promise<Usage>
+}
+
+/** How much is kept, and since when. */
+export interface Usage {
+  readonly bytes: number
+  /** Unix seconds of the alert that changed longest ago. */
+  readonly oldestAlert: number | null
+}
+
+/** Since the store was opened. */
+export interface Tallies {
+  /** Rows that a bound or their age has pushed out. */
+  readonly evicted: { readonly hosts: number; readonly alerts: number; readonly hours: number }
+  /** Repeats that were recognised. */
+  readonly duplicates: number
+  /** Summaries that came so late that newer ones had been added up without them. */
+  readonly late: number
+}
+
+export interface Store extends Reads {
+  readonly kind: 'sqlite' | 'postgres'
+  /** Where damaged files were put aside. */
+  readonly setAside: readonly string[]
+  readonly retention: Retention
+  tallies(): Tallies
+  /**
+   * When it rejects, nothing of the batch is stored and nothing may be receipted.
+   * @returns what changed, in order; repeats change nothing
+   */
+  commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]>
+  /** With an embedded broker that has just begun, nobody is connected, whatever the store says. */
+  forgetConnections(nowMs: number): Promise<void>
+  sites(): Promise<string[]>
+  alertGroups(): Promise<{ kind: AlertKind; state: AlertState; count: number }[]>
+  /** Now and then: removes what is too old or too much, a bounded amount at a time. */
+  tidy(nowMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** How long and how much is kept; an alert that is still active has no age. */
+export interface Retention {
+  /** Days since the last change, by kind. */
+  readonly days: Readonly<Record<AlertKind, number>>
+  /** Days of hourly figures. */
+  readonly hourlyDays: number
+  /** Days since a host was last heard that has no active alerts. */
+  readonly hostDays: number
+  readonly alerts: number
+  readonly bytes: number
+}
+
+export interface StoreBounds {
+  readonly hostsMax: number
+  readonly alertsPerHostMax: number
+  readonly changesMax: number
+  readonly retention: Retention
+  /** Rows that one `tidy` removes at most. */
+  readonly tidyRows: number
+  /** SQLite: of 4 KiB; a file that may not grow is a full disk. */
+  readonly pagesMax?: number
+}
+
+export function isActive(state: AlertState): boolean {
+  return state !== 'closed'
+}
+
+export function toSeconds(ms: number): number {
+  return Math.floor(ms / 1000)
+}
+
+/**
+ * Which of the last summaries of a host have been added up: the newest number of its newest boot, and a bit for
+ * each of the 31 before it. Summaries come in order but for those that are sent again.
+ */
+export interface SummaryWindow {
+  summaryBoot: number
+  summarySeq: number
+  summarySeen: number
+}
+
+const WINDOW_BITS = 31
+
+/** Notes a summary. `newest`: none was newer; `older`: new, but not the newest; the other two change nothing. */
+export function noteSummary(
+  window: SummaryWindow,
+  { boot, seq }: { readonly boot: number; readonly seq: number },
+): 'newest' | 'older' | 'duplicate' | 'late' {
+  const ahead = boot === window.summaryBoot ? seq - window.summarySeq : boot - window.summaryBoot
+  if (ahead > 0) {
+    const shift = boot === window.summaryBoot ? ahead : WINDOW_BITS
+    window.summarySeen =
+      shift >= WINDOW_BITS ? 1 : ((window.summarySeen << shift) | 1) & 0x7fff_ffff
+    window.summaryBoot = boot
+    window.summarySeq = seq
+    return 'newest'
+  }
+  if (boot !== window.summaryBoot || -ahead >= WINDOW_BITS) return 'late'
+  const bit = 1 << -ahead
+  if ((window.summarySeen & bit) !== 0) return 'duplicate'
+  window.summarySeen |= bit
+  return 'older'
+}
