@@ -16,6 +16,7 @@ const steps = [
   'buffer',
   'model',
   'detect',
+  'facts',
   'wire',
 ]
 const training = ['domain', 'parse', 'count', 'model', 'detect', 'platform']
@@ -28,6 +29,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   buffer: ['domain', 'platform'],
   model: ['domain', 'platform'],
   detect: ['domain'],
+  facts: ['domain', 'platform'],
   wire: ['domain'],
   publish: ['domain', 'wire', 'platform'],
   outputs: ['domain', 'wire', 'platform'],

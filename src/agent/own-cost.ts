@@ -16,11 +16,11 @@ import {
 const WINDOW_MS = 60_000
 
 export interface OwnCostReading {
-  /** Since the start of the process: agent and collector. */
+  /** Since the start of the process: agent, collector and facts reader. */
   readonly cpuSeconds: number
   /** The same as a share of one core, over the last minute. */
   readonly cpuShare: number
-  /** Agent and collector. */
+  /** Agent, collector and facts reader. */
   readonly rssBytes: number
   /** Calls seen, over the last minute. */
   readonly callsPerSecond: number
@@ -39,12 +39,17 @@ export class OwnCost {
   readonly #calls: () => number
   readonly #readings: Reading[] = []
   #collector: () => number | undefined = () => undefined
+  readonly #reader: number | undefined
   /** Never goes back, also when a child is between its end and its account. */
   #cpuSeconds = 0
 
-  /** @param calls seen so far */
-  constructor(clock: Clock, calls: () => number = () => 0) {
+  /**
+   * @param calls seen so far
+   * @param reader pid of what reads facts for us, where something does
+   */
+  constructor(clock: Clock, calls: () => number = () => 0, reader?: number) {
     this.#clock = clock
+    this.#reader = reader
     this.#calls = calls
     this.#note(this.cpuSeconds())
   }
@@ -54,10 +59,14 @@ export class OwnCost {
     this.#collector = pid
   }
 
-  /** Of the agent and its collector since the start. */
+  /** Of the agent, its collector and its facts reader since the start. */
   cpuSeconds(collector: ProcessCost | undefined = this.#collectorCost()): number {
     const { user, system } = process.cpuUsage()
-    const all = (user + system) / 1e6 + endedChildrenSeconds() + (collector?.cpuSeconds ?? 0)
+    const all =
+      (user + system) / 1e6 +
+      endedChildrenSeconds() +
+      (collector?.cpuSeconds ?? 0) +
+      (this.#readerCost()?.cpuSeconds ?? 0)
     this.#cpuSeconds = Math.max(this.#cpuSeconds, all)
     return this.#cpuSeconds
   }
@@ -71,7 +80,10 @@ export class OwnCost {
     return {
       cpuSeconds: last.cpuSeconds,
       cpuShare: seconds > 0 ? (last.cpuSeconds - first.cpuSeconds) / seconds : 0,
-      rssBytes: process.memoryUsage.rss() + (collector?.rssBytes ?? 0),
+      rssBytes:
+        process.memoryUsage.rss() +
+        (collector?.rssBytes ?? 0) +
+        (this.#readerCost()?.rssBytes ?? 0),
       callsPerSecond: seconds > 0 ? (last.calls - first.calls) / seconds : 0,
       ...(pid === undefined || collector === undefined ? {} : { collector: { pid, ...collector } }),
     }
@@ -80,6 +92,10 @@ export class OwnCost {
   #collectorCost(): ProcessCost | undefined {
     const pid = this.#collector()
     return pid === undefined ? undefined : processCost(pid)
+  }
+
+  #readerCost(): ProcessCost | undefined {
+    return this.#reader === undefined ? undefined : processCost(this.#reader, true)
   }
 
   #note(cpuSeconds: number): Reading {

@@ -16,12 +16,14 @@ import type { Outputs } from '../outputs/outputs.ts'
 import { log } from '../platform/log.ts'
 import type { Summariser } from '../publish/summariser.ts'
 import type { Explainer } from './explainer.ts'
+import type { FactKeeper } from './fact-keeper.ts'
 import type { Governor } from './governor.ts'
 import type { LiveView } from './live-view.ts'
 
 export interface Stages {
   readonly buffer: RollingBuffer
   readonly shortLives: ShortLives
+  readonly facts: FactKeeper
   readonly sequencer: Sequencer
   readonly classifier: Classifier
   readonly detector: Detector
@@ -43,6 +45,7 @@ export async function walk(stages: Stages, frame: Frame): Promise<void> {
   try {
     buffer.append(frame)
     const { grouped, sequences } = takeFrame(stages, frame)
+    stages.facts.push(grouped)
     const judged = await judge(stages, sequences)
     predictions = judged.predictions
     alerts = judged.raised

@@ -283,6 +283,7 @@ class Run {
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       cost: cost.read(),
       governor: stages.governor.status(),
+      facts: stages.facts.status(),
       outputs: stages.outputs.status(),
       ...defined({ collector }),
     }

@@ -13,6 +13,7 @@ import type { CollectorStatus } from '../domain/source.ts'
 import type { OutputStatus } from '../outputs/outputs.ts'
 import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
+import type { FactKeeperStatus } from './fact-keeper.ts'
 import type { GovernorStatus } from './governor.ts'
 import type { OwnCostReading } from './own-cost.ts'
 import type { SecondsLedger, UnjudgedReason } from './seconds.ts'
@@ -53,6 +54,8 @@ export interface StatusDocument {
   readonly cost: OwnCostReading
   /** What is done to stay below --cpu-max, and what was left out for it. */
   readonly governor: GovernorStatus
+  /** What was asked about processes beside their calls, and answered. */
+  readonly facts?: FactKeeperStatus
   /** Alerts and summaries that each output took, and what it refused. */
   readonly outputs: Readonly<Record<string, OutputStatus>>
   /** The kernel source's collector about itself. */

@@ -12,9 +12,12 @@ import { Counter, type CounterOptions } from '../count/counter.ts'
 import { type DetectionCalibration, readDetectionCalibration } from '../detect/calibration.ts'
 import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
+import { claimsNothing } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
 import { AgentError } from '../domain/error.ts'
 import { Policy } from '../domain/policy.ts'
+import type { ModelClasses } from '../domain/prediction.ts'
+import type { FactsReader } from '../facts/reader.ts'
 import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
@@ -34,6 +37,7 @@ import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 import { Explainer } from './explainer.ts'
+import { FactKeeper } from './fact-keeper.ts'
 import { Governor } from './governor.ts'
 import { keepAlerts, restoreAlerts } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
@@ -58,6 +62,8 @@ export interface StreetOptions {
   readonly clock?: Clock
   /** Percent of a core above which less is judged; 0 or absent: no cap. */
   readonly cpuMax?: number
+  /** Who reads facts about processes of this host; none where a recording walks, or without the rights. */
+  readonly reader?: FactsReader
   /** `agent top` may look on. */
   readonly live?: boolean
   /** Ids of alerts are made with the host's secret: for a host that is watched. A recording gives the same ids everywhere. */
@@ -102,9 +108,10 @@ export function openStreet(options: StreetOptions): Street {
     const kept = local.memory.get() ?? options.memory
     if (kept !== undefined) memory.restore(kept)
     const counter = new Counter(options.counter)
-    const cost = new OwnCost(clock, () => counter.ledger().observed)
+    const cost = new OwnCost(clock, () => counter.ledger().observed, options.reader?.pid)
     const classifier = new Classifier(model)
     const sequencer = sequencerOf(model)
+    const facts = new FactKeeper(options.reader, namesOf(model.classes))
     const detector = new Detector({
       classes: model.classes,
       calibration,
@@ -115,6 +122,7 @@ export function openStreet(options: StreetOptions): Street {
       allow: local.allowed.list(),
       ...(options.secretIds === true ? { secret: hostSecret(settings.state) } : {}),
       policy: new Policy(local.policy.list()),
+      ...(facts.canAsk ? { facts } : {}),
     })
     const governor = new Governor({
       cpuMax: options.cpuMax ?? 0,
@@ -136,6 +144,7 @@ export function openStreet(options: StreetOptions): Street {
       stages: {
         buffer,
         shortLives: new ShortLives(),
+        facts,
         sequencer,
         classifier,
         detector,
@@ -165,6 +174,7 @@ export function openStreet(options: StreetOptions): Street {
           : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
       async close() {
         street.stages.live.close()
+        street.stages.facts.close()
         await street.stages.outputs.close()
         await street.publisher?.end(0)
         buffer.close()
@@ -181,6 +191,14 @@ export function openStreet(options: StreetOptions): Street {
   } catch (error) {
     lock.release()
     throw error
+  }
+}
+
+/** Names that a class of the model stands for. */
+function namesOf(classes: ModelClasses): (name: string) => boolean {
+  return (name) => {
+    const claimed = claimsNothing(name) ? undefined : classes.claimedBy(name)
+    return claimed !== undefined && claimed !== classes.background
   }
 }
 

@@ -9,6 +9,7 @@ import { AgentError } from '../domain/error.ts'
 import type { Source } from '../domain/source.ts'
 import { bpftraceSource } from './bpftrace.ts'
 import { fileSource } from './file.ts'
+import type { User } from './kernel/owner.ts'
 import { kernelSource, shedPrivileges } from './kernel/source.ts'
 import { pipeSource } from './pipe.ts'
 import { type SysdigMode, sysdigSource } from './sysdig.ts'
@@ -20,6 +21,8 @@ export interface ChooseOptions {
   readonly writesTo?: string
   /** Leave the process its capabilities where the kernel counts (tests; it sheds them by executing itself anew). */
   readonly keepPrivileges?: boolean
+  /** The last moment with capabilities where the kernel counts; told whose process the next image will be. */
+  readonly beforeShedding?: (user: User | undefined) => void
 }
 
 export interface Chosen {
@@ -73,7 +76,7 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
 
 async function startKernel(options: ChooseOptions): Promise<Source> {
   if (options.keepPrivileges !== true)
-    await shedPrivileges(options.writesTo ?? options.stateDirectory)
+    await shedPrivileges(options.writesTo ?? options.stateDirectory, {}, options.beforeShedding)
   const source = kernelSource()
   await source.start()
   return source

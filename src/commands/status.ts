@@ -93,6 +93,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
       'cost',
       `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
     ],
+    ...(status.facts === undefined ? [] : [['facts', factWords(status.facts)]]),
     ['cap', governor.level === 0 ? capWords(governor) : red(capWords(governor))],
   ]
   return columns(rows)
@@ -111,6 +112,20 @@ function collectorPart({ collector, cpuSeconds }: StatusDocument['cost']): strin
   if (collector === undefined) return ''
   const share = cpuSeconds > 0 ? Math.round((100 * collector.cpuSeconds) / cpuSeconds) : 0
   return ` (collector, pid ${collector.pid}: ${share} % of the CPU, ${megabytes(collector.rssBytes)})`
+}
+
+/** What was asked about processes beside their calls. */
+function factWords({ reader, dropped, proofs }: NonNullable<StatusDocument['facts']>): string {
+  if (reader === undefined) return 'none: nobody here may look into processes'
+  const { asked, answered, failed } = reader
+  const failures = Object.entries(failed).map(([reason, n]) => `${count(n)} ${reason}`)
+  const unasked = dropped === 0 ? [] : [`${count(dropped)} not asked for want of room`]
+  return [
+    `${count(asked)} questions, ${count(answered)} answered`,
+    ...failures,
+    ...unasked,
+    `${count(proofs)} proofs`,
+  ].join(', ')
 }
 
 function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocument['governor']) {

@@ -129,6 +129,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'The kernel source starts this for itself',
     load: () => import('./collect-kernel.ts'),
   },
+  'read-facts': {
+    group: 'hidden',
+    summary: 'The agent starts this for itself',
+    load: () => import('./read-facts.ts'),
+  },
 }
 
 /** Those that a person calls. */

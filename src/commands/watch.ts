@@ -12,6 +12,8 @@ import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
+import { adoptReader, prepareReader } from '../operate/facts-reader.ts'
+import { selfCommand } from '../operate/kernel-collector.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
@@ -42,7 +44,11 @@ export default defineCommand({
     const { source, why } = await chooseSource(settings.source, {
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
+      beforeShedding: (user) => prepareReader(selfCommand('read-facts'), user),
     })
+    const isThisHost = source.name !== 'file' && source.name !== 'pipe'
+    // A source that leaves root its rights: then they are still here to be handed on.
+    if (isThisHost) prepareReader(selfCommand('read-facts'), undefined)
     const signal = shutdownAfter(args.duration)
     const model = await openModelInUse(settings.model, settings.state)
     const live = source.name !== 'file'
@@ -50,10 +56,11 @@ export default defineCommand({
       settings,
       model,
       source: { name: source.name, why },
-      resume: live && source.name !== 'pipe',
+      resume: isThisHost,
       // A recording takes what it takes.
       live: true,
       secretIds: live,
+      ...defined({ reader: isThisHost ? adoptReader() : undefined }),
       outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       cpuMax: live ? settings.cpuMax : 0,
       counter: {

@@ -171,6 +171,41 @@ export const DRAIN_MS = 15_000
 /** The same where somebody asked it to end now. */
 export const INTERRUPTED_DRAIN_MS = 2_000
 
+// --- Facts about processes ---------------------------------------------------------------------------
+/** Characters of a command line that are kept with an alert. */
+export const COMMAND_CHARS_MAX = 512
+/** Questions to the facts reader: under way at a time (they fit into its pipe), and asked in one second. */
+export const FACTS_WAITING_MAX = 64
+export const FACTS_PER_SECOND_MAX = 20
+/** Processes that wait to be asked about. */
+export const FACTS_WANTED_MAX = 512
+/** A question without an answer for so long has failed; one about files takes FILE_WATCH_MS of it. */
+export const FACTS_ANSWER_MS = 20_000
+/** One question or answer as a line. */
+export const FACT_LINE_BYTES_MAX = 65_536
+/** Processes whose facts are kept, also after they ended; those asked about longest ago go first. */
+export const FACTS_KEPT_MAX = 2_048
+/** Bytes of one file of /proc that are read: a socket table of 60,000 connections has 9 MB, and is cut. */
+export const PROC_TEXT_BYTES_MAX = 65_536
+export const SOCKET_TABLE_BYTES_MAX = 4_194_304
+/** Mount tables (of containers) remembered for a moment. */
+export const MOUNT_TABLES_MAX = 64
+/** Ancestors of a process that are told, descriptors of one that are looked at, processes in one table. */
+export const PARENTS_MAX = 12
+export const DESCRIPTORS_MAX = 512
+export const PROCESS_TABLE_MAX = 16_384
+/** Processes at the other end of pipes that are looked at for one shell. */
+export const RELAY_CANDIDATES_MAX = 48
+/** An executable is hashed once; a larger one is not, and not more than so many bytes in a second. */
+export const HASHED_BYTES_MAX = 256 * 1_048_576
+export const HASHED_BYTES_PER_SECOND = 48 * 1_048_576
+export const HASHES_KEPT_MAX = 1_024
+/** Package databases (containers have their own) that are kept as an index, and the files of each that are read. */
+export const PACKAGE_INDEXES_MAX = 6
+export const PACKAGE_FILES_MAX = 400_000
+export const PACKAGE_LISTS_MAX = 20_000
+export const PACKAGE_LIST_BYTES_MAX = 32 * 1_048_576
+
 // --- Own cost -----------------------------------------------------------------------------------
 /** The governor reads the agent's CPU this often, and judges it over a window of this length (seconds). */
 export const GOVERNOR_EVERY_MS = 2_000

@@ -26,7 +26,7 @@ import { enlargePipe, startPart } from '../../platform/linux/child.ts'
 import { keepOverExec, makePipe } from '../../platform/linux/libc.ts'
 import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
-import { userFor } from './owner.ts'
+import { type User, userFor } from './owner.ts'
 
 /** A running collector's descriptors, from one image of this process to the next. */
 const ADOPTED = 'CALLSIGN_KERNEL_COLLECTOR'
@@ -97,19 +97,23 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
  * it will write to: `callsign` where the package made the state directory his, the caller of sudo for a
  * recording in her home, root for root's own.
  * @param writesTo a file or directory, there or to be made; the state directory as a rule
+ * @param beforeExec the last moment with capabilities; told whose process the new image will be
  */
 export async function shedPrivileges(
   writesTo?: string,
   options: KernelSourceOptions = {},
+  beforeExec: (user: User | undefined) => void = () => {},
 ): Promise<void> {
   if (collectorRuns() || heldCapabilities() === 0n) return
   const collector = await startCollector(options)
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, true)
+  const user = writesTo === undefined ? undefined : userFor(writesTo, process.execPath)
+  beforeExec(user)
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     { ...process.env, [ADOPTED]: JSON.stringify(collector) },
-    { user: writesTo === undefined ? undefined : userFor(writesTo, process.execPath) },
+    { user },
   )
 }
 

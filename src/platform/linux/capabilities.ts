@@ -16,6 +16,9 @@ import { addressOf, checked, loadLibc, zeroEnded } from './libc.ts'
 
 /** linux/capability.h */
 export const CAPABILITY = {
+  dacReadSearch: 2,
+  setgid: 6,
+  setuid: 7,
   setpcap: 8,
   sysPtrace: 19,
   sysAdmin: 21,
@@ -29,6 +32,7 @@ const PR_CAPBSET_DROP = 24
 const PR_SET_SECUREBITS = 28
 const PR_GET_SECUREBITS = 27
 const PR_SET_NO_NEW_PRIVS = 38
+const PR_SET_KEEPCAPS = 8
 const PR_CAP_AMBIENT = 47
 const PR_CAP_AMBIENT_RAISE = 2
 const PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -124,6 +128,8 @@ export function execWithoutCapabilities(
   prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)
   for (let capability = 0; capability <= CAP_LAST; capability++)
     if ((mask & (1n << BigInt(capability))) === 0n) prctl(PR_CAPBSET_DROP, capability)
+  // Else the kernel takes what is to be kept as soon as the user is no longer root.
+  if (user !== undefined && mask !== 0n) prctl(PR_SET_KEEPCAPS, 1)
   if (user !== undefined) becomeUser(user)
   writeSets({ effective: mask, permitted: mask, inheritable: mask })
   for (const name of keep)

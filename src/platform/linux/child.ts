@@ -56,6 +56,11 @@ export function enlargePipe(descriptor: number): void {
   loadLibc().fcntl(descriptor, F_SETPIPE_SZ, PIPE_BYTES)
 }
 
+/** A full pipe then refuses instead of holding its writer up. */
+export function withoutWaiting(descriptor: number): void {
+  loadLibc().fcntl(descriptor, F_SETFL, O_NONBLOCK)
+}
+
 /** @throws AgentError ERR_COLLECTOR where the program cannot be started */
 export function startChild(
   command: readonly string[],
@@ -63,7 +68,7 @@ export function startChild(
 ): Child {
   const { readEnd, writeEnd } = makePipe()
   enlargePipe(readEnd)
-  loadLibc().fcntl(readEnd, F_SETFL, O_NONBLOCK)
+  withoutWaiting(readEnd)
   let child: Bun.Subprocess<'ignore', number, 'pipe'>
   try {
     child = Bun.spawn([...command], {

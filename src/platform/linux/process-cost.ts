@@ -9,8 +9,11 @@ export interface ProcessCost {
 /** USER_HZ: what /proc counts in, whatever the kernel's own tick is. */
 const TICKS = 100
 
-/** Undefined where it is gone, or hidden from us. */
-export function processCost(pid: number): ProcessCost | undefined {
+/**
+ * Undefined where it is gone, or hidden from us.
+ * @param isOurs it runs our program; else that is looked up, which takes rights over it
+ */
+export function processCost(pid: number, isOurs?: boolean): ProcessCost | undefined {
   try {
     // By thread, in ns: the ticks of /proc/PID/stat are 10 ms, ten seconds' cost of a collector.
     let cpuNs = 0
@@ -21,7 +24,7 @@ export function processCost(pid: number): ProcessCost | undefined {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     const kilobytes = (name: string) =>
       Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
-    const resident = kilobytes('VmRSS') - (isOurProgram(pid) ? kilobytes('RssFile') : 0)
+    const resident = kilobytes('VmRSS') - ((isOurs ?? isOurProgram(pid)) ? kilobytes('RssFile') : 0)
     return { cpuSeconds, rssBytes: resident * 1024 }
   } catch {
     return undefined

@@ -1,0 +1,18 @@
+/**
+ * `agent read-facts`: the facts reader's own process. Hidden: it takes questions on stdin and answers on stdout for
+ * the process that started it, and ends with its stdin (facts/reader-process.ts).
+ */
+import { defineCommand } from 'citty'
+import { runReader } from '../operate/facts-reader.ts'
+import { selfCommand } from '../operate/kernel-collector.ts'
+import { shutdownSignal } from './common.ts'
+
+export default defineCommand({
+  meta: {
+    name: 'read-facts',
+    description: 'Reads facts about processes for the agent process that started it',
+    hidden: true,
+    examples: ['sudo agent watch # starts it'],
+  },
+  run: () => runReader(selfCommand('read-facts'), shutdownSignal()),
+})

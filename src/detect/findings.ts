@@ -1,0 +1,208 @@
+/**
+ * From facts about a process to findings: what they prove, support or refute, a clause each.
+ *
+ * Pure. The rule for each was counted on ordinary life first: what developers and administrators do every day is no
+ * evidence, or supports at most. A name refutes nothing by itself, a verified file does: an unmodified program under
+ * its own name is no masquerade, whatever a model says that it resembles.
+ */
+
+import type { Finding } from '../domain/finding.ts'
+import type { Process } from '../domain/process.ts'
+import type { Connection, Executable, ProcessFacts, Relay } from '../domain/process-facts.ts'
+import {
+  canBeNamed,
+  isDaemonName,
+  isInterpreterProgram,
+  isKernelThreadName,
+  isManyPrograms,
+  isRelayTool,
+  isShellProgram,
+  isWebServerName,
+} from './program-names.ts'
+
+/** Whether a name is that of a program: one of the model's classes, or one that this host was seen to have. */
+export type KnowsName = (name: string) => boolean
+
+export function findingsOf(process: Process, facts: ProcessFacts, knows: KnowsName): Finding[] {
+  return [
+    ...kernelThread(process, facts),
+    ...masquerade(process, facts, knows),
+    ...reverseShell(facts),
+    ...webShell(facts),
+  ]
+}
+
+/** The executable's own name. */
+export function fileOf({ path, inMemory }: Executable): string {
+  const file = path.slice(path.lastIndexOf('/') + 1)
+  return inMemory ? file.replace(/^memfd:/, '') : file
+}
+
+// --- Names ------------------------------------------------------------------------------------------
+
+function* kernelThread({ name }: Process, { look }: ProcessFacts): Generator<Finding> {
+  if (look === undefined || look.isKernelThread || look.name !== name) return
+  if (!isKernelThreadName(name)) return
+  if (look.executable === undefined && !look.hasMemory) return
+  const what =
+    look.executable === undefined ? 'has memory of its own' : `executes ${look.executable.path}`
+  yield proves('masquerade', `bears the name of a thread of the kernel and ${what}`)
+}
+
+function* masquerade(
+  { name }: Process,
+  { look, program }: ProcessFacts,
+  knows: KnowsName,
+): Generator<Finding> {
+  const executable = look?.executable
+  if (look === undefined || executable === undefined || program === undefined) return
+  // Renamed between the counts and the look: the next one tells.
+  if (look.name !== name || isKernelThreadName(name)) return
+  const file = fileOf(executable)
+  const { path } = executable
+  const isScript = look.script !== undefined && canBeNamed(name, fileName(look.script))
+  const isOwnName = canBeNamed(name, file) || program.isAlias || isManyPrograms(file)
+  const claims = isDaemonName(name) || knows(name) || program.namesake !== undefined
+  const { state, copyOf } = program
+  if (copyOf !== undefined && claims) {
+    const original = fileName(copyOf)
+    if (!canBeNamed(name, original) && !isManyPrograms(original) && !isScript) {
+      yield proves('masquerade', `its executable ${path} is a copy of ${copyOf}`)
+      return
+    }
+  }
+  if (state === 'modified')
+    yield supports('masquerade', `${path} is not what package ${program.package} installed`)
+  const isStranger = state === 'unowned' || state === 'modified'
+  if (isOwnName) {
+    // An interpreter under its own name claims nothing that could be refuted.
+    if (state === 'verified' && !isInterpreterProgram(file))
+      yield refutes('masquerade', `${path} is the unmodified file of package ${program.package}`)
+    if (state === 'unowned' && claims && !isManyPrograms(file) && !isInterpreterProgram(file))
+      yield supports('masquerade', `no package owns ${path}`)
+  } else if (isScript) {
+    if (look.script !== undefined && program.script === 'verified' && state === 'verified')
+      yield refutes('masquerade', `${look.script} is the unmodified file of a package`)
+  } else if (isDaemonName(name) && isStranger && !isInterpreterProgram(file)) {
+    yield proves('masquerade', `calls itself ${name} and executes ${path}, which no package owns`)
+  } else if (isDaemonName(name) && isInterpreterProgram(file) && program.script !== 'verified') {
+    // A packaged daemon written in a script language sets its name as well; its script is verified.
+    yield supports('masquerade', `calls itself ${name} and is run by ${path}`)
+  } else if (claims && state !== 'verified') {
+    yield supports('masquerade', `calls itself ${name} and executes ${path}`)
+  }
+  if (!isStranger) return
+  if (executable.inMemory) yield supports('masquerade', 'was executed from memory, without a file')
+  else if (executable.deleted) yield supports('masquerade', `its executable ${path} was deleted`)
+  else if (executable.place !== 'other' && executable.place !== 'system')
+    yield supports('masquerade', `executes ${path}, a place for ${PLACES[executable.place]}`)
+}
+
+const PLACES = {
+  temporary: 'temporary files',
+  web: 'pages of a web server',
+  hidden: 'what lists do not show',
+} as const
+
+function fileName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+// --- Shells -----------------------------------------------------------------------------------------
+
+function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
+  const executable = look?.executable
+  if (executable === undefined || streams === undefined) return
+  const file = fileOf(executable)
+  if (!isInterpreterProgram(file)) return
+  const { connection, relays, peers } = streams
+  if (connection?.isOutgoing === true) {
+    yield proves(
+      'reverse-shell',
+      `standard input and output of ${file} are one TCP connection to ${connection.remote}`,
+    )
+    return
+  }
+  if (connection !== undefined || !isShellProgram(file)) return
+  const found = relays.map(relayed).find((finding) => finding !== undefined) ?? halves(relays)
+  if (found !== undefined) yield found
+  else if (peers.length > 0)
+    yield supports('reverse-shell', `${file} itself holds a TCP connection to ${peers[0]}`)
+}
+
+function relayed(relay: Relay): Finding | undefined {
+  const { holds, standard, connections, isListening, state, executable } = relay
+  if (holds === 'half' || executable === undefined) return undefined
+  const file = fileOf(executable)
+  const outgoing = connections.find(({ isOutgoing }) => isOutgoing)
+  if (outgoing === undefined || isListening) return undefined
+  const isTool = isRelayTool(file) || isRelayTool(relay.name)
+  const isInterpreter = isInterpreterProgram(file)
+  const isStranger = state === 'unowned' || state === 'modified'
+  const through = `${relay.name} (${relay.pid}) to ${(standard ?? outgoing).remote}`
+  // sshd, tmux, a terminal: a program of a package whose work it is to hold shells.
+  if (!isTool && !isInterpreter && !isStranger) return undefined
+  const what = holds === 'terminal' ? 'terminal is relayed' : 'input and output are relayed'
+  const abroad = outgoing.isLoopback ? undefined : outgoing
+  switch (holds) {
+    case 'terminal':
+      return standard?.isOutgoing === true || isTool || (isFew(connections) && abroad !== undefined)
+        ? proves('reverse-shell', `its ${what} by ${through}`)
+        : undefined
+    case 'pipes':
+      return isTool || standard?.isOutgoing === true
+        ? proves('reverse-shell', `its ${what} by ${through}`)
+        : supports('reverse-shell', `its ${what} by ${through}`)
+    case 'parent':
+      // A service that runs commands looks like this, too, and holds a connection to its database.
+      if (isTool) return proves('reverse-shell', `its ${what} by ${through}`)
+      return isStranger && isFew(connections) && abroad !== undefined
+        ? supports('reverse-shell', `its ${what} by ${through}`)
+        : undefined
+  }
+}
+
+/** telnet host 1 | sh | telnet host 2 */
+function halves(relays: readonly Relay[]): Finding | undefined {
+  const tools = relays.filter(
+    ({ holds, executable, name }) =>
+      holds === 'half' &&
+      executable !== undefined &&
+      (isRelayTool(fileOf(executable)) || isRelayTool(name)),
+  )
+  const hosts = tools.map(({ connections }) => connections.find(({ isOutgoing }) => isOutgoing))
+  const [first, second] = hosts
+  if (first === undefined || second === undefined || hostOf(first) !== hostOf(second))
+    return undefined
+  return proves(
+    'reverse-shell',
+    `its input comes from ${first.remote}, its output goes to ${second.remote}`,
+  )
+}
+
+function hostOf({ remote }: Connection): string {
+  return remote.slice(0, remote.lastIndexOf(':'))
+}
+
+/** A program with many connections has other work than this shell. */
+function isFew(connections: readonly Connection[]): boolean {
+  return connections.length <= 2
+}
+
+function* webShell({ look }: ProcessFacts): Generator<Finding> {
+  const executable = look?.executable
+  if (executable === undefined || !isShellProgram(fileOf(executable))) return
+  const server = look?.context.parents?.slice(0, 2).find(({ name }) => isWebServerName(name))
+  if (server !== undefined)
+    yield supports('web-shell', `a shell below ${server.name} (${server.pid})`)
+}
+
+function proves(question: Finding['question'], because: string): Finding {
+  return { question, says: 'proves', because }
+}
+function supports(question: Finding['question'], because: string): Finding {
+  return { question, says: 'supports', because }
+}
+function refutes(question: Finding['question'], because: string): Finding {
+  return { question, says: 'refutes', because }
+}

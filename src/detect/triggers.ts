@@ -1,0 +1,99 @@
+/**
+ * Which processes of a second are worth a question to the facts reader, before any model has an opinion: names of
+ * kernel threads, names that are not the executable's, known names in odd places, shells and interpreters.
+ *
+ * One pass a second over what the frame says already; no look at /proc. Pure, but for what was asked before: each
+ * process is looked at when it is new, and shells a few times more, for they change hands.
+ */
+import type { Frame } from '../domain/frame.ts'
+import { PROCESSES_MAX } from '../domain/limits.ts'
+import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+import type { FactQuestion } from '../domain/process-facts.ts'
+import type { KnowsName } from './findings.ts'
+import {
+  canBeNamed,
+  isDaemonName,
+  isInterpreterProgram,
+  isKernelThreadName,
+  isManyPrograms,
+  isShellProgram,
+} from './program-names.ts'
+
+export interface Trigger {
+  readonly process: Process
+  readonly questions: readonly FactQuestion[]
+  /** The highest goes first. */
+  readonly urgency: number
+}
+
+/** Seconds after its first sight at which a shell or interpreter is looked at again. */
+const SHELL_AGES = [0, 3, 15] as const
+/** And from then on. */
+const SHELL_EVERY = 45
+const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|libexec|lib64)\//
+
+interface Seen {
+  readonly first: number
+  /** Name and executable when it was asked about last. */
+  as: string
+  /** Looks so far, and the second of the next. */
+  looks: number
+  next: number
+}
+
+export class Triggers {
+  readonly #seen = new Map<ProcessKey, Seen>()
+  readonly #knows: KnowsName
+
+  constructor(knows: KnowsName) {
+    this.#knows = knows
+  }
+
+  /** Frames in ascending order. */
+  push(frame: Frame): Trigger[] {
+    const triggers: Trigger[] = []
+    for (const process of frame.processes) {
+      const trigger = this.#of(process, frame.index)
+      if (trigger !== undefined) triggers.push(trigger)
+    }
+    while (this.#seen.size > PROCESSES_MAX) this.#seen.delete(this.#seen.keys().next().value!)
+    return triggers
+  }
+
+  #of(process: Process, index: number): Trigger | undefined {
+    const key = processKey(process)
+    const as = `${process.name}\n${process.exe ?? ''}`
+    let seen = this.#seen.get(key)
+    if (seen === undefined) {
+      seen = { first: index, as: '', looks: 0, next: index }
+      this.#seen.set(key, seen)
+    }
+    const { name, exe } = process
+    const file = exe?.slice(exe.lastIndexOf('/') + 1)
+    const isChanged = seen.as !== as
+    seen.as = as
+    if (isKernelThreadName(name)) return isChanged ? trigger(process, 3, 'look') : undefined
+    if (file !== undefined && isInterpreterProgram(file)) {
+      if (isChanged) Object.assign(seen, { looks: 0, next: index })
+      if (index < seen.next) return undefined
+      seen.looks++
+      const age = SHELL_AGES[seen.looks]
+      seen.next = age === undefined ? index + SHELL_EVERY : seen.first + age
+      const claims = seen.looks === 1 && !canBeNamed(name, file) && this.#claims(name)
+      return claims
+        ? trigger(process, 2, 'program', 'streams')
+        : trigger(process, isShellProgram(file) ? 2 : 1, 'streams')
+    }
+    if (!isChanged || file === undefined || isManyPrograms(file)) return undefined
+    const isStrange = !canBeNamed(name, file) || !SYSTEM.test(exe!)
+    return isStrange && this.#claims(name) ? trigger(process, 2, 'program') : undefined
+  }
+
+  #claims(name: string): boolean {
+    return isDaemonName(name) || this.#knows(name)
+  }
+}
+
+function trigger(process: Process, urgency: number, ...questions: FactQuestion[]): Trigger {
+  return { process, questions, urgency }
+}

@@ -1,0 +1,119 @@
+/**
+ * What was read about one process beside its calls: plain answers of the facts reader (`facts/`), from which
+ * `detect/findings.ts` draws its findings. Numbers, paths and names only: no content of any file or memory is ever
+ * in here.
+ */
+import type { ProcessContext } from './alert.ts'
+
+/** What can be asked about a process. `look` is cheap; the others cost milliseconds to seconds and are asked with a reason. */
+export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files'] as const
+export type FactQuestion = (typeof FACT_QUESTIONS)[number]
+
+/** Where an executable lies, as far as that says something. */
+export type Place = 'system' | 'temporary' | 'web' | 'hidden' | 'other'
+
+export interface Executable {
+  /** As its own root shows it. */
+  readonly path: string
+  readonly deleted: boolean
+  /** It was executed from memory (memfd), no file. */
+  readonly inMemory: boolean
+  readonly place: Place
+}
+
+export type StreamKind = 'tcp' | 'unix' | 'pipe' | 'pty' | 'file' | 'null' | 'closed' | 'other'
+
+/** What one of the descriptors 0, 1, 2 is. */
+export interface Stream {
+  readonly kind: StreamKind
+  /** Number of the pipe, socket or terminal: two streams with one number are one thing. 0 for the others. */
+  readonly id: number
+}
+
+export interface Look {
+  /** Its comm. */
+  readonly name: string
+  readonly executable?: Executable
+  /** Really a thread of the kernel (PF_KTHREAD). */
+  readonly isKernelThread: boolean
+  /** It has memory of its own: no thread of the kernel has. */
+  readonly hasMemory: boolean
+  /** Of descriptors 0, 1, 2. */
+  readonly streams: readonly Stream[]
+  /** What an interpreter runs, where its command line names a file. */
+  readonly script?: string
+  readonly session: number
+  readonly context: ProcessContext
+}
+
+/**
+ * `verified`: the unmodified file of an installed package. `owned`: a package owns the path, its content is not known.
+ * `unknown`: there is no package database here that could be asked and believed.
+ */
+export type PackageState = 'verified' | 'owned' | 'modified' | 'unowned' | 'unknown'
+
+export interface Program {
+  readonly state: PackageState
+  readonly package?: string
+  /** Another file of a package that has exactly this content: the program is a copy of it. */
+  readonly copyOf?: string
+  /** Its comm is only another name of this executable: a symbolic link that leads to it. */
+  readonly isAlias: boolean
+  /** A program of this host, of another content, that bears the name of its comm. */
+  readonly namesake?: string
+  /** The same question about the file that an interpreter runs. */
+  readonly script?: PackageState
+}
+
+export interface Connection {
+  /** "address:port" */
+  readonly remote: string
+  readonly isLoopback: boolean
+  /** Nobody listens on its local port: it was opened from here. */
+  readonly isOutgoing: boolean
+}
+
+/** A process at the other end of a shell's standard streams. */
+export interface Relay {
+  readonly pid: number
+  readonly name: string
+  readonly executable?: Executable
+  readonly state: PackageState
+  /**
+   * `terminal`: it holds the master of the terminal. `pipes`: its own standard streams are the other ends of both
+   * pipes; `half`: of one of them. `parent`: it is the parent, and holds the other ends elsewhere.
+   */
+  readonly holds: 'terminal' | 'pipes' | 'half' | 'parent'
+  readonly isListening: boolean
+  /** Its TCP connections, a few. */
+  readonly connections: readonly Connection[]
+  /** The one that is its standard input or output. */
+  readonly standard?: Connection
+}
+
+export interface Streams {
+  /** The TCP connection that is both standard input and output. */
+  readonly connection?: Connection
+  readonly relays: readonly Relay[]
+  /** Remote ends of the connections of the process itself. */
+  readonly peers: readonly string[]
+}
+
+/** What became of files where a process writes, renames and removes many. */
+export interface FileChanges {
+  /** Files changed in these seconds that were looked into. */
+  readonly sampled: number
+  /** Of them: what was readable or had a known format is now without either. */
+  readonly encrypted: number
+  /** Names of a few of those, without their directory. */
+  readonly examples: readonly string[]
+  readonly directory?: string
+}
+
+/** All that is known of one process; each part replaces an older one. */
+export interface ProcessFacts {
+  readonly look?: Look
+  readonly program?: Program
+  readonly streams?: Streams
+  readonly files?: FileChanges
+}

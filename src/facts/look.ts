@@ -1,0 +1,150 @@
+/**
+ * A cheap look at one process: what it executes, what its standard streams are, who it is and where it comes
+ * from. Some twenty reads of /proc, a fraction of a millisecond.
+ */
+import { basename } from 'node:path'
+import type { ParentProcess, ProcessContext } from '../domain/alert.ts'
+import { defined } from '../domain/defined.ts'
+import { PARENTS_MAX } from '../domain/limits.ts'
+import { safeName } from '../domain/process.ts'
+import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts'
+import { isLocalPath, procLink, procStat, procText, statOf } from './proc-files.ts'
+import {
+  bootMsOf,
+  maskedCommand,
+  numberOfLink,
+  type ProcStat,
+  parseArguments,
+  scriptOf,
+  uidOf,
+  unitOf,
+} from './proc-text.ts'
+import { UserNames } from './user-names.ts'
+
+/** Sources round a start to whole seconds, and the clock may have been set since. */
+const START_APART_MS = 3_000
+const DELETED = ' (deleted)'
+
+const users = new UserNames()
+
+/** The process that was meant, if it still lives: pids are used again. @param start Unix seconds; 0 if not known */
+export function findProcess(pid: number, start: number): ProcStat | undefined {
+  const stat = procStat(pid)
+  if (stat === undefined || start === 0) return stat
+  const bootMs = bootMsOf(procText('self', '../stat') ?? '')
+  const apart = Math.abs(bootMs + stat.startMs - start * 1000)
+  return apart <= START_APART_MS ? stat : undefined
+}
+
+export function look(pid: number, first: ProcStat): Look {
+  const executable = executableOf(pid)
+  // An exec between the two reads would show the old name beside the new program.
+  const stat = procStat(pid) ?? first
+  return stat.name === first.name
+    ? lookAt(pid, stat, executable)
+    : lookAt(pid, stat, executableOf(pid))
+}
+
+function lookAt(pid: number, stat: ProcStat, executable: Executable | undefined): Look {
+  const words = parseArguments(procText(pid, 'cmdline', 16_384) ?? '')
+  const uid = uidOf(procText(pid, 'status', 4096) ?? '')
+  const command = maskedCommand(words)
+  const cwd = procLink(pid, 'cwd')
+  const context: ProcessContext = defined({
+    uid,
+    user: uid === undefined || !isOurRoot(pid) ? undefined : users.nameOf(uid),
+    parents: parentsOf(stat.ppid),
+    unit: unitOf(procText(pid, 'cgroup', 4096) ?? ''),
+    cwd: cwd === undefined ? undefined : safeName(cwd.slice(0, 1024)),
+    command: command === '' ? undefined : command,
+    deleted: executable?.deleted === true ? true : undefined,
+  })
+  return {
+    name: stat.name,
+    ...defined({ executable, script: scriptPath(words, cwd) }),
+    isKernelThread: stat.isKernelThread,
+    hasMemory: stat.memoryBytes > 0,
+    streams: [0, 1, 2].map((descriptor) => streamOf(pid, descriptor)),
+    session: stat.session,
+    context,
+  }
+}
+
+export function executableOf(pid: number): Executable | undefined {
+  const link = procLink(pid, 'exe')
+  if (link === undefined) return undefined
+  const deleted = link.endsWith(DELETED)
+  const whole = deleted ? link.slice(0, -DELETED.length) : link
+  const inMemory = whole.startsWith('/memfd:')
+  const path = inMemory ? whole : withinRoot(pid, whole)
+  return {
+    path: safeName(path.slice(0, 1024)),
+    deleted: deleted && !inMemory,
+    inMemory,
+    place: placeOf(path),
+  }
+}
+
+/** A path as the process's own root shows it: a chroot's link is told with the whole way to it. */
+export function withinRoot(pid: number, path: string): string {
+  const root = procLink(pid, 'root')
+  if (root === undefined || root === '/' || !path.startsWith(`${root}/`)) return path
+  return path.slice(root.length)
+}
+
+const TEMPORARY = /^\/(tmp|var\/tmp|dev\/shm|run\/shm|run\/user|dev\/mqueue|run\/lock|var\/lock)\//
+const WEB = /\/(www|htdocs|public_html|webapps|wwwroot)\/|^\/usr\/share\/nginx\/|\/wp-content\//
+const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|lib32|lib64|libexec)\//
+/** A name that lists do not show, or that looks like none. */
+const HIDDEN = /\/\.[^/]*$|\/\.{1,3}\s+\/|\/\.\.\.\/|\/\s+\//
+
+export function placeOf(path: string): Place {
+  if (TEMPORARY.test(path)) return 'temporary'
+  if (WEB.test(path)) return 'web'
+  if (HIDDEN.test(path)) return 'hidden'
+  return SYSTEM.test(path) ? 'system' : 'other'
+}
+
+export function streamOf(pid: number, descriptor: number): Stream {
+  const link = procLink(pid, `fd/${descriptor}`)
+  if (link === undefined) return { kind: 'closed', id: 0 }
+  const pipe = numberOfLink(link, 'pipe')
+  if (pipe !== undefined) return { kind: 'pipe', id: pipe }
+  const socket = numberOfLink(link, 'socket')
+  // Which kind of socket it is stands in the tables of its network; looked up only where it matters.
+  if (socket !== undefined) return { kind: 'unix', id: socket }
+  const terminal = /^\/dev\/pts\/(\d+)/.exec(link)?.[1]
+  if (terminal !== undefined) return { kind: 'pty', id: Number(terminal) }
+  if (link === '/dev/null') return { kind: 'null', id: 0 }
+  if (!link.startsWith('/') || link.startsWith('/dev/')) return { kind: 'other', id: 0 }
+  if (!isLocalPath(pid, link)) return { kind: 'file', id: 0 }
+  const stat = statOf(`/proc/${pid}/fd/${descriptor}`)
+  if (stat?.isFIFO() === true) return { kind: 'pipe', id: stat.ino }
+  return { kind: 'file', id: 0 }
+}
+
+/** The nearest first, up to init. */
+export function parentsOf(ppid: number): ParentProcess[] {
+  const parents: ParentProcess[] = []
+  for (let pid = ppid; pid > 0 && parents.length < PARENTS_MAX; ) {
+    const stat = procStat(pid)
+    if (stat === undefined) break
+    parents.push({ pid, name: stat.name, ...defined({ exe: executableOf(pid)?.path }) })
+    pid = stat.ppid
+  }
+  return parents
+}
+
+function scriptPath(words: readonly string[], cwd: string | undefined): string | undefined {
+  const script = scriptOf(words)
+  if (script === undefined) return undefined
+  if (script.startsWith('/')) return safeName(script)
+  return cwd === undefined ? safeName(basename(script)) : safeName(`${cwd}/${script}`)
+}
+
+const ourMounts = procLink('self', 'ns/mnt')
+
+/** User names are those of our own root; another one may call its users differently. */
+function isOurRoot(pid: number): boolean {
+  return procLink(pid, 'ns/mnt') === ourMounts && procLink(pid, 'root') === '/'
+}

@@ -1,0 +1,304 @@
+/**
+ * Whether a program is what a package installed: by the package database of the process's own root, and by the
+ * content of its executable. dpkg and apk are asked; where there is only another database (rpm, pacman) or none,
+ * nothing is known, which is no evidence of anything.
+ *
+ * A database is believed only where root of this host wrote it: whoever brings a root of his own brings its lists, too.
+ * Not promised: that a verified program runs only its own code. A library put before it by LD_PRELOAD, or code
+ * written into its memory, changes no file.
+ */
+import { lstatSync, readlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { defined } from '../domain/defined.ts'
+import {
+  HASHED_BYTES_MAX,
+  HASHED_BYTES_PER_SECOND,
+  HASHES_KEPT_MAX,
+  PACKAGE_INDEXES_MAX,
+  PACKAGE_LIST_BYTES_MAX,
+  PACKAGE_LISTS_MAX,
+} from '../domain/limits.ts'
+import type { Executable, Look, PackageState, Program } from '../domain/process-facts.ts'
+import {
+  listsWithContent,
+  listsWithPath,
+  type PackageFile,
+  type PackageTable,
+  packageOfList,
+  parseApk,
+  parseMd5sums,
+  plainPath,
+  TableBuilder,
+} from './package-lists.ts'
+import { entriesOf, isLocalPath, readAt, statOf, withFile } from './proc-files.ts'
+
+const DPKG_INFO = '/var/lib/dpkg/info'
+const DPKG_AT_WORK = '/var/lib/dpkg/tmp.ci'
+const APK_DATABASES = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'] as const
+/** A host with fewer has no database worth the name. */
+const LISTS_LEAST = 5
+const CHUNK_BYTES = 1_048_576
+const COMM_CHARS = 15
+/** Programs in squashed images that snapd verifies: no package of dpkg, and no stranger. */
+const IMAGES = /^\/(snap|nix\/store|gnu\/store)\//
+
+type Algorithm = 'md5' | 'sha1'
+
+interface Index {
+  readonly algorithm: Algorithm
+  /** Changes with the database. */
+  readonly stamp: string
+  readonly table: PackageTable
+  readonly lists: readonly string[]
+}
+
+export class Packages {
+  /** By the database's file or directory, the one asked longest ago first. */
+  readonly #indexes = new Map<string, Index>()
+  readonly #hashes = new Map<string, string>()
+  /** What was found of an executable, by its file, its name and the state of the database. */
+  readonly #programs = new Map<string, Program>()
+  /** Until when (monotonic ms) the bytes hashed so far are paid for. */
+  #paidUntilMs = 0
+
+  async program(pid: number, look: Look): Promise<Program> {
+    const { executable } = look
+    if (executable === undefined) return { state: 'unknown', isAlias: false }
+    const root = `/proc/${pid}/root`
+    const database = isLocalPath(pid, DPKG_INFO) ? databaseOf(root) : undefined
+    const key = this.#keyOf(pid, look, database)
+    const known = key === undefined ? undefined : this.#programs.get(key)
+    if (known !== undefined) return known
+    const program = await this.#examine(pid, root, database, look, executable)
+    if (key !== undefined) this.#programs.set(key, program)
+    if (this.#programs.size > HASHES_KEPT_MAX)
+      this.#programs.delete(this.#programs.keys().next().value!)
+    return program
+  }
+
+  /** Undefined where the file cannot be told from another. */
+  #keyOf(pid: number, look: Look, database: Database | undefined): string | undefined {
+    const { executable, name, script } = look
+    if (executable === undefined || executable.inMemory || script !== undefined) return undefined
+    if (!isLocalPath(pid, executable.path)) return undefined
+    const stat = statOf(`/proc/${pid}/exe`)
+    if (stat === undefined) return undefined
+    const { dev, ino, ctimeMs, size } = stat
+    return [
+      database?.stamp,
+      dev,
+      ino,
+      ctimeMs,
+      size,
+      executable.path,
+      executable.deleted,
+      name,
+    ].join('\n')
+  }
+
+  async #examine(
+    pid: number,
+    root: string,
+    database: Database | undefined,
+    look: Look,
+    executable: Executable,
+  ): Promise<Program> {
+    const index = database === undefined ? undefined : this.#indexOf(root, database)
+    const { isAlias, namesake } = namedIn(root, look.name, executable.path)
+    if (index === undefined || IMAGES.test(executable.path))
+      return { state: 'unknown', isAlias, ...defined({ namesake }) }
+    const { state, owner, copyOf } = await this.#stateOf(pid, root, index, executable)
+    const script =
+      look.script === undefined ? undefined : await this.#scriptState(pid, root, index, look.script)
+    return { state, isAlias, ...defined({ package: owner, copyOf, namesake, script }) }
+  }
+
+  async #stateOf(
+    pid: number,
+    root: string,
+    index: Index,
+    executable: Executable,
+  ): Promise<{ state: PackageState; owner?: string; copyOf?: string }> {
+    const path = plainPath(executable.path)
+    if (executable.inMemory) return { state: 'unowned' }
+    const entry = this.#find(root, index, listsWithPath(index.table, path), (f) => f.path === path)
+    // A daemon that was upgraded while it runs: the list tells of its successor.
+    if (executable.deleted)
+      return entry === undefined ? { state: 'unowned' } : { state: 'owned', owner: entry.package }
+    const digest = isLocalPath(pid, executable.path)
+      ? await this.#digestOf(`/proc/${pid}/exe`, index.algorithm)
+      : undefined
+    if (entry !== undefined) return { ...compared(entry, digest, root), owner: entry.package }
+    if (digest === undefined) return { state: 'unowned' }
+    const copied = this.#find(
+      root,
+      index,
+      listsWithContent(index.table, digest),
+      (file) => file.digest === digest,
+    )
+    return { state: 'unowned', ...defined({ copyOf: copied?.path }) }
+  }
+
+  async #scriptState(
+    pid: number,
+    root: string,
+    index: Index,
+    script: string,
+  ): Promise<PackageState> {
+    const path = plainPath(resolvedIn(root, script) ?? script)
+    const entry = this.#find(root, index, listsWithPath(index.table, path), (f) => f.path === path)
+    if (entry === undefined) return 'unowned'
+    if (!isLocalPath(pid, script)) return 'owned'
+    const digest = await this.#digestOf(`${root}${path}`, index.algorithm)
+    return compared(entry, digest, root).state
+  }
+
+  #find(
+    root: string,
+    index: Index,
+    lists: readonly number[],
+    fits: (file: PackageFile) => boolean,
+  ): PackageFile | undefined {
+    for (const number of lists) {
+      const list = index.lists[number]!
+      for (const file of filesOf(root, list, index.algorithm)) if (fits(file)) return file
+    }
+    return undefined
+  }
+
+  #indexOf(root: string, database: Database): Index | undefined {
+    const known = this.#indexes.get(database.key)
+    // Asked last, forgotten last.
+    this.#indexes.delete(database.key)
+    const index = known?.stamp === database.stamp ? known : readIndex(root, database)
+    if (index === undefined) return undefined
+    this.#indexes.set(database.key, index)
+    if (this.#indexes.size > PACKAGE_INDEXES_MAX)
+      this.#indexes.delete(this.#indexes.keys().next().value!)
+    return index
+  }
+
+  /** Of a file's content; undefined where it is too large, or gone. Once for each state of a file. */
+  async #digestOf(path: string, algorithm: Algorithm): Promise<string | undefined> {
+    const stat = statOf(path)
+    if (stat === undefined || !stat.isFile() || stat.size > HASHED_BYTES_MAX) return undefined
+    const key = [algorithm, stat.dev, stat.ino, stat.ctimeMs, stat.size].join(' ')
+    const known = this.#hashes.get(key)
+    if (known !== undefined) return known
+    const hasher = new Bun.CryptoHasher(algorithm)
+    for (let at = 0; at < stat.size; at += CHUNK_BYTES) {
+      await this.#pay(Math.min(CHUNK_BYTES, stat.size - at))
+      const chunk = withFile(
+        path,
+        (file, now) => (now.ino === stat.ino ? readAt(file, at, CHUNK_BYTES) : undefined),
+        { follow: true },
+      )
+      if (chunk === undefined) return undefined
+      hasher.update(chunk)
+    }
+    const digest = hasher.digest('hex')
+    this.#hashes.set(key, digest)
+    if (this.#hashes.size > HASHES_KEPT_MAX) this.#hashes.delete(this.#hashes.keys().next().value!)
+    return digest
+  }
+
+  /** Waits until so many more bytes fit into the second. */
+  async #pay(bytes: number): Promise<void> {
+    const now = performance.now()
+    const from = Math.max(this.#paidUntilMs, now - 1000)
+    this.#paidUntilMs = from + (bytes / HASHED_BYTES_PER_SECOND) * 1000
+    if (this.#paidUntilMs > now) await Bun.sleep(this.#paidUntilMs - now)
+  }
+}
+
+function compared(
+  entry: PackageFile,
+  digest: string | undefined,
+  root: string,
+): { state: PackageState } {
+  if (digest === undefined) return { state: 'owned' }
+  if (digest === entry.digest) return { state: 'verified' }
+  // While dpkg unpacks, files are new already and lists are old.
+  return { state: statOf(`${root}${DPKG_AT_WORK}`) === undefined ? 'modified' : 'owned' }
+}
+
+interface Database {
+  readonly kind: 'dpkg' | 'apk'
+  readonly path: string
+  readonly key: string
+  readonly stamp: string
+}
+
+function databaseOf(root: string): Database | undefined {
+  for (const [kind, path] of [
+    ['dpkg', DPKG_INFO],
+    ...APK_DATABASES.map((path) => ['apk', path] as const),
+  ] as const) {
+    const stat = statOf(`${root}${path}`)
+    if (stat === undefined || stat.uid !== 0 || (stat.mode & 0o022) !== 0) continue
+    const key = `${stat.dev}:${stat.ino}`
+    return { kind, path, key, stamp: `${key}:${stat.ctimeMs}:${stat.size}` }
+  }
+  return undefined
+}
+
+function readIndex(root: string, { kind, path, stamp }: Database): Index | undefined {
+  const algorithm = kind === 'dpkg' ? 'md5' : 'sha1'
+  const lists =
+    kind === 'dpkg'
+      ? entriesOf(`${root}${path}`, PACKAGE_LISTS_MAX)
+          .filter((name) => name.endsWith('.md5sums'))
+          .map((name) => `${path}/${name}`)
+      : [path]
+  if (kind === 'dpkg' && lists.length < LISTS_LEAST) return undefined
+  const table = new TableBuilder()
+  lists.forEach((list, number) => {
+    for (const file of filesOf(root, list, algorithm)) table.add(file.path, file.digest, number)
+  })
+  return { algorithm, stamp, table: table.take(), lists }
+}
+
+function filesOf(root: string, list: string, algorithm: Algorithm): Iterable<PackageFile> {
+  const text =
+    withFile(`${root}${list}`, (file, { size }) =>
+      new TextDecoder('latin1').decode(readAt(file, 0, Math.min(size, PACKAGE_LIST_BYTES_MAX))),
+    ) ?? ''
+  return algorithm === 'md5' ? parseMd5sums(text, packageOfList(basename(list))) : parseApk(text)
+}
+
+const PROGRAM_FOLDERS = ['/usr/bin', '/usr/sbin', '/bin', '/sbin'] as const
+const ALIAS_FOLDERS = [...PROGRAM_FOLDERS, '/usr/local/bin', '/usr/local/sbin'] as const
+
+/** Whether this root has a program of the name, and whether that is another name of the executable. */
+function namedIn(
+  root: string,
+  name: string,
+  executable: string,
+): { isAlias: boolean; namesake?: string } {
+  // A cut name may be that of several.
+  if (name.includes('/') || name === '' || name.length >= COMM_CHARS) return { isAlias: false }
+  const own = plainPath(executable)
+  let namesake: string | undefined
+  for (const folder of ALIAS_FOLDERS) {
+    const target = resolvedIn(root, `${folder}/${name}`)
+    if (target === undefined) continue
+    if (plainPath(target) === own) return { isAlias: true }
+    if ((PROGRAM_FOLDERS as readonly string[]).includes(folder)) namesake ??= `${folder}/${name}`
+  }
+  return { isAlias: false, ...defined({ namesake }) }
+}
+
+/** Where a path leads within a root, links of its last part followed; undefined where nothing is there. */
+function resolvedIn(root: string, path: string): string | undefined {
+  let at = path
+  try {
+    for (let hop = 0; hop < 8; hop++) {
+      if (!lstatSync(`${root}${at}`).isSymbolicLink()) return at
+      const to = readlinkSync(`${root}${at}`)
+      at = to.startsWith('/') ? to : join(dirname(at), to)
+    }
+  } catch {
+    // Nothing there, or gone.
+  }
+  return undefined
+}

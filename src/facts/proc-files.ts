@@ -1,0 +1,216 @@
+/**
+ * Gets the bytes: bounded reads of /proc and of files that other users own, by a process that may read everything.
+ *
+ * So it is careful whom it serves: nothing but regular files on local file systems is opened (a pipe would wait, a
+ * device act, a dead network mount hang), links are followed only where the kernel made them, and what is read stays
+ * in the reader. Each function gives undefined (or nothing) where a process is gone, hidden or odd.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  opendirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
+import {
+  DESCRIPTORS_MAX,
+  MOUNT_TABLES_MAX,
+  PROC_TEXT_BYTES_MAX,
+  PROCESS_TABLE_MAX,
+} from '../domain/limits.ts'
+import { type ProcStat, parseStat } from './proc-text.ts'
+
+const SAFE = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
+const scratch = new Uint8Array(PROC_TEXT_BYTES_MAX)
+const decoder = new TextDecoder()
+
+/** The first bytes of a file of /proc/PID. */
+export function procText(
+  pid: number | 'self',
+  file: string,
+  bytesMax: number = PROC_TEXT_BYTES_MAX,
+): string | undefined {
+  let descriptor: number | undefined
+  try {
+    descriptor = openSync(`/proc/${pid}/${file}`, SAFE)
+    const buffer = bytesMax <= scratch.length ? scratch : new Uint8Array(bytesMax)
+    let length = 0
+    while (length < bytesMax) {
+      const got = readSync(descriptor, buffer, length, bytesMax - length, null)
+      if (got === 0) break
+      length += got
+    }
+    return decoder.decode(buffer.subarray(0, length))
+  } catch {
+    return undefined
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+export function procLink(pid: number | 'self', file: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/${file}`)
+  } catch {
+    return undefined
+  }
+}
+
+export function procStat(pid: number): ProcStat | undefined {
+  return parseStat(procText(pid, 'stat', 4096) ?? '')
+}
+
+/** Descriptors and where they lead, a bounded number. */
+export function descriptorsOf(pid: number): Map<number, string> {
+  const links = new Map<number, string>()
+  for (const name of entriesOf(`/proc/${pid}/fd`, DESCRIPTORS_MAX)) {
+    const link = procLink(pid, `fd/${name}`)
+    if (link !== undefined) links.set(Number(name), link)
+  }
+  return links
+}
+
+/** Names in a directory, at most so many, in the file system's order. */
+export function entriesOf(path: string, max: number): string[] {
+  const names: string[] = []
+  try {
+    const directory = opendirSync(path)
+    try {
+      while (names.length < max) {
+        const entry = directory.readSync()
+        if (entry === null) break
+        names.push(entry.name)
+      }
+    } finally {
+      directory.closeSync()
+    }
+  } catch {
+    // Gone, or never there.
+  }
+  return names
+}
+
+/** Every process with its parent and session. */
+export function processTable(): Map<number, ProcStat> {
+  const table = new Map<number, ProcStat>()
+  let names: string[] = []
+  try {
+    names = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  } catch {
+    // Without /proc nobody is there.
+  }
+  for (const name of names.slice(0, PROCESS_TABLE_MAX)) {
+    const stat = procStat(Number(name))
+    if (stat !== undefined) table.set(Number(name), stat)
+  }
+  return table
+}
+
+export function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Opens a regular file for reading and hands it over; never waits, never acts on a device.
+ * @param path its last part may be a link only where the kernel made it (/proc/PID/exe, /proc/PID/fd/3)
+ */
+export function withFile<T>(
+  path: string,
+  act: (descriptor: number, stat: Stats) => T,
+  options: { readonly follow?: boolean } = {},
+): T | undefined {
+  let descriptor: number | undefined
+  try {
+    // Looked at before it is opened, and again after: opening alone can do something to a device.
+    if (options.follow === true && !statSync(path).isFile()) return undefined
+    descriptor = openSync(path, options.follow === true ? SAFE : SAFE | constants.O_NOFOLLOW)
+    const stat = fstatSync(descriptor)
+    return stat.isFile() ? act(descriptor, stat) : undefined
+  } catch {
+    return undefined
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+/** Reads from an open file at a place; shorter at its end. */
+export function readAt(descriptor: number, at: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let got = 0
+  while (got < length) {
+    const n = readSync(descriptor, bytes, got, length - got, at + got)
+    if (n === 0) break
+    got += n
+  }
+  return bytes.subarray(0, got)
+}
+
+/** File systems that answer by themselves; behind another a look may wait for ever. */
+const LOCAL = new Set(
+  (
+    'ext2 ext3 ext4 xfs btrfs zfs f2fs bcachefs jfs reiserfs nilfs2 tmpfs ramfs devtmpfs rootfs overlay aufs ' +
+    'squashfs erofs cramfs iso9660 udf vfat exfat ntfs3 virtiofs 9p'
+  ).split(' '),
+)
+
+interface Mount {
+  readonly point: string
+  readonly type: string
+}
+
+/** @param text of mountinfo */
+export function parseMounts(text: string): Mount[] {
+  const mounts: Mount[] = []
+  for (const line of text.split('\n')) {
+    const fields = line.split(' ')
+    const point = fields[4]?.replace(/\\(\d{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    )
+    const type = fields[fields.indexOf('-') + 1]
+    if (point !== undefined && type !== undefined && fields.includes('-'))
+      mounts.push({ point, type })
+  }
+  return mounts
+}
+
+/** Whether what lies at an absolute path can be looked at without waiting for another machine or process. */
+export function isLocalIn(mounts: readonly Mount[], path: string): boolean {
+  let best: Mount | undefined
+  for (const mount of mounts) {
+    const { point } = mount
+    const within = point === '/' || path === point || path.startsWith(`${point}/`)
+    // Of several mounts on one point the last covers the others.
+    if (within && (best === undefined || point.length >= best.point.length)) best = mount
+  }
+  return best !== undefined && LOCAL.has(best.type)
+}
+
+/** Mounts of a namespace and root are asked for several times in one answer, and seldom change. */
+const MOUNTS_KEPT_MS = 2_000
+const MOUNTINFO_BYTES = 262_144
+const knownMounts = new Map<
+  string,
+  { readonly mounts: readonly Mount[]; readonly readMs: number }
+>()
+
+/** @param path as the process's root shows it */
+export function isLocalPath(pid: number, path: string): boolean {
+  const key = `${procLink(pid, 'ns/mnt')} ${procLink(pid, 'root')}`
+  const now = performance.now()
+  let known = knownMounts.get(key)
+  if (known === undefined || now - known.readMs >= MOUNTS_KEPT_MS) {
+    if (knownMounts.size >= MOUNT_TABLES_MAX) knownMounts.clear()
+    known = { mounts: parseMounts(procText(pid, 'mountinfo', MOUNTINFO_BYTES) ?? ''), readMs: now }
+    knownMounts.set(key, known)
+  }
+  return isLocalIn(known.mounts, path)
+}

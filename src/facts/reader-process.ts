@@ -1,0 +1,141 @@
+/**
+ * The process that reads facts about other processes (`agent read-facts`, started by reader.ts, never by hand).
+ *
+ * It may look into every process (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH) and does nothing else: it parses no traffic,
+ * opens no connection and writes no file. The agent itself, which does, has no such right. What leaves it are paths,
+ * names and numbers; never the content of a file. It is apart from the collector, too: a dead network mount or a
+ * directory of a million files may hold it up, and counting goes on.
+ *
+ *   stdin   questions, a line each (messages.ts); its end means: finish
+ *   stdout  answers, a line each
+ */
+import { writeSync } from 'node:fs'
+import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX } from '../domain/limits.ts'
+import type { FactQuestion, ProcessFacts } from '../domain/process-facts.ts'
+import {
+  type Capability,
+  dieWithParent,
+  execWithoutCapabilities,
+} from '../platform/linux/capabilities.ts'
+import { findProcess, look } from './look.ts'
+import { type FactAnswer, parseRequest } from './messages.ts'
+import { Packages } from './packages.ts'
+import type { ProcStat } from './proc-text.ts'
+import { streamsOf } from './streams.ts'
+
+/** From the first life to the second: our parent, and whose process we are. */
+export const SECOND_LIFE = 'CALLSIGN_FACTS_READER'
+export const AS_USER = 'CALLSIGN_FACTS_USER'
+/** What reading needs. */
+export const TO_READ: readonly Capability[] = ['sysPtrace', 'dacReadSearch']
+
+/**
+ * @param self the command that runs this function again
+ * @returns exit code
+ */
+export async function runReader(self: readonly string[], signal: AbortSignal): Promise<number> {
+  const parent = Number(process.env[SECOND_LIFE] ?? 0)
+  if (parent === 0) becomeReader(self)
+  dieWithParent()
+  // It may have ended before it could have been said.
+  if (parent !== 0 && process.ppid !== parent) return 0
+  await serve(signal)
+  return 0
+}
+
+/** Executes itself anew with the two rights, no other and none to be had again; stays as it is where that is refused. */
+function becomeReader(self: readonly string[]): void {
+  const user = JSON.parse(process.env[AS_USER] ?? 'null') as { uid: number; gid: number } | null
+  try {
+    execWithoutCapabilities(
+      self,
+      { ...process.env, [AS_USER]: undefined, [SECOND_LIFE]: String(process.ppid) },
+      { keep: TO_READ, user: user ?? undefined },
+    )
+  } catch {
+    // A sandbox without exec: better read with more rights than not read.
+  }
+}
+
+async function serve(signal: AbortSignal): Promise<void> {
+  const answers = new Answerer()
+  const decoder = new TextDecoder()
+  let text = ''
+  const input = Bun.stdin.stream().getReader()
+  const stop = () => void input.cancel().catch(() => {})
+  signal.addEventListener('abort', stop)
+  while (!signal.aborted) {
+    const { value, done } = await input.read()
+    if (done) break
+    text += decoder.decode(value, { stream: true })
+    const lines = text.split('\n')
+    text = lines.pop()!.slice(-FACT_LINE_BYTES_MAX)
+    for (const line of lines) answers.take(line)
+  }
+  signal.removeEventListener('abort', stop)
+}
+
+class Answerer {
+  readonly #packages = new Packages()
+  #waiting = 0
+
+  take(line: string): void {
+    const request = parseRequest(line)
+    if (request === undefined) return
+    const { id, pid, start, questions } = request
+    if (this.#waiting >= FACTS_WAITING_MAX) {
+      say({ id, failed: 'busy' })
+      return
+    }
+    this.#waiting++
+    this.#answer(pid, start, questions)
+      .then((facts) => say(facts === undefined ? { id, failed: 'gone' } : { id, facts }))
+      .catch(() => say({ id, failed: 'failed' }))
+      .finally(() => this.#waiting--)
+  }
+
+  async #answer(
+    pid: number,
+    start: number,
+    questions: readonly FactQuestion[],
+  ): Promise<ProcessFacts | undefined> {
+    const stat = findProcess(pid, start)
+    if (stat === undefined) return undefined
+    const seen = look(pid, stat)
+    let facts: ProcessFacts = { look: seen }
+    for (const question of questions)
+      facts = { ...facts, ...(await this.#part(question, pid, stat, facts)) }
+    // What was read of its successor, had it ended meanwhile, is nobody's.
+    return findProcess(pid, start)?.startMs === stat.startMs ? facts : { look: seen }
+  }
+
+  async #part(
+    question: FactQuestion,
+    pid: number,
+    stat: ProcStat,
+    { look: seen }: ProcessFacts,
+  ): Promise<ProcessFacts> {
+    if (seen === undefined) return {}
+    switch (question) {
+      case 'program':
+        return { program: await this.#packages.program(pid, seen) }
+      case 'streams':
+        return { streams: await streamsOf(pid, stat, seen, this.#packages) }
+      default:
+        return {}
+    }
+  }
+}
+
+function say(answer: FactAnswer): void {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(answer)}\n`)
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at)
+    } catch (error) {
+      // Nobody reads any more: that is how a parent's end looks.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return
+      Bun.sleepSync(5)
+    }
+  }
+}

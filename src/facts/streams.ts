@@ -1,0 +1,197 @@
+/**
+ * Who is at the other end of a shell's standard streams: a TCP connection itself, the holder of its terminal's
+ * master, or processes that its pipes lead to. Tells what is there; what it means is for `detect/findings.ts`.
+ */
+import { defined } from '../domain/defined.ts'
+import { PARENTS_MAX, RELAY_CANDIDATES_MAX, SOCKET_TABLE_BYTES_MAX } from '../domain/limits.ts'
+import type { Connection, Look, Relay, Stream, Streams } from '../domain/process-facts.ts'
+import { executableOf, look, streamOf } from './look.ts'
+import type { Packages } from './packages.ts'
+import { descriptorsOf, processTable, procLink, procStat, procText } from './proc-files.ts'
+import { numberOfLink, type ProcStat } from './proc-text.ts'
+import { connectionOf, parseSockets, type SocketTable } from './sockets.ts'
+
+/** More connections of one process say nothing more. */
+const CONNECTIONS_TOLD = 8
+/** Pipes may lead through so many others (cat, tee) to the one that holds the connection. */
+const PIPE_HOPS = 3
+const PASSES_ON = /^(cat|tail|head|dd|tee|pv|sed|awk|mawk|gawk|grep)$/
+
+export async function streamsOf(
+  pid: number,
+  stat: ProcStat,
+  { streams }: Look,
+  packages: Packages,
+): Promise<Streams> {
+  const sockets = new SocketTables()
+  const [input, output] = streams as [Stream, Stream]
+  const connection =
+    input.kind === 'unix' && input.id === output.id
+      ? connectionOf(sockets.of(pid), input.id)
+      : undefined
+  const holders = connection === undefined ? holdersOf(pid, stat, [input, output]) : []
+  const relays: Relay[] = []
+  for (const { pid: holder, holds } of holders.slice(0, RELAY_CANDIDATES_MAX)) {
+    const relay = await relayOf(holder, holds, sockets, packages)
+    if (relay !== undefined) relays.push(relay)
+  }
+  const peers = connectionsOf(pid, descriptorsOf(pid), sockets).map(({ remote }) => remote)
+  return { relays, peers, ...defined({ connection }) }
+}
+
+/** Socket tables by network namespace, read once for one question. */
+class SocketTables {
+  readonly #tables = new Map<string, SocketTable>()
+
+  of(pid: number): SocketTable {
+    const network = procLink(pid, 'ns/net') ?? `of ${pid}`
+    let table = this.#tables.get(network)
+    if (table === undefined) {
+      table = parseSockets(
+        ['net/tcp', 'net/tcp6'].map((file) => procText(pid, file, SOCKET_TABLE_BYTES_MAX) ?? ''),
+      )
+      this.#tables.set(network, table)
+    }
+    return table
+  }
+}
+
+function connectionsOf(
+  pid: number,
+  links: ReadonlyMap<number, string>,
+  tables: SocketTables,
+): Connection[] {
+  const connections: Connection[] = []
+  const numbers = [...links.values()].map((link) => numberOfLink(link, 'socket'))
+  for (const socket of new Set(numbers)) {
+    if (socket === undefined) continue
+    const connection = connectionOf(tables.of(pid), socket)
+    if (connection !== undefined) connections.push(connection)
+    if (connections.length >= CONNECTIONS_TOLD) break
+  }
+  return connections
+}
+
+async function relayOf(
+  pid: number,
+  holds: Relay['holds'],
+  sockets: SocketTables,
+  packages: Packages,
+): Promise<Relay | undefined> {
+  const stat = procStat(pid)
+  if (stat === undefined) return undefined
+  const links = descriptorsOf(pid)
+  const connections = connectionsOf(pid, links, sockets)
+  // Without any connection it relays to nobody, and what it is need not be known.
+  if (connections.length === 0) return undefined
+  const table = sockets.of(pid)
+  const numberOf = (descriptor: number) => numberOfLink(links.get(descriptor) ?? '', 'socket')
+  const standard = [0, 1]
+    .map(numberOf)
+    .map((socket) => (socket === undefined ? undefined : connectionOf(table, socket)))
+    .find((found) => found !== undefined)
+  const isListening = [...links.values()].some((link) =>
+    table.listening.has(numberOfLink(link, 'socket') ?? -1),
+  )
+  const { state } = await packages.program(pid, look(pid, stat))
+  return {
+    pid,
+    name: stat.name,
+    state,
+    holds,
+    isListening,
+    connections,
+    ...defined({ executable: executableOf(pid), standard }),
+  }
+}
+
+interface Holder {
+  readonly pid: number
+  readonly holds: Relay['holds']
+}
+
+function holdersOf(pid: number, stat: ProcStat, [input, output]: [Stream, Stream]): Holder[] {
+  if (input.kind === 'pty') return terminalHolders(stat, input.id)
+  if (input.kind === 'unix' && input.id === output.id) return parentOf(stat)
+  if (input.kind !== 'pipe' || output.kind !== 'pipe') return []
+  const relays = pipeHolders(pid, stat, input.id, output.id)
+  return relays.length > 0 ? relays : parentOf(stat)
+}
+
+function parentOf({ ppid }: ProcStat): Holder[] {
+  return ppid > 1 ? [{ pid: ppid, holds: 'parent' }] : []
+}
+
+/** Ancestors that hold the terminal's master. */
+function terminalHolders(stat: ProcStat, terminal: number): Holder[] {
+  const holders: Holder[] = []
+  let { ppid } = stat
+  for (let hop = 0; hop < PARENTS_MAX && ppid > 1; hop++) {
+    if (holdsMaster(ppid, terminal)) holders.push({ pid: ppid, holds: 'terminal' })
+    ppid = procStat(ppid)?.ppid ?? 0
+  }
+  return holders
+}
+
+function holdsMaster(pid: number, terminal: number): boolean {
+  for (const [descriptor, link] of descriptorsOf(pid)) {
+    if (!/^\/dev\/(pts\/)?ptmx$/.test(link)) continue
+    const info = procText(pid, `fdinfo/${descriptor}`, 1024) ?? ''
+    if (Number(/^tty-index:\s*(\d+)$/m.exec(info)?.[1] ?? -1) === terminal) return true
+  }
+  return false
+}
+
+/** Reading all processes takes 10 ms at 600: pipelines of one second share it. */
+const TABLE_KEPT_MS = 1_000
+let table: ReadonlyMap<number, ProcStat> = new Map()
+let tableReadMs = Number.NEGATIVE_INFINITY
+
+function recentProcesses(): ReadonlyMap<number, ProcStat> {
+  const now = performance.now()
+  if (now - tableReadMs >= TABLE_KEPT_MS) {
+    table = processTable()
+    tableReadMs = now
+  }
+  return table
+}
+
+/**
+ * Processes to which the shell's output leads and from which its input comes: one that is both relays it, and so do two
+ * that are connected to the same place. Looked for in its session and among its parent and siblings.
+ */
+function pipeHolders(pid: number, stat: ProcStat, input: number, output: number): Holder[] {
+  const near: { pid: number; reads: Set<number>; writes: Set<number> }[] = []
+  for (const [candidate, other] of recentProcesses()) {
+    const related =
+      other.session === stat.session || other.ppid === stat.ppid || candidate === stat.ppid
+    if (!related || candidate === pid || near.length >= RELAY_CANDIDATES_MAX) continue
+    // What a program reads that passes on may be named in its arguments: cat /tmp/f.
+    const descriptors = PASSES_ON.test(other.name) ? [0, 1, 2, 3] : [0, 1, 2]
+    const ends = descriptors.map((descriptor) => streamOf(candidate, descriptor))
+    const pipe = (end: Stream | undefined) => (end?.kind === 'pipe' ? end.id : 0)
+    near.push({
+      pid: candidate,
+      reads: new Set([pipe(ends[0]), pipe(ends[3])].filter((id) => id !== 0)),
+      writes: new Set([pipe(ends[1]), pipe(ends[2])].filter((id) => id !== 0)),
+    })
+  }
+  const reached = (from: number, step: 'forward' | 'backward'): Set<number> => {
+    const pipes = new Set([from])
+    const found = new Set<number>()
+    for (let hop = 0; hop < PIPE_HOPS; hop++)
+      for (const { pid: candidate, reads, writes } of near) {
+        const touches = [...(step === 'forward' ? reads : writes)].some((id) => pipes.has(id))
+        if (!touches || found.has(candidate)) continue
+        found.add(candidate)
+        for (const id of step === 'forward' ? writes : reads) pipes.add(id)
+      }
+    return found
+  }
+  const after = reached(output, 'forward')
+  const before = reached(input, 'backward')
+  const both = [...after].filter((candidate) => before.has(candidate))
+  if (both.length > 0) return both.map((relay) => ({ pid: relay, holds: 'pipes' }))
+  if (after.size === 0 || before.size === 0) return []
+  return [...after, ...before].map((relay) => ({ pid: relay, holds: 'half' }))
+}

@@ -1,0 +1,202 @@
+/** The table from facts to findings. What real processes show is in test/facts; here are the cases that are dear to make. */
+import { expect, test } from 'bun:test'
+import { findingsOf } from '../../src/detect/findings.ts'
+import { canBeNamed, isDaemonName, isKernelThreadName } from '../../src/detect/program-names.ts'
+import type { Look, Program, Relay } from '../../src/domain/process-facts.ts'
+
+const knows = (name: string) => name === 'nginx' || name === 'worker'
+const look = (name: string, path: string, more: Partial<Look> = {}): Look => ({
+  name,
+  executable: { path, deleted: false, inMemory: false, place: 'other' },
+  isKernelThread: false,
+  hasMemory: true,
+  streams: [],
+  session: 1,
+  context: {},
+  ...more,
+})
+const said = (name: string, path: string, program: Program, more: Partial<Look> = {}) =>
+  findingsOf({ pid: 1, startMs: 0, name }, { look: look(name, path, more), program }, knows).map(
+    ({ question, says }) => `${says} ${question}`,
+  )
+const own: Program = { state: 'unowned', isAlias: false }
+
+test.each<[string, string, string, Program, Partial<Look>, string[]]>([
+  [
+    'verified',
+    'nginx',
+    '/usr/sbin/nginx',
+    { ...own, state: 'verified' },
+    {},
+    ['refutes masquerade'],
+  ],
+  [
+    'verified, as its link',
+    'nc',
+    '/usr/bin/nc.openbsd',
+    { ...own, state: 'verified', isAlias: true },
+    {},
+    ['refutes masquerade'],
+  ],
+  ['verified, under another name', 'nginx', '/usr/bin/find', { ...own, state: 'verified' }, {}, []],
+  [
+    'modified',
+    'nginx',
+    '/usr/sbin/nginx',
+    { ...own, state: 'modified', package: 'nginx' },
+    {},
+    ['supports masquerade'],
+  ],
+  ['no database', 'nginx', '/opt/x', { ...own, state: 'unknown' }, {}, ['supports masquerade']],
+  ['no database, own name', 'nginx', '/opt/nginx', { ...own, state: 'unknown' }, {}, []],
+  [
+    'built here under a known name',
+    'nginx',
+    '/usr/local/sbin/nginx',
+    own,
+    {},
+    ['supports masquerade'],
+  ],
+  ['built here under its name', 'mytool', '/usr/local/bin/mytool', own, {}, []],
+  ['busybox', 'crond', '/bin/busybox', own, {}, []],
+  ['a script by its name', 'worker', '/usr/bin/python3.11', own, { script: '/srv/worker' }, []],
+  ['renamed after a daemon', 'sshd', '/srv/x', own, {}, ['proves masquerade']],
+  [
+    'renamed, with no database',
+    'sshd',
+    '/srv/x',
+    { ...own, state: 'unknown' },
+    {},
+    ['supports masquerade'],
+  ],
+  [
+    'a copy under a known name',
+    'nginx',
+    '/srv/nginx',
+    { ...own, copyOf: '/bin/find' },
+    {},
+    ['proves masquerade'],
+  ],
+  [
+    'a copy of busybox',
+    'nginx',
+    '/srv/nginx',
+    { ...own, copyOf: '/bin/busybox' },
+    {},
+    ['supports masquerade'],
+  ],
+  [
+    "a copy under the original's name",
+    'nginx',
+    '/srv/nginx',
+    { ...own, copyOf: '/sbin/nginx' },
+    {},
+    ['supports masquerade'],
+  ],
+])('%s', (_, name, path, program, more, expected) => {
+  expect(said(name, path, program, more)).toEqual(expected)
+})
+
+test('a name that changed between the counts and the look is judged by the next look', () => {
+  const facts = { look: look('sshd', '/srv/x'), program: own }
+  expect(findingsOf({ pid: 1, startMs: 0, name: 'x' }, facts, knows)).toEqual([])
+})
+
+const relay = (name: string, path: string, more: Partial<Relay>): Relay => ({
+  pid: 2,
+  name,
+  state: 'verified',
+  holds: 'terminal',
+  isListening: false,
+  connections: [{ remote: '10.0.0.1:4444', isLoopback: false, isOutgoing: true }],
+  executable: { path, deleted: false, inMemory: false, place: 'system' },
+  ...more,
+})
+const incoming = [{ remote: '10.0.0.1:50000', isLoopback: false, isOutgoing: false }]
+
+test.each<[string, Relay[], string[]]>([
+  ['sshd whose listener is gone', [relay('sshd', '/usr/sbin/sshd', {})], []],
+  ['a terminal of a package over X', [relay('xterm', '/usr/bin/xterm', {})], []],
+  [
+    'a strange program that listens',
+    [relay('ttyd', '/opt/ttyd', { state: 'unowned', isListening: true })],
+    [],
+  ],
+  [
+    'a strange program that was called',
+    [relay('ttyd', '/opt/ttyd', { state: 'unowned', connections: incoming })],
+    [],
+  ],
+  ['an implant', [relay('x', '/opt/x', { state: 'unowned' })], ['proves reverse-shell']],
+  ['socat by its package', [relay('socat', '/usr/bin/socat', {})], ['proves reverse-shell']],
+  [
+    'a runner of jobs',
+    [relay('runner', '/opt/runner', { state: 'unowned', holds: 'parent' })],
+    ['supports reverse-shell'],
+  ],
+  [
+    'telnet on both sides',
+    [
+      relay('telnet', '/usr/bin/telnet', { holds: 'half' }),
+      relay('telnet', '/usr/bin/telnet', { holds: 'half', pid: 3 }),
+    ],
+    ['proves reverse-shell'],
+  ],
+  ['one telnet', [relay('telnet', '/usr/bin/telnet', { holds: 'half' })], []],
+])('a shell behind %s', (_, relays, expected) => {
+  const facts = { look: look('bash', '/usr/bin/bash'), streams: { relays, peers: [] } }
+  const found = findingsOf({ pid: 1, startMs: 0, name: 'bash' }, facts, knows)
+  expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
+})
+
+test('a shell below a web server supports, no more', () => {
+  const below = look('sh', '/usr/bin/dash', {
+    context: { parents: [{ pid: 9, name: 'php-fpm8.2' }] },
+  })
+  expect(findingsOf({ pid: 1, startMs: 0, name: 'sh' }, { look: below }, knows)).toEqual([
+    { question: 'web-shell', says: 'supports', because: 'a shell below php-fpm8.2 (9)' },
+  ])
+})
+
+test.each([
+  'kworker/u8:3-writeback',
+  'ksoftirqd/0',
+  '[kworker/0:1]',
+  'rcu_preempt',
+  'kswapd0',
+  'jbd2/sda1-8',
+  '[watchdogd]',
+])('%p is called as a thread of the kernel', (name) => expect(isKernelThreadName(name)).toBe(true))
+test.each([
+  'kded5',
+  'kwin_x11',
+  'ksmtuned',
+  'watchdogd',
+  'nfsd',
+  'kubelet',
+  'irqbalance',
+  'kdevtmpfsi',
+  'rcutorture',
+  '[celery]',
+])('%p may be a program', (name) => expect(isKernelThreadName(name)).toBe(false))
+test.each([
+  ['vim', 'vim.basic', true],
+  ['python3', 'python3.11', true],
+  ['systemd-journal', 'systemd-journald', true],
+  ['nginx: worker', 'nginx', true],
+  ['php-fpm8.2', 'php-fpm8.2', true],
+  ['sshd', 'ssh', false],
+  ['sshd-session', 'sshd', true],
+  ['nginx', 'find', false],
+  ['', 'x', false],
+])('canBeNamed(%p, %p) is %p', (name, file, can) => {
+  expect(canBeNamed(name, file)).toBe(can)
+})
+test('daemons are known with what they say of themselves', () => {
+  expect(['sshd', 'postgres: writer', 'php-fpm8.2', 'mytool'].map(isDaemonName)).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ])
+})
