@@ -1,6 +1,6 @@
 /**
- * MODEL_CARD.md: what a person must know before trusting a model, from what was measured while it was made.
- * Written by the trainer, so that it cannot say other numbers than the manifest.
+ * MODEL_CARD.md: what a person must know before using a model, from the measurements of its training. Written by the
+ * trainer, so that its numbers equal those of the manifest.
  */
 import { FRAME_MS, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { type Manifest, sequenceSeconds } from '../model/manifest.ts'
@@ -85,7 +85,7 @@ function besideWords({ forest }: Manifest): string {
   return forest === undefined ? '' : ` with a random forest of ${forest.trees} trees beside it,`
 }
 
-/** What a model with a forest says of it. */
+/** The paragraph about the forest. */
 function forestWords({ forest, classes }: Manifest): string[] {
   if (forest === undefined) return []
   const unknown = classes.length - forest.classes
@@ -102,7 +102,7 @@ function forestWords({ forest, classes }: Manifest): string[] {
   ]
 }
 
-/** What an extended model says of the one it was extended from. */
+/** The paragraph about the base of an extended model. */
 function baseWords({ measured, classes, expires }: Manifest): string[] {
   const base = measured.base as
     | {

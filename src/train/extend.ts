@@ -1,13 +1,13 @@
 /**
- * `agent train --base` without its terminal: a model and a user's own recordings in, a grown model out. The data that
- * the base was trained on is not needed and nobody has it.
+ * `agent train --base` without terminal output: a model and a user's recordings in, an extended model out. The training
+ * data of the base is not required.
  *
  * The base's LSTM stays as it is; the readout gets columns for the new classes and is trained on the new
  * windows and on states of the old classes drawn from the base's prototypes (`fit-readout.ts`). So recipe,
  * vocabulary, sequence and everything that detection measured in the net's states stay valid.
  *
- * A forest beside the base's net stays, too: it goes on telling the old classes apart, and the new ones have what the net gives
- * them (`export-forest.ts` has the formula). It could not be grown anew without the old windows.
+ * A forest beside the base's net is kept unchanged: it distinguishes the old classes, and the new ones get the net's
+ * probabilities (formula in `export-forest.ts`). It cannot be regrown without the old windows.
  */
 import {
   type DetectionCalibration,
@@ -62,7 +62,7 @@ export interface ExtendOptions {
   readonly name: string
 }
 
-/** Windows by number, and their classes. */
+/** Window ids and their classes. */
 interface LabelledWindows {
   readonly ids: Int32Array
   readonly labels: Int32Array
@@ -164,7 +164,7 @@ export async function extend(
   }
 }
 
-/** What the recordings give: windows, the classes that come of them, and the net's states. */
+/** What is made of the recordings: windows, classes, and the net's states. */
 interface Material {
   readonly windows: Windows
   readonly aliases: readonly AliasRule[]
@@ -220,7 +220,7 @@ async function gather(
   }
 }
 
-/** The base's detection and what the recordings add to it, as the grown model sees them. */
+/** The base's detection calibration, extended by the recordings. */
 async function detectionOf(grown: {
   readonly draft: Manifest
   readonly onnx: Uint8Array
@@ -248,7 +248,7 @@ async function detectionOf(grown: {
   })
 }
 
-/** What of a base is needed to go on from it, or ERR_MODEL. */
+/** The parts of a base that are needed to extend it, or ERR_MODEL. */
 function partsOf(
   { manifest, directory }: Model,
   { onnx }: ModelFiles,
@@ -298,7 +298,7 @@ function calibrationAt(
   }
 }
 
-/** Share of the old classes' states for which the new readout says what the old one said. */
+/** Share of the old classes' states for which the new readout predicts the same class as the old one. */
 function keptShare(
   before: Parameters,
   classes: number,

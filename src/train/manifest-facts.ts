@@ -1,4 +1,4 @@
-/** What a manifest says of the data that a model was made from, and of how well it did there. */
+/** The manifest's entries about training data and measured figures. */
 import type { Manifest, ManifestForest, TrainingFile } from '../model/manifest.ts'
 import type { Recording } from './data/recording.ts'
 import type { Figures } from './evaluate/metrics.ts'
@@ -40,7 +40,7 @@ export function measuredFigures(figures: PartFigures): Manifest['measured'] {
   )
 }
 
-/** What is wrong with the files themselves, once for each file. */
+/** Problems of the files themselves, one warning per file. */
 export function warningsOf(recordings: readonly Recording[]): string[] {
   const warnings = new Set<string>()
   for (const { file, refusedLines, refusedFirst, unknownCalls } of recordings) {

@@ -24,7 +24,7 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next())
   }
 
-  /** Poisson-distributed; by the normal distribution above 30, where nobody sees the difference. */
+  /** Poisson-distributed; by the normal approximation above 30. */
   poisson(mean: number): number {
     if (mean > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.normal()))
     const limit = Math.exp(-mean)

@@ -1,6 +1,6 @@
 /**
- * `agent train` without its terminal: recordings in, a model directory's contents out. The order is the
- * whole story: windows, classes, vocabulary, training, temperature, state space, figures, manifest.
+ * `agent train` without terminal output: recordings in, a model directory's contents out, in this order: windows,
+ * classes, vocabulary, training, temperature, state space, figures, manifest.
  */
 
 import { writeDetectionCalibration } from '../detect/calibration.ts'
@@ -86,7 +86,7 @@ export interface Trained {
   readonly manifest: Manifest
   readonly figures: PartFigures
   readonly warnings: readonly string[]
-  /** True where it was told to stop before it was done; the best so far is kept. */
+  /** True if it was stopped early; the best epoch so far is kept. */
   readonly stopped: boolean
 }
 
@@ -266,7 +266,7 @@ function classesOfOneSource(
   return classes.flatMap(({ name }) => (sources.get(name)?.size === 1 ? [name] : []))
 }
 
-/** The forest, with the temperature of the net alone that it is to be mixed at. */
+/** The forest, with the temperature of the net alone at which it is mixed. */
 async function forestBeside(
   net: NetShape,
   parameters: Parameters,

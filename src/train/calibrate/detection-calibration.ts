@@ -1,11 +1,10 @@
 /**
- * What detection needs of a freshly trained net (detect/calibration.ts): how its states are whitened, prototypes of
- * each class, and how high the evidence of ordinary life climbs, from recordings that the net was not
- * trained on.
+ * What detection needs of a newly trained net (detect/calibration.ts): the whitening of its states, prototypes of each
+ * class, and how high evidence rises on benign recordings that the net was not trained on.
  *
- * Levels are set for the user's one number by the tail of the peaks: a third of an hour of calibration holds
- * no alarm of the kind that comes once a day, so its rate is extrapolated, exponentially, from the highest
- * peaks that were seen. That is a guess with a name, and `agent evaluate` shows it beside what was counted.
+ * Thresholds for the false-alarm budget come from the tail of the peaks: twenty minutes of calibration contain no alarm
+ * that occurs once a day, so its rate is extrapolated exponentially from the highest peaks. `agent evaluate` shows
+ * this estimate beside the counted alarms.
  */
 import {
   type DetectionCalibration,
@@ -24,20 +23,20 @@ import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
 import { collectEvery } from '../../platform/heap.ts'
 import { symmetricEigen } from './eigen.ts'
 
-/** A class's windows beyond this many are passed over: a prototype covers many. */
+/** Windows of a class beyond this number are skipped: a prototype covers many. */
 const SAMPLE_MAX = 400
 const PROTOTYPES_PER_CLASS = 12
-/** Prototypes are added until this share of the windows lies near one. */
+/** Prototypes are added until this share of the windows is near one. */
 const COVERED = 0.97
 const COVER = 0.6
-/** Share of the mean eigenvalue added to each: directions in which training data stands still are not trusted to. */
+/** Share of the mean eigenvalue added to each (shrinkage), for directions in which the training data hardly varies. */
 const SHRINKAGE = 0.05
 
 export interface HostPredictions {
   readonly host: string
-  /** What the host lived through before; may be what the net was trained on. */
+  /** Earlier frames of the host; the net may have been trained on them. */
   readonly before: readonly Predictions[]
-  /** Ordinary life that the net was not trained on. */
+  /** Benign frames that the net was not trained on. */
   readonly heldOut: readonly Predictions[]
 }
 
@@ -48,7 +47,7 @@ export interface DetectionCalibrationInput {
   readonly states: Float32Array
   readonly labels: ArrayLike<number>
   readonly hosts: readonly HostPredictions[]
-  /** Names that ordinary processes bore in training. */
+  /** Names of benign processes in training. */
   readonly ordinary: Iterable<string>
   /** Mean share of each syscall in a class's windows. */
   readonly profiles: DetectionCalibration['profiles']
@@ -93,7 +92,7 @@ export function whiteningOf({
   for (let c = 0; c < classCount; c++) {
     for (let j = 0; j < stateSize; j++) means[c * stateSize + j]! /= Math.max(1, sizes[c]!)
   }
-  // Each class weighs the same however long it was recorded: a host's busiest daemon is not the measure of all.
+  // Each class has the same weight however long it was recorded, so that the busiest daemon does not dominate.
   const covariance = new Float64Array(stateSize * stateSize)
   const present = sizes.filter((size) => size > 1).length
   const difference = new Float64Array(stateSize)
@@ -131,7 +130,7 @@ export function whitenAll(whitening: Whitening, states: Float32Array, n: number)
   return out
 }
 
-/** Per class the few windows that have most others near them: outliers become no prototypes. */
+/** Per class the few windows with most others near them: outliers do not become prototypes. */
 export function classPrototypes(
   { classes, labels }: DetectionCalibrationInput,
   whitened: Float32Array,
@@ -185,9 +184,9 @@ function coverOf(rows: readonly number[], whitened: Float32Array, size: number):
 }
 
 /**
- * Shares of each class's held-out windows with another class on top, by that class, and with a malicious one; one more
- * of each kind, as nobody has seen all. By class, because ordinary life errs in few directions: short runs of vmstat are
- * taken for "other programs", which is no reason to think little of one that is taken for top.
+ * Confusion rates of each class's held-out windows: by predicted class, and with any malicious class; with one pseudo-count
+ * each. Per class pair, because benign errors go in few directions: short runs of vmstat are predicted as "other
+ * programs", which says nothing about a vmstat that is predicted as top.
  */
 export function mistakesOf({
   classes,
@@ -218,7 +217,7 @@ export function mistakesOf({
   }
 }
 
-/** How far 99 % of a class's windows stay from its prototypes; held-out windows count where there are enough. */
+/** Distance that 99 % of a class's windows keep to its prototypes; from held-out windows if there are enough. */
 export function classRadii(
   { classes, labels, hosts }: DetectionCalibrationInput,
   draft: DetectionCalibration,
@@ -252,9 +251,9 @@ export function classRadii(
 }
 
 /**
- * No tail is believed to fall faster: one odd second stays in ten windows, so evidence comes in runs, and a third of
- * an hour has not seen the odd seconds of a week. At 1.5, five recordings of laboratories B, C and D raised eleven false alerts
- * where levels as of 2.5 raise six to eight, for one masquerade in fifty found more.
+ * Upper bound of a tail's slope: one unusual second stays in ten windows, so evidence comes in runs, and twenty minutes
+ * do not contain the unusual seconds of a week. At 1.5, five recordings of laboratories B, C and D raised eleven
+ * false alerts where thresholds as of 2.5 raise six to eight, for one more masquerade found in fifty.
  */
 const SCALE_MIN = 2.5
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
@@ -264,7 +263,7 @@ interface Peak {
   readonly level: number
 }
 
-/** Peaks of the evidence of each process, as the detector itself sees them, on ordinary life held out. */
+/** Peaks of the evidence of each process, computed by the detector itself, on held-out benign frames. */
 export function tailsOf(
   { classes, hosts }: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>,
   calibration: DetectionCalibration,
@@ -287,7 +286,7 @@ export function tailsOf(
         learnSeconds: Number.POSITIVE_INFINITY,
         ...(stage === 'cold' ? { warm: NEVER } : {}),
       }
-      // Running means by the ten thousand lie outside of the engine's heap: it does not see that it should collect.
+      // Tens of thousands of running means are outside the engine's heap, which does not trigger a collection.
       const collect = collectEvery(512)
       if (stage === 'warm') {
         const living = new Detector(options)
@@ -320,8 +319,8 @@ export function tailsOf(
 }
 
 /**
- * Levels without the one program that climbs highest: the model is wrong about it, and to be deaf to all others would
- * not make it right. It shows as the false alert it is.
+ * Thresholds without the program with the highest peak: the model is wrong about it, and raising the threshold would hide
+ * all others. It stays a false alert.
  */
 export function withoutWorstName(peaks: readonly Peak[]): number[] {
   const worst = peaks.reduce((a, b) => (b.level > a.level ? b : a), { name: '', level: 0 }).name
@@ -330,8 +329,8 @@ export function withoutWorstName(peaks: readonly Peak[]): number[] {
 
 /**
  * An exponential tail through the highest peaks (mean excess over the highest twentieth, at least ten).
- * A peak at the ceiling is a program that the model gets wrong for good: no level answers that, so it is left out
- * here and shows as the false alert it is.
+ * A peak at the ceiling is a program that the model always gets wrong: no threshold helps, so it is excluded here and
+ * stays a false alert.
  */
 export function tailOf(peaks: readonly number[], days: number): Tail {
   const sorted = peaks.filter((peak) => peak < LEVEL_MAX).sort((a, b) => b - a)

@@ -1,11 +1,11 @@
 /**
- * What detection knows of a base, and what a user's recordings add to it (detect/calibration.ts). The net's states are the
- * same as the base's, so all that was measured in them still holds: whitening, prototypes, radii and mistakes of
- * the old classes stay, number by number. New classes are measured as any new model's are; an old one gets
- * further prototypes where its program behaves differently here.
+ * Extends the detection calibration of a base model by a user's recordings (detect/calibration.ts). The net's states are
+ * those of the base, so its measurements stay valid: whitening, prototypes, radii and confusion of the old classes are
+ * kept unchanged. New classes are measured like those of any new model; an old class gets further prototypes where
+ * its program behaves differently in these recordings.
  *
- * Levels come from the base's recordings, which are longer than a user's; they only ever rise, to what ordinary life
- * reached in the part that was kept from training.
+ * Thresholds come from the base's recordings, which are longer than a user's; they are only raised, to the peaks of the
+ * held-out part.
  */
 import {
   CLASS_PROTOTYPES_MAX,
@@ -24,7 +24,7 @@ import {
   whitenAll,
 } from './detection-calibration.ts'
 
-/** A behaviour of an old class nearer than this to a prototype of the base is no new one. */
+/** A window of an old class nearer than this to a prototype of the base needs no prototype of its own. */
 const NEAR = 0.6
 
 /** @param input all classes, those of the base first, and windows of the new recordings */
@@ -53,7 +53,7 @@ export function extendDetection(
   return { ...measured, tails: raised(base.tails, tailsOf(input, measured)) }
 }
 
-/** What the base knows of an old class, and for which of the new ones it is taken: of those the base knows nothing. */
+/** The base's confusion of an old class, and its confusion with the new classes, which the base does not have. */
 function joinedConfusions(
   { confusions }: DetectionCalibration,
   of: number,
@@ -64,7 +64,7 @@ function joinedConfusions(
   return new Map([...known, ...[...measured].filter(([other]) => other >= confusions.length)])
 }
 
-/** The base's prototypes of each class, then those of the new recordings that lie elsewhere. */
+/** The base's prototypes of each class, then those of the new recordings that are far from them. */
 function joined(
   base: DetectionCalibration,
   fresh: Pick<DetectionCalibration, 'prototypes' | 'offsets'>,

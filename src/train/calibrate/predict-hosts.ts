@@ -1,4 +1,4 @@
-/** A new model over the recordings it was made from, host by host: what detection is calibrated to. */
+/** Predictions of a new model on the recordings it was made from, host by host, for calibrating detection. */
 import {
   ACTIVE_FRAMES_MIN,
   DETECTION_BEFORE_SECONDS_MAX,
@@ -15,7 +15,7 @@ import type { Part, Split } from '../data/split.ts'
 import { predictHost } from '../evaluate/detection-evaluate.ts'
 import type { HostPredictions } from './detection-calibration.ts'
 
-/** What the new model says of each host's ordinary life: some of what it was trained on, and all that was held out. */
+/** Predictions on each host's benign frames: some of those trained on, and all that were held out. */
 export async function predictHosts(
   model: Model,
   recordings: readonly Recording[],
@@ -52,7 +52,7 @@ export async function predictHosts(
   return hosts
 }
 
-/** The windows that the detector judges, alone: it passes over processes that hardly ran, and a row of them takes 760 bytes, too. */
+/** Only the windows that the detector uses: it skips processes that hardly ran, whose rows take 760 bytes each, too. */
 function judged(predictions: Predictions): Predictions {
   const { classCount, stateSize, activeFrames, incomplete } = predictions
   const rows = [...predictions.processes.keys()].filter(
@@ -75,7 +75,7 @@ function judged(predictions: Predictions): Predictions {
   }
 }
 
-/** The latest frames: at most so many seconds, with at most so many vectors. */
+/** The latest frames, limited by seconds and by vectors. */
 function lastFrames(
   frames: readonly LabelledFrame[],
   secondsMax: number,

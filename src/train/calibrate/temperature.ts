@@ -1,8 +1,8 @@
-/** What is measured on a trained net before it is used: the temperature that makes its probabilities honest. */
+/** Temperature scaling: calibrates the probabilities of a trained net. */
 import { softmax } from '../../model/classifier.ts'
 import { argmaxRows, calibrationError } from '../evaluate/metrics.ts'
 
-/** The temperature with the least loss on held-out windows (golden section over its logarithm), and the error that is left. */
+/** The temperature with the lowest loss on held-out windows (golden section over its logarithm), and the remaining error. */
 export function fitTemperature(
   logits: Float32Array,
   labels: ArrayLike<number>,

@@ -1,20 +1,20 @@
 /**
- * Windows as dense rows for the net, and how training varies them: counts are scaled as on a host with
- * another load, drawn anew around that (Poisson), and a few calls are switched off as in another
- * configuration. Time-major for the training graph, sequence by sequence for the exported model.
+ * Windows as dense rows for the net, and data augmentation: counts are scaled as on a host with another load, redrawn
+ * (Poisson), and a few calls are dropped as in another configuration. Time-major for the training graph, sequence
+ * by sequence for the exported model.
  */
 import type { Normaliser } from '../../model/normalise.ts'
 import type { Random } from '../random.ts'
 import type { ComponentVectors, Windows } from './dataset.ts'
 
 export interface Augmentation {
-  /** Share of windows that are varied. */
+  /** Share of windows that are augmented. */
   readonly share: number
   /** Spread of ln(scale) of all counts of a window. */
   readonly scaleSpread: number
-  /** Chance that a call is switched off in a varied window. */
+  /** Probability that a call is dropped in an augmented window. */
   readonly dropCall: number
-  /** Seconds with at most so many calls keep their counts: timers tick as the program was written, whatever the load. */
+  /** Seconds with at most this many calls keep their counts: periodic timers do not depend on the load. */
   readonly quietMax: number
 }
 
@@ -107,7 +107,7 @@ export class Batches {
         this.#varied[k - from] = count
         total += count
       }
-      // A second that thinned to nothing stays as it was: silence is not what is being varied.
+      // A second that would become empty stays unchanged: activity is not augmented.
       if (total === 0) this.#row(window, t, out, at + t * step)
       else
         this.#normaliser.rowOfComponents(

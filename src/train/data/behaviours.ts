@@ -1,7 +1,7 @@
 /**
- * Which behaviour a program of a labelled happening stands for, so that a class is "file encryption" and not one
- * script that does it. New recordings name the behaviour itself as their program; the first laboratories named the
- * tool. A program that neither says is a malicious class of its own.
+ * Maps the program of a labelled scenario to a behaviour, so that a class is "file encryption" and not one script that
+ * does it. New recordings have the behaviour as their program; the first laboratories have the tool. A program that is
+ * neither becomes a malicious class of its own.
  *
  * A dual-use tool by itself is `tool-use`, whatever the scenario did with it: its calls are those of its ordinary use.
  */
@@ -31,15 +31,15 @@ const OF_PROGRAM: Readonly<Record<string, BehaviourId>> = {
   'stress-ng': 'tool-use',
 }
 
-/** The behaviour of a happening's program; undefined where none is known. */
+/** The behaviour of a scenario's program; undefined if unknown. */
 export function behaviourOf(program: string): BehaviourId | undefined {
   if (isBehaviourId(program)) return program
   return Object.hasOwn(OF_PROGRAM, program) ? OF_PROGRAM[program] : undefined
 }
 
 /**
- * Names under which tools of one purpose run. A process with such a name is taken for what it says it is; names that
- * ordinary programs bear, too (nc, bash, openssl), are left out.
+ * Names of single-purpose tools. The claimed name of such a process is accepted; names that benign programs have as well
+ * (nc, bash, openssl) are left out.
  */
 export const TOOL_NAMES: Readonly<Partial<Record<BehaviourId, readonly string[]>>> = {
   'crypto-miner': ['xmrig', 'kdevtmpfsi', 'kinsing', 'minerd', 'cpuminer', 'ccminer', 'ethminer'],

@@ -1,11 +1,11 @@
-/** A few windows that stand for each class, and which calls they make. */
+/** Sample windows of each class, and which calls they make. */
 import { SYSCALLS } from '../../domain/syscalls.ts'
 import type { Windows } from './dataset.ts'
 
 /** Calls in a class's profile. */
 const PROFILE_CALLS = 24
 
-/** At most so many ids of each class, spread evenly over its windows. */
+/** At most this many ids of each class, evenly spaced over its windows. */
 export function sampleByClass(ids: Int32Array, labels: Int32Array, perClass: number): Int32Array {
   const byClass = new Map<number, number[]>()
   for (const id of ids) {

@@ -1,8 +1,8 @@
 /**
- * Which classes a model gets. The rule: a name (after the alias rules) with at least `windowsMin` training
- * windows is a class; the rarer ones are pooled in one class of other ordinary programs, so that an
- * unknown ordinary program has somewhere to fall but the nearest malicious class. Each behaviour of malicious
- * programs (behaviours.ts) is a class, however few its windows are; a malicious program of no known one is its own.
+ * Chooses the classes of a model. A name (after the alias rules) with at least `windowsMin` training windows is a class;
+ * rarer names are pooled in one class of other benign programs, so that an unknown benign program is not assigned to
+ * the nearest malicious class. Each malicious behaviour (behaviours.ts) is a class, however few windows it has; a
+ * malicious program without a known behaviour is a class of its own.
  */
 import { BEHAVIOURS } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
@@ -13,7 +13,7 @@ import type { Window } from './window.ts'
 export const WINDOWS_MIN = 100
 export const BACKGROUND = 'other programs'
 
-/** What a malicious class's name ends in where an ordinary program has the same. */
+/** Suffix of a malicious class's name if a benign program has the same name. */
 const NON_GRATA = ' (non-grata)'
 
 /** Interpreters and shells by class name: one name, many programs. */
@@ -23,14 +23,14 @@ export const GENERIC: ReadonlySet<string> = new Set(
 
 export interface Classes {
   readonly list: readonly ManifestClass[]
-  /** Index of a window's class, −1 where it has none. */
+  /** Index of a window's class, −1 for none. */
   of(window: Pick<Window, 'name' | 'malicious'>): number
 }
 
 export interface ClassOptions {
   readonly windowsMin?: number
   readonly background?: boolean
-  /** Only the so many most frequent ordinary names [Paper V-A: 28]. */
+  /** Only this many of the most frequent benign names [Paper V-A: 28]. */
   readonly most?: number
 }
 
@@ -99,22 +99,22 @@ function maliciousClass(key: string, isOrdinary: (name: string) => boolean): Man
       ...rest,
     }
   }
-  // A reverse shell is bash, too: its class must not be taken for the class of that name.
+  // A reverse shell may be called bash: its class must not get the name of the benign class.
   const name = isOrdinary(key) || GENERIC.has(key) ? key + NON_GRATA : key
   return { name, malicious: true, ...rest }
 }
 
 export interface GrownClasses extends Classes {
-  /** Classes that the base did not have: the last so many of the list. */
+  /** How many classes at the end of the list are new. */
   readonly added: number
-  /** Ordinary names that bear the name of a malicious class of the base: their windows have no class. */
+  /** Benign names that equal a malicious class of the base: their windows have no class. */
   readonly clashing: readonly string[]
 }
 
 /**
- * The classes of a base, in their places, and after them those that its user's windows add: names with enough of them
- * and non-grata programs. A name that is a class already adds to it; a rare one to the base's class of other
- * programs, where it has one.
+ * The classes of a base in their order, followed by those that the user's windows add: names with enough windows and
+ * non-grata programs. Windows of an existing class are added to it; those of a rare name to the base's class of other
+ * programs, if it has one.
  */
 export function growClasses(
   base: readonly ManifestClass[],
@@ -146,7 +146,7 @@ export function growClasses(
     fresh.push(entry)
   }
   const of = ({ name, malicious: bad }: Pick<Window, 'name' | 'malicious'>) => {
-    // A base of before behaviours has a class of this very program.
+    // A base from before behaviours has a class of this program.
     if (bad) return malicious.get(name) ?? malicious.get(maliciousKey(name)) ?? -1
     return ordinary.get(name) ?? (clashing.includes(name) ? -1 : background)
   }
@@ -161,7 +161,7 @@ export function growClasses(
   }
 }
 
-/** What the windows are of: ordinary names first, then the most frequent. @param known malicious programs with a class */
+/** Counts windows by name: benign names first, then the most frequent. @param known malicious programs with a class */
 function countedNames(windows: readonly Window[], known: ReadonlyMap<string, number>) {
   const counts = new Map<string, { name: string; malicious: boolean; count: number }>()
   for (const { name: said, malicious } of windows) {

@@ -1,13 +1,13 @@
 /**
- * Recordings become windows: for each process and second the last ten seconds, by the same rule as the live
- * sequencer (active now, known for ten seconds, active in three of them; a silent second is a row of zeros).
+ * Makes windows of recordings: for each process and second the last ten seconds, by the same rule as the live sequencer
+ * (active now, known for ten seconds, active in three of them; a silent second is a row of zeros).
  *
- * Kept sparse and shared: each vector is stored once, as counts by component, and a window is ten positions
- * in that store (−1 for a silent second). Two million vectors with ten calls each are 140 MB; the dense rows
- * of one batch are made when it is needed, from counts, so that training can vary them.
+ * Sparse and shared: each vector is stored once, as counts by component, and a window is ten positions in that store
+ * (−1 for a silent second). Two million vectors with ten calls each take 140 MB; the dense rows of a batch are made
+ * from counts when needed, so that training can augment them.
  *
- * What is left out: a name that its process bears for one second only (a forked child under its parent's
- * name, until it execs), and everything that `scenarios.ts` keeps out.
+ * Excluded: a name that its process has for one second only (a forked child under its parent's name, until it execs),
+ * and everything that `scenarios.ts` excludes.
  */
 import { ShortLives } from '../../detect/short-lives.ts'
 import { ACTIVE_FRAMES_MIN, SEQUENCE_FRAMES } from '../../domain/limits.ts'
@@ -21,12 +21,12 @@ import { type Happening, HappeningIndex, MaliciousPrograms } from './scenarios.t
 import type { Part, Split } from './split.ts'
 import type { Window } from './window.ts'
 
-/** Vectors of a recording after which it is worth cleaning up. */
+/** From this many vectors per recording a garbage collection is worth its time. */
 const LONG_RECORDING = 50_000
 
 /** Active seconds that make a training window of a malicious program. */
 const MALICIOUS_ACTIVE = 2
-/** And calls that make any window of one: a program that waits looks like all that wait. */
+/** And calls: all waiting programs look alike. */
 const MALICIOUS_CALLS = 30
 
 export interface Windows {
@@ -43,14 +43,14 @@ export interface Windows {
 export interface WindowOptions {
   /** Rows of a window. */
   readonly frames?: number
-  /** Seconds that are added up to one row. */
+  /** Seconds that are summed to one row. */
   readonly frameSeconds?: number
   readonly activeMin?: number
-  /** Seconds that a process must have lived; the live sequencer asks for JUDGED_AGE_FRAMES, the paper for a whole sequence. */
+  /** Minimum age of a process in seconds; JUDGED_AGE_FRAMES in the live sequencer, a whole sequence in the paper. */
   readonly ageMin?: number
   /** Take each ordinary process's window every so many seconds. */
   readonly stride?: number
-  /** Short-lived processes of one name added up, as detection sees them (detect/short-lives.ts). */
+  /** Sum up short-lived processes of one name, as detection does (detect/short-lives.ts). */
   readonly groups?: boolean
 }
 
@@ -104,10 +104,10 @@ export function makeWindows(
           part = split.partOfHappening(happening)
         } else part = split.partOf(recordings[r]!, first, frame.index)
         if (part === undefined) continue
-        // Attacks are too few to pass any over.
+        // There are too few attacks to skip any.
         if (!malicious && (frame.index + process.pid) % stride !== 0) continue
         const old = Math.floor(process.startMs / 1000) <= frame.index - ageMin + 1
-        // Labelled attacks are few and short: what is too young or too quiet to be judged still teaches.
+        // Labelled attacks are few and short: windows too young or too quiet to be classified are used for training.
         const teaches = malicious && part === 'train' && active >= MALICIOUS_ACTIVE
         if (!teaches && !(old && active >= activeMin)) continue
         const at = list.length * frames
@@ -130,7 +130,7 @@ export function makeWindows(
         })
       }
     }
-    // The groups of a long recording are hundreds of megabytes that nobody needs any more.
+    // The groups of a long recording take hundreds of megabytes and are not used any more.
     if (recording.vectors > LONG_RECORDING) Bun.gc(true)
   }
   return { frames, list, rows: rows.slice(0, list.length * frames), ...store.end() }
@@ -195,7 +195,7 @@ class Past {
   }
 }
 
-/** Class names of presented names; each is worked out once. */
+/** Class names of presented names, cached. */
 function classNamer(aliases: readonly AliasRule[]): (name: string) => string {
   const known = new Map<string, string>()
   return (name) => {
@@ -209,8 +209,8 @@ function classNamer(aliases: readonly AliasRule[]): (name: string) => string {
 }
 
 /**
- * Names of recordings in which nothing malicious happened at all: what an attack leaves behind under a name of its own is not
- * ordinary because its process is in no happening's list.
+ * Names of recordings without any malicious scenario: a process that an attack leaves behind is not benign just because no
+ * scenario lists it.
  */
 export function ordinaryNames(
   recordings: readonly Recording[],
@@ -222,7 +222,7 @@ export function ordinaryNames(
   return namesOutside(quiet, index)
 }
 
-/** Names that processes bore outside any happening. */
+/** Names of processes outside any scenario. */
 function namesOutside(recordings: readonly Recording[], index: HappeningIndex): Set<string> {
   const names = new Set<string>()
   for (const { host, frames } of recordings)
@@ -280,7 +280,7 @@ export function componentVectors(windows: Windows, normaliser: Normaliser): Comp
   return { offsets, components: components.slice(0, end), counts: counts.slice(0, end) }
 }
 
-/** Seconds that each process bears each name: a Process value stands for both. */
+/** Seconds that each process has each name: a Process value stands for both. */
 function secondsUnderNames({ frames }: Recording): Map<Process, number> {
   const seconds = new Map<Process, number>()
   for (const frame of frames)

@@ -1,11 +1,10 @@
 /**
- * Frames files as recordings: one per file and host, with what a frames file says beyond counts (host, label).
- * The street's own reader goes through the counter, which knows one host and no labels; here vectors are
- * taken as they stand.
+ * Frames files as recordings: one per file and host, with the host and the labels. The pipeline reads frames files
+ * through the counter, which handles one host and no labels; here vectors are taken unchanged.
  *
- * A pid that bears several names in one second (fork, then exec) has a line for each in some recorders' files:
- * they are one vector, under the name that came last. A pid without `start` is a new process after an `exit_group` or after ten minutes of silence. Lines that
- * are none are counted; a file with none that is one is an error.
+ * A pid with several names in one second (fork, then exec) has a line for each in the files of some recorders: they are
+ * merged into one vector, under the last name. A pid without `start` is a new process after an `exit_group` or after
+ * ten minutes of silence. Malformed lines are counted; a file without a valid line is an error.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -19,7 +18,7 @@ import { type Process, safeName } from '../../domain/process.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../../domain/syscalls.ts'
 
 export interface LabelledFrame extends Frame {
-  /** What each process really is, where the file says so. */
+  /** The real program of each process, if the file has labels. */
   readonly labels?: readonly (string | undefined)[]
 }
 
@@ -31,9 +30,9 @@ export interface Recording {
   readonly frames: readonly LabelledFrame[]
   readonly vectors: number
   readonly refusedLines: number
-  /** The first of them and what is wrong with it. */
+  /** The first malformed line and its problem. */
   readonly refusedFirst?: string
-  /** Names of calls that nobody knows, a few of them; they count as `other`. */
+  /** A few of the unknown syscall names; they count as `other`. */
   readonly unknownCalls?: readonly string[]
 }
 
@@ -42,18 +41,18 @@ const UNKNOWN_SHOWN = 8
 const EXIT_GROUP = SYSCALLS.indexOf('exit_group')
 const EXECVE = SYSCALLS.indexOf('execve')
 
-/** Reads files of DESIGN section 4, plain, `.gz` or `.zst`. */
+/** Reads frames files (docs/reference/formats.md), plain, `.gz` or `.zst`. */
 export async function readRecordings(paths: readonly string[]): Promise<Recording[]> {
   const recordings: Recording[] = []
   for (const path of paths) {
     recordings.push(...(await readFile(path)))
-    // What parsing a hundred megabytes of JSON leaves behind would otherwise stay until it is needed elsewhere.
+    // Garbage of parsing a hundred megabytes of JSON would otherwise stay for long.
     Bun.gc(true)
   }
   return recordings
 }
 
-/** A recording whose Process values are shared by all frames in which they are the same, as `readRecordings` makes them. */
+/** A recording whose frames share equal Process values, as `readRecordings` makes them. */
 export function ownProcesses(recording: Recording): Recording {
   const known = new Map<string, Process>()
   const shared = (process: Process): Process => {
@@ -152,7 +151,7 @@ interface Line {
   readonly name: string
   readonly label: string | undefined
   readonly counts: Readonly<Record<string, unknown>>
-  /** CPU ms; undefined where the file does not say. */
+  /** CPU ms; undefined if the file has none. */
   readonly cpuMs: number | undefined
   readonly lost: number
 }
@@ -225,7 +224,7 @@ class HostFrames {
   #vectors = 0
   readonly unknownCalls = new Set<string>()
 
-  /** What is wrong with the line, where it goes back in time or counts nothing sensible. */
+  /** The problem of a line that goes back in time or has invalid counts. */
   take(line: Line): string | undefined {
     if (line.t < this.#index) return `its second ${line.t} is before the last one`
     if (line.t > this.#index) this.#close(line.t)

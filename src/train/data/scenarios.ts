@@ -1,8 +1,8 @@
 /**
- * Labelled happenings of a recording (DESIGN section 4) and what training makes of them: one malicious class
- * of each non-grata behaviour, from its own processes between `from` and `to`; a masquerade whose program is named as a
- * behaviour shows it under another name. The shell that started it, what else it ran, other masquerades and novelties
- * are kept out of training altogether.
+ * Labelled scenarios of a recording ("happenings", docs/reference/formats.md) and their use in training: one malicious
+ * class per non-grata behaviour, from its own processes between `from` and `to`; a masquerade whose program is a
+ * behaviour adds to that class. The shell that started it, other programs it ran, other masquerades and novelties are
+ * excluded from training.
  */
 import { isBehaviourId } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
@@ -25,7 +25,7 @@ export interface Happening {
   readonly pids: ReadonlySet<number>
 }
 
-/** Windows that end this long after a happening still hold its seconds. */
+/** Windows that end this long after a happening still contain its seconds. */
 const AFTERGLOW_SECONDS = 10
 
 export async function readHappenings(path: string): Promise<Happening[]> {
@@ -92,7 +92,7 @@ export class HappeningIndex {
   }
 
   at(host: string, process: Process, second: number): Happening | undefined {
-    // A group of short-lived processes bears its first member's pid, negative (detect/short-lives.ts).
+    // A group of short-lived processes has its first member's pid, negated (detect/short-lives.ts).
     return this.#byPid
       .get(`${host} ${Math.abs(process.pid)}`)
       ?.find(({ from, to }) => second >= from && second <= to + AFTERGLOW_SECONDS)
@@ -106,7 +106,7 @@ export class HappeningIndex {
   }
 }
 
-/** A host's frames without the processes of happenings: what is left is ordinary life. */
+/** A host's frames without the processes of happenings: benign activity. */
 export function ordinaryFrames(
   frames: readonly Frame[],
   host: string,
@@ -146,14 +146,14 @@ function onlyRows(frame: Frame, rows: readonly number[], silent: Frame['silent']
   }
 }
 
-/** What a window of a process within a happening is for training: a malicious class, or nothing. */
+/** The malicious class, if any, of a window of a process within a happening. */
 export class MaliciousPrograms {
   readonly #ordinary: ReadonlySet<string>
   readonly #isGeneric: (name: string) => boolean
   readonly #own = new Map<Happening, ReadonlySet<string>>()
 
   /**
-   * @param ordinary names borne outside any happening
+   * @param ordinary names of processes outside any happening
    * @param isGeneric whether a name is a shell's or an interpreter's
    */
   constructor(ordinary: ReadonlySet<string>, isGeneric: (name: string) => boolean) {
@@ -161,7 +161,7 @@ export class MaliciousPrograms {
     this.#isGeneric = isGeneric
   }
 
-  /** The program that the window is of; undefined where it is nothing to learn malice from. */
+  /** The program of the window; undefined if the window is not used for training. */
   at(happening: Happening, name: string, second: number): string | undefined {
     if (second > happening.to) return undefined
     if (happening.kind === 'masquerade')
@@ -179,9 +179,9 @@ export class MaliciousPrograms {
 }
 
 /**
- * Names of a happening that are the program's own. `tar` that an exfiltration ran is `tar` still: learnt as malicious it
- * would make every backup one. A program without a name of its own (a reverse shell is a shell) has its shells and
- * interpreters beside.
+ * Names of a happening that are the program's own. A `tar` run by an exfiltration is still `tar`: trained as malicious, it
+ * would make every backup an alert. A program without a name of its own (a reverse shell is a shell) has its shells
+ * and interpreters as well.
  */
 export function ownNames(
   { names, program }: Happening,

@@ -1,9 +1,9 @@
 /**
- * Which part of the data trains, which calibrates, which tests. By time with a gap, because neighbouring
- * seconds of one process are nearly the same window: a random split, the paper's protocol, has them on both
- * sides and is kept only to reproduce the paper's table.
+ * Divides data into training, calibration and test. By time with a gap, because neighbouring seconds of a process give
+ * nearly the same window: a random split, the paper's protocol, has them on both sides and exists only to reproduce the
+ * paper's table.
  *
- * A split file (`models/recordings/lab-a/split.json`) fixes the parts of a recording for good, happenings too.
+ * A split file (`models/recordings/lab-a/split.json`) fixes the parts of a recording and of its happenings.
  */
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
@@ -27,7 +27,7 @@ interface Span {
   readonly to: number
 }
 
-/** A span of one or several recordings; without hosts, of every one. */
+/** A span of time on some hosts, or on all. */
 interface FileSpan extends Span {
   readonly hosts?: readonly string[]
 }
@@ -39,12 +39,12 @@ interface SplitFile {
   readonly heldOut: ReadonlySet<string>
 }
 
-/** Everything trains; nothing is kept. */
+/** Everything is training data. */
 export const ALL_TRAIN: Split = { partOf: () => 'train', partOfHappening: () => 'train' }
 
 /**
  * Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap between them
- * (a twentieth of the recording, where that is less).
+ * (or a twentieth of the recording, if that is less).
  */
 export function splitByTime(
   shares: { readonly train: number; readonly calibration: number },

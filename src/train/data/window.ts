@@ -1,8 +1,8 @@
-/** Ten seconds of one process, and what it is known to be: one example to train on or to test with. */
+/** Ten seconds of one process and its label: one example for training or test. */
 import type { Part } from './split.ts'
 
 export interface Window {
-  /** What the process is: its label or name by the alias rules, or the malicious program. */
+  /** The program: its label or name by the alias rules, or the malicious program. */
   readonly name: string
   readonly malicious: boolean
   readonly part: Part

@@ -1,14 +1,13 @@
 /**
- * The detector over labelled recordings, and the figures of DESIGN section 7: what was found, how soon, and
- * what was raised for nothing.
+ * Runs the detector over labelled recordings: detection rates, delays and false alerts.
  *
  * A happening is found if an alert of its kind is raised for one of its pids between its first and last second. A masquerade by
  * a malicious program may be called non-grata and the other way round; how often the kind was the labelled one
- * is told apart. An alert opened for no happening's pid is a false one. One that is of another kind, or late, is
+ * is reported separately. An alert for a pid of no happening is false. An alert of another kind, or a late one, is
  * neither; it is counted as `other`.
  *
- * The host's memory is what the detector itself made of `baseline`; without one it is empty, and new programs
- * are learnt, not alerted.
+ * The host's baseline is built by the detector from `baseline`; without it the baseline is empty, and new programs are
+ * learnt without an alert.
  */
 import type { DetectionCalibration } from '../../detect/calibration.ts'
 import { levelFor, readDetectionCalibration } from '../../detect/calibration.ts'
@@ -30,11 +29,11 @@ export interface HostRecording {
   readonly frames: readonly Frame[]
 }
 
-/** One host's recording as the model saw it. */
+/** One host's recording with the model's predictions. */
 export interface HostJudged {
   readonly host: string
   readonly predictions: Iterable<Predictions> | AsyncIterable<Predictions>
-  /** What the same host lived through before. */
+  /** Earlier frames of the same host. */
   readonly before?: Iterable<Predictions> | AsyncIterable<Predictions>
   readonly seconds: number
   readonly vectors: number
@@ -45,7 +44,7 @@ export interface DetectionInput {
   readonly calibration: DetectionCalibration
   readonly hosts: readonly HostJudged[]
   readonly happenings: readonly Happening[]
-  /** Happenings that the model was trained on: reported apart, not in the shares. */
+  /** Happenings that the model was trained on: reported separately, not in the shares. */
   readonly trainedOn?: (happening: Happening) => boolean
   readonly falseAlertsPerDay: number
 }
@@ -57,7 +56,7 @@ export interface KindFigures {
   readonly share: number
   readonly low: number
   readonly high: number
-  /** Found under the labelled kind itself. */
+  /** Found under the labelled kind. */
   readonly sameKind: number
   readonly medianDelaySeconds: number | null
   readonly p95DelaySeconds: number | null
@@ -68,18 +67,18 @@ export interface KindFigures {
 
 export interface DetectionFigures {
   readonly falseAlerts: number
-  /** Of these, how many were confirmed: those would have notified somebody. */
+  /** How many of these were confirmed, and would have sent a notification. */
   readonly falseAlertsConfirmed: number
   readonly hostDays: number
   readonly falseAlertsPerHostDay: number
   readonly falseAlertsPerHostDayLow: number
   readonly falseAlertsPerHostDayHigh: number
-  /** What the tail of the evidence in calibration extrapolates to at the levels used. */
+  /** The rate extrapolated from the calibration tail at the thresholds used. */
   readonly falseAlertsPerHostDayExtrapolated: number
   readonly detection: Readonly<Record<HappeningKind, KindFigures>>
   readonly trainedOn: { readonly found: number; readonly of: number }
   readonly otherAlerts: number
-  /** Share of the recording's vectors whose process was judged in that second. */
+  /** Share of the recording's vectors whose process was classified in that second. */
   readonly coverage: number
   readonly happenings: readonly {
     readonly host: string
@@ -128,7 +127,7 @@ export function detectionOf(model: Model): DetectionCalibration {
   return readDetectionCalibration(detection, classes.length, stateSize)
 }
 
-/** Recordings as the model sees them, for `evaluateDetection`; nothing runs before it is read. */
+/** Recordings with predictions, for `evaluateDetection`; computed lazily. */
 export function judgedBy(
   model: Model,
   recordings: readonly HostRecording[],
@@ -165,7 +164,7 @@ export async function evaluateDetection(input: DetectionInput): Promise<Detectio
     })
     for await (const predictions of recording) {
       judged += predictions.processes.filter(({ pid }) => pid > 0).length
-      // An observation is no alert.
+      // An observation is not an alert.
       for (const alert of detector.push(predictions))
         if (alert.severity !== 'low') messages.push({ host, alert })
     }
@@ -272,7 +271,7 @@ function belongs(
   return host === at && pids.has(process.pid) && time >= from && time <= to
 }
 
-/** Late by up to a minute is late, not false. */
+/** An alert up to a minute after its happening is late, not false. */
 function concerns(
   { host, pids, from, to }: Happening,
   at: string,

@@ -1,4 +1,4 @@
-/** All that `agent evaluate` says of a model, as one object: windows, minutes, calibration, alarms (DESIGN section 7). */
+/** The result of `agent evaluate` as one object: windows, minutes, calibration, alarms. */
 import { loadModel } from '../../model/model.ts'
 import type { Recording } from '../data/recording.ts'
 import type { Happening } from '../data/scenarios.ts'
@@ -17,7 +17,7 @@ export interface EvaluationInput {
   readonly recordings: readonly Recording[]
   readonly baseline: readonly Recording[]
   readonly happenings: readonly Happening[]
-  /** Says what was trained on; undefined where nobody knows. */
+  /** Which parts were trained on; undefined if unknown. */
   readonly split: Split | undefined
   /** Only this part of the recordings. */
   readonly part: Part | undefined
@@ -32,7 +32,7 @@ export interface Evaluation extends Partial<Omit<DetectionFigures, 'status'>> {
   readonly accuracy: number
   readonly macroPrecision: number
   readonly macroRecall: number
-  /** Evidence of one minute of a process added up. */
+  /** Evidence of a process summed over one minute. */
   readonly minute: {
     readonly macroPrecision: number
     readonly macroRecall: number
@@ -52,7 +52,7 @@ export async function evaluationOf(input: EvaluationInput): Promise<Evaluation> 
   const model = await loadModel(input.model)
   try {
     const { recordings, happenings, split, part } = input
-    // Without a part every window counts, whatever a split says of it.
+    // Without a part every window is used.
     const chosen = part === undefined ? ALL_TRAIN : (split ?? ALL_TRAIN)
     const windows = await evaluateWindows(model, recordings, happenings, chosen, part)
     const { figures, minute } = windows
@@ -95,7 +95,7 @@ export async function evaluationOf(input: EvaluationInput): Promise<Evaluation> 
   }
 }
 
-/** The seconds of a recording that belong to a part; all of them where no part is asked for. */
+/** The seconds of a recording that belong to a part; all of them if no part is given. */
 function cut(recording: Recording, split: Split, part: Part | undefined): Recording {
   if (part === undefined) return recording
   return {

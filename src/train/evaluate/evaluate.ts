@@ -1,6 +1,6 @@
 /**
- * A model's figures on recordings: window by window, for a minute of each process, and how honest its
- * probabilities are. What it finds as an alarm is `detection-evaluate.ts`.
+ * Classification figures of a model on recordings: per window, per minute of a process, and the calibration of its
+ * probabilities. Alarms are evaluated in `detection-evaluate.ts`.
  */
 import { FRAME_MS } from '../../domain/limits.ts'
 import { Classifier, softmax } from '../../model/classifier.ts'
@@ -19,7 +19,7 @@ const MINUTE_SECONDS = 60
 
 export interface WindowFigures {
   readonly figures: Figures
-  /** Evidence of one minute of a process added up. */
+  /** Evidence of a process summed over one minute. */
   readonly minute: Figures
   readonly ece: number
   readonly windows: number
@@ -78,7 +78,7 @@ export async function evaluateWindows(
   }
 }
 
-/** Class of a window by what it is: a malicious program's own class, else the class that its name claims. */
+/** True class of a window: a malicious program's class, else the class of its name. */
 function truth({ classes }: Model): (window: Window) => number | undefined {
   const indexOf = new Map(classes.names.map((name, index) => [name, index]))
   return ({ name, malicious }) => {

@@ -1,4 +1,4 @@
-/** `agent evaluate` for people: the figures as text, the confusion as a picture (SVG, no library). */
+/** Text output of `agent evaluate`, and the confusion matrix as SVG. */
 import type { Evaluation } from './evaluate-all.ts'
 
 export function evaluationText(evaluation: Evaluation): string {
@@ -55,7 +55,7 @@ export function evaluationText(evaluation: Evaluation): string {
 const CELL = 9
 const MARGIN = 130
 
-/** Rows are what a process is, columns what the model took it for; the darker, the larger the share of its row. */
+/** Rows are true classes, columns predicted ones; darkness is the share of the row. */
 export function confusionSvg({ confusion }: Evaluation): string {
   const rows = confusion.names.flatMap((name, index) => {
     const counts = confusion.counts[index]!
@@ -90,7 +90,7 @@ export function confusionSvg({ confusion }: Evaluation): string {
   return `${parts.join('\n')}\n</svg>\n`
 }
 
-/** Text within SVG; names come from recordings. */
+/** Escapes text within SVG; names come from recordings. */
 export function xml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -1,7 +1,7 @@
 /**
- * How sure a count is: exact Poisson bounds for rates, Wilson's for shares, both at 95 %.
+ * Confidence intervals: exact Poisson bounds for rates, Wilson's for shares, both at 95 %.
  *
- * Twenty host-hours without an alarm show no more than "at most 3.6 a day" (here two-sided: 4.4); to print a bare 0 would claim more.
+ * Twenty host-hours without an alarm show only "at most 3.6 a day" (two-sided: 4.4); a bare 0 would claim more.
  */
 
 /** Bounds of the mean of a Poisson count. @param tail probability beyond each bound */
@@ -33,7 +33,7 @@ function poissonBelow(count: number, mean: number): number {
   return sum
 }
 
-/** The zero of a falling function, by halving. */
+/** The zero of a decreasing function, by bisection. */
 function solve(falling: (x: number) => number, near: number): number {
   let low = 0
   let high = near

@@ -1,4 +1,4 @@
-/** Window-wise figures: argmax, precision and recall per class, and their plain means over the classes [Paper V-A]. */
+/** Figures per window: argmax, precision and recall per class, and their macro means [Paper V-A]. */
 export interface ClassFigures {
   readonly name: string
   readonly windows: number
@@ -8,7 +8,7 @@ export interface ClassFigures {
 
 export interface Figures {
   readonly accuracy: number
-  /** Means over the classes that occur in the test; a class never predicted has precision 0. */
+  /** Means over the classes of the test data; a class that is never predicted has precision 0. */
   readonly macroPrecision: number
   readonly macroRecall: number
   readonly classes: readonly ClassFigures[]
@@ -63,7 +63,7 @@ export function argmaxRows(values: Float32Array, columns: number): Int32Array {
   return top
 }
 
-/** Expected calibration error over ten bins of confidence: how far confidence and accuracy lie apart. */
+/** Expected calibration error over ten bins of confidence. */
 export function calibrationError(confidence: ArrayLike<number>, right: ArrayLike<boolean>): number {
   const bins = Array.from({ length: 10 }, () => ({ count: 0, confidence: 0, right: 0 }))
   for (let n = 0; n < confidence.length; n++) {
@@ -76,7 +76,7 @@ export function calibrationError(confidence: ArrayLike<number>, right: ArrayLike
   return bins.reduce((sum, bin) => sum + Math.abs(bin.confidence - bin.right) / total, 0)
 }
 
-/** The chance that one of `high` scores above one of `low`; ties count half. */
+/** AUROC: the probability that one of `high` scores above one of `low`; ties count half. */
 export function auroc(high: readonly number[], low: readonly number[]): number {
   const sorted = low.toSorted((a, b) => a - b)
   const below = (value: number, orEqual: boolean): number => {

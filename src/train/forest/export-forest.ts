@@ -1,15 +1,15 @@
 /**
- * The forest's part of model.onnx: rows from the same `sequences` that the net takes, trees, and the mixture of both judges'
- * probabilities. What leaves the graph is still called `logits`: their logarithm, so that a
- * temperature and a softmax make of them what they make of a net's.
+ * The forest's part of model.onnx: rows from the same `sequences` as the net, trees, and the mixture of both
+ * probabilities. The output is still called `logits`: the logarithm of the mixture, so that temperature and softmax
+ * apply to it as to those of a net.
  *
- * The net grows when a model is extended (`train --base`), the forest cannot: nobody has the windows of the old classes any
- * more. So the forest is only ever asked "which of the classes that I know?": with f its votes, p the net's
- * probabilities, k the classes known to it and w its weight,
+ * The net grows when a model is extended (`train --base`); the forest cannot, because the windows of the old classes are
+ * not available. So the forest votes only among the classes it knows: with f its votes, p the net's probabilities, k
+ * its known classes and w its weight,
  *
  *     mixed(c) = p(c) + w · (f(c) · Σ p(k) − p(c))   for c in k,   and p(c) for the others.
  *
- * That sums to 1; a new class has all that the net gives it; and where the forest knows all classes it is w · f + (1 − w) · p.
+ * This sums to 1; a new class keeps the net's probability; if the forest knows all classes it is w · f + (1 − w) · p.
  */
 import { AgentError } from '../../domain/error.ts'
 import type { Recipe } from '../../model/recipe.ts'
@@ -24,15 +24,15 @@ import type { OnnxTrees } from '../../platform/onnx/trees.ts'
 import type { NetShape } from '../net/nets.ts'
 
 export interface ForestPart {
-  /** Grown for the first classes of the net; there may be more by now. */
+  /** It was grown for the first classes of the net, which may have more by now. */
   readonly trees: OnnxTrees
   readonly known: number
   readonly weight: number
-  /** Of the net alone, so that what is mixed are honest probabilities. */
+  /** Of the net alone, so that calibrated probabilities are mixed. */
   readonly temperature: number
 }
 
-/** Nobody is less probable than this: the logarithm of nothing is no number. */
+/** Lower bound of a probability, because its logarithm is taken. */
 export const PROBABILITY_MIN = 1e-7
 
 const WEIGHT = 'forest.weight'
@@ -49,7 +49,7 @@ export function rowsOfWindows({ frames }: NetShape, { power }: Recipe): Part {
   const overTime = { axes: { ints: [1] }, keepdims: { int: 0 } }
   return {
     nodes: [
-      // Shares whose root was taken are shares again.
+      // Squares shares that the recipe took the root of.
       power === 0.5
         ? { op: 'ReduceSumSquare', inputs: ['sequences'], outputs: ['sums'], attributes: overTime }
         : {
@@ -89,7 +89,7 @@ export function rowsOfWindows({ frames }: NetShape, { power }: Recipe): Part {
   }
 }
 
-/** What the net says (`from`) mixed with what the forest votes, as `logits`. */
+/** Mixes the net's output (`from`) with the forest's votes, as `logits`. */
 export function mixedLogits(net: NetShape, recipe: Recipe, part: ForestPart, from: string): Part {
   const rows = rowsOfWindows(net, recipe)
   const known = Float32Array.from({ length: net.classes }, (_, c) => (c < part.known ? 1 : 0))

@@ -1,8 +1,9 @@
 /**
  * Random forest [Paper V-A, 20]: trees on bootstrap draws, √d random columns at each node, Gini impurity,
- * grown until pure. Values are put into at most 64 bins by quantile first, so that a node sorts its rows by
- * counting and costs two passes over them per column, however many classes there are; what is constant in a node is
- * not looked at again below it. A threshold is the middle between the two values that it parts. The vote of the trees is the mean of their leaves' class shares, as in scikit-learn.
+ * grown until pure. Values are first put into at most 64 quantile bins, so that a node sorts its rows by counting
+ * and costs two passes over them per column, however many classes there are; a column that is constant in a node is
+ * not tried again below it. A threshold is the midpoint between the two values it separates. The vote of the trees is
+ * the mean of their leaves' class shares, as in scikit-learn.
  */
 import { Random } from '../random.ts'
 import type { RowClassifier, Rows } from './rows.ts'
@@ -78,7 +79,7 @@ export function fitForest(rows: Rows, options: ForestOptions = FOREST_DEFAULTS):
   return new RandomForest([...growTrees(rows, options)], rows.width, rows.classes)
 }
 
-/** The trees of `fitForest` one by one, so that whoever asks for them can stop. */
+/** The trees of `fitForest` one by one, so that the caller can stop early. */
 export function* growTrees(rows: Rows, options: ForestOptions): Generator<Tree> {
   const random = new Random(options.seed)
   const binned = binsOf(rows)
@@ -131,7 +132,7 @@ function binsOf(rows: Rows): Binned {
     ends.unshift(0)
     return Float32Array.from(new Set(ends.slice(0, BINS - 1).concat(sorted.at(-1)!))).sort()
   })
-  // A column that some row lacks has a zero there, which lies in the first bin.
+  // A row without a value in a column has a zero there, which belongs to the first bin.
   const lows = highs.map((high) => high.slice().fill(Number.POSITIVE_INFINITY).fill(0, 0, 1))
   const bins = new Uint8Array(rows.size * rows.width)
   for (let r = 0; r < rows.size; r++)
@@ -163,7 +164,7 @@ interface SplitAt {
   readonly threshold: number
 }
 
-/** A node that is still to be split: its rows are [from, to) of the order. */
+/** A node that is not split yet: its rows are [from, to) of the order. */
 interface Work {
   readonly node: number
   readonly from: number
@@ -228,7 +229,7 @@ class TreeBuilder {
   }
 
   build(): Tree {
-    // A stack of its own: a tree may be deeper than the engine's.
+    // An explicit stack: a tree may be deeper than the engine's call stack.
     const open: Work[] = [{ node: this.#node(), from: 0, to: this.#order.length, depth: 0 }]
     for (let work = open.pop(); work !== undefined; work = open.pop()) {
       const { node, from, to, depth } = work
@@ -274,7 +275,7 @@ class TreeBuilder {
     for (const total of this.#totals) this.#shares.push(total / sum)
   }
 
-  /** What was found beside or below this depth holds for other rows; what was found above it holds here. */
+  /** Constant columns found beside or below this depth apply to other rows; those found above it apply here. */
   #forgetConstants(depth: number): void {
     for (let last = this.#constants.at(-1); last !== undefined; last = this.#constants.at(-1)) {
       if (last.depth < depth) return
@@ -320,7 +321,7 @@ class TreeBuilder {
     return best
   }
 
-  /** Undefined where the column is constant here, or every split would leave too small a leaf. */
+  /** Undefined if the column is constant here, or every split would make a leaf that is too small. */
   #bestBin(column: number, from: number, to: number): (SplitAt & { score: number }) | undefined {
     const count = to - from
     const binAt = this.#binAt

@@ -1,7 +1,7 @@
 /**
- * What the paper's three baselines learn from: single seconds, normalised, sparse [Paper V-A]. Seconds with
- * the same row and class are one with a weight: idle daemons repeat themselves, and a weighted row gives the
- * very same optimum in a fraction of the time.
+ * Training rows of the paper's three baselines: single seconds, normalised, sparse [Paper V-A]. Seconds with the same
+ * row and class are merged with a weight: idle daemons repeat themselves, and a weighted row gives the same optimum in
+ * a fraction of the time.
  */
 import type { Normaliser } from '../../model/normalise.ts'
 import type { ComponentVectors, Windows } from '../data/dataset.ts'
@@ -51,7 +51,7 @@ export function trainingRows(
   return builder.end()
 }
 
-/** The seconds that occur in these windows, unlabelled, and where each vector's row is. */
+/** The seconds of these windows, unlabelled, and the row of each vector. */
 export function testRows(
   windows: Windows,
   vectors: ComponentVectors,
@@ -77,7 +77,7 @@ export function testRows(
   return { rows: builder.end(), rowOf }
 }
 
-/** Majority vote over the active seconds of each window; of equals, the lower class. */
+/** Majority vote over the active seconds of each window; ties go to the lower class. */
 export function vote(
   classifier: RowClassifier,
   windows: Windows,

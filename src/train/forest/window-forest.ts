@@ -1,14 +1,13 @@
 /**
- * The forest beside the net. Of a window it sees what the net sees, without its order: the mean of each share over the active
- * seconds, and the part of the seconds that were active. A net and a forest err on different classes, so
- * together they are better than either (figures in ARCHITECTURE.md).
+ * The forest beside the net. Its features are those of the net without their order: the mean of each share over the
+ * active seconds, and the share of active seconds. A net and a forest err on different classes, so together they are
+ * better than either (docs/decisions/032-forest-beside-the-net.md).
  *
- * Grown by the baselines' own forest, on at most so many windows of each class, as evenly from its recordings as they have
- * them: each window once as it was and once varied as the net's are (batches.ts). The rows come out of
- * the same ONNX nodes that will make them on a host, so no number is computed in two ways and no threshold lies
- * between two roundings of it.
+ * Grown on a bounded number of windows of each class, balanced over its recordings: each window once unchanged and once
+ * augmented like those of the net (batches.ts). The rows are computed by the same ONNX nodes that compute them on a
+ * host, so that no threshold lies between two roundings of the same number.
  *
- * A tree votes for the class that is most common in its leaf; ONNX's operator has room for no more.
+ * A tree votes for the most common class of its leaf, which is all that the ONNX operator supports.
  */
 import { FOREST_DEPTH_MAX, FOREST_NODES_MAX, FOREST_WINDOWS_MAX } from '../../domain/limits.ts'
 import type { Recipe } from '../../model/recipe.ts'
@@ -36,8 +35,9 @@ export interface WindowForestOptions {
 }
 
 /**
- * Below one half, a net that is sure is outvoted by no forest. Measured on a foreign host: at 0.6 the forest of one of two seeds took up to
- * 46 % of gunicorn's windows for postgres, of which the net was sure that they were not; at 0.45 and 0.5 it keeps 0.99 of them.
+ * Below one half the forest cannot outvote a confident net. Measured on a test host: at 0.6 the forest of one of two
+ * seeds predicted up to 46 % of gunicorn's windows as postgres, which the net was confident they were not; at 0.45 and
+ * 0.5 recall stays at 0.99.
  */
 export const WINDOW_FOREST_DEFAULTS: Omit<WindowForestOptions, 'trees'> = {
   weight: 0.45,
@@ -48,7 +48,7 @@ export const WINDOW_FOREST_DEFAULTS: Omit<WindowForestOptions, 'trees'> = {
 
 const PART = 256
 
-/** Undefined where it was told to stop before the first tree was grown. */
+/** Undefined if it was stopped before the first tree was grown. */
 export async function fitWindowForest(
   net: NetShape,
   recipe: Recipe,
@@ -73,14 +73,14 @@ export async function fitWindowForest(
     nodes += tree.column.length + 2
     if (nodes > FOREST_NODES_MAX) break
     trees.push(tree)
-    // A tree takes some tenths of a second: Ctrl-C is heard between two.
+    // A tree takes some tenths of a second: yields so that Ctrl-C is handled.
     await new Promise((resolve) => setImmediate(resolve))
     if (signal?.aborted) break
   }
   return signal?.aborted && trees.length === 0 ? undefined : onnxTrees(trees, net.classes)
 }
 
-/** Trees of the trainer as ONNX holds them: nodes and leaves in lists of their own, children after their parents. */
+/** Trees in ONNX's layout: separate lists of nodes and leaves, children after their parents. */
 export function onnxTrees(trees: readonly Tree[], classes: number): OnnxTrees {
   const columns: number[] = []
   const splits: number[] = []
@@ -101,7 +101,7 @@ export function onnxTrees(trees: readonly Tree[], classes: number): OnnxTrees {
     }
     const place = (node: number) => split(tree.column[node]!, tree.threshold[node]!)
     if (tree.column[0]! < 0) {
-      // A tree of one leaf: a question that changes nothing.
+      // A tree of one leaf gets a node with the leaf on both sides.
       const root = split(0, 0)
       roots.push(root)
       for (const side of [0, 1] as const) hang(root, side, leaf(0), true)
@@ -134,7 +134,7 @@ export function onnxTrees(trees: readonly Tree[], classes: number): OnnxTrees {
   }
 }
 
-/** Of equals, the lower class. */
+/** Ties go to the lower class. */
 function mostCommon({ leaf, shares }: Tree, node: number, classes: number): number {
   const at = leaf[node]!
   let top = 0
@@ -147,7 +147,7 @@ export function movedTrees(trees: OnnxTrees, to: ArrayLike<number>): OnnxTrees {
   return { ...trees, columns: trees.columns.map((column) => to[column]!) }
 }
 
-/** Rows of windows, made by the nodes that will make them on a host. */
+/** Computes rows of windows by the same nodes as on a host. */
 class RowMaker {
   readonly #net: NetShape
   readonly #data: FitData
@@ -155,7 +155,7 @@ class RowMaker {
   readonly #runtime: OnnxRuntime
   readonly #session: OnnxSession
   readonly #offsets: number[] = [0]
-  /** Part by part: lists of a hundred thousand windows would grow to many times their size. */
+  /** In parts: a hundred thousand windows at once would need many times their size. */
   readonly #columns: Uint16Array[] = []
   readonly #values: Float32Array[] = []
   #length = 0

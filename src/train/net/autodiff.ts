@@ -1,10 +1,10 @@
 /**
- * A tape of a dozen primitive operations that writes an ONNX graph, and walks back over it to add the
- * gradients to the same graph. With Adam (`adam.ts`) this makes ONNX Runtime, which has no gradient
- * operators, a trainer: one run of the graph is one training step.
+ * Reverse-mode differentiation on a tape of a dozen primitive operations, written as an ONNX graph with its gradients.
+ * With Adam (`step.ts`) this turns ONNX Runtime, which has no gradient operators, into a trainer: one run of the graph
+ * is one training step.
  *
- * Shapes are fixed when the tape is written (a batch has one size; a short batch is filled up with weight 0),
- * so nothing is worked out at run time. Values are at most matrices. The tape writes float32 for training and
+ * Shapes are fixed when the tape is written (a batch has one size; a short batch is padded with weight 0), so nothing
+ * is inferred at run time. Values are at most matrices. The tape writes float32 for training and
  * float64 for the test that compares gradients with finite differences.
  */
 import { assert } from '../../domain/assert.ts'
@@ -13,7 +13,7 @@ import type { OnnxAttribute, OnnxConstant, OnnxNode, OnnxValue } from '../../pla
 export interface Value {
   readonly name: string
   readonly shape: readonly number[]
-  /** False for inputs: nothing flows back to them, and no node is written for it. */
+  /** False for inputs: they need no gradient. */
   readonly varies: boolean
 }
 
@@ -153,7 +153,7 @@ export class Tape {
       attributes: { axis: { int: axis } },
     })
     if (!a.varies) return outputs
-    // Walked back once all parts have their gradients: those are recorded later than this, so visited earlier.
+    // Its gradient is complete when it is visited: its parts are recorded later, so visited earlier.
     this.#backward.push({
       outputs,
       step: () => {
@@ -184,7 +184,7 @@ export class Tape {
     return output
   }
 
-  /** Walks back from a [1, 1] value; the gradient of each parameter, in their order. */
+  /** Back-propagates from a [1, 1] value. @returns the gradient of each parameter, in their order */
   gradients(loss: Value, parameters: readonly Value[]): Value[] {
     assert(
       loss.shape.every((size) => size === 1),
@@ -219,7 +219,7 @@ export class Tape {
     )
   }
 
-  /** A product added to what is there already, in one operation. */
+  /** Adds a product to an existing gradient, in one operation. */
   #addProduct(value: Value, a: Value, b: Value, transA: boolean, transB: boolean): void {
     this.#gradients.set(value, this.#gemm(a, b, transA, transB, this.#gradients.get(value)))
   }

@@ -1,10 +1,10 @@
 /**
- * Trained parameters become model.onnx: the same function as the training graph's forward part, but with
- * ONNX's own LSTM operator, a free batch size, and the input as [n, frames, width] (DESIGN: `sequences` in,
- * `logits` and `state` out). Tests hold the two against each other.
+ * Exports trained parameters as model.onnx: the same function as the training graph's forward part, but with ONNX's own
+ * LSTM operator, a free batch size, and the input `sequences` as [n, frames, width]; outputs `logits` and `state`.
+ * Tests compare the two graphs.
  *
- * Training sees only the calls that occur in its data; `widen` gives the others rows of zeros, which changes
- * no result: an unknown call only takes its share away from the known ones.
+ * Training uses only the calls that occur in its data; `widen` gives the others rows of zeros, which changes no result:
+ * an unknown call only reduces the shares of the known ones.
  */
 import { AgentError } from '../../domain/error.ts'
 import type { Recipe } from '../../model/recipe.ts'
@@ -27,14 +27,14 @@ import {
 
 /** ONNX orders the gates i o f c; ours are i f o g. */
 const GATES = [0, 2, 1, 3]
-/** Where the operator's three inputs hold our parameters. */
+/** Names of our parameters in the operator's three inputs. */
 const STORED: Readonly<Record<string, string>> = {
   input: 'lstm.W',
   hidden: 'lstm.R',
   bias: 'lstm.B',
 }
 
-/** @param beside a forest, and the recipe that made the numbers it asks for */
+/** @param beside a forest, and the recipe of its columns */
 export function exportNet(
   net: NetShape,
   parameters: Parameters,
@@ -134,7 +134,7 @@ export function exportNet(
   })
 }
 
-/** The parameters in an exported net: `exportNet` undone. ERR_MODEL where it is no net of ours of this shape. */
+/** Inverse of `exportNet`: the parameters. ERR_MODEL if it is not a net of ours with this shape. */
 export function importNet(net: NetShape, onnx: Uint8Array): Parameters {
   const weights = readOnnxWeights(onnx)
   const directions = directionsOf(net.arch)
@@ -157,7 +157,7 @@ export function importNet(net: NetShape, onnx: Uint8Array): Parameters {
   return parameters
 }
 
-/** The same net over other components, by name; those that it was not trained on get rows of zeros. */
+/** The same net over other components, by name; components it was not trained on get rows of zeros. */
 export function widen(
   net: NetShape,
   parameters: Parameters,
@@ -180,7 +180,7 @@ export function widen(
   return { net: { ...net, width: to.length }, parameters: widened }
 }
 
-/** [directions, 4 × hidden, rows]: each direction's matrix turned, its gates in ONNX's order. */
+/** [directions, 4 × hidden, rows]: each direction's matrix transposed, its gates in ONNX's order. */
 function stacked(
   directions: readonly string[],
   parameters: Parameters,
@@ -214,7 +214,7 @@ function biases(
   return out
 }
 
-/** [4 × hidden, rows] in ONNX's order of gates back to ours, turned. */
+/** [4 × hidden, rows] in ONNX's order of gates back to ours, transposed. */
 function turned(stored: Float32Array, rows: number, hidden: number): Float32Array {
   const out = new Float32Array(rows * 4 * hidden)
   for (const [from, to] of GATES.entries())

@@ -1,11 +1,11 @@
 /**
- * New classes for a net that keeps its LSTM: the readout alone is trained, on states of new windows and, so that
- * nothing is forgotten, on states of the old classes drawn from the model's own prototypes (`replay.ts`), where
- * it has to go on saying what it said before.
+ * New classes for a net whose LSTM is frozen: only the readout is trained, on states of new windows and, against
+ * catastrophic forgetting, on states of the old classes drawn from the model's prototypes (`replay.ts`), for which
+ * its old output is the target.
  *
- * Measured on eight programs left out of a base's training (`bun run bench extend` does it again): the old classes keep
- * their figures, 0.989 / 0.988 of 0.990 / 0.993. Without the replay they fall to 0.54 / 0.40; with the whole net
- * trained on new windows and held to its old answers there (distillation) to 0.98 / 0.74: what it does not see, it forgets.
+ * Measured on eight programs left out of a base's training (`bun run bench extend`): precision / recall of the old
+ * classes stay at 0.989 / 0.988 of 0.990 / 0.993. Without the replay they fall to 0.54 / 0.40; with the whole net
+ * trained on new windows and distilled from its old outputs there, to 0.98 / 0.74.
  */
 import { softmax } from '../../model/classifier.ts'
 import { argmaxRows } from '../evaluate/metrics.ts'
@@ -16,7 +16,7 @@ import { StepRunner } from './step.ts'
 
 /** States of each old class in an epoch. */
 const REPLAYED_PER_CLASS = 300
-/** How much the label counts where a new window is of an old class; the rest is what the base says of it. */
+/** Weight of the label for a new window of an old class; the rest of the target is the base's output. */
 const LABEL_SHARE = 0.5
 
 export const READOUT_FIT: FitOptions = { ...FIT_DEFAULTS, epochs: 6, learningRate: 0.03, l2: 0 }
@@ -27,9 +27,9 @@ export interface ReadoutData {
   readonly labels: Int32Array
   /** Which recording each window is of. */
   readonly sources: Int32Array
-  /** Windows that nothing is trained on. */
+  /** Windows for early stopping, not trained on. */
   readonly heldOut: { readonly states: Float32Array; readonly labels: Int32Array }
-  /** States of the old classes, anew for each epoch. */
+  /** States of the old classes, redrawn for each epoch. */
   replay(perClass: number, random: Random): { states: Float32Array; labels: Int32Array }
 }
 
@@ -141,7 +141,7 @@ function batchFiller(
   }
 }
 
-/** The old readout with columns for the new classes: no weights, and the smallest bias, so that they begin as nobody's. */
+/** The old readout with columns for the new classes: zero weights and the smallest bias. */
 function grownReadout(parameters: Parameters, classes: number, net: NetShape): Parameters {
   const size = stateSizeOf(net)
   const oldBias = parameters['readout.bias']!
@@ -156,7 +156,7 @@ function grownReadout(parameters: Parameters, classes: number, net: NetShape): P
   return { 'readout.weights': weights, 'readout.bias': bias }
 }
 
-/** [n × classes]: what a readout makes of states. */
+/** [n × classes]: the readout's logits for states. */
 export function readoutLogits(
   parameters: Parameters,
   states: Float32Array,

@@ -1,7 +1,6 @@
 /**
- * The training loop: epochs over a balanced draw of windows, a learning rate that falls to nothing along a
- * cosine, the best epoch by its loss on the calibration part kept, stopped early when that no longer falls.
- * All chance comes from one seed, so the same seed and data give the same weights.
+ * The training loop: epochs over a balanced sample of windows, a cosine learning rate, the best epoch by calibration loss
+ * is kept, early stopping. All randomness comes from one seed, so the same seed and data give the same weights.
  */
 import type { Model } from '../../model/model.ts'
 import { type Augmentation, Batches } from '../data/batches.ts'
@@ -129,8 +128,8 @@ export async function fit(
 }
 
 /**
- * Which windows an epoch sees, in which order: of each class so many, as evenly from its recordings as they
- * have them, so that the longest recording is not what the class is.
+ * The windows of an epoch and their order: a bounded number of each class, balanced over its recordings, so that the
+ * longest recording does not dominate the class.
  */
 export function drawEpoch(
   data: Pick<FitData, 'labels' | 'training' | 'sources'>,
@@ -160,7 +159,7 @@ export function drawEpoch(
       options.perClassMax,
       Math.max(all, Math.min(options.perClassMin, all * options.repeatMax)),
     )
-    // The smallest first: what it cannot give, the others give more of.
+    // The smallest recording first: the others make up for what it lacks.
     for (const [i, pool] of pools.entries()) {
       const even = Math.ceil(wanted / (pools.length - i))
       const share =

@@ -4,13 +4,13 @@
  * LSTMs with tied weights over the same sequence at intervals of 1, 2 and 3 s, all last outputs side by side
  * (inception; each bidirectional, as in the authors' code).
  *
- * What the paper's text does not say is taken from the authors' code: forget-gate bias 1, L2 on the readout's
- * weights only. Two differences: their backward LSTM is read at its first step instead of its last; and their
- * intervals sum normalised seconds and normalise again, ours are means, which keeps the weights tied through
- * one projection of the input (the mean of projections is the projection of the mean).
+ * Details that the paper's text lacks are taken from the authors' code: forget-gate bias 1, L2 on the readout's weights
+ * only. Two differences: their backward LSTM is read at its first step instead of its last; and their intervals sum
+ * normalised seconds and normalise again, ours are means, so that one projection of the input serves all intervals
+ * (the mean of projections is the projection of the mean).
  *
- * Rows come time-major: row t·B + b is second t of sequence b. Gates stand in the order i f o | g, so that one
- * sigmoid covers three of them.
+ * Rows are time-major: row t·B + b is second t of sequence b. Gates are in the order i f o | g, so that one sigmoid
+ * covers three of them.
  */
 
 import { Random } from '../random.ts'
@@ -112,7 +112,7 @@ export function readout(tape: Tape, parameters: ReadonlyMap<string, Value>, stat
   return tape.matmul(state, parameters.get('readout.weights')!, parameters.get('readout.bias')!)
 }
 
-/** Seconds 0…k−1, k…2k−1 and so on; the last group is what is left. */
+/** Seconds 0…k−1, k…2k−1 and so on; the last group may be shorter. */
 export function groupsOf(frames: number, interval: number): number[][] {
   const groups: number[][] = []
   for (let from = 0; from < frames; from += interval)

@@ -1,4 +1,4 @@
-/** An exported net over many windows of a data set, in parts: what calibration, early stopping and tables need. */
+/** Runs an exported net over many windows in parts, for calibration, early stopping and figures. */
 import { collectEvery } from '../../platform/heap.ts'
 import { onnxRuntime } from '../../platform/onnx/runtime.ts'
 import type { Batches } from '../data/batches.ts'

@@ -1,6 +1,6 @@
 /**
- * One training step as one ONNX graph: forward, backward, Adam. ONNX Runtime runs it; the parameters and
- * Adam's two means go in as tensors and come out into a second set of tensors, and the two sets change places.
+ * One training step as one ONNX graph: forward, backward, Adam. ONNX Runtime runs it; the parameters and Adam's two
+ * moments are input tensors and come out in a second set of tensors, and the two sets are swapped.
  *
  * Measured before this was chosen: as fast as PyTorch on one thread, the same bits on every run of a machine
  * kind, no second runtime in the binary.
@@ -26,9 +26,9 @@ const EPSILON = 1e-8
 
 export interface StepOptions {
   readonly batch: number
-  /** L2 on the readout's weights: this times half their squared length. */
+  /** L2 on the readout's weights: this times half their squared norm. */
   readonly l2: number
-  /** `readout`: rows are states, [batch, state size], and the readout alone is trained; what came before stays as it is. */
+  /** `readout`: rows are states, [batch, state size], and only the readout is trained. */
   readonly trains?: 'readout'
 }
 
@@ -103,7 +103,7 @@ function differentiate(net: NetShape, options: StepOptions, precision: Precision
     options.trains === 'readout'
       ? readout(tape, parameters, rows)
       : forward(tape, net, parameters, rows, options.batch).logits
-  // Targets carry the weight of their sequence, divided by the batch's sum of weights.
+  // Targets are multiplied by the weight of their sequence and divided by the batch's sum of weights.
   const fit = tape.scale(tape.sum(tape.mul(tape.logSoftmax(logits), targets)), -1)
   const weights = parameters.get('readout.weights')!
   const loss = tape.add(fit, tape.scale(tape.sum(tape.mul(weights, weights)), options.l2 / 2))
@@ -131,7 +131,7 @@ interface Slot {
   readonly shape: readonly [number, number]
 }
 
-/** Runs steps one after another; owns the parameters meanwhile. */
+/** Runs steps one after another and owns the parameters. */
 export class StepRunner {
   /** To be filled by the caller before each run. */
   readonly rows: Float32Array
@@ -197,7 +197,7 @@ export class StepRunner {
   /** One step on what `rows` and `targets` hold. @returns the loss before it */
   async run(learningRate: number): Promise<number> {
     this.#step++
-    // Adam's correction of its two young means, folded into the rate.
+    // Adam's bias correction, folded into the learning rate.
     this.#rate[0] = (learningRate * Math.sqrt(1 - BETA2 ** this.#step)) / (1 - BETA1 ** this.#step)
     const next: 0 | 1 = this.#current === 0 ? 1 : 0
     const feeds = { ...this.#fixed.feeds, ...this.#tensors[this.#current] }
