@@ -8,12 +8,14 @@
  * must not become a wrong count.
  *
  *   version u8 | crc32 u32le | index | lost | start unit | strings | columns of processes | lengths | gaps | counts
- *   since version 2: | 0, or 1 + how many of the processes (the last) made no call | CPU ms of each
+ *   since version 2: | silent and unseen processes, 0 or 1 + how many | CPU ms | why unseen, kinds, lost calls | unseen
+ *   users and their lost calls. Silent processes, then unseen ones, stand at the end of the columns of processes, with
+ *   vectors of no length.
  *   and where the clock was set: | by how many seconds
  *
  * Old versions stay readable for as long as a buffer lasts (an hour); an unknown version is refused.
  */
-import type { Frame, SilentProcess } from '../domain/frame.ts'
+import type { Frame, Unseen, UnseenReason } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
 
 const VERSION = 2
@@ -24,9 +26,10 @@ const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
 export function packFrame(frame: Frame): Uint8Array {
-  const { offsets, syscalls, counts, cpuMs, silent = [] } = frame
+  const { offsets, syscalls, counts, cpuMs, silent = [], unseen } = frame
   const vectors = frame.processes.length
-  const processes = [...frame.processes, ...silent.map(({ process }) => process)]
+  const others = [...silent, ...(unseen?.processes ?? [])]
+  const processes = [...frame.processes, ...others.map(({ process }) => process)]
   const out = new Writer()
   const strings = new Map<string, number>()
   const indexOf = (string: string): number => {
@@ -71,7 +74,7 @@ export function packFrame(frame: Frame): Uint8Array {
     processes.map(({ uid }) => (uid === undefined ? 0 : uid + 1)),
   )
   for (let i = 0; i < vectors; i++) out.unsigned(offsets[i + 1]! - offsets[i]!)
-  for (let i = 0; i < silent.length; i++) out.unsigned(0)
+  for (let i = 0; i < others.length; i++) out.unsigned(0)
   for (let i = 0; i < vectors; i++) {
     let last = -1
     for (let k = offsets[i]!; k < offsets[i + 1]!; k++) {
@@ -82,12 +85,27 @@ export function packFrame(frame: Frame): Uint8Array {
   }
   for (let k = 0; k < offsets[vectors]!; k++) out.unsigned(counts[k]!)
   out.unsigned(cpuMs === undefined ? 0 : 1 + silent.length)
-  if (cpuMs !== undefined) {
-    for (const ms of cpuMs) out.unsigned(ms)
-    for (const { cpuMs: ms } of silent) out.unsigned(ms)
-  }
+  out.unsigned(unseen === undefined ? 0 : 1 + unseen.processes.length)
+  for (const ms of cpuMs ?? []) out.unsigned(ms)
+  for (const { cpuMs: ms } of silent) out.unsigned(ms)
+  if (unseen !== undefined) packUnseen(out, unseen)
   if (frame.clockSetSeconds !== undefined) out.signed(frame.clockSetSeconds)
   return out.finish()
+}
+
+const UNSEEN_REASONS: readonly UnseenReason[] = ['many-kinds', 'no-room']
+
+function packUnseen(out: Writer, { processes, users }: Unseen): void {
+  for (const { reason, kinds, lost } of processes) {
+    out.unsigned(UNSEEN_REASONS.indexOf(reason))
+    out.unsigned(kinds)
+    out.unsigned(lost)
+  }
+  out.unsigned(users.length)
+  for (const { uid, lost } of users) {
+    out.unsigned(uid)
+    out.unsigned(lost)
+  }
 }
 
 /** @throws Error where the bytes are no frame that this version wrote */
@@ -143,38 +161,59 @@ export function unpackFrame(bytes: Uint8Array): Frame {
   }
   const counts = new Uint32Array(total)
   for (let k = 0; k < total; k++) counts[k] = read.unsigned()
-  const cpu = version === VERSION ? readCpu(read, processes) : undefined
+  const others = version === VERSION ? readOthers(read, processes) : {}
   const clockSet = version === VERSION && !read.done ? { clockSetSeconds: read.signed() } : {}
   if (!read.done) fail('length')
-  if (cpu === undefined) return { index, processes, offsets, syscalls, counts, lost, ...clockSet }
-  const { cpuMs, silent } = cpu
-  const kept = processes.slice(0, cpuMs.length)
-  if (offsets[cpuMs.length] !== total) fail('calls of a silent process')
-  const ends = offsets.slice(0, cpuMs.length + 1)
+  const { vectors = processCount, ...rest } = others
+  if (offsets[vectors] !== total) fail('calls of a process without vector')
   return {
     index,
-    processes: kept,
-    offsets: ends,
+    processes: processes.slice(0, vectors),
+    offsets: offsets.slice(0, vectors + 1),
     syscalls,
     counts,
-    cpuMs,
-    silent,
     lost,
+    ...rest,
     ...clockSet,
   }
 }
 
-function readCpu(
-  read: Reader,
-  processes: readonly Process[],
-): { cpuMs: Uint32Array; silent: SilentProcess[] } | undefined {
-  const told = read.unsigned()
-  if (told === 0) return undefined
-  const vectors = processes.length - (told - 1)
-  if (vectors < 0) fail('silent processes')
+interface Others extends Pick<Frame, 'cpuMs' | 'silent' | 'unseen'> {
+  /** How many of the processes have a vector. */
+  readonly vectors?: number
+}
+
+/** What a frame tells beside its vectors, and how many of the processes those are. */
+function readOthers(read: Reader, processes: readonly Process[]): Others {
+  const silentTold = read.unsigned()
+  const unseenTold = read.unsigned()
+  const unseenFrom = processes.length - Math.max(0, unseenTold - 1)
+  const vectors = unseenFrom - Math.max(0, silentTold - 1)
+  if (vectors < 0) fail('processes without vector')
+  const cpu = silentTold === 0 ? {} : readCpu(read, processes.slice(0, unseenFrom), vectors)
+  const unseen = unseenTold === 0 ? {} : { unseen: readUnseen(read, processes.slice(unseenFrom)) }
+  return { vectors, ...cpu, ...unseen }
+}
+
+function readCpu(read: Reader, processes: readonly Process[], vectors: number): Others {
   const cpuMs = Uint32Array.from({ length: vectors }, () => read.unsigned())
   const silent = processes.slice(vectors).map((process) => ({ process, cpuMs: read.unsigned() }))
   return { cpuMs, silent }
+}
+
+function readUnseen(read: Reader, processes: readonly Process[]): Unseen {
+  return {
+    processes: processes.map((process) => ({
+      process,
+      reason: UNSEEN_REASONS[read.unsigned()] ?? fail('reason'),
+      kinds: read.unsigned(),
+      lost: read.unsigned(),
+    })),
+    users: Array.from({ length: read.length() }, () => ({
+      uid: read.unsigned(),
+      lost: read.unsigned(),
+    })),
+  }
 }
 
 /** A column that is often empty costs one byte when it is. */

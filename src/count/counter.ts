@@ -30,7 +30,7 @@ import {
   REJECT_SAMPLE_BYTES,
 } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
-import type { DropReason, NameId, ProcessFacts, TallySink } from '../domain/tally.ts'
+import type { DropReason, NameId, ProcessFacts, TallySink, UnseenCalls } from '../domain/tally.ts'
 import { NO_NAME } from '../domain/tally.ts'
 import { NameTable } from './name-table.ts'
 import { OpenFrame } from './open-frame.ts'
@@ -153,6 +153,25 @@ export class Counter implements TallySink {
       this.#apart.length > 0 ? Number.NaN : frame.index,
     )
     frame.addCpu(slot, leader, cpuMs)
+  }
+
+  unseenProcess(pid: number, name: NameId, unseen: UnseenCalls, timeMs: number): void {
+    this.drop('lost(kernel)', unseen.lost)
+    const shiftedMs = timeMs + this.#shiftMs
+    const frame = this.#frameAt(shiftedMs, 0)
+    if (frame === undefined) return
+    const slot = this.#processes.slotOf(pid, shiftedMs)
+    // Not even a place to remember whose they were: then the whole second is in doubt.
+    if (slot < 0) frame.lost += unseen.lost
+    else {
+      const seenIndex = this.#apart.length > 0 ? Number.NaN : frame.index
+      frame.addUnseen(slot, this.#processes.see(slot, name, seenIndex), unseen)
+    }
+  }
+
+  unseenUser(uid: number, lost: number, timeMs: number): void {
+    this.drop('lost(kernel)', lost)
+    this.#frameAt(timeMs + this.#shiftMs, 0)?.addUnseenUser(uid, lost)
   }
 
   describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void {

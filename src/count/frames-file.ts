@@ -5,7 +5,8 @@
  * second (pid, start, name, exe …) is encoded once per process, syscall names are kept quoted, and only digits are
  * new. (Measured: a quarter of the cost of building strings and encoding them.)
  */
-import type { Frame } from '../domain/frame.ts'
+import { defined } from '../domain/defined.ts'
+import type { Frame, Unseen } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 
@@ -46,6 +47,8 @@ export class FrameEncoder {
   readonly #hostOf: (process: Process) => string | undefined
   /** The host of a line that concerns all hosts. */
   readonly #host: string
+  /** Set where all processes are one host's. */
+  readonly #hostName: string | undefined
   readonly #hosts = new Map<string, Uint8Array>()
   readonly #tail: Uint8Array
   #bytes = new Uint8Array(65_536)
@@ -55,6 +58,7 @@ export class FrameEncoder {
     const { host = '' } = labels
     this.#hostOf = typeof host === 'string' ? () => host : host
     this.#host = typeof host === 'string' ? hostMember(host) : ''
+    this.#hostName = typeof host === 'string' ? host : undefined
     const label = labels.label === undefined ? '' : `,"label":${JSON.stringify(labels.label)}`
     this.#tail = encoder.encode(`${label}}\n`)
   }
@@ -93,7 +97,29 @@ export class FrameEncoder {
       this.#end(cpuMs?.[i] ?? 0)
     }
     for (const { process, cpuMs } of silent) if (this.#begin(head, process, 0)) this.#end(cpuMs)
+    if (frame.unseen !== undefined) this.#pushUnseen(frame.index, frame.unseen)
     return written
+  }
+
+  /** Rare: a line each that names a process or a user of which calls are lost or not told apart. */
+  #pushUnseen(t: number, { processes, users }: Unseen): void {
+    for (const { process, reason, kinds, lost } of processes) {
+      const host = this.#hostOf(process)
+      if (host === undefined) continue
+      const { pid, startMs, name } = process
+      const who = { pid, start: Math.floor(startMs / 1000), name }
+      const unseen = { reason, kinds, lost }
+      this.#putLine({ t, ...defined({ host: host || undefined }), ...who, unseen })
+    }
+    const host = this.#hostName || undefined
+    for (const { uid, lost } of users)
+      this.#putLine({ t, ...defined({ host }), uid, unseen: { lost } })
+  }
+
+  #putLine(value: object): void {
+    const line = encoder.encode(`${JSON.stringify(value)}\n`)
+    this.#reserve(line.length)
+    this.#put(line)
   }
 
   /** A line up to its counts. @returns false for a process of no host */

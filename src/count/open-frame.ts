@@ -6,10 +6,10 @@
  * one hostile line may claim 2^31 calls; `close` clamps them to 32 bits and returns what was cut off.
  */
 import { defined } from '../domain/defined.ts'
-import type { Frame, SilentProcess } from '../domain/frame.ts'
-import { FRAME_PROCESSES_MAX, SILENT_PROCESSES_MAX } from '../domain/limits.ts'
+import type { Frame, SilentProcess, Unseen, UnseenProcess } from '../domain/frame.ts'
+import { FRAME_PROCESSES_MAX, SILENT_PROCESSES_MAX, UNSEEN_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
-import { type NameId, NO_NAME, type ProcessFacts } from '../domain/tally.ts'
+import { type NameId, NO_NAME, type ProcessFacts, type UnseenCalls } from '../domain/tally.ts'
 
 /** Bits of a cell's key that hold the syscall index. */
 const SYSCALL_BITS = 10
@@ -36,6 +36,8 @@ export class OpenFrame {
   #names = new Int32Array(512)
   /** CPU time by process slot; empty if the source does not report it. */
   readonly #cpu = new Map<number, { ms: number; name: NameId }>()
+  readonly #unseen = new Map<number, UnseenCalls & { readonly name: NameId }>()
+  readonly #unseenUsers = new Map<number, number>()
   readonly #pinned = new Map<number, Pinned>()
   #mask = 8_191
   /** key → cell number + 1 */
@@ -44,7 +46,8 @@ export class OpenFrame {
   #counts = new Float64Array(4_096)
 
   get isEmpty(): boolean {
-    return this.vectorCount === 0 && this.lost === 0 && this.#cpu.size === 0
+    const unseen = this.#unseen.size + this.#unseenUsers.size
+    return this.vectorCount === 0 && this.lost === 0 && this.#cpu.size === 0 && unseen === 0
   }
 
   /** @param name the leader's; NO_NAME keeps the current one */
@@ -77,22 +80,39 @@ export class OpenFrame {
     }
   }
 
+  /** Of too many the rest counts as a loss of the whole second. */
+  addUnseen(slot: number, name: NameId, unseen: UnseenCalls): void {
+    if (this.#unseen.size < UNSEEN_MAX || this.#unseen.has(slot))
+      this.#unseen.set(slot, { ...unseen, name })
+    else this.lost += Math.max(1, unseen.lost)
+  }
+
+  addUnseenUser(uid: number, lost: number): void {
+    if (this.#unseenUsers.size < UNSEEN_MAX || this.#unseenUsers.has(uid))
+      this.#unseenUsers.set(uid, (this.#unseenUsers.get(uid) ?? 0) + lost)
+    else this.lost += lost
+  }
+
   /** The process's facts changed in a later second: the frame keeps the old ones. */
   pin(slot: number, facts: ProcessFacts | undefined): void {
     const hasVector = slot < this.#vectorOf.length && this.#vectorOf[slot]! > 0
-    if ((hasVector || this.#cpu.has(slot)) && !this.#pinned.has(slot))
+    if ((hasVector || this.#cpu.has(slot) || this.#unseen.has(slot)) && !this.#pinned.has(slot))
       this.#pinned.set(slot, { facts })
   }
 
-  /** The process slots that have a vector or CPU time here. */
+  /** The process slots that something is known of here. */
   slots(): Iterable<number> {
-    return new Set([...this.#slots.subarray(0, this.vectorCount), ...this.#cpu.keys()])
+    return new Set([
+      ...this.#slots.subarray(0, this.vectorCount),
+      ...this.#cpu.keys(),
+      ...this.#unseen.keys(),
+    ])
   }
 
   /** Name ids of this frame's vectors. */
   addNamesTo(names: Set<NameId>): void {
     for (let vector = 0; vector < this.vectorCount; vector++) names.add(this.#names[vector]!)
-    for (const { name } of this.#cpu.values()) names.add(name)
+    for (const { name } of [...this.#cpu.values(), ...this.#unseen.values()]) names.add(name)
   }
 
   /**
@@ -146,8 +166,25 @@ export class OpenFrame {
       ...defined({ clockSetSeconds: this.clockSetSeconds }),
     }
     const cpu = this.#cpu.size === 0 ? undefined : this.#closeCpu(vectors, processAt)
+    const unseen = this.#closeUnseen(processAt)
     this.#clear()
-    return { frame: { ...frame, ...cpu }, cut, clamped }
+    return { frame: { ...frame, ...cpu, ...defined({ unseen }) }, cut, clamped }
+  }
+
+  #closeUnseen(
+    processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,
+  ): Unseen | undefined {
+    if (this.#unseen.size + this.#unseenUsers.size === 0) return undefined
+    const processes: UnseenProcess[] = []
+    for (const [slot, { name, reason, kinds, lost }] of this.#unseen) {
+      const process = processAt(slot, name, this.#pinned.get(slot))
+      processes.push({ process, reason, kinds, lost })
+    }
+    const users = [...this.#unseenUsers].map(([uid, lost]) => ({ uid, lost }))
+    return {
+      processes: processes.sort((a, b) => a.process.pid - b.process.pid),
+      users: users.sort((a, b) => a.uid - b.uid),
+    }
   }
 
   /** CPU times of the frame's vectors, and processes with CPU time only; at the limit the busiest are kept. */
@@ -236,6 +273,8 @@ export class OpenFrame {
     this.#index.fill(0)
     this.#pinned.clear()
     this.#cpu.clear()
+    this.#unseen.clear()
+    this.#unseenUsers.clear()
     this.vectorCount = 0
     this.#cellCount = 0
     this.lost = 0

@@ -24,13 +24,46 @@ export interface Frame {
   readonly cpuMs?: Uint32Array
   /** Processes that used CPU time and made no call, by pid; they have no vector. Only with `cpuMs`. */
   readonly silent?: readonly SilentProcess[]
-  /** Calls of this second that the source says it lost; 0 in a complete frame. A frame with losses raises nothing. */
+  /**
+   * Calls of this second that the source lost without knowing whose; 0 in a complete frame. A frame with losses raises
+   * nothing.
+   */
   readonly lost: number
+  /** Processes that were not seen whole in this second; undefined where all were. Nothing is concluded about them. */
+  readonly unseen?: Unseen
   /**
    * The clock was set before this second, by so many seconds, or the machine was suspended: nothing before it is its past.
    * Absent where time went on.
    */
   readonly clockSetSeconds?: number
+}
+
+/** What a source could not see, and whose it was. */
+export interface Unseen {
+  readonly processes: readonly UnseenProcess[]
+  /** Users some of whose processes were not seen at all; which ones is not known. */
+  readonly users: readonly UnseenUser[]
+}
+
+/**
+ * `many-kinds`: it made more different calls than are told apart, and the rest is counted as `other`.
+ * `no-room`: its user's processes took all the room that one user gets.
+ */
+export type UnseenReason = 'many-kinds' | 'no-room'
+
+export interface UnseenProcess {
+  readonly process: Process
+  readonly reason: UnseenReason
+  /** Different calls that it made, as far as they were told apart: who makes most is likely to be the cause. */
+  readonly kinds: number
+  /** Its calls that are in no count. */
+  readonly lost: number
+}
+
+export interface UnseenUser {
+  readonly uid: number
+  /** Calls of its processes that are in no count. */
+  readonly lost: number
 }
 
 /** A process that computes and makes no call: only its CPU time shows it. */

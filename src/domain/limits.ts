@@ -33,6 +33,8 @@ export const SILENT_PROCESSES_MAX = 1_024
 export const SILENT_CPU_MS_MIN = 20
 /** Processes remembered between frames (identity, last rows, evidence); the longest silent goes first. */
 export const PROCESSES_MAX = 32_768
+/** A user's number in the kernel. */
+export const UID_MAX = 0xffff_ffff
 /** Bytes of a presented name: the kernel's comm holds 15, other sources may print more. */
 export const NAME_BYTES_MAX = 64
 /** Distinct names interned at a time. */
@@ -130,10 +132,14 @@ export const TALLY_MAX = 0x7fff_ffff
 export const REJECT_SAMPLE_BYTES = 160
 
 // --- Counting in the kernel -------------------------------------------------------------------------
-/** Different (process, syscall) pairs in a second: 400-900 are usual; 1.3 MB of kernel memory for each of four maps. */
-export const KERNEL_COUNT_KEYS = 16_384
-/** Processes with a record in a second; 0.8 MB for each of four maps. Beyond it processes are counted without facts. */
-export const KERNEL_PROCESSES_MAX = 4_096
+/** Different (process, syscall) pairs in a second: 400-900 are usual, 25,000 where 1,000 programs start; 2.6 MB of kernel memory for each of four maps. */
+export const KERNEL_COUNT_KEYS = 32_768
+/** Processes with a record in a second; 1.7 MB for each of four maps. */
+export const KERNEL_PROCESSES_MAX = 8_192
+/** Different calls of one process in a second: 20-60 are usual, 120 are many. What it makes beyond them is one key. */
+export const KERNEL_PROCESS_KEYS_MAX = 256
+/** Processes and users of one second that are named as unseen; the rest is told as a loss of the whole second. */
+export const UNSEEN_MAX = 4_096
 /** A program that began in the old second has left by then; where membarrier(2) works one tick is waited and then known. */
 export const KERNEL_GRACE_MS = 25
 /** /proc look-ups a second (33-75 us each) for what the kernel's record does not hold. */
@@ -461,7 +467,7 @@ assert(
 )
 assert(ALERT_UPDATE_SECONDS <= ALERT_QUIET_SECONDS, 'an open alert is told of before it is closed')
 assert(SHORT_LIFE_FRAMES < SEQUENCE_FRAMES, 'what is too old for a group has a sequence soon')
-assert(KERNEL_COUNT_KEYS + 4_096 <= 32_768, 'a key of 38 bits and its position fit a float')
+assert(KERNEL_COUNT_KEYS + 4_096 < 65_536, 'a key of 33 bits and its position fit a float')
 assert(LINE_BYTES_MAX < READ_BYTES, 'a read holds at least one whole line')
 assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,

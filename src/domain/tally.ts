@@ -6,6 +6,8 @@
  * object, names as interned ids.
  */
 
+import type { UnseenReason } from './frame.ts'
+
 /**
  * A name interned by `TallySink.intern`; valid until `TallySink.nameEpoch` changes (between two pushes, when a
  * host has shown more names than the table holds). Whoever keeps ids over pushes looks at the epoch first.
@@ -44,6 +46,12 @@ export interface ProcessFacts {
   readonly container?: string
 }
 
+export interface UnseenCalls {
+  readonly reason: UnseenReason
+  readonly kinds: number
+  readonly lost: number
+}
+
 export interface TallySink {
   /** Grows when interned ids have been given up. */
   readonly nameEpoch: number
@@ -65,6 +73,10 @@ export interface TallySink {
   exit(pid: number, timeMs: number): void
   /** Calls that were observed and cannot be counted. `sample` is kept once per reason, made safe. */
   drop(reason: DropReason, count: number, sample?: string): void
+  /** A process was not seen whole in this second: its lost calls are counted as dropped, and its vector is marked. */
+  unseenProcess(pid: number, name: NameId, unseen: UnseenCalls, timeMs: number): void
+  /** The same of a user's processes that are not told apart. */
+  unseenUser(uid: number, lost: number, timeMs: number): void
   /** The source lost so many calls around this time: counted, and the frame is marked. */
   lost(reason: DropReason, count: number, timeMs: number): void
   /** Event time has come this far though nothing was called (an idle second of a counting source). */

@@ -149,14 +149,32 @@ export class Sequencer {
       for (let t = 0; t < this.#rowCount; t++)
         this.#writeRow(slot, t, rows, (n * this.#rowCount + t) * width)
     }
-    const lossy = this.#ring.some((past) => past !== undefined && past.lost > 0)
+    const processes = judged.map((i) => frame.processes[i]!)
+    const isIncomplete = this.#incompleteness()
     return {
       frameIndex: frame.index,
-      processes: judged.map((i) => frame.processes[i]!),
+      processes,
       rows,
       activeFrames: Uint8Array.from(active),
-      incomplete: new Uint8Array(judged.length).fill(lossy ? 1 : 0),
+      incomplete: Uint8Array.from(processes, (process) => (isIncomplete(process) ? 1 : 0)),
     }
+  }
+
+  /** Whose sequence, of those that end in the last frame, lacks calls. */
+  #incompleteness(): (process: Process) => boolean {
+    const pids = new Set<number>()
+    const users = new Set<number>()
+    for (const past of this.#ring) {
+      if (past === undefined) continue
+      if (past.lost > 0) return () => true
+      for (const { process } of past.unseen?.processes ?? []) pids.add(process.pid)
+      for (const { uid } of past.unseen?.users ?? []) users.add(uid)
+    }
+    // A group of short-lived processes has the negative pid of its first.
+    return ({ pid, latest, uid }) =>
+      pids.has(Math.abs(pid)) ||
+      (latest !== undefined && pids.has(latest)) ||
+      (uid !== undefined && users.has(uid))
   }
 
   /**

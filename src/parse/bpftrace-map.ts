@@ -13,12 +13,12 @@
  * Names are JSON strings, so no process can forge a line.
  */
 import { TALLY_MAX } from '../domain/limits.ts'
+import { numberTables } from '../domain/syscall-numbers.ts'
 import { OTHER } from '../domain/syscalls.ts'
 import { type NameId, NO_NAME, type TallySink } from '../domain/tally.ts'
 import { isCount, isRecord } from '../domain/untrusted.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
-import { numberTables } from './syscall-numbers.ts'
 
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()

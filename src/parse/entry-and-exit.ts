@@ -105,4 +105,6 @@ class PairCounter implements TallySink {
   lost(): void {}
   advance(): void {}
   cpu(): void {}
+  unseenProcess(): void {}
+  unseenUser(): void {}
 }

@@ -4,7 +4,7 @@
  * Pids of two hosts mean different processes: a file of several hosts is read for one (`host`, else that of
  * the first line); the others' lines are counted as `other-host`.
  */
-import { TALLY_MAX } from '../domain/limits.ts'
+import { TALLY_MAX, UID_MAX } from '../domain/limits.ts'
 import { OTHER, syscallIndexOf } from '../domain/syscalls.ts'
 import type { ProcessFacts, TallySink } from '../domain/tally.ts'
 import { isCount, isRecord } from '../domain/untrusted.ts'
@@ -47,7 +47,9 @@ export class FramesLineParser implements LineParser {
       }
     }
     const timeMs = value.t * 1000
-    if (isRecord(value.loss)) this.#parseLoss(value.loss, timeMs)
+    if (isRecord(value.unseen)) {
+      if (!this.#parseUnseen(value, value.unseen, timeMs)) this.#refuse(bytes, from, to)
+    } else if (isRecord(value.loss)) this.#parseLoss(value.loss, timeMs)
     else if (!this.#parseVector(value, timeMs)) this.#refuse(bytes, from, to)
   }
 
@@ -80,6 +82,26 @@ export class FramesLineParser implements LineParser {
       ...(typeof container === 'string' ? { container } : {}),
     }
     this.#sink.describe(pid, name, facts, timeMs)
+  }
+
+  #parseUnseen(
+    { pid, name, uid }: Record<string, unknown>,
+    { reason, kinds, lost }: Record<string, unknown>,
+    timeMs: number,
+  ): boolean {
+    if (!isCount(lost, TALLY_MAX)) return false
+    if (pid === undefined) {
+      if (!isCount(uid, UID_MAX)) return false
+      this.#sink.unseenUser(uid, lost, timeMs)
+      return true
+    }
+    const isKnown = reason === 'many-kinds' || reason === 'no-room'
+    if (!isPid(pid) || typeof name !== 'string' || !isKnown || !isCount(kinds, TALLY_MAX))
+      return false
+    const bytes = encoder.encode(name)
+    const id = this.#sink.intern(bytes, 0, bytes.length)
+    this.#sink.unseenProcess(pid, id, { reason, kinds, lost }, timeMs)
+    return true
   }
 
   #parseLoss(loss: Record<string, unknown>, timeMs: number): void {

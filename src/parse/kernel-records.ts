@@ -10,9 +10,11 @@
  *              at first sight, and after an exec
  *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit), u32 count
  *   5 exit     u32 pid
- *   6 lost     u32 Unix second, u8 reason (0 map full, 1 drained late), f64 calls
- *   7 end      u32 drain µs, u32 keys, u32 processes, u32 processes without record: the second is complete
+ *   6 lost     u32 Unix second, u8 reason (0 no room, 1 late: its map held an older second), f64 calls
+ *   7 end      u32 drain µs, u32 keys, u32 processes, u32 calls of processes without record: the second is complete
  *   9 cpu      u32 pid, u8 name kind, text name, u32 CPU time of the second in µs, of all its threads
+ *   10 unseen  u32 pid (0: some of the user's), u8 name kind, text name, u32 uid, u8 reason (0 more kinds of calls than
+ *              are told apart, 1 no room left for its user, 2 the same without a record), u32 kinds, f64 lost calls
  *   8 bye      the collector ended as it was asked to
  *
  *   text       u8 length, bytes (any; comm is whatever a process calls itself)
@@ -24,6 +26,7 @@
  */
 import { KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus, Parser } from '../domain/source.ts'
+import { type NumberTables, numberTables } from '../domain/syscall-numbers.ts'
 import {
   type NameId,
   NO_NAME,
@@ -31,7 +34,6 @@ import {
   type TallySink,
   threadName,
 } from '../domain/tally.ts'
-import { type NumberTables, numberTables } from './syscall-numbers.ts'
 
 const KIND = {
   hello: 1,
@@ -43,12 +45,14 @@ const KIND = {
   end: 7,
   bye: 8,
   cpu: 9,
+  unseen: 10,
 } as const
 /** Payloads of a fixed length, by kind. */
 const SIZES: Readonly<Record<number, number>> = { 1: 2, 2: 4, 5: 4, 6: 13, 7: 16, 8: 0 }
 const VERSION = 3
 const MACHINES = [undefined, 'x86_64', 'arm64'] as const
-const LOSSES = ['calls map full', 'drained late'] as const
+const LOSSES = ['no room', 'late'] as const
+const UNSEEN = ['many-kinds', 'no-room', 'no-room'] as const
 const HEAD = 5
 const COMPAT_FLAG = 1 << 10
 const LAST_NUMBER = COMPAT_FLAG - 1
@@ -162,6 +166,9 @@ export class KernelRecordsParser implements Parser {
       case KIND.cpu:
         this.#cpu(bytes, view, from, to)
         break
+      case KIND.unseen:
+        this.#unseen(bytes, view, from, to)
+        break
       case KIND.exit:
         this.#sink.exit(view.getUint32(from, true), this.#timeMs + EXIT_AT_MS)
         break
@@ -269,8 +276,30 @@ export class KernelRecordsParser implements Parser {
       return
     }
     this.#sink.lost('lost(kernel)', calls, view.getUint32(at, true) * 1000)
+    this.#countLost(reason, calls)
+  }
+
+  #countLost(reason: string, calls: number): void {
     const { lost } = this.#status
     this.#status = { ...this.#status, lost: { ...lost, [reason]: (lost[reason] ?? 0) + calls } }
+  }
+
+  #unseen(bytes: Uint8Array, view: DataView, from: number, to: number): void {
+    const at = to - from < 23 ? to + 1 : afterText(bytes, from + 5, to)
+    const reason = at + 17 === to ? UNSEEN[view.getUint8(at + 4)] : undefined
+    const lost = reason === undefined ? -1 : view.getFloat64(at + 9, true)
+    if (reason === undefined || !(lost >= 0 && lost <= Number.MAX_SAFE_INTEGER)) {
+      this.#refuse('unseen garbled')
+      return
+    }
+    const pid = view.getUint32(from, true)
+    if (lost > 0) this.#countLost('no room for its user', lost)
+    if (pid === 0) this.#sink.unseenUser(view.getUint32(at, true), lost, this.#timeMs)
+    else {
+      const name = this.#name(bytes, from + 5, view.getUint8(from + 4))
+      const kinds = view.getUint32(at + 5, true)
+      this.#sink.unseenProcess(pid, name, { reason, kinds, lost }, this.#timeMs)
+    }
   }
 
   #end(view: DataView, at: number): void {

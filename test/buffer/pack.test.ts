@@ -31,9 +31,23 @@ export const frames: fc.Arbitrary<Frame> = fc
     lost: fc.nat(),
     clockSet: fc.option(fc.integer({ min: -1e9, max: 1e9 })),
     rows: fc.array(fc.tuple(someProcess, vector, cpuMs), { maxLength: 12 }),
+    unseen: fc.option(
+      fc.record({
+        processes: fc.array(
+          fc.record({
+            process: someProcess,
+            reason: fc.constantFrom('many-kinds' as const, 'no-room' as const),
+            kinds: fc.nat(),
+            lost: fc.nat(),
+          }),
+          { maxLength: 3 },
+        ),
+        users: fc.array(fc.record({ uid: fc.nat(), lost: fc.nat() }), { maxLength: 2 }),
+      }),
+    ),
     silent: fc.option(fc.array(fc.record({ process: someProcess, cpuMs }), { maxLength: 4 })),
   })
-  .map(({ index, lost, rows, silent, clockSet }) => {
+  .map(({ index, lost, rows, silent, unseen, clockSet }) => {
     const calls = rows.map(([, entries]) => entries.toSorted((a, b) => a.syscall - b.syscall))
     const offsets = new Uint32Array(rows.length + 1)
     for (let i = 0; i < rows.length; i++) offsets[i + 1] = offsets[i]! + calls[i]!.length
@@ -46,6 +60,7 @@ export const frames: fc.Arbitrary<Frame> = fc
       counts: Uint32Array.from(calls.flat(), ({ count }) => count),
       ...(silent === null ? {} : { cpuMs: Uint32Array.from(rows, ([, , ms]) => ms), silent }),
       ...(clockSet === null ? {} : { clockSetSeconds: clockSet }),
+      ...(unseen === null ? {} : { unseen }),
     }
   })
 
@@ -59,7 +74,7 @@ describe('packFrame()', () => {
   })
 
   test('packs an idle second in a dozen bytes', () => {
-    expect(packFrame(madeFrame(1_700_000_000, { processes: 0 })).byteLength).toBeLessThanOrEqual(20)
+    expect(packFrame(madeFrame(1_700_000_000, { processes: 0 })).byteLength).toBeLessThanOrEqual(21)
   })
 })
 

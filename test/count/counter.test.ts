@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Counter, type CounterOptions } from '../../src/count/counter.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import { vectorTotal } from '../../src/domain/frame.ts'
-import { SILENT_PROCESSES_MAX } from '../../src/domain/limits.ts'
+import { SILENT_PROCESSES_MAX, UNSEEN_MAX } from '../../src/domain/limits.ts'
 import { processKey } from '../../src/domain/process.ts'
 import { SYSCALLS, syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { NO_NAME, threadName } from '../../src/domain/tally.ts'
@@ -403,6 +403,33 @@ describe('Counter, CPU time', () => {
     counter.cpu(7, counter.id('nginx'), 50, T0 + 1_000)
     const names = counter.end().map(({ silent }) => silent?.[0]?.process.name)
     expect(names).toEqual(['miner', 'nginx'])
+  })
+})
+
+describe('Counter, what was not seen', () => {
+  test('is of its process and second: the frame has no loss, the books have it', () => {
+    const counter = new Words()
+    counter.call(5, 'cat', T0)
+    counter.call(6, 'blind', T0)
+    counter.unseenProcess(6, counter.id('blind'), { reason: 'no-room', kinds: 300, lost: 12 }, T0)
+    counter.unseenUser(1000, 4, T0)
+    const [frame] = counter.end()
+    expect(frame!.lost).toBe(0)
+    expect(frame!.unseen).toEqual({
+      processes: [{ process: frame!.processes[1]!, reason: 'no-room', kinds: 300, lost: 12 }],
+      users: [{ uid: 1000, lost: 4 }],
+    })
+    const { observed, counted, dropped } = counter.ledger()
+    expect([observed, counted, dropped]).toEqual([18, 2, { 'lost(kernel)': 16 }])
+  })
+
+  test('of too many processes becomes a loss of the second', () => {
+    const counter = new Words()
+    for (let pid = 1; pid <= UNSEEN_MAX + 1; pid++)
+      counter.unseenProcess(pid, NO_NAME, { reason: 'no-room', kinds: 9, lost: 2 }, T0)
+    const [frame] = counter.end()
+    expect(frame!.unseen!.processes).toHaveLength(UNSEEN_MAX)
+    expect(frame!.lost).toBe(2)
   })
 })
 

@@ -29,3 +29,20 @@ test('frameLines() says nothing of CPU time where the source does not', () => {
   const { cpuMs: _, silent: __, ...plain } = frame
   expect(frameLines(plain)).not.toContain('cpu')
 })
+
+test('frameLines() names those who were not seen whole', () => {
+  const { cpuMs: _, silent: __, ...plain } = frame
+  const unseen = {
+    processes: [{ process: frame.processes[0]!, reason: 'no-room' as const, kinds: 40, lost: 7 }],
+    users: [{ uid: 1000, lost: 3 }],
+  }
+  expect(
+    frameLines({ ...plain, unseen }, { host: 'a' })
+      .trimEnd()
+      .split('\n')
+      .slice(2),
+  ).toEqual([
+    '{"t":1700000000,"host":"a","pid":5,"start":1699999990,"name":"nginx","unseen":{"reason":"no-room","kinds":40,"lost":7}}',
+    '{"t":1700000000,"host":"a","uid":1000,"unseen":{"lost":3}}',
+  ])
+})

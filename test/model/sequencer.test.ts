@@ -144,6 +144,28 @@ describe('Sequencer.push()', () => {
     expect(marked).toEqual([111, 112, 113, 114, 115, 116, 117, 118, 119, 120])
   })
 
+  test('marks only the process whose calls are lost, or those of its user', () => {
+    const frames: Frame[] = seconds(100, 125, () => [reads(1), reads(2), reads(3)]).map(
+      (frame) => ({
+        ...frame,
+        processes: frame.processes.map((p) => (p.pid === 3 ? { ...p, uid: 1000 } : p)),
+      }),
+    )
+    const process = frames[11]!.processes[1]!
+    const unseen = {
+      processes: [{ process, reason: 'no-room' as const, kinds: 9, lost: 4 }],
+      users: [{ uid: 1000, lost: 1 }],
+    }
+    frames[11] = { ...frames[11]!, unseen }
+    const last = run(new Sequencer(normaliser), frames).filter(({ frameIndex }) =>
+      [112, 121].includes(frameIndex),
+    )
+    expect(last.map(({ incomplete }) => [...incomplete])).toEqual([
+      [0, 1, 1],
+      [0, 0, 0],
+    ])
+  })
+
   test('holds only who was active in the last sequence, and at its bound the latest', () => {
     const sequencer = new Sequencer(normaliser, { processesMax: 20 })
     let pid = 1

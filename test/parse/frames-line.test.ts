@@ -31,6 +31,17 @@ describe('FramesLineParser', () => {
     expect(sink.drops).toEqual({})
   })
 
+  test('reads who was not seen whole', () => {
+    const { t, host, pid, name } = vector
+    const sink = frames(
+      { t, host, pid, name, unseen: { reason: 'no-room', kinds: 40, lost: 7 } },
+      { t, host, uid: 1000, unseen: { lost: 3 } },
+      { t, host, pid, name, unseen: { reason: 'mood', kinds: 40, lost: 7 } },
+    )
+    expect(sink.unseen).toEqual({ '1700000000 5 x': 'no-room 40 7', '1700000000 user 1000': '3' })
+    expect(sink.drops).toEqual({ malformed: 1 })
+  })
+
   test('counts a call with an unknown name as other', () => {
     expect(frames({ ...vector, counts: { frobnicate: 2 } }).calls).toEqual({
       '1700000000 5 x other': 2,

@@ -24,6 +24,9 @@ function scribe() {
       void told.push(`${timeMs} ${pid} "${nameOf(name)}" ${SYSCALLS[syscall]} ${count}`),
     cpu: (pid, name, cpuMs, timeMs) =>
       void told.push(`${timeMs} ${pid} "${nameOf(name)}" ${cpuMs} ms of CPU`),
+    unseenProcess: (pid, name, { reason, kinds, lost }, timeMs) =>
+      void told.push(`${timeMs} ${pid} "${nameOf(name)}" unseen: ${reason} ${kinds} ${lost}`),
+    unseenUser: (uid, lost, timeMs) => void told.push(`${timeMs} user ${uid} unseen: ${lost}`),
     describe: (pid, name, facts, timeMs) =>
       void told.push(`${timeMs} ${pid} is "${nameOf(name)}" ${JSON.stringify(facts)}`),
     exit: (pid, timeMs) => void told.push(`${timeMs} ${pid} exits`),
@@ -60,6 +63,8 @@ const whole = stream((writer) => {
   writer.call(1023, 4_294_967_295)
   writer.endCalls()
   writer.cpu(77, bytes('xmrig'), 1, 998_700)
+  writer.unseen(812, bytes('nginx'), 1, { uid: 33, reason: 1, keys: 40, lost: 9 })
+  writer.unseen(0, bytes(''), 0, { uid: 1000, reason: 2, keys: 0, lost: 5 })
   writer.exit(900)
   writer.lost(T, 0, 7)
   writer.endOfSecond(1500, 4, 2, 0)
@@ -73,6 +78,8 @@ const expected = [
   `${T}000 812 "nginx" getppid 5`,
   `${T}000 900 "thread pool-1" ${SYSCALLS[OTHER]} 4294967295`,
   `${T}000 77 "xmrig" 998.7 ms of CPU`,
+  `${T}000 812 "nginx" unseen: no-room 40 9`,
+  `${T}000 user 1000 unseen: 5`,
   `${T}500 900 exits`,
   `${T}000 lost(kernel) 7`,
   `${T + 1}000 reached`,
@@ -109,7 +116,7 @@ describe('KernelRecordsParser', () => {
       processes: 2,
       unrecorded: 0,
       most: { drainMs: 1.5, keys: 4, processes: 2 },
-      lost: { 'calls map full': 7 },
+      lost: { 'no room for its user': 14, 'no room': 7 },
       complete: true,
     })
   })

@@ -13,7 +13,7 @@ import {
   kernelSource,
 } from '../../src/collect/kernel/source.ts'
 import { Counter } from '../../src/count/counter.ts'
-import type { Frame } from '../../src/domain/frame.ts'
+import { type Frame, vectorTotal } from '../../src/domain/frame.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { KernelRecordsParser } from '../../src/parse/kernel-records.ts'
 
@@ -102,6 +102,15 @@ export function callsOf(frames: readonly Frame[], name: string | RegExp, syscall
       for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++)
         if (frame.syscalls[k] === index) sum += frame.counts[k]!
     }
+  return sum
+}
+
+/** All calls by processes of a name, over all frames. */
+export function callsOfAll(frames: readonly Frame[], name: string): number {
+  let sum = 0
+  for (const frame of frames)
+    for (const [i, process] of frame.processes.entries())
+      if (process.name === name) sum += vectorTotal(frame, i)
   return sum
 }
 

@@ -1,7 +1,13 @@
 /** A TallySink that adds up what it is told, in a form that reads well in a failing test. */
 import { safeName } from '../../src/domain/process.ts'
 import { SYSCALLS } from '../../src/domain/syscalls.ts'
-import type { DropReason, NameId, ProcessFacts, TallySink } from '../../src/domain/tally.ts'
+import type {
+  DropReason,
+  NameId,
+  ProcessFacts,
+  TallySink,
+  UnseenCalls,
+} from '../../src/domain/tally.ts'
 
 export class TallyRecorder implements TallySink {
   nameEpoch = 0
@@ -11,6 +17,7 @@ export class TallyRecorder implements TallySink {
   readonly samples: Record<string, string> = {}
   readonly losses: Record<string, number> = {}
   readonly cpuMs: Record<string, number> = {}
+  readonly unseen: Record<string, string> = {}
   readonly exits: string[] = []
   readonly facts: Record<number, ProcessFacts> = {}
   lastMs = 0
@@ -32,6 +39,15 @@ export class TallyRecorder implements TallySink {
   cpu(pid: number, name: NameId, cpuMs: number, timeMs: number): void {
     const key = `${Math.floor(timeMs / 1000)} ${pid} ${this.#names[Math.abs(name)]}`
     this.cpuMs[key] = (this.cpuMs[key] ?? 0) + cpuMs
+  }
+
+  unseenProcess(pid: number, name: NameId, unseen: UnseenCalls, timeMs: number): void {
+    const who = `${Math.floor(timeMs / 1000)} ${pid} ${this.#names[Math.abs(name)]}`
+    this.unseen[who] = `${unseen.reason} ${unseen.kinds} ${unseen.lost}`
+  }
+
+  unseenUser(uid: number, lost: number, timeMs: number): void {
+    this.unseen[`${Math.floor(timeMs / 1000)} user ${uid}`] = `${lost}`
   }
 
   describe(pid: number, _name: NameId, facts: ProcessFacts): void {
@@ -58,7 +74,7 @@ export class TallyRecorder implements TallySink {
 
   /** What two ways of reading the same must agree on: everything but samples. */
   get books(): unknown {
-    const { calls, cpuMs, drops, losses, exits, facts } = this
-    return { calls, cpuMs, drops, losses, exits, facts }
+    const { calls, cpuMs, drops, losses, unseen, exits, facts } = this
+    return { calls, cpuMs, drops, losses, unseen, exits, facts }
   }
 }

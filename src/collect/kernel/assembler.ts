@@ -29,13 +29,10 @@ export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
 export const HELPERS = {
   mapLookup: 1,
   mapUpdate: 2,
-  probeRead: 4,
-  ktimeGetNs: 5,
   getCurrentPidTgid: 14,
   getCurrentUidGid: 15,
   getCurrentComm: 16,
   getCurrentTask: 35,
-  probeReadStr: 45,
   getCurrentCgroupId: 80,
   probeReadKernel: 113,
   probeReadKernelStr: 115,

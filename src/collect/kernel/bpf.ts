@@ -9,21 +9,12 @@
  * them and takes the programs off. Nothing is pinned.
  */
 import { closeSync } from 'node:fs'
-import {
-  addressOf,
-  bpfSyscall,
-  EINVAL,
-  ENOSPC,
-  nativeBytes,
-  zeroEnded,
-} from '../../platform/linux/libc.ts'
+import { addressOf, bpfSyscall, ENOSPC, nativeBytes, zeroEnded } from '../../platform/linux/libc.ts'
 
 const COMMAND = {
   mapCreate: 0,
   mapLookup: 1,
   mapUpdate: 2,
-  mapDelete: 3,
-  mapNextKey: 4,
   progLoad: 5,
   progNextId: 11,
   objectInfo: 15,
@@ -200,7 +191,7 @@ const positions = [nativeBytes(8), nativeBytes(8)] as const
 
 /**
  * Takes everything out of a hash map that nobody writes to now. 0.3–0.4 ms for 1,000 keys.
- * @returns how many elements lie in the buffer, or a negative errno (EINVAL: no batch operations here)
+ * @returns how many elements lie in the buffer, or a negative errno
  */
 export function drainBatch(map: number, into: DrainBuffer): number {
   const { shape } = into
@@ -223,31 +214,6 @@ export function drainBatch(map: number, into: DrainBuffer): number {
     if (result < 0) return result
   }
 }
-
-/** The same key by key, for kernels before 5.6: 10 µs a key. */
-export function drainByKey(map: number, into: DrainBuffer): number {
-  const { keys, values, shape } = into
-  let taken = 0
-  while (taken < shape.entries) {
-    const key = keys.subarray(taken * shape.keyBytes, (taken + 1) * shape.keyBytes)
-    // Without a key the kernel gives the first: each round takes the first away.
-    const next = bpf(COMMAND.mapNextKey, 24, (a) => {
-      a.setUint32(0, map, true)
-      setAddress(16, key)
-    })
-    if (next === -2) break
-    if (next < 0) return next
-    const value = values.subarray(taken * shape.valueBytes, (taken + 1) * shape.valueBytes)
-    const found = lookUp(map, key, value)
-    if (found < 0) return found
-    const removed = element(COMMAND.mapDelete, map, key)
-    if (removed < 0) return removed
-    taken++
-  }
-  return taken
-}
-
-export const NO_BATCH = -EINVAL
 
 /** Ids of all programs in the kernel, ours and others'; empty without the right to ask. */
 export function programIds(): number[] {

@@ -21,20 +21,12 @@ import {
   nativeBytes,
   readClock,
 } from '../../platform/linux/libc.ts'
-import {
-  closeAll,
-  type DrainBuffer,
-  drainBatch,
-  drainBuffer,
-  drainByKey,
-  lookUp,
-  NO_BATCH,
-  update,
-} from './bpf.ts'
+import { closeAll, type DrainBuffer, drainBatch, drainBuffer, lookUp, update } from './bpf.ts'
 import { CpuTimes, type TaskTime } from './cpu-times.ts'
 import { Facts } from './facts.ts'
 import {
   COMM_BYTES,
+  COMPAT_FLAG,
   countShape,
   FLAG,
   MISS,
@@ -44,15 +36,20 @@ import {
   RECORD,
   SLOTS,
   TABLE,
+  totalOf,
+  USER,
+  userShape,
 } from './layout.ts'
 import { descriptorsOf, type OpenCounter } from './open.ts'
-import { LOSS, RecordWriter } from './records.ts'
+import { LOSS, RecordWriter, UNSEEN } from './records.ts'
 import { Labels, Ring } from './ring.ts'
+import { Turns } from './turns.ts'
 
 const BARRIER_QUERY = 0
 const BARRIER_GLOBAL = 1
 /** A standstill longer than this many seconds is skipped over instead of walked through. */
 const CATCH_UP_SECONDS = 16
+const NUMBER_MASK = 2 * COMPAT_FLAG - 1
 /** Counts above this are told in several entries; no second holds so many. */
 const LARGEST_COUNT = 0xffff_ffff
 
@@ -78,7 +75,9 @@ export class Drain {
   readonly #hasBarrier: boolean
   /** The table in the kernel, as our memory; words of 32 bits. */
   readonly #table: Uint32Array | undefined
-  #take: typeof drainBatch
+  /** What each user took of each slot, as our memory; words of 32 bits. */
+  readonly #users: Uint32Array
+  readonly #turns: Turns
   /** Processes that were described, the longest silent first. */
   readonly #known = new Map<number, Known>()
   /** Key and position of each count in one number, so that one native sort groups them by process. */
@@ -86,7 +85,7 @@ export class Drain {
   readonly #missKey = nativeBytes(4)
   readonly #missValue = nativeBytes(8)
 
-  constructor(counter: OpenCounter, options: { readonly byKey?: boolean } = {}) {
+  constructor(counter: OpenCounter) {
     this.#counter = counter
     const query = membarrier(BARRIER_QUERY)
     this.#hasBarrier = query > 0 && (query & BARRIER_GLOBAL) !== 0
@@ -104,7 +103,8 @@ export class Drain {
       this.#table = new Uint32Array(mapShared(counter.table, TABLE.bytes))
     this.#records = drainBuffer(processShape(counter.processesMax))
     this.#order = new Float64Array(capacity)
-    this.#take = options.byKey === true ? drainByKey : drainBatch
+    this.#users = new Uint32Array(mapShared(counter.users, userShape.entries * USER.size))
+    this.#turns = new Turns(counter.turns)
   }
 
   /** How long until the next second may be drained; 0 if it is due. */
@@ -115,8 +115,7 @@ export class Drain {
 
   /** Drains every second that is due. Valid until the next call. */
   drainDue(): Uint8Array {
-    const now = readClock(CLOCK_MONOTONIC_COARSE)
-    if (this.#ring.secondAt(now) - this.#ring.next > CATCH_UP_SECONDS) this.#skip(now)
+    this.#skipStandstill()
     while (this.waitMs === 0) this.#drainSecond()
     return this.#writer.take()
   }
@@ -126,8 +125,8 @@ export class Drain {
     closeAll(this.#counter.links)
     this.#barrier()
     if (!this.#hasBarrier) Bun.sleepSync(KERNEL_GRACE_MS)
+    this.#skipStandstill()
     const last = this.#ring.secondAt(readClock(CLOCK_MONOTONIC_COARSE))
-    if (last - this.#ring.next > CATCH_UP_SECONDS) this.#skip(readClock(CLOCK_MONOTONIC_COARSE))
     while (this.#ring.next <= last) this.#drainSecond()
     this.#writer.bye()
     closeAll(descriptorsOf({ ...this.#counter, links: [] }))
@@ -145,9 +144,13 @@ export class Drain {
     const map = this.#ring.mapOf(second)
     const counts = this.#drainCounts(map)
     const records = this.#drainMap(this.#counter.processes[map]!, this.#records)
-    const missed = this.#takeMiss(map, MISS.callsMapFull)
-    const unrecorded = this.#takeMiss(map, MISS.recordsMapFull)
-    const usable = this.#ring.drained(readClock(CLOCK_MONOTONIC))
+    const users = this.#drainUsers(map)
+    const noRoom = this.#takeMiss(map, MISS.noRoom)
+    this.#turns.give(map, second + SLOTS)
+    const late = this.#ring.drained(
+      this.#takeMiss(map, MISS.late),
+      readClock(CLOCK_MONOTONIC_COARSE),
+    )
     // What was used until now belongs to the last second that is over.
     const isLast = this.#ring.dueMs > readClock(CLOCK_MONOTONIC_COARSE)
     const times = isLast ? this.#cpuTimes?.read() : undefined
@@ -155,38 +158,30 @@ export class Drain {
     const label = this.#labels.label(second, wallOffsetMs())
     this.#facts.refill()
     this.#writer.second(label)
-    if (usable) {
-      const exited = this.#writeProcesses(records)
-      if (times !== undefined) this.#writeCpuTimes(times, records)
-      this.#writeCalls(counts)
-      for (const pid of exited) {
-        this.#writer.exit(pid)
-        this.#known.delete(pid)
-      }
-    } else {
-      const calls = this.#sum(counts)
-      if (calls > 0) this.#writer.lost(label, LOSS.late, calls)
+    const exited = this.#writeProcesses(records)
+    if (times !== undefined) this.#writeCpuTimes(times, records)
+    this.#writeCalls(counts)
+    this.#writeUnseen(records, users)
+    for (const pid of exited) {
+      this.#writer.exit(pid)
+      this.#known.delete(pid)
     }
-    if (missed > 0) this.#writer.lost(label, LOSS.callsMapFull, missed)
+    if (late > 0) this.#writer.lost(label, LOSS.late, late)
+    if (noRoom > 0) this.#writer.lost(label, LOSS.noRoom, noRoom)
     const micros = Math.round((readClock(CLOCK_MONOTONIC) - began) * 1000)
+    const unrecorded = users.reduce((sum, { missed }) => sum + missed, 0)
     this.#writer.endOfSecond(micros, counts, records, unrecorded)
   }
 
-  /** After a long standstill all four maps hold mixtures: empties them, tells the loss, goes on with the present. */
-  #skip(now: number): void {
-    const label = this.#labels.label(this.#ring.next, wallOffsetMs())
-    let calls = 0
-    this.#barrier()
-    for (let slot = 0; slot < SLOTS; slot++) {
-      calls += this.#sum(this.#drainCounts(slot))
-      this.#drainMap(this.#counter.processes[slot]!, this.#records)
-      calls += this.#takeMiss(slot, MISS.callsMapFull)
-      this.#takeMiss(slot, MISS.recordsMapFull)
-    }
-    this.#ring.skip(now, 1)
-    this.#writer.second(label)
-    if (calls > 0) this.#writer.lost(label, LOSS.late, calls)
-    this.#writer.endOfSecond(0, 0, 0, 0)
+  /** After a long standstill: what the maps hold is drained, the seconds without a map are not walked through. */
+  #skipStandstill(): void {
+    const behind = () => this.#ring.secondAt(readClock(CLOCK_MONOTONIC_COARSE)) - this.#ring.next
+    if (behind() <= CATCH_UP_SECONDS) return
+    for (let slot = 0; slot < SLOTS; slot++) this.#drainSecond()
+    if (behind() <= CATCH_UP_SECONDS) return
+    const next = this.#ring.skip(readClock(CLOCK_MONOTONIC_COARSE))
+    for (let second = next; second < next + SLOTS; second++)
+      this.#turns.give(this.#ring.mapOf(second), second)
   }
 
   /** Both places of a slot's counts, into one buffer. @returns how many keys */
@@ -210,13 +205,26 @@ export class Drain {
   }
 
   #drainMap(map: number, into: DrainBuffer): number {
-    let taken = this.#take(map, into)
-    if (taken === NO_BATCH) {
-      this.#take = drainByKey
-      taken = drainByKey(map, into)
-    }
+    const taken = drainBatch(map, into)
     if (taken < 0) throw new Error(`Cannot drain the kernel's counts: errno ${-taken}`)
     return taken
+  }
+
+  /** Users with calls that nothing else accounts for; what all took of the slot is given back. */
+  #drainUsers(slot: number): { readonly uid: number; readonly missed: number }[] {
+    const words = USER.size / 4
+    const part = this.#users.subarray(
+      slot * USER.perSlot * words,
+      (slot + 1) * USER.perSlot * words,
+    )
+    const unseen: { uid: number; missed: number }[] = []
+    for (let at = 0; at < part.length; at += words) {
+      const missed = part[at + USER.missed / 4]!
+      if (missed > 0) unseen.push({ uid: part[at + USER.uid / 4]!, missed })
+    }
+    part.fill(0)
+    this.#users.fill(0, totalOf(slot) * words, (totalOf(slot) + 1) * words)
+    return unseen
   }
 
   #takeMiss(map: number, reason: number): number {
@@ -228,13 +236,6 @@ export class Drain {
     view.setBigUint64(0, 0n, true)
     update(this.#counter.misses, this.#missKey, this.#missValue)
     return count
-  }
-
-  #sum(counts: number): number {
-    const view = new DataView(this.#counts.values.buffer)
-    let sum = 0
-    for (let i = 0; i < counts; i++) sum += Number(view.getBigUint64(i * 8, true))
-    return sum
   }
 
   // --- Processes --------------------------------------------------------------------------------------
@@ -295,6 +296,31 @@ export class Drain {
       name,
       nameKind,
     )
+  }
+
+  // --- What was not seen ----------------------------------------------------------------------------
+
+  /** Processes whose calls are not all told apart or not all counted, and users that had no room for a record. */
+  #writeUnseen(records: number, users: readonly { uid: number; missed: number }[]): void {
+    const keys = new DataView(this.#records.keys.buffer)
+    const values = new DataView(this.#records.values.buffer)
+    const { processKeysMax } = this.#counter
+    for (let i = 0; i < records; i++) {
+      const at = i * RECORD.size
+      const missed = Number(values.getBigUint64(at + RECORD.missed, true))
+      const kinds = Number(values.getBigUint64(at + RECORD.keys, true))
+      if (missed === 0 && kinds <= processKeysMax) continue
+      const pid = keys.getUint32(i * 4, true)
+      const { name, nameKind } = this.#known.get(pid) ?? this.#unrecorded(pid)
+      const uid = values.getUint32(at + RECORD.uid, true)
+      const reason = missed > 0 ? UNSEEN.noRoom : UNSEEN.manyKinds
+      this.#writer.unseen(pid, name, nameKind, { uid, reason, keys: kinds, lost: missed })
+    }
+    const nobody = new Uint8Array(0)
+    for (const { uid, missed } of users)
+      this.#writer.unseen(0, nobody, NAME.unknown, {
+        ...{ uid, reason: UNSEEN.noRecord, keys: 0, lost: missed },
+      })
   }
 
   // --- CPU times --------------------------------------------------------------------------------------
@@ -365,11 +391,13 @@ export class Drain {
   #writeCalls(counts: number): void {
     const keys = new DataView(this.#counts.keys.buffer)
     const values = new DataView(this.#counts.values.buffer)
-    // A key has 38 bits (pids end at 2^22) and a position 15, so both fit a float's 53.
-    const stride = this.#order.length
-    for (let i = 0; i < counts; i++)
-      this.#order[i] =
-        (keys.getUint32(i * 8 + 4, true) * 0x1_0000_0000 + keys.getUint32(i * 8, true)) * stride + i
+    // A pid (22 bits), a number (11) and a position (16) fit a float's 53.
+    const stride = 0x1_0000
+    for (let i = 0; i < counts; i++) {
+      const low = keys.getUint32(i * 8, true)
+      const pid = keys.getUint32(i * 8 + 4, true) * 0x1_0000 + (low >>> 16)
+      this.#order[i] = (pid * 2 * COMPAT_FLAG + (low & NUMBER_MASK)) * stride + i
+    }
     const sorted = this.#order.subarray(0, counts).sort()
     let open = -1
     for (let i = 0; i < counts; i++) {

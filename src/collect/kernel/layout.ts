@@ -3,8 +3,13 @@
  * so they cannot disagree.
  *
  * A count's key is one u64: `tgid << 16 | compat << 10 | number`, its value a u64. A process's key is its
- * tgid (u32), its value the record below. Numbers are clamped to LAST_NUMBER, else any user could fill the
- * map by syscall(1), syscall(2), … (x32's bit 30 and syscall(-1) land there, too).
+ * tgid (u32), its value the record below. Numbers that no call has are all LAST_NUMBER, else any user could fill the
+ * map by syscall(480), syscall(481), … (x32's bit 30 and syscall(-1) land there, too).
+ *
+ * Nobody can fill the maps alone. A process has a quota of keys; calls beyond it are counted under one more key,
+ * OVERFLOW_NUMBER. A user's share of a slot's keys and records is limited by what is left (QUOTA_FACTOR): one who
+ * takes all he can leaves a third, which is everybody else's. Calls that find no room are counted in their
+ * process's record (`missed`), or, where it has none, with its user: nobody else's seconds are spoilt.
  */
 import type { MapShape } from './bpf.ts'
 
@@ -13,6 +18,8 @@ export const SLOTS = 4
 
 export const NUMBER_BITS = 10
 export const LAST_NUMBER = (1 << NUMBER_BITS) - 1
+/** Calls of a process beyond its quota of keys. */
+export const OVERFLOW_NUMBER = LAST_NUMBER - 1
 export const COMPAT_FLAG = 1 << NUMBER_BITS
 export const TGID_SHIFT = 16
 
@@ -50,7 +57,11 @@ export const RECORD = {
   path: 48,
   /** u64, CPU time of the whole life in ns, with FLAG.exit; 0 where the kernel gives no types. */
   cpu: 128,
-  size: 136,
+  /** u64, keys that the process made in this second, those that were refused included. */
+  keys: 136,
+  /** u64, calls that found no room. */
+  missed: 144,
+  size: 152,
 } as const
 export const COMM_BYTES = 16
 export const PATH_BYTES = RECORD.cpu - RECORD.path
@@ -74,9 +85,33 @@ export const TASK = {
 
 export const FLAG = { exec: 1, exit: 2, threadComm: 4 } as const
 
-/** What could not be kept, counted by slot and reason in an array map. */
-export const MISS = { callsMapFull: 0, recordsMapFull: 1 } as const
+/** Calls that could not be kept, counted by slot and reason in an array map. */
+export const MISS = {
+  /** There was no room, and nothing that says whose they are. */
+  noRoom: 0,
+  /** The slot still held an older second. */
+  late: 1,
+} as const
 export const MISSES_PER_SLOT = 2
+
+/**
+ * What each user takes of a slot: an array of u64 in memory that we share, addressed by a hash of the uid that nobody
+ * can know (two users of one place share their quota). Behind all slots' users stand the slots' totals.
+ */
+export const USER = {
+  bits: 12,
+  perSlot: 1 << 12,
+  keys: 0,
+  records: 8,
+  /** Calls of the user's processes that have no record. */
+  missed: 16,
+  uid: 24,
+  size: 32,
+} as const
+/** The array's index of a slot's totals. */
+export const totalOf = (slot: number): number => SLOTS * USER.perSlot + slot
+/** A user may take so many times what is left. */
+export const QUOTA_FACTOR_BITS = 1
 
 export const countShape = (entries: number): MapShape => ({
   kind: 'hash',
@@ -94,6 +129,19 @@ export const tableShape: MapShape = {
   kind: 'shared array',
   keyBytes: 4,
   valueBytes: TABLE.bytes,
+  entries: 1,
+}
+export const userShape: MapShape = {
+  kind: 'shared array',
+  keyBytes: 4,
+  valueBytes: USER.size,
+  entries: SLOTS * USER.perSlot + SLOTS,
+}
+/** Which second (u64) each slot takes now; a call of another is late. */
+export const turnShape: MapShape = {
+  kind: 'array',
+  keyBytes: 4,
+  valueBytes: SLOTS * 8,
   entries: 1,
 }
 export const missShape: MapShape = {

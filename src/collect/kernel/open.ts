@@ -6,10 +6,15 @@
  * A tick of jiffies is found without being told HZ: it is the resolution of CLOCK_MONOTONIC_COARSE, which
  * the kernel moves on in the same breath as jiffies.
  */
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { AgentError } from '../../domain/error.ts'
-import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../../domain/limits.ts'
+import {
+  KERNEL_COUNT_KEYS,
+  KERNEL_PROCESS_KEYS_MAX,
+  KERNEL_PROCESSES_MAX,
+} from '../../domain/limits.ts'
 import {
   CLOCK_BOOTTIME,
   CLOCK_MONOTONIC,
@@ -36,7 +41,15 @@ import {
   update,
 } from './bpf.ts'
 import { type KernelTypes, kernelTypes, type TaskOffsets } from './btf.ts'
-import { countShape, missShape, processShape, SLOTS, tableShape } from './layout.ts'
+import {
+  countShape,
+  missShape,
+  processShape,
+  SLOTS,
+  tableShape,
+  turnShape,
+  userShape,
+} from './layout.ts'
 import {
   enterProgram,
   execProgram,
@@ -50,6 +63,7 @@ import {
   type Wiring,
 } from './program.ts'
 import { taskProgram } from './task-program.ts'
+import { Turns } from './turns.ts'
 import { variantsFor } from './variants.ts'
 
 export const BTF_PATH = '/sys/kernel/btf/vmlinux'
@@ -62,6 +76,9 @@ export interface OpenCounter {
   readonly misses: number
   /** The table, in variants that have one. */
   readonly table: number | undefined
+  /** What each user took, and which second each slot takes (layout.ts). */
+  readonly users: number
+  readonly turns: number
   /** What walks over the kernel's tasks are made from: CPU times; undefined where the kernel has none. */
   readonly tasks: number | undefined
   /** Thread groups that are not counted: the agent's own. */
@@ -70,6 +87,7 @@ export interface OpenCounter {
   readonly links: readonly number[]
   readonly countKeys: number
   readonly processesMax: number
+  readonly processKeysMax: number
   /** CLOCK_MONOTONIC ms at which second 0 of the ring began, and the length of its seconds. */
   readonly originMs: number
   readonly secondMs: number
@@ -80,14 +98,15 @@ export interface OpenCounter {
 
 /** Every descriptor of an open counter. */
 export function descriptorsOf(counter: OpenCounter): number[] {
-  const { links, counts, processes, misses, table, tasks } = counter
+  const { links, counts, processes, misses, users, turns, table, tasks } = counter
   const optional = [table, tasks].filter((descriptor) => descriptor !== undefined)
-  return [...links, ...counts, ...processes, misses, ...optional]
+  return [...links, ...counts, ...processes, misses, users, turns, ...optional]
 }
 
 export interface OpenOptions {
   readonly countKeys?: number
   readonly processesMax?: number
+  readonly processKeysMax?: number
   /** Thread groups left out beside the caller and its parent. */
   readonly excluded?: readonly number[]
   /** False: the caller's parent is counted (tests are their own parent's children). */
@@ -159,6 +178,7 @@ function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): 
   }
   const countKeys = options.countKeys ?? KERNEL_COUNT_KEYS
   const processesMax = options.processesMax ?? KERNEL_PROCESSES_MAX
+  const processKeysMax = options.processKeysMax ?? KERNEL_PROCESS_KEYS_MAX
   try {
     const self = calibrate(variant)
     const slots = Array.from({ length: SLOTS }, (_, slot) => slot)
@@ -167,6 +187,12 @@ function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): 
       processes: slots.map((slot) => keep(createMap(`procs_${slot}`, processShape(processesMax)))),
       misses: keep(createMap('misses', missShape)),
       table: variant.table === true ? keep(createMap('table', tableShape)) : undefined,
+      turns: keep(createMap('turns', turnShape)),
+      users: keep(createMap('users', userShape)),
+      countKeys,
+      processesMax,
+      processKeysMax,
+      userSeed: randomBytes(8).readBigUInt64LE(),
       origin: self.origin,
       ticksPerSecond: self.ticksPerSecond,
       excluded: [
@@ -175,6 +201,7 @@ function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): 
         ...(options.excluded ?? []),
       ],
     }
+    new Turns(wiring.turns).begin()
     const programs = load(variant, wiring, keep)
     const links = programs.map(([tracepoint, program]) =>
       keep(attachRawTracepoint(tracepoint, program)),
@@ -187,11 +214,14 @@ function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): 
       processes: wiring.processes,
       misses: wiring.misses,
       table: wiring.table,
+      users: wiring.users,
+      turns: wiring.turns,
       tasks: openTasks(variant, taskWalk, keep),
       excluded: wiring.excluded,
       links,
       countKeys,
       processesMax,
+      processKeysMax,
       originMs: self.originMs,
       secondMs: self.secondMs,
       tickMs: self.tickMs,
@@ -230,7 +260,7 @@ function load(variant: Variant, wiring: Wiring, keep: (descriptor: number) => nu
     ['sched_process_exit', keep(loadProgram('callsign_exit', exitProgram(variant, wiring)))],
     ['sched_process_exec', keep(loadProgram('callsign_exec', execProgram(variant, wiring)))],
   ]
-  if (task !== undefined)
+  if (task !== undefined && variant.probes)
     programs.push(
       [
         'sched_process_fork',
@@ -265,7 +295,7 @@ function calibrate(variant: Variant): Self {
     opened.push(program)
     opened.push(attachRawTracepoint('sys_enter', program))
     const answer = askSelf(variant, map)
-    const tickMs = variant.clock === 'jiffies' ? clockResolution(CLOCK_MONOTONIC_COARSE) : 1e-6
+    const tickMs = clockResolution(CLOCK_MONOTONIC_COARSE)
     const ticksPerSecond = Math.round(1000 / tickMs)
     const wallMs = answer.atMs + readClock(CLOCK_REALTIME) - readClock(CLOCK_MONOTONIC)
     const ticksIntoSecond = Math.round((wallMs % 1000) / tickMs)
@@ -290,7 +320,7 @@ function askSelf(variant: Variant, map: number) {
   for (let attempt = 0; attempt < 100; attempt++) {
     update(map, key, nativeBytes(SELF.size))
     const before = readClock(CLOCK_MONOTONIC_COARSE)
-    if (variant.probe === undefined) unknownSyscall(SELF_MAGIC)
+    if (!variant.probes) unknownSyscall(SELF_MAGIC)
     else loadLibc().lseek(-1, SELF_MAGIC, 0)
     const after = readClock(CLOCK_MONOTONIC_COARSE)
     const found = lookUp(map, key, value)
@@ -299,9 +329,7 @@ function askSelf(variant: Variant, map: number) {
     if (found !== 0 || tgid === 0 || before !== after) continue
     const ticks = view.getBigUint64(SELF.jiffies, true)
     const parentTgid = view.getUint32(SELF.parentTgid, true) || ppidHere(tgid)
-    // ktime is CLOCK_MONOTONIC itself.
-    const atMs = variant.clock === 'jiffies' ? after : Number(ticks) / 1e6
-    return { tgid, parentTgid, ticks, atMs }
+    return { tgid, parentTgid, ticks, atMs: after }
   }
   throw new AgentError('ERR_COLLECTOR', 'Cannot find the agent itself among the traced calls', {
     hint: 'A sandbox may hide system calls from tracing; run the agent outside of it',

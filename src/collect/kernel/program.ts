@@ -4,31 +4,19 @@
  * `sys_enter` adds one to (process, syscall) in one of four maps; which one is decided *in the kernel, by
  * time*: second modulo four. A map is drained only when its second is over and every program that may have
  * seen it as current has left, so no add can race with a removal. (Measured: draining a live map lost
- * 23,178 of 8 million, swapping two maps lost 27, this loses none.) Each path ends in an add or in a miss.
+ * 23,178 of 8 million, swapping two maps lost 27, this loses none.) A call of a second whose map still holds an older
+ * one is late: it is counted as lost and mixed with nothing. Each path ends in an add or in a miss.
  *
  * Beside the counts each second has a record of every process in it, because most processes of a
  * second's life are gone before /proc is read. `sched_process_fork` makes it (at its first call a child's parent may
  * be gone), `sched_process_exec` renews it, `task_rename` puts the new name in, `sched_process_exit` flags it.
  *
  * The code is emitted once for each map: with one call site for several maps the verifier cannot inline
- * the look-up (+30 ns a call). jiffies cost nothing, ktime +60 ns.
+ * the look-up (+30 ns a call). Time is jiffies: they cost nothing, nanoseconds cost 60 ns a call.
  */
-import { assert } from '../../domain/assert.ts'
-import {
-  Assembler,
-  FP,
-  type Helper,
-  R0,
-  R1,
-  R2,
-  R3,
-  R4,
-  R6,
-  R7,
-  R8,
-  R9,
-  type Register,
-} from './assembler.ts'
+
+import { numberTables, unknownRanges } from '../../domain/syscall-numbers.ts'
+import { Assembler, FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Register } from './assembler.ts'
 import type { TaskOffsets } from './btf.ts'
 import {
   COMM_BYTES,
@@ -38,11 +26,15 @@ import {
   MISS,
   MISSES_PER_SLOT,
   NUMBER_BITS,
+  OVERFLOW_NUMBER,
   PATH_BYTES,
+  QUOTA_FACTOR_BITS,
   RECORD,
   SLOTS,
   TABLE,
   TGID_SHIFT,
+  totalOf,
+  USER,
 } from './layout.ts'
 
 /** What this kernel offers, from the best down (`variants.ts` tries them in turn). */
@@ -50,13 +42,12 @@ export interface Variant {
   readonly name: string
   /** Member offsets; without them there is no leader's name, start, parent or rename. */
   readonly task: TaskOffsets | undefined
-  /** How a 32-bit call is recognised. */
-  readonly compat: 'typed' | 'probed' | 'registers' | 'unseen'
-  readonly clock: 'jiffies' | 'ktime'
+  /** How a 32-bit call is recognised; `typed` needs offsets. */
+  readonly compat: 'typed' | 'probed' | 'registers'
   /** Counts go into the table first; needs compare-and-exchange. */
   readonly table?: true
-  /** How kernel memory is read; undefined under lockdown, which forbids it. */
-  readonly probe: (Helper & ('probeReadKernel' | 'probeRead')) | undefined
+  /** False under lockdown=confidentiality: kernel memory is read by typed loads alone. */
+  readonly probes: boolean
 }
 
 /** Where the counts go, and who is left out. Maps by descriptor. */
@@ -66,7 +57,15 @@ export interface Wiring {
   readonly misses: number
   /** For variants with a table. */
   readonly table: number | undefined
-  /** When second 0 began, and how long a second is, both in the variant's clock. */
+  readonly turns: number
+  readonly users: number
+  /** Keys and records that a slot has room for, and keys of one process. */
+  readonly countKeys: number
+  readonly processesMax: number
+  readonly processKeysMax: number
+  /** Mixed into the hash of a uid. */
+  readonly userSeed: bigint
+  /** When second 0 began, and how long a second is, both in jiffies. */
   readonly origin: bigint
   readonly ticksPerSecond: number
   /** Thread groups that are not counted: the agent's own. */
@@ -87,7 +86,6 @@ const GOLDEN_RATIO = 0x9e37_79b9_7f4a_7c15n
 
 const NOEXIST = 1
 const ANY = 0
-const EEXIST = -17
 
 /** Context of a raw tracepoint: its arguments, eight bytes each. */
 const argument = (i: number): number => 8 * i
@@ -110,105 +108,193 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
     currentTgid(a, wiring)
   }
 
-  // R8 = number, clamped; bit 10 for 32-bit calls.
+  // R8 = number, those that no call has made one; bit 10 for 32-bit calls.
   a.load(8, R8, R6, argument(1))
   a.jumpIf(R8, '>', LAST_NUMBER, 'clamp').jump('clamped')
   a.label('clamp').set(R8, LAST_NUMBER)
   a.label('clamped')
   markCompat(a, variant)
+  // Nearly all calls are below the first gap of the native table.
+  const [firstGap] = UNKNOWN.native
+  a.jumpIf(R8, '>=', firstGap!.from, 'high').label('numbered')
 
   // R8 = key = tgid << 16 | R8
   a.copy(R1, R7).shiftLeft(R1, TGID_SHIFT).or(R8, R1)
-  secondSlot(a, variant, wiring)
-  if (wiring.table !== undefined) countInTable(a, variant, wiring, wiring.table)
+  secondSlot(a, wiring, 'late')
+  if (wiring.table !== undefined) lookIntoTable(a, wiring.table)
 
   a.store(8, FP, KEY, R8)
   a.store(4, FP, TGID, R7)
   dispatch(a, 'slot', (slot) => {
-    // Nearly always: the key is there, add one, done.
     lookUp(a, wiring.counts[slot]!, KEY)
     a.jumpIf(R0, '==', 0, `new ${slot}`)
     a.set(R1, 1).atomicAdd(R0, 0, R1)
     a.jump('leave')
+  })
+  if (wiring.table !== undefined) {
+    a.label('new').store(8, FP, KEY, R8).store(4, FP, TGID, R7)
+    for (let slot = 1; slot < SLOTS; slot++) a.jumpIf(R6, '==', slot, `new ${slot}`)
+    a.jump('new 0')
+  }
+  for (let slot = 0; slot < SLOTS; slot++) countFirst(a, variant, wiring, slot)
 
-    // First call of this kind in this second: is its process known? Else record it.
-    a.label(`new ${slot}`)
-    ensureRecord(a, variant, wiring, slot, `count ${slot}`)
-
-    // Then the count. Refused: another thread was quicker (add to its), or the map is full (a miss).
-    a.label(`count ${slot}`)
-    a.storeValue(8, FP, ONE, 1)
-    a.setMap(R1, wiring.counts[slot]!).copy(R2, FP).add(R2, KEY).copy(R3, FP).add(R3, ONE)
-    a.set(R4, NOEXIST).call('mapUpdate')
-    a.jumpIf(R0, '==', 0, 'leave')
-    lookUp(a, wiring.counts[slot]!, KEY)
-    a.jumpIf(R0, '==', 0, `full ${slot}`)
-    a.set(R1, 1).atomicAdd(R0, 0, R1)
-    a.jump('leave')
-    a.label(`full ${slot}`)
-    miss(a, wiring, slot, MISS.callsMapFull, 'leave')
+  a.label('high')
+  mergeUnknown(a)
+  a.label('late')
+  dispatch(a, 'late', (slot) => {
+    miss(a, wiring, slot, MISS.late, 'leave')
     a.jump('leave')
   })
   return leave(a)
 }
 
+/** Ranges of numbers that no call of this machine has. */
+const MACHINE = numberTables(process.arch === 'arm64' ? 'arm64' : 'x86_64')
+const UNKNOWN = {
+  native: unknownRanges(MACHINE.native),
+  compat: unknownRanges(MACHINE.compat),
+}
+
+/** R8 = LAST_NUMBER (of the same kind of call) where it lies in an unknown range; goes on to "numbered". */
+function mergeUnknown(a: Assembler): void {
+  for (const [kind, flag] of [
+    ['native', 0],
+    ['compat', COMPAT_FLAG],
+  ] as const) {
+    a.label(`${kind} gaps`)
+    if (kind === 'native') a.jumpIf(R8, '>=', COMPAT_FLAG, 'compat gaps')
+    for (const { from, to } of UNKNOWN[kind]) {
+      a.jumpIf(R8, '>=', flag | to, `${kind} beyond ${to}`)
+      a.jumpIf(R8, '>=', flag | from, `${kind} unknown`).jump('numbered')
+      a.label(`${kind} beyond ${to}`)
+    }
+    a.jump('numbered')
+    a.label(`${kind} unknown`)
+      .set(R8, flag | LAST_NUMBER)
+      .jump('numbered')
+  }
+}
+
 /**
  * The short way, for all but a few: the key's bucket is one cache line, its four entries are looked at in turn.
- * Adds and leaves; falls through where the bucket is full of others. R6 = slot, R7 = tgid, R8 = key.
+ * Adds and leaves; goes to "new" where the bucket has room, and so the key was never counted; falls through where it
+ * is full of others. R6 = slot, R7 = tgid, R8 = key, and from here on ENTRY = the bucket.
  */
-function countInTable(a: Assembler, variant: Variant, wiring: Wiring, table: number): void {
-  const entries = Array.from({ length: TABLE.entriesPerBucket }, (_, i) => i * TABLE.entryBytes)
+function lookIntoTable(a: Assembler, table: number): void {
   // R9 = bucket: the slot's part of the table, and in it what a multiplication makes of the key.
   a.copy(R1, R6).shiftLeft(R1, TABLE.slotShift)
   a.set64(R2, GOLDEN_RATIO).multiply(R2, R8)
   a.shiftRight(R2, 64 - TABLE.bucketBits).shiftLeft(R2, TABLE.bucketShift)
   a.setMapValue(R9, table).addRegister(R9, R1).addRegister(R9, R2)
-  for (const at of entries) {
+  for (const at of TABLE_ENTRIES) {
     a.load(8, R1, R9, at).jumpIfRegister(R1, '!=', R8, `not ${at}`)
     a.set(R1, 1)
       .atomicAdd(R9, at + TABLE.count, R1)
       .jump('leave')
     a.label(`not ${at}`)
   }
-
-  // Not there yet: take the first free entry. Another thread with the same key may have been quicker.
-  for (const at of entries) {
-    a.load(8, R0, R9, at).jumpIf(R0, '!=', 0, `taken ${at}`)
-    a.compareExchange(R9, at, R8)
-    a.jumpIf(R0, '==', 0, `ours ${at}`)
-    a.label(`taken ${at}`).jumpIfRegister(R0, '!=', R8, `others ${at}`)
-    a.label(`ours ${at}`).add(R9, at).jump('claimed')
-    a.label(`others ${at}`)
-  }
-  a.jump('bucket full')
-
-  // The first call of this kind in this second: see that its process has a record, then count.
-  a.label('claimed').store(8, FP, ENTRY, R9).store(4, FP, TGID, R7)
-  dispatch(a, 'claimed', (slot) =>
-    ensureRecord(a, variant, wiring, slot, `recorded ${slot}`, 'recorded'),
-  )
-  a.label('recorded').load(8, R9, FP, ENTRY)
-  a.set(R1, 1).atomicAdd(R9, TABLE.count, R1).jump('leave')
-  a.label('bucket full')
+  a.store(8, FP, ENTRY, R9)
+  // Entries are taken in order: where the last is, all are.
+  a.load(8, R1, R9, TABLE_ENTRIES.at(-1)!).jumpIf(R1, '==', 0, 'new')
 }
 
-/** Goes to `next` once this second has a record of the process at FP + TGID; a miss if there is no room. */
-function ensureRecord(
+const TABLE_ENTRIES = Array.from({ length: TABLE.entriesPerBucket }, (_, i) => i * TABLE.entryBytes)
+
+/** The first call of its kind by its process in this second: is there room for it? Key and tgid are on the stack. */
+function countFirst(a: Assembler, variant: Variant, wiring: Wiring, slot: number): void {
+  const counts = wiring.counts[slot]!
+  // R9 = the process's record.
+  a.label(`new ${slot}`)
+  lookUp(a, wiring.processes[slot]!, TGID)
+  a.copy(R9, R0).jumpIf(R9, '!=', 0, `recorded ${slot}`)
+  admit(a, wiring, slot, USER.records, wiring.processesMax, `no record ${slot}`)
+  buildRecord(a, variant, 0, `new ${slot}`)
+  updateRecord(a, wiring.processes[slot]!, NOEXIST)
+  lookUp(a, wiring.processes[slot]!, TGID)
+  a.copy(R9, R0).jumpIf(R9, '==', 0, `no record ${slot}`)
+
+  a.label(`recorded ${slot}`)
+  a.set(R1, 1).atomicAdd(R9, RECORD.keys, R1).load(8, R1, R9, RECORD.keys)
+  a.jumpIf(R1, '>', wiring.processKeysMax, `overflow ${slot}`)
+  admit(a, wiring, slot, USER.keys, wiring.countKeys, `missed ${slot}`)
+  if (wiring.table !== undefined) claimEntry(a, slot)
+  a.jump(`insert ${slot}`)
+
+  // Beyond its quota a process has one key more, for all the rest.
+  a.label(`overflow ${slot}`)
+  a.load(4, R1, FP, TGID).shiftLeft(R1, TGID_SHIFT).orValue(R1, OVERFLOW_NUMBER)
+  a.store(8, FP, KEY, R1)
+  lookUp(a, counts, KEY)
+  a.jumpIf(R0, '!=', 0, `add ${slot}`)
+
+  // Refused: another thread was quicker (add to its), or the map is full.
+  a.label(`insert ${slot}`)
+  a.storeValue(8, FP, ONE, 1)
+  a.setMap(R1, counts).copy(R2, FP).add(R2, KEY).copy(R3, FP).add(R3, ONE)
+  a.set(R4, NOEXIST).call('mapUpdate')
+  a.jumpIf(R0, '==', 0, 'leave')
+  lookUp(a, counts, KEY)
+  a.jumpIf(R0, '==', 0, `missed ${slot}`)
+  a.label(`add ${slot}`).set(R1, 1).atomicAdd(R0, 0, R1).jump('leave')
+
+  a.label(`missed ${slot}`).set(R1, 1).atomicAdd(R9, RECORD.missed, R1).jump('leave')
+  a.label(`no record ${slot}`)
+  userPlace(a, wiring, slot)
+  a.jumpIf(R0, '==', 0, `nobody ${slot}`)
+  a.set(R1, 1).atomicAdd(R0, USER.missed, R1).jump('leave')
+  a.label(`nobody ${slot}`)
+  miss(a, wiring, slot, MISS.noRoom, 'leave')
+  a.jump('leave')
+}
+
+/** Takes a free entry of the bucket and counts in it; falls through where others were quicker. */
+function claimEntry(a: Assembler, slot: number): void {
+  a.load(8, R6, FP, ENTRY).load(8, R8, FP, KEY)
+  for (const at of TABLE_ENTRIES) {
+    const label = `${slot} ${at}`
+    a.load(8, R0, R6, at).jumpIf(R0, '!=', 0, `taken ${label}`)
+    a.compareExchange(R6, at, R8)
+    a.jumpIf(R0, '==', 0, `ours ${label}`)
+    a.label(`taken ${label}`).jumpIfRegister(R0, '!=', R8, `others ${label}`)
+    a.label(`ours ${label}`).set(R1, 1)
+    a.atomicAdd(R6, at + TABLE.count, R1).jump('leave')
+    a.label(`others ${label}`)
+  }
+}
+
+/**
+ * Takes one key or record of the slot for the caller's user, or goes to `refused`. A user may have QUOTA_FACTOR times
+ * as many as are left, so one alone gets two thirds, and each further one less, and some are always left. Uses R6, R8.
+ */
+function admit(
   a: Assembler,
-  variant: Variant,
   wiring: Wiring,
   slot: number,
-  label: string,
-  next = label,
+  what: typeof USER.keys | typeof USER.records,
+  room: number,
+  refused: string,
 ): void {
-  lookUp(a, wiring.processes[slot]!, TGID)
-  a.jumpIf(R0, '!=', 0, next)
-  buildRecord(a, variant, 0, label)
-  updateRecord(a, wiring.processes[slot]!, NOEXIST)
-  a.jumpIf(R0, '==', 0, next)
-  a.jumpIf(R0, '==', EEXIST, next)
-  miss(a, wiring, slot, MISS.recordsMapFull, next)
-  if (next !== label) a.jump(next)
+  userPlace(a, wiring, slot)
+  a.jumpIf(R0, '==', 0, refused).copy(R6, R0).store(4, R6, USER.uid, R8)
+  a.storeValue(4, FP, MISS_INDEX, totalOf(slot))
+  lookUp(a, wiring.users, MISS_INDEX)
+  a.jumpIf(R0, '==', 0, refused)
+  a.load(8, R2, R0, what).jumpIf(R2, '>=', room, refused)
+  a.set(R1, room).subtract(R1, R2).shiftLeft(R1, QUOTA_FACTOR_BITS)
+  a.load(8, R3, R6, what).jumpIfRegister(R3, '>=', R1, refused)
+  a.set(R1, 1).atomicAdd(R6, what, R1).atomicAdd(R0, what, R1)
+}
+
+/** R0 = where this slot keeps what the caller's user has taken; R8 = uid. */
+function userPlace(a: Assembler, wiring: Wiring, slot: number): void {
+  a.call('getCurrentUidGid').copy(R8, R0).shiftLeft(R8, 32).shiftRight(R8, 32)
+  a.set64(R1, GOLDEN_RATIO ^ wiring.userSeed)
+    .copy(R2, R8)
+    .add(R2, 1)
+    .multiply(R1, R2)
+  a.shiftRight(R1, 64 - USER.bits).add(R1, slot * USER.perSlot)
+  a.store(4, FP, MISS_INDEX, R1)
+  lookUp(a, wiring.users, MISS_INDEX)
 }
 
 /** `sched_process_fork (parent, child)`: a new process's record, before it has called anything. Needs types. */
@@ -218,12 +304,11 @@ export function forkProgram(variant: Variant & { task: TaskOffsets }, wiring: Wi
   taskIds(a, variant, 1)
   a.store(4, FP, TGID, R7)
   // The caller is the parent: user and cgroup are the same.
-  buildRecord(a, variant, 0, 'fork', (to) => a.load(8, to, R6, argument(1)))
-  secondSlot(a, variant, wiring)
+  buildRecord(a, variant, 0, 'fork', (to) => void a.load(8, to, R6, argument(1)))
+  secondSlot(a, wiring)
   dispatch(a, 'slot', (slot) => {
+    admit(a, wiring, slot, USER.records, wiring.processesMax, 'leave')
     updateRecord(a, wiring.processes[slot]!, NOEXIST)
-    a.jumpIf(R0, '==', 0, 'leave').jumpIf(R0, '==', EEXIST, 'leave')
-    miss(a, wiring, slot, MISS.recordsMapFull, 'leave')
     a.jump('leave')
   })
   return leave(a)
@@ -239,21 +324,24 @@ export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
   currentTgid(a, wiring)
   a.store(4, FP, TGID, R7)
   buildRecord(a, variant, FLAG.exec, 'exec')
-  if (variant.task !== undefined) {
+  if (variant.task !== undefined && variant.probes) {
     a.load(8, R3, R6, argument(2)).add(R3, variant.task.binprmInterp)
-    probe(a, variant, SCRATCH, 8)
+    probe(a, SCRATCH, 8)
     a.load(8, R3, FP, SCRATCH)
-    probeString(a, variant, BUILT + RECORD.path, PATH_BYTES)
+    probeString(a, BUILT + RECORD.path, PATH_BYTES)
   }
-  secondSlot(a, variant, wiring)
+  secondSlot(a, wiring)
   dispatch(a, 'slot', (slot) => {
     lookUp(a, wiring.processes[slot]!, TGID)
-    a.jumpIf(R0, '==', 0, `renew ${slot}`)
+    a.jumpIf(R0, '==', 0, `unknown ${slot}`)
     a.load(4, R1, R0, RECORD.parent).store(4, FP, BUILT + RECORD.parent, R1)
+    for (const field of [RECORD.keys, RECORD.missed])
+      a.load(8, R1, R0, field).store(8, FP, BUILT + field, R1)
+    a.jump(`renew ${slot}`)
+    a.label(`unknown ${slot}`)
+    admit(a, wiring, slot, USER.records, wiring.processesMax, 'leave')
     a.label(`renew ${slot}`)
     updateRecord(a, wiring.processes[slot]!, ANY)
-    a.jumpIf(R0, '==', 0, 'leave')
-    miss(a, wiring, slot, MISS.recordsMapFull, 'leave')
     a.jump('leave')
   })
   return leave(a)
@@ -267,11 +355,10 @@ export function exitProgram(variant: Variant, wiring: Wiring): Uint8Array {
   a.store(4, FP, TGID, R7)
   if (variant.task !== undefined) {
     // signal->live has been counted down before the tracepoint.
-    a.call('getCurrentTask').copy(R3, R0).add(R3, variant.task.signal)
-    probe(a, variant, SCRATCH, 8)
-    a.load(8, R3, FP, SCRATCH).add(R3, variant.task.signalLive)
-    probe(a, variant, SCRATCH, 4)
-    a.load(4, R1, FP, SCRATCH).jumpIf(R1, '!=', 0, 'leave')
+    currentTask(a, variant, R9)
+    follow(a, variant, R1, R9, variant.task.signal)
+    read(a, variant, 4, R1, R1, variant.task.signalLive)
+    a.jumpIf(R1, '!=', 0, 'leave')
   } else {
     // Without types: the leader goes. Other threads may live on; they would be seen again.
     threadId(a)
@@ -279,7 +366,7 @@ export function exitProgram(variant: Variant, wiring: Wiring): Uint8Array {
   }
   buildRecord(a, variant, FLAG.exit, 'exit')
   lifetimeCpu(a, variant)
-  secondSlot(a, variant, wiring)
+  secondSlot(a, wiring)
   dispatch(a, 'slot', (slot) => {
     lookUp(a, wiring.processes[slot]!, TGID)
     a.jumpIf(R0, '==', 0, `silent ${slot}`)
@@ -288,9 +375,8 @@ export function exitProgram(variant: Variant, wiring: Wiring): Uint8Array {
     a.jump('leave')
     // Killed without a call in this second.
     a.label(`silent ${slot}`)
+    admit(a, wiring, slot, USER.records, wiring.processesMax, 'leave')
     updateRecord(a, wiring.processes[slot]!, NOEXIST)
-    a.jumpIf(R0, '==', 0, 'leave')
-    miss(a, wiring, slot, MISS.recordsMapFull, 'leave')
     a.jump('leave')
   })
   return leave(a)
@@ -308,12 +394,12 @@ export function renameProgram(
   a.store(4, FP, TGID, R7)
   // R8 = the new name; R6 is free for the slot.
   a.load(8, R8, R6, argument(1))
-  secondSlot(a, variant, wiring)
+  secondSlot(a, wiring)
   dispatch(a, 'slot', (slot) => {
     lookUp(a, wiring.processes[slot]!, TGID)
     a.jumpIf(R0, '==', 0, 'leave')
     a.copy(R1, R0).add(R1, RECORD.comm).set(R2, COMM_BYTES).copy(R3, R8)
-    a.call(stringProbe(variant))
+    a.call('probeReadKernelStr')
     a.jump('leave')
   })
   return leave(a)
@@ -336,11 +422,11 @@ export function selfProgram(variant: Variant, map: number): Uint8Array {
   const a = new Assembler()
   a.copy(R6, R1)
   a.load(8, R1, R6, argument(1))
-  if (variant.probe !== undefined) {
+  if (variant.probes) {
     // Second argument of the call, from its saved registers.
     a.jumpIf(R1, '!=', SEEK.number, 'leave')
     a.load(8, R3, R6, argument(0)).add(R3, SEEK.offset)
-    probe(a, variant, SCRATCH, 8)
+    probe(a, SCRATCH, 8)
     a.load(8, R1, FP, SCRATCH)
   }
   a.jumpIf(R1, '!=', SELF_MAGIC, 'leave')
@@ -349,12 +435,12 @@ export function selfProgram(variant: Variant, map: number): Uint8Array {
     .shiftRight(R0, 32)
     .store(4, FP, BUILT + SELF.tgid, R0)
   if (variant.task !== undefined) {
-    a.call('getCurrentTask').copy(R3, R0).add(R3, variant.task.realParent)
-    probe(a, variant, SCRATCH, 8)
-    a.load(8, R3, FP, SCRATCH).add(R3, variant.task.tgid)
-    probe(a, variant, BUILT + SELF.parentTgid, 4)
+    currentTask(a, variant, R9)
+    follow(a, variant, R1, R9, variant.task.realParent)
+    read(a, variant, 4, R1, R1, variant.task.tgid)
+    a.store(4, FP, BUILT + SELF.parentTgid, R1)
   }
-  now(a, variant)
+  a.call('jiffies64')
   a.store(8, FP, BUILT + SELF.jiffies, R0)
   a.storeValue(4, FP, TGID, 0)
   a.setMap(R1, map).copy(R2, FP).add(R2, TGID).copy(R3, FP).add(R3, BUILT).set(R4, ANY)
@@ -382,10 +468,10 @@ function threadId(a: Assembler): void {
 /** R7 = tgid of the task that the tracepoint's argument points to; leaves where that is not the leader. Uses R8. */
 function taskIds(a: Assembler, variant: Variant & { task: TaskOffsets }, task: number): void {
   a.load(8, R3, R6, argument(task)).add(R3, variant.task.tgid)
-  probe(a, variant, SCRATCH, 4)
+  probe(a, SCRATCH, 4)
   a.load(4, R7, FP, SCRATCH)
   a.load(8, R3, R6, argument(task)).add(R3, variant.task.pid)
-  probe(a, variant, SCRATCH, 4)
+  probe(a, SCRATCH, 4)
   a.load(4, R8, FP, SCRATCH)
   a.jumpIfRegister(R7, '!=', R8, 'leave')
 }
@@ -396,11 +482,10 @@ function isTyped(variant: Variant): variant is Variant & { readonly task: TaskOf
 
 /** R8 |= COMPAT_FLAG where this call has 32-bit numbers. A typed variant's task is in R9. */
 function markCompat(a: Assembler, variant: Variant): void {
-  if (variant.compat === 'unseen') return
   if (variant.compat === 'registers' || variant.task === undefined) {
     // Sees 32-bit programs; misses int 0x80 from a 64-bit one, which only the thread's status shows.
     a.load(8, R3, R6, argument(0)).add(R3, REGISTERS.offset)
-    probe(a, variant, SCRATCH, 8)
+    probe(a, SCRATCH, 8)
     a.load(8, R1, FP, SCRATCH).and(R1, REGISTERS.mask)
     a.jumpIf(R1, '!=', REGISTERS.value, 'native').orValue(R8, COMPAT_FLAG).label('native')
     return
@@ -409,7 +494,7 @@ function markCompat(a: Assembler, variant: Variant): void {
   if (isTyped(variant)) a.load(4, R1, R9, compatWord)
   else {
     a.call('getCurrentTask').copy(R3, R0).add(R3, compatWord)
-    probe(a, variant, SCRATCH, 4)
+    probe(a, SCRATCH, 4)
     a.load(4, R1, FP, SCRATCH)
   }
   a.and(R1, 1 << compatBit)
@@ -418,16 +503,21 @@ function markCompat(a: Assembler, variant: Variant): void {
   a.or(R8, R1)
 }
 
-/** R0 = the clock that slots are made of. */
-function now(a: Assembler, variant: Variant): void {
-  a.call(variant.clock === 'jiffies' ? 'jiffies64' : 'ktimeGetNs')
-}
-
-/** R6 = the current second's slot: ((now - origin) / second) mod 4. */
-function secondSlot(a: Assembler, variant: Variant, wiring: Wiring): void {
-  now(a, variant)
+/** R6 = the current second's slot: ((now - origin) / second) mod 4; goes to `late` where that holds another second. */
+function secondSlot(a: Assembler, wiring: Wiring, late = 'leave'): void {
+  a.call('jiffies64')
   a.set64(R1, wiring.origin).subtract(R0, R1).divide(R0, wiring.ticksPerSecond)
   a.copy(R6, R0).and(R6, SLOTS - 1)
+  a.copy(R2, R6).shiftLeft(R2, 3)
+  if (wiring.table !== undefined) a.setMapValue(R1, wiring.turns)
+  else {
+    // Without addresses of values: by look-up, which the verifier makes short for arrays.
+    a.store(8, FP, SCRATCH, R0).storeValue(4, FP, MISS_INDEX, 0)
+    lookUp(a, wiring.turns, MISS_INDEX)
+    a.jumpIf(R0, '==', 0, 'leave').copy(R1, R0).load(8, R0, FP, SCRATCH)
+    a.copy(R2, R6).shiftLeft(R2, 3)
+  }
+  a.addRegister(R1, R2).load(8, R1, R1, 0).jumpIfRegister(R1, '!=', R0, late)
 }
 
 /** Goes to the block of the slot in R6. */
@@ -465,7 +555,7 @@ function buildRecord(
   variant: Variant,
   flags: number,
   where: string,
-  loadTask = (to: Register) => a.call('getCurrentTask').copy(to, R0),
+  loadTask = (to: Register) => currentTask(a, variant, to),
 ): void {
   for (let at = 0; at < RECORD.size; at += 8) a.storeValue(8, FP, BUILT + at, 0)
   if (flags !== 0) a.storeValue(4, FP, BUILT + RECORD.flags, flags)
@@ -486,62 +576,80 @@ function buildRecord(
   const { nsproxy, pidNamespace, namespaceInode } = variant.task
   if (nsproxy !== undefined && pidNamespace !== undefined && namespaceInode !== undefined) {
     // The task's own, as a leader that has exited before its threads has none.
-    loadTask(R3).add(R3, nsproxy)
-    probe(a, variant, SCRATCH, 8)
-    a.load(8, R3, FP, SCRATCH).add(R3, pidNamespace)
-    probe(a, variant, SCRATCH, 8)
-    a.load(8, R3, FP, SCRATCH).add(R3, namespaceInode)
-    probe(a, variant, BUILT + RECORD.pidNamespace, 4)
+    loadTask(R1)
+    follow(a, variant, R1, R1, nsproxy)
+    follow(a, variant, R1, R1, pidNamespace)
+    read(a, variant, 4, R1, R1, namespaceInode)
+    a.store(4, FP, BUILT + RECORD.pidNamespace, R1)
   }
   // R9 = the group's leader, whose name and start are the process's.
-  loadTask(R3).add(R3, groupLeader)
-  probe(a, variant, SCRATCH, 8)
-  a.load(8, R9, FP, SCRATCH)
-  a.copy(R3, R9).add(R3, comm)
-  probe(a, variant, BUILT + RECORD.comm, COMM_BYTES)
-  a.copy(R3, R9).add(R3, startBoottime)
-  probe(a, variant, BUILT + RECORD.start, 8)
-  a.copy(R3, R9).add(R3, realParent)
-  probe(a, variant, SCRATCH, 8)
-  a.load(8, R3, FP, SCRATCH).add(R3, tgid)
-  probe(a, variant, BUILT + RECORD.parent, 4)
+  loadTask(R1)
+  follow(a, variant, R9, R1, groupLeader)
+  for (let at = 0; at < COMM_BYTES; at += 8) {
+    read(a, variant, 8, R1, R9, comm + at)
+    a.store(8, FP, BUILT + RECORD.comm + at, R1)
+  }
+  read(a, variant, 8, R1, R9, startBoottime)
+  a.store(8, FP, BUILT + RECORD.start, R1)
+  follow(a, variant, R1, R9, realParent)
+  read(a, variant, 4, R1, R1, tgid)
+  a.store(4, FP, BUILT + RECORD.parent, R1)
 }
 
 /** Puts the CPU time of the caller and of its process's threads that ended before it into the built record. */
 function lifetimeCpu(a: Assembler, variant: Variant): void {
   const { task } = variant
   if (task?.cpu === undefined) return
-  a.call('getCurrentTask').copy(R9, R0)
-  a.copy(R3, R9).add(R3, task.cpu.runtime)
-  probe(a, variant, BUILT + RECORD.cpu, 8)
-  a.copy(R3, R9).add(R3, task.signal)
-  probe(a, variant, SCRATCH, 8)
-  a.load(8, R3, FP, SCRATCH).add(R3, task.cpu.endedRuntime)
-  probe(a, variant, SCRATCH, 8)
-  a.load(8, R1, FP, SCRATCH)
-    .load(8, R2, FP, BUILT + RECORD.cpu)
-    .addRegister(R1, R2)
+  currentTask(a, variant, R9)
+  read(a, variant, 8, R1, R9, task.cpu.runtime)
+  a.store(8, FP, BUILT + RECORD.cpu, R1)
+  follow(a, variant, R1, R9, task.signal)
+  read(a, variant, 8, R1, R1, task.cpu.endedRuntime)
+  a.load(8, R2, FP, BUILT + RECORD.cpu).addRegister(R1, R2)
   a.store(8, FP, BUILT + RECORD.cpu, R1)
 }
 
-/** Copies kernel memory at R3 to the stack; zeroes where it cannot be read. */
-function probe(a: Assembler, variant: Variant, to: number, bytes: number): void {
-  assert(variant.probe !== undefined, 'a variant that cannot read memory does not try')
-  stackArguments(a, to, bytes)
-  a.call(variant.probe)
+/** The caller's task: an address, or, where memory is read by typed loads, what the verifier knows as a task. */
+function currentTask(a: Assembler, variant: Variant, to: Register): void {
+  a.call(variant.probes ? 'getCurrentTask' : 'getCurrentTaskBtf').copy(to, R0)
 }
 
-function probeString(a: Assembler, variant: Variant, to: number, bytes: number): void {
+/** `to` = the pointer in a member of a structure of the kernel's. */
+function follow(a: Assembler, variant: Variant, to: Register, from: Register, offset: number) {
+  read(a, variant, 8, to, from, offset)
+}
+
+/** `to` = a member of a structure of the kernel's; 0 where it cannot be read. Loses R0 to R5 where it probes. */
+function read(
+  a: Assembler,
+  variant: Variant,
+  width: 4 | 8,
+  to: Register,
+  from: Register,
+  offset: number,
+): void {
+  if (!variant.probes) {
+    a.load(width, to, from, offset)
+    return
+  }
+  a.copy(R3, from).add(R3, offset)
+  probe(a, SCRATCH, width)
+  a.load(width, to, FP, SCRATCH)
+}
+
+/** Copies kernel memory at R3 to the stack; zeroes where it cannot be read. */
+function probe(a: Assembler, to: number, bytes: number): void {
   stackArguments(a, to, bytes)
-  a.call(stringProbe(variant))
+  a.call('probeReadKernel')
+}
+
+function probeString(a: Assembler, to: number, bytes: number): void {
+  stackArguments(a, to, bytes)
+  a.call('probeReadKernelStr')
 }
 
 function stackArguments(a: Assembler, to: number, bytes: number): void {
   a.copy(R1, FP).add(R1, to).set(R2, bytes)
-}
-
-function stringProbe(variant: Variant): Helper {
-  return variant.probe === 'probeReadKernel' ? 'probeReadKernelStr' : 'probeReadStr'
 }
 
 function leave(a: Assembler): Uint8Array {

@@ -12,11 +12,14 @@ export const KIND = {
   end: 7,
   bye: 8,
   cpu: 9,
+  unseen: 10,
 } as const
 
 export const VERSION = 3
 export const NO_UID = 0xffff_ffff
-export const LOSS = { callsMapFull: 0, late: 1 } as const
+export const LOSS = { noRoom: 0, late: 1 } as const
+/** Why a process was not seen whole. */
+export const UNSEEN = { manyKinds: 0, noRoom: 1, noRecord: 2 } as const
 
 /** Bytes of length and kind before each payload. */
 const HEAD = 5
@@ -32,6 +35,13 @@ export interface ProcessRecord {
   readonly pidNamespace: number
   readonly exe: string
   readonly container: string
+}
+
+export interface Unseen {
+  readonly uid: number
+  readonly reason: number
+  readonly keys: number
+  readonly lost: number
 }
 
 export class RecordWriter {
@@ -106,9 +116,24 @@ export class RecordWriter {
     this.#begin(KIND.lost)
     this.#u32(unixSecond)
     this.#u8(reason)
-    this.#room(8)
-    this.#view.setFloat64(this.#at, count, true)
-    this.#at += 8
+    this.#f64(count)
+    this.#end()
+  }
+
+  /**
+   * What a process did in this second is not known whole. @param pid 0 for all processes of the user
+   * @param lost calls that were not counted
+   * @param keys different calls that the process made
+   */
+  unseen(pid: number, name: Uint8Array, nameKind: number, unseen: Unseen): void {
+    this.#begin(KIND.unseen)
+    this.#u32(pid)
+    this.#u8(nameKind)
+    this.#text(name)
+    this.#u32(unseen.uid)
+    this.#u8(unseen.reason)
+    this.#u32(unseen.keys)
+    this.#f64(unseen.lost)
     this.#end()
   }
 
@@ -153,6 +178,12 @@ export class RecordWriter {
     this.#room(4)
     this.#view.setUint32(this.#at, value, true)
     this.#at += 4
+  }
+
+  #f64(value: number): void {
+    this.#room(8)
+    this.#view.setFloat64(this.#at, value, true)
+    this.#at += 8
   }
 
   /** At most 255 bytes; longer text is left out rather than cut to something else. */

@@ -1,20 +1,19 @@
 /**
- * Which second of the ring may be drained, and which must not be believed. Pure: times are CLOCK_MONOTONIC
+ * Which second of the ring is to be drained next, and what it is called. Pure: times are CLOCK_MONOTONIC
  * milliseconds given by the caller, so a suspended machine or a stopped agent is a number in a test.
  *
  *        second      7        8        9       10       11
  *        map         3        0        1        2        3      (second mod 4)
  *                            over     over    now
- *                         └ drained after its grace, before second 12 writes into map 0 again
+ *                         └ drained after its grace, then the map is given to second 12
  *
- * A collector that is more than three seconds late finds two seconds in one map. Neither can be told from
- * the other: both are *spoilt*, and what is drained is reported as lost.
+ * A map takes one second only (turns.ts). A collector that is more than three seconds late still finds four whole
+ * seconds; those after them had no map, or one for their rest only: they are told as lost, in part or whole.
  *
  * Labels: a second of the ring bears the Unix second in which it lay when it was drained. The ring was laid
  * on whole seconds at start; a step of the wall clock moves the labels by whole seconds, and
  * within a minute back they stay where they are instead (a second must not come twice).
  */
-import { assert } from '../../domain/assert.ts'
 import { CLOCK_JUMP_MS } from '../../domain/limits.ts'
 import { SLOTS } from './layout.ts'
 
@@ -29,16 +28,12 @@ export class Ring {
   readonly #shape: RingShape
   /** The first second that was not drained. */
   #next: number
-  readonly #spoilt = new Set<number>()
+  /** Calls that came too late for a map, by the second they were made in. */
+  readonly #late = new Map<number, number>()
 
   constructor(shape: RingShape, nowMs: number) {
     this.#shape = shape
     this.#next = Math.max(0, this.secondAt(nowMs))
-  }
-
-  /** Resumes where another image of the program stopped. */
-  resumeAt(second: number): void {
-    this.#next = second
   }
 
   get next(): number {
@@ -63,34 +58,42 @@ export class Ring {
   }
 
   /**
-   * To be called once `next` has been drained.
-   * @param nowMs read *after* the draining: only then is it known that no later second wrote meanwhile
-   * @returns false where the counts belong to several seconds and are lost
+   * `next` has been drained, and its map given to the second SLOTS later.
+   * @param lateCalls calls that found the map still taken
+   * @returns how many calls of the drained second itself had no map
    */
-  drained(nowMs: number): boolean {
+  drained(lateCalls: number, nowMs: number): number {
     const second = this.#next++
-    const spoilt = this.#spoilt.delete(second)
-    const later = second + SLOTS
-    if (nowMs < this.startOf(later)) return !spoilt
-    // What `later` has counted so far went with this one; what it counts from now on is not all of it.
-    this.#spoilt.add(later)
-    return false
+    const own = this.#late.get(second) ?? 0
+    this.#late.delete(second)
+    if (lateCalls > 0) this.#spread(second, lateCalls, nowMs)
+    return own
   }
 
-  /**
-   * After hours of standstill: skips to the last seconds, once all maps were emptied.
-   * @returns how many seconds were skipped
-   */
-  skip(nowMs: number, keep: number): number {
-    const to = this.secondAt(nowMs) - keep
-    const skipped = to - this.#next
-    if (skipped <= 0) return 0
-    assert(keep >= 1, 'the current second is never skipped')
-    this.#spoilt.clear()
+  /** Goes on with the present after a long standstill, once all maps were drained. @returns the new `next` */
+  skip(nowMs: number): number {
+    const to = Math.max(this.#next, this.secondAt(nowMs))
+    let late = 0
+    for (const calls of this.#late.values()) late += calls
+    this.#late.clear()
+    // It has begun without a map, whatever was seen of it.
+    this.#late.set(to, Math.max(1, late))
     this.#next = to
-    // Each map may hold a part of a second that is still to come.
-    for (let second = to; second <= to + keep; second++) this.#spoilt.add(second)
-    return skipped
+    return to
+  }
+
+  /** Calls of the next second that has this map, and of the one that has it now, which are not told apart. */
+  #spread(second: number, calls: number, nowMs: number): void {
+    const first = second + SLOTS
+    const now = this.secondAt(nowMs)
+    const last = first + Math.max(0, Math.floor((now - first) / SLOTS)) * SLOTS
+    const ofLast = last > first && last <= now ? 1 : 0
+    this.#add(first, calls - ofLast)
+    if (ofLast > 0) this.#add(last, ofLast)
+  }
+
+  #add(second: number, calls: number): void {
+    this.#late.set(second, (this.#late.get(second) ?? 0) + calls)
   }
 }
 

@@ -3,29 +3,23 @@
  *
  *   direct     5.12  typed, and counts in a table that is addressed without a call (60 ns less a call)
  *   typed      5.11  offsets from BTF, 32-bit calls by a typed load (no cost)
- *   probed     5.5   offsets from BTF, 32-bit calls by probe_read (+25 ns a call)
- *   untyped    5.6   no BTF: the thread's name, no start, no renames; int 0x80 of 64-bit programs not seen
- *   lockdown   5.6   nothing of the kernel's memory: 32-bit calls are taken for native ones
- *   ktime      4.17  no jiffies helper (+60 ns a call), no batches
+ *   probed     5.8   offsets from BTF, 32-bit calls by probe_read (+25 ns a call)
+ *   lockdown   5.12  lockdown=confidentiality: reads by typed loads alone; no renames, no path of what is executed
+ *   untyped    5.8   no BTF: the thread's name, no start, no renames; int 0x80 of 64-bit programs not seen
+ *
+ * A kernel that is locked down and has no types has none: 32-bit calls could not be told from others.
  */
 import type { TaskOffsets } from './btf.ts'
 import type { Variant } from './program.ts'
 
 export function variantsFor(task: TaskOffsets | undefined): readonly Variant[] {
-  const best = { clock: 'jiffies', probe: 'probeReadKernel' } as const
-  const typed: Variant[] =
-    task === undefined
-      ? []
-      : [
-          { ...best, task, name: 'direct', compat: 'typed', table: true },
-          { ...best, task, name: 'typed', compat: 'typed' },
-          { ...best, task, name: 'probed', compat: 'probed' },
-        ]
-  const rest = { task: undefined, clock: 'jiffies' } as const
+  const untyped: Variant = { name: 'untyped', task: undefined, compat: 'registers', probes: true }
+  if (task === undefined) return [untyped]
   return [
-    ...typed,
-    { ...rest, name: 'untyped', compat: 'registers', probe: 'probeReadKernel' },
-    { ...rest, name: 'lockdown', compat: 'unseen', probe: undefined },
-    { ...rest, name: 'ktime', compat: 'registers', clock: 'ktime', probe: 'probeRead' },
+    { name: 'direct', task, compat: 'typed', probes: true, table: true },
+    { name: 'typed', task, compat: 'typed', probes: true },
+    { name: 'probed', task, compat: 'probed', probes: true },
+    { name: 'lockdown', task, compat: 'typed', probes: false, table: true },
+    untyped,
   ]
 }

@@ -171,6 +171,9 @@ function parse(text: string): Line | string {
     return '"t" is no whole second'
   const host = typeof line.host === 'string' ? line.host : ''
   const rest = { t, host, start: undefined, label: undefined }
+  // Whoever was not seen whole: for training the whole second is left out.
+  if (typeof line.unseen === 'object' && line.unseen !== null)
+    return { ...rest, pid: 0, name: '', counts: {}, cpuMs: undefined, lost: 1 }
   if (typeof line.loss === 'object' && line.loss !== null) {
     const lost = Object.values(line.loss).reduce(
       (sum: number, n) => sum + (typeof n === 'number' ? n : 0),

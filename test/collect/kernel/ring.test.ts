@@ -3,59 +3,45 @@ import { describe, expect, test } from 'bun:test'
 import { Labels, Ring } from '../../../src/collect/kernel/ring.ts'
 
 const shape = { originMs: 5_000, secondMs: 1000, graceMs: 25 }
-const ringAt = (second: number) => {
-  const ring = new Ring(shape, shape.originMs)
-  ring.resumeAt(second)
-  return ring
-}
 
 describe('Ring', () => {
   test('is due when the second and its grace are over', () => {
-    const ring = ringAt(7)
+    const ring = new Ring(shape, 5_000 + 7_000)
     expect(ring.dueMs).toBe(5_000 + 8_000 + 25)
     expect(ring.mapOf(7)).toBe(3)
   })
 
-  test('drained() in time believes each second once', () => {
-    const ring = ringAt(0)
+  test('drained() in time loses nothing', () => {
+    const ring = new Ring(shape, 5_000)
     for (let second = 0; second < 10; second++) {
       expect(ring.next).toBe(second)
-      expect(ring.drained(ring.startOf(second + 1) + 30)).toBe(true)
+      expect(ring.drained(0, ring.startOf(second + 1) + 30)).toBe(0)
     }
   })
 
-  test('drained() up to three seconds late believes, for the map is not written again before', () => {
-    const ring = ringAt(0)
-    expect(ring.drained(ring.startOf(4) - 1)).toBe(true)
-    expect(ring.drained(ring.startOf(4) - 1)).toBe(true)
+  test('drained() too late loses what came after, not the second itself', () => {
+    const ring = new Ring(shape, 5_000)
+    // 200 ms of second 4 found map 0 still taken by second 0.
+    expect(ring.drained(17, ring.startOf(4) + 200)).toBe(0)
+    expect([1, 2, 3].map(() => ring.drained(0, ring.startOf(4) + 200))).toEqual([0, 0, 0])
+    expect([4, 5].map((second) => ring.drained(0, ring.startOf(second + 1) + 30))).toEqual([17, 0])
   })
 
-  test('drained() later than that loses both seconds that met in the map, and no other', () => {
-    const ring = ringAt(0)
-    const now = ring.startOf(4) + 200
-    // 0 is mixed with the first 200 ms of 4; 1, 2, 3 have their maps to themselves.
-    expect([0, 1, 2, 3].map(() => ring.drained(now))).toEqual([false, true, true, true])
-    expect([4, 5, 6].map((second) => ring.drained(ring.startOf(second + 1) + 30))).toEqual([
-      false,
-      true,
-      true,
-    ])
+  test('drained() after two rounds marks both seconds that had no map, and keeps the sum', () => {
+    const ring = new Ring(shape, 5_000)
+    const now = ring.startOf(9) - 100
+    ring.drained(1_000, now)
+    const lost = [1, 2, 3, 4, 5, 6, 7, 8].map(() => ring.drained(0, now))
+    expect(lost).toEqual([0, 0, 0, 999, 0, 0, 0, 1])
   })
 
-  test('drained() judges by the time after draining: a second that ended meanwhile counts', () => {
-    const ring = ringAt(3)
-    expect(ring.drained(ring.startOf(7))).toBe(false)
-  })
-
-  test('skip() forgets hours, and does not believe what the maps hold from them', () => {
-    const ring = ringAt(2)
+  test('skip() goes on with the present, which lacks its beginning', () => {
+    const ring = new Ring(shape, 5_000)
     const now = ring.startOf(10_000) + 500
-    expect(ring.skip(now, 1)).toBe(9_999 - 2)
-    const next = [9_999, 10_000, 10_001].map((second) => {
-      expect(ring.next).toBe(second)
-      return ring.drained(ring.startOf(second + 1) + 30)
-    })
-    expect(next).toEqual([false, false, true])
+    for (let second = 0; second < 4; second++) ring.drained(10, now)
+    expect(ring.skip(now)).toBe(10_000)
+    expect(ring.drained(0, ring.startOf(10_001) + 30)).toBe(40)
+    expect(ring.drained(0, ring.startOf(10_002) + 30)).toBe(0)
   })
 })
 

@@ -6,7 +6,7 @@
  * If a table has another name for the same call, the common name is used (i386's `clock_gettime64`, … keep theirs:
  * they are different calls). A number without a name here is `other`.
  */
-import { OTHER, syscallIndexOf } from '../domain/syscalls.ts'
+import { OTHER, syscallIndexOf } from './syscalls.ts'
 
 const X86_64 = `
   read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction
@@ -156,6 +156,23 @@ export interface NumberTables {
   /** 32-bit calls; those of arm64 (AArch32) are not distinguished and count as `other`. */
   readonly compat: Uint16Array
 }
+
+/** Numbers [from, to) that no call has, where they are many; the last one ends with the table. */
+export function unknownRanges(
+  table: Uint16Array,
+): { readonly from: number; readonly to: number }[] {
+  const ranges: { from: number; to: number }[] = []
+  let from = 0
+  for (let number = 0; number <= table.length; number++) {
+    if (number < table.length && table[number] === OTHER) continue
+    if (number - from > SHORT_GAP) ranges.push({ from, to: number })
+    from = number + 1
+  }
+  return ranges
+}
+
+/** Gaps up to this cost a key each, which is cheaper than a comparison in every call. */
+const SHORT_GAP = 7
 
 export type Machine = 'x86_64' | 'arm64'
 

@@ -1,7 +1,7 @@
 /** Kernel numbers by name: known ones of each table, and none named twice. */
 import { describe, expect, test } from 'bun:test'
+import { numberTables } from '../../src/domain/syscall-numbers.ts'
 import { OTHER, SYSCALLS } from '../../src/domain/syscalls.ts'
-import { numberTables } from '../../src/parse/syscall-numbers.ts'
 
 const x86 = numberTables('x86_64')
 const arm = numberTables('arm64')
