@@ -7,6 +7,7 @@
 import { AgentError } from '../domain/error.ts'
 import {
   CLOCK_JUMP_MS,
+  FILE_LATENESS_MS,
   FORMAT_HEAD_BYTES,
   LATENESS_MS,
   PAIRS_HEAD_BYTES,
@@ -60,7 +61,8 @@ export async function ingest(
 
 /** How long after a second's end its calls may still come from this source. */
 export function latenessOf(source: Source): number {
-  return source.wholeSeconds === true ? 0 : LATENESS_MS
+  if (source.wholeSeconds === true) return 0
+  return source.live ? LATENESS_MS : FILE_LATENESS_MS
 }
 
 /**

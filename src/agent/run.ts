@@ -20,19 +20,19 @@ import {
   STATUS_SAVE_EVERY_MS,
 } from '../domain/limits.ts'
 import { Policy } from '../domain/policy.ts'
-import type { Parser, Source } from '../domain/source.ts'
+import type { Parser, Source, SourceFormat, UserInput } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
-import { type IngestOptions, ingest, isAbreast, mayBeSilent } from './ingest.ts'
+import { ingest, isAbreast, mayBeSilent } from './ingest.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
 import { Seconds } from './seconds.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
 
-export interface RunOptions extends Pick<IngestOptions, 'format' | 'host'> {
+export interface RunOptions extends UserInput {
   /** Event seconds per second; Infinity: as fast as it can. */
   readonly pace?: number
   readonly onFrame?: (frame: Frame) => void
@@ -44,6 +44,8 @@ export interface RunOutcome {
   readonly status: StatusDocument
   /** Alerts that were opened or came back. */
   readonly raised: number
+  /** What the input was, of several the last. */
+  readonly format: SourceFormat | undefined
   /** What ended it before its end; all that came before is judged, kept and queued. */
   readonly error: unknown
   /** All that was to be sent has arrived. */
@@ -73,7 +75,8 @@ export async function runStreet(
   // The last words about the outbox are those after its last deliveries.
   const drainMs = signal.aborted ? INTERRUPTED_DRAIN_MS : DRAIN_MS
   const arrived = (await street.publisher?.end(drainMs)) ?? true
-  return { status: run.save(true), raised: raisedBy(street) - before, error, arrived }
+  const { format } = run
+  return { status: run.save(true), raised: raisedBy(street) - before, format, error, arrived }
 }
 
 /** Over the life of the state directory. */
@@ -95,6 +98,7 @@ class Run {
   /** Where pacing began: event second and monotonic ms. */
   #paceFrom: { readonly index: number; readonly atMs: number } | undefined
   #heardAtMs = 0
+  format: SourceFormat | undefined
   /** Of the source that is read, or was read last. */
   #parser: Parser | undefined
   #savedAtMs = Number.NEGATIVE_INFINITY
@@ -123,15 +127,15 @@ class Run {
     const { counter, clock, cost } = this.#street
     cost.include(() => source.pid)
     this.#source = source
-    const { format, host } = this.#options
+    const { format, host, pid, name, dateMs } = this.#options
     this.#heardAtMs = clock.monotonic()
     const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)
     try {
-      await ingest(
+      const ingested = await ingest(
         source,
         counter,
         {
-          ...defined({ format, host }),
+          ...defined({ format, host, pid, name, dateMs }),
           onParser: (parser) => {
             this.#parser = parser
           },
@@ -142,6 +146,7 @@ class Run {
         },
         AbortSignal.any([this.#signal, this.#giveUp.signal]),
       )
+      this.format = ingested.format
     } finally {
       clearInterval(timer)
       await this.#seconds.add([])

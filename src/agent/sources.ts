@@ -2,18 +2,23 @@
 import { type FileOptions, fileSource } from '../collect/file.ts'
 import { memorySource } from '../collect/memory.ts'
 import { pipeSource } from '../collect/pipe.ts'
+import { pidOfTrace, straceFilesSource } from '../collect/strace-files.ts'
 import type { Source } from '../domain/source.ts'
 
 export { tryBpftrace } from '../collect/bpftrace.ts'
 export { type ChooseOptions, type Chosen, chooseSource } from '../collect/choose.ts'
 export { leaderNameOf } from '../collect/leader-name.ts'
+export { sysdigVersion, trySysdig } from '../collect/sysdig.ts'
 
 /**
- * Files as sources, `-` being stdin. All are looked at before the first is read.
+ * Files as sources, `-` being stdin; the files of one `strace -ff` are one. All are looked at before the first is read.
  * @throws AgentError ERR_INPUT for the first that is not there
  */
 export function openFiles(paths: readonly string[], options: FileOptions): Source[] {
-  return paths.map((path) => (path === '-' ? pipeSource() : fileSource(path, options)))
+  const traces = paths.filter((path) => pidOfTrace(path) !== undefined)
+  const others = paths.filter((path) => !traces.includes(path))
+  const sources = others.map((path) => (path === '-' ? pipeSource() : fileSource(path, options)))
+  return traces.length === 0 ? sources : [straceFilesSource(traces), ...sources]
 }
 
 /** A recording that came with the agent, as a source. @param packed frames as NDJSON, packed by zstd */

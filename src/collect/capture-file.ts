@@ -4,7 +4,11 @@
  * A capture that is cut gives what is in it, and a warning. One that sysdig cannot read, or dies of (an old one
  * does of new captures, by SIGSEGV), is an error; what came before it is used all the same.
  */
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
+import { CAPTURE_BYTES_MAX } from '../domain/limits.ts'
 import { startChild } from '../platform/linux/child.ts'
 import { log } from '../platform/log.ts'
 import { placeChisel } from './chisel.ts'
@@ -27,6 +31,81 @@ export interface CaptureOptions {
   readonly stateDirectory?: string
   /** What runs sysdig; default: the one on the PATH. */
   readonly sysdig?: readonly string[]
+}
+
+/**
+ * The chisel's lines of a capture that only we can unpack: it goes to a file that nobody else can read and that is
+ * gone afterwards. One that is cut gives what came before.
+ * @param head the first bytes of `rest`, taken already
+ */
+export async function* readUnpacked(
+  path: string,
+  head: Uint8Array,
+  rest: AsyncIterable<Uint8Array>,
+  options: CaptureOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { stateDirectory } = options
+  const home =
+    stateDirectory !== undefined && existsSync(stateDirectory) ? stateDirectory : tmpdir()
+  const directory = mkdtempSync(join(home, 'capture-'))
+  const file = join(directory, basename(path).replace(/\.(xz|zst)$/, ''))
+  try {
+    const broken = await writeBounded(path, file, head, rest)
+    if (signal.aborted) return
+    yield* readCapture(file, options, signal)
+    if (broken !== undefined) throw broken
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** @returns what ended it before its end @throws AgentError where it grows beyond the bound, or the disk is full */
+async function writeBounded(
+  path: string,
+  file: string,
+  head: Uint8Array,
+  rest: AsyncIterable<Uint8Array>,
+): Promise<unknown> {
+  const descriptor = openSync(file, 'wx', 0o600)
+  let bytes = 0
+  const write = (chunk: Uint8Array) => {
+    bytes += chunk.length
+    if (bytes > CAPTURE_BYTES_MAX) {
+      throw new AgentError(
+        'ERR_INPUT',
+        `Cannot unpack "${path}": it is over ${CAPTURE_BYTES_MAX / 1_073_741_824} GiB`,
+        { hint: 'Unpack it yourself where there is room, and name the capture' },
+      )
+    }
+    writeFileSync(descriptor, chunk)
+  }
+  try {
+    write(head)
+    const source = rest[Symbol.asyncIterator]()
+    for (;;) {
+      let next: IteratorResult<Uint8Array>
+      try {
+        next = await source.next()
+      } catch (error) {
+        return error
+      }
+      if (next.done === true) return undefined
+      write(next.value)
+    }
+  } catch (error) {
+    if (error instanceof AgentError) throw error
+    throw new AgentError(
+      'ERR_DISK',
+      `Cannot unpack "${path}" to "${file}": ${(error as NodeJS.ErrnoException).code}`,
+      {
+        hint: 'Make room there, or set TMPDIR to a place that has it',
+        cause: error,
+      },
+    )
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** The chisel's lines of a capture. */

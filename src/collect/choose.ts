@@ -12,7 +12,7 @@ import { fileSource } from './file.ts'
 import type { User } from './kernel/owner.ts'
 import { kernelSource, shedPrivileges } from './kernel/source.ts'
 import { pipeSource } from './pipe.ts'
-import { type SysdigMode, sysdigSource } from './sysdig.ts'
+import { type SysdigMode, sysdigSource, trySysdig } from './sysdig.ts'
 
 export interface ChooseOptions {
   readonly stateDirectory?: string
@@ -54,7 +54,7 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
   const ways = [
     { name: 'kernel', start: () => startKernel(options) },
     { name: 'bpftrace', start: startBpftrace },
-    { name: 'sysdig', start: () => Promise.resolve(startSysdig(options)) },
+    { name: 'sysdig', start: () => startTriedSysdig(options) },
   ]
   for (const { name, start } of ways) {
     try {
@@ -86,6 +86,12 @@ async function startBpftrace(): Promise<Source> {
   const source = bpftraceSource()
   await source.start()
   return source
+}
+
+/** As one of several it must work; asked for, it says itself why it does not. */
+async function startTriedSysdig(options: ChooseOptions): Promise<Source> {
+  await trySysdig()
+  return startSysdig(options)
 }
 
 function startSysdig(options: ChooseOptions): Source {

@@ -8,7 +8,7 @@ import { constants, gunzipSync } from 'node:zlib'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Source, SourceFormat } from '../domain/source.ts'
-import { type CaptureOptions, isCapture, readCapture } from './capture-file.ts'
+import { type CaptureOptions, isCapture, readCapture, readUnpacked } from './capture-file.ts'
 import { compressionOf, decompress } from './decompress.ts'
 import { pipeSource, readWhole } from './pipe.ts'
 
@@ -59,15 +59,32 @@ async function* readFile(
     const head = new Uint8Array(HEAD_BYTES)
     const length = readHead(path, descriptor, head)
     const start = head.subarray(0, length)
+    // sysdig unpacks gzip itself.
     if (isCapture(start) || isCapture(unpackedHead(start))) {
       yield* readCapture(path, options, signal)
       return
     }
     const compression = compressionOf(start)
     if (compression === undefined) yield* readWhole(descriptor, signal, start)
-    else yield* decompress(path, compression, signal)
+    else yield* readPacked(path, decompress(path, compression, signal), options, signal)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** What is inside of .zst and .xz shows when it comes out: a capture goes to a file of its own, for sysdig reads nothing else. */
+async function* readPacked(
+  path: string,
+  unpacked: AsyncGenerator<Uint8Array>,
+  options: FileOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const first = await unpacked.next()
+  if (first.done === true) return
+  if (isCapture(first.value)) yield* readUnpacked(path, first.value, unpacked, options, signal)
+  else {
+    yield first.value
+    yield* unpacked
   }
 }
 

@@ -32,6 +32,8 @@ import { pause, readPipe } from './pipe.ts'
 /** The line of line mode (parse/own-line.ts). */
 const LINE_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name'
 const NEWLINE = Uint8Array.of(10)
+/** How long sysdig may take to say its version, or to show one event. */
+const TRIAL_MS = 5_000
 
 export type SysdigMode = 'chisel' | 'lines'
 
@@ -55,6 +57,28 @@ export function requireSysdig(): string {
   throw new AgentError('ERR_COLLECTOR', 'Cannot start sysdig: it is not installed', {
     hint: 'Install it (apt install sysdig), or use --source kernel, which needs no other program',
   })
+}
+
+/**
+ * Whether it can capture this host: the trial is one event, and a sysdig that finds no driver says so at once.
+ * @returns its version and engine, in words @throws AgentError that says what to do
+ */
+export async function trySysdig(): Promise<string> {
+  const sysdig = requireSysdig()
+  const installed = await sysdigVersion(sysdig)
+  let refused: AgentError | undefined
+  for (const engine of [[], ['--modern-bpf']]) {
+    const { code, signal, stderr } = await runCommand([sysdig, ...engine, '-n', '1'], TRIAL_MS)
+    if (code === 0) return [`${installed}, captures live`, ...engine].join(' ')
+    refused ??= refusal({ code, signal }, stderr)
+  }
+  throw refused!
+}
+
+/** `0.29.3`; "of unknown version" where it does not say. */
+export async function sysdigVersion(sysdig: string): Promise<string> {
+  const { stdout } = await runCommand([sysdig, '--version'], TRIAL_MS)
+  return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'of unknown version'
 }
 
 /** @throws AgentError ERR_COLLECTOR where sysdig is not installed; why it cannot capture shows when it is read */

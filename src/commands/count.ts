@@ -1,13 +1,21 @@
 /** `agent count FILE…`: captures to frames (DESIGN.md section 4), as fast as they can be read. */
 import { defineCommand } from 'citty'
 import { openFiles } from '../agent/sources.ts'
-import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
 import type { InputLedger } from '../domain/ledger.ts'
+import type { SourceFormat } from '../domain/source.ts'
 import { countSource } from '../record/count-source.ts'
 import { openFramesFile } from '../record/frames-writer.ts'
 import { jsonArg, note, shutdownSignal } from './common.ts'
-import { inputLine, mergeLedgers, Progress } from './input-report.ts'
+import { inputFlags, userInput } from './input-flags.ts'
+import {
+  filesInWords,
+  inputExitCode,
+  inputLine,
+  mergeLedgers,
+  Progress,
+  requireCounted,
+} from './input-report.ts'
 
 export default defineCommand({
   meta: {
@@ -18,6 +26,7 @@ export default defineCommand({
       'agent count sysdig.txt.gz --out frames.ndjson.zst',
       "agent count own.txt --format '%evt.datetime %proc.pid %evt.dir %evt.type %proc.name'",
       'strace -f -ttt -o make.strace make; agent count make.strace',
+      'strace -p 812 -tt 2> web.strace; agent count web.strace --pid 812 --name nginx',
     ],
   },
   args: {
@@ -35,27 +44,31 @@ export default defineCommand({
       valueHint: 'STRING',
     },
     host: { type: 'string', description: 'host to write into the frames', valueHint: 'NAME' },
+    ...inputFlags,
     ...jsonArg,
   },
   async run({ args }) {
     const signal = shutdownSignal()
+    const input = userInput(args)
     const sources = openFiles(args._, {})
     const out = openFramesFile(args.out, args.host === undefined ? {} : { host: args.host })
     const progress = new Progress(process.stderr)
     const ledgers: InputLedger[] = []
+    let format: SourceFormat | undefined
     let error: unknown
     try {
       for (const source of sources) {
         const counted = await countSource(
           source,
           {
-            ...defined({ format: args.format }),
+            ...input,
             afterChunk: (bytes) => progress.show(source.path ?? 'stdin', bytes),
           },
           signal,
           (frames) => out.write(frames),
         )
         ledgers.push(counted.ledger)
+        format = counted.format ?? format
         error ??= counted.error
         if (error !== undefined || signal.aborted) break
       }
@@ -66,6 +79,8 @@ export default defineCommand({
     const ledger = mergeLedgers(ledgers)
     note(args.json ? JSON.stringify(ledger) : inputLine(ledger, out.frameCount, out.vectorCount))
     if (error !== undefined) throw error
-    return signal.aborted ? EXIT.interrupted : 0
+    if (signal.aborted) return EXIT.interrupted
+    requireCounted(ledger, filesInWords(args._))
+    return inputExitCode(ledger, format, args)
   },
 })

@@ -1,6 +1,9 @@
 /** What `count` and `record` say of their input on stderr: how far they are, and the books at the end. */
+
+import { AgentError, EXIT } from '../domain/error.ts'
 import type { InputLedger } from '../domain/ledger.ts'
-import { coloured, safeText } from './common.ts'
+import type { SourceFormat } from '../domain/source.ts'
+import { coloured, note, safeText } from './common.ts'
 
 /** How many calls were counted, and which not and why, on one line (and one more per reason with a sample). */
 export function inputLine(ledger: InputLedger, frameCount: number, vectorCount: number): string {
@@ -31,6 +34,80 @@ export function mergeLedgers(ledgers: readonly InputLedger[]): InputLedger {
 
 function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0)
+}
+
+type Books = Pick<InputLedger, 'observed' | 'counted' | 'dropped'>
+
+/** The next step where input was refused for a reason that the user can do something about. */
+const ADVICE: Readonly<Record<string, string>> = {
+  'no-time': 'Print times that say when it was: "strace -ttt" (or -tt and --date), "sysdig -t a"',
+  'no-process':
+    'Trace with "strace -f -ttt -o FILE"; of a trace of one process say whose it is by --pid N --name NAME',
+  malformed: "Give the string that sysdig's -p had by --format",
+  'other-host': 'Say which host of the file is meant by --only-host NAME',
+}
+
+/** Files as a message names them. */
+export function filesInWords(paths: readonly string[]): string {
+  return paths.map((path) => (path === '-' ? 'the input' : `"${path}"`)).join(', ')
+}
+
+/** @param what the files as a message names them @throws AgentError where nothing was counted: that is no quiet host */
+export function requireCounted({ observed, counted, dropped }: Books, what: string): void {
+  if (counted > 0) return
+  if (observed === 0) {
+    throw new AgentError('ERR_INPUT', `Cannot count ${what}: no system call is in it`, {
+      hint: 'See what should have written it, and whether a filter left any call',
+    })
+  }
+  const reasons = Object.entries(dropped).sort((a, b) => b[1] - a[1])
+  const why = reasons.map(([reason, count]) => `${count} ${reason}`).join(', ')
+  const advice = reasons.map(([reason]) => ADVICE[reason]).find((words) => words !== undefined)
+  throw new AgentError(
+    'ERR_INPUT',
+    `Cannot count ${what}: of ${observed} calls none could be counted (${why})`,
+    { hint: advice ?? 'Run "agent count" on a part of it to see which lines are refused' },
+  )
+}
+
+/** @throws AgentError where a live source that ran to its end showed nothing: no host is that quiet */
+export function requireObserved({ observed }: Books, source: string): void {
+  if (observed > 0) return
+  throw new AgentError(
+    'ERR_COLLECTOR',
+    `Cannot say anything of this host: ${source} showed no call`,
+    {
+      hint: 'Run "agent doctor", or let it run for some seconds more',
+    },
+  )
+}
+
+/** Calls that were seen, or that the source says it lost, and that no frame holds. */
+export function droppedCalls(books: Books, onlyHost: boolean): number {
+  const { 'other-host': others = 0, ...dropped } = books.dropped
+  return sum(dropped) + (onlyHost ? 0 : others)
+}
+
+/** So much of a trace without a process is no stray line: the exit code tells, too. */
+const UNNAMED_SHARE = 0.01
+
+interface CodeOptions {
+  readonly failOnLoss?: boolean | undefined
+  readonly onlyHost?: string | undefined
+  readonly json?: boolean | undefined
+}
+
+/** The exit code of input that was counted, by the command's flags. @param format what it was; of several the last */
+export function inputExitCode(
+  books: Books,
+  format: SourceFormat | undefined,
+  { failOnLoss, onlyHost, json }: CodeOptions,
+): number {
+  if (failOnLoss === true && droppedCalls(books, onlyHost !== undefined) > 0) return EXIT.lost
+  const unnamed = books.dropped['no-process'] ?? 0
+  if (format !== 'strace-text' || unnamed < UNNAMED_SHARE * books.observed) return EXIT.ok
+  if (json !== true) note(`hint: ${unnamed} calls name no process. ${ADVICE['no-process']}`)
+  return EXIT.degraded
 }
 
 /** A line that is written over; nothing off a terminal. */

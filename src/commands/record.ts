@@ -3,14 +3,22 @@ import { defineCommand } from 'citty'
 import { OwnCost } from '../agent/own-cost.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { defined } from '../domain/defined.ts'
-import { AgentError } from '../domain/error.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { isHost } from '../domain/source.ts'
 import { systemClock } from '../platform/clock.ts'
 import { log } from '../platform/log.ts'
 import { countSource } from '../record/count-source.ts'
 import { Recording } from '../record/recording.ts'
 import { loadSettings } from '../settings/settings.ts'
-import { jsonArg, note, settingArgs, shutdownAfter } from './common.ts'
-import { inputLine, Progress } from './input-report.ts'
+import { jsonArg, note, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
+import { inputFlags, userInput } from './input-flags.ts'
+import {
+  inputExitCode,
+  inputLine,
+  Progress,
+  requireCounted,
+  requireObserved,
+} from './input-report.ts'
 
 export default defineCommand({
   meta: {
@@ -47,30 +55,33 @@ export default defineCommand({
       valueHint: 'FILE',
     },
     ...settingArgs('source', 'format', 'sysdigMode', 'state', 'host'),
+    ...inputFlags,
     ...jsonArg,
   },
   async run({ args }) {
     const { settings } = loadSettings(args)
+    const signal = shutdownAfter(args.duration)
     const spec = args.hosts === undefined ? settings.source : kernelOnly(settings.source)
     const { source, why } = await chooseSource(spec, {
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       ...defined({ writesTo: args.out }),
     })
+    const input = userInput({ ...args, format: settings.format })
     const cost = new OwnCost(systemClock)
     cost.include(() => source.pid)
     const { out, label, hosts, tree } = args
     const recording = new Recording({ out, label, hosts, tree, host: settings.host })
     log.info('Recording', { source: source.name, why })
     const progress = new Progress(process.stderr)
-    const { ledger, error } = await countSource(
+    const { ledger, format, error } = await countSource(
       source,
       {
-        ...defined({ format: settings.format }),
+        ...input,
         ...(source.live ? { leaderName: leaderNameOf } : {}),
         afterChunk: (bytes) => progress.show(source.name, bytes),
       },
-      shutdownAfter(args.duration),
+      signal,
       (frames) => recording.write(frames),
     )
     progress.clear()
@@ -82,6 +93,10 @@ export default defineCommand({
         : inputLine(ledger, frames, vectors),
     )
     if (error !== undefined) throw error
+    if (ledger.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
+    if (isHost(source)) requireObserved(ledger, source.name)
+    else requireCounted(ledger, source.path === undefined ? 'the input' : `"${source.path}"`)
+    return inputExitCode(ledger, format, args)
   },
 })
 

@@ -10,14 +10,16 @@ import { defineCommand } from 'citty'
 import { runStreet } from '../agent/run.ts'
 import { openFiles } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
-import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
+import { FILE_LATENESS_MS } from '../domain/limits.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, shutdownAfter, shutdownSignal } from './common.ts'
-import { lostCalls, noteLedger } from './run-report.ts'
+import { userInput } from './input-flags.ts'
+import { filesInWords, inputExitCode, requireCounted } from './input-report.ts'
+import { inputBooks, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
 export default defineCommand({
@@ -50,6 +52,7 @@ export default defineCommand({
     const signal = shutdownAfter(args.duration)
     const { settings, origins } = loadSettings(args)
     const pace = paceOf(args.pace)
+    const input = userInput({ ...args, format: settings.format })
     const ownState = origins.state === 'default'
     const state = ownState ? mkdtempSync(join(tmpdir(), 'callsign-replay-')) : settings.state
     try {
@@ -60,15 +63,15 @@ export default defineCommand({
         model,
         source: { name: 'file', why: 'named on the command line' },
         resume: false,
+        counter: { latenessMs: FILE_LATENESS_MS },
         outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       })
-      const { status, raised, error, arrived } = await runStreet(
+      const { status, raised, format, error, arrived } = await runStreet(
         street,
         sources,
         {
           pace,
-          ...defined({ format: settings.format }),
-          ...(origins.host === 'default' ? {} : { host: settings.host }),
+          ...input,
         },
         signal,
       )
@@ -78,8 +81,9 @@ export default defineCommand({
       if (error !== undefined) throw error
       if (!arrived) throw undelivered(status.queued, settings.broker, ownState)
       if (shutdownSignal().aborted) return EXIT.interrupted
-      if (args.failOnLoss && lostCalls(status) > 0) return EXIT.lost
-      return raised > 0 ? EXIT.alerts : EXIT.ok
+      requireCounted(inputBooks(status), filesInWords(args._))
+      const code = inputExitCode(inputBooks(status), format, args)
+      return code !== EXIT.lost && raised > 0 ? EXIT.alerts : code
     } finally {
       if (ownState) rmSync(state, { recursive: true, force: true })
     }

@@ -41,10 +41,9 @@ export function noteLedger(status: StatusDocument, asJson = false): void {
     )
 }
 
-export function lostCalls({ dropped }: StatusDocument): number {
-  return Object.entries(dropped)
-    .filter(([reason]) => reason.startsWith('lost('))
-    .reduce((sum, [, count]) => sum + count, 0)
+/** What a run saw, as `agent count` tells it. */
+export function inputBooks({ observed, counted, dropped }: StatusDocument) {
+  return { observed: observed.calls, counted, dropped }
 }
 
 function total(counts: Readonly<Record<string, number>>): number {

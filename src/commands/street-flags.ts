@@ -1,9 +1,10 @@
 /** The flags that every command with a whole street takes (`watch`, `replay`): one list, so that they cannot drift apart. */
 import { PIPELINE_SETTINGS } from '../settings/settings.ts'
 import { settingArgs } from './common.ts'
+import { inputFlags } from './input-flags.ts'
 
 export const streetFlags = {
   duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
-  failOnLoss: { type: 'boolean', description: 'exit 11 where calls were lost' },
+  ...inputFlags,
   ...settingArgs(...PIPELINE_SETTINGS),
 } as const

@@ -12,6 +12,7 @@ import { chooseSource, leaderNameOf } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
+import { isHost } from '../domain/source.ts'
 import { adoptReader, prepareReader } from '../operate/facts-reader.ts'
 import { selfCommand } from '../operate/kernel-collector.ts'
 import { openModelInUse } from '../operate/models.ts'
@@ -19,8 +20,10 @@ import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { log } from '../platform/log.ts'
 import { loadSettings } from '../settings/settings.ts'
-import { jsonArg, settingArgs, shutdownAfter } from './common.ts'
-import { lostCalls, noteLedger } from './run-report.ts'
+import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
+import { userInput } from './input-flags.ts'
+import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
+import { inputBooks, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
 export default defineCommand({
@@ -40,7 +43,7 @@ export default defineCommand({
     ...jsonArg,
   },
   async run({ args }) {
-    const { settings, origins } = loadSettings(args)
+    const { settings } = loadSettings(args)
     const { source, why } = await chooseSource(settings.source, {
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
@@ -69,12 +72,11 @@ export default defineCommand({
       },
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
-    const { status, error } = await runStreet(
+    const { status, format, error } = await runStreet(
       street,
       [source],
       {
-        ...defined({ format: settings.format }),
-        ...(origins.host === 'default' ? {} : { host: settings.host }),
+        ...userInput({ ...args, format: settings.format }),
       },
       signal,
     )
@@ -82,6 +84,10 @@ export default defineCommand({
     await model.close()
     noteLedger(status, args.json)
     if (error !== undefined) throw error
-    return args.failOnLoss && lostCalls(status) > 0 ? EXIT.lost : EXIT.ok
+    const books = inputBooks(status)
+    if (books.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
+    if (isHost(source)) requireObserved(books, source.name)
+    else requireCounted(books, source.path === undefined ? 'the input' : `"${source.path}"`)
+    return inputExitCode(books, format, args)
   },
 })

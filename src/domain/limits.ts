@@ -19,6 +19,8 @@ export const ACTIVE_FRAMES_MIN = 3
 export const JUDGED_AGE_FRAMES = 4
 /** A frame closes when event time has passed its end by this: sysdig's CPUs step back at most 0.1 ms, pipes stall longer. */
 export const LATENESS_MS = 1_500
+/** The same for files, where nobody waits: some are put together of several. */
+export const FILE_LATENESS_MS = 5_000
 /** Event time that runs ahead of the wall clock (live) or of the last event (files) by more than this is a jump, not progress. */
 export const CLOCK_JUMP_MS = 60_000
 /** The longest time that a setting may name (ten years): longer is a slip of the finger, and no timer could wait for it. */
@@ -95,6 +97,11 @@ export const LINE_BYTES_MAX = 65_536
 export const BPFTRACE_LINE_BYTES_MAX = 4_194_304
 /** One read from a pipe or file. */
 export const READ_BYTES = 1_048_576
+/** Files of `strace -ff` read as one, and what is read of each at a time: 32 MiB for all. */
+export const STRACE_FILES_MAX = 512
+export const STRACE_READ_BYTES = 65_536 + LINE_BYTES_MAX
+/** A capture that sysdig cannot unpack itself is unpacked beside the state, up to so much. */
+export const CAPTURE_BYTES_MAX = 16 * 1_073_741_824
 /** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; FACTS of the pipe: 1 MiB lasts 20 ms at 52 MB/s. */
 export const READ_EVERY_MS = 20
 /** The same while little comes: fewer wake-ups, and a burst of 52 MB/s waits 30 ms in the collector's own buffers. */
@@ -454,7 +461,10 @@ assert(
   'nor is any model allowed a longer one than the buffer holds',
 )
 assert(LATENESS_MS < BUFFER_FRAMES_MAX * FRAME_MS, 'lateness is shorter than the buffer')
-assert(LATENESS_MS < CLOCK_JUMP_MS, 'a jump is longer than what counts as late')
+assert(
+  LATENESS_MS <= FILE_LATENESS_MS && FILE_LATENESS_MS < CLOCK_JUMP_MS,
+  'a jump is longer than what counts as late',
+)
 assert(ACTIVE_FRAMES_MIN <= SEQUENCE_FRAMES, 'a full sequence is active enough to be judged')
 assert(
   ACTIVE_FRAMES_MIN <= JUDGED_AGE_FRAMES && JUDGED_AGE_FRAMES <= SEQUENCE_FRAMES,

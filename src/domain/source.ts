@@ -42,6 +42,24 @@ export interface Source {
   read(signal: AbortSignal, report?: LossReport): AsyncIterable<Uint8Array>
 }
 
+/** What only the user knows of input. */
+export interface UserInput {
+  /** The string that sysdig's -p was given. */
+  readonly format?: string
+  /** Which host's lines of a frames file; default that of the first line. */
+  readonly host?: string
+  /** Whose calls those are that name no process (strace of one process), and what it is called. */
+  readonly pid?: number
+  readonly name?: string
+  /** Midnight UTC of the date that the first time of day has, Unix ms; default: as the stream's end says. */
+  readonly dateMs?: number
+}
+
+/** Whether it shows this host as it runs, and not what somebody else made of one. */
+export function isHost({ name }: Source): boolean {
+  return name === 'kernel' || name === 'sysdig' || name === 'bpftrace'
+}
+
 /** What a collector says of its own cost and losses: of the last second, and summed up since its start. */
 export interface CollectorStatus {
   /** How long taking the second out of the kernel took. */

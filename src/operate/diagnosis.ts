@@ -7,7 +7,7 @@
  */
 import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'
-import { tryBpftrace } from '../agent/sources.ts'
+import { sysdigVersion, tryBpftrace, trySysdig } from '../agent/sources.ts'
 import { collectorWords } from '../agent/status-document.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
@@ -19,7 +19,7 @@ import {
   hasCapability,
   writeExecuteDenied,
 } from '../platform/linux/capabilities.ts'
-import { findProgram, runCommand } from '../platform/linux/child.ts'
+import { findProgram } from '../platform/linux/child.ts'
 import { privateDirectory } from '../platform/linux/private-directory.ts'
 import { connectMqtt, parseBrokerUrl } from '../platform/mqtt/client.ts'
 import { libraryDirectory } from '../platform/native.ts'
@@ -37,8 +37,6 @@ export interface Finding {
   readonly next?: string
 }
 
-/** How long sysdig may take to say its version, or to show one event. */
-const SYSDIG_MS = 5_000
 /** How long a broker may take to answer. */
 const BROKER_MS = 5_000
 /** Room that the state should have beside what it may grow to. */
@@ -126,7 +124,6 @@ async function kernelCounts(): Promise<Omit<Finding, 'check'>> {
   return { state: 'optional', found: reasons.join('; '), ...next }
 }
 
-/** The trial is one event: an installed sysdig that finds no driver says so at once. */
 async function sysdigCaptures(): Promise<Omit<Finding, 'check'>> {
   const sysdig = findProgram('sysdig')
   if (sysdig === undefined)
@@ -135,19 +132,15 @@ async function sysdigCaptures(): Promise<Omit<Finding, 'check'>> {
       found: 'not installed: .scap captures cannot be read',
       next: '"apt install sysdig", or your distribution\'s package',
     }
-  const { stdout } = await runCommand([sysdig, '--version'], SYSDIG_MS)
-  const installed = /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'of unknown version'
-  let why = ''
-  for (const engine of [[], ['--modern-bpf']]) {
-    const { code, stderr } = await runCommand([sysdig, ...engine, '-n', '1'], SYSDIG_MS)
-    if (code === 0)
-      return { state: 'ok', found: [`${installed}, captures live`, ...engine].join(' ') }
-    why ||= stderr.split('\n').find((line) => line.trim() !== '') ?? `it ends with ${code}`
-  }
-  return {
-    state: 'optional',
-    found: `${installed}, reads captures, but not this host: ${why}`,
-    next: 'Run as root; else a newer sysdig (0.31 or later, with the modern eBPF engine) or a driver for this kernel',
+  try {
+    return { state: 'ok', found: await trySysdig() }
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    return {
+      state: 'optional',
+      found: `${await sysdigVersion(sysdig)}, reads captures, but not this host: ${error.message}`,
+      ...nextOf(error),
+    }
   }
 }
 

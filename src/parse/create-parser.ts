@@ -30,7 +30,7 @@ export function createParser(
     case 'frames':
       return lines(new FramesLineParser(sink, options), sink)
     case 'strace-text':
-      return lines(new StraceLineParser(sink), sink)
+      return lines(new StraceLineParser(sink, options), sink)
     case 'kernel-records':
       return new KernelRecordsParser(sink)
     case 'bpftrace-json':

@@ -20,8 +20,15 @@ const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
     'bpftrace-json',
     /^\{\s*"type":\s*"(map|attached_probes|printf|time|hist|stats|value|lost_events)"/,
   ],
-  ['strace-text', /^\d+ +\d{9,11}\.\d{6} /],
-  ['strace-text', /^\d{9,11}\.\d{6} ([a-z_0-9]+\(|---|\+\+\+|<\.\.\.)/],
+  // `[pid 2747] `, `2747 ` or neither, a name within with -Y; a time of Unix, of the clock, since something, or none.
+  [
+    'strace-text',
+    /^ *(\[pid +\d+(<.{0,60}>)?\] |\d{1,7}(<.{0,60}>)? )? *(\d+(\.\d{3,9})? |\d\d:\d\d:\d\d(\.\d{1,9})? )([a-z_0-9?]{2,40}\(|--- |\+\+\+ |<\.\.\. )/,
+  ],
+  [
+    'strace-text',
+    /^(\[pid +\d+(<.{0,60}>)?\] |\d{1,7}(<.{0,60}>)? +)?[a-z_0-9]{2,40}\(.*( = (-?\d|0x|\?)|<unfinished \.\.\.>)/,
+  ],
 ]
 
 /** Undefined if no line of the head matches a format. */

@@ -1,5 +1,5 @@
 /**
- * `strace -f -ttt -o FILE`: a source that needs no root.
+ * strace's lines: a source that needs no root. `strace -f -ttt -o FILE` writes:
  *
  *   2747 1795426653.020736 openat(AT_FDCWD, "x", O_RDONLY) = 3
  *   2747 1795426653.021000 read(3,  <unfinished ...>          counted here …
@@ -7,10 +7,13 @@
  *   2747 1795426653.021500 <... read resumed>"x", 1) = 1      … and not here
  *   2747 1795426653.022000 +++ exited with 0 +++
  *
+ * On a terminal the thread is written as `[pid 2747]`, and left out while there is one only. -Y adds a name
+ * (`2747<sh>`). Times are Unix times (-ttt) or times of day (-t, -tt). Output of other programs is malformed.
+ *
  * A call is counted at its begin. The first column is a thread: clone lines with CLONE_THREAD give its process. strace
  * prints no names: execve's path gives one (its last part, cut as the kernel does), fork and clone inherit it,
  * prctl(PR_SET_NAME) changes it; `-Y` prints names beside the pid, which is better. A process that existed before
- * has no name until then. Without -f the pid is missing: such calls are dropped as `no-process`.
+ * has no name until then. Lines without a thread belong to the process given by --pid; else they are `no-process`.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { type NameId, NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
@@ -18,6 +21,7 @@ import { callTypeOf, UNKNOWN_CALL } from './call-type.ts'
 import { readNumber } from './fields.ts'
 import type { LineParser } from './lines.ts'
 import { sampleOf } from './sample.ts'
+import { DayClock, type ParserOptions, readUnixSeconds } from './time.ts'
 
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
@@ -26,11 +30,15 @@ const BLANK = 32
 const PAREN = 40
 const PLUS = 43
 const MINUS = 45
-const DOT = 46
+const COLON = 58
 const LESS = 60
 const GREATER = 62
+const CLOSE_BRACKET = 93
 const COMM_BYTES = 15
-/** Longest part of a line that is searched for names and flags. */
+const PID_PREFIX = encoder.encode('[pid ')
+const ATTACHED = encoder.encode('strace: ')
+const UNFINISHED = encoder.encode(' <unfinished ...>')
+/** Longest part of a line that is looked at for names and flags. */
 const LOOK_BYTES = 8_192
 
 const CLONES = /^(clone3?|v?fork)$/
@@ -48,9 +56,19 @@ export class StraceLineParser implements LineParser {
   readonly #threads = new Map<number, Thread>()
   #nameEpoch: number
   readonly #naming = new Set<number>()
+  readonly #clock: DayClock
+  /** Of lines without a thread; 0 where nobody said. */
+  readonly #pid: number
+  readonly #name: string | undefined
+  // What the head of the line at hand says.
+  #tid = 0
+  #comm: NameId = NO_NAME
 
-  constructor(sink: TallySink) {
+  constructor(sink: TallySink, options: ParserOptions = {}) {
     this.#sink = sink
+    this.#clock = new DayClock(options)
+    this.#pid = options.pid ?? 0
+    this.#name = options.name
     this.#nameEpoch = sink.nameEpoch
     for (const name of NAMING) {
       const bytes = encoder.encode(name)
@@ -64,37 +82,23 @@ export class StraceLineParser implements LineParser {
 
   #parse(bytes: Uint8Array, from: number, to: number): boolean {
     this.#checkEpoch()
-    let at = from
-    let tid = 0
-    let end = fieldEnd(bytes, at, to)
-    let timeMs = readTime(bytes, at, end)
-    let comm = NO_NAME
+    let at = this.#head(bytes, from, to)
+    if (at < 0) return isStracesOwn(bytes, from, to)
+    const timeEnd = fieldEnd(bytes, at, to)
+    const timeMs = this.#timeMs(bytes, at, timeEnd)
     if (Number.isNaN(timeMs)) {
-      let tidEnd = end
-      // -Y: `2747<bash> 1795426653.020736 …`; the comm may contain blanks.
-      const open = bytes.indexOf(LESS, at)
-      if (open > at && open < end) {
-        tidEnd = open
-        end = closeOfComm(bytes, open, to)
-        if (end < 0) return false
-        comm = this.#sink.intern(bytes, open + 1, end - 1)
-      }
-      tid = readNumber(bytes, at, tidEnd)
-      if (!(tid > 0 && tid <= 0x7fff_ffff)) return false
-      at = skipBlanks(bytes, end, to)
-      end = fieldEnd(bytes, at, to)
-      timeMs = readTime(bytes, at, end)
-      if (Number.isNaN(timeMs)) {
-        this.#sink.drop('no-time', 1, sampleOf(bytes, from, to))
-        return true
-      }
+      if (!isCall(bytes, at, to)) return isStracesOwn(bytes, from, to)
+      this.#sink.drop('no-time', 1, sampleOf(bytes, from, to))
+      return true
     }
-    at = skipBlanks(bytes, end, to)
+    at = skipBlanks(bytes, timeEnd, to)
+    const tid = this.#tid
+    const comm = this.#comm
     const first = bytes[at]
     if (first === MINUS) return true
     if (first === PLUS) {
       const thread = this.#threads.get(tid)
-      if (thread === undefined || thread.pid === tid) this.#sink.exit(tid, timeMs)
+      if (tid > 0 && (thread === undefined || thread.pid === tid)) this.#sink.exit(tid, timeMs)
       this.#threads.delete(tid)
       return true
     }
@@ -122,6 +126,8 @@ export class StraceLineParser implements LineParser {
     }
     const thread = this.#threadOf(tid)
     if (comm !== NO_NAME) thread.name = comm
+    else if (tid === this.#pid && thread.name === NO_NAME && this.#name !== undefined)
+      thread.name = this.#nameFrom(this.#name)
     if (this.#naming.has(type)) {
       const text = decoder.decode(bytes.subarray(at, Math.min(to, at + LOOK_BYTES)))
       if (text.includes('<unfinished ...>')) thread.pending = text
@@ -130,6 +136,38 @@ export class StraceLineParser implements LineParser {
     const name = thread.name
     this.#sink.add(thread.pid, thread.pid === tid ? name : threadName(name), type, 1, timeMs)
     return true
+  }
+
+  /** Reads whose line it is. @returns where the time begins, or -1 */
+  #head(bytes: Uint8Array, from: number, to: number): number {
+    this.#tid = this.#pid
+    this.#comm = NO_NAME
+    let at = skipBlanks(bytes, from, to)
+    const isBracketed = isAt(PID_PREFIX, bytes, at, to)
+    if (isBracketed) at = skipBlanks(bytes, at + PID_PREFIX.length, to)
+    const digitsEnd = afterDigits(bytes, at, to)
+    if (digitsEnd === at) return isBracketed ? -1 : at
+    let end = digitsEnd
+    // `2747<bash> 1795426653.020736 …`; the comm may hold blanks.
+    if (bytes[end] === LESS) {
+      end = closeOfComm(bytes, end, to, isBracketed)
+      if (end < 0) return -1
+      this.#comm = this.#sink.intern(bytes, digitsEnd + 1, end - 1)
+    }
+    if (isBracketed && bytes[end++] !== CLOSE_BRACKET) return -1
+    const tid = readNumber(bytes, at, digitsEnd)
+    // Digits that go on as a time do, or too many for a pid: nobody says whose line it is.
+    const isTime = bytes[end] !== BLANK || tid >= 1e9
+    if (isTime) return end === digitsEnd ? at : -1
+    if (!(tid > 0)) return -1
+    this.#tid = tid
+    return skipBlanks(bytes, end, to)
+  }
+
+  /** Unix's or of a day; NaN for what counts from something else (-r) or is none. */
+  #timeMs(bytes: Uint8Array, from: number, to: number): number {
+    if (bytes[from + 2] === COLON) return this.#clock.readTimeOfDay(bytes, from, to)
+    return readUnixSeconds(bytes, from, to)
   }
 
   /** What a finished call tells about names and threads. */
@@ -195,17 +233,41 @@ export class StraceLineParser implements LineParser {
   }
 }
 
-/** `1795426653.020736` as Unix ms. */
-function readTime(bytes: Uint8Array, from: number, to: number): number {
-  const dot = to - 7
-  if (dot <= from || bytes[dot] !== DOT) return Number.NaN
-  if (Number.isNaN(readNumber(bytes, dot + 1, to))) return Number.NaN
-  return readNumber(bytes, from, dot) * 1000 + readNumber(bytes, dot + 1, dot + 4)
+/** What strace says beside calls: `strace: Process 24491 attached`, and the rest of a line that it cut in two. */
+function isStracesOwn(bytes: Uint8Array, from: number, to: number): boolean {
+  return isAt(ATTACHED, bytes, from, to) || isAt(UNFINISHED, bytes, from, to)
+}
+
+/** `openat(AT_FDCWD, …`, also behind a time that counts from something else. */
+function isCall(bytes: Uint8Array, from: number, to: number): boolean {
+  const paren = bytes.indexOf(PAREN, from)
+  if (paren < 0 || paren >= to) return false
+  const blank = bytes.lastIndexOf(BLANK, paren)
+  const type = callTypeOf(bytes, Math.max(from, blank + 1), paren)
+  return type >= 0
+}
+
+function isAt(want: Uint8Array, bytes: Uint8Array, at: number, to: number): boolean {
+  if (at + want.length > to) return false
+  for (let i = 0; i < want.length; i++) if (want[i] !== bytes[at + i]) return false
+  return true
+}
+
+/** A field that strace writes as a time. */
+function looksLikeTime(bytes: Uint8Array, from: number, to: number): boolean {
+  if (bytes[from + 2] === COLON) return to - from >= 8 && bytes[from + 5] === COLON
+  return !Number.isNaN(readUnixSeconds(bytes, from, to))
 }
 
 function fieldEnd(bytes: Uint8Array, from: number, to: number): number {
   const end = bytes.indexOf(BLANK, from)
   return end < 0 || end > to ? to : end
+}
+
+function afterDigits(bytes: Uint8Array, from: number, to: number): number {
+  let at = from
+  while (at < to && bytes[at]! >= 48 && bytes[at]! <= 57) at++
+  return at
 }
 
 function skipBlanks(bytes: Uint8Array, from: number, to: number): number {
@@ -214,14 +276,15 @@ function skipBlanks(bytes: Uint8Array, from: number, to: number): number {
   return at
 }
 
-/** Position after the `>` that closes a comm: the last within its 15 bytes (escapes are four bytes each). */
-function closeOfComm(bytes: Uint8Array, open: number, to: number): number {
+/** After the `>` that closes a comm: the last within its 15 bytes (escapes are four bytes each) that a time follows. */
+function closeOfComm(bytes: Uint8Array, open: number, to: number, isBracketed: boolean): number {
   let found = -1
   for (let at = open + 1; at < Math.min(to, open + 2 + 4 * COMM_BYTES); at++) {
-    if (bytes[at] === GREATER && bytes[at + 1] === BLANK) {
-      const time = skipBlanks(bytes, at + 1, to)
-      if (!Number.isNaN(readTime(bytes, time, fieldEnd(bytes, time, to)))) found = at + 1
-    }
+    if (bytes[at] !== GREATER || (isBracketed && bytes[at + 1] !== CLOSE_BRACKET)) continue
+    const next = isBracketed ? at + 2 : at + 1
+    if (bytes[next] !== BLANK) continue
+    const time = skipBlanks(bytes, next, to)
+    if (looksLikeTime(bytes, time, fieldEnd(bytes, time, to))) found = at + 1
   }
   return found
 }

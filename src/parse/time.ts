@@ -2,36 +2,34 @@
  * Parses times as sysdig prints them: times of day without a date, in the time zone of the machine that printed them.
  *
  * The date is derived: the first time of the stream is assumed to lie within the 24 hours before `endMs` (a file's
- * mtime, or now), and each step back by more than half a day is a midnight.
+ * mtime, or now), unless the user gives it, and each step back by more than half a day is a midnight.
  */
+import type { UserInput } from '../domain/source.ts'
 import { readNumber } from './fields.ts'
 
-export interface ParserOptions {
-  /** The string that sysdig's -p was given. */
-  readonly format?: string
-  /** Approximate end of the stream, Unix ms: gives times of day their date. Default: they count from 1970. */
+export interface ParserOptions extends UserInput {
+  /** About when the stream ended, Unix ms: gives times of day their date. Default: they count from 1970. */
   readonly endMs?: number
-  /** Local time minus UTC of the machine that printed the stream. Default 0. */
+  /** Local time minus UTC where the stream was printed. Default 0. */
   readonly utcOffsetMs?: number
-  /** Which host's lines of a frames file; default that of the first line. */
-  readonly host?: string
 }
 
 const DAY_MS = 86_400_000
-/** September 2001: smaller numbers of seconds are not Unix times. */
+/** September 2001: a smaller number of seconds is counted from something else than 1970. */
 const FIRST_UNIX_SECOND = 1e9
-/** A file's mtime may be slightly before the time of its last line. */
+/** A file may be written to a little before its last line's time. */
 const SLACK_MS = 60_000
 
 export class DayClock {
   readonly #endMs: number
   readonly #utcOffsetMs: number
-  #dayMs = Number.NaN
-  #lastMs = 0
+  #dayMs: number
+  #lastMs = Number.NaN
 
   constructor(options: ParserOptions) {
     this.#endMs = options.endMs ?? DAY_MS
     this.#utcOffsetMs = options.utcOffsetMs ?? 0
+    this.#dayMs = options.dateMs ?? Number.NaN
   }
 
   /** `09:38:16.582343241`, `09:38:16`, or `1795426696.582343241` (`-t a`) as Unix ms; NaN for anything else. */

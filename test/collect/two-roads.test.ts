@@ -1,5 +1,8 @@
 /** Two roads, one place: a capture counted by sysdig with our chisel, as text, as JSON and as frames gives the same frames. */
 import { describe, expect, test } from 'bun:test'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { fileSource } from '../../src/collect/file.ts'
 import { memorySource } from '../../src/collect/memory.ts'
 import { Counter } from '../../src/count/counter.ts'
@@ -98,6 +101,22 @@ describe.skipIf(sysdig === undefined)('with the sysdig that is installed', () =>
     60_000,
   )
   let tail = ''
+
+  test('a capture packed by zstd is read, and one that is cut gives what came before', async () => {
+    const bytes = gunzipSync(readFileSync(fixturePath('scap/idle.scap')))
+    const home = directory()
+    const read = (name: string, packed: Uint8Array) => {
+      writeFileSync(join(home, name), packed)
+      return framesOf(fileSource(join(home, name), { stateDirectory: home }), 'chisel')
+    }
+    const packed = Bun.zstdCompressSync(bytes)
+    const whole = lines(await framesOf(capture('idle'), 'chisel'))
+    expect(lines(await read('idle.scap.zst', packed))).toBe(whole)
+    await expect(read('cut.scap.zst', packed.subarray(0, packed.length / 2))).rejects.toThrow(
+      'to its end',
+    )
+    expect(readdirSync(home).filter((name) => name.startsWith('capture-'))).toEqual([])
+  })
 })
 
 test.each(['029', '041'])('text and JSON of sysdig 0.%s give the same frames', async (version) => {

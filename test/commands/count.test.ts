@@ -49,6 +49,98 @@ describe('agent count', () => {
     expect(agent(['count', 'f.zst']).out).toBe(frames)
   })
 
+  test.each([
+    [
+      'nothing but lines without a process',
+      '1700000010.123456 read(3, "", 1) = 0\n',
+      'no-process',
+      '--pid',
+    ],
+    ['times since the start', '5 0.000123 read(3, "", 1) = 0\n', 'no-time', '-ttt'],
+    ['lines without a time', 'read(3, "", 1) = 0\n', 'no-time', '-ttt'],
+    [
+      'times since the last event',
+      '1 0.000001562 0 x (5) < read res=0 \n',
+      'no-time',
+      'sysdig -t a',
+    ],
+  ])('of %s ends with 1 and says what to do', (_, text, reason, advice) => {
+    const { exitCode, out, said } = agent(['count', put('nothing.txt', text)])
+    expect(out).toBe('')
+    expect(said).toMatch(
+      new RegExp(`error: Cannot count "nothing.txt": of 1 calls none.*${reason}`),
+    )
+    expect(said).toContain(advice)
+    expect(exitCode).toBe(1)
+  })
+
+  test('a trace of which some lines name no process is counted as far as it can be, and ends with 3', () => {
+    const text =
+      '1700000010.1234 read(3, "", 1) = 0\n[pid 5] 1700000010.123456 read(3, "", 1) = 0\n'
+    const { exitCode, out, said } = agent(['count', put('some.strace', text)])
+    expect(out).toContain('"counts":{"read":1}')
+    expect(said).toContain('hint: 1 calls name no process.')
+    expect(exitCode).toBe(3)
+    const told = agent(['count', 'some.strace', '--pid', '7', '--name', 'sh'])
+    expect(told.out).toContain('"pid":7,"start":1700000010,"name":"sh"')
+    expect(told.exitCode).toBe(0)
+    const given = agent([
+      'count',
+      put('day.strace', '22:13:20 read(3, "", 1) = 0\n'),
+      '--pid',
+      '7',
+      '--date',
+      '2023-11-14',
+    ])
+    expect(given.out).toContain('"t":1700000000')
+    expect(agent(['count', 'day.strace', '--date', 'today']).exitCode).toBe(2)
+  })
+
+  test('--fail-on-loss ends with 11 for whatever was dropped', () => {
+    const flag = '--fail-on-loss'
+    expect(agent(['count', put('own.txt', own), flag]).exitCode).toBe(0)
+    expect(agent(['count', put('bad.txt', `${own}rubbish\n`), flag]).exitCode).toBe(11)
+    expect(
+      agent(['count', put('late.txt', `${own}1700000001123456789 5 5 read x\n`), flag]).exitCode,
+    ).toBe(11)
+    const hosts = ['a', 'b'].map(
+      (host) => `{"t":1700000010,"host":"${host}","pid":5,"name":"x","counts":{"read":1}}\n`,
+    )
+    expect(agent(['count', put('hosts.ndjson', hosts.join('')), flag]).exitCode).toBe(11)
+    const one = agent(['count', 'hosts.ndjson', flag, '--only-host', 'b', '--host', 'c'])
+    expect(one.out).toContain('"host":"c"')
+    expect(one.exitCode).toBe(0)
+  })
+
+  test('a file that holds no call at all is no success', () => {
+    const { exitCode, said } = agent([
+      'count',
+      put('idle.ndjson', '{"t":1700000010,"pid":5,"name":"x","counts":{}}\n'),
+    ])
+    expect(said).toContain('no system call is in it')
+    expect(exitCode).toBe(1)
+  })
+
+  test('traces of one process each (strace -ff) are one, in the order of their times', () => {
+    put(
+      'ff.41',
+      '1700000010.100000 execve("/bin/sh", ["sh"], 0x1) = 0\n1700000010.200000 vfork() = 42\n1700000013.000000 wait4(-1) = 42\n',
+    )
+    put(
+      'ff.42',
+      '1700000010.300000 getpid() = 42\n1700000012.000000 execve("/bin/ls", ["ls"], 0x1) = 0\n1700000012.5 +++ exited with 0 +++\n',
+    )
+    const { exitCode, out, said } = agent(['count', 'ff.42', 'ff.41'])
+    expect(out.trimEnd().split('\n')).toEqual([
+      '{"t":1700000010,"pid":41,"start":1700000010,"name":"sh","counts":{"vfork":1,"execve":1}}',
+      '{"t":1700000010,"pid":42,"start":1700000010,"name":"sh","counts":{"getpid":1}}',
+      '{"t":1700000012,"pid":42,"start":1700000010,"name":"ls","counts":{"execve":1}}',
+      '{"t":1700000013,"pid":41,"start":1700000010,"name":"sh","counts":{"wait4":1}}',
+    ])
+    expect(said).toContain('5 calls observed = 5 counted')
+    expect(exitCode).toBe(0)
+  })
+
   test('--json gives the ledger as an object, on stderr', () => {
     const { said } = agent([
       'count',

@@ -31,7 +31,7 @@ const objects = (text: string): AlertMessage[] =>
 
 function replay(into: string): AlertMessage[] {
   const { exitCode, out, said } = agent(
-    ...['replay', recording, '--host', 'ac', '--learn', '0s', '--state', into, '--json'],
+    ...['replay', recording, '--only-host', 'ac', '--learn', '0s', '--state', into, '--json'],
   )
   expect(exitCode, said).toBe(10)
   return [...new Map(objects(out).map((alert) => [alert.id, alert])).values()]

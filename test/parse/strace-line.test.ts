@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { recogniseFormat } from '../../src/parse/recognise-format.ts'
 import { fixture } from '../support/fixture.ts'
 import { parseAll } from '../support/parse.ts'
 
@@ -40,6 +41,47 @@ describe('StraceLineParser', () => {
     expect(exits).toEqual(['1700000000 5'])
   })
 
+  test.each([
+    ['-f on a terminal', `[pid 24491] ${T} read(3, "", 1) = 0`, '24491 '],
+    ['-f on a terminal, a short pid', `[pid   911] ${T} read(3, "", 1) = 0`, '911 '],
+    ['-f -Y on a terminal', `[pid 911<a b] c>] ${T} read(3, "", 1) = 0`, '911 a b] c'],
+    ['-f -Y -o', `911<tmux: server> ${T} read(3, "", 1) = 0`, '911 tmux: server'],
+    ['-f -tt -o', '911 22:13:20.123456 read(3, "", 1) = 0', '911 '],
+    ['-f -t -o', '911 22:13:20 read(3, "", 1) = 0', '911 '],
+    ['-f -t on a terminal', '[pid 911] 22:13:20 read(3, "", 1) = 0', '911 '],
+    ['nanoseconds', `911 1700000000.123456789 read(3, "", 1) = 0`, '911 '],
+    ['whole seconds', `911 1700000000 read(3, "", 1) = 0`, '911 '],
+  ])('reads the lines of %s', (_, line, who) => {
+    const { calls, drops } = parseAll('strace-text', `${line}\n`, { endMs: 1_700_001_000_000 })
+    expect(calls).toEqual({ [`1700000000 ${who} read`]: 1 })
+    expect(drops).toEqual({})
+    expect(recogniseFormat(new TextEncoder().encode(`${line}\n`))).toBe('strace-text')
+  })
+
+  test.each([
+    [`${T} read(3, "", 1) = 0`, {}],
+    ['22:13:20.123456 read(3, "", 1) = 0', { dateMs: Date.UTC(2023, 10, 14) }],
+  ])('takes whose lines they are and their date from the user: %s', (line, more) => {
+    const { calls } = parseAll('strace-text', `${line}\n`, { pid: 7, name: 'make', ...more })
+    expect(calls).toEqual({ '1700000000 7 make read': 1 })
+  })
+
+  test('of several on a terminal counts those that are named, and says how many are not', () => {
+    const { calls, drops, exits } = strace(
+      `${T} execve("/bin/sh", ["sh"], 0x1) = 0\n${T} vfork(strace: Process 8 attached\n <unfinished ...>\n` +
+        `[pid     8] ${T} read(3, "", 1) = 0\n[pid     7] ${T} <... vfork resumed>) = 8\n${T} +++ exited with 0 +++\n`,
+    )
+    expect(calls).toEqual({ '1700000000 8  read': 1 })
+    expect(drops).toEqual({ 'no-process': 2 })
+    expect(exits).toEqual([])
+  })
+
+  test('times since the start are none', () => {
+    expect(
+      strace('     0.000123 read(0, "", 1) = 0\n5      0.000123 read(0, "", 1) = 0\n').drops,
+    ).toEqual({ 'no-time': 2 })
+  })
+
   test('follows prctl, and takes comms from -Y where they are printed', () => {
     const { calls } = strace(
       `5 ${T} prctl(PR_SET_NAME, "new\\nname") = 0\n5 ${T} read(0, "", 1) = 0\n7<a> b> ${T} read(0, "", 1) = 0\n`,
@@ -57,7 +99,9 @@ describe('StraceLineParser', () => {
     ],
     ['no pid (strace without -f)', `${T} read(0, "", 1) = 0`, { 'no-process': 1 }],
     ['no time (strace without -ttt)', '5 read(0, "", 1) = 0', { 'no-time': 1 }],
-    ['words', 'strace: Process 5 attached', { malformed: 1 }],
+    ['what strace says beside calls', 'strace: Process 5 attached', {}],
+    ['the rest of a line that it cut', ' <unfinished ...>', {}],
+    ['words', 'hello world', { malformed: 1 }],
   ])('counts no call in a line with %s', (_, line, drops) => {
     const sink = strace(`${line}\n`)
     expect(sink.calls).toEqual({})

@@ -4,7 +4,7 @@ import { RecordWriter } from '../../src/collect/kernel/records.ts'
 import { memorySource } from '../../src/collect/memory.ts'
 import type { AgentError } from '../../src/domain/error.ts'
 import type { Frame } from '../../src/domain/frame.ts'
-import { LATENESS_MS } from '../../src/domain/limits.ts'
+import { CLOSE_EVERY_MS, FILE_LATENESS_MS, LATENESS_MS } from '../../src/domain/limits.ts'
 import type { Source } from '../../src/domain/source.ts'
 import { countSource } from '../../src/record/count-source.ts'
 
@@ -64,6 +64,29 @@ describe('countSource()', () => {
   })
 })
 
+describe('a pipe whose clock is behind', () => {
+  test.each([3, 30, 59])(
+    'by %d s loses nothing: while bytes come, event time alone closes',
+    async (behind) => {
+      const from = Math.floor(Date.now() / 1000) - behind
+      const { ledger, frames } = await count({
+        name: 'pipe',
+        live: true,
+        async *read() {
+          // Slower than the clock's ticks, so that each looks in between; all within one second of its own.
+          for (let i = 0; i < 6; i++) {
+            const time = `${from + Math.floor(i / 3)}${String(i * 1_000_000).padStart(9, '0')}`
+            yield new TextEncoder().encode(`${time} 5 5 read x\n`)
+            await Bun.sleep(CLOSE_EVERY_MS / 2)
+          }
+        },
+      })
+      expect(ledger).toMatchObject({ observed: 6, counted: 6, dropped: {} })
+      expect(frames.map(({ index }) => index - from)).toEqual([0, 1])
+    },
+  )
+})
+
 describe('a source of whole seconds', () => {
   const second = (writer: RecordWriter, t: number, calls: number) => {
     writer.second(t)
@@ -106,6 +129,7 @@ describe('a source of whole seconds', () => {
     expect(isAbreast(source, 1_000_000, 1_002_000)).toBe(true)
     const { wholeSeconds: _, ...other } = source
     expect(latenessOf(other)).toBe(LATENESS_MS)
+    expect(latenessOf({ ...other, live: false })).toBe(FILE_LATENESS_MS)
     expect(mayBeSilent(other, 1_000_000, 1_002_000)).toBe(true)
   })
 })
