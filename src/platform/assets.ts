@@ -1,6 +1,6 @@
 /**
- * Files that come with the agent (default model, demo captures), by their name in the checkout. From source
- * they are read from the checkout, in the binary from the binary; nothing is unpacked to disk.
+ * Files shipped with the agent (default model, demo recordings), by their path in the checkout. Run from source they are
+ * read from the checkout, in the compiled binary from the binary; nothing is unpacked to disk.
  */
 import { readFileSync } from 'node:fs'
 import { AgentError } from '../domain/error.ts'

@@ -1,9 +1,9 @@
 /**
- * What travels inside the binary: native libraries, the default model, the demo's captures, the commit.
+ * What is embedded in the binary: native libraries, the default model, the demo's recordings, the commit.
  *
- * This file is what a run from source sees: everything lies in the checkout. `scripts/build.ts` puts a
- * generated module of the same shape in its place, in which the paths lead into the binary ("/$bunfs/…").
- * Bun reads such paths as whole files; nothing else can, so libraries go through `native.ts`.
+ * This module is used when run from source: all files are in the checkout. `scripts/build.ts` replaces it by a generated
+ * module with the same exports, whose paths lead into the binary ("/$bunfs/…"). Only Bun can read such paths, so
+ * libraries go through `native.ts`.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ export const version: string = manifest.version
 export const commit: string = 'source'
 /** Bun's name of the platform that the binary was built for. */
 export const target: string = `linux-${process.arch}`
-/** Public key (PEM) of the releases that `agent update` takes; '' in a build that is no release. */
+/** Public key (PEM) of the releases that `agent update` accepts; '' in a build that is not a release. */
 export const releaseKey: string = ''
 /** Native libraries: where their bytes are, and the file name to extract them to (only `native.ts` does). */
 export const libraries = {

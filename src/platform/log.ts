@@ -1,10 +1,10 @@
 /**
- * Messages for the operator, on stderr, one line each. Levels say what he must do: error = data lost or
- * help needed; warn = odd, but recovered; info = started, stopped, loaded; debug = at most once a second,
- * never per call. The words are fixed and the values are fields, so that a line can be searched for.
+ * Log lines on stderr. Levels: error = data lost or action needed; warn = unexpected, but recovered; info = started,
+ * stopped, loaded; debug = at most once a second, never per call. Messages are constant and values are fields, so that
+ * lines can be searched.
  *
- * `AGENT_LOG` sets the level (default info), `AGENT_LOG_FORMAT=json` gives one object a line. Values are
- * made safe for a terminal: a process can choose its own name, but not what the operator's screen does.
+ * `AGENT_LOG` sets the level (default info), `AGENT_LOG_FORMAT=json` gives one object per line. Values are sanitised for
+ * terminals, because a process can choose its own name.
  */
 import { writeSync } from 'node:fs'
 import { safeName } from '../domain/process.ts'
@@ -46,7 +46,7 @@ export function createLog(options: LogOptions = {}): Log {
 
 let processLevel: LogLevel = parseLogLevel(process.env.AGENT_LOG) ?? 'info'
 
-/** The level of every log that was created without one; for cli.ts, once the settings are known. */
+/** The default level, set by cli.ts once the settings are known. */
 export function setLogLevel(level: LogLevel): void {
   processLevel = level
 }
@@ -71,11 +71,11 @@ function quoted(value: string): string {
   return /^[\w.:/@%+,-]+$/.test(value) ? value : JSON.stringify(value)
 }
 
-/** Synchronous, so that the last words of a dying process arrive; a stderr that is gone or full is not our failure. */
+/** Synchronous, so that the last lines before an exit are written; errors of stderr are ignored. */
 function toStderr(line: string): void {
   try {
     writeSync(2, line)
   } catch {
-    // Nobody listens any more.
+    // stderr is closed.
   }
 }

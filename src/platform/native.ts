@@ -1,14 +1,14 @@
 /**
- * Where native libraries come from: the binary's own copies, extracted by us to a directory that is ours
- * alone (`private-directory.ts`), below the agent's state, for it writes nowhere else.
+ * Loads native libraries: the binary's own copies, extracted to a private directory (`private-directory.ts`) below the
+ * agent's state directory.
  *
- * The hole that this closes: left alone, Bun extracts embedded libraries to $TMPDIR or /tmp, and
+ * Vulnerability that this closes: by default Bun extracts embedded libraries to $TMPDIR or /tmp, and
  * onnxruntime's addon looks for `libonnxruntime.so.1` beside itself (RUNPATH $ORIGIN). A file of that name
- * planted in /tmp by any user was loaded by root; a noexec /tmp stopped the start. So every library is loaded by
- * an absolute path that we made, and our libonnxruntime first: the same SONAME then wins.
+ * planted in /tmp by any user was loaded by root; a noexec /tmp prevented the start. So every library is loaded by an
+ * absolute path of ours, and our libonnxruntime first: the linker then uses it for its SONAME.
  *
- * Files are named by their content's hash, written aside, flushed and renamed: one that is there is whole.
- * Costs 0.1–0.2 s at the very first start and a stat later; the 38 MB of a copy are given back at once.
+ * Files are named by their content's hash, written under a temporary name, synced and renamed: an existing one is
+ * complete. Costs 0.1–0.2 s at the first start and a stat later; the 38 MB of page cache are dropped at once.
  * Nothing happens until a library is asked for, so `--version` and commands without libraries write nothing.
  * From source there is nothing to extract.
  */
@@ -57,7 +57,7 @@ export function libraryPath(name: LibraryName): string {
   return target
 }
 
-/** Loads our own libonnxruntime, so that the addon that is imported next finds it by its SONAME and nothing else. */
+/** Loads our own libonnxruntime, so that the addon imported next uses it by its SONAME. */
 export function loadOnnxLibrary(): void {
   if (onnxLoaded) return
   // Later versions send telemetry; ours has none, and if that changed it would still be off. Setting
@@ -68,14 +68,14 @@ export function loadOnnxLibrary(): void {
   onnxLoaded = true
 }
 
-/** For the build, which puts this in the place of onnxruntime-node's own search for its addon. */
+/** The build replaces onnxruntime-node's search for its addon by this. */
 export function loadOnnxAddon(): unknown {
   const module = { exports: {} }
   process.dlopen(module, libraryPath('onnxAddon'))
   return module.exports
 }
 
-/** Where libraries were extracted to; undefined before the first, and from source. */
+/** The directory of extracted libraries; undefined before the first, and when run from source. */
 export function libraryDirectory(): string | undefined {
   return directory
 }
@@ -110,9 +110,8 @@ function extract(from: string, target: string, directory: string): void {
 const MADV_PAGEOUT = 21
 
 /**
- * The bytes that were just copied are pages of our own executable: clean, but resident, and counted as ours for
- * as long as nobody wants the memory. MADV_PAGEOUT drops clean pages and touches no others (measured: 38 MB
- * less after the first start); where the kernel does not know it, nothing happens.
+ * The copied bytes are clean pages of our own executable, which stay resident while memory is free. MADV_PAGEOUT drops
+ * them (measured: 38 MB less after the first start); older kernels ignore it.
  */
 function giveBackPages(): void {
   for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
@@ -124,7 +123,7 @@ function giveBackPages(): void {
   }
 }
 
-/** Libraries of an earlier version; an agent that still runs keeps what it has mapped. */
+/** Removes libraries of earlier versions; a running agent keeps what it has mapped. */
 function removeOld(directory: string): void {
   const current = Object.values(libraries).map(({ fileName }) => fileName)
   for (const name of readdirSync(directory))
@@ -132,7 +131,7 @@ function removeOld(directory: string): void {
       rmSync(join(directory, name), { force: true })
 }
 
-/** Below the state; else in the user's cache; else, with nothing writable at home, one that lasts as long as the process. */
+/** Below the state directory, else in the user's cache, else a temporary one for this process. */
 function chooseDirectory(): string {
   const { XDG_CACHE_HOME } = process.env
   const refused: string[] = []
@@ -155,7 +154,7 @@ function chooseDirectory(): string {
 // --- The C environment ----------------------------------------------------------------------------
 
 function chosen(directory: string): string {
-  // Nothing should be extracted by Bun itself any more; if something is, then not to /tmp.
+  // Bun should not extract anything itself any more; if it does, then not to /tmp.
   setenv('BUN_TMPDIR', directory)
   return directory
 }

@@ -1,7 +1,7 @@
 /**
- * A database file that outlives what its disk does to it: opened when it is needed, every kind of trouble logged once
- * and not at each attempt, its end logged too, a damaged file set aside and counted. What is lost with the file, and
- * what goes on in memory meanwhile, is the owner's to say (outbox, rolling buffer, local store).
+ * A database file that tolerates disk errors: it is opened on demand, each kind of error is logged once and not at each
+ * attempt, recovery is logged, a damaged file is renamed and counted. The owner (outbox, rolling buffer, local store)
+ * decides what is lost with the file and what is kept in memory meanwhile.
  */
 import { type Log, log as processLog } from './log.ts'
 import {
@@ -14,11 +14,11 @@ import {
 } from './sqlite.ts'
 
 export interface ResilientOptions extends OpenOptions {
-  /** How log lines begin: `Outbox`. */
+  /** First word of log lines: `Outbox`. */
   readonly name: string
-  /** The log line when a write fails, as `Cannot write the outbox, rows wait in memory`. */
+  /** Log line when a write fails: `Cannot write the outbox, rows wait in memory`. */
   readonly trouble: string
-  /** Statements and what must be read, each time the file is opened. May throw what SQLite throws. */
+  /** Called each time the file is opened, to prepare statements and read. May throw what SQLite throws. */
   readonly prepare?: (database: Database) => void
   readonly log?: Log
 }
@@ -41,17 +41,17 @@ export class ResilientDatabase {
     return this.#database !== undefined
   }
 
-  /** What the disk does to us at present; undefined where all is well. */
+  /** The current error; undefined while writes work. */
   get problem(): SqliteProblem | undefined {
     return this.#problem
   }
 
-  /** Damaged files that were put aside, over the life of this process. */
+  /** Damaged files that were renamed since the process started. */
   get setAsideCount(): number {
     return this.#setAside
   }
 
-  /** The open file, opened now where it is not. @throws AgentError, or what SQLite throws while it is prepared */
+  /** The open file; opens it if it is closed. @throws AgentError, or what `prepare` throws */
   open(): Database {
     if (this.#database !== undefined) return this.#database
     const database = openDatabase(this.path, this.#options)
@@ -66,7 +66,7 @@ export class ResilientDatabase {
     return database
   }
 
-  /** Reports a failure. @returns what it was, in the words that decide what to do */
+  /** Reports a failure. @returns its kind */
   failed(error: unknown): SqliteProblem {
     const problem = sqliteProblem(error, this.path)
     if (problem !== this.#problem)
@@ -75,14 +75,14 @@ export class ResilientDatabase {
     return problem
   }
 
-  /** A write has worked. */
+  /** Reports a successful write. */
   worked(): void {
     if (this.#problem === undefined) return
     this.#log.info(`${this.#options.name} is written to disk again`, { path: this.path })
     this.#problem = undefined
   }
 
-  /** Puts the damaged file aside; the next `open` makes a new one. @returns false where the disk refuses */
+  /** Renames the damaged file; the next `open` makes a new one. @returns false if that fails */
   putAside(): boolean {
     this.close()
     try {

@@ -1,13 +1,12 @@
 /**
- * The one door to SQLite: better-sqlite3 where its addon loads, Bun's own SQLite where it cannot (the
- * addon's prebuilt needs glibc 2.34; Debian 11, Ubuntu 20.04 and RHEL 8 have less). Both hold the same
- * SQLite; `sqliteEngine()` says which is used and why. The rest of the agent sees the narrow interface
- * below and no more.
+ * The only module that uses SQLite: better-sqlite3 if its addon loads, else Bun's own SQLite (the addon's prebuilt
+ * binary needs glibc 2.34; Debian 11, Ubuntu 20.04 and RHEL 8 have older ones). `sqliteEngine()` tells which one is
+ * used and why. The rest of the agent uses the narrow interface below.
  *
- * What every file gets: WAL and synchronous NORMAL (a kill loses nothing committed; a power cut may lose the
- * last commits, never the file), mode 0600, numbered schema steps. A damaged file is renamed to
- * `….damaged-<time>` and started anew: the caller hears of it and counts it. A full or read-only disk, a
- * file of a newer agent and missing rights are AgentErrors with the next step.
+ * Every file has WAL and synchronous NORMAL (a kill loses nothing committed; a power cut may lose the last commits, not
+ * the file), mode 0600, numbered schema steps. A damaged file is renamed to `….damaged-<time>` and a new one begun;
+ * the caller is told and counts it. A full or read-only disk, a file of a newer agent and missing permissions are
+ * AgentErrors with a hint.
  *
  * Does not promise: anything about a file that another program writes to.
  */
@@ -41,9 +40,9 @@ export type SqliteEngine = 'better-sqlite3' | 'bun:sqlite'
 export interface Database {
   readonly path: string
   readonly engine: SqliteEngine
-  /** Where a damaged file was put aside when this one was opened. */
+  /** New name of a damaged file that was replaced when this one was opened. */
   readonly setAside: string | undefined
-  /** The same text gives the same statement. */
+  /** Cached by text. */
   prepare<Row = unknown>(sql: string): Statement<Row>
   /** All or nothing, and one writer at a time (BEGIN IMMEDIATE). Not to be nested. */
   transaction<T>(body: () => T): T
@@ -56,9 +55,9 @@ export interface OpenOptions {
   readonly schema: readonly string[]
   /** `full` also waits for the disk at each commit: for what a power cut must not take. */
   readonly synchronous?: 'normal' | 'full'
-  /** Only look: the file must exist, nothing is created, renamed or migrated. */
+  /** The file must exist; nothing is created, renamed or migrated. */
   readonly readOnly?: boolean
-  /** Looks through the whole file at open, so that damage is found now and not at some later read. */
+  /** Checks the whole file at open, so that damage is found now and not at a later read. */
   readonly check?: boolean
   /** Forces one engine, for tests. */
   readonly engine?: SqliteEngine
@@ -70,7 +69,7 @@ export interface OpenOptions {
   readonly now?: () => number
 }
 
-/** What went wrong, in the words that decide what to do: wait (full, busy, io), start anew (damaged), tell (readonly, other). */
+/** Kind of a failure, which decides the reaction: wait (full, busy, io), replace the file (damaged), report (others). */
 export type SqliteProblem = 'full' | 'readonly' | 'busy' | 'io' | 'damaged' | 'permission' | 'other'
 
 /** How long a statement waits for another process (`agent status` beside a running agent) before it is `busy`. */
@@ -97,7 +96,7 @@ export function openDatabase(path: string, options: OpenOptions): Database {
 }
 
 /**
- * Whether there is such a file. One that we may not look for is not taken for one that is not there.
+ * Whether the file exists. Missing permission is an error, not false.
  * @throws AgentError ERR_PERMISSION
  */
 export function databaseExists(path: string): boolean {
@@ -109,7 +108,7 @@ export function databaseExists(path: string): boolean {
   }
 }
 
-/** Renames a damaged file and what SQLite keeps beside it. @returns the new name */
+/** Renames a damaged file and its journal files. @returns the new name */
 export function setAside(path: string, now: number): string {
   const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')
   let aside = `${path}.damaged-${stamp}`
@@ -122,7 +121,7 @@ export function setAside(path: string, now: number): string {
 }
 
 /**
- * One agent per state directory: two would overwrite each other's numbers.
+ * Allows one agent per state directory.
  *
  * The lock is SQLite's own lock on an empty file, held as long as the process lives and dropped by the
  * kernel when it dies, also by kill -9; so there is no stale lock to clean up.
@@ -165,13 +164,13 @@ export function sqliteProblem(error: unknown, path: string): SqliteProblem {
   if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) return 'damaged'
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy'
   if (code.startsWith('SQLITE_READONLY') || code === 'SQLITE_CANTOPEN_READONLY') return 'readonly'
-  // A full disk shows as an I/O error too, where SQLite could not grow the shared memory of the WAL.
+  // A full disk also shows as an I/O error, when SQLite cannot grow the shared memory of the WAL.
   if (code.startsWith('SQLITE_IOERR')) return isDiskFull(path) ? 'full' : 'io'
   if (code.startsWith('SQLITE_CANTOPEN')) return isDiskFull(path) ? 'full' : 'other'
   return 'other'
 }
 
-/** The AgentError for an error that came out of a database; what is one already passes through. */
+/** Converts a database error to an AgentError; an AgentError is returned unchanged. */
 export function openError(path: string, cause: unknown): AgentError {
   if (cause instanceof AgentError) return cause
   const text = cause instanceof Error ? cause.message : String(cause)
@@ -270,7 +269,7 @@ function prepareFile(engine: Engine, path: string, options: OpenOptions): void {
   }
 }
 
-/** SQLite gives the WAL and its index the mode of the file itself, so the file is made first, with ours. */
+/** SQLite gives the WAL and its index the mode of the file, so the file is created first with mode 0600. */
 function createPrivate(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
@@ -285,7 +284,7 @@ function createPrivate(path: string): void {
   }
 }
 
-/** SQLite says the same of a file that is not there and of one that is not ours to read. */
+/** SQLite reports a missing file and a missing permission alike. */
 function checkReadable(path: string): void {
   try {
     accessSync(path, constants.R_OK)

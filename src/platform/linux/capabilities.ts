@@ -1,14 +1,14 @@
 /**
- * Capabilities, and getting rid of them in every thread at once.
+ * Capabilities, and dropping them in all threads.
  *
- * Bun is many threads, and Linux keeps credentials by thread: capset(2) here changes the main thread alone,
- * and nothing reaches the others. Two things do hold for a whole program, and are all that is used:
+ * Bun has many threads, and Linux keeps credentials per thread: capset(2) changes the calling thread only. Two things do
+ * apply to a whole program, and only they are used:
  * - a *child* starts with the credentials of the thread that spawned it (`withCapabilities`);
  * - an *exec* of one's own program keeps the pid and ends all threads but the caller, so the new image has
  *   the caller's credentials in all of its threads (`execWithoutCapabilities`).
  *
- * Root gets all capabilities back at each exec unless SECBIT_NOROOT says that uid 0 means nothing; that bit
- * is set for both. `heldCapabilities` reads what is really true of each thread.
+ * Root regains all capabilities at each exec unless SECBIT_NOROOT is set; it is set for both. `heldCapabilities` reads
+ * the actual state of each thread.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { AgentError } from '../../domain/error.ts'
@@ -50,7 +50,7 @@ interface Sets {
   inheritable: bigint
 }
 
-/** What each thread of this process holds: the union of the effective and permitted sets of all. */
+/** The union of the effective and permitted sets of all threads of this process. */
 export function heldCapabilities(): bigint {
   let held = 0n
   for (const thread of readdirSync('/proc/self/task')) {
@@ -61,7 +61,7 @@ export function heldCapabilities(): bigint {
   return held
 }
 
-/** What the calling thread may use now. */
+/** The effective set of the calling thread. */
 export function effectiveCapabilities(): bigint {
   return BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(statusOf('/proc/thread-self/status'))?.[1] ?? '0'}`)
 }
@@ -83,8 +83,8 @@ function maskOf(capabilities: readonly Capability[]): bigint {
 }
 
 /**
- * Runs `spawn`, which starts a child, such that the child holds exactly these capabilities (of those that we
- * hold ourselves), whoever its user is. Must be called on the main thread, and `spawn` must spawn at once.
+ * Runs `spawn`, which starts a child, so that the child has exactly these capabilities (of those that we have),
+ * whatever its user. Must be called on the main thread, and `spawn` must spawn synchronously.
  */
 export function withCapabilities<T>(wanted: readonly Capability[], spawn: () => T): T {
   const before = readSets()
@@ -114,8 +114,8 @@ export interface NewImage {
 }
 
 /**
- * Replaces this program by itself (or another) with no capability in any thread, none to be had again, and
- * returns only to say why it could not. Descriptors that were kept over exec stay open; the pid stays.
+ * Drops all capabilities for good by re-executing this program (or another); returns only the reason of a failure.
+ * Descriptors without close-on-exec stay open; the pid stays the same.
  */
 export function execWithoutCapabilities(
   command: readonly string[],
@@ -124,11 +124,11 @@ export function execWithoutCapabilities(
 ): never {
   const mask = maskOf(keep) & readSets().permitted
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-  // Both need CAP_SETPCAP; without it we are no root, or our parent has seen to it.
+  // Both need CAP_SETPCAP; without it we are not root, or our parent has done it.
   prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)
   for (let capability = 0; capability <= CAP_LAST; capability++)
     if ((mask & (1n << BigInt(capability))) === 0n) prctl(PR_CAPBSET_DROP, capability)
-  // Else the kernel takes what is to be kept as soon as the user is no longer root.
+  // Otherwise the kernel drops the capabilities to be kept when the user is no longer root.
   if (user !== undefined && mask !== 0n) prctl(PR_SET_KEEPCAPS, 1)
   if (user !== undefined) becomeUser(user)
   writeSets({ effective: mask, permitted: mask, inheritable: mask })
@@ -153,7 +153,7 @@ export function execWithoutCapabilities(
   throw new AgentError('ERR_FAILED', `Cannot execute "${program}": errno ${-failed}`)
 }
 
-/** While the capabilities are still there; the C library does it in all threads. */
+/** Needs the capabilities; the C library applies it to all threads. */
 function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number }): void {
   const { setgroups, setresgid, setresuid } = loadLibc()
   for (const returned of [setgroups(0, null), setresgid(gid, gid, gid), setresuid(uid, uid, uid)]) {
@@ -179,7 +179,7 @@ export function dieWithParent(): void {
   prctl(PR_SET_PDEATHSIG, SIGKILL)
 }
 
-/** True under systemd's MemoryDenyWriteExecute, which takes the JIT away. */
+/** True under systemd's MemoryDenyWriteExecute, which disables the JIT. */
 export function writeExecuteDenied(): boolean {
   return prctl(PR_GET_MDWE) > 0
 }

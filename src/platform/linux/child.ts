@@ -1,9 +1,9 @@
 /**
- * The only place that starts other programs: sysdig, bpftrace, xz.
+ * The only module that starts other programs: sysdig, bpftrace, xz.
  *
- * Their output comes through a pipe of our own, enlarged and non-blocking, so that the reader chooses when
- * to look (collect/pipe.ts); Bun's stream would wake us for every write(2). stderr is kept to its last bytes: it is where
- * such tools say why. A child that ignores SIGTERM is killed after a grace; none outlives its owner's interest.
+ * Their output comes through our own pipe, enlarged and non-blocking, so that the reader decides when to read
+ * (collect/pipe.ts); Bun's stream would wake us for every write(2). The last bytes of stderr are kept, where such tools
+ * report errors. A child that ignores SIGTERM is killed after a grace period.
  */
 import { closeSync } from 'node:fs'
 import { defined } from '../../domain/defined.ts'
@@ -16,34 +16,34 @@ const F_SETPIPE_SZ = 1031
 const O_NONBLOCK = 0o4000
 
 export interface ChildEnd {
-  /** Undefined where a signal ended it. */
+  /** Undefined if a signal ended it. */
   readonly code: number | undefined
   readonly signal: NodeJS.Signals | undefined
 }
 
 export interface Child {
   readonly pid: number
-  /** Our end of its stdout: non-blocking, to be closed by whoever reads it. */
+  /** Our end of its stdout: non-blocking, to be closed by the reader. */
   readonly stdout: number
   readonly exited: Promise<ChildEnd>
-  /** The last it said on stderr, whole once `exited` has settled. */
+  /** The end of its stderr, complete once `exited` has settled. */
   stderr(): string
-  /** SIGTERM, and SIGKILL after the grace; settles when it is gone. */
+  /** SIGTERM, and SIGKILL after the grace period; settles when it has ended. */
   stop(): Promise<ChildEnd>
-  /** It has closed its stdout and is about to end; where it does not within the grace, it is stopped. */
+  /** For a child that has closed its stdout: stops it if it does not end within the grace period. */
   finish(): Promise<ChildEnd>
 }
 
 /**
- * Full path of a program on the PATH; never one from where we happen to stand, for whoever owns that directory
- * would choose what root runs.
+ * Full path of a program on the PATH; never from the current directory, whose owner could otherwise choose what root
+ * runs.
  */
 export function findProgram(name: string): string | undefined {
   const folders = searchPath()
   return folders === '' ? undefined : (Bun.which(name, { PATH: folders }) ?? undefined)
 }
 
-/** The PATH without what is relative or empty, which means the present directory. */
+/** The PATH without relative and empty entries, which mean the current directory. */
 function searchPath(): string {
   const { PATH = '/usr/local/bin:/usr/bin:/bin' } = process.env
   return PATH.split(':')
@@ -51,12 +51,12 @@ function searchPath(): string {
     .join(':')
 }
 
-/** A larger pipe lets its writer run on while we sleep. Refused for what is no pipe, and beyond the user's limit: no matter. */
+/** A larger pipe lets its writer continue while we sleep. Errors (not a pipe, the user's limit) are ignored. */
 export function enlargePipe(descriptor: number): void {
   loadLibc().fcntl(descriptor, F_SETPIPE_SZ, PIPE_BYTES)
 }
 
-/** A full pipe then refuses instead of holding its writer up. */
+/** Non-blocking: a full pipe returns EAGAIN instead of blocking its writer. */
 export function withoutWaiting(descriptor: number): void {
   loadLibc().fcntl(descriptor, F_SETFL, O_NONBLOCK)
 }
@@ -113,7 +113,7 @@ export function startChild(
   return { pid: child.pid, stdout: readEnd, exited, stderr: tail.text, stop, finish }
 }
 
-/** Runs a short command to its end; killed when it takes too long. */
+/** Runs a short command to its end; killed on timeout. */
 export async function runCommand(
   command: readonly string[],
   timeoutMs: number,
@@ -148,12 +148,12 @@ export function startPart(
   return { pid: child.pid, kill: () => child.kill('SIGKILL') }
 }
 
-/** Starts a program of the user's desktop and lets it go. */
+/** Starts a program of the user's desktop, detached. */
 export function startDetached(command: readonly string[]): void {
   Bun.spawn([...command], { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' }).unref()
 }
 
-/** Tools print in one language, and get nothing of ours that they do not need. */
+/** A minimal environment: fixed locale, and nothing that tools do not need. */
 function toolEnvironment(): Record<string, string> {
   const { HOME, TZ } = process.env
   return {
@@ -173,6 +173,6 @@ function keepTail(stream: ReadableStream<Uint8Array>): { done: Promise<void>; te
       tail = joined.slice(-STDERR_BYTES_MAX)
     }
   }
-  // A stream that breaks has said all it will say.
+  // A stream error ends the output.
   return { done: read().catch(() => {}), text: () => new TextDecoder().decode(tail) }
 }

@@ -1,8 +1,8 @@
 /**
- * The C library's door: the handful of calls that Bun has no API for. Used by the in-kernel counter (bpf(2),
- * clocks, barriers) and by privilege separation (capabilities, execve).
+ * The few C library calls that Bun has no API for. Used by the in-kernel counter (bpf(2), clocks, barriers) and for
+ * dropping privileges (capabilities, execve).
  *
- * Failures come back as negative errno, never as exceptions: callers try, look, and fall back. `bun:ffi`
+ * Failures are returned as negative errno, never thrown: callers fall back. `bun:ffi`
  * needs the JIT; under MemoryDenyWriteExecute the first call throws, which `loadLibc` turns into an AgentError.
  *
  * Not thread-aware: capset, prctl and setresuid by number change the calling thread alone (that is what
@@ -24,7 +24,7 @@ export const ENOSYS = 38
 const NUMBERS =
   process.arch === 'arm64' ? { bpf: 280, membarrier: 283 } : { bpf: 321, membarrier: 324 }
 
-/** Memory that native code may read and write: an ArrayBuffer of its own never moves, a small typed array may. */
+/** Memory for native code: a separate ArrayBuffer never moves, a small typed array may. */
 export function nativeBytes(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(length))
 }
@@ -92,7 +92,7 @@ export function bpfSyscall(command: number, attributes: number, size: number): n
   return checked(loadLibc().syscall(NUMBERS.bpf, command, attributes, size, 0, 0))
 }
 
-/** A call that no kernel has; tracepoints see it. */
+/** A syscall that no kernel has; tracepoints see it. */
 export function unknownSyscall(number: number): void {
   loadLibc().syscall(number, 0, 0, 0, 0, 0)
 }

@@ -1,10 +1,9 @@
 /**
- * A unix socket for those who may look at the agent while it runs: one side sends lines to whoever is
- * connected, the other reads them. The file has mode 0600, so it is for the agent's own user and root.
+ * A unix socket for live-view clients: one side sends lines to all connected clients, the other reads them. The file has
+ * mode 0600, so only the agent's user and root can connect.
  *
- * The sender never waits and never listens: what a viewer says is thrown away, a viewer that does not read misses
- * lines and not the agent its second. Paths that are too long for a socket's name (107 bytes) are reached through
- * /proc/self/fd.
+ * The sender never waits and ignores input: a client that does not read misses lines and does not delay the agent. Paths
+ * that are too long for a socket name (107 bytes) are used through /proc/self/fd.
  */
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
 import { createConnection } from 'node:net'
@@ -15,22 +14,22 @@ const NAME_BYTES = 107
 
 export interface Broadcast {
   readonly viewers: number
-  /** A viewer that has not read what came before misses it. */
+  /** A client that has not read the previous line misses this one. */
   send(line: string): void
   close(): void
 }
 
 interface Viewer {
-  /** What it has not taken yet of the last line. */
+  /** The unsent rest of the last line. */
   rest: Uint8Array
 }
 
-/** Takes over what a killed agent left there: the caller holds the directory's lock. */
+/** Replaces the socket of a killed agent: the caller holds the directory's lock. */
 export function openBroadcast(path: string, viewersMax: number): Broadcast {
   unlinkIfThere(path)
   const viewers = new Map<Socket<Viewer>, Viewer>()
   const leave = (socket: Socket<Viewer>) => void viewers.delete(socket)
-  // Nobody may connect between bind(2) and chmod(2): the mode is right from the start.
+  // umask, because a client could connect between bind(2) and chmod(2).
   const umask = process.umask(0o177)
   const short = shortName(path)
   try {
@@ -81,8 +80,8 @@ function write(socket: Socket<Viewer>, viewer: Viewer, bytes: Uint8Array): void 
 }
 
 /**
- * Lines as they come, until the sender closes or the signal.
- * @throws what connect(2) says; Error where a line is longer than `lineBytesMax`
+ * Lines as they arrive, until the sender closes or the signal.
+ * @throws the error of connect(2); Error for a line longer than `lineBytesMax`
  */
 export async function* readBroadcast(
   path: string,

@@ -1,11 +1,10 @@
 /**
- * A directory that nobody else can write to: what lies in it was put there by us. Needed for libraries, which
- * an agent that runs as root will execute, and for the agent's state.
+ * A directory that no other user can write to. Needed for libraries, which an agent running as root executes, and for
+ * the agent's state.
  *
- * Ours alone means: our own uid, not writable for group or others, no symbolic link, and no folder above
- * it that others could swap for one of theirs (root's and our own are trusted; /tmp's sticky bit protects
- * what lies in it). A directory that is not like this is refused, never repaired: `--state /tmp` given to
- * root must not become the end of everybody's /tmp.
+ * Required: our own uid, not writable for group or others, not a symbolic link, and no parent directory that others
+ * could replace (root's and our own are trusted; so is /tmp with its sticky bit). Any other directory is refused and
+ * never repaired: root's `--state /tmp` must not change the mode of /tmp.
  */
 import {
   lstatSync,
@@ -20,8 +19,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
 /**
- * Makes the directory where it is missing, for us alone.
- * @returns why it cannot be used; undefined if it can.
+ * Creates the directory if it is missing, with mode 0700.
+ * @returns why it cannot be used; undefined if it can
  */
 export function privateDirectory(directory: string): string | undefined {
   try {
@@ -30,7 +29,7 @@ export function privateDirectory(directory: string): string | undefined {
     if (!at.isDirectory()) return 'is no directory'
     if (at.uid !== ourUid()) return 'belongs to another user'
     if ((at.mode & 0o022) !== 0) return 'can be written to by others'
-    // As it is written and as it is: a link on the way could be turned elsewhere after this check.
+    // The path as given and as resolved: a symbolic link could be changed after this check.
     const parent =
       untrustedParent(dirname(resolve(directory))) ??
       untrustedParent(dirname(realpathSync(directory)))
@@ -41,13 +40,13 @@ export function privateDirectory(directory: string): string | undefined {
   }
 }
 
-/** True for a file that nobody but us and root can have written. */
+/** True for a file that only we and root can have written. */
 export function isOurFile(path: string): boolean {
   const at = lstatSync(path, { throwIfNoEntry: false })
   return at?.isFile() === true && at.uid === ourUid() && (at.mode & 0o022) === 0
 }
 
-/** One with a random name that goes when the process ends; undefined where none can be had. */
+/** A randomly named directory, removed when the process ends; undefined if none can be made. */
 export function temporaryDirectory(): string | undefined {
   for (const parent of [tmpdir(), '/var/tmp', '/dev/shm']) {
     try {
@@ -66,7 +65,7 @@ function untrustedParent(directory: string): string | undefined {
   for (let at = directory; ; at = dirname(at)) {
     const found = lstatSync(at)
     const { uid, gid } = found
-    // The mode of a link says nothing; whoever may change the folder it lies in may turn it.
+    // The mode of a link is meaningless; who may write to its directory can change it.
     const mode = found.isSymbolicLink() ? 0 : found.mode
     const sticky = (mode & 0o1000) !== 0
     const groupWrites = (mode & 0o020) !== 0 && gid !== process.getegid?.() && gid !== 0

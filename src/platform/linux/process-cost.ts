@@ -1,4 +1,4 @@
-/** What another process of ours has cost so far, from /proc: CPU of all its threads, and resident memory. */
+/** Cost of another process of ours so far, from /proc: CPU of all its threads, and resident memory. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface ProcessCost {
@@ -6,20 +6,20 @@ export interface ProcessCost {
   readonly rssBytes: number
 }
 
-/** USER_HZ: what /proc counts in, whatever the kernel's own tick is. */
+/** USER_HZ: the unit of /proc, independent of the kernel's tick. */
 const TICKS = 100
 
 /**
- * Undefined where it is gone, or hidden from us.
- * @param isOurs it runs our program; else that is looked up, which takes rights over it
+ * Undefined if it has ended, or is hidden from us.
+ * @param isOurs it runs our program; otherwise that is looked up, which needs permission
  */
 export function processCost(pid: number, isOurs?: boolean): ProcessCost | undefined {
   try {
-    // By thread, in ns: the ticks of /proc/PID/stat are 10 ms, ten seconds' cost of a collector.
+    // Per thread, in ns: a tick of /proc/PID/stat is 10 ms, as much as a collector needs in ten seconds.
     let cpuNs = 0
     for (const thread of readdirSync(`/proc/${pid}/task`))
       cpuNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
-    // Ticks hold what threads did that have ended since.
+    // The ticks include threads that have ended.
     const cpuSeconds = Math.max(cpuNs / 1e9, ticksOf(pid).own / TICKS)
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     const kilobytes = (name: string) =>
@@ -31,7 +31,7 @@ export function processCost(pid: number, isOurs?: boolean): ProcessCost | undefi
   }
 }
 
-/** Pages of the program file are in memory once, and counted with us already. */
+/** Pages of the program file are shared with us and already counted. */
 function isOurProgram(pid: number): boolean {
   try {
     return readlinkSync(`/proc/${pid}/exe`) === readlinkSync('/proc/self/exe')
@@ -40,7 +40,7 @@ function isOurProgram(pid: number): boolean {
   }
 }
 
-/** CPU of children of ours that have ended, in seconds: collectors that were started again, tools that were asked once. */
+/** CPU seconds of children that have ended: restarted collectors, short-lived tools. */
 export function endedChildrenSeconds(): number {
   try {
     return ticksOf(process.pid).children / TICKS
@@ -51,7 +51,7 @@ export function endedChildrenSeconds(): number {
 
 function ticksOf(pid: number): { own: number; children: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // A name may hold anything, also parentheses: fields are counted from the last one on.
+  // A name may contain anything, also parentheses: fields are counted from the last one on.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const [user, system, childUser, childSystem] = fields.slice(11, 15).map(Number)
   return { own: user! + system!, children: childUser! + childSystem! }

@@ -1,6 +1,6 @@
 /**
- * The one door to ONNX files as bytes: writes the graphs that train/ builds, and reads of a foreign file what
- * must be known before it is given to the runtime (operators, whether weights lie outside the file, trees).
+ * Reads and writes ONNX files: writes the graphs that train/ builds, and reads from an untrusted file what must be
+ * checked before the runtime opens it (operators, external weights, trees).
  */
 import { clone, create, createFileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
@@ -29,7 +29,7 @@ import { AgentError } from '../../domain/error.ts'
 import type { OnnxTrees } from './trees.ts'
 
 export type OnnxType = 'float32' | 'float64' | 'int64'
-/** A dimension by number, or by name where it is only known at run time. */
+/** A dimension: a number, or a name if it is only known at run time. */
 export type OnnxDimension = number | string
 
 export interface OnnxValue {
@@ -70,17 +70,17 @@ export interface OnnxGraph {
   readonly constants: readonly OnnxConstant[]
 }
 
-/** What a graph is made of, read without running it. */
+/** Facts about a graph, read without running it. */
 export interface OnnxFacts {
   readonly opset: number
   readonly operators: ReadonlySet<string>
-  /** True where weights are said to lie in other files, or functions and foreign operator sets are used. */
+  /** True if weights are in other files, or functions or unknown operator sets are used. */
   readonly external: boolean
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
-  /** True where every float32 weight is a finite number. */
+  /** True if every float32 weight is finite. */
   readonly finite: boolean
-  /** The forest beside the net, found good. */
+  /** The forest beside the net. */
   readonly trees: OnnxTrees | undefined
 }
 
@@ -89,7 +89,7 @@ const OPSET = 17
 const TREES_OPERATOR = 'TreeEnsemble'
 const TREES_DOMAIN = 'ai.onnx.ml'
 const TREES_OPSET = 5
-/** Sums what the leaves hold, and gives it as it is. */
+/** Sum of the leaves' weights, without a transform. */
 const AGGREGATE_SUM = 1
 const TRANSFORM_NONE = 0
 const TYPES: Record<OnnxType, TensorProto_DataType> = {
@@ -145,7 +145,7 @@ export function encodeOnnx(graph: OnnxGraph): Uint8Array {
   return toBinary(ModelProtoSchema, model)
 }
 
-/** A node that walks down trees: rows in, the sum of their leaves' weights by class out. */
+/** A TreeEnsemble node: rows in, the sum of their leaves' weights by class out. */
 export function treesNode(trees: OnnxTrees, input: string, output: string): OnnxNode {
   return {
     op: TREES_OPERATOR,
@@ -155,7 +155,7 @@ export function treesNode(trees: OnnxTrees, input: string, output: string): Onnx
     attributes: {
       nodes_splits: { floats: trees.splits },
       nodes_featureids: { packed: trees.columns },
-      // Every node asks "less or equal".
+      // Every node compares with "less or equal".
       nodes_modes: { bytes: new Uint8Array(trees.splits.length) },
       nodes_truenodeids: { packed: trees.left },
       nodes_falsenodeids: { packed: trees.right },
@@ -171,7 +171,7 @@ export function treesNode(trees: OnnxTrees, input: string, output: string): Onnx
   }
 }
 
-/** @throws AgentError ERR_MODEL where the bytes are no ONNX file, or hold trees of a kind that we do not write */
+/** @throws AgentError ERR_MODEL if the bytes are not an ONNX file, or contain trees of a kind that we do not write */
 export function readOnnxFacts(bytes: Uint8Array): OnnxFacts {
   try {
     const model = readModel(bytes)
@@ -210,7 +210,7 @@ export function readOnnxFacts(bytes: Uint8Array): OnnxFacts {
   }
 }
 
-/** The float32 weights of a graph by name, as copies. Only for bytes whose facts were found good. */
+/** Copies of the float32 weights of a graph by name. Only for checked files. */
 export function readOnnxWeights(bytes: Uint8Array): ReadonlyMap<string, Float32Array> {
   const weights = new Map<string, Float32Array>()
   for (const { name, dataType, rawData } of readModel(bytes).graph?.initializer ?? [])
@@ -362,8 +362,8 @@ function tensorAttribute(
 }
 
 /**
- * `AttributeProto.ints` as one run of varints behind their length. ONNX's description writes a tag before each of them, which every
- * reader may be spared (Protocol Buffers reads both): a forest is a quarter smaller.
+ * `AttributeProto.ints` in packed encoding. ONNX's schema writes a tag before each number; every Protocol Buffers reader
+ * accepts both, and a forest becomes a quarter smaller.
  */
 const INTS_FIELD = 8
 const LENGTH_DELIMITED = 2
@@ -380,7 +380,7 @@ function packedInts(values: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(length.concat(run))
 }
 
-/** `packedInts` undone; undefined where anything else stands there, or a number beyond 31 bits. */
+/** Inverse of `packedInts`; undefined for anything else, or a number beyond 31 bits. */
 function unpackedInts({ $unknown }: AttributeProto): Int32Array | undefined {
   const [field, second] = ($unknown ?? []).filter(({ no }) => no === INTS_FIELD)
   if (field?.wireType !== LENGTH_DELIMITED || second !== undefined) return undefined
@@ -405,8 +405,8 @@ function unpackedInts({ $unknown }: AttributeProto): Int32Array | undefined {
 }
 
 /**
- * An ONNX file, but for `AttributeProto.ints`, which stay bytes in `$unknown`: the library would make a BigInt of each, and a
- * forest has a million of them (570 ms and 170 MB when measured, 6 ms and no memory so).
+ * Parses an ONNX file, except `AttributeProto.ints`, which stay bytes in `$unknown`: the library would make a BigInt of
+ * each, and a forest has a million of them (measured: 570 ms and 170 MB, instead of 6 ms).
  */
 function readModel(bytes: Uint8Array): ModelProto {
   return fromBinary(leanSchema(), bytes)
@@ -431,7 +431,7 @@ function typeOf(data: OnnxConstant['data']): OnnxType {
 }
 
 function floats(raw: Uint8Array): Float32Array {
-  // Copied, because bytes within a file need not be aligned (and a Buffer's slice is no copy).
+  // Copied, because bytes within a file may be unaligned (and a Buffer's slice is not a copy).
   const copy = new Uint8Array(raw)
   return new Float32Array(copy.buffer, 0, copy.length >> 2)
 }

@@ -1,13 +1,13 @@
 /**
- * The one door to ONNX Runtime: opens a session over bytes in memory and runs it. Inference, training steps
- * and the tests all come through here.
+ * The only module that uses ONNX Runtime: opens a session from bytes and runs it, for inference, training steps and
+ * tests.
  *
- * The library is loaded by a dynamic import at the first use, never at start: the compiled binary must put
- * its own copy of libonnxruntime in place first (`native.ts`), and commands that need no model stay quick.
+ * The library is imported dynamically at the first use: the compiled binary must load its own copy of libonnxruntime
+ * first (`native.ts`), and commands without a model start fast.
  *
- * One thread, always: ONNX Runtime's spinning pools made the same work many times slower on a busy host, and
- * one thread gives the same bits on every run. A session's `run` holds the thread it is called on until it is
- * done (4–8 ms for 300 processes), so it needs no worker for one batch a second.
+ * Always one thread: ONNX Runtime's spinning thread pools are many times slower on a busy host, and one thread gives the
+ * same bits on every run. `run` blocks the calling thread (4–8 ms for 300 processes), which is short enough for one
+ * batch a second.
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AgentError } from '../../domain/error.ts'
@@ -27,7 +27,7 @@ export interface OnnxSession {
 
 export interface OnnxRuntime {
   open(model: Uint8Array): Promise<OnnxSession>
-  /** A tensor over `data` itself, not over a copy. */
+  /** A tensor that shares `data`. */
   tensor(data: OnnxData, dims: readonly number[]): OnnxTensor
 }
 

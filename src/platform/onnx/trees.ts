@@ -1,11 +1,11 @@
 /**
- * The trees of a TreeEnsemble (ONNX operator set `ai.onnx.ml` 5) as plain arrays, as a file holds them. Which of them
- * may be run is the model's rule (`model/trees.ts`).
+ * The trees of a TreeEnsemble (ONNX operator set `ai.onnx.ml` 5) as plain arrays. `model/trees.ts` decides which may be
+ * run.
  */
 export interface OnnxTrees {
   /** Classes that a leaf may name. */
   readonly targets: number
-  /** Of each node: column, the greatest value that goes left, and where left and right lead. */
+  /** Of each node: column, the greatest value that goes left, and the left and right child. */
   readonly columns: Int32Array
   readonly splits: Float32Array
   readonly left: Int32Array
