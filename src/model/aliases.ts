@@ -1,17 +1,17 @@
 /**
- * Which class a presented name claims. Programs carry versions in their names (`php-fpm8.2` here,
- * `php-fpm8.4` on the next host) and some rename themselves; the rules are part of the manifest, so that a
- * model says itself what it takes for the same program.
+ * Maps a presented name to the class it claims. Names contain versions (`php-fpm8.2` on one host, `php-fpm8.4` on
+ * another) and some programs rename themselves; the rules are part of the manifest, so that each model defines which
+ * names are the same program.
  *
- * A rule is a plain text with at most a few `#`, each standing for a version (digits and dots), and at most
- * one `*` at its end. That is all: a rule from a hostile manifest must not be able to cost time.
+ * A rule is plain text with at most a few `#`, each for a version (digits and dots), and at most one `*` at its end. It is
+ * not a regular expression, so that a hostile manifest cannot cause slow matching.
  */
 export interface AliasRule {
   readonly pattern: string
   readonly class: string
 }
 
-/** Rules that `agent train` gives to every model; a rule applies where its class exists. */
+/** Rules that `agent train` puts into every model whose classes they name. */
 export const ALIAS_RULES: readonly AliasRule[] = [
   { pattern: 'php-fpm#', class: 'php-fpm' },
   { pattern: 'python#', class: 'python' },
@@ -34,7 +34,7 @@ export const ALIAS_RULES: readonly AliasRule[] = [
   { pattern: 'stress-ng-*', class: 'stress-ng' },
 ]
 
-/** True where `name` fits `pattern`. Linear in both. */
+/** Whether `name` matches `pattern`. Linear in both. */
 export function matchesAlias(pattern: string, name: string): boolean {
   let at = 0
   for (let i = 0; i < pattern.length; i++) {
@@ -51,7 +51,7 @@ export function matchesAlias(pattern: string, name: string): boolean {
   return at === name.length
 }
 
-/** The class name of a presented name: the first rule that fits, else the name itself. */
+/** The class name of a presented name: by the first matching rule, else the name itself. */
 export function classNameOf(name: string, rules: readonly AliasRule[]): string {
   for (const rule of rules) if (matchesAlias(rule.pattern, name)) return rule.class
   return name

@@ -1,9 +1,8 @@
 /**
- * manifest.json: all that must be known of a model beside its weights, and the one place where such a file
- * becomes a value. It comes from a disk or from the network, so it is checked field by field; what differs
- * from what this agent can use is said, with both values.
+ * manifest.json: everything about a model beside its weights, and the parser of such files. They come from disk or from
+ * the network, so each field is checked; an error names the field, its value and the expected value.
  *
- * Not checked here: that model.onnx is the file meant (`model.ts` compares the hash) and who made it (`signature.ts`).
+ * Not checked here: that model.onnx is the right file (`model.ts` compares the hash) and who made it (`signature.ts`).
  */
 import { BEHAVIOUR_IDS, type BehaviourId } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
@@ -49,7 +48,7 @@ export interface TrainingFile {
   readonly vectors: number
 }
 
-/** What stands in model.onnx beside the net, for people: the graph itself holds it all. */
+/** Facts about the forest in model.onnx, for information: the graph itself contains it. */
 export interface ManifestForest {
   readonly trees: number
   /** Nodes and leaves of all trees. */
@@ -66,7 +65,7 @@ export interface Manifest {
   readonly id: string
   readonly name: string
   readonly created: string
-  /** Not to be used after this day; programs change, so every model grows old. */
+  /** Not to be used after this date: programs change. */
   readonly expires: string
   readonly code: string
   readonly seed: number
@@ -87,7 +86,7 @@ export interface Manifest {
   }
   /** The forest beside the net, where there is one. */
   readonly forest?: ManifestForest
-  /** Thresholds and what else detection was calibrated to; its shape is detect's own. */
+  /** Thresholds and the other results of detection calibration; parsed by detect/calibration.ts. */
   readonly detection?: unknown
   readonly data: readonly TrainingFile[]
   readonly measured: Readonly<Record<string, unknown>>

@@ -1,11 +1,10 @@
 /**
- * A model directory becomes a Model: manifest checked, weights hashed, the graph read before it is run, and
- * run once on made-up rows before anyone relies on it. After that, nobody asks again.
+ * Loads a model directory: the manifest is checked, the weights are hashed, the graph is inspected before it is run, and
+ * run once on synthetic rows. After that no further checks are needed.
  *
- * A directory may come from anywhere (`fleet/model`, a download), so: file names are fixed here and never
- * taken from the manifest, sizes are looked at before reading, only the operators that our own exports use
- * are run, and weights in other files or with NaN are refused. What this cannot show is who made it: that
- * is `signature.ts`.
+ * A directory may come from anywhere (`fleet/model`, a download), so file names are fixed and never taken from the
+ * manifest, sizes are checked before reading, only operators that our own exports use are accepted, and external or
+ * non-finite weights are refused. Who made a model is verified in `signature.ts`.
  */
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
@@ -45,7 +44,7 @@ export interface Model {
   close(): Promise<void>
 }
 
-/** What loading needs; the compiled binary brings them from inside itself. */
+/** The bytes that loading needs; the compiled binary has those of the default model embedded. */
 export interface ModelFiles {
   readonly manifest: Uint8Array
   readonly onnx: Uint8Array
@@ -63,7 +62,7 @@ export async function readModelFiles(directory: string): Promise<ModelFiles> {
   }
 }
 
-/** @param where how messages call it */
+/** @param where its name in error messages */
 export async function openModel(files: ModelFiles, where: string): Promise<Model> {
   const manifest = parseManifest(new TextDecoder().decode(files.manifest), where)
   const refuse = (what: string): never => {
@@ -106,7 +105,7 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   }
 }
 
-/** Opens the graph and tries it on two sequences: right names, right shapes, finite numbers. */
+/** Opens the graph and runs it on two sequences: checks names, shapes and finite numbers. */
 async function openSession(
   onnx: Uint8Array,
   manifest: Manifest,
@@ -161,7 +160,7 @@ export function modelClasses(manifest: Manifest): ModelClasses {
     ...(background < 0 ? {} : { background }),
     claimedBy(name) {
       const index = indexOf.get(classNameOf(name, manifest.aliases))
-      // A name is never a claim to a behaviour, nor to "other programs".
+      // A name never claims a behaviour or "other programs".
       if (index === undefined || index === background) return undefined
       const { malicious, behaviour } = manifest.classes[index]!
       return malicious || behaviour !== undefined ? undefined : index

@@ -1,5 +1,5 @@
 /**
- * A second's counts become one row of the net's input, as the model's recipe says.
+ * Converts a second's counts to one row of the net's input, by the model's recipe.
  *
  * With the recipe `frequency` this is the paper's example [Paper III-B]: counts divided by their sum. (The
  * example does not agree with itself: its list of calls holds four reads and three writes, its table three

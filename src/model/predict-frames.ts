@@ -1,6 +1,5 @@
 /**
- * A model over a run of one host's frames: what evaluation, calibration and replays need beside the live
- * tick. Frames go in as they were recorded, one Predictions comes out for each.
+ * Runs a model over a series of one host's frames, for evaluation, calibration and replays: one Predictions per frame.
  */
 import type { Frame } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
@@ -8,7 +7,7 @@ import { Classifier } from './classifier.ts'
 import type { Model } from './model.ts'
 import { sequencerOf } from './sequencer.ts'
 
-/** @param frames of one host, by time; a jump back in time starts a new past */
+/** @param frames of one host, by time; a jump back in time resets the sequencer */
 export async function* predictFrames(
   model: Model,
   frames: Iterable<Frame> | AsyncIterable<Frame>,

@@ -1,32 +1,32 @@
 /**
- * How a second's counts become one row of numbers. The recipe is part of a model's manifest, so training,
- * evaluation and the live host go through the same code and cannot drift apart.
+ * The recipe of how a second's counts become a row of numbers. It is part of a model's manifest, so training, evaluation
+ * and the live host use the same code.
  *
- * `frequency` is the paper's own: counts divided by their sum [Paper III-B]. The others differ by steps that
- * were measured to help: calls that do the same are added up first (another libc or runtime picks another of
- * them), the square root lifts rare calls, a rate may stand beside the shares.
+ * `frequency` is the paper's: counts divided by their sum [Paper III-B]. The others add steps that improve the results
+ * (measured): equivalent calls are summed first (which one is used depends on libc or runtime), the square root raises
+ * rare calls, and a rate may be added to the shares.
  */
 import { AgentError } from '../domain/error.ts'
 
 export interface Recipe {
   readonly name: string
-  /** Names that share one component; the first names it. Names outside any family stand alone. */
+  /** Names that share one component, named after the first. Names outside any family have their own component. */
   readonly families: readonly (readonly string[])[]
-  /** Each share is raised to this: 1 leaves it, 0.5 is the square root. */
+  /** Each share is raised to this power; 0.5 is the square root. */
   readonly power: number
   /**
-   * What stands beside the shares. `log-total`: ln(1 + calls in the second) / 10. `log-counts`: the same of each
-   * component. `quiet`: ln(1 + calls) / ln 4 up to 3 calls and 1 above: it tells one timer a second from
-   * two, which is the program's own, and nothing of the load, which is the host's.
+   * Added to the shares. `log-total`: ln(1 + calls in the second) / 10. `log-counts`: the same of each component.
+   * `quiet`: ln(1 + calls) / ln 4 up to 3 calls and 1 above: it distinguishes one timer per second from two, which
+   * depends on the program, but not loads, which depend on the host.
    */
   readonly rate: 'none' | 'log-total' | 'log-counts' | 'quiet'
 }
 
 /**
- * Calls of which the C library, the kernel's age or the architecture picks one. Not here, though they do the
- * same: epoll_wait and epoll_pwait, nanosleep and clock_nanosleep, kill and tgkill. There the runtime picks (Go the
- * latter two, C the former), and that tells programs apart on any host: with them merged, accuracy on
- * a Debian 13 host fell from 0.907 to 0.847 (trained on two Debian 12 laboratories).
+ * Equivalent calls of which the C library, the kernel version or the architecture selects one. Deliberately not merged:
+ * epoll_wait and epoll_pwait, nanosleep and clock_nanosleep, kill and tgkill. There the language runtime decides, which
+ * distinguishes programs on any host: with them merged, accuracy on a Debian 13 host fell from 0.907 to 0.847
+ * (trained on two Debian 12 laboratories).
  */
 const FAMILIES = `
   open openat openat2 creat

@@ -1,15 +1,15 @@
 /**
- * Frames become sequences: the last ten seconds of each process that can be judged now, as one batch for
- * the net [Paper III-D].
+ * Makes sequences of frames: the last ten seconds of each process that is classified now, as one batch for the net
+ * [Paper III-D].
  *
- * Nothing is copied per process. The last ten frames are kept as they came (they are values, the buffer has
- * them too), and a process is a slot: ten small integers saying where its vector stands in each of them.
+ * Nothing is copied per process. The last ten frames are kept unchanged, and a process is a slot: ten small integers
+ * with the position of its vector in each of them.
  *
  *      ring position   0     1     2   …   9        frame index % 10
  *      slot 0          4     -1    3       7        vector in that frame, -1 = silent
  *      slot 1          -1    0     0       2
  *
- * A model of longer frames has rows of several seconds, added up; its sequences still end with every second.
+ * A model with longer frames has rows that are sums of several seconds; its sequences still end with every second.
  *
  * A second in which a process made no call, or of which there is no frame, is a row of zeros. A process is
  * judged in a frame in which it was active, once it has lived for `ageMin` seconds and was active in
@@ -89,7 +89,7 @@ export class Sequencer {
     this.#lastIndex = new Float64Array(64)
   }
 
-  /** Processes held now. */
+  /** Number of processes with a slot. */
   get size(): number {
     return this.#slotOf.size
   }
@@ -304,7 +304,7 @@ export class Sequencer {
   }
 }
 
-/** A start that lies ahead was told by a clock that has been set since: its age is not known, and no reason to wait. */
+/** A start time in the future is from before the clock was set: the age is unknown and treated as sufficient. */
 function isYoung({ startMs }: Process, frameIndex: number, ageMin: number): boolean {
   const started = Math.floor(startMs / 1000)
   return started > frameIndex - ageMin + 1 && started <= frameIndex

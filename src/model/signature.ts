@@ -1,6 +1,6 @@
 /**
- * Who made a model: an Ed25519 signature over the bytes of manifest.json. The manifest holds the hash of
- * model.onnx, so the one signature covers both; the card is for people and is not covered.
+ * Ed25519 signature over the bytes of manifest.json. The manifest contains the hash of model.onnx, so one signature covers
+ * both; the model card is not covered.
  */
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import { AgentError } from '../domain/error.ts'
@@ -20,7 +20,7 @@ export function signManifest(manifest: Uint8Array, key: string): string {
   }
 }
 
-/** Throws ERR_SIGNATURE where the signature is not that key's over these bytes. @param key public key in PEM */
+/** @throws AgentError ERR_SIGNATURE if the signature does not match. @param key public key in PEM */
 export function checkSignature(
   manifest: Uint8Array,
   signature: string,
