@@ -5,10 +5,11 @@
  * Killed without warning it loses nothing either: agents keep what was not receipted.
  */
 import { defined } from '../domain/defined.ts'
+import { AgentError } from '../domain/error.ts'
 import { SITES_MAX } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { readPasswordFile } from './access.ts'
+import { type Authenticate, readPasswordFile } from './access.ts'
 import { type BrokerLink, startEmbedded } from './embedded.ts'
 import { EventHub } from './events.ts'
 import { connectExternal, type ExternalOptions } from './external.ts'
@@ -27,6 +28,8 @@ export interface Listener {
   /** PEM texts. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
   readonly passwordFile?: string
+  /** In place of a file: whoever starts an aggregator for its own agents. */
+  readonly authenticate?: Authenticate
 }
 
 export interface AggregatorOptions {
@@ -39,6 +42,10 @@ export interface AggregatorOptions {
     | ({ readonly kind: 'embedded' } & Listener)
     | ({ readonly kind: 'external' } & ExternalOptions)
   readonly http: Listener
+  /** Names under which the page may be asked for, beside addresses and this host's own name. */
+  readonly httpNames?: readonly string[]
+  /** Listens beyond loopback though anybody who reaches it may speak for hosts or read. */
+  readonly allowAnonymous?: boolean
   /** Announced from the start; other sites are announced when they are first heard of. */
   readonly site?: string
   readonly version: string
@@ -62,7 +69,7 @@ const TIDY_EVERY_MS = 60_000
 export async function startAggregator(options: AggregatorOptions): Promise<Aggregator> {
   const { clock, log, version } = options
   const startedMs = clock.now()
-  warnOfOpenDoors(options)
+  checkOpenDoors(options)
   const page = await loadPage()
   const opened = await openStore(options.store, options.retain)
   const { store } = opened
@@ -87,6 +94,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       port: options.http.port,
       ...defined({ tls: options.http.tls }),
       ...passwords(options.http),
+      names: options.httpNames ?? [],
       api: (url) => opened.ask(url),
       events,
       page,
@@ -107,7 +115,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       link = await connectExternal(
         subscriber,
         { ...options.broker, ...defined({ signal: options.signal }) },
-        { clock, log, version },
+        { clock, log, version, sharesStore: store.kind === 'postgres' },
       )
     }
   } catch (error) {
@@ -161,29 +169,38 @@ function embeddedOptions({ site, clock, version }: AggregatorOptions, listener: 
 }
 
 function passwords(listener: Listener) {
-  return listener.passwordFile === undefined
-    ? {}
-    : { authenticate: readPasswordFile(listener.passwordFile) }
+  const { passwordFile, authenticate } = listener
+  if (passwordFile === undefined) return defined({ authenticate })
+  return { authenticate: readPasswordFile(passwordFile) }
 }
 
-function warnOfOpenDoors({ broker, http, log }: AggregatorOptions): void {
-  const doors: [string, Listener, string][] = [
-    ['The page and the API', http, '--http-password-file'],
+/** @throws AgentError where strangers could speak for hosts or read what they do, and nobody said that they may */
+function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions): void {
+  const doors: [string, string, Listener, string][] = [
+    ['The page and the API', '--http', http, '--http-password-file'],
     ...(broker.kind === 'embedded'
-      ? ([['The broker', broker, '--password-file']] as [string, Listener, string][])
+      ? ([['The broker', '--listen', broker, '--password-file']] as const).map(
+          (door): [string, string, Listener, string] => [...door],
+        )
       : []),
   ]
-  for (const [what, door, flag] of doors) {
+  for (const [what, flag, door, passwordFlag] of doors) {
     if (isLoopback(door.host)) continue
+    const listen = `${door.host}:${door.port}`
+    const proven = door.passwordFile ?? door.authenticate ?? door.tls?.clientCa
+    if (proven === undefined && allowAnonymous !== true)
+      throw new AgentError(
+        'ERR_CONFIG',
+        `Cannot listen at ${flag} ${listen}: anybody who reaches it would be let in`,
+        {
+          hint: `Give ${passwordFlag} FILE${flag === '--listen' ? ' or --tls-client-ca FILE' : ''}; --allow-anonymous is for networks where everyone is trusted`,
+        },
+      )
     const missing = [
       ...(door.tls === undefined ? ['without TLS (--tls-cert, --tls-key)'] : []),
-      ...(door.passwordFile === undefined && door.tls?.clientCa === undefined
-        ? [`without a password (${flag})`]
-        : []),
+      ...(proven === undefined ? [`without a password (${passwordFlag})`] : []),
     ]
     if (missing.length > 0)
-      log.warn(`${what} can be reached from other hosts ${missing.join(' and ')}`, {
-        listen: `${door.host}:${door.port}`,
-      })
+      log.warn(`${what} can be reached from other hosts ${missing.join(' and ')}`, { listen })
   }
 }

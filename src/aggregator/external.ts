@@ -2,9 +2,10 @@
  * A broker of somebody else's (mosquitto, EMQX, …): one connection that listens and sends receipts, and one
  * small one per site, because a last will is one per connection and each site has its own announcement.
  *
- * Alerts and summaries are shared among aggregators (`$share/aggregators/…`, MQTT 5); statuses are not: they
- * are retained, and a shared subscription is given no retained messages. Where the broker knows no shared
- * subscriptions every aggregator gets everything, and its store drops what it has.
+ * Aggregators that share a store (PostgreSQL) share alerts and summaries (`$share/aggregators/…`, MQTT 5), each message
+ * to one of them; those with a store each all get everything, or each would hold half of every alert's life.
+ * Statuses are never shared: they are retained, and a shared subscription is given no retained messages. Where the
+ * broker knows no shared subscriptions every aggregator gets everything, and the store drops what it has.
  *
  * The broker away is no reason to end: agents keep their alerts, we come back with growing, jittered pauses.
  * A broker that refuses us, or a certificate that is wrong, is one, if it is so at the start.
@@ -46,6 +47,8 @@ export interface ExternalContext {
   readonly clock: Clock
   readonly log: Log
   readonly version: string
+  /** Others may write to the same store: they share the work. */
+  readonly sharesStore: boolean
 }
 
 /** A broker hands over what all hosts send: not the bound of an agent, which expects receipts only. */
@@ -75,7 +78,7 @@ export async function connectExternal(
         inboundBytesMax: PAYLOAD_BYTES_MAX + 2_048,
         inboundPerSecondMax: INBOUND_PER_SECOND,
       })
-      await subscribe(opened)
+      await subscribe(opened, context.sharesStore)
       connection = opened
       return opened
     },
@@ -117,12 +120,12 @@ export async function connectExternal(
   }
 }
 
-async function subscribe(connection: MqttConnection): Promise<void> {
+async function subscribe(connection: MqttConnection, share: boolean): Promise<void> {
   const statuses = aggregatorFilters().filter((filter) => filter.endsWith('/status'))
   const work = (shared: boolean) =>
     aggregatorFilters('+', shared).filter((filter) => !filter.endsWith('/status'))
   await connection.subscribe(statuses)
-  if (connection.protocol === 5) {
+  if (share && connection.protocol === 5) {
     try {
       return await connection.subscribe(work(true))
     } catch {

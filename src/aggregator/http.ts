@@ -2,13 +2,14 @@
  * The aggregator's HTTP side: page, API, events, metrics, health [DESIGN 2]. It only reads.
  *
  * Every answer carries the headers that make it harmless: no script but our own file, no framing, no
- * guessing of types, nothing for other origins (there is no CORS). On a loopback address the Host header
- * must name it: otherwise any page in the operator's browser could read the fleet by giving its own
- * name a second address (DNS rebinding).
+ * guessing of types, nothing for other origins (there is no CORS). The Host header must be an address, this
+ * host's name or one that was given; on a loopback address, its name. Otherwise any page in the operator's
+ * browser could read the fleet by giving its own name a second address (DNS rebinding).
  *
  * Does not promise: users and roles. A password file closes it as a whole; anything finer is the business of a proxy.
  */
 import { isIP } from 'node:net'
+import { hostname } from 'node:os'
 import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
 import { listenError } from '../platform/mqtt/broker.ts'
@@ -24,6 +25,8 @@ export interface HttpOptions {
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly authenticate?: Authenticate
+  /** Under which it is served beyond loopback, beside addresses and the host's own name. */
+  readonly names: readonly string[]
   /** Answers an address of the API with JSON, or with nothing. */
   readonly api: (url: URL) => Promise<string | undefined>
   readonly events: EventHub
@@ -94,8 +97,12 @@ async function answer(
   url: URL,
   address: string,
 ): Promise<Response> {
-  if (loopback && !namesLoopback(request.headers.get('host')))
-    return failure(421, 'wrong-host', 'This address is served under its loopback name only')
+  if (!isServed(options, loopback, request.headers.get('host')))
+    return failure(
+      421,
+      'wrong-host',
+      'The page is not served under this name: --http-names NAME adds one',
+    )
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     const refused = failure(405, 'method-not-allowed', 'Only GET and HEAD are answered here')
     refused.headers.set('allow', 'GET, HEAD')
@@ -191,9 +198,17 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
-function namesLoopback(header: string | null): boolean {
+function isServed({ names }: HttpOptions, loopback: boolean, header: string | null): boolean {
   const name = (header ?? '').replace(/:\d+$/, '').toLowerCase()
-  return name === 'localhost' || name === '[::1]' || isLoopback(name)
+  if (name === 'localhost' || name === '[::1]' || isLoopback(name)) return true
+  if (loopback) return false
+  const own = hostname().toLowerCase()
+  return (
+    isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0 ||
+    name === own ||
+    name === own.split('.')[0] ||
+    names.some((one) => one.toLowerCase() === name)
+  )
 }
 
 function httpListenError({ host, port }: HttpOptions, cause: unknown): AgentError {

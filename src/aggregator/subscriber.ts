@@ -13,6 +13,7 @@
  * publish on is checked where the broker can know it (access.ts).
  */
 import {
+  BOOT_AHEAD_MS_MAX,
   GROUP_COMMIT_MS,
   GROUP_COMMIT_MS_MAX,
   GROUP_COMMIT_ROWS_MAX,
@@ -251,6 +252,9 @@ export class Subscriber {
     const { message } = decoded.value
     if (message.site !== parsed.site || message.host !== parsed.host)
       return this.#refusal('host-mismatch')
+    // A boot counter begins at a clock; one far beyond every clock would outdo all that the true host says later.
+    if (message.boot > this.#options.clock.now() + BOOT_AHEAD_MS_MAX)
+      return this.#refusal('boot-ahead')
     this.#received[kind]++
     this.#link?.announce(parsed.site)
     return decoded.value

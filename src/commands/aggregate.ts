@@ -32,6 +32,15 @@ export default defineCommand({
   },
   args: {
     ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
+    httpNames: {
+      type: 'string',
+      description: 'names under which the page is asked for, beside addresses and the host name',
+      valueHint: 'NAME,…',
+    },
+    allowAnonymous: {
+      type: 'boolean',
+      description: 'listen beyond loopback though anybody may then speak for hosts, and read',
+    },
     retain: {
       type: 'string',
       description: 'how long and how much is kept, such as novelty=90d,hosts=90d,size=8GB',
@@ -53,7 +62,8 @@ export default defineCommand({
     if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
     const aggregator = await startAggregator({
       store: storePath(settings),
-      ...defined({ retain: args.retain }),
+      ...defined({ retain: args.retain, httpNames: args.httpNames?.split(',') }),
+      allowAnonymous: args.allowAnonymous === true,
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
       site: settings.site,

@@ -13,6 +13,7 @@ import { defineCommand } from 'citty'
 import { type RunOutcome, runStreet } from '../agent/run.ts'
 import { recordingSource } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
+import { singlePassword } from '../aggregator/access.ts'
 import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
 import type { AlertKind } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
@@ -34,6 +35,8 @@ import { jsonArg, note, shutdownSignal, wholeNumber } from './common.ts'
 const BASELINE = 'models/recordings/demo/baseline.frames.ndjson.zst'
 const RECORDING = 'models/recordings/demo/recording.frames.ndjson.zst'
 const HOSTS = ['ac', 'as']
+/** The account of the demo's agents; its secret is made anew each time. */
+const USER = 'demo/*'
 /** Event seconds per second: seven minutes in a third of one. */
 const PACE = 20
 
@@ -66,9 +69,15 @@ export default defineCommand({
     try {
       const { settings } = loadSettings({ state: directory })
       model = await openModelInUse(settings.model, settings.state)
+      const secret = crypto.randomUUID()
       aggregator = await startAggregator({
         store: join(directory, 'aggregate.db'),
-        broker: { kind: 'embedded', host: '127.0.0.1', port: 0 },
+        broker: {
+          kind: 'embedded',
+          host: '127.0.0.1',
+          port: 0,
+          authenticate: singlePassword(USER, secret),
+        },
         http: { host: '127.0.0.1', port: 0 },
         site: 'demo',
         version,
@@ -82,6 +91,7 @@ export default defineCommand({
       const agents = new DemoAgents(
         model,
         aggregator.brokerUrl,
+        secret,
         directory,
         pace,
         args.json === true,
@@ -105,15 +115,24 @@ class DemoAgents {
   readonly seen = new Map<string, AlertKind>()
   readonly #model: Model
   readonly #broker: string
+  readonly #secret: string
   readonly #directory: string
   readonly #pace: number
   readonly #asJson: boolean
   readonly #baseline = readAsset(BASELINE)
   readonly #recording = readAsset(RECORDING)
 
-  constructor(model: Model, broker: string, directory: string, pace: number, asJson: boolean) {
+  constructor(
+    model: Model,
+    broker: string,
+    secret: string,
+    directory: string,
+    pace: number,
+    asJson: boolean,
+  ) {
     this.#model = model
     this.#broker = broker
+    this.#secret = secret
     this.#directory = directory
     this.#pace = pace
     this.#asJson = asJson
@@ -157,9 +176,9 @@ class DemoAgents {
     flags: { broker?: string; learn: string },
     outputs: readonly Output[] = [],
   ) {
-    const { settings } = loadSettings({ state, site: 'demo', host, ...flags })
+    const { settings } = loadSettings({ state, site: 'demo', host, brokerUser: USER, ...flags })
     return openStreet({
-      settings,
+      settings: { ...settings, brokerPassword: this.#secret },
       model: this.#model,
       source: { name: 'recording', why: 'the demo' },
       resume: false,

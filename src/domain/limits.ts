@@ -367,6 +367,8 @@ export const INFERENCE_ROWS_MAX = 1_024
 export const PAYLOAD_BYTES_MAX = 65_536
 /** Rows in one answer of the API. */
 export const PAGE_ROWS_MAX = 1_000
+/** A boot counter may be ahead of the aggregator's clock by this: host clocks are a year off at most. */
+export const BOOT_AHEAD_MS_MAX = 400 * 86_400_000
 /** Messages are gathered this long before one transaction: an fsync is shared, a receipt waits no longer. */
 export const GROUP_COMMIT_MS = 20
 /** On a slow disk the pause grows with the commits, so that they block a fifth of the time at most; up to this. */

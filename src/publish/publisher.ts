@@ -127,6 +127,8 @@ export class Publisher {
   #aggregator: PublisherState['aggregator'] = 'unknown'
   #lastAcknowledgedMs: number | undefined
   #lastError: string | undefined
+  /** Some rows wait in the outbox for an aggregator, though the broker has had them. */
+  #setAside = false
   #sent = 0
   #sentAgain = 0
   #throttled = false
@@ -242,6 +244,7 @@ export class Publisher {
       this.#connection = undefined
       this.#sending.clear()
       this.#outbox.takeBack()
+      this.#setAside = false
       await this.#waitBeforeRetry(waitMs)
     }
   }
@@ -323,6 +326,7 @@ export class Publisher {
     const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX
     let waitMs = Infinity
     this.#acceptSettled(now)
+    this.#setAsideAccepted(now)
     for (const sending of this.#sending.values()) {
       if (this.#aggregator === 'offline' && this.#needsReceipt()) break
       const due = sending.sentAt + sending.waitMs
@@ -415,6 +419,19 @@ export class Publisher {
     this.#arrived(accepted.map(({ row: { boot, seq } }) => ({ boot, from: seq, to: seq })))
   }
 
+  /**
+   * While no aggregator is there, the broker's other subscribers still get every row once: a row that the broker has
+   * leaves its place to the next, stays in the outbox, and is sent again when an aggregator is back.
+   */
+  #setAsideAccepted(now: number): void {
+    if (!this.#needsReceipt() || this.#aggregator === 'online' || now < this.#settledAt) return
+    for (const [key, { accepted }] of this.#sending) {
+      if (!accepted) continue
+      this.#sending.delete(key)
+      this.#setAside = true
+    }
+  }
+
   #arrived(ranges: Parameters<Outbox['acknowledge']>[0]): void {
     if (ranges.length === 0) return
     const count = this.#outbox.acknowledge(ranges)
@@ -456,6 +473,11 @@ export class Publisher {
     this.#outbox.noteAggregator()
     this.#aggregator = status.value.state
     if (status.value.state === 'online') {
+      if (this.#setAside) {
+        this.#setAside = false
+        this.#sending.clear()
+        this.#outbox.takeBack()
+      }
       // It may have missed messages while it was unreachable: they are sent again without a long wait.
       const resendAfterMs = this.#options.resendAfterMs ?? RESEND_AFTER_MS
       for (const sending of this.#sending.values()) {

@@ -290,8 +290,16 @@ test('a port that is in use is said so, with the next step', async () => {
   })
 })
 
-test('listening to all the world without TLS or password is warned of, loudly', async () => {
-  const open = await startRunning({ broker: { kind: 'embedded', host: '0.0.0.0', port: 0 } })
+test('listening to all the world without proof is refused, and warned of where it is allowed', async () => {
+  const everywhere = { kind: 'embedded', host: '0.0.0.0', port: 0 } as const
+  await expect(startRunning({ broker: everywhere })).rejects.toMatchObject({
+    code: 'ERR_CONFIG',
+    message: 'Cannot listen at --listen 0.0.0.0:0: anybody who reaches it would be let in',
+  })
+  await expect(startRunning({ http: { host: '::', port: 0 } })).rejects.toMatchObject({
+    code: 'ERR_CONFIG',
+  })
+  const open = await startRunning({ broker: everywhere, allowAnonymous: true })
   expect(open.logged.join('')).toMatch(
     /warn {2}The broker can be reached from other hosts without TLS .* without a password/,
   )

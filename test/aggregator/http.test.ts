@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { isLoopback } from '../../src/aggregator/http.ts'
 import { encodeSummary } from '../../src/wire/summary-message.ts'
@@ -280,6 +281,21 @@ describe('every answer', () => {
     expect(await ask(`localhost:${port}`)).toBe(200)
     expect(await ask(`127.0.0.1:${port}`)).toBe(200)
     expect(await ask(`[::1]:${port}`)).toBe(200)
+  })
+
+  test('beyond loopback is given under addresses, the own name, and names that were allowed', async () => {
+    const wide = await startRunning({
+      http: { host: '0.0.0.0', port: 0 },
+      httpNames: ['fleet.example'],
+      allowAnonymous: true,
+    })
+    const { port } = new URL(wide.url)
+    const ask = async (host: string) =>
+      (await fetch(`http://127.0.0.1:${port}/api/v1/counts`, { headers: { host } })).status
+    for (const host of ['10.1.2.3', `[fd00::1]:${port}`, hostname(), 'Fleet.example:80'])
+      expect(await ask(host)).toBe(200)
+    expect(await ask('evil.example')).toBe(421)
+    await wide.close()
   })
 })
 

@@ -150,6 +150,14 @@ test('Subscriber.take() settles what it refuses at once: nobody has to wait for 
   ])
 })
 
+test('Subscriber.take() refuses a boot counter beyond every clock: it would outdo the true host for good', () => {
+  const { subscriber, settled, take } = start()
+  const origin = { site: 'lab', host: 'a', boot: 2 ** 53 - 2, seq: 1 }
+  take('callsign/v1/lab/a/alert', encodeAlert(sampleAlert, origin))
+  expect(settled).toEqual(['refused'])
+  expect([...subscriber.counts().refused]).toEqual([['boot-ahead', 1]])
+})
+
 test('Subscriber.take() answers the last will of another aggregator', () => {
   const { announced, take } = start()
   const status = { v: 1, site: 'lab', version: '1', time: 1 } as const

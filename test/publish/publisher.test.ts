@@ -238,6 +238,24 @@ describe('Publisher and receipts', () => {
     expect(await one.drain(10_000)).toBe(true)
   })
 
+  test('goes on to the other subscribers while no aggregator is there, and sends all again when one is', async () => {
+    const aedes = await broker()
+    await announce(aedes, 'offline')
+    const { publisher: one, outbox } = publisher(aedes.url, { inFlightMax: 8 })
+    one.start()
+    for (let i = 0; i < 100; i++) outbox.put([alert(`a${i}`)])
+    const heard = () => new Set(alertsAt(aedes).map(({ id }) => id)).size
+    await until('all alerts at the broker', () => heard() === 100)
+    expect(outbox.queued).toBe(100)
+    const sent = alertsAt(aedes).length
+    await announce(aedes)
+    await until('all of them again, as far as receipts come', async () => {
+      await giveReceipts(aedes)
+      return outbox.queued === 0
+    })
+    expect(alertsAt(aedes).length).toBeGreaterThan(sent)
+  })
+
   test('has no more under way than its window', async () => {
     const aedes = await broker()
     await announce(aedes)
