@@ -31,6 +31,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Processes live: what each behaves like, how sure, how much; what the agent costs',
     load: () => import('./top.ts'),
   },
+  simulate: {
+    group: 'Watch',
+    summary: 'Runs safe stand-ins of attacks, and says which the running agent found',
+    load: () => import('./simulate.ts'),
+  },
   record: {
     group: 'Look',
     summary: 'A live source to a frames file, to train on or to keep',

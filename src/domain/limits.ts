@@ -79,6 +79,10 @@ export const ALERTS_FOLLOW_EVERY_MS = 1_000
 /** Seconds of a process's life that `agent explain` shows before and after the evidence. */
 export const EXPLAIN_SECONDS_BEFORE = 60
 export const EXPLAIN_SECONDS_AFTER = 30
+/** A simulated attack ends by itself after so long. */
+export const SIMULATION_SECONDS_MAX = 120
+/** Files that a simulated encryptor makes for itself. */
+export const SIMULATED_FILES = 400
 /** Of each file of labelled windows. */
 export const LABELLED_BYTES_MAX = 16_777_216
 /** Classes beside the most probable one that an alert names. */

@@ -148,6 +148,20 @@ export function startPart(
   return { pid: child.pid, kill: () => child.kill('SIGKILL') }
 }
 
+export interface Job {
+  readonly pid: number
+  stop(): void
+}
+
+/** Starts a program that reads nothing and whose output nobody wants. */
+export function startJob(command: readonly string[], directory: string): Job {
+  const child = Bun.spawn([...command], {
+    ...{ stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' },
+    ...{ cwd: directory, env: toolEnvironment() },
+  })
+  return { pid: child.pid, stop: () => child.kill('SIGKILL') }
+}
+
 /** Starts a program of the user's desktop, detached. */
 export function startDetached(command: readonly string[]): void {
   Bun.spawn([...command], { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' }).unref()

@@ -1,0 +1,157 @@
+/**
+ * `agent simulate attack`: safe stand-ins of attacks beside a running agent, and whether it found them: the proof,
+ * within a minute, that this agent on this host sees.
+ */
+import { defineCommand } from 'citty'
+import type { Alert } from '../domain/alert.ts'
+import { compareSeverity } from '../domain/behaviour.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { SIMULATION_SECONDS_MAX } from '../domain/limits.ts'
+import { selfCommand } from '../operate/kernel-collector.ts'
+import { lookLocal } from '../operate/local-alerts.ts'
+import { sentence } from '../outputs/alert-words.ts'
+import { systemClock } from '../platform/clock.ts'
+import { loadSettings } from '../settings/settings.ts'
+import { ATTACKS, type AttackKind, type RunningAttack, startAttack } from '../simulate/attack.ts'
+import { runPart } from '../simulate/parts.ts'
+import {
+  jsonArg,
+  note,
+  safeText,
+  settingArgs,
+  shutdownSignal,
+  wholeNumber,
+  writeJson,
+  writeOut,
+} from './common.ts'
+
+const KINDS = Object.keys(ATTACKS) as AttackKind[]
+const LOOK_EVERY_MS = 500
+
+const attack = defineCommand({
+  meta: {
+    name: 'attack',
+    description: 'Runs safe stand-ins of attacks, and says which the running agent found',
+    examples: [
+      'sudo agent simulate attack # all kinds, about a minute',
+      'sudo agent simulate attack reverse-shell',
+      'sudo agent simulate attack --json',
+    ],
+  },
+  args: {
+    kind: {
+      type: 'positional',
+      description: `${KINDS.join(', ')}; all where none is given`,
+      valueHint: 'KIND',
+      required: false,
+    },
+    seconds: {
+      type: 'string',
+      description: `how long each may take to be found (default 45, at most ${SIMULATION_SECONDS_MAX})`,
+      valueHint: 'N',
+    },
+    ...settingArgs('state'),
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const { state } = loadSettings(args).settings
+    const kinds = args.kind === undefined ? KINDS : KINDS.filter((kind) => kind === args.kind)
+    if (kinds.length === 0)
+      throw new AgentError(
+        'ERR_USAGE',
+        `Cannot simulate "${safeText(args.kind!)}": it is none of ${KINDS.join(', ')}`,
+      )
+    const seconds = Math.min(wholeNumber(args.seconds, 'seconds', 1) ?? 45, SIMULATION_SECONDS_MAX)
+    requireRunning(state)
+    const signal = shutdownSignal()
+    let missed = 0
+    for (const kind of kinds) {
+      if (signal.aborted) return EXIT.interrupted
+      note(`${kind}: ${ATTACKS[kind]} …`)
+      const found = await simulate(kind, state, seconds, signal)
+      if (found === undefined) missed++
+      if (args.json) await writeJson({ kind, found: found !== undefined, ...found })
+      else await writeOut(`${wordsOf(kind, seconds, found)}\n`)
+    }
+    if (missed > 0)
+      throw new AgentError('ERR_FAILED', `Missed ${missed} of ${kinds.length} simulated attacks`, {
+        hint: 'Run "agent status": what the agent lost or did not judge is there',
+      })
+    return EXIT.ok
+  },
+})
+
+interface Found {
+  readonly seconds: number
+  readonly alert: Alert
+}
+
+async function simulate(
+  kind: AttackKind,
+  state: string,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  const began = systemClock.now()
+  const running = await startAttack(kind, selfCommand)
+  try {
+    while (!signal.aborted && systemClock.now() - began < seconds * 1000) {
+      await Bun.sleep(LOOK_EVERY_MS)
+      const alert = alertOn(running, state, Math.floor(began / 1000))
+      if (alert !== undefined)
+        return { seconds: Math.round((systemClock.now() - began) / 1000), alert }
+    }
+    return undefined
+  } finally {
+    running.stop()
+  }
+}
+
+function alertOn(running: RunningAttack, state: string, since: number): Alert | undefined {
+  return lookLocal(state, (store) => store.alerts.list({ limit: 100 })).find(
+    (alert) =>
+      alert.last >= since &&
+      compareSeverity(alert.severity, 'medium') <= 0 &&
+      running.isOurs(alert.process),
+  )
+}
+
+function wordsOf(kind: AttackKind, seconds: number, found: Found | undefined): string {
+  if (found === undefined) return `missed  ${kind}: no alert within ${seconds} s`
+  const { alert } = found
+  return (
+    `found   ${kind} after ${found.seconds} s: ${alert.severity}, ${safeText(alert.process.name)} ` +
+    `${sentence(alert)}; agent explain ${alert.id}`
+  )
+}
+
+function requireRunning(state: string): void {
+  const saved = lookLocal(state, (store) => store.ledger.get())
+  if (saved !== undefined && !saved.ended) return
+  throw new AgentError('ERR_NOT_RUNNING', `No agent runs with state "${state}"`, {
+    hint: 'Start "agent watch" first, or name its directory with --state DIR',
+  })
+}
+
+const part = defineCommand({
+  meta: {
+    name: 'part',
+    description: 'One simulated program; started by "agent simulate attack"',
+    hidden: true,
+    examples: ['agent simulate attack # starts it'],
+  },
+  args: {
+    kind: { type: 'positional', description: 'what to do', valueHint: 'KIND', required: true },
+    where: { type: 'positional', description: 'where', valueHint: 'WHERE', required: true },
+  },
+  run: ({ args }) => runPart(args.kind, args.where, systemClock),
+})
+
+export default defineCommand({
+  meta: {
+    name: 'simulate',
+    description: 'Safe stand-ins of attacks on this host',
+    examples: ['sudo agent simulate attack'],
+  },
+  subCommands: { attack, part },
+})
