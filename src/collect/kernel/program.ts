@@ -164,13 +164,13 @@ function mergeUnknown(a: Assembler): void {
     a.label(`${kind} gaps`)
     if (kind === 'native') a.jumpIf(R8, '>=', COMPAT_FLAG, 'compat gaps')
     for (const { from, to } of UNKNOWN[kind]) {
-      a.jumpIf(R8, '>=', flag | to, `${kind} beyond ${to}`)
-      a.jumpIf(R8, '>=', flag | from, `${kind} unknown`).jump('numbered')
+      a.jumpIf(R8, '>=', flag + to, `${kind} beyond ${to}`)
+      a.jumpIf(R8, '>=', flag + from, `${kind} unknown`).jump('numbered')
       a.label(`${kind} beyond ${to}`)
     }
     a.jump('numbered')
     a.label(`${kind} unknown`)
-      .set(R8, flag | LAST_NUMBER)
+      .set(R8, flag + LAST_NUMBER)
       .jump('numbered')
   }
 }
