@@ -61,6 +61,8 @@ export class BpfError extends Error {
   }
 }
 
+export class MapRefused extends BpfError {}
+
 export interface MapShape {
   /** A shared array can be mapped into our memory. */
   readonly kind: 'hash' | 'array' | 'shared array'
@@ -79,7 +81,7 @@ export function createMap(name: string, shape: MapShape): number {
     a.setUint32(16, shape.kind === 'shared array' ? MAPPABLE : 0, true)
     setName(28, name)
   })
-  if (descriptor < 0) throw new BpfError(`Cannot create map "${name}"`, -descriptor)
+  if (descriptor < 0) throw new MapRefused(`Cannot create map "${name}"`, -descriptor)
   return descriptor
 }
 

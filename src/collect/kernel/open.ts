@@ -25,6 +25,7 @@ import {
   ENOSYS,
   EPERM,
   loadLibc,
+  lockedMemoryLimit,
   nativeBytes,
   readClock,
   unknownSyscall,
@@ -38,6 +39,7 @@ import {
   createMap,
   loadProgram,
   lookUp,
+  MapRefused,
   update,
 } from './bpf.ts'
 import { type KernelTypes, kernelTypes, type TaskOffsets } from './btf.ts'
@@ -62,6 +64,7 @@ import {
   type Variant,
   type Wiring,
 } from './program.ts'
+import { kernelAtLeast } from './release.ts'
 import { taskProgram } from './task-program.ts'
 import { Turns } from './turns.ts'
 import { variantsFor } from './variants.ts'
@@ -144,6 +147,17 @@ function isRefusal({ errno }: BpfError): boolean {
 
 function refused(errors: readonly BpfError[]): AgentError {
   const [first] = errors
+  const lockable = lockedMemoryLimit()
+  const isCharged = first instanceof MapRefused && !kernelAtLeast(5, 11)
+  if (isCharged && isRefusal(first) && lockable < Number.POSITIVE_INFINITY)
+    return new AgentError(
+      'ERR_PERMISSION',
+      `${first.message}: not permitted, for at most ${lockable >> 10} KiB may be locked in memory`,
+      {
+        hint: 'Set LimitMEMLOCK=infinity in the unit, or run "ulimit -l unlimited" before: Linux before 5.11 charges maps to this limit',
+        cause: first,
+      },
+    )
   if (first !== undefined && isRefusal(first) && first.log === '')
     return new AgentError('ERR_PERMISSION', `${first.message}: not permitted`, {
       hint: 'Run as root, or give CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8); "agent doctor" tells which are missing',

@@ -1,7 +1,7 @@
 /**
  * Would the kernel source work here, and if not, what is missing? For `agent doctor` and the choice of a source.
  *
- * The answer is a trial: the counter is put in and taken out again (35 ms). The reasons are guesses around the
+ * The answer is a trial: a collector is started as for `agent watch`, and ended. The reasons are guesses around the
  * trial's error, each read from where the kernel says it; whoever lacks a capability is told which.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -12,11 +12,10 @@ import {
   hasCapability,
   writeExecuteDenied,
 } from '../../platform/linux/capabilities.ts'
-import { loadLibc } from '../../platform/linux/libc.ts'
-import { closeAll } from './bpf.ts'
-import { kernelAtLeast } from './collector-process.ts'
-import { BTF_PATH, descriptorsOf, openCounter } from './open.ts'
-import { collectorRuns } from './source.ts'
+import { loadLibc, type Priority } from '../../platform/linux/libc.ts'
+import { BTF_PATH } from './open.ts'
+import { kernelAtLeast } from './release.ts'
+import { collectorRuns, tryCollector } from './source.ts'
 
 export interface KernelProbe {
   readonly ok: boolean
@@ -42,10 +41,8 @@ export async function probeKernel(): Promise<KernelProbe> {
     )
   }
   try {
-    const counter = openCounter()
-    closeAll(descriptorsOf(counter))
-    const { variant } = counter
-    return { ok: true, reasons: [], hints: improvements(variant), variant }
+    const { variant, priority } = await tryCollector()
+    return { ok: true, reasons: [], hints: improvements(variant, priority), variant }
   } catch (error) {
     const findings = [missingCapabilities(), oldKernel(), lockdown(), seccomp(), container()]
     const found = findings.filter((finding) => finding !== undefined)
@@ -82,9 +79,9 @@ function missingCapabilities(): Finding | undefined {
 }
 
 function oldKernel(): Finding | undefined {
-  if (kernelAtLeast(4, 17)) return undefined
+  if (kernelAtLeast(5, 8)) return undefined
   return {
-    reason: `Linux ${release()} has no raw tracepoints for programs (4.17 has)`,
+    reason: `Linux ${release()} is too old to count in (5.8 is not)`,
     hint: 'Use --source sysdig',
   }
 }
@@ -94,7 +91,7 @@ function lockdown(): Finding | undefined {
   if (!state.includes('[confidentiality]')) return undefined
   return {
     reason: 'the kernel is locked down to "confidentiality"',
-    hint: 'Boot with lockdown=integrity, or accept names without leaders',
+    hint: 'Boot with lockdown=integrity, or use a kernel with CONFIG_DEBUG_INFO_BTF from 5.12 on',
   }
 }
 
@@ -115,9 +112,17 @@ function container(): Finding | undefined {
   }
 }
 
-function improvements(variant: string): string[] {
+function improvements(variant: string, priority: Priority): string[] {
   const hints: string[] = []
-  if (!['direct', 'typed', 'probed'].includes(variant))
+  if (variant === 'lockdown')
+    hints.push(
+      'The kernel is locked down to "confidentiality": calls are counted exactly, but renames and paths of programs are read from /proc; boot with lockdown=integrity to see them in the kernel',
+    )
+  if (priority === 'usual')
+    hints.push(
+      'The collector runs at ordinary priority: on a busy host calls may be lost; run as root, or add CAP_SYS_NICE to AmbientCapabilities in the unit',
+    )
+  if (variant === 'untyped')
     hints.push(
       `Without type information (${BTF_PATH}) leaders' names come from /proc, and renames are not seen: use a kernel with CONFIG_DEBUG_INFO_BTF`,
     )

@@ -23,7 +23,7 @@ import {
   withCapabilities,
 } from '../../platform/linux/capabilities.ts'
 import { enlargePipe, startPart } from '../../platform/linux/child.ts'
-import { keepOverExec, makePipe } from '../../platform/linux/libc.ts'
+import { keepOverExec, makePipe, unlimitLockedMemory } from '../../platform/linux/libc.ts'
 import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
 import { type User, userFor } from './owner.ts'
@@ -154,6 +154,13 @@ function adopt(): Collector | undefined {
   return collector
 }
 
+/** Starts a collector as `start` would, and ends it: whether this host lets one count, with the same rights and limits. */
+export async function tryCollector(): Promise<Ready> {
+  const { ready, records, messages, control } = await startCollector({})
+  for (const descriptor of [control, records, messages]) closeSync(descriptor)
+  return ready
+}
+
 async function startCollector(options: KernelSourceOptions): Promise<Collector> {
   const { command = selfCommand('collect-kernel'), ...open } = options
   const control = makePipe()
@@ -161,6 +168,8 @@ async function startCollector(options: KernelSourceOptions): Promise<Collector> 
   const messages = makePipe()
   // Room for half a minute of records while their reader is busy elsewhere.
   enlargePipe(records.readEnd)
+  // The collector inherits the limit, and may have no right to lift it.
+  unlimitLockedMemory()
   const child = withCapabilities(capabilitiesToOpen(), () =>
     startPart(
       command,

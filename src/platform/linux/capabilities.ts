@@ -22,6 +22,8 @@ export const CAPABILITY = {
   setpcap: 8,
   sysPtrace: 19,
   sysAdmin: 21,
+  sysNice: 23,
+  sysResource: 24,
   perfmon: 38,
   bpf: 39,
 } as const

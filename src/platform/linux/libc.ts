@@ -50,6 +50,9 @@ function open() {
     capget: { args: [address, address], returns: i32 },
     capset: { args: [address, address], returns: i32 },
     execve: { args: [address, address, address], returns: i32 },
+    getrlimit: { args: [i32, address], returns: i32 },
+    setpriority: { args: [i32, i32, i32], returns: i32 },
+    sched_setscheduler: { args: [i32, i32, address], returns: i32 },
     setrlimit: { args: [i32, address], returns: i32 },
     clock_gettime: { args: [i32, address], returns: i32 },
     clock_getres: { args: [i32, address], returns: i32 },
@@ -165,9 +168,35 @@ export function keepOverExec(descriptor: number, keep: boolean): void {
   loadLibc().fcntl(descriptor, F_SETFD, keep ? 0 : FD_CLOEXEC)
 }
 
-/** No limit for locked memory: before 5.11 maps are counted against it. Harmless where it is refused. */
+const RLIMIT_MEMLOCK = 8
+const UNLIMITED = 0xffff_ffff_ffff_ffffn
+
+/** Lifts the limit for locked memory: before 5.11 maps are charged to it. Needs CAP_SYS_RESOURCE or a high hard limit. */
 export function unlimitLockedMemory(): void {
-  const RLIMIT_MEMLOCK = 8
-  const limit = new BigUint64Array(new ArrayBuffer(16)).fill(0xffff_ffff_ffff_ffffn)
+  const limit = new BigUint64Array(new ArrayBuffer(16)).fill(UNLIMITED)
   loadLibc().setrlimit(RLIMIT_MEMLOCK, ptr(limit))
+}
+
+/** Bytes that this process may lock; Infinity if unlimited. */
+export function lockedMemoryLimit(): number {
+  const limit = new BigUint64Array(new ArrayBuffer(16))
+  loadLibc().getrlimit(RLIMIT_MEMLOCK, ptr(limit))
+  return limit[0] === UNLIMITED ? Number.POSITIVE_INFINITY : Number(limit[0])
+}
+
+// --- Priority ---------------------------------------------------------------------------------------
+
+export type Priority = 'real-time' | 'raised' | 'usual'
+
+/**
+ * The calling thread, and threads that it makes, run before ordinary ones: as SCHED_RR, else at nice -15, else as
+ * before. Kept over exec. Needs CAP_SYS_NICE.
+ */
+export function raisePriority(): Priority {
+  const { sched_setscheduler, setpriority } = loadLibc()
+  const SCHED_RR = 2
+  const lowest = new Int32Array(new ArrayBuffer(4)).fill(1)
+  if (checked(sched_setscheduler(0, SCHED_RR, ptr(lowest))) === 0) return 'real-time'
+  const PRIO_PROCESS = 0
+  return checked(setpriority(PRIO_PROCESS, 0, -15)) === 0 ? 'raised' : 'usual'
 }

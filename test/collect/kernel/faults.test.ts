@@ -7,6 +7,7 @@ import { taskOffsets } from '../../../src/collect/kernel/btf.ts'
 import { BTF_PATH, descriptorsOf, openCounter } from '../../../src/collect/kernel/open.ts'
 import { AgentError } from '../../../src/domain/error.ts'
 import type { Frame } from '../../../src/domain/frame.ts'
+import { effectiveCapabilities, hasCapability } from '../../../src/platform/linux/capabilities.ts'
 import {
   callsOf,
   callsOfAll,
@@ -182,6 +183,18 @@ describe.skipIf(SKIP)(`processes end${here}`, () => {
       child.kill('SIGKILL')
       await child.exited
     }, 30_000)
+
+  test('the collector comes before whatever else keeps the processors busy, where it may', async () => {
+    const { child, hello } = await startWatcher()
+    const stat = readFileSync(`/proc/${hello.collector}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    const [nice, policy] = [Number(stat[16]), Number(stat[38])]
+    const found = policy === 2 ? 'real-time' : nice === -15 ? 'raised' : 'usual'
+    expect(hello.ready.priority).toBe(found)
+    const mayRaise = hasCapability(effectiveCapabilities(), 'sysNice')
+    expect(found === 'usual').toBe(!mayRaise)
+    child.stdin.end()
+    await child.exited
+  }, 30_000)
 
   test('a dead collector is an error, not the end of the recording', async () => {
     const failed = recordWhile(async (source) => {
