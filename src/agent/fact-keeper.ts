@@ -31,6 +31,8 @@ interface Kept {
   facts: ProcessFacts
   findings: readonly Finding[]
   readonly proven: Set<string>
+  /** When its files were watched last, Unix seconds. */
+  readonly filesSecond?: number
 }
 
 /** Which fact answers a judge's question. What is not here facts cannot answer; the context is read all the same. */
@@ -38,18 +40,30 @@ const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
   masquerade: 'program',
   'reverse-shell': 'streams',
   'web-shell': 'look',
+  'file-encryption': 'files',
 }
+
+/** For so long what was seen of its files answers for it. */
+const FILES_TRUE_SECONDS = 45
+/** A process that is gone stays gone; a group of short-lived ones has another member by then. */
+const ASK_AGAIN_SECONDS = 10
+/** Urgency of what a judge wants to know; triggers have less. */
+const WANTED = 4
 
 export class FactKeeper implements FactJudge {
   readonly #reader: FactsReader | undefined
   readonly #knows: KnowsName
   readonly #triggers: Triggers
   readonly #kept = new Map<ProcessKey, Kept>()
-  readonly #wanted = new Map<ProcessKey, Trigger>()
-  readonly #asked = new Set<ProcessKey>()
+  /** By process; what is asked about files apart, for it takes seconds. */
+  readonly #wanted = new Map<string, Trigger>()
+  readonly #asked = new Set<string>()
+  /** Questions about processes that are gone, and the second in which that was said. */
+  readonly #failed = new Map<string, number>()
   #proofs: Proof[] = []
   #proofCount = 0
   #dropped = 0
+  #second = 0
 
   /** @param knows names of the model's classes */
   constructor(reader: FactsReader | undefined, knows: KnowsName) {
@@ -66,8 +80,8 @@ export class FactKeeper implements FactJudge {
   /** Looks at a second for what is worth a question, and sends the most urgent ones. Once a frame. */
   push(frame: Frame): void {
     if (this.#reader === undefined) return
-    for (const { process, questions, urgency } of this.#triggers.push(frame))
-      this.#put(process, questions, urgency)
+    this.#second = frame.index
+    for (const trigger of this.#triggers.push(frame)) this.#put(trigger)
     this.#send()
   }
 
@@ -75,8 +89,11 @@ export class FactKeeper implements FactJudge {
   want(process: Process, question: Question): void {
     if (this.#reader === undefined) return
     const part = ANSWERS[question] ?? 'look'
-    if (this.#kept.get(processKey(process))?.facts[part] === undefined)
-      this.#put(process, [part], 4)
+    const kept = this.#kept.get(processKey(process))
+    // What it does with files now is not what it did a minute ago.
+    const isOld = part === 'files' && this.#second - (kept?.filesSecond ?? 0) > FILES_TRUE_SECONDS
+    if (kept?.facts[part] === undefined || isOld)
+      this.#put({ process, questions: [part], urgency: WANTED })
   }
 
   findings(process: Process, question: Question): readonly Finding[] | undefined {
@@ -88,11 +105,13 @@ export class FactKeeper implements FactJudge {
 
   context(process: Process): (ProcessContext & { readonly peers?: readonly string[] }) | undefined {
     const facts = this.#kept.get(processKey(process))?.facts
-    if (facts?.look === undefined) return undefined
-    const { look, program, streams } = facts
+    if (facts === undefined) return undefined
+    const { look, origin, program, streams } = facts
+    const known = look?.context ?? origin
+    if (known === undefined) return undefined
     const peers = streams?.peers ?? []
     return {
-      ...look.context,
+      ...known,
       ...defined({ package: program?.package, peers: peers.length === 0 ? undefined : peers }),
     }
   }
@@ -117,15 +136,19 @@ export class FactKeeper implements FactJudge {
     this.#reader?.close()
   }
 
-  #put(process: Process, questions: readonly FactQuestion[], urgency: number): void {
-    const key = processKey(process)
+  #put(trigger: Trigger): void {
+    const { process, questions, urgency } = trigger
+    const key = `${processKey(process)} ${questions.includes('files') ? 'files' : ''}`
+    if (this.#second - (this.#failed.get(key) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_SECONDS)
+      return
     const before = this.#wanted.get(key)
     if (before === undefined && this.#wanted.size >= FACTS_WANTED_MAX) {
       this.#dropped++
       return
     }
     this.#wanted.set(key, {
-      process,
+      ...before,
+      ...trigger,
       questions: [...new Set([...(before?.questions ?? []), ...questions])],
       urgency: Math.max(urgency, before?.urgency ?? 0),
     })
@@ -144,24 +167,40 @@ export class FactKeeper implements FactJudge {
     }
   }
 
-  async #ask(key: ProcessKey, { process, questions }: Trigger): Promise<void> {
-    const { pid, latest, startMs } = process
+  async #ask(key: string, trigger: Trigger): Promise<void> {
+    const { process, questions, unlinked, urgency } = trigger
+    const { pid, ppid, latest, startMs } = process
+    const reader = this.#reader!
     this.#asked.add(key)
     // Of a group of short-lived processes the latest is looked at; its start is its own.
-    const start = pid < 0 ? 0 : Math.floor(startMs / 1000)
-    const answer = await this.#reader!.ask(latest ?? Math.abs(pid), start, questions)
+    let answer = await reader.ask(
+      latest ?? pid,
+      pid > 0 ? Math.floor(startMs / 1000) : 0,
+      questions,
+    )
+    // It is gone. Its files may lie where its parent works, and what its parent is tells where it came from.
+    const isFiles = questions.includes('files')
+    if (answer === 'gone' && ppid !== undefined && ppid > 1 && (isFiles || urgency === WANTED)) {
+      const ofParent = await reader.ask(ppid, 0, isFiles ? ['files'] : ['look'])
+      answer = typeof ofParent === 'string' ? ofParent : childOf(ppid, ofParent)
+    }
     this.#asked.delete(key)
-    if (typeof answer !== 'string') this.#keep(key, process, answer)
+    this.#failed.delete(key)
+    if (answer === 'gone') this.#failed.set(key, this.#second)
+    if (this.#failed.size > FACTS_KEPT_MAX) this.#failed.delete(this.#failed.keys().next().value!)
+    if (typeof answer !== 'string') this.#keep(process, { ...answer, ...defined({ unlinked }) })
   }
 
-  #keep(key: ProcessKey, process: Process, answer: ProcessFacts): void {
+  #keep(process: Process, answer: ProcessFacts): void {
+    const key = processKey(process)
     const before = this.#kept.get(key)
     const facts = { ...before?.facts, ...answer }
+    const filesSecond = answer.files === undefined ? before?.filesSecond : this.#second
     const findings = findingsOf(process, facts, this.#knows)
     const proven = before?.proven ?? new Set<string>()
     // What was learned last is forgotten last.
     this.#kept.delete(key)
-    this.#kept.set(key, { process, facts, findings, proven })
+    this.#kept.set(key, { process, facts, findings, proven, ...defined({ filesSecond }) })
     if (this.#kept.size > FACTS_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!)
     for (const finding of findings) {
       if (finding.says !== 'proves' || proven.has(finding.question)) continue
@@ -170,4 +209,12 @@ export class FactKeeper implements FactJudge {
       this.#proofCount++
     }
   }
+}
+
+/** What may be said of a process that is gone by what its parent is: where it came from, and whose it is. */
+function childOf(pid: number, { look, files }: ProcessFacts): ProcessFacts {
+  if (look === undefined) return defined({ files })
+  const { uid, user, unit, parents = [] } = look.context
+  const parent = { pid, name: look.name, ...defined({ exe: look.executable?.path }) }
+  return defined({ files, origin: defined({ uid, user, unit, parents: [parent, ...parents] }) })
 }

@@ -29,6 +29,7 @@ export function findingsOf(process: Process, facts: ProcessFacts, knows: KnowsNa
     ...masquerade(process, facts, knows),
     ...reverseShell(facts),
     ...webShell(facts),
+    ...fileEncryption(facts),
   ]
 }
 
@@ -195,6 +196,32 @@ function* webShell({ look }: ProcessFacts): Generator<Finding> {
   const server = look?.context.parents?.slice(0, 2).find(({ name }) => isWebServerName(name))
   if (server !== undefined)
     yield supports('web-shell', `a shell below ${server.name} (${server.pid})`)
+}
+
+// --- Files ------------------------------------------------------------------------------------------
+
+/** So many files that became unreadable are no accident; so many that did not say that it does something else. */
+const ENCRYPTED_FILES = 3
+const ORDINARY_FILES = 6
+
+function* fileEncryption({ files, unlinked = 0 }: ProcessFacts): Generator<Finding> {
+  if (files === undefined) return
+  const { sampled, encrypted, replaced, examples, directory } = files
+  const where = `in ${directory}: ${examples.join(', ')}`
+  if (encrypted >= ENCRYPTED_FILES)
+    yield proves(
+      'file-encryption',
+      `${encrypted} of ${sampled} files that it changed became unreadable ${where}`,
+    )
+  else if (replaced >= 2 * ENCRYPTED_FILES && unlinked >= ENCRYPTED_FILES)
+    yield proves(
+      'file-encryption',
+      `${replaced} files were replaced by unreadable ones with a new ending ${where}`,
+    )
+  else if (encrypted + replaced > 0)
+    yield supports('file-encryption', `${encrypted + replaced} files became unreadable ${where}`)
+  else if (sampled >= ORDINARY_FILES)
+    yield refutes('file-encryption', `${sampled} files that it changed are as readable as before`)
 }
 
 function proves(question: Finding['question'], because: string): Finding {

@@ -213,6 +213,15 @@ export const DESCRIPTORS_MAX = 512
 export const PROCESS_TABLE_MAX = 16_384
 /** Processes at the other end of pipes that are looked at for one shell. */
 export const RELAY_CANDIDATES_MAX = 48
+/** Where a process rewrites files: so many directories, files of each and looks, the last after FILE_WATCH_MS. */
+export const WATCHED_FOLDERS_MAX = 24
+export const WATCHED_FILES_PER_FOLDER_MAX = 32
+export const FOLDER_ENTRIES_MAX = 2_048
+export const FILE_WATCH_MS = 6_000
+/** Processes whose files are watched at a time. */
+export const FILE_WATCHES_MAX = 3
+/** Processes whose work on files is added up. */
+export const FILE_WORKERS_MAX = 2_048
 /** An executable is hashed once; a larger one is not, and not more than so many bytes in a second. */
 export const HASHED_BYTES_MAX = 256 * 1_048_576
 export const HASHED_BYTES_PER_SECOND = 48 * 1_048_576

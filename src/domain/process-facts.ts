@@ -105,6 +105,8 @@ export interface FileChanges {
   readonly sampled: number
   /** Of them: what was readable or had a known format is now without either. */
   readonly encrypted: number
+  /** Unreadable files that came under the name of one that is gone, with an ending of their own; what it was nobody saw. */
+  readonly replaced: number
   /** Names of a few of those, without their directory. */
   readonly examples: readonly string[]
   readonly directory?: string
@@ -113,7 +115,11 @@ export interface FileChanges {
 /** All that is known of one process; each part replaces an older one. */
 export interface ProcessFacts {
   readonly look?: Look
+  /** Where it came from, by its parent: for a process that was gone before it could be looked at. */
+  readonly origin?: ProcessContext
   readonly program?: Program
   readonly streams?: Streams
   readonly files?: FileChanges
+  /** Files that it removed of late, by its calls, when its files were looked at. */
+  readonly unlinked?: number
 }

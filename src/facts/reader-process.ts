@@ -10,13 +10,15 @@
  *   stdout  answers, a line each
  */
 import { writeSync } from 'node:fs'
-import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX } from '../domain/limits.ts'
-import type { FactQuestion, ProcessFacts } from '../domain/process-facts.ts'
+import { defined } from '../domain/defined.ts'
+import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX, FILE_WATCHES_MAX } from '../domain/limits.ts'
+import type { FactQuestion, FileChanges, ProcessFacts } from '../domain/process-facts.ts'
 import {
   type Capability,
   dieWithParent,
   execWithoutCapabilities,
 } from '../platform/linux/capabilities.ts'
+import { watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
 import { type FactAnswer, parseRequest } from './messages.ts'
 import { Packages } from './packages.ts'
@@ -78,6 +80,7 @@ async function serve(signal: AbortSignal): Promise<void> {
 class Answerer {
   readonly #packages = new Packages()
   #waiting = 0
+  #watches = 0
 
   take(line: string): void {
     const request = parseRequest(line)
@@ -105,8 +108,18 @@ class Answerer {
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
       facts = { ...facts, ...(await this.#part(question, pid, stat, facts)) }
-    // What was read of its successor, had it ended meanwhile, is nobody's.
-    return findProcess(pid, start)?.startMs === stat.startMs ? facts : { look: seen }
+    // What was read of its successor, had it ended meanwhile, is nobody's. Files are those of directories opened before.
+    if (findProcess(pid, start)?.startMs === stat.startMs) return facts
+    return { look: seen, ...defined({ files: facts.files }) }
+  }
+
+  async #watch(pid: number): Promise<FileChanges> {
+    this.#watches++
+    try {
+      return await watchFiles(pid)
+    } finally {
+      this.#watches--
+    }
   }
 
   async #part(
@@ -121,6 +134,8 @@ class Answerer {
         return { program: await this.#packages.program(pid, seen) }
       case 'streams':
         return { streams: await streamsOf(pid, stat, seen, this.#packages) }
+      case 'files':
+        return this.#watches < FILE_WATCHES_MAX ? { files: await this.#watch(pid) } : {}
       default:
         return {}
     }

@@ -1,4 +1,5 @@
 /** Frames written by hand: what tests of the sequencer, the data set and detection put in. */
+import { defined } from '../../src/domain/defined.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import type { Process } from '../../src/domain/process.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
@@ -7,6 +8,7 @@ export interface Calls {
   readonly pid: number
   readonly name?: string
   readonly startMs?: number
+  readonly ppid?: number
   readonly counts: Readonly<Record<string, number>>
 }
 
@@ -21,7 +23,12 @@ export function frameOf(index: number, vectors: readonly Calls[], lost = 0): Fra
     offsets.push(cells.length)
   }
   const processes = vectors.map(
-    ({ pid, name = `p${pid}`, startMs = 0 }): Process => ({ pid, startMs, name }),
+    ({ pid, name = `p${pid}`, startMs = 0, ppid }): Process => ({
+      pid,
+      startMs,
+      name,
+      ...defined({ ppid }),
+    }),
   )
   return {
     index,

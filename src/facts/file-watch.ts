@@ -1,0 +1,255 @@
+/**
+ * Watches for some seconds what a process does to files: where it works is seen from its descriptors, its children's
+ * and its working directory, and the files there are looked into again and again (file-changes.ts says what became
+ * of them). An encryptor has each file open for a moment only, so directories are watched, not descriptors.
+ *
+ * Bounded in directories, files, bytes and time; a few milliseconds a look. Regular files on local file systems only,
+ * reached through descriptors of their directories: no link and no rename leads elsewhere.
+ */
+import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs'
+import { dirname } from 'node:path'
+import {
+  FILE_WATCH_MS,
+  FOLDER_ENTRIES_MAX,
+  WATCHED_FILES_PER_FOLDER_MAX,
+  WATCHED_FOLDERS_MAX,
+} from '../domain/limits.ts'
+import { safeName } from '../domain/process.ts'
+import type { FileChanges } from '../domain/process-facts.ts'
+import { contentOf, isEven } from './entropy.ts'
+import { FileLedger, type FileState } from './file-changes.ts'
+import {
+  descriptorsOf,
+  entriesOf,
+  isLocalPath,
+  procLink,
+  procText,
+  readAt,
+  withFile,
+} from './proc-files.ts'
+
+const BLOCK_BYTES = 4_096
+/** A file shorter than this has no middle apart from its head. */
+const MIDDLE_FROM_BYTES = 16 * BLOCK_BYTES
+/** Uneven: who encrypts and decrypts in turns must not meet us in step. */
+const LOOKS_MS = [400, 1_100, 1_900, 3_100, 4_300, FILE_WATCH_MS] as const
+/** Between two looks at the descriptors. */
+const SAMPLE_EVERY_MS = 100
+/** Directories and files changed in the last of these count as being worked on. */
+const RECENT_MS = 20_000
+const CHILDREN_SAMPLED = 8
+/** So many encrypted files leave nothing to be waited for. */
+const ENOUGH = 6
+const NEIGHBOURS = 5
+const NOT_WATCHED = /^\/(proc|sys|dev|run)(\/|$)/
+
+interface Folder {
+  readonly path: string
+  readonly descriptor: number
+}
+
+export async function watchFiles(pid: number): Promise<FileChanges> {
+  const watch = new FileWatch(pid)
+  try {
+    return await watch.run()
+  } finally {
+    watch.close()
+  }
+}
+
+class FileWatch {
+  readonly #pid: number
+  readonly #ledger = new FileLedger()
+  readonly #folders = new Map<string, Folder>()
+  readonly #startedMs = Date.now()
+
+  constructor(pid: number) {
+    this.#pid = pid
+  }
+
+  async run(): Promise<FileChanges> {
+    const began = performance.now()
+    this.#addWorkingDirectory()
+    for (const lookMs of LOOKS_MS) {
+      while (performance.now() - began < lookMs) {
+        for (const pid of [this.#pid, ...childrenOf(this.#pid)]) this.#sample(pid)
+        await Bun.sleep(SAMPLE_EVERY_MS)
+      }
+      for (const folder of this.#folders.values()) this.#lookAgain(folder)
+      if (this.#ledger.result().encrypted >= ENOUGH) break
+    }
+    return this.#ledger.result()
+  }
+
+  close(): void {
+    for (const { descriptor } of this.#folders.values()) closeSync(descriptor)
+  }
+
+  /** The directory and those below it in which something happens. */
+  #addWorkingDirectory(): void {
+    const path = procLink(this.#pid, 'cwd')
+    if (path === undefined || path === '/') return
+    const folder = this.#add(path, `/proc/${this.#pid}/cwd`)
+    if (folder === undefined) return
+    for (const name of subfolders(folder, true)) this.#addBelow(folder, name)
+  }
+
+  #addBelow(folder: Folder, name: string): Folder | undefined {
+    return this.#add(`${folder.path}/${name}`, `/proc/self/fd/${folder.descriptor}/${name}`)
+  }
+
+  #sample(pid: number): void {
+    if (this.#folders.size >= WATCHED_FOLDERS_MAX) return
+    for (const link of descriptorsOf(pid).values()) {
+      if (!link.startsWith('/') || NOT_WATCHED.test(link)) continue
+      const path = link.replace(/ \(deleted\)$/, '')
+      if (this.#folders.has(path) || this.#folders.has(dirname(path))) continue
+      if (!isLocalPath(pid, path)) continue
+      // A descriptor of a directory tells where it works; that of a file, too, a part shorter.
+      const at =
+        this.#add(path, `/proc/${pid}/root${path}`) ??
+        this.#add(dirname(path), `/proc/${pid}/root${dirname(path)}`)
+      if (at !== undefined) this.#addNeighbours(pid, at)
+    }
+  }
+
+  /** Where it may come to next: seen before it is there, it tells what was. */
+  #addNeighbours(pid: number, folder: Folder): void {
+    for (const name of subfolders(folder, false).slice(0, NEIGHBOURS)) this.#addBelow(folder, name)
+    const above = dirname(folder.path)
+    if (above === '/' || this.#folders.has(above)) return
+    const parent = openFolder(above, `/proc/${pid}/root${above}`)
+    if (parent === undefined) return
+    try {
+      for (const name of subfolders(parent, false).slice(0, NEIGHBOURS))
+        this.#addBelow(parent, name)
+    } finally {
+      closeSync(parent.descriptor)
+    }
+  }
+
+  #add(path: string, via: string): Folder | undefined {
+    if (this.#folders.has(path) || this.#folders.size >= WATCHED_FOLDERS_MAX) return undefined
+    if (NOT_WATCHED.test(path) || path === '/' || !isLocalPath(this.#pid, path)) return undefined
+    const folder = openFolder(path, via)
+    if (folder === undefined) return undefined
+    this.#folders.set(path, folder)
+    const names = entriesOf(`/proc/self/fd/${folder.descriptor}`, FOLDER_ENTRIES_MAX)
+    // Evenly over the whole: who works through a directory comes to them one after the other.
+    const step = Math.max(1, Math.floor(names.length / WATCHED_FILES_PER_FOLDER_MAX))
+    const here = new Set(names)
+    let seen = 0
+    for (let i = 0; i < names.length && seen < WATCHED_FILES_PER_FOLDER_MAX; i += step) {
+      const state = stateOf(folder, names[i]!)
+      if (state === undefined) continue
+      seen++
+      this.#ledger.see(`${path}/${names[i]}`, state)
+      if (state.changedMs > this.#startedMs - RECENT_MS)
+        this.#seeNew(folder, names[i]!, state, here)
+    }
+    return folder
+  }
+
+  #lookAgain(folder: Folder): void {
+    const names = entriesOf(`/proc/self/fd/${folder.descriptor}`, FOLDER_ENTRIES_MAX)
+    const here = new Set(names)
+    const unknown = names.filter((name) => !this.#ledger.knows(`${folder.path}/${name}`))
+    for (const path of this.#ledger.pathsIn(folder.path)) {
+      const name = path.slice(folder.path.length + 1)
+      if (here.has(name)) {
+        const state = stateOf(folder, name, this.#ledger.versionOf(path))
+        if (state !== undefined) this.#ledger.see(path, state)
+        continue
+      }
+      const successor =
+        unknown.find((other) => other.startsWith(`${name}.`)) ??
+        unknown.find((other) => other.startsWith(`${stem(name)}.`))
+      const state = successor === undefined ? undefined : stateOf(folder, successor)
+      if (state !== undefined) this.#ledger.seeSuccessor(path, state)
+    }
+    let looked = 0
+    for (const name of unknown) {
+      if (looked >= WATCHED_FILES_PER_FOLDER_MAX) break
+      const state = stateOf(folder, name)
+      if (state === undefined || state.changedMs < this.#startedMs - RECENT_MS) continue
+      looked++
+      this.#seeNew(folder, name, state, here)
+    }
+  }
+
+  #seeNew(folder: Folder, name: string, state: FileState, here: ReadonlySet<string>): void {
+    const isAlone = !here.has(name.slice(0, name.lastIndexOf('.')))
+    this.#ledger.seeNew(`${folder.path}/${name}`, state, isAlone)
+  }
+}
+
+function stem(name: string): string {
+  return name.replace(/\.[^.]*$/, '')
+}
+
+function childrenOf(pid: number): number[] {
+  const text = procText(pid, `task/${pid}/children`, 4096) ?? ''
+  return text
+    .trim()
+    .split(' ')
+    .filter((word) => word !== '')
+    .map(Number)
+    .slice(-CHILDREN_SAMPLED)
+}
+
+/** @param via how to reach it: through a link that the kernel made */
+function openFolder(path: string, via: string): Folder | undefined {
+  try {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NONBLOCK
+    return { path: safeName(path), descriptor: openSync(via, flags) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Folders within a folder: all, or those in which something was made, renamed or removed just now. */
+function subfolders(folder: Folder, onlyBusy: boolean): string[] {
+  const since = Date.now() - RECENT_MS
+  const names: string[] = []
+  for (const name of entriesOf(`/proc/self/fd/${folder.descriptor}`, FOLDER_ENTRIES_MAX)) {
+    const stat = lstatIn(folder, name)
+    if (stat?.isDirectory() === true && (!onlyBusy || stat.mtimeMs >= since)) names.push(name)
+  }
+  return names
+}
+
+function lstatIn({ descriptor }: Folder, name: string): Stats | undefined {
+  try {
+    return lstatSync(`/proc/self/fd/${descriptor}/${name}`)
+  } catch {
+    return undefined
+  }
+}
+
+/** @param known the version that need not be read again */
+function stateOf(
+  folder: Folder,
+  name: string,
+  known?: string,
+): (FileState & { readonly changedMs: number }) | undefined {
+  const at = lstatIn(folder, name)
+  if (at?.isFile() !== true) return undefined
+  if (versionOf(at) === known) return undefined
+  return withFile(`/proc/self/fd/${folder.descriptor}/${name}`, (file, stat) => {
+    const middle =
+      stat.size < MIDDLE_FROM_BYTES
+        ? undefined
+        : readAt(file, Math.floor(stat.size / 2 / BLOCK_BYTES) * BLOCK_BYTES, BLOCK_BYTES)
+    return {
+      version: versionOf(stat),
+      head: contentOf(readAt(file, 0, BLOCK_BYTES)),
+      isMiddleEven: middle !== undefined && isEven(middle),
+      changedMs: stat.ctimeMs,
+    }
+  })
+}
+
+/** The time of change, not of content: nobody can set it. */
+function versionOf({ ino, ctimeMs, size }: Stats): string {
+  return `${ino} ${ctimeMs} ${size}`
+}

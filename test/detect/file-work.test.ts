@@ -1,0 +1,50 @@
+/** Whose files are looked at: by counts of a few seconds, and once a while. */
+import { expect, test } from 'bun:test'
+import { FileWork } from '../../src/detect/file-work.ts'
+import { frameOf } from '../support/hand-frames.ts'
+
+const seconds = (counts: Record<string, number>, count: number) => {
+  const work = new FileWork()
+  return Array.from(
+    { length: count },
+    (_, i) => work.push(frameOf(1000 + i, [{ pid: 10, counts }])).length,
+  )
+}
+
+test('a dozen files in a second is enough, and then not again for half a minute', () => {
+  const found = seconds({ unlink: 12, write: 12 }, 40)
+  expect(found.flatMap((n, i) => (n > 0 ? [i] : []))).toEqual([0, 30])
+})
+
+test('one file a second comes to be seen, too', () => {
+  expect(seconds({ rename: 1, write: 1 }, 20).reduce((a, b) => a + b)).toBe(1)
+})
+
+test('who only reads, only removes or only appends is not', () => {
+  for (const counts of [{ read: 900, openat: 900 }, { unlink: 900 }, { write: 900 }])
+    expect(seconds(counts, 20).reduce((a, b) => a + b)).toBe(0)
+})
+
+test('in place: opened, read and written by the dozen', () => {
+  expect(seconds({ openat: 20, read: 30, write: 20 }, 5).reduce((a, b) => a + b)).toBe(1)
+})
+
+test('tools that are started once a file count to their parent', () => {
+  const work = new FileWork()
+  const found = []
+  for (let s = 0; s < 4; s++) {
+    const index = 1000 + s
+    const born = { startMs: index * 1000, ppid: 10 }
+    found.push(
+      ...work.push(
+        frameOf(index, [
+          { pid: 10, counts: { clone: 8, wait4: 8 } },
+          { pid: 100 + s * 10, ...born, counts: { openat: 4, write: 4 } },
+          { pid: 101 + s * 10, ...born, counts: { unlinkat: 3 } },
+        ]),
+      ),
+    )
+  }
+  expect(found.map(({ process }) => process.pid)).toEqual([10])
+  expect(found[0]?.unlinked).toBeGreaterThan(4)
+})

@@ -1,0 +1,212 @@
+/** Encryptors and those who only look like them, each at work in a directory of its own, as root may see it. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findingsOf } from '../../src/detect/findings.ts'
+import { FILE_WATCHES_MAX } from '../../src/domain/limits.ts'
+import type { FactsReader } from '../../src/facts/reader.ts'
+import { ask, startReader, workplace } from '../support/facts.ts'
+import { isRoot } from '../support/privileges.ts'
+
+let reader: FactsReader
+let place: ReturnType<typeof workplace>
+const children: Bun.Subprocess[] = []
+beforeAll(() => {
+  if (!isRoot) return
+  reader = startReader()
+  place = workplace()
+})
+afterAll(() => {
+  reader?.close()
+  place?.remove()
+})
+
+/** Files worth having: text, and pictures that begin as such. */
+function victims(directory: string, count: number): void {
+  mkdirSync(join(directory, 'v'), { recursive: true })
+  for (let i = 0; i < count; i++) {
+    const text = `the quick brown fox ${i} `.repeat(200 + ((i * 37) % 900))
+    writeFileSync(join(directory, 'v', `report-${i}.doc`), text)
+  }
+}
+
+async function watched(command: readonly string[], files = 300, unlinked = 20) {
+  const directory = join(place.path, `t${children.length}`)
+  mkdirSync(directory)
+  victims(directory, files)
+  const child = Bun.spawn(['setsid', ...command], {
+    cwd: directory,
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'ignore',
+  })
+  children.push(child)
+  try {
+    await Bun.sleep(300)
+    const facts = await ask(reader, child.pid, 'files')
+    const found = findingsOf(
+      { pid: child.pid, startMs: 0, name: 'x' },
+      { ...facts, unlinked },
+      () => false,
+    )
+    return {
+      files: facts.files,
+      says: found.filter(({ question }) => question === 'file-encryption').map(({ says }) => says),
+    }
+  } finally {
+    // The whole pipeline: a loop's children are its own group.
+    process.kill(-child.pid, 'SIGKILL')
+  }
+}
+
+/** A look takes seconds, and the reader takes three at a time. */
+async function watchedAll(cases: readonly [name: string, command: string[]][]) {
+  const results = new Map<string, Awaited<ReturnType<typeof watched>>>()
+  for (let i = 0; i < cases.length; i += FILE_WATCHES_MAX)
+    await Promise.all(
+      cases.slice(i, i + FILE_WATCHES_MAX).map(async ([name, command]) => {
+        results.set(name, await watched(command, 300, command.join(' ').includes('rm ') ? 20 : 0))
+      }),
+    )
+  return results
+}
+
+const python = (text: string) => ['/usr/bin/python3', '-c', text]
+const bash = (text: string) => ['bash', '-c', text]
+
+const encryptors: [name: string, command: string[]][] = [
+  [
+    'back and forth at full speed',
+    python(`import os,hashlib
+while True:
+    for d,_,fs in os.walk("v"):
+        for f in fs:
+            p=os.path.join(d,f); b=open(p,"rb").read(); k=hashlib.shake_256(f.encode()).digest(len(b))
+            open(p+".enc","wb").write(bytes(x^y for x,y in zip(b,k))); os.unlink(p); os.rename(p+".enc",p)`),
+  ],
+  [
+    'once, in place, slowly',
+    python(`import os,time
+for f in os.listdir("v"):
+    with open("v/"+f,"r+b") as h:
+        n=len(h.read()); h.seek(0); h.write(os.urandom(n))
+    time.sleep(.02)
+time.sleep(60)`),
+  ],
+  [
+    'the middle alone',
+    python(`import os,time
+for f in os.listdir("v"):
+    with open("v/"+f,"r+b") as h:
+        h.write(b"the quick brown fox"*8000); h.seek(40000); h.write(os.urandom(80000))
+    time.sleep(.02)
+time.sleep(60)`),
+  ],
+  [
+    'with a new ending, by openssl and rm',
+    bash(
+      'for f in v/*.doc; do openssl enc -aes-256-cbc -pbkdf2 -iter 10 -pass pass:x -in $f -out $f.locked && rm $f; done; sleep 60',
+    ),
+  ],
+  [
+    'renamed first, then in place',
+    python(`import os,time
+for f in sorted(os.listdir("v")):
+    os.rename("v/"+f,"v/"+f+".crypt")
+    with open("v/"+f+".crypt","r+b") as h: h.write(os.urandom(os.path.getsize("v/"+f+".crypt")))
+    time.sleep(.01)
+time.sleep(60)`),
+  ],
+  [
+    'a tree below, by its whole path',
+    python(`import os,time
+root=os.getcwd(); os.chdir("/")
+for i in range(40):
+    os.makedirs(root+"/tree/%02d"%i)
+    for k in range(20): open(root+"/tree/%02d/f%d.csv"%(i,k),"w").write("a,b,c\\n"*4000)
+time.sleep(.5)
+while True:
+  for d,_,fs in os.walk(root+"/tree"):
+    for f in fs:
+        p=d+"/"+f; b=open(p,"rb").read(); h=open(p+".lk","wb"); h.write(os.urandom(len(b))); os.fsync(h.fileno()); time.sleep(.01); h.close(); os.unlink(p); os.rename(p+".lk",p+".lk")
+  time.sleep(60)`),
+  ],
+]
+
+describe.skipIf(!isRoot)('encryptors', () => {
+  let results: Awaited<ReturnType<typeof watchedAll>>
+  beforeAll(async () => {
+    results = await watchedAll(encryptors)
+  }, 60_000)
+  for (const [name] of encryptors)
+    test(`${name} is proven`, () => {
+      expect(results.get(name)?.files?.encrypted).toBeGreaterThanOrEqual(3)
+      expect(results.get(name)?.says).toEqual(['proves'])
+    })
+
+  test('one that was through before the first look is known by what it left', async () => {
+    const { says, files } = await watched(
+      python(`import os,time
+for f in os.listdir("v"):
+    open("v/"+f+".locked","wb").write(os.urandom(5000)); os.unlink("v/"+f)
+time.sleep(60)`),
+      60,
+    )
+    expect(files?.replaced).toBeGreaterThanOrEqual(6)
+    expect(says).toEqual(['proves'])
+  }, 30_000)
+})
+
+const ordinary: [name: string, command: string[]][] = [
+  ['compressing with gzip', bash('while :; do gzip v/*.doc; gunzip v/*.gz; done')],
+  ['compressing with xz, one by one', bash('for f in v/*; do xz -1 $f; done; sleep 60')],
+  ['editing with sed', bash('while :; do for f in v/*.doc; do sed -i s/fox/dog/ $f; done; done')],
+  [
+    'thumbnails of random pictures',
+    python(`import os,time,zlib
+os.mkdir("photos"); os.mkdir("small")
+while True:
+    for i in range(200): open(f"photos/{i}.raw","wb").write(os.urandom(60000))
+    for i in range(200):
+        b=open(f"photos/{i}.raw","rb").read(); t=zlib.compress(b[::3]); open(f"small/{i}.jpg","wb").write(t); os.remove(f"photos/{i}.raw"); time.sleep(.01)`),
+  ],
+  [
+    'a queue',
+    python(`import os,time,json
+os.mkdir("q")
+while True:
+    for i in range(20): open(f"q/{i}.json","w").write(json.dumps({"id":i,"t":time.time()})*30)
+    for i in range(20): os.remove(f"q/{i}.json")
+    time.sleep(.1)`),
+  ],
+  [
+    'copies by another name and back',
+    bash('while :; do for f in v/*.doc; do cp $f $f.new; mv $f.new $f; done; done'),
+  ],
+  [
+    'random test data, again and again',
+    python(`import os,time
+os.mkdir("data")
+while True:
+    for i in range(50): open(f"data/t{i}.bin.tmp","wb").write(os.urandom(20000)); os.rename(f"data/t{i}.bin.tmp",f"data/t{i}.bin")
+    time.sleep(.2)`),
+  ],
+  [
+    'encrypted copies elsewhere, what was kept',
+    bash(
+      'mkdir out; for f in v/*; do openssl enc -aes-256-cbc -pbkdf2 -iter 10 -pass pass:x -in $f -out out/$(basename $f).enc.tmp; mv out/$(basename $f).enc.tmp out/$(basename $f).enc; done; sleep 60',
+    ),
+  ],
+]
+
+describe.skipIf(!isRoot)('what only looks like it', () => {
+  let results: Awaited<ReturnType<typeof watchedAll>>
+  beforeAll(async () => {
+    results = await watchedAll(ordinary)
+  }, 60_000)
+  for (const [name] of ordinary)
+    test(`${name} is not`, () => {
+      expect(results.get(name)?.says).toBeDefined()
+      expect(results.get(name)?.says).not.toContain('proves')
+    })
+})
