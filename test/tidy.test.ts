@@ -1,5 +1,7 @@
 /** Habits that a tool can hold: heads of files, words, bounds in one place, nothing of the machine that it was written on. */
 import { describe, expect, test } from 'bun:test'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Glob } from 'bun'
 
 const ours = [...new Glob('{src,test,scripts}/**/*.{ts,sh}').scanSync('.')].filter(
@@ -111,9 +113,38 @@ describe('every source', () => {
   })
 })
 
-test('README names every metric of the aggregator', () => {
-  const metrics = texts.get('src/aggregator/metrics.ts')!.match(/'(callsign|process)_[a-z_]+'/g)!
-  expect(metrics.length).toBeGreaterThan(20)
-  const readme = documents.get('README.md')!
-  expect(metrics.filter((name) => !readme.includes(`\`${name.slice(1, -1)}\``))).toEqual([])
+describe('documents', () => {
+  const pages = [
+    ...new Glob('{*,docs/**/*,models/**/*,scripts/lab/*,.github/**/*}.md').scanSync('.'),
+  ]
+
+  test('lead to files that exist', async () => {
+    const dead: string[] = []
+    for (const page of pages) {
+      const text = await Bun.file(page).text()
+      for (const [, target] of text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)[^)]*\)/g))
+        if (!existsSync(join(dirname(page), target!))) dead.push(`${page}: ${target}`)
+    }
+    expect(dead).toEqual([])
+  })
+
+  test('name source files that exist', async () => {
+    const rooms = readdirSync('src').join('|')
+    const named = new RegExp(`\\b(?:src/)?((?:${rooms})/[\\w/.-]+\\.ts)\\b`, 'g')
+    const dead: string[] = []
+    for (const page of pages.filter((page) => page !== 'CHANGELOG.md'))
+      for (const [, path] of (await Bun.file(page).text()).matchAll(named))
+        if (!existsSync(`src/${path}`) && !existsSync(path!)) dead.push(`${page}: ${path}`)
+    expect(dead).toEqual([])
+  })
+
+  test('ARCHITECTURE links every decision, and each has its context and its choice', async () => {
+    const architecture = await Bun.file('ARCHITECTURE.md').text()
+    for (const file of readdirSync('docs/decisions')) {
+      expect(architecture).toContain(`(docs/decisions/${file})`)
+      const text = await Bun.file(`docs/decisions/${file}`).text()
+      expect(text).toStartWith(`# ${Number(file.slice(0, 3))}. `)
+      for (const part of ['**Context.**', '**Choice.**']) expect(text, file).toContain(part)
+    }
+  })
 })

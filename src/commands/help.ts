@@ -3,6 +3,7 @@
  * examples and asks every sub-command to load first; this one prints in the time that `--version` takes.
  */
 import type { ArgDef, ArgsDef, CommandDef } from 'citty'
+import { EXIT_CODES } from '../domain/error.ts'
 import { kebab } from '../settings/settings.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { columns, paintFor } from './common.ts'
@@ -12,9 +13,10 @@ export interface Listed {
   readonly summary: string
 }
 
-const EXITS =
-  'Exit codes: 0 ok, 1 failed, 2 usage, 3 degraded, 4 not running, 5 configuration, 6 permission, 7 collector unavailable,\n' +
-  '8 broker unreachable, 9 signature or integrity, 10 alerts found, 11 data lost, 12 seconds cannot be judged, 130 interrupted.\n'
+const EXITS = `Exit codes: ${Object.entries(EXIT_CODES)
+  .map(([code, meaning]) => `${code} ${meaning}`)
+  .join(', ')
+  .replace(/(.{60,90}), /g, '$1,\n')}.\n`
 
 export function rootHelp(
   description: string,

@@ -21,8 +21,26 @@ const CODES = {
 
 export type ErrorCode = keyof typeof CODES
 
-/** Exit codes that are no errors. */
+/** Exit codes that are not errors. */
 export const EXIT = { ok: 0, degraded: 3, alerts: 10, lost: 11, interrupted: 130 } as const
+
+/** Every exit code, as `--help` and the documents give it. */
+export const EXIT_CODES: Readonly<Record<number, string>> = {
+  0: 'ok',
+  1: 'failed',
+  2: 'usage',
+  3: 'degraded',
+  4: 'not running',
+  5: 'configuration',
+  6: 'permission',
+  7: 'collector unavailable',
+  8: 'broker unreachable',
+  9: 'signature or integrity',
+  10: 'alerts found',
+  11: 'data lost',
+  12: 'pipeline failed repeatedly',
+  130: 'interrupted',
+}
 
 export class AgentError extends Error {
   override readonly name = 'AgentError'
