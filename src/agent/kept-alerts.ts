@@ -28,10 +28,11 @@ export function keepAlerts({ local, stages }: Parts, alerts: readonly AlertMessa
 }
 
 /**
- * Before the first frame.
+ * Alerts and this host's own level, before the first frame.
  * @param onlyOpen of what is closed nothing is known: another recording, or the same again, is no return of it
  */
-export function restoreAlerts({ local, stages }: Parts, onlyOpen: boolean): void {
+export function restoreDetection({ local, stages }: Parts, onlyOpen: boolean): void {
+  stages.detector.hostLevel.restore(local.hostLevel.get())
   const { causes, counts } = local.alerts.book()
   const kept = readKeptCauses(causes).filter(({ open }) => open || !onlyOpen)
   stages.detector.restoreAlerts(kept, counts as BookCounts | undefined)

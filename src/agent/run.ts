@@ -236,7 +236,7 @@ class Run {
     try {
       if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
         this.#memorySavedAtMs = now
-        this.#street.local.memory.put(this.#street.memory.snapshot())
+        this.#keepBaseline()
         collectGarbage()
       }
       if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
@@ -245,12 +245,21 @@ class Run {
     }
   }
 
+  /** What this host is like: what its programs usually do, and what evidence its ordinary hours reach. */
+  #keepBaseline(): void {
+    const { local, memory, stages } = this.#street
+    local.memory.put(memory.snapshot())
+    local.hostLevel.put(stages.detector.hostLevel.snapshot())
+  }
+
   /** Writes the books. @param ended the agent ends after this */
   save(ended: boolean): StatusDocument {
     const street = this.#street
     this.#savedAtMs = street.clock.monotonic()
     keepAlerts(street, [])
-    if (ended) street.local.memory.put(street.memory.snapshot())
+    for (const { label, from, to } of street.local.labels.list())
+      if (label !== 'fine') street.stages.detector.hostLevel.exclude(from, to)
+    if (ended) this.#keepBaseline()
     else {
       street.stages.detector.allow = street.local.allowed.list()
       street.stages.detector.policy = new Policy(street.local.policy.list())

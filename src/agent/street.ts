@@ -39,7 +39,7 @@ import { requireOwnState } from '../settings/state-directory.ts'
 import { Explainer } from './explainer.ts'
 import { FactKeeper } from './fact-keeper.ts'
 import { Governor } from './governor.ts'
-import { keepAlerts, restoreAlerts } from './kept-alerts.ts'
+import { keepAlerts, restoreDetection } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
 import { OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
@@ -183,7 +183,7 @@ export function openStreet(options: StreetOptions): Street {
         lock.release()
       },
     }
-    restoreAlerts(street, options.secretIds !== true)
+    restoreDetection(street, options.secretIds !== true)
     const pastSeconds = sequenceSeconds(model.manifest) - 1
     if (options.resume) warm(street.stages, pastSeconds, Math.floor(clock.now() / 1000))
     if (options.live === true) street.stages.live.open(settings.state)

@@ -6,16 +6,19 @@
  * Losing it does not stop the agent: a failed write returns false and is counted, a damaged file is renamed and
  * a new one begun. `status`, `alerts` and `explain` open it read-only, whether the agent runs or not.
  */
+
+import { type AlertLabel, parseAlertLabel } from '../domain/alert-label.ts'
 import { type AllowRule, isSameCause, parseAllowRule } from '../domain/allow.ts'
 import { BEHAVIOUR_IDS } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
-import { ALLOW_RULES_MAX } from '../domain/limits.ts'
+import { ALERT_LABELS_MAX, ALLOW_RULES_MAX } from '../domain/limits.ts'
 import { type PolicyRule, parsePolicyRule } from '../domain/policy.ts'
 import type { Log } from '../platform/log.ts'
 import { ResilientDatabase } from '../platform/resilient-database.ts'
 import { type Database, type SqliteEngine, sqliteProblem } from '../platform/sqlite.ts'
 import { AlertStore } from './alert-store.ts'
 import { HostMemoryStore } from './host-memory-store.ts'
+import { JsonDocument } from './json-document.ts'
 import { LedgerStore } from './ledger-store.ts'
 import type { LocalFile } from './local-file.ts'
 import { RuleStore } from './rule-store.ts'
@@ -43,6 +46,9 @@ export class LocalStore implements LocalFile {
   readonly alerts: AlertStore
   readonly allowed: RuleStore<AllowRule>
   readonly policy: RuleStore<PolicyRule>
+  readonly labels: RuleStore<AlertLabel>
+  /** Hourly maxima of the host's evidence (detect/host-level.ts). */
+  readonly hostLevel: JsonDocument
   readonly #file: ResilientDatabase
   readonly #readOnly: boolean
   #failedWrites = 0
@@ -80,6 +86,13 @@ export class LocalStore implements LocalFile {
       parse: parsePolicyRule,
       isSame: (a, b) => a.behaviour === b.behaviour,
     })
+    this.labels = new RuleStore(this, {
+      name: 'labels',
+      max: ALERT_LABELS_MAX,
+      parse: parseAlertLabel,
+      isSame: (a, b) => a.id === b.id,
+    })
+    this.hostLevel = new JsonDocument(this, 'host-level')
   }
 
   read<T>(body: (database: Database) => T, otherwise: T): T {

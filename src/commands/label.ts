@@ -2,8 +2,8 @@
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { NAME_BYTES_MAX } from '../domain/limits.ts'
-import { labelAlert } from '../operate/labels.ts'
-import { lookLocal } from '../operate/local-alerts.ts'
+import { labelAlert, storedLabel } from '../operate/labels.ts'
+import { changeLocal, lookLocal } from '../operate/local-alerts.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, note, safeText, settingArgs, writeJson } from './common.ts'
 
@@ -41,6 +41,8 @@ export default defineCommand({
         { hint: 'List them with "agent alerts"' },
       )
     const labelled = labelAlert(state, host, alert, label)
+    if (!changeLocal(state, (store) => store.labels.put(storedLabel(alert, label))))
+      throw new AgentError('ERR_DISK', `Cannot keep the label of "${alert.id}": the disk refused`)
     if (args.json) await writeJson({ id: alert.id, ...labelled })
     else
       note(

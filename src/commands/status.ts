@@ -75,6 +75,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
       'memory',
       `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}${unrestWords(detection.unrest)}`,
     ],
+    ['guarantee', guaranteeWords(detection.hostLevel)],
     [
       'buffer',
       `${count(buffer.frames)} frames, ${megabytes(buffer.bytes)}${buffer.problem === undefined ? '' : red(`, ${buffer.problem}`)}`,
@@ -105,6 +106,22 @@ function unjudgedWords({ error = 0, 'clock-set': clockSet = 0 }: StatusDocument[
     error === 0 ? '' : red(`, ${count(error)} not judged for an error of the agent`),
     clockSet === 0 ? '' : `, ${count(clockSet)} not judged as a whole after the clock was set`,
   ].join('')
+}
+
+/** What this host's own hours promise, with the assumption that the promise rests on. */
+function guaranteeWords({
+  hours,
+  needed,
+  factor,
+  alertHoursMax,
+}: StatusDocument['detection']['hostLevel']): string {
+  if (alertHoursMax === undefined)
+    return `not yet: ${count(hours)} of ${count(needed)} ordinary hours`
+  const lifted = factor > 1 ? `; levels raised by ${Math.round((factor - 1) * 100)} %` : ''
+  return (
+    `at most ${(alertHoursMax * 100).toFixed(1)} % of hours hold an alert by chance, ` +
+    `if hours are alike: from ${count(hours)} ordinary hours of this host${lifted}`
+  )
 }
 
 /** Of the agent's memory and CPU, what its collector takes. */

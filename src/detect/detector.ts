@@ -39,6 +39,7 @@ import {
 } from './dedup.ts'
 import { accumulate, average, Evidence, type ProcessEvidence, type Stream } from './evidence.ts'
 import { whiten } from './geometry.ts'
+import { HostLevel, type HostLevelStatus } from './host-level.ts'
 import { claimIncrement, maliceIncrement, type Signs, signsOf } from './judge.ts'
 import { type HostMemory, type MemoryStatus, NOTHING } from './memory.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
@@ -88,6 +89,8 @@ export interface DetectorStatus {
   /** Share of the well-known processes that do what they never did here, 0…1. */
   readonly unrest: number
   readonly memory: MemoryStatus
+  /** What this host's own hours say of the levels. */
+  readonly hostLevel: HostLevelStatus
   readonly alerts: BookStatus
 }
 
@@ -111,6 +114,9 @@ export class Detector {
   readonly #claims = new Map<string, number | undefined>()
   /** Classes that accuse: malicious ones but those of dual-use tools, which are programs like any other. */
   readonly #accusing: ModelClasses
+  readonly #hostLevel: HostLevel
+  /** Highest share of a level in this second that no fact refuted. */
+  #highest = 0
   #policy: Policy
   #allow: readonly AllowRule[]
   #judged = 0
@@ -127,6 +133,7 @@ export class Detector {
     this.#memory = options.memory
     this.#allow = options.allow ?? []
     this.#policy = options.policy ?? new Policy()
+    this.#hostLevel = new HostLevel(options.falseAlertsPerDay)
     this.#accusing = {
       ...options.classes,
       malicious: options.classes.malicious.map(
@@ -202,8 +209,15 @@ export class Detector {
     }
     if (frameIndex % 16 === 0) this.#evidence.forget(frameIndex)
     if (frameIndex % 3600 === 0) this.#memory.tidy(frameIndex)
+    this.#hostLevel.push(frameIndex, this.#highest)
+    this.#highest = 0
     this.#due.push(...this.#book.tick(frameIndex))
     return this.#due.splice(0)
+  }
+
+  /** This host's own level, over a restart. */
+  get hostLevel(): HostLevel {
+    return this.#hostLevel
   }
 
   /** The recording is over: what is open is closed. */
@@ -245,6 +259,7 @@ export class Detector {
       learning: this.#learning(),
       unrest: Math.round(this.#unrest.share * 1000) / 1000,
       memory: this.#memory.status(),
+      hostLevel: this.#hostLevel.status(),
       alerts: this.#book.status(),
     }
   }
@@ -444,8 +459,11 @@ export class Detector {
     const { facts } = this.#options
     const { question, stream, confidence, warm } = about
     if (question !== undefined) facts?.want(process, question)
-    if (share < 1) return { kind: 'wait' }
-    return weigh({
+    if (share < 1) {
+      this.#highest = Math.max(this.#highest, share)
+      return { kind: 'wait' }
+    }
+    const outcome = weigh({
       question: question ?? 'masquerade',
       confidence,
       seconds: this.#frameIndex - stream.from,
@@ -453,6 +471,10 @@ export class Detector {
       findings: question === undefined ? undefined : facts?.findings(process, question),
       hasFacts: facts !== undefined && question !== undefined,
     })
+    if (outcome.kind !== 'alert') return outcome
+    this.#highest = Math.max(this.#highest, share)
+    // Facts that prove need no statistics; all else is held to what this host's ordinary life reaches.
+    return outcome.isProven || share >= this.#hostLevel.factor ? outcome : { kind: 'wait' }
   }
 
   /** A fact that is enough by itself, whatever the calls look like. */
@@ -480,7 +502,7 @@ export class Detector {
           : this.#claimedIn(mean ?? new Float32Array(this.#classes.names.length), claimed),
       from: this.#frameIndex,
       windows: 1,
-      outcome: { kind: 'alert', certainty: 'confirmed', because: [because] },
+      outcome: { kind: 'alert', certainty: 'confirmed', because: [because], isProven: true },
       severity: isMasquerade ? 'high' : this.#policy.severityOf(question),
       ...(isMasquerade ? {} : { behaviour: question }),
       techniques: isMasquerade ? ['T1036'] : BEHAVIOURS[question].techniques,
@@ -521,7 +543,7 @@ export class Detector {
       claimed: NO_CLASS,
       from: trial.from,
       windows: trial.seconds,
-      outcome: { kind: 'alert', certainty: 'confirmed', because: [] },
+      outcome: { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
       severity: 'medium',
       techniques: [],
     })

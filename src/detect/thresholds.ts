@@ -33,6 +33,16 @@ export const CERTAINTY = {
   warm: { provisional: CONFIDENCE_MIN, confirmed: 0.45 },
 } as const
 
+/** This host's own level (host-level.ts). */
+export const HOST_LEVEL = {
+  /** A part of an hour that was watched for less says nothing of the hour. */
+  watchedSeconds: 1_800,
+  /** The level may grow by this factor in a day: an attacker needs days, and raises alerts on each of them. */
+  liftPerDay: 1.5,
+  /** Evidence saturates at about three times its level: above this nothing but a fact would ever alert. */
+  most: 2.5,
+} as const
+
 export const JUDGE = {
   /** Ordinary windows of a class that is at home elsewhere stay below this. */
   coldDrift: 0.5,

@@ -33,7 +33,13 @@ export interface Suspicion {
 export type Outcome =
   | { readonly kind: 'wait' }
   | { readonly kind: 'observation'; readonly because: readonly string[] }
-  | { readonly kind: 'alert'; readonly certainty: Certainty; readonly because: readonly string[] }
+  | {
+      readonly kind: 'alert'
+      readonly certainty: Certainty
+      readonly because: readonly string[]
+      /** By a fact: no statistics were needed. */
+      readonly isProven: boolean
+    }
 
 /** Questions that facts answer either way on an ordinary host. */
 const SETTLED_BY_FACTS: ReadonlySet<Question> = new Set<BehaviourId>([
@@ -48,7 +54,7 @@ export function weigh(suspicion: Suspicion): Outcome {
   const saying = (what: Finding['says']) =>
     (findings ?? []).filter(({ says }) => says === what).map(({ because }) => because)
   const speaking = [...saying('proves'), ...saying('supports')]
-  if (saying('proves').length > 0) return alert('confirmed', speaking)
+  if (saying('proves').length > 0) return alert('confirmed', speaking, true)
   const against = saying('refutes')
   if (against.length > 0) return { kind: 'observation', because: against }
   if (speaking.length > 0) return alert('confirmed', speaking)
@@ -67,6 +73,6 @@ function byEvidenceAlone({ confidence, seconds, warm }: Suspicion): Outcome {
   return alert(disjoint && confidence >= confirmed ? 'confirmed' : 'provisional', [])
 }
 
-function alert(certainty: Certainty, because: readonly string[]): Outcome {
-  return { kind: 'alert', certainty, because }
+function alert(certainty: Certainty, because: readonly string[], isProven = false): Outcome {
+  return { kind: 'alert', certainty, because, isProven }
 }

@@ -79,6 +79,10 @@ export const ALERTS_FOLLOW_EVERY_MS = 1_000
 /** Seconds of a process's life that `agent explain` shows before and after the evidence. */
 export const EXPLAIN_SECONDS_BEFORE = 60
 export const EXPLAIN_SECONDS_AFTER = 30
+/** Labels that people gave to alerts of this host. */
+export const ALERT_LABELS_MAX = 1_024
+/** Hours of a host's life whose highest evidence is kept: two weeks. */
+export const HOST_HOURS_MAX = 336
 /** A simulated attack ends by itself after so long. */
 export const SIMULATION_SECONDS_MAX = 120
 /** Files that a simulated encryptor makes for itself. */

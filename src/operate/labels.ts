@@ -10,12 +10,18 @@ import { join } from 'node:path'
 import { RollingBuffer } from '../buffer/rolling-buffer.ts'
 import { FrameEncoder } from '../count/frames-file.ts'
 import type { Alert } from '../domain/alert.ts'
+import type { AlertLabel } from '../domain/alert-label.ts'
 import { BEHAVIOURS } from '../domain/behaviour.ts'
 import { AgentError } from '../domain/error.ts'
 import { LABELLED_BYTES_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
 
 export const LABELLED_FRAMES = 'labelled.frames.ndjson'
 export const LABELLED_SCENARIOS = 'labelled.scenarios.ndjson'
+
+/** Kept in the local store, too: an alert that was right is left out of this host's calibration. */
+export function storedLabel(alert: Alert, label: string): AlertLabel {
+  return { id: alert.id, label, from: alert.evidence.from, to: alert.last }
+}
 
 export interface Labelled {
   readonly label: string

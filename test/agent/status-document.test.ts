@@ -8,7 +8,7 @@ const well = {
 
 test('collectorWords() says how much of the room was ever used', () =>
   expect(collectorWords(well)).toBe(
-    'at most 1,900 keys a second (room for 16,384), 312 processes (4,096), 1.3 ms to drain, nothing lost',
+    'at most 1,900 keys a second (room for 32,768), 312 processes (8,192), 1.3 ms to drain, nothing lost',
   ))
 
 test('collectorWords() says what found no room, by reason', () => {

@@ -18,28 +18,32 @@ const suspicion = (more: Partial<Suspicion>): Suspicion => ({
 
 describe('weigh()', () => {
   test.each([
-    ['no facts to be had', {}, { kind: 'alert', certainty: 'provisional', because: [] }],
+    [
+      'no facts to be had',
+      {},
+      { kind: 'alert', certainty: 'provisional', because: [], isProven: false },
+    ],
     [
       'no facts, and windows that do not overlap agree',
       { seconds: 10 },
-      { kind: 'alert', certainty: 'confirmed', because: [] },
+      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
     ['a guess below one half, cold', { confidence: 0.45 }, { kind: 'observation', because: [] }],
     [
       'the same where the memory agrees',
       { confidence: 0.45, warm: true, seconds: 10 },
-      { kind: 'alert', certainty: 'confirmed', because: [] },
+      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
     ['facts not answered yet', { hasFacts: true }, { kind: 'wait' }],
     [
       'facts never answered',
       { hasFacts: true, seconds: 12 },
-      { kind: 'alert', certainty: 'confirmed', because: [] },
+      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
     [
       'facts that prove, whatever the model says',
       { hasFacts: true, confidence: 0, findings: [finding('proves'), finding('refutes')] },
-      { kind: 'alert', certainty: 'confirmed', because: ['proves'] },
+      { kind: 'alert', certainty: 'confirmed', because: ['proves'], isProven: true },
     ],
     [
       'facts that refute what the model is sure of',
@@ -49,7 +53,7 @@ describe('weigh()', () => {
     [
       'facts that support',
       { hasFacts: true, findings: [finding('supports')] },
-      { kind: 'alert', certainty: 'confirmed', because: ['supports'] },
+      { kind: 'alert', certainty: 'confirmed', because: ['supports'], isProven: false },
     ],
     [
       'silent facts on a question that they settle',
@@ -59,7 +63,7 @@ describe('weigh()', () => {
     [
       'silent facts on a question that they do not settle',
       { question: 'exfiltration', hasFacts: true, seconds: 60, findings: [] },
-      { kind: 'alert', certainty: 'confirmed', because: [] },
+      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
   ] as const)('%s', (_, given, outcome) => {
     expect(weigh(suspicion(given))).toEqual(outcome as never)
