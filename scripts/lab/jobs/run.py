@@ -227,6 +227,7 @@ for h in hierarchies:
     except OSError: pass
 
 # --- what is kept
+OVERLAY = re.compile(r'^.*?/l\d+/root(?=/)')   # a path as the job sees it
 by_key = {d['key']: d for d in done}
 lines = {False: [], True: []}
 for d in done: d.update(pids=set(), names=collections.Counter(), seconds=set())
@@ -239,6 +240,7 @@ with open(raw) as f:
         if d is None or not d['from'] <= line['t'] <= d['to'] or line['pid'] == d['init']: continue
         d['pids'].add(line['pid']); d['names'][line['name']] += 1; d['seconds'].add(line['t'])
         line['host'] = d['host']
+        if 'exe' in line: line['exe'] = OVERLAY.sub('', line['exe'])
         lines[d['heldOut']].append((line['t'], json.dumps(line, separators=(',', ':'), ensure_ascii=False), d))
 for held in (False, True):
     base = f"{options.out}/{options.set}{'-heldout' if held else ''}"

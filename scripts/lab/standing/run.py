@@ -215,7 +215,8 @@ def finish(n, raw, tree):
         if (line['host'], line['t']) not in last: last.add((line['host'], line['t'])); seconds[line['host']] += 1
         for h in of.get((line['host'], line['pid']), ()):
             if h['from'] <= line['t'] <= h['to'] + 1: h['names'][line['name']] += 1; h.setdefault('seen', set()).add(line['t'])
-        out['strange' if config[line['host']].get('strange') else 'known'][1].stdin.write(text)
+        kind = 'strange' if config[line['host']].get('strange') else 'known'
+        out[kind][1].stdin.write(text.replace(f"{run}/{line['host']}/root/", '/'))
     books = {}
     for kind, (base, z) in out.items():
         z.stdin.close(); z.wait()

