@@ -41,7 +41,8 @@ done
 echo "$missing" > "$root.missing"
 # shellcheck disable=SC2086
 chroot "$root" apt-get -y --no-install-recommends -o Dpkg::Options::=--force-confold install $wanted ||
-  chroot "$root" apt-get -y -f install
+  # One that conflicts with another spoils it for all: then one by one, and who comes first stays.
+  for p in $wanted; do chroot "$root" apt-get -y --no-install-recommends -o Dpkg::Options::=--force-confold install "$p" || missing="$missing $p"; done
 if [ $# -lt 3 ]; then
   # exim beside postfix: Debian lets only one of them be installed, so its program is unpacked and gets a port of its own.
   # shellcheck disable=SC2046

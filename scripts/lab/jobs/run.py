@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs many short jobs, each as a container of its own, and records what they do: ordinary ones and malicious stand-ins.
 
-run.py --root DIR --set NAME --out DIR [--seed N] [--lanes 4] [--seconds 28-50] [--only REGEX] [--runs N] [--disguised N]
+run.py --root DIR --set NAME --out DIR [--seed N] [--lanes 4] [--seconds 28-50] [--only REGEX] [--groups NAME,…] [--runs N] [--disguised N]
 run.py --list | --json
 
 A job is a bash function of malicious/*.sh or ordinary/*.sh, declared by `job NAME LANGUAGE [held-out] [own=COMM,…]`; prepare_NAME
@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ACTIVE_SECONDS_MIN = 8
 STARTERS = {'sleep', 'mkdir', 'setsid', 'timeout', 'env', 'sh', 'cp'}
 HIDE_UNDER = ('nginx', 'rsyslogd', 'cron', 'sshd', 'postgres', 'redis-server', 'apache2', 'haproxy', 'node', 'java', 'systemd-journal', 'dockerd', 'python3',
-              'mysqld', 'php-fpm', 'kworker-u4', 'rsync', 'backup', 'collectd', 'master', 'dbus-daemon', 'prometheus', 'gunicorn', 'update-check', 'chronyd')
+              'mysqld', 'php-fpm', 'kworker-u4', 'rsync', 'backup', 'collectd', 'master', 'dbus-daemon', 'prometheus', 'gunicorn', 'update-check', 'chronyd', 'kworker/u4:2', 'kthreadd')
 parser = argparse.ArgumentParser(description='runs and records short jobs')
 parser.add_argument('--root')
 parser.add_argument('--set', default='jobs')
@@ -30,6 +30,7 @@ parser.add_argument('--lanes', type=int, default=4)
 parser.add_argument('--seconds', default='28-50')
 parser.add_argument('--only', default='')
 parser.add_argument('--not', dest='without', default='')
+parser.add_argument('--groups', default='', help='only these behaviours and groups, comma-separated')
 parser.add_argument('--runs', type=int, default=2, help='runs of each malicious implementation under its own name')
 parser.add_argument('--ordinary', type=int, default=1, help='runs of each ordinary job')
 parser.add_argument('--disguised', type=int, default=1, help='runs of each malicious implementation under an ordinary name')
@@ -54,7 +55,7 @@ def read_jobs():
     return jobs
 
 
-jobs = [j for j in read_jobs() if re.search(options.only, j['name']) and not (options.without and re.search(options.without, j['name']))]
+jobs = [j for j in read_jobs() if (not options.groups or j['group'] in options.groups.split(',')) and re.search(options.only, j['name']) and not (options.without and re.search(options.without, j['name']))]
 if options.json:
     for j in jobs: print(json.dumps(j))
     sys.exit()
@@ -117,6 +118,7 @@ def run(job, disguise, number, lane):
     environment = dict(HOME='/root', PATH='/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL='C.UTF-8', SEED=str(r.randrange(1, 32000)), SECS=str(seconds),
                        TERM='xterm', DEBIAN_FRONTEND='noninteractive', GOCACHE='/lab/gocache', GOFLAGS='-mod=mod', AS=disguise or '', PYTHONDONTWRITEBYTECODE=r.choice(('', '1')))
     if disguise: environment['PYTHONHOME'] = '/usr'     # a copy of python3 elsewhere looks for its library there
+    if disguise and job['language'] == 'c' and ('/' in disguise or r.random() < .6): environment.update(COMM=disguise, AS='')   # by prctl instead of a copy
     holder = subprocess.Popen(['unshare', '-n', '-m', '-u', 'bash', '-c', HOLD], env=dict(os.environ, W=w, ROOT=root, HOST=f'host{r.randrange(90)}'), stdout=subprocess.PIPE, stderr=open(f'{work}/holder.log', 'a'), text=True)
     if holder.stdout.readline() != 'up\n':
         print(f"{job['name']}: no namespace", file=sys.stderr); holder.kill(); holder.wait(); return
@@ -195,7 +197,7 @@ r = random.Random(options.seed)
 queue = []
 for job in jobs:
     if job['behaviour']:
-        queue += [(job, None)] * options.runs + [(job, r.choice(HIDE_UNDER)) for _ in range(0 if job['plain'] else options.disguised)]
+        queue += [(job, None)] * options.runs + [(job, r.choice([n for n in HIDE_UNDER if job['language'] == 'c' or '/' not in n])) for _ in range(0 if job['plain'] else options.disguised)]
     else:
         queue += [(job, None)] * options.ordinary
 r.shuffle(queue)

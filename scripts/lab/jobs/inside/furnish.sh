@@ -44,7 +44,7 @@ ffmpeg -loglevel error -f lavfi -i testsrc=size=640x360:rate=25:duration=8 -f la
 ffmpeg -loglevel error -f lavfi -i sine=frequency=300:duration=60 -y /lab/data/tone.wav
 touch /lab/data/.done
 fi
-for f in /lab/src/*.c; do o=/lab/bin/$(basename "$f" .c); [ "$o" -nt "$f" ] || gcc -O1 -w -pthread -o "$o" "$f" -lcrypto || echo "not compiled: $f"; done
+for f in /lab/src/*.c; do o=/lab/bin/$(basename "$f" .c); [ "$o" -nt "$f" ] && [ "$o" -nt /lab/src/hide.h ] || gcc -O1 -w -pthread -include /lab/src/hide.h -o "$o" "$f" -lcrypto || echo "not compiled: $f"; done
 for f in /lab/src/*.go; do o=/lab/bin/$(basename "$f" .go)-go; [ "$o" -nt "$f" ] || go build -o "$o" "$f" || echo "not compiled: $f"; done
 for f in /lab/src/*.rs; do o=/lab/bin/$(basename "$f" .rs)-rs; [ "$o" -nt "$f" ] || rustc -O -o "$o" "$f" 2>/dev/null || echo "not compiled: $f"; done
 mkdir -p /lab/java; for f in /lab/src/*.java; do javac -d /lab/java "$f" || echo "not compiled: $f"; done
