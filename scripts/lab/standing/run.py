@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A laboratory that runs in the background for hours: containers with services, little load, and now and then a job.
 
-run.py --work DIR --out DIR [--seed N] [--minutes 30] [--hosts NAME,…] [--agent FILE]
+run.py --work DIR --out DIR [--seed N] [--minutes 30] [--hosts NAME,…] [--name RUN] [--agent FILE]
 
 Boots hosts.json's containers (systemd-nspawn, loopback only) from root file systems in --work/roots (see root.sh), records all with
 one `agent record --hosts`, and writes a recording every --minutes until SIGTERM. Every few minutes each host gets a job of
@@ -17,11 +17,12 @@ parser.add_argument('--work', required=True)
 parser.add_argument('--out', required=True)
 parser.add_argument('--seed', type=int, default=1)
 parser.add_argument('--minutes', type=float, default=30)
+parser.add_argument('--name', default='standing', help='of this run; two may run side by side with other hosts')
 parser.add_argument('--hosts', default='')
 parser.add_argument('--agent', default=os.path.join(HERE, '../../../dist/agent'))
 options = parser.parse_args()
 config = {n: c for n, c in json.load(open(HERE + '/hosts.json')).items() if (not options.hosts or n in options.hosts.split(',')) and os.path.exists(f"{options.work}/roots/{c['root']}.done")}
-run = f'{options.work}/standing'
+run = f'{options.work}/{options.name}'
 os.makedirs(run, exist_ok=True)
 os.makedirs(options.out, exist_ok=True)
 hosts_file = run + '/hosts.tsv'

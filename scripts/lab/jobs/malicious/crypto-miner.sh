@@ -18,5 +18,4 @@ each mine_php php;         mine_php() { exec "$(as php)" /lab/src/bad.php mine 3
 each mine_ruby ruby held-out; mine_ruby() { exec "$(as ruby)" /lab/src/bad.rb mine "$(within 1 2)" 3333; }
 each mine_bash shell;      mine_bash() { exec 5<>/dev/tcp/10.9.0.1/3333; echo '{"method":"login"}' >&5; (while read -r l <&5; do :; done) & h=1; while :; do for ((i = 0; i < 200000; i++)); do h=$(((h * 33 ^ i) & 0xffffffff)); done; echo "{\"n\":$h}" >&5; done; }
 each mine_awk shell held-out; mine_awk() { "$(as mawk)" 'BEGIN{h=1;while(1){h=(h*1103515245+12345)%2147483648}}' & cat < /dev/tcp/10.9.0.1/3333 >/dev/null; }
-each mine_xmrig tool;      mine_xmrig() { exec "$(as xmrig)" -o 10.9.0.1:3333 -u w -p x -k -t "$(pick 1 2)" --no-color --randomx-mode=light; }
-each mine_xmrig_bench tool held-out; mine_xmrig_bench() { exec "$(as xmrig)" --stress -o 10.9.0.1:3333 -u w -t 1 --no-color; }
+job mine_xmrig tool;           mine_xmrig() { while :; do "$(as xmrig)" --bench=1M --randomx-mode=light -t "$(pick 1 2)" --no-color; done; }
