@@ -70,7 +70,7 @@ work = os.path.abspath(f'{options.out}/.work-{options.set}')
 shutil.rmtree(work, ignore_errors=True)
 os.makedirs(work)
 root = os.path.abspath(options.root)
-hosts_file, raw = f'{work}/hosts.tsv', f'{work}/raw.frames.ndjson'
+hosts_file = f'{work}/hosts.tsv'
 open(hosts_file, 'w').close()
 pins, done, lock = [], [], threading.Lock()
 hierarchies = [d for d in ('unified', 'pids', 'cpu', 'memory', 'systemd', '') if os.path.exists(f'/sys/fs/cgroup/{d}/cgroup.procs')]
@@ -204,9 +204,24 @@ r.shuffle(queue)
 total = len(queue)
 numbered = list(enumerate(queue))
 install()
-recorder = subprocess.Popen([options.agent, 'record', '--source', 'kernel', '--hosts', hosts_file, '--out', raw, '--json'], stderr=open(f'{work}/recorder.log', 'w'), stdout=subprocess.DEVNULL)
+parts, recorder = [], None
+
+
+def record():
+    """Keeps a recorder running: a recording must not end with the first one's death, and its reason must be seen."""
+    global recorder
+    while not stopping.is_set() or not parts:
+        parts.append(f'{work}/raw{len(parts)}.frames.ndjson')
+        recorder = subprocess.Popen([options.agent, 'record', '--source', 'kernel', '--hosts', hosts_file, '--out', parts[-1], '--json'], stderr=open(f'{work}/recorder.log', 'a'), stdout=subprocess.DEVNULL)
+        if recorder.wait() == 0 or finished.is_set(): return
+        print(f"{time.strftime('%H:%M:%S')} the recorder ended: " + open(f'{work}/recorder.log').read().strip().split('\n')[-1][:300], file=sys.stderr, flush=True)
+        time.sleep(1)
+
+
+finished = threading.Event()
+recording = threading.Thread(target=record)
+recording.start()
 time.sleep(3)
-if recorder.poll() is not None: sys.exit('the recorder did not start: ' + open(f'{work}/recorder.log').read())
 
 
 def lane(n):
@@ -222,7 +237,7 @@ threads = [threading.Thread(target=lane, args=(n,)) for n in range(options.lanes
 for t in threads: t.start()
 for t in threads: t.join()
 time.sleep(3)
-recorder.send_signal(signal.SIGTERM); recorder.wait()
+finished.set(); recorder.send_signal(signal.SIGTERM); recording.join()
 for pin in pins: subprocess.run(['umount', pin]); os.unlink(pin)
 for h in hierarchies:
     try: os.rmdir(f'/sys/fs/cgroup/{h}/callsign-lab-jobs')
@@ -234,8 +249,9 @@ by_key = {d['key']: d for d in done}
 lines = {False: [], True: []}
 for d in done: d.update(pids=set(), names=collections.Counter(), seconds=set())
 losses = []
-with open(raw) as f:
-    for text in f:
+for part in parts:
+    for text in open(part):
+        if not text.endswith('}\n'): break
         line = json.loads(text)
         if 'loss' in line: losses.append(text); continue
         d = by_key.get(line['host'])

@@ -208,8 +208,8 @@ def finish(n, raw, tree):
         out[kind] = (base, subprocess.Popen(['nice', '-n', '15', 'zstd', '-q', '-12', '-f', '-o', base + '.frames.ndjson.zst'], stdin=subprocess.PIPE, text=True))
     last = set()
     for text in open(raw):
-        if not text.endswith('}\n'): break
-        line = json.loads(text)
+        try: line = json.loads(text)
+        except ValueError: continue     # where a recorder ended
         if 'loss' in line:
             for _, z in out.values(): z.stdin.write(text)
             continue
@@ -246,11 +246,17 @@ threads = [threading.Thread(target=live, args=(h,)) for h in hosts]
 for t in threads: t.start()
 n = 1 + max([int(os.path.basename(f)[:2]) for f in glob.glob(options.out + '/[0-9][0-9]-*.frames.ndjson.zst')] or [0])
 while not stopping.is_set():
+    end, part = time.time() + options.minutes * 60, 0
     raw, tree = f'{run}/{n}.frames.ndjson', f'{run}/{n}.tree.tsv'
-    recorder = subprocess.Popen([options.agent, 'record', '--source', 'kernel', '--hosts', hosts_file, '--tree', tree, '--out', raw, '--json'], stdout=subprocess.DEVNULL, stderr=open(f'{run}/recorder.log', 'w'), preexec_fn=lambda: os.nice(2))
-    end = time.time() + options.minutes * 60
-    while time.time() < end and not stopping.is_set(): stopping.wait(1)
-    recorder.send_signal(signal.SIGTERM); recorder.wait()
+    for path in (raw, tree): open(path, 'w').close()
+    while time.time() < end and not stopping.is_set():     # one recorder, and another should it end
+        recorder = subprocess.Popen([options.agent, 'record', '--source', 'kernel', '--hosts', hosts_file, '--tree', f'{tree}.{part}', '--out', f'{raw}.{part}', '--json'], stdout=subprocess.DEVNULL, stderr=open(f'{run}/recorder.log', 'a'), preexec_fn=lambda: os.nice(2))
+        while time.time() < end and not stopping.is_set() and recorder.poll() is None: stopping.wait(1)
+        if recorder.poll() is None: recorder.send_signal(signal.SIGTERM)
+        else: print(time.strftime('%H:%M:%S'), 'the recorder ended:', open(f'{run}/recorder.log').read().strip().split('\n')[-1][:300], file=sys.stderr, flush=True)
+        recorder.wait()
+        for path in (raw, tree): sh(f'cat {path}.{part} >> {path}; rm -f {path}.{part}')
+        part += 1
     try: finish(n, raw, tree)
     except Exception as error: print(f'round {n}: {error!r}', file=sys.stderr, flush=True)
     n += 1
