@@ -20,6 +20,7 @@ import {
   FRAME_PROCESSES_MAX as YOUNG_MAX,
 } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
+import { SYSCALLS } from '../domain/syscalls.ts'
 
 interface Group {
   readonly process: Process
@@ -33,6 +34,8 @@ export class ShortLives {
   /** pid@start of the young ones that are counted already, with the second they began. */
   readonly #young = new Map<string, number>()
   readonly #max: number
+  /** By syscall; all zeros between two uses. */
+  readonly #sums = new Float64Array(SYSCALLS.length)
   #evicted = 0
   #first = -1
   #last = -1
@@ -119,35 +122,47 @@ export class ShortLives {
   }
 
   #extended(frame: Frame, active: readonly (readonly [string, readonly number[]])[]): Frame {
+    const before = frame.processes.length
     const processes = [...frame.processes]
-    const syscalls = [...frame.syscalls]
-    const counts = [...frame.counts]
-    const offsets = [...frame.offsets]
-    const cpuMs = frame.cpuMs === undefined ? undefined : [...frame.cpuMs]
-    for (const [name, rows] of active) {
-      const sum = new Map<number, number>()
-      for (const row of rows) {
-        for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++) {
-          sum.set(frame.syscalls[k]!, (sum.get(frame.syscalls[k]!) ?? 0) + frame.counts[k]!)
-        }
-      }
-      const latest = frame.processes[rows[rows.length - 1]!]!
+    const vectors = active.map(([, rows]) => this.#added(frame, rows))
+    const cells = vectors.reduce((sum, { length }) => sum + length, frame.syscalls.length)
+    const offsets = copied(frame.offsets, new Uint32Array(before + active.length + 1))
+    const syscalls = copied(frame.syscalls, new Uint16Array(cells))
+    const counts = copied(frame.counts, new Uint32Array(cells))
+    const cpuMs = frame.cpuMs && copied(frame.cpuMs, new Uint32Array(before + active.length))
+    let at = frame.syscalls.length
+    active.forEach(([name, rows], i) => {
+      const latest = frame.processes[rows.at(-1)!]!
       processes.push({ ...this.#groups.get(name)!.process, latest: latest.pid })
-      for (const [syscall, count] of [...sum].sort((a, b) => a[0] - b[0])) {
-        syscalls.push(syscall)
-        counts.push(Math.min(count, 0xffffffff))
+      for (const [syscall, count] of vectors[i]!) {
+        syscalls[at] = syscall
+        counts[at++] = Math.min(count, 0xffffffff)
       }
-      offsets.push(syscalls.length)
-      cpuMs?.push(rows.reduce((sum, row) => sum + frame.cpuMs![row]!, 0))
+      offsets[before + i + 1] = at
+      if (cpuMs !== undefined)
+        cpuMs[before + i] = rows.reduce((sum, row) => sum + frame.cpuMs![row]!, 0)
+    })
+    return { ...frame, processes, offsets, syscalls, counts, ...defined({ cpuMs }) }
+  }
+
+  /** The sum of these vectors, by ascending syscall. */
+  #added({ offsets, syscalls, counts }: Frame, rows: readonly number[]): [number, number][] {
+    const sums = this.#sums
+    const seen: number[] = []
+    for (const row of rows) {
+      for (let k = offsets[row]!; k < offsets[row + 1]!; k++) {
+        const syscall = syscalls[k]!
+        if (sums[syscall] === 0) seen.push(syscall)
+        sums[syscall]! += counts[k]!
+      }
     }
-    return {
-      ...frame,
-      processes,
-      offsets: Uint32Array.from(offsets),
-      syscalls: Uint16Array.from(syscalls),
-      counts: Uint32Array.from(counts),
-      ...(cpuMs === undefined ? {} : { cpuMs: Uint32Array.from(cpuMs) }),
-    }
+    return seen
+      .sort((a, b) => a - b)
+      .map((syscall) => {
+        const sum = sums[syscall]!
+        sums[syscall] = 0
+        return [syscall, sum]
+      })
   }
 
   #forget(frameIndex: number): void {
@@ -159,6 +174,11 @@ export class ShortLives {
         this.#groups.delete(name)
     }
   }
+}
+
+function copied<T extends Uint16Array | Uint32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
 }
 
 function groupKey(process: Process): string {

@@ -286,6 +286,8 @@ export const ALERTS_PER_MINUTE_MAX = 60
 export const ALERT_BYTES_MAX = 4_096
 /** A summary as CBOR. 1,440 a day of at most this size stay below the day's 20 MB. */
 export const SUMMARY_BYTES_MAX = 12_288
+/** Processes of a summary before it is fitted: at eight bytes a row, the least there is, no message holds more. */
+export const SUMMARY_PROCESSES_MAX = 1_536
 export const SUMMARY_EVERY_MS = 60_000
 /** Rows sent and not yet receipted. */
 export const IN_FLIGHT_MAX = 256
@@ -498,6 +500,7 @@ assert(ALERT_UPDATE_SECONDS <= ALERT_QUIET_SECONDS, 'an open alert is told of be
 assert(SHORT_LIFE_FRAMES < SEQUENCE_FRAMES, 'what is too old for a group has a sequence soon')
 assert(KERNEL_COUNT_KEYS + 4_096 < 65_536, 'a key of 33 bits and its position fit a float')
 assert(LINE_BYTES_MAX < READ_BYTES, 'a read holds at least one whole line')
+assert(SUMMARY_PROCESSES_MAX * 8 >= SUMMARY_BYTES_MAX, 'more rows are never needed')
 assert(
   SUMMARY_BYTES_MAX * (86_400_000 / SUMMARY_EVERY_MS) < 20e6,
   'the summaries of a day stay below 20 MB',

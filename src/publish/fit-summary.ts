@@ -9,7 +9,10 @@ import type { Origin } from '../wire/origin.ts'
 import { encodeSummary } from '../wire/summary-message.ts'
 
 /** The busiest first, in a stable order, so the same input gives the same bytes. */
-export function byCalls(a: ProcessSummary, b: ProcessSummary): number {
+export function byCalls(
+  a: Pick<ProcessSummary, 'calls' | 'pid'>,
+  b: Pick<ProcessSummary, 'calls' | 'pid'>,
+): number {
   return b.calls - a.calls || a.pid - b.pid
 }
 

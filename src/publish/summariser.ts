@@ -7,16 +7,16 @@
  * which are subtracted here.
  */
 import { defined } from '../domain/defined.ts'
-import type { Frame } from '../domain/frame.ts'
+import { type Frame, vectorTotal } from '../domain/frame.ts'
 import {
   PROCESSES_MAX,
   SUMMARY_EVERY_MS,
+  SUMMARY_PROCESSES_MAX,
   SUMMARY_TOP_CALLS_MAX,
   SUMMARY_TOP_SHARE_MIN,
 } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
-import type { ProcessKey } from '../domain/process.ts'
-import { processKey } from '../domain/process.ts'
+import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { byCalls } from './fit-summary.ts'
@@ -53,8 +53,12 @@ interface Seen {
   readonly container: string | undefined
   active: number
   calls: number
-  readonly counts: Map<number, number>
-  readonly classes: Map<number, { votes: number; confidence: number }>
+  /** Where its first vector stands. Most processes of a busy host live for one second: they need no map. */
+  readonly first: Frame
+  readonly row: number
+  /** From its second vector on: what all of them add up to. */
+  counts: Map<number, number> | undefined
+  classes: Map<number, { votes: number; confidence: number }> | undefined
 }
 
 const NOTHING_REDUCED: Reduced = { seconds: [0, 0, 0], windows: 0 }
@@ -65,9 +69,12 @@ export class Summariser {
   readonly #seconds: number
   readonly #phase: number
   readonly #processesMax: number
-  readonly #seen = new Map<string, Seen>()
-  /** The names of a process in this span, by its key: predictions have only the newest. */
+  /** Each process under each name that it presented. */
+  readonly #seen: Seen[] = []
+  /** The newest of a process. */
   readonly #byKey = new Map<ProcessKey, Seen>()
+  /** All of those that presented several names, by key and name. */
+  readonly #renamed = new Map<string, Seen>()
   #classNames: readonly string[]
   #span: number | undefined
   #from = 0
@@ -87,7 +94,7 @@ export class Summariser {
   /** A model with other classes is in use now: votes of the old one are discarded. */
   useClasses(names: readonly string[]): void {
     this.#classNames = names
-    for (const seen of this.#seen.values()) seen.classes.clear()
+    for (const seen of this.#seen) seen.classes = undefined
   }
 
   /** @returns the summary of the previous span if this frame begins a new one */
@@ -113,17 +120,17 @@ export class Summariser {
     const { reduced = NOTHING_REDUCED, unjudged = {} } = gauges
     const syscalls: string[] = []
     const indexes = new Map<number, number>()
-    const processes = [...this.#seen.values()].map((seen) =>
-      this.#summarise(seen, syscalls, indexes),
-    )
+    // No message holds more: the rest need not be made.
+    const busiest = this.#seen.sort(byCalls).slice(0, SUMMARY_PROCESSES_MAX)
+    const processes = busiest.map((seen) => this.#summarise(seen, syscalls, indexes))
     const dropped = since(gauges.dropped, this.#before.dropped)
     const notJudged = since(unjudged, this.#before.unjudged)
     const summary: Summary = {
       from: this.#from,
       to: this.#to,
       syscalls,
-      processes: processes.sort(byCalls),
-      processesOmitted: this.#omitted,
+      processes,
+      processesOmitted: this.#omitted + this.#seen.length - processes.length,
       calls: this.#calls,
       dropped,
       alertsOpen: gauges.alertsOpen,
@@ -143,8 +150,9 @@ export class Summariser {
     this.#span = undefined
     this.#calls = 0
     this.#omitted = 0
-    this.#seen.clear()
+    this.#seen.length = 0
     this.#byKey.clear()
+    this.#renamed.clear()
     return summary
   }
 
@@ -153,29 +161,12 @@ export class Summariser {
       const process = frame.processes[i]!
       const key = processKey(process)
       let seen = this.#byKey.get(key)
-      // With a new name it becomes another row.
-      const id = seen?.name === process.name ? '' : `${key}/${process.name}`
-      if (id !== '') seen = this.#seen.get(id)
-      if (seen === undefined && this.#seen.size < this.#processesMax) {
-        seen = {
-          pid: process.pid,
-          start: Math.max(0, Math.floor(process.startMs / 1000)),
-          name: process.name,
-          container: process.container,
-          active: 0,
-          calls: 0,
-          counts: new Map(),
-          classes: new Map(),
-        }
-        this.#seen.set(id, seen)
-      }
-      let total = 0
-      for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
-        const count = frame.counts[k]!
-        total += count
-        seen?.counts.set(frame.syscalls[k]!, (seen.counts.get(frame.syscalls[k]!) ?? 0) + count)
-      }
+      if (seen !== undefined && seen.name !== process.name)
+        seen = this.#underName(process, key, seen)
+      const total = vectorTotal(frame, i)
       this.#calls += total
+      if (seen !== undefined) addVector(seen, frame, i)
+      else if (this.#seen.length < this.#processesMax) seen = this.#first(process, frame, i)
       if (seen === undefined) {
         this.#omitted += 1
         continue
@@ -184,6 +175,23 @@ export class Summariser {
       seen.calls += total
       this.#byKey.set(key, seen)
     }
+  }
+
+  /** The same process under the name that it has now, if it had that before. */
+  #underName(process: Process, key: ProcessKey, before: Seen): Seen | undefined {
+    this.#renamed.set(`${key}/${before.name}`, before)
+    return this.#renamed.get(`${key}/${process.name}`)
+  }
+
+  #first({ pid, startMs, name, container }: Process, frame: Frame, row: number): Seen {
+    const seen: Seen = {
+      pid,
+      start: Math.max(0, Math.floor(startMs / 1000)),
+      ...{ name, container, active: 0, calls: 0, first: frame, row },
+      ...{ counts: undefined, classes: undefined },
+    }
+    this.#seen.push(seen)
+    return seen
   }
 
   #addPredictions({ processes, probabilities, classCount }: Predictions): void {
@@ -195,6 +203,7 @@ export class Summariser {
       for (let i = 1; i < classCount; i++) {
         if (probabilities[at + i]! > probabilities[at + top]!) top = i
       }
+      seen.classes ??= new Map()
       const votes = seen.classes.get(top) ?? { votes: 0, confidence: 0 }
       votes.votes += 1
       votes.confidence += probabilities[at + top]!
@@ -203,7 +212,7 @@ export class Summariser {
   }
 
   #summarise(seen: Seen, syscalls: string[], indexes: Map<number, number>): ProcessSummary {
-    const top = [...seen.counts]
+    const top = [...(seen.counts ?? vectorOf(seen.first, seen.row))]
       .sort((a, b) => b[1] - a[1] || a[0] - b[0])
       .slice(0, SUMMARY_TOP_CALLS_MAX)
       .filter(([, count]) => count >= seen.calls * SUMMARY_TOP_SHARE_MIN)
@@ -215,7 +224,7 @@ export class Summariser {
         }
         return [index, count] as const
       })
-    const [best] = [...seen.classes].sort((a, b) => b[1].votes - a[1].votes || a[0] - b[0])
+    const [best] = [...(seen.classes ?? [])].sort((a, b) => b[1].votes - a[1].votes || a[0] - b[0])
     const className = best === undefined ? undefined : this.#classNames[best[0]]
     return {
       pid: seen.pid,
@@ -232,7 +241,23 @@ export class Summariser {
   }
 }
 
-/** What was left out in this span; empty if every window was classified. */
+function addVector(seen: Seen, frame: Frame, row: number): void {
+  seen.counts ??= new Map(vectorOf(seen.first, seen.row))
+  const { counts } = seen
+  for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++) {
+    const syscall = frame.syscalls[k]!
+    counts.set(syscall, (counts.get(syscall) ?? 0) + frame.counts[k]!)
+  }
+}
+
+function vectorOf(frame: Frame, row: number): [syscall: number, count: number][] {
+  const pairs: [number, number][] = []
+  for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++)
+    pairs.push([frame.syscalls[k]!, frame.counts[k]!])
+  return pairs
+}
+
+/** By how much each of these totals has grown. */
 function since(
   now: Readonly<Record<string, number>>,
   before: Readonly<Record<string, number>>,
@@ -245,6 +270,7 @@ function since(
   return counts
 }
 
+/** What was left out in this span; empty if every window was classified. */
 function reducedSince(now: Reduced, before: Reduced): { reduced?: Reduced } {
   const [one, two, three] = now.seconds
   const [oneBefore, twoBefore, threeBefore] = before.seconds
