@@ -13,8 +13,10 @@
  * later by four seconds at most up to level 2.
  *
  * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has been well below for
- * a minute, and twice as long after each time that was too early. Not promised: that the cap is kept where counting alone
- * is dearer; it is said then. Costs are per second of the host's life, so a recording poured in is not throttled.
+ * a minute, and twice as long after each time that was too early. Only where it helps: what judging costs is measured,
+ * and a level that would save less than WORTH of the cap is not taken. Not promised, therefore: that the cap is kept
+ * where counting alone is dearer; the log says so. Costs are per second of the host's life, so a recording poured in is not
+ * throttled.
  */
 import type { Standing } from '../detect/detector.ts'
 import {
@@ -43,6 +45,8 @@ const DOES = {
 } as const
 /** Below this share of the cap there is room for more. */
 const ROOM = 0.7
+/** What a level must save, as a share of the cap, to be worth what it leaves out. */
+const WORTH = 0.1
 
 export interface Reading {
   /** Monotonic. */
@@ -50,6 +54,8 @@ export interface Reading {
   readonly frameIndex: number
   /** Total of the agent and its collector. */
   readonly cpuSeconds: number
+  /** Total of judging, a part of it. */
+  readonly judgingSeconds: number
 }
 
 export interface GovernorState {
@@ -76,22 +82,43 @@ export function startState(nowMs: number): GovernorState {
   }
 }
 
-/** CPU seconds per second of the host's life between two readings. */
-export function shareBetween(first: Reading, last: Reading): number {
+/** CPU seconds per second of the host's life between two readings: of all, and of judging. */
+export function shareBetween(first: Reading, last: Reading): Shares {
   const seconds = Math.max((last.atMs - first.atMs) / 1000, last.frameIndex - first.frameIndex)
-  return seconds > 0 ? (last.cpuSeconds - first.cpuSeconds) / seconds : 0
+  if (seconds <= 0) return { all: 0, judging: 0 }
+  return {
+    all: (last.cpuSeconds - first.cpuSeconds) / seconds,
+    judging: (last.judgingSeconds - first.judgingSeconds) / seconds,
+  }
 }
 
-/** @param share over the last window, all of it since the last change; @param cap as a share of a core */
+/** Shares of a core. */
+export interface Shares {
+  readonly all: number
+  readonly judging: number
+}
+
+/** Whether the next level would save enough to be worth it. (What the last one saves is a guess.) */
+function wouldHelp(level: Level, judging: number, cap: number): boolean {
+  if (level === 3) return false
+  const left = level === 2 ? 0.5 : STRIDE[level] / STRIDE[(level + 1) as Level]
+  return judging * (1 - left) >= WORTH * cap
+}
+
+/** @param shares over the last window, all of it since the last change; @param cap as a share of a core */
 export function nextState(
   state: GovernorState,
-  share: number,
+  shares: Shares,
   nowMs: number,
   cap: number,
 ): GovernorState {
   const { level, changedMs, calmMs } = state
-  if (share > cap) {
-    if (level === 3) return { ...state, calmSinceMs: undefined }
+  const { all: share, judging } = shares
+  // Judging all of it would cost so much more.
+  const saved = judging * (STRIDE[level] - 1)
+  const helps = level === 0 || saved >= WORTH * cap
+  if (share > cap && helps) {
+    if (!wouldHelp(level, judging, cap)) return { ...state, calmSinceMs: undefined }
     // It went back too early: next time it waits longer.
     const early = state.recovered && nowMs - changedMs < 2 * calmMs
     return {
@@ -106,7 +133,7 @@ export function nextState(
     const settled = nowMs - changedMs >= 2 * calmMs
     return settled ? { ...state, calmMs: GOVERNOR_CALM_SECONDS * 1000 } : state
   }
-  if (share > ROOM * cap) return { ...state, calmSinceMs: undefined }
+  if (helps && share > ROOM * cap) return { ...state, calmSinceMs: undefined }
   const calmSinceMs = state.calmSinceMs ?? nowMs
   if (nowMs - calmSinceMs < calmMs) return { ...state, calmSinceMs }
   return {
@@ -168,6 +195,8 @@ export interface GovernorOptions {
   readonly clock: Clock
   /** Total of the agent and its collector since the start. */
   readonly cpuSeconds: () => number
+  /** Of judging alone, a part of it. */
+  readonly judgingSeconds: () => number
   /** The detector. */
   readonly judge: {
     standing(process: Process): Standing
@@ -181,6 +210,8 @@ export interface GovernorStatus {
   readonly cpuMax: number
   readonly level: Level
   readonly does: string
+  /** What judging costs, as a share of a core over the last seconds that were looked at. */
+  readonly judging: number
   /** Seconds at level 1, 2 and 3. */
   readonly reducedSeconds: readonly [number, number, number]
   /** Windows that were not judged, by reason. */
@@ -199,6 +230,8 @@ export class Governor {
   readonly #judged = new Map<ProcessKey, number>()
   #turn = 0
   #saidLeast = false
+  #judging = 0
+  #frameIndex = Number.NEGATIVE_INFINITY
 
   constructor(options: GovernorOptions) {
     this.#options = options
@@ -218,6 +251,7 @@ export class Governor {
       cpuMax: this.#options.cpuMax,
       level,
       does: DOES[level],
+      judging: Math.round(this.#judging * 1e4) / 1e4,
       reducedSeconds: [...this.#seconds],
       unjudged: { ...this.#unjudged },
     }
@@ -228,6 +262,9 @@ export class Governor {
     frameIndex: number,
   ): ((candidates: readonly Process[]) => readonly number[]) | undefined {
     if (this.#options.cpuMax === 0) return undefined
+    // The clock was set back: what was judged then was not judged in what is the future now.
+    if (frameIndex <= this.#frameIndex) this.#judged.clear()
+    this.#frameIndex = frameIndex
     this.#look(frameIndex)
     const { level } = this.#state
     if (level === 0) return undefined
@@ -236,11 +273,14 @@ export class Governor {
   }
 
   #look(frameIndex: number): void {
-    const { clock, cpuSeconds, cpuMax } = this.#options
+    const { clock, cpuSeconds, judgingSeconds, cpuMax } = this.#options
     const atMs = clock.monotonic()
     const last = this.#readings.at(-1)
     if (last !== undefined && atMs - last.atMs < GOVERNOR_EVERY_MS) return
-    const reading = { atMs, frameIndex, cpuSeconds: cpuSeconds() }
+    const reading = {
+      ...{ atMs, frameIndex, cpuSeconds: cpuSeconds() },
+      judgingSeconds: judgingSeconds(),
+    }
     const state = this.#state
     this.#readings.push(reading)
     // The window lies behind the last change: what came before was another level's cost.
@@ -251,13 +291,14 @@ export class Governor {
       this.#readings.shift()
     const first = this.#readings[0]!
     if (atMs - first.atMs < windowMs) return
-    const share = shareBetween(first, reading)
-    this.#state = nextState(state, share, atMs, cpuMax / 100)
-    this.#tell(state.level, share)
+    const shares = shareBetween(first, reading)
+    this.#judging = shares.judging
+    this.#state = nextState(state, shares, atMs, cpuMax / 100)
+    this.#tell(state.level, shares)
     if (this.#state.level === 0) this.#judged.clear()
   }
 
-  #tell(before: Level, share: number): void {
+  #tell(before: Level, { all: share, judging }: Shares): void {
     const { level } = this.#state
     const { cpuMax } = this.#options
     const fields = { level, does: DOES[level], cpu: `${(100 * share).toFixed(1)} %` }
@@ -266,13 +307,26 @@ export class Governor {
     } else if (level < before) {
       this.#log.warn('Judging more again', { ...fields, cpuMax })
       this.#saidLeast = false
-    } else if (level === 3 && share > cpuMax / 100 && !this.#saidLeast) {
-      this.#log.warn('Above --cpu-max though least is judged: counting is never reduced', {
-        ...fields,
-        cpuMax,
-      })
+    } else if (share > cpuMax / 100 && !this.#saidLeast) {
+      const fieldsOfBoth = { ...fields, judging: `${(100 * judging).toFixed(1)} %`, cpuMax }
+      this.#log.warn(
+        level === 3
+          ? 'Above --cpu-max though least is judged: counting is never reduced'
+          : 'Above --cpu-max, and judging less would hardly help: counting is never reduced',
+        fieldsOfBoth,
+      )
       this.#saidLeast = true
     }
+  }
+
+  /**
+   * The frame in which a process of which nothing is known counts as judged. By pid, so that not all are due in the same
+   * second; at the last level places are given to who has waited longest, and it has waited for ever.
+   */
+  #before({ pid }: Process, level: Level): number {
+    if (level === 3) return Number.NEGATIVE_INFINITY
+    const stride = STRIDE[level]
+    return this.#frameIndex - 1 - (((pid % stride) + stride) % stride)
   }
 
   #choose(candidates: readonly Process[], frameIndex: number, level: Level): readonly number[] {
@@ -280,7 +334,7 @@ export class Governor {
     const keys = candidates.map(processKey)
     const waiting = candidates.map((process, place) => ({
       ...judge.standing(process),
-      waited: frameIndex - (this.#judged.get(keys[place]!) ?? Number.NEGATIVE_INFINITY),
+      waited: frameIndex - (this.#judged.get(keys[place]!) ?? this.#before(process, level)),
     }))
     const chosen = chooseWindows(waiting, level, this.#turn, windowsMax)
     this.#turn = candidates.length === 0 ? 0 : (this.#turn + chosen.length) % candidates.length
@@ -292,6 +346,9 @@ export class Governor {
       this.#judged.set(keys[place]!, frameIndex)
     }
     while (this.#judged.size > PROCESSES_MAX) this.#judged.delete(this.#judged.keys().next().value!)
+    for (const [place, key] of keys.entries())
+      if (level < 3 && isChosen[place] === 0 && !this.#judged.has(key))
+        this.#judged.set(key, this.#before(candidates[place]!, level))
     judge.hold(candidates.filter((_, place) => isChosen[place] === 0))
     waiting.forEach(({ waited }, place) => {
       if (isChosen[place] === 1) return

@@ -34,6 +34,26 @@ interface Reading {
   readonly calls: number
 }
 
+/** Of this process: user and system time of all threads. */
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+/** CPU seconds of one kind of work of this process; what other threads do meanwhile is in it. */
+export class CpuMeter {
+  seconds = 0
+
+  async measure<T>(work: () => Promise<T>): Promise<T> {
+    const before = ownCpuSeconds()
+    try {
+      return await work()
+    } finally {
+      this.seconds += ownCpuSeconds() - before
+    }
+  }
+}
+
 export class OwnCost {
   readonly #clock: Clock
   readonly #calls: () => number
@@ -61,9 +81,8 @@ export class OwnCost {
 
   /** Of the agent, its collector and its facts reader since the start. */
   cpuSeconds(collector: ProcessCost | undefined = this.#collectorCost()): number {
-    const { user, system } = process.cpuUsage()
     const all =
-      (user + system) / 1e6 +
+      ownCpuSeconds() +
       endedChildrenSeconds() +
       (collector?.cpuSeconds ?? 0) +
       (this.#readerCost()?.cpuSeconds ?? 0)

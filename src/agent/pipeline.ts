@@ -19,6 +19,7 @@ import type { Explainer } from './explainer.ts'
 import type { FactKeeper } from './fact-keeper.ts'
 import type { Governor } from './governor.ts'
 import type { LiveView } from './live-view.ts'
+import type { CpuMeter } from './own-cost.ts'
 
 export interface Stages {
   readonly buffer: RollingBuffer
@@ -31,6 +32,8 @@ export interface Stages {
   readonly summariser: Summariser
   readonly outputs: Outputs
   readonly governor: Governor
+  /** What judging costs. */
+  readonly judging: CpuMeter
   readonly live: LiveView
 }
 
@@ -46,7 +49,7 @@ export async function walk(stages: Stages, frame: Frame): Promise<void> {
     buffer.append(frame)
     const { grouped, sequences } = takeFrame(stages, frame)
     stages.facts.push(grouped)
-    const judged = await judge(stages, sequences)
+    const judged = await stages.judging.measure(() => judge(stages, sequences))
     predictions = judged.predictions
     alerts = judged.raised
     alerts = await explainer.explain(alerts, sequences)

@@ -41,7 +41,7 @@ import { FactKeeper } from './fact-keeper.ts'
 import { Governor } from './governor.ts'
 import { keepAlerts, restoreDetection } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
-import { OwnCost } from './own-cost.ts'
+import { CpuMeter, OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
 import type { SecondsLedger } from './seconds.ts'
 
@@ -124,10 +124,12 @@ export function openStreet(options: StreetOptions): Street {
       policy: new Policy(local.policy.list()),
       ...(facts.canAsk ? { facts } : {}),
     })
+    const judging = new CpuMeter()
     const governor = new Governor({
       cpuMax: options.cpuMax ?? 0,
       clock,
       cpuSeconds: () => cost.cpuSeconds(),
+      judgingSeconds: () => judging.seconds,
       judge: detector,
     })
     const street: Street = {
@@ -149,13 +151,12 @@ export function openStreet(options: StreetOptions): Street {
         classifier,
         detector,
         explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
-        outputs: new Outputs({ site, host, numbering: outbox, clock }, [
-          localOutput((alerts) => keepAlerts(street, alerts)),
-          // Without a broker nothing is queued that nothing would ever take.
-          ...(broker === undefined ? [] : [outboxOutput(outbox)]),
-          ...(options.outputs ?? []),
-        ]),
+        outputs: new Outputs(
+          { site, host, numbering: outbox, clock },
+          outputsOf(options, outbox, (alerts) => keepAlerts(street, alerts)),
+        ),
         governor,
+        judging,
         live: new LiveView({
           classNames: model.classes.names,
           detector,
@@ -192,6 +193,19 @@ export function openStreet(options: StreetOptions): Street {
     lock.release()
     throw error
   }
+}
+
+function outputsOf(
+  options: StreetOptions,
+  outbox: Outbox,
+  keep: Parameters<typeof localOutput>[0],
+): Output[] {
+  return [
+    localOutput(keep),
+    // Without a broker nothing is queued that nothing would ever take.
+    ...(options.settings.broker === undefined ? [] : [outboxOutput(outbox)]),
+    ...(options.outputs ?? []),
+  ]
 }
 
 /** Names that a class of the model stands for. */

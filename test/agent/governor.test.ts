@@ -11,6 +11,7 @@ import {
 } from '../../src/agent/governor.ts'
 import { Counter } from '../../src/count/counter.ts'
 import type { Frame } from '../../src/domain/frame.ts'
+import { GOVERNOR_START_SECONDS } from '../../src/domain/limits.ts'
 import type { Process } from '../../src/domain/process.ts'
 import type { Summary } from '../../src/domain/summary.ts'
 import { SYSCALLS } from '../../src/domain/syscalls.ts'
@@ -28,6 +29,9 @@ const CAP = 0.05
 const quiet = { standing: () => ({ suspicion: 0, claims: false }), hold: () => {} }
 const processOf = (pid: number, name = 'nginx'): Process => ({ pid, startMs: 0, name })
 
+/** All of it is what judging costs. */
+const all = (share: number) => ({ all: share, judging: share })
+
 /** The state after these seconds, each with a share and its length; shares as a governor would see them. */
 function through(
   state: GovernorState,
@@ -40,7 +44,7 @@ function through(
     for (let end = now + seconds * 1000; now < end; ) {
       // A window is over at the earliest ten seconds after a change.
       now = Math.max(now + 2_000, at.changedMs + 10_000)
-      const next = nextState(at, share, now, CAP)
+      const next = nextState(at, all(share), now, CAP)
       if (next.level !== at.level) levels.push(next.level)
       at = next
     }
@@ -88,7 +92,7 @@ describe('nextState()', () => {
     for (let i = 0; i < 6 * 3_600; i++) {
       now += 1_000
       if (now - state.changedMs < 10_000) continue
-      const next = nextState(state, state.level === 0 ? 0.06 : 0.02, now, CAP)
+      const next = nextState(state, all(state.level === 0 ? 0.06 : 0.02), now, CAP)
       if (next.level < state.level) changes.push((now - state.changedMs) / 1000)
       state = next
     }
@@ -100,21 +104,26 @@ describe('nextState()', () => {
     const tired: GovernorState = {
       ...{ level: 0, changedMs: 0, calmSinceMs: undefined, calmMs: 240_000, recovered: true },
     }
-    expect(nextState(tired, 0.01, 100_000, CAP).calmMs).toBe(240_000)
-    expect(nextState(tired, 0.01, 480_000, CAP).calmMs).toBe(60_000)
+    expect(nextState(tired, all(0.01), 100_000, CAP).calmMs).toBe(240_000)
+    expect(nextState(tired, all(0.01), 480_000, CAP).calmMs).toBe(60_000)
   })
 })
 
 describe('shareBetween()', () => {
   test('is CPU per second of the clock where the agent keeps up or lags', () => {
-    const first = { atMs: 0, frameIndex: T, cpuSeconds: 1 }
-    expect(shareBetween(first, { atMs: 10_000, frameIndex: T + 10, cpuSeconds: 1.5 })).toBe(0.05)
-    expect(shareBetween(first, { atMs: 10_000, frameIndex: T + 2, cpuSeconds: 1.5 })).toBe(0.05)
+    const first = { atMs: 0, frameIndex: T, cpuSeconds: 1, judgingSeconds: 0.5 }
+    const last = { atMs: 10_000, cpuSeconds: 1.5, judgingSeconds: 0.6 }
+    for (const seconds of [10, 2])
+      expect(shareBetween(first, { ...last, frameIndex: T + seconds })).toEqual({
+        all: 0.05,
+        judging: expect.closeTo(0.01, 9),
+      })
   })
 
   test('is CPU per second of the host’s life where a recording is poured in', () => {
-    const first = { atMs: 0, frameIndex: T, cpuSeconds: 1 }
-    expect(shareBetween(first, { atMs: 1_000, frameIndex: T + 100, cpuSeconds: 2 })).toBe(0.01)
+    const first = { atMs: 0, frameIndex: T, cpuSeconds: 1, judgingSeconds: 0 }
+    const last = { atMs: 1_000, frameIndex: T + 100, cpuSeconds: 2, judgingSeconds: 0 }
+    expect(shareBetween(first, last)).toEqual({ all: 0.01, judging: 0 })
   })
 })
 
@@ -201,6 +210,7 @@ function lifeOf(options: Partial<ConstructorParameters<typeof Governor>[0]> = {}
     cpuMax: 100 * CAP,
     clock,
     cpuSeconds: () => cpuSeconds,
+    judgingSeconds: () => cpuSeconds,
     judge: quiet,
     log: createLog({ write: (line) => logged.push(line) }),
     ...options,
@@ -229,7 +239,7 @@ describe('Governor', () => {
 
   test('leaves everything alone below the cap, and what starting costs is no reason', () => {
     const { governor, live, logged } = lifeOf()
-    live(25, () => crowd, { fixed: 1 })
+    live(GOVERNOR_START_SECONDS - 5, () => crowd, { fixed: 1 })
     expect(live(600, () => crowd, { fixed: 0.03 }).every((pids) => pids.length === 300)).toBe(true)
     expect(governor.status()).toMatchObject({ level: 0, reducedSeconds: [0, 0, 0] })
     expect(logged).toEqual([])
@@ -249,7 +259,7 @@ describe('Governor', () => {
   test('stops at the first level that is enough, says so, counts what it left out, and recovers', () => {
     const { governor, live, logged } = lifeOf()
     // 300 windows at 0.3 ms: 9 % of a core; half of them: 4.5 %.
-    live(120, () => crowd, { perWindow: 0.0003 })
+    live(GOVERNOR_START_SECONDS + 90, () => crowd, { perWindow: 0.0003 })
     expect(governor.status().level).toBe(1)
     expect(logged.filter((line) => line.includes('level=1'))).toHaveLength(1)
     const { reducedSeconds, unjudged } = governor.status()
@@ -272,7 +282,7 @@ describe('Governor', () => {
 
   test('at the last level it judges no more than its bound, and everybody in turn', () => {
     const { live } = lifeOf({ windowsMax: 20 })
-    live(120, () => crowd, { fixed: 1 })
+    live(GOVERNOR_START_SECONDS + 90, () => crowd, { fixed: 1 })
     const judged = live(40, () => crowd, { fixed: 1 })
     for (const pids of judged) expect(pids.length).toBeLessThanOrEqual(20)
     const seen = new Set(judged.flat())
@@ -282,16 +292,55 @@ describe('Governor', () => {
   test('sees who is there only every fifth second, whichever it is', () => {
     const { governor, live } = lifeOf()
     const rare = (second: number) => [processOf(1_000 + (second % 5)), ...crowd]
-    live(120, rare, { fixed: 0.052, perWindow: 0.00001 })
+    live(GOVERNOR_START_SECONDS + 90, rare, { fixed: 0.052, perWindow: 0.00001 })
     expect(governor.status().level).toBeGreaterThan(1)
     const judged = live(10, rare, { fixed: 0.06 }).flat()
     for (let i = 0; i < 5; i++) expect(judged).toContain(1_000 + i)
   })
 
+  test('does not judge less where judging is not what is dear, and says so once', () => {
+    const { governor, live, logged } = lifeOf({ judgingSeconds: () => 0 })
+    const judged = live(600, () => crowd, { fixed: 0.5 })
+    expect(judged.every((pids) => pids.length === 300)).toBe(true)
+    expect(governor.status()).toMatchObject({ level: 0, reducedSeconds: [0, 0, 0] })
+    expect(logged).toHaveLength(1)
+    expect(logged[0]).toContain('judging less would hardly help')
+  })
+
+  test('judges all again once that costs little, though the rest is still dear', () => {
+    let judging = 0
+    const { governor, live } = lifeOf({ judgingSeconds: () => judging })
+    const dear = (seconds: number, perWindow: number) => {
+      for (let i = 0; i < seconds; i++) {
+        const [pids] = live(1, () => crowd, { fixed: 0.04, perWindow })
+        judging += perWindow * pids!.length
+      }
+    }
+    dear(GOVERNOR_START_SECONDS + 60, 0.0003)
+    expect(governor.status().level).toBeGreaterThan(0)
+    dear(600, 0.000001)
+    expect(governor.status().level).toBe(0)
+  })
+
+  test('spreads the windows of a level over its seconds, from the first on', () => {
+    const { governor, live } = lifeOf()
+    // 27 % of a core for all, 13.5 for half of them, 5.4 for a fifth: two levels up within a minute.
+    live(GOVERNOR_START_SECONDS, () => crowd, { perWindow: 0.0009 })
+    const counts = live(60, () => crowd, { perWindow: 0.00017 }).map((pids) => pids.length)
+    const level = governor.status().level
+    expect(level).toBeGreaterThan(0)
+    for (const count of counts.slice(20)) expect(count).toBeLessThanOrEqual(150)
+    for (const [i, count] of counts.entries())
+      if (count < 300) expect([60, 150], `second ${i}`).toContain(count)
+  })
+
   test('a suspended machine is no reason', () => {
     const clock = manualClock()
     let cpuSeconds = 0
-    const governor = new Governor({ cpuMax: 5, clock, cpuSeconds: () => cpuSeconds, judge: quiet })
+    const governor = new Governor({
+      ...{ cpuMax: 5, clock, cpuSeconds: () => cpuSeconds },
+      ...{ judgingSeconds: () => cpuSeconds, judge: quiet },
+    })
     for (let second = 0; second < 300; second++) {
       clock.advance(second === 100 ? 8 * 3_600_000 : 1_000)
       cpuSeconds += second === 100 ? 2 : 0.01
@@ -361,7 +410,8 @@ function countedLife(seed: number, fixed: number) {
   let cpuSeconds = 0
   const counter = new Counter()
   const governor = new Governor({
-    ...{ cpuMax: 5, clock, cpuSeconds: () => cpuSeconds, judge: quiet, windowsMax: 4 },
+    ...{ cpuMax: 5, clock, judge: quiet, windowsMax: 4 },
+    ...{ cpuSeconds: () => cpuSeconds, judgingSeconds: () => cpuSeconds },
     log: createLog({ write: () => {} }),
   })
   const sequencer = new Sequencer(
@@ -384,7 +434,7 @@ function countedLife(seed: number, fixed: number) {
       summariser.push(frame)
     }
   }
-  for (let second = 0; second < 90; second++) {
+  for (let second = 0; second < GOVERNOR_START_SECONDS + 60; second++) {
     clock.advance(1_000)
     cpuSeconds += fixed
     for (let pid = 1; pid <= 12; pid++) {
