@@ -6,7 +6,7 @@
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { SITES_MAX } from '../domain/limits.ts'
+import { SITES_MAX, STORE_PAUSE_MS } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
@@ -33,7 +33,7 @@ export interface Listener {
 }
 
 export interface AggregatorOptions {
-  /** SQLite file; made if absent. */
+  /** SQLite file, made if absent; or the address of a PostgreSQL database, which other aggregators may share. */
   readonly store: string
   /** How long and how much it keeps, as `--retain` has it. */
   readonly retain?: string
@@ -71,7 +71,10 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const startedMs = clock.now()
   checkOpenDoors(options)
   const page = await loadPage()
-  const opened = await openStore(options.store, options.retain)
+  const opened = await openStore(options.store, {
+    log,
+    ...defined({ retain: options.retain, signal: options.signal }),
+  })
   const { store } = opened
   for (const path of store.setAside)
     log.error('The store was damaged and is set aside; a new one is begun', { path })
@@ -125,10 +128,9 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     throw error
   }
   subscriber.connect(link)
-  const known = await store.sites()
-  const sites = new Set([...(options.site === undefined ? [] : [options.site]), ...known])
-  for (const site of [...sites].slice(0, SITES_MAX)) link.announce(site)
+  await announceSites(link, store, options.site)
   const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
+  const following = followOthers(store, clock, (change) => tellChange(change, events, costs, 0))
 
   const [openLink, openHttp] = [link, http]
   return {
@@ -137,6 +139,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     store,
     async close() {
       clearInterval(tidy)
+      clearInterval(following)
       // What was taken is committed and receipted; nothing more is taken, or a busy fleet would never let it end.
       openLink.quiesce()
       await subscriber.drain()
@@ -147,6 +150,29 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       await opened.close()
     },
   }
+}
+
+async function announceSites(link: BrokerLink, store: Store, own: string | undefined) {
+  const sites = new Set([...(own === undefined ? [] : [own]), ...(await store.sites())])
+  for (const site of [...sites].slice(0, SITES_MAX)) link.announce(site)
+}
+
+/** What other aggregators store is shown on this one's pages, too. */
+function followOthers(
+  store: Store,
+  clock: Clock,
+  tell: (change: StoreChange) => void,
+): ReturnType<typeof setInterval> | undefined {
+  if (store.follow === undefined) return undefined
+  let asking = false
+  return setInterval(async () => {
+    if (asking) return
+    asking = true
+    // A database that is away is told by the commits that fail.
+    const changes = await store.follow!(clock.now()).catch(() => [])
+    asking = false
+    for (const change of changes) tell(change)
+  }, STORE_PAUSE_MS)
 }
 
 /** What was stored, to those who look on: pages, and the counters of /metrics. */

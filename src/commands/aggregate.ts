@@ -4,10 +4,12 @@
  * Listens on loopback unless told otherwise. The ready file (JSON with the real addresses) appears
  * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
+import { moveStore } from '../aggregator/store/archive.ts'
+import { isPostgres, openStore } from '../aggregator/store/open.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -27,10 +29,18 @@ export default defineCommand({
       'agent aggregate                                   # broker on 127.0.0.1:1883, page on http://127.0.0.1:8470',
       'agent aggregate --broker mqtts://mq.example:8883 --ca ca.pem   # a broker that is there already',
       'agent aggregate --listen 0.0.0.0:8883 --tls-cert c.pem --tls-key k.pem --password-file agents',
+      'agent aggregate --store postgres://callsign@db.example/callsign --broker mqtt://mq.example   # several share it',
+      'agent aggregate migrate --to postgres://callsign@db.example/callsign   # from the file to the database',
       'agent aggregate --listen 127.0.0.1:0 --http 127.0.0.1:0 --ready-file r.json   # free ports, told in r.json',
     ],
   },
   args: {
+    action: {
+      type: 'positional',
+      required: false,
+      description: '"migrate" moves what --store holds to --to, and ends',
+      valueHint: 'migrate',
+    },
     ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
     httpNames: {
       type: 'string',
@@ -46,6 +56,11 @@ export default defineCommand({
       description: 'how long and how much is kept, such as novelty=90d,hosts=90d,size=8GB',
       valueHint: 'KEY=VALUE,…',
     },
+    to: {
+      type: 'string',
+      description: 'with "migrate": the store that takes everything',
+      valueHint: 'FILE|URL',
+    },
     readyFile: fileArg('appears when both ports answer, holds their addresses as JSON'),
     tlsCert: fileArg('certificate chain of both listeners (PEM)'),
     tlsKey: fileArg('key of that certificate (PEM)'),
@@ -59,9 +74,13 @@ export default defineCommand({
   async run({ args }) {
     const { settings, origins } = loadSettings(args)
     const signal = shutdownSignal()
+    if (args.action !== undefined) {
+      const from = storeOf(settings, origins.store === 'flag')
+      return migrate(args.action, from, args.to, signal, args.json === true)
+    }
     if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
     const aggregator = await startAggregator({
-      store: storePath(settings),
+      store: storeOf(settings, origins.store === 'flag'),
       ...defined({ retain: args.retain, httpNames: args.httpNames?.split(',') }),
       allowAnonymous: args.allowAnonymous === true,
       broker: brokerOf(settings, origins.listen === 'flag', args),
@@ -91,12 +110,49 @@ export default defineCommand({
   },
 })
 
-function storePath({ store, state }: Settings): string {
-  if (store?.startsWith('postgres://'))
-    throw new AgentError('ERR_CONFIG', 'Cannot store in PostgreSQL: this build knows SQLite only', {
-      hint: 'Give a file to --store',
-    })
+function storeOf({ store, state }: Settings, given: boolean): string {
+  if (given && store !== undefined && isPostgres(store) && URL.parse(store)?.password)
+    throw new AgentError(
+      'ERR_USAGE',
+      'Cannot use --store with a password in it: other users see the flags of a process',
+      {
+        hint: 'Give the address by AGENT_STORE or the settings file, or the password by PGPASSWORD',
+      },
+    )
   return store ?? join(state, 'aggregate.db')
+}
+
+/** Moves everything from one store to another, host by host; what the other has already stays as it is. */
+async function migrate(
+  action: string,
+  from: string,
+  to: string | undefined,
+  signal: AbortSignal,
+  json: boolean,
+): Promise<void> {
+  if (action !== 'migrate' || to === undefined)
+    throw new AgentError('ERR_USAGE', `Cannot do "${action}"`, {
+      hint: 'agent aggregate migrate --store FILE|URL --to FILE|URL',
+    })
+  if (!isPostgres(from) && !existsSync(from))
+    throw new AgentError('ERR_CONFIG', `Cannot migrate "${from}": there is no such file`, {
+      hint: 'Name the store with --store FILE, or its directory with --state DIR',
+    })
+  const [source, target] = [
+    await openStore(from, { log, signal }),
+    await openStore(to, { log, signal }),
+  ]
+  try {
+    const moved = await moveStore(source.store, target.store)
+    if (json) await writeJson(moved)
+    else
+      note(
+        `Moved ${moved.hosts} hosts with ${moved.alerts} alerts; ${moved.skipped} hosts were there already`,
+      )
+  } finally {
+    await source.close()
+    await target.close()
+  }
 }
 
 type TlsArgs = Partial<

@@ -443,6 +443,10 @@ export const HOURS_LISTED_MAX = 750
 export const API_WAITING_MAX = 256
 /** Hosts whose agents' cost is in /metrics: five series each and one per drop reason. */
 export const METRICS_HOSTS_MAX = 1_000
+/** Pauses between attempts to reach a database, and between looks at what other aggregators stored. */
+export const STORE_PAUSE_MS = 1_000
+/** Alerts of other aggregators that are read at a time, for the pages of this one. */
+export const FOLLOWED_ALERTS_MAX = 1_000
 /** Pages and scripts that listen to /api/v1/events at a time, events kept for those who come back, bytes queued for a slow one. */
 export const EVENT_STREAMS_MAX = 64
 export const EVENTS_KEPT_MAX = 1_024

@@ -9,7 +9,7 @@ import { parseBrokerUrl } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
 import { sampleAlert } from '../wire/samples.ts'
-import { until } from './running.ts'
+import { connectClient, until } from './running.ts'
 
 const cli = join(import.meta.dir, '../../src/cli.ts')
 let directory: string
@@ -68,6 +68,35 @@ test('the ready file holds addresses that answer, and goes at the end', async ()
   expect(existsSync(join(directory, 'aggregate.db'))).toBe(true)
 })
 
+test('migrate moves one store into another and says how much; a wrong call says what is missing', async () => {
+  const first = await start(...free)
+  const client = await connectClient(first.ready.broker, 'web-1')
+  await client.alert({ id: 'to-be-moved' }, 1)
+  await client.end()
+  first.child.kill('SIGTERM')
+  await first.child.exited
+  const to = join(directory, 'moved.db')
+  const migrating = spawn('migrate', '--to', to, '--json')
+  expect(await migrating.exited).toBe(0)
+  expect(JSON.parse(await new Response(migrating.stdout).text())).toEqual({
+    hosts: 1,
+    alerts: 1,
+    skipped: 0,
+  })
+  const { ready } = await start(...free, '--store', to)
+  expect((await fetch(`${ready.url}/api/v1/alerts/to-be-moved`)).status).toBe(200)
+  for (const wrong of [
+    ['migrate'],
+    ['move', '--to', to],
+    ['--store', 'postgres://me:secret@127.0.0.1/x'],
+    ['--retain', 'forever'],
+  ]) {
+    const child = spawn(...wrong)
+    expect(await child.exited).toBe(2)
+    expect(await new Response(child.stderr).text()).not.toContain('secret@')
+  }
+}, 60_000)
+
 test('a port that is in use ends it with exit code 5 and no ready file', async () => {
   const { ready } = await start(...free)
   const port = new URL(ready.broker).port
@@ -96,7 +125,6 @@ test.each([
     2,
     'Cannot use --listen together',
   ],
-  [['--store', 'postgres://x/y', ...free], 5, 'Cannot store in PostgreSQL'],
   [['--tls-cert', 'c.pem', ...free], 2, '--tls-cert and --tls-key go together'],
   [['--password-file', '/nowhere', ...free], 5, 'Cannot read password file'],
 ])('%p ends with exit code %p and says why', async (args, code, words) => {

@@ -4,6 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { moveStore } from '../../src/aggregator/store/archive.ts'
+import { PostgresStore } from '../../src/aggregator/store/postgres-store.ts'
 import { RETENTION } from '../../src/aggregator/store/retention.ts'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
 import type { Arrival, Retention, Store, StoreBounds } from '../../src/aggregator/store/store.ts'
@@ -13,6 +15,7 @@ import { type AlertMessage, toMessage } from '../../src/wire/alert-message.ts'
 import type { StatusMessage } from '../../src/wire/status-message.ts'
 import { readSummaryHead } from '../../src/wire/summary-head.ts'
 import { encodeSummary } from '../../src/wire/summary-message.ts'
+import { postgresBin, startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { sampleAlert, sampleSummary } from '../wire/samples.ts'
 import { sampleStatus } from './running.ts'
 
@@ -34,10 +37,24 @@ const sqlite: Kind = {
   open: async (place, bounds) => new SqliteStore(place, bounds),
 }
 
+let server: TestPostgres | undefined
+const postgres: Kind = {
+  name: 'PostgresStore',
+  skip: postgresBin === undefined,
+  async place() {
+    server ??= await startPostgres()
+    return server.database()
+  },
+  open: (place, bounds) => PostgresStore.open(place, bounds),
+}
+
 afterEach(async () => {
   for (const store of opened.splice(0)) await store.close()
 })
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+afterAll(async () => {
+  await server?.close()
+  rmSync(directory, { recursive: true, force: true })
+})
 
 type Where = { host?: string; site?: string; boot?: number; seq: number }
 
@@ -81,7 +98,7 @@ const idsOf = async (store: Store, query = {}): Promise<string[]> =>
 
 const totals = async (store: Store) => (await store.counts()).alerts
 
-for (const kind of [sqlite])
+for (const kind of [sqlite, postgres])
   describe.skipIf(kind.skip === true)(kind.name, () => {
     const open = async (bounds: Partial<StoreBounds> = {}, place?: string): Promise<Store> => {
       const store = await kind.open(place ?? (await kind.place()), bounds)
@@ -297,16 +314,14 @@ for (const kind of [sqlite])
     test('latestSummary() gives the newest by sequence, and hours() adds up each once', async () => {
       const store = await open()
       const hour = 1_700_000_000 - (1_700_000_000 % 3_600)
+      const now = hour * 1_000
       const batch = [
         summary({ seq: 9 }, hour + 60),
         summary({ seq: 8 }, hour),
         summary({ seq: 8 }, hour),
       ]
-      expect(await store.commit(batch, 1_000)).toHaveLength(2)
-      await store.commit(
-        [summary({ seq: 9 }, hour + 60), summary({ seq: 10 }, hour + 3_600)],
-        2_000,
-      )
+      expect(await store.commit(batch, now)).toHaveLength(2)
+      await store.commit([summary({ seq: 9 }, hour + 60), summary({ seq: 10 }, hour + 3_600)], now)
       expect((await store.latestSummary('a'))?.summary?.from).toBe(hour + 3_600)
       expect(await store.latestSummary('b')).toBeUndefined()
       const one = { seconds: 60, calls: 12_400, dropped: 12, cpuSeconds: 0.25, alertsOpen: 1 }
@@ -456,6 +471,49 @@ for (const kind of [sqlite])
       )
     }, 60_000)
   })
+
+test.skipIf(postgresBin === undefined)(
+  'moveStore() takes everything from one kind of store to the other and back, and what is there stays',
+  async () => {
+    const now = 1_700_000_000_000
+    const first = await sqlite.open(await sqlite.place())
+    const middle = await postgres.open(await postgres.place())
+    const last = await sqlite.open(await sqlite.place())
+    opened.push(first, middle, last)
+    for (let seq = 1; seq <= 3; seq++)
+      for (const host of ['a', 'b'])
+        await first.commit(
+          [
+            status({ host, version: '2' }),
+            alert(
+              { id: `x${seq & 1}`, state: seq < 3 ? 'open' : 'closed' },
+              { host, seq: seq * 2 },
+            ),
+            summary({ host, seq: seq * 2 + 1 }, now / 1_000 + seq * 3_600),
+          ],
+          now + seq,
+        )
+    expect(await moveStore(first, middle)).toEqual({ hosts: 2, alerts: 4, skipped: 0 })
+    expect(await moveStore(middle, last)).toEqual({ hosts: 2, alerts: 4, skipped: 0 })
+    expect(await moveStore(middle, last)).toEqual({ hosts: 0, alerts: 0, skipped: 2 })
+    const all = async (store: Store) => ({
+      alerts: await store.alerts({ limit: 9 }),
+      one: await store.alert('x1', { host: 'b' }),
+      hosts: await store.hosts({ limit: 9 }),
+      latest: await store.latestSummary('a'),
+      hours: await store.hours('b', 'lab', 9),
+      counts: await store.counts(),
+    })
+    const before = await all(first)
+    expect(before.counts.alerts).toEqual({ active: 2, total: 4 })
+    expect(await all(last)).toEqual(before)
+    expect({ ...(await all(middle)), alerts: before.alerts }).toEqual(before)
+    // Repeats are recognised in the new place, too.
+    const again = [alert({ id: 'x1' }, { host: 'a', seq: 2 }), summary({ host: 'a', seq: 7 })]
+    expect(await middle.commit(again, now + 9)).toEqual([])
+  },
+  60_000,
+)
 
 test('SqliteStore sets a damaged file aside and begins anew', async () => {
   const path = join(directory, 'damaged.db')

@@ -1,8 +1,18 @@
-/** A store by its name: a file is SQLite, `postgres://…` a database; and who answers the API from it. */
+/**
+ * A store by its name: a file is SQLite, `postgres://…` a database; and who answers the API from it. SQLite is asked
+ * on a thread of its own; PostgreSQL is another process anyway.
+ *
+ * A database that is away is waited for at the start, as a broker is.
+ */
+import { AgentError } from '../../domain/error.ts'
+import { STORE_PAUSE_MS } from '../../domain/limits.ts'
+import type { Log } from '../../platform/log.ts'
+import { answerApi } from '../api.ts'
+import { PostgresStore } from './postgres-store.ts'
 import { ReaderThread } from './reader-thread.ts'
 import { parseRetention } from './retention.ts'
 import { SqliteStore } from './sqlite-store.ts'
-import type { Store } from './store.ts'
+import type { Retention, Store } from './store.ts'
 
 export interface OpenedStore {
   readonly store: Store
@@ -11,10 +21,31 @@ export interface OpenedStore {
   close(): Promise<void>
 }
 
-/** @param retain as `--retain` has it */
-export async function openStore(location: string, retain = ''): Promise<OpenedStore> {
-  const store = new SqliteStore(location, { retention: parseRetention(retain) })
-  let reader = new ReaderThread(store.path)
+export interface OpenStoreOptions {
+  /** As `--retain` has it. */
+  readonly retain?: string
+  readonly log: Log
+  /** Aborted: stop waiting. */
+  readonly signal?: AbortSignal
+}
+
+export function isPostgres(location: string): boolean {
+  return /^postgres(ql)?:\/\//.test(location)
+}
+
+export async function openStore(
+  location: string,
+  { retain = '', log, signal }: OpenStoreOptions,
+): Promise<OpenedStore> {
+  const retention = parseRetention(retain)
+  if (!isPostgres(location)) return openSqlite(location, retention)
+  const store = await openWhenUp(location, retention, log, signal)
+  return { store, ask: (url) => answerApi(store, url), close: () => store.close() }
+}
+
+function openSqlite(path: string, retention: Retention): OpenedStore {
+  const store = new SqliteStore(path, { retention })
+  let reader = new ReaderThread(path)
   let damaged = store.setAside.length
   return {
     store,
@@ -23,7 +54,7 @@ export async function openStore(location: string, retain = ''): Promise<OpenedSt
       if (store.setAside.length !== damaged) {
         damaged = store.setAside.length
         reader.close()
-        reader = new ReaderThread(store.path)
+        reader = new ReaderThread(path)
       }
       return reader.ask(url)
     },
@@ -31,5 +62,23 @@ export async function openStore(location: string, retain = ''): Promise<OpenedSt
       reader.close()
       await store.close()
     },
+  }
+}
+
+async function openWhenUp(
+  url: string,
+  retention: Retention,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<PostgresStore> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await PostgresStore.open(url, { retention })
+    } catch (error) {
+      if (!(error instanceof AgentError) || !error.retriable || signal?.aborted) throw error
+      if (attempt === 0)
+        log.warn('The database cannot be reached; trying again', { why: error.message })
+      await Bun.sleep(STORE_PAUSE_MS)
+    }
   }
 }

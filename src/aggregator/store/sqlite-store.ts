@@ -22,20 +22,27 @@ import { type Database, openDatabase, sqliteProblem } from '../../platform/sqlit
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
-import type { SummaryHead } from '../../wire/summary-head.ts'
+import type { ArchivedAlert, HostArchive } from './archive.ts'
+import {
+  applyStatus,
+  type HostRow,
+  type HourPart,
+  hostKey,
+  hourOf,
+  noteSummary,
+} from './host-row.ts'
+import { levelFor } from './levels.ts'
 import { RETENTION } from './retention.ts'
-import { bytesUsed, SqliteReads, type StoredHost, toRecord } from './sqlite-reads.ts'
+import { bytesUsed, SqliteReads, toRecord } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
 import {
   type Arrival,
   isActive,
-  noteSummary,
   type Reads,
   type Retention,
   type Store,
   type StoreBounds,
   type StoreChange,
-  type SummaryWindow,
   type Tallies,
 } from './store.ts'
 
@@ -49,8 +56,6 @@ const BOUNDS: StoreBounds = {
 const DAY_MS = 86_400_000
 const NONE = { hosts: 0, alerts: 0, hours: 0, duplicates: 0, late: 0 }
 const KINDS: readonly AlertKind[] = ['masquerade', 'non-grata', 'novelty']
-
-type HostRow = { -readonly [K in keyof StoredHost]: StoredHost[K] } & SummaryWindow
 
 export class SqliteStore implements Store {
   readonly kind = 'sqlite'
@@ -187,6 +192,46 @@ export class SqliteStore implements Store {
     this.#db.close()
   }
 
+  async *archives(): AsyncGenerator<HostArchive> {
+    for (const host of [...this.#hosts.values()]) yield readArchive(this.#db, host)
+  }
+
+  async restore(archive: HostArchive): Promise<boolean> {
+    const { host } = archive
+    if (this.#hosts.has(hostKey(host))) return false
+    this.#transaction(() => {
+      const row = this.#sql.insertHost.get(host.site, host.host, host.since, 0, 0) as HostRow
+      this.#undo.set(row, undefined)
+      this.#remember(row)
+      Object.assign(row, host)
+      this.#sql.setFirstSeen.run(host.firstSeen, row.id)
+      for (const alert of archive.alerts) this.#restoreAlert(row, alert)
+      if (archive.latest !== undefined)
+        this.#sql.putLatest.run(row.id, archive.latest.received, archive.latest.body)
+      for (const { hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen } of archive.hours)
+        this.#sql.addHour.run(
+          ...[row.id, hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen],
+        )
+    })
+    return true
+  }
+
+  #restoreAlert(host: HostRow, { body, received, changed, changes }: ArchivedAlert): void {
+    const { id, kind, state, boot, seq } = JSON.parse(body) as AlertMessage
+    const active = isActive(state) ? 1 : 0
+    const { row } = this.#sql.insertAlert.get(
+      ...[host.id, host.site, id, kind, state, active],
+      ...[boot, seq, received, changed, body],
+    ) as { row: number }
+    this.#countAlerts(host, 1, active)
+    for (const one of changes)
+      this.#sql.insertChange.run(
+        ...[row, one.boot, one.seq, one.time, one.state, one.count],
+        ...[one.class, one.confidence, one.received],
+      )
+    this.#sql.countChanges.run(changes.length, row)
+  }
+
   /** All or nothing, in memory as on disk. */
   #transaction(body: () => void): void {
     this.#undo.clear()
@@ -222,14 +267,14 @@ export class SqliteStore implements Store {
   }
 
   #remember(host: HostRow): void {
-    this.#hosts.set(`${host.site}/${host.host}`, host)
+    this.#hosts.set(hostKey(host), host)
     this.#byId.set(host.id, host)
     this.#alerts += host.alerts
   }
 
   #forget(host: HostRow): void {
     if (!this.#byId.delete(host.id)) return
-    this.#hosts.delete(`${host.site}/${host.host}`)
+    this.#hosts.delete(hostKey(host))
     this.#alerts -= host.alerts
   }
 
@@ -290,30 +335,16 @@ export class SqliteStore implements Store {
     else if (place === 'late') this.#staged.late++
     else {
       if (place === 'newest') this.#sql.putLatest.run(host.id, nowMs, payload)
-      this.#addHour(host, message)
+      const { hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen } = hourOf(message, nowMs)
+      this.#sql.addHour.run(
+        ...[host.id, hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen],
+      )
       changes.push({ kind: 'summary', message })
     }
   }
 
-  #addHour(host: HostRow, { from, to, calls, dropped, agent, alertsOpen }: SummaryHead): void {
-    const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
-    this.#sql.addHour.run(
-      ...[host.id, Math.floor(to / 3600), to - from + 1, calls, lost],
-      ...[Math.round(agent.cpuSeconds * 1000), agent.rssBytes, alertsOpen],
-    )
-  }
-
   #putStatus(host: HostRow, message: StatusMessage, nowMs: number, changes: StoreChange[]): void {
-    const online = message.state === 'online' ? 1 : 0
-    // A will that comes after the same agent is back belongs to its earlier life.
-    if (online === 0 && message.boot < host.boot) return
-    const { version, model, source, boot } = message
-    const reason = online === 1 ? '' : (message.reason ?? 'lost')
-    const same = host.online === online && host.boot === boot && host.reason === reason
-    if (same && host.version === version && host.model === model && host.source === source) return
-    if (host.online !== online || (online === 1 && host.boot !== boot)) host.since = nowMs
-    Object.assign(host, { online, reason, boot, version, model, source })
-    changes.push({ kind: 'host', host: toRecord(host) })
+    if (applyStatus(host, message, nowMs)) changes.push({ kind: 'host', host: toRecord(host) })
   }
 
   // --- Hosts ---------------------------------------------------------------------------------------
@@ -410,19 +441,31 @@ export class SqliteStore implements Store {
   }
 }
 
-/** What each host may keep, so that those above it give up at least `count` alerts together. */
-function levelFor(hosts: Iterable<{ readonly alerts: number }>, count: number): number {
-  /** How many hosts have so many alerts. */
-  const having: number[] = []
-  for (const { alerts } of hosts) having[alerts] = (having[alerts] ?? 0) + 1
-  let above = 0
-  let left = count
-  for (let level = having.length - 1; level > 0; level--) {
-    above += having[level] ?? 0
-    left -= above
-    if (left <= 0) return level - 1
+function readArchive(db: Database, { id, active: _, alerts: __, ...host }: HostRow): HostArchive {
+  const alerts = db
+    .prepare<ArchivedAlert & { row: number }>(
+      'SELECT row, body, received, changed FROM alerts WHERE hostId = ? ORDER BY row',
+    )
+    .all(id)
+  const changes = db.prepare<ArchivedAlert['changes'][number]>(
+    `SELECT boot, seq, time, state, count, class, confidence, received FROM changes
+     WHERE alertRow = ? ORDER BY boot, seq`,
+  )
+  return {
+    host,
+    alerts: alerts.map(({ row, ...alert }) => ({ ...alert, changes: changes.all(row) })),
+    latest: db
+      .prepare<NonNullable<HostArchive['latest']>>(
+        'SELECT received, body FROM latest WHERE hostId = ?',
+      )
+      .get(id),
+    hours: db
+      .prepare<HourPart>(
+        `SELECT hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen FROM hours
+         WHERE hostId = ? ORDER BY hour`,
+      )
+      .all(id),
   }
-  return 0
 }
 
 interface AlertRow {
@@ -449,6 +492,7 @@ function prepareStatements(db: Database) {
       `UPDATE hosts SET online = ?, reason = ?, boot = ?, since = ?, lastSeen = ?, version = ?, model = ?,
          source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ? WHERE id = ?`,
     ),
+    setFirstSeen: db.prepare('UPDATE hosts SET firstSeen = ? WHERE id = ?'),
     dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),
     alertOf: db.prepare(
       'SELECT row, active, boot, seq, changes FROM alerts WHERE hostId = ? AND id = ?',

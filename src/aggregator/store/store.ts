@@ -12,6 +12,7 @@ import type { AlertMessage } from '../../wire/alert-message.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import type { SummaryMessage } from '../../wire/summary-message.ts'
+import type { HostArchive } from './archive.ts'
 
 export type Arrival =
   | { readonly kind: 'alert'; readonly message: AlertMessage }
@@ -162,8 +163,14 @@ export interface Store extends Reads {
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>
   alertGroups(): Promise<{ kind: AlertKind; state: AlertState; count: number }[]>
+  /** Alerts that another aggregator stored since a while ago, each once; where others may store at all. */
+  follow?(nowMs: number): Promise<StoreChange[]>
   /** Now and then: removes what is too old or too much, a bounded amount at a time. */
   tidy(nowMs: number): Promise<void>
+  /** All that is kept, host by host, for another store. */
+  archives(): AsyncIterable<HostArchive>
+  /** @returns false where the host is there already: it is left as it is */
+  restore(archive: HostArchive): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -196,37 +203,4 @@ export function isActive(state: AlertState): boolean {
 
 export function toSeconds(ms: number): number {
   return Math.floor(ms / 1000)
-}
-
-/**
- * Which of the last summaries of a host have been added up: the newest number of its newest boot, and a bit for
- * each of the 31 before it. Summaries come in order but for those that are sent again.
- */
-export interface SummaryWindow {
-  summaryBoot: number
-  summarySeq: number
-  summarySeen: number
-}
-
-const WINDOW_BITS = 31
-
-/** Notes a summary. `newest`: none was newer; `older`: new, but not the newest; the other two change nothing. */
-export function noteSummary(
-  window: SummaryWindow,
-  { boot, seq }: { readonly boot: number; readonly seq: number },
-): 'newest' | 'older' | 'duplicate' | 'late' {
-  const ahead = boot === window.summaryBoot ? seq - window.summarySeq : boot - window.summaryBoot
-  if (ahead > 0) {
-    const shift = boot === window.summaryBoot ? ahead : WINDOW_BITS
-    window.summarySeen =
-      shift >= WINDOW_BITS ? 1 : ((window.summarySeen << shift) | 1) & 0x7fff_ffff
-    window.summaryBoot = boot
-    window.summarySeq = seq
-    return 'newest'
-  }
-  if (boot !== window.summaryBoot || -ahead >= WINDOW_BITS) return 'late'
-  const bit = 1 << -ahead
-  if ((window.summarySeen & bit) !== 0) return 'duplicate'
-  window.summarySeen |= bit
-  return 'older'
 }

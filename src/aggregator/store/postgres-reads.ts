@@ -1,0 +1,226 @@
+/** The questions of the API, put to PostgreSQL: the same lists from the same indexes as `sqlite-reads.ts`. */
+import type { PostgresQueries, PostgresValue } from '../../platform/postgres.ts'
+import { decodeSummary } from '../../wire/summary-message.ts'
+import {
+  FIRST_ALERT,
+  FIRST_HOST,
+  likePattern,
+  readAlertCursor,
+  readHostCursor,
+  showAlertCursor,
+  showHostCursor,
+} from './cursor.ts'
+import { type StoredHost, toRecord } from './sqlite-reads.ts'
+import {
+  type AlertChange,
+  type AlertPage,
+  type AlertQuery,
+  type Counts,
+  type HostHour,
+  type HostPage,
+  type HostQuery,
+  isActive,
+  type Reads,
+  toSeconds,
+  type Usage,
+  type Where,
+} from './store.ts'
+
+export const HOST_COLUMNS = `id::float8 AS id, site, host, online, reason, boot::float8 AS boot,
+  since::float8 AS since, first_seen::float8 AS "firstSeen", last_seen::float8 AS "lastSeen",
+  version, model, source, active, alerts`
+
+export const WINDOW_COLUMNS = `summary_boot::float8 AS "summaryBoot",
+  summary_seq::float8 AS "summarySeq", summary_seen::float8 AS "summarySeen"`
+
+const RANK = 'CASE WHEN active > 0 THEN 0 WHEN online = 1 THEN 1 ELSE 2 END'
+
+/** Conditions and their values, numbered as they come. */
+class Conditions {
+  readonly values: PostgresValue[] = []
+  readonly #parts: string[] = []
+
+  /** @param text with a `?` for each value */
+  add(text: string, ...values: readonly PostgresValue[]): this {
+    let at = 0
+    this.#parts.push(
+      text.replace(/\?/g, () => {
+        this.values.push(values[at++]!)
+        return `$${this.values.length}`
+      }),
+    )
+    return this
+  }
+
+  anyOf(column: string, values: readonly string[] | undefined): this {
+    if (values === undefined) return this
+    return this.add(`${column} IN (${values.map(() => '?').join(',')})`, ...values)
+  }
+
+  get text(): string {
+    return this.#parts.length === 0 ? 'true' : this.#parts.join(' AND ')
+  }
+}
+
+export class PostgresReads implements Reads {
+  readonly #db: PostgresQueries
+
+  constructor(db: PostgresQueries) {
+    this.#db = db
+  }
+
+  async alerts(query: AlertQuery): Promise<AlertPage> {
+    const after = query.after === undefined ? FIRST_ALERT : readAlertCursor(query.after)
+    if (after === undefined) return { bodies: [], next: null }
+    const where = new Conditions().add(
+      '(active, changed, row) < (?, ?, ?)',
+      ...[after.active, after.changed, after.row],
+    )
+    if (query.host !== undefined) {
+      const hosts = await this.#hostsNamed(query)
+      if (hosts.length === 0) return { bodies: [], next: null }
+      where.add(`host_id IN (${hosts.map(() => '?').join(',')})`, ...hosts.map(({ id }) => id))
+    } else if (query.site !== undefined) where.add('site = ?', query.site)
+    where.anyOf('kind', query.kinds)
+    if (query.states !== undefined) {
+      const active = new Set(query.states.map((state) => (isActive(state) ? 1 : 0)))
+      if (active.size === 1) where.add('active = ?', [...active][0]!)
+      where.anyOf('state', query.states)
+    }
+    const rows = await this.#db.query<{
+      row: number
+      active: number
+      changed: number
+      body: string
+    }>(
+      `SELECT row::float8 AS row, active, changed::float8 AS changed, body FROM callsign.alerts
+       WHERE ${where.text}
+       ORDER BY alerts.active DESC, alerts.changed DESC, alerts.row DESC LIMIT ${query.limit + 1}`,
+      where.values,
+    )
+    const page = rows.slice(0, query.limit)
+    const last = page.at(-1)
+    return {
+      bodies: page.map((row) => row.body),
+      next: rows.length > query.limit && last !== undefined ? showAlertCursor(last) : null,
+    }
+  }
+
+  async alert(id: string, at: Where = {}): ReturnType<Reads['alert']> {
+    const where = new Conditions().add('alerts.id = ?', id)
+    if (at.site !== undefined) where.add('hosts.site = ?', at.site)
+    if (at.host !== undefined) where.add('hosts.host = ?', at.host)
+    const [found] = await this.#db.query<{
+      row: number
+      day: number
+      body: string
+      received: number
+    }>(
+      `SELECT row::float8 AS row, day, body, received::float8 AS received
+       FROM callsign.alerts JOIN callsign.hosts ON hosts.id = host_id
+       WHERE ${where.text} ORDER BY alerts.row LIMIT 1`,
+      where.values,
+    )
+    if (found === undefined) return undefined
+    const history = await this.#db.query<AlertChange>(
+      `SELECT time::float8 AS time, state, count::float8 AS count, class, confidence,
+         received::float8 AS received
+       FROM callsign.changes WHERE day = $1 AND alert_row = $2 ORDER BY boot, seq`,
+      [found.day, found.row],
+    )
+    return {
+      body: found.body,
+      received: toSeconds(found.received),
+      history: history.map((change) => ({ ...change, received: toSeconds(change.received) })),
+    }
+  }
+
+  async hosts(query: HostQuery): Promise<HostPage> {
+    const after = query.after === undefined ? FIRST_HOST : readHostCursor(query.after)
+    if (after === undefined) return { items: [], next: null }
+    const byRank = query.order === 'attention'
+    const where = new Conditions()
+    if (byRank) where.add(`(${RANK}, site, host) > (?, ?, ?)`, after.rank, after.site, after.host)
+    else where.add('(site, host) > (?, ?)', after.site, after.host)
+    if (query.site !== undefined) where.add('site = ?', query.site)
+    if (query.state !== undefined) where.add('online = ?', query.state === 'online' ? 1 : 0)
+    if (query.search !== undefined)
+      where.add(`(site || '/' || host) ILIKE ?`, likePattern(query.search))
+    const rows = await this.#db.query<StoredHost & { rank: number }>(
+      `SELECT ${HOST_COLUMNS}, ${byRank ? RANK : 0} AS rank FROM callsign.hosts
+       WHERE ${where.text} ORDER BY ${byRank ? 'rank, ' : ''}site, host LIMIT ${query.limit + 1}`,
+      where.values,
+    )
+    const page = rows.slice(0, query.limit)
+    const last = page.at(-1)
+    return {
+      items: page.map((row) => ({
+        ...toRecord(row),
+        alerts: { active: row.active, total: row.alerts },
+      })),
+      next: rows.length > query.limit && last !== undefined ? showHostCursor(last) : null,
+    }
+  }
+
+  async latestSummary(hostName: string, site?: string): ReturnType<Reads['latestSummary']> {
+    const host = await this.#heardLast(hostName, site)
+    if (host === undefined) return undefined
+    const [row] = await this.#db.query<{ body: Uint8Array }>(
+      'SELECT body FROM callsign.latest WHERE host_id = $1',
+      [host.id],
+    )
+    const decoded = row && decodeSummary(row.body)
+    return { host: toRecord(host), summary: decoded?.ok ? decoded.value : undefined }
+  }
+
+  async hours(
+    hostName: string,
+    site: string | undefined,
+    limit: number,
+  ): Promise<HostHour[] | undefined> {
+    const host = await this.#heardLast(hostName, site)
+    if (host === undefined) return undefined
+    const rows = await this.#db.query<HostHour>(
+      `SELECT hour::float8 * 3600 AS hour, seconds::float8 AS seconds, calls::float8 AS calls,
+         dropped::float8 AS dropped, cpu_ms::float8 / 1000 AS "cpuSeconds",
+         rss_bytes::float8 AS "rssBytes", alerts_open::float8 AS "alertsOpen"
+       FROM callsign.hours WHERE host_id = $1 ORDER BY hours.hour DESC LIMIT ${limit}`,
+      [host.id],
+    )
+    return [...rows].reverse()
+  }
+
+  async counts(): Promise<Counts> {
+    const [found] = await this.#db.query<Record<'online' | 'hosts' | 'active' | 'total', number>>(
+      `SELECT coalesce(sum(online), 0)::float8 AS online, count(*)::float8 AS hosts,
+         coalesce(sum(active), 0)::float8 AS active, coalesce(sum(alerts), 0)::float8 AS total
+       FROM callsign.hosts`,
+    )
+    const { online, hosts, active, total } = found!
+    return { hosts: { online, offline: hosts - online }, alerts: { active, total } }
+  }
+
+  async usage(): Promise<Usage> {
+    const [found] = await this.#db.query<{ bytes: number; oldest: number | null }>(
+      `SELECT (SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class
+           WHERE relnamespace = 'callsign'::regnamespace AND relkind = 'r')::float8 AS bytes,
+         (SELECT min(changed) FROM callsign.alerts)::float8 AS oldest`,
+    )
+    const { bytes, oldest } = found!
+    return { bytes, oldestAlert: oldest === null ? null : toSeconds(oldest) }
+  }
+
+  #hostsNamed({ host, site }: Where): Promise<StoredHost[]> {
+    const where = new Conditions()
+    if (host !== undefined) where.add('host = ?', host)
+    if (site !== undefined) where.add('site = ?', site)
+    return this.#db.query<StoredHost>(
+      `SELECT ${HOST_COLUMNS} FROM callsign.hosts WHERE ${where.text}`,
+      where.values,
+    )
+  }
+
+  async #heardLast(host: string, site: string | undefined): Promise<StoredHost | undefined> {
+    return (await this.#hostsNamed({ host, site })).sort((a, b) => b.lastSeen - a.lastSeen)[0]
+  }
+}

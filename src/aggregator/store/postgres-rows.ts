@@ -1,0 +1,12 @@
+/** How rows go into PostgreSQL: many as one value, and by which day they are apart. */
+export const DAY_MS = 86_400_000
+export const HOURS_A_DAY = 24
+
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS)
+}
+
+/** The first value of a statement, a list of objects in JSON, as rows. */
+export function rowsOf(columns: string): string {
+  return `json_to_recordset($1::text::json) AS x (${columns})`
+}
