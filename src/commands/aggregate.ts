@@ -8,7 +8,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
-import { moveStore } from '../aggregator/store/archive.ts'
+import { moveStore } from '../aggregator/store/move.ts'
 import { isPostgres, openStore } from '../aggregator/store/open.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'

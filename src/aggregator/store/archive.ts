@@ -1,6 +1,6 @@
-/** All that a store keeps of one host, as another store takes it; and the move of everything from one to the other. */
+/** All that a store keeps of one host, as another store takes it. */
 import type { HostRow, HourPart } from './host-row.ts'
-import type { AlertChange, Store } from './store.ts'
+import type { AlertChange } from './records.ts'
 
 export interface ArchivedAlert {
   readonly body: string
@@ -17,30 +17,4 @@ export interface HostArchive {
   readonly alerts: readonly ArchivedAlert[]
   readonly latest: { readonly received: number; readonly body: Uint8Array } | undefined
   readonly hours: readonly HourPart[]
-}
-
-export interface Moved {
-  readonly hosts: number
-  readonly alerts: number
-  /** Hosts that the other store had already; nothing of them was changed. */
-  readonly skipped: number
-}
-
-/** Host by host, each all or nothing: a move that was interrupted goes on where it was. */
-export async function moveStore(
-  from: Store,
-  to: Store,
-  onProgress: (moved: Moved) => void = () => {},
-): Promise<Moved> {
-  let moved: Moved = { hosts: 0, alerts: 0, skipped: 0 }
-  for await (const archive of from.archives()) {
-    const taken = await to.restore(archive)
-    moved = {
-      hosts: moved.hosts + (taken ? 1 : 0),
-      alerts: moved.alerts + (taken ? archive.alerts.length : 0),
-      skipped: moved.skipped + (taken ? 0 : 1),
-    }
-    onProgress(moved)
-  }
-  return moved
 }

@@ -1,7 +1,42 @@
 /** A host as a store has it in hand while it commits, and what a message changes of it: the same for every store. */
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
-import type { StoredHost } from './sqlite-reads.ts'
+import { type HostRecord, toSeconds } from './records.ts'
+
+/** A host as its row has it. */
+export interface StoredHost {
+  readonly id: number
+  readonly site: string
+  readonly host: string
+  readonly online: number
+  readonly reason: string
+  readonly boot: number
+  /** ms */
+  readonly since: number
+  readonly firstSeen: number
+  readonly lastSeen: number
+  readonly version: string
+  readonly model: string
+  readonly source: string
+  readonly active: number
+  readonly alerts: number
+}
+
+export function toRecord(row: StoredHost): HostRecord {
+  return {
+    site: row.site,
+    host: row.host,
+    state: row.online === 1 ? 'online' : 'offline',
+    ...(row.reason === '' ? {} : { reason: row.reason }),
+    since: toSeconds(row.since),
+    firstSeen: toSeconds(row.firstSeen),
+    lastSeen: toSeconds(row.lastSeen),
+    boot: row.boot,
+    version: row.version,
+    model: row.model,
+    source: row.source,
+  }
+}
 
 /**
  * Which of the last summaries of a host have been added up: the newest number of its newest boot, and a bit for

@@ -5,7 +5,7 @@ import type { ArchivedAlert, HostArchive } from './archive.ts'
 import type { HostRow, HourPart } from './host-row.ts'
 import { HOST_COLUMNS, WINDOW_COLUMNS } from './postgres-reads.ts'
 import { dayOf, HOURS_A_DAY, rowsOf } from './postgres-rows.ts'
-import { isActive } from './store.ts'
+import { isActive } from './records.ts'
 
 type StoredAlert = Omit<ArchivedAlert, 'changes'> & { readonly row: number }
 type StoredChange = ArchivedAlert['changes'][number] & { readonly row: number }

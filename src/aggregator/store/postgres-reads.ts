@@ -10,20 +10,18 @@ import {
   showAlertCursor,
   showHostCursor,
 } from './cursor.ts'
-import { type StoredHost, toRecord } from './sqlite-reads.ts'
-import {
-  type AlertChange,
-  type AlertPage,
-  type AlertQuery,
-  type Counts,
-  type HostHour,
-  type HostPage,
-  type HostQuery,
-  isActive,
-  type Reads,
-  toSeconds,
-  type Usage,
-  type Where,
+import { type StoredHost, toRecord } from './host-row.ts'
+import { type AlertChange, isActive, toSeconds } from './records.ts'
+import type {
+  AlertPage,
+  AlertQuery,
+  Counts,
+  HostHour,
+  HostPage,
+  HostQuery,
+  Reads,
+  Usage,
+  Where,
 } from './store.ts'
 
 export const HOST_COLUMNS = `id::float8 AS id, site, host, online, reason, boot::float8 AS boot,

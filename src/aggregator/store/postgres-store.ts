@@ -25,23 +25,15 @@ import {
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import type { HostArchive } from './archive.ts'
-import { applyStatus, type HostRow, hostKey, hourOf, noteSummary } from './host-row.ts'
+import { applyStatus, type HostRow, hostKey, hourOf, noteSummary, toRecord } from './host-row.ts'
 import { levelFor } from './levels.ts'
 import { readArchives, restoreArchive } from './postgres-archive.ts'
 import { HOST_COLUMNS, PostgresReads, WINDOW_COLUMNS } from './postgres-reads.ts'
 import { DAY_MS, dayOf, HOURS_A_DAY, rowsOf } from './postgres-rows.ts'
 import { POSTGRES_SCHEMA } from './postgres-schema.ts'
+import { isActive } from './records.ts'
 import { RETENTION } from './retention.ts'
-import { toRecord } from './sqlite-reads.ts'
-import {
-  type Arrival,
-  isActive,
-  type Retention,
-  type Store,
-  type StoreBounds,
-  type StoreChange,
-  type Tallies,
-} from './store.ts'
+import type { Arrival, Retention, Store, StoreBounds, StoreChange, Tallies } from './store.ts'
 
 const BOUNDS: StoreBounds = {
   hostsMax: HOSTS_MAX,

@@ -15,56 +15,19 @@ import {
   showAlertCursor,
   showHostCursor,
 } from './cursor.ts'
-import {
-  type AlertChange,
-  type AlertPage,
-  type AlertQuery,
-  type Counts,
-  type HostHour,
-  type HostPage,
-  type HostQuery,
-  type HostRecord,
-  isActive,
-  type Reads,
-  toSeconds,
-  type Usage,
-  type Where,
+import { type StoredHost, toRecord } from './host-row.ts'
+import { type AlertChange, isActive, toSeconds } from './records.ts'
+import type {
+  AlertPage,
+  AlertQuery,
+  Counts,
+  HostHour,
+  HostPage,
+  HostQuery,
+  Reads,
+  Usage,
+  Where,
 } from './store.ts'
-
-/** A host as its row has it. */
-export interface StoredHost {
-  readonly id: number
-  readonly site: string
-  readonly host: string
-  readonly online: number
-  readonly reason: string
-  readonly boot: number
-  /** ms */
-  readonly since: number
-  readonly firstSeen: number
-  readonly lastSeen: number
-  readonly version: string
-  readonly model: string
-  readonly source: string
-  readonly active: number
-  readonly alerts: number
-}
-
-export function toRecord(row: StoredHost): HostRecord {
-  return {
-    site: row.site,
-    host: row.host,
-    state: row.online === 1 ? 'online' : 'offline',
-    ...(row.reason === '' ? {} : { reason: row.reason }),
-    since: toSeconds(row.since),
-    firstSeen: toSeconds(row.firstSeen),
-    lastSeen: toSeconds(row.lastSeen),
-    boot: row.boot,
-    version: row.version,
-    model: row.model,
-    source: row.source,
-  }
-}
 
 const RANK = 'CASE WHEN active > 0 THEN 0 WHEN online = 1 THEN 1 ELSE 2 END'
 

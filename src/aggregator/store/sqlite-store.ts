@@ -30,20 +30,21 @@ import {
   hostKey,
   hourOf,
   noteSummary,
+  toRecord,
 } from './host-row.ts'
 import { levelFor } from './levels.ts'
+import { isActive } from './records.ts'
 import { RETENTION } from './retention.ts'
-import { bytesUsed, SqliteReads, toRecord } from './sqlite-reads.ts'
+import { bytesUsed, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
-import {
-  type Arrival,
-  isActive,
-  type Reads,
-  type Retention,
-  type Store,
-  type StoreBounds,
-  type StoreChange,
-  type Tallies,
+import type {
+  Arrival,
+  Reads,
+  Retention,
+  Store,
+  StoreBounds,
+  StoreChange,
+  Tallies,
 } from './store.ts'
 
 const BOUNDS: StoreBounds = {
@@ -394,6 +395,7 @@ export class SqliteStore implements Store {
     for (const closedOnly of [true, false])
       for (const host of hosts) {
         if (left <= 0) return
+        if (closedOnly && host.active === host.alerts) continue
         left -= this.#dropAlertsOf(host, Math.min(left, host.alerts - level), closedOnly)
       }
   }

@@ -13,6 +13,7 @@ import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import type { SummaryMessage } from '../../wire/summary-message.ts'
 import type { HostArchive } from './archive.ts'
+import type { AlertChange, HostRecord } from './records.ts'
 
 export type Arrival =
   | { readonly kind: 'alert'; readonly message: AlertMessage }
@@ -25,34 +26,8 @@ export type StoreChange =
   | { readonly kind: 'host'; readonly host: HostRecord }
   | { readonly kind: 'summary'; readonly message: SummaryHead }
 
-export interface HostRecord {
-  readonly site: string
-  readonly host: string
-  readonly state: 'online' | 'offline'
-  /** Why it is offline: it said good-bye, the broker lost it, or nothing was heard since the aggregator began. */
-  readonly reason?: string
-  /** Unix seconds: of the last change of state, of the first and the last message. */
-  readonly since: number
-  readonly firstSeen: number
-  readonly lastSeen: number
-  readonly boot: number
-  readonly version: string
-  readonly model: string
-  readonly source: string
-}
-
 export interface ListedHost extends HostRecord {
   readonly alerts: { readonly active: number; readonly total: number }
-}
-
-export interface AlertChange {
-  readonly time: number
-  readonly state: AlertState
-  readonly count: number
-  readonly class: string
-  readonly confidence: number
-  /** Unix seconds, by the aggregator's clock. */
-  readonly received: number
 }
 
 export interface AlertQuery {
@@ -195,12 +170,4 @@ export interface StoreBounds {
   readonly tidyRows: number
   /** SQLite: of 4 KiB; a file that may not grow is a full disk. */
   readonly pagesMax?: number
-}
-
-export function isActive(state: AlertState): boolean {
-  return state !== 'closed'
-}
-
-export function toSeconds(ms: number): number {
-  return Math.floor(ms / 1000)
 }
