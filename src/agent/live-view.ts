@@ -66,7 +66,7 @@ export interface LiveDocument {
 }
 
 export interface LiveViewOptions {
-  readonly classNames: readonly string[]
+  readonly classes: { readonly names: readonly string[] }
   readonly detector: { standing(process: Process): Standing }
   readonly about: () => LiveAgent
   readonly rowsMax?: number
@@ -162,7 +162,7 @@ export class LiveView {
       let top = row * classCount
       for (let at = top + 1; at < (row + 1) * classCount; at++)
         if (probabilities[at]! > probabilities[top]!) top = at
-      seen.class = this.#options.classNames[top - row * classCount]
+      seen.class = this.#options.classes.names[top - row * classCount]
       seen.confidence = probabilities[top]!
     }
     for (const [key, { frameIndex }] of this.#seen)

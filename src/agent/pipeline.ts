@@ -18,6 +18,7 @@ import type { Summariser } from '../publish/summariser.ts'
 import type { Explainer } from './explainer.ts'
 import type { FactKeeper } from './fact-keeper.ts'
 import type { Governor } from './governor.ts'
+import type { HostAdaptation } from './host-adaptation.ts'
 import type { LiveView } from './live-view.ts'
 import type { CpuMeter } from './own-cost.ts'
 
@@ -27,6 +28,7 @@ export interface Stages {
   readonly facts: FactKeeper
   readonly sequencer: Sequencer
   readonly classifier: Classifier
+  readonly adaptation: HostAdaptation
   readonly detector: Detector
   readonly explainer: Explainer
   readonly summariser: Summariser
@@ -74,9 +76,9 @@ function takeFrame({ governor, shortLives, sequencer }: Stages, frame: Frame) {
 }
 
 /** Where it fails, evidence on these processes neither grows nor fades; alerts raised before are in the next second's. */
-async function judge({ classifier, detector }: Stages, sequences: SequenceBatch) {
+async function judge({ classifier, adaptation, detector }: Stages, sequences: SequenceBatch) {
   try {
-    const predictions = await classifier.predict(sequences)
+    const predictions = adaptation.mix(await classifier.predict(sequences), sequences)
     return { predictions, raised: detector.push(predictions) }
   } catch (error) {
     detector.hold(sequences.processes)

@@ -200,6 +200,7 @@ class Run {
     street.lagMs =
       source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
     await walk(street.stages, frame)
+    street.stages.adaptation.tick(frame.index, street.memory.since)
   }
 
   /** A second with losses raises nothing: whoever can force them blinds us, and that must show. */
@@ -298,6 +299,7 @@ class Run {
       cost: cost.read(),
       governor: stages.governor.status(),
       facts: stages.facts.status(),
+      adaptation: stages.adaptation.status(),
       outputs: stages.outputs.status(),
       ...defined({ collector }),
     }

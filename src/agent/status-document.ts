@@ -15,6 +15,7 @@ import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
 import type { FactKeeperStatus } from './fact-keeper.ts'
 import type { GovernorStatus } from './governor.ts'
+import type { AdaptationStatus } from './host-adaptation.ts'
 import type { OwnCostReading } from './own-cost.ts'
 import type { SecondsLedger, UnjudgedReason } from './seconds.ts'
 
@@ -56,6 +57,7 @@ export interface StatusDocument {
   readonly governor: GovernorStatus
   /** What was asked about processes beside their calls, and answered. */
   readonly facts?: FactKeeperStatus
+  readonly adaptation: AdaptationStatus
   /** Alerts and summaries that each output took, and what it refused. */
   readonly outputs: Readonly<Record<string, OutputStatus>>
   /** The kernel source's collector about itself. */

@@ -12,12 +12,14 @@ import { Counter, type CounterOptions } from '../count/counter.ts'
 import { type DetectionCalibration, readDetectionCalibration } from '../detect/calibration.ts'
 import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
-import { claimsNothing } from '../detect/names.ts'
+import { claimsNothing, memoryName } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import type { FactsReader } from '../facts/reader.ts'
+import { HostClasses } from '../model/adaptation.ts'
 import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
@@ -36,9 +38,11 @@ import { type Gauges, Summariser } from '../publish/summariser.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
+import { AdaptationFiles } from './adaptation-files.ts'
 import { Explainer } from './explainer.ts'
 import { FactKeeper } from './fact-keeper.ts'
 import { Governor } from './governor.ts'
+import { HostAdaptation } from './host-adaptation.ts'
 import { keepAlerts, restoreDetection } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
 import { CpuMeter, OwnCost } from './own-cost.ts'
@@ -64,6 +68,8 @@ export interface StreetOptions {
   readonly cpuMax?: number
   /** Who reads facts about processes of this host; none where a recording walks, or without the rights. */
   readonly reader?: FactsReader
+  /** Adapts the model to this host in a process of its own: right for a live host, wrong for a capture. */
+  readonly adaptCommand?: readonly string[]
   /** `agent top` may look on. */
   readonly live?: boolean
   /** Ids of alerts are made with the host's secret: for a host that is watched. A recording gives the same ids everywhere. */
@@ -111,17 +117,18 @@ export function openStreet(options: StreetOptions): Street {
     const cost = new OwnCost(clock, () => counter.ledger().observed, options.reader?.pid)
     const classifier = new Classifier(model)
     const sequencer = sequencerOf(model)
-    const facts = new FactKeeper(options.reader, namesOf(model.classes))
-    const detector = new Detector({
-      classes: model.classes,
-      calibration,
+    const classes = new HostClasses(model.classes, memoryName)
+    const facts = new FactKeeper(options.reader, namesOf(classes))
+    const summariser = new Summariser({
+      site,
       host,
-      falseAlertsPerDay: settings.falseAlarmsPerDay,
-      memory,
-      learnSeconds: settings.learn / 1000,
-      allow: local.allowed.list(),
-      ...(options.secretIds === true ? { secret: hostSecret(settings.state) } : {}),
-      policy: new Policy(local.policy.list()),
+      classNames: classes.names,
+      gauges: () => gaugesOf(street),
+    })
+    const adaptation = hostAdaptation(options, calibration, classes, summariser)
+    const detector = new Detector({
+      ...{ classes, calibration, memory },
+      ...operatorsWishes(options, local),
       ...(facts.canAsk ? { facts } : {}),
     })
     const judging = new CpuMeter()
@@ -132,6 +139,7 @@ export function openStreet(options: StreetOptions): Street {
       judgingSeconds: () => judging.seconds,
       judge: detector,
     })
+    adaptation.begin(detector)
     const street: Street = {
       counter,
       local,
@@ -149,6 +157,7 @@ export function openStreet(options: StreetOptions): Street {
         facts,
         sequencer,
         classifier,
+        adaptation,
         detector,
         explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
         outputs: new Outputs(
@@ -158,16 +167,11 @@ export function openStreet(options: StreetOptions): Street {
         governor,
         judging,
         live: new LiveView({
-          classNames: model.classes.names,
+          classes,
           detector,
           about: () => describeAgent(street),
         }),
-        summariser: new Summariser({
-          site,
-          host,
-          classNames: model.classes.names,
-          gauges: () => gaugesOf(street),
-        }),
+        summariser,
       },
       publisher:
         broker === undefined
@@ -253,6 +257,31 @@ function publisherOptions({ settings, model, source }: StreetOptions) {
     presence: { version, model: model.classes.modelId, source: source.name },
     ...brokerLogin(settings),
   }
+}
+
+/** What settings and rules say of detection. */
+function operatorsWishes({ settings, secretIds }: StreetOptions, local: LocalStore) {
+  return {
+    host: settings.host,
+    falseAlertsPerDay: settings.falseAlarmsPerDay,
+    learnSeconds: settings.learn / 1000,
+    allow: local.allowed.list(),
+    ...(secretIds === true ? { secret: hostSecret(settings.state) } : {}),
+    policy: new Policy(local.policy.list()),
+  }
+}
+
+function hostAdaptation(
+  { model, settings, adaptCommand }: StreetOptions,
+  calibration: DetectionCalibration,
+  classes: HostClasses,
+  summariser: Summariser,
+): HostAdaptation {
+  return new HostAdaptation({
+    ...{ model, classes, calibration, files: new AdaptationFiles(settings.state) },
+    ...defined({ command: adaptCommand }),
+    onClasses: () => summariser.useClasses(classes.names),
+  })
 }
 
 function detectionCalibration(model: Model): DetectionCalibration {

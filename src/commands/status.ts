@@ -76,6 +76,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
       `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}${unrestWords(detection.unrest)}`,
     ],
     ['guarantee', guaranteeWords(detection.hostLevel)],
+    ['known', knownWords(status.adaptation, status.lastFrame)],
     [
       'buffer',
       `${count(buffer.frames)} frames, ${megabytes(buffer.bytes)}${buffer.problem === undefined ? '' : red(`, ${buffer.problem}`)}`,
@@ -153,6 +154,22 @@ function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocum
       ? ''
       : `; ${count(seconds)} seconds judged less, ${count(total(unjudged))} windows not judged, every call counted`
   return `${cpuMax} % of a core: ${level === 0 ? '' : `level ${level}, `}${does}${past}`
+}
+
+/** How much of this host has a class, and what is done about the rest. Agents of before adaptations told nothing of it. */
+function knownWords(adaptation: StatusDocument['adaptation'] | undefined, now: number): string {
+  if (adaptation === undefined) return 'not told'
+  const { known, names, figures, due, refused } = adaptation
+  const share = `${Math.round(100 * known)} % of the windows of the last minutes have a class`
+  const learnt =
+    names === undefined || figures === undefined
+      ? refused === undefined
+        ? 'not adapted to this host yet'
+        : `not adapted: ${refused}`
+      : `${names} classes of this host, ${Math.round(100 * figures.recall[1])} % recognised (${Math.round(100 * figures.recall[0])} % by the shared model)`
+  const next =
+    due === undefined ? '' : `; adapting in ${Math.max(0, Math.ceil((due - now) / 60))} minutes`
+  return `${share}; ${learnt}${next}`
 }
 
 function* withReasons(

@@ -61,6 +61,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "The paper's six models on any frames",
     load: () => import('./compare.ts'),
   },
+  adapt: {
+    group: 'Models',
+    summary: "Teaches the model this host's own programs; the agent does it by itself",
+    load: () => import('./adapt.ts'),
+  },
   model: {
     group: 'Models',
     summary: 'Models of this agent: look, check, switch, sign',

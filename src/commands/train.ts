@@ -223,8 +223,7 @@ export default defineCommand({
     const { windowsMin } = options
     await saveModel(
       args.out,
-      trained.onnx,
-      manifest,
+      trained,
       modelCard({ manifest, figures, warnings: trained.warnings, command, windowsMin }),
     )
     if (args.json)

@@ -19,7 +19,7 @@ import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { log } from '../platform/log.ts'
-import { loadSettings } from '../settings/settings.ts'
+import { loadSettings, type Settings } from '../settings/settings.ts'
 import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
@@ -38,7 +38,7 @@ export default defineCommand({
     ],
   },
   args: {
-    ...settingArgs('source', 'sysdigMode', 'cpuMax'),
+    ...settingArgs('source', 'sysdigMode', 'cpuMax', 'adapt'),
     ...streetFlags,
     ...jsonArg,
   },
@@ -62,6 +62,9 @@ export default defineCommand({
       resume: isThisHost,
       // A recording takes what it takes.
       live: true,
+      ...(live && source.name !== 'pipe' && settings.adapt === 'auto'
+        ? { adaptCommand: adaptCommand(settings) }
+        : {}),
       secretIds: live,
       ...defined({ reader: isThisHost ? adoptReader() : undefined }),
       outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
@@ -91,3 +94,8 @@ export default defineCommand({
     return inputExitCode(books, format, args)
   },
 })
+
+function adaptCommand({ state, model }: Settings): string[] {
+  const which = model === undefined ? [] : ['--model', model]
+  return selfCommand('adapt', '--now', '--json', '--state', state, ...which)
+}

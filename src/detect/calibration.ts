@@ -99,6 +99,53 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
   }
 }
 
+/** What a host has measured of its own: of classes that it added, which follow the model's, and of the model's. */
+export interface HostMeasured {
+  readonly doubts: ReadonlyMap<
+    number,
+    {
+      readonly confusions: readonly (readonly [other: number, share: number])[]
+      readonly unsure: number
+      readonly suspect: number
+    }
+  >
+  /** One for each added class. */
+  readonly profiles: DetectionCalibration['profiles']
+}
+
+/** A model's calibration with the classes that a host added; those have no prototypes, the host's memory has. */
+export function calibrationHere(
+  base: DetectionCalibration,
+  { doubts, profiles }: HostMeasured,
+): DetectionCalibration {
+  const known = base.radii.length
+  const size = known + profiles.length
+  const offsets = new Uint32Array(size + 1).fill(base.offsets[known]!)
+  offsets.set(base.offsets)
+  const grown = (of: Float32Array, fresh: number) => {
+    const values = new Float32Array(size).fill(fresh)
+    values.set(of)
+    return values
+  }
+  const confusions = Array.from({ length: size }, (_, c) => base.confusions[c] ?? new Map())
+  const unsure = grown(base.unsure, 1)
+  const suspect = grown(base.suspect, 1)
+  for (const [c, doubt] of doubts) {
+    confusions[c] = new Map(doubt.confusions)
+    unsure[c] = doubt.unsure
+    suspect[c] = doubt.suspect
+  }
+  return {
+    ...base,
+    offsets,
+    radii: grown(base.radii, 1),
+    confusions,
+    unsure,
+    suspect,
+    profiles: [...base.profiles, ...profiles],
+  }
+}
+
 const thousandths = (value: number): number => Math.round(value * 1000) / 1000
 
 /** Nearest value that one byte can hold. */

@@ -113,10 +113,11 @@ export class Detector {
   readonly #whitened: Float32Array
   readonly #claims = new Map<string, number | undefined>()
   /** Classes that accuse: malicious ones but those of dual-use tools, which are programs like any other. */
-  readonly #accusing: ModelClasses
   readonly #hostLevel: HostLevel
   /** Highest share of a level in this second that no fact refuted. */
   #highest = 0
+  #accusing: ModelClasses
+  #calibration: DetectionCalibration
   #policy: Policy
   #allow: readonly AllowRule[]
   #judged = 0
@@ -134,12 +135,8 @@ export class Detector {
     this.#allow = options.allow ?? []
     this.#policy = options.policy ?? new Policy()
     this.#hostLevel = new HostLevel(options.falseAlertsPerDay)
-    this.#accusing = {
-      ...options.classes,
-      malicious: options.classes.malicious.map(
-        (is, c) => is && options.classes.behaviours?.[c] !== 'tool-use',
-      ),
-    }
+    this.#accusing = accusingOf(options.classes)
+    this.#calibration = options.calibration
     this.#evidence = new Evidence(
       options.onForget === undefined ? {} : { onForget: options.onForget },
     )
@@ -165,6 +162,14 @@ export class Detector {
 
   set policy(policy: Policy) {
     this.#policy = policy
+  }
+
+  /** The host's classes have changed: `classes` says so already, and this is what was measured of them. */
+  recalibrate(calibration: DetectionCalibration): void {
+    this.#calibration = calibration
+    this.#accusing = accusingOf(this.#classes)
+    this.#claims.clear()
+    this.#evidence.forgetMeans()
   }
 
   /** How a process stands, for whoever cannot judge all. */
@@ -289,7 +294,7 @@ export class Detector {
     }
     if (isBeforeExec(process.name) && isFresh(process, frameIndex)) return undefined
     this.#judged++
-    const { calibration } = this.#options
+    const calibration = this.#calibration
     const state = this.#whitened
     whiten(calibration.whitening, predictions.states, row, state)
     const name = memoryName(process.name)
@@ -518,7 +523,7 @@ export class Detector {
     if (claimed !== undefined || claimsNothing(process.name)) return undefined
     if (this.#memory.known(name) !== undefined) return undefined
     // A program that is ordinary elsewhere is no news here, though the model has no class for it.
-    if (this.#options.calibration.ordinary.has(name)) return undefined
+    if (this.#calibration.ordinary.has(name)) return undefined
     const frameIndex = this.#frameIndex
     let trial = this.#newcomers.get(name)
     if (trial === undefined) {
@@ -608,6 +613,15 @@ export class Detector {
     if (this.#claims.size >= 4096) this.#claims.clear()
     this.#claims.set(name, claimed)
     return claimed
+  }
+}
+
+function accusingOf(classes: ModelClasses): ModelClasses {
+  const { modelId, names, malicious, behaviours, generic, background } = classes
+  return {
+    ...{ modelId, names, ...defined({ behaviours, generic, background }) },
+    malicious: malicious.map((is, c) => is && behaviours?.[c] !== 'tool-use'),
+    claimedBy: (name) => classes.claimedBy(name),
   }
 }
 

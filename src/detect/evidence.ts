@@ -114,6 +114,11 @@ export class Evidence {
     if (found !== undefined) found.held++
   }
 
+  /** The classes have changed: running means of the old ones mean nothing for the new. */
+  forgetMeans(): void {
+    for (const found of this.#of.values()) found.mean = undefined
+  }
+
   /** Lets go of who has been silent for so long that nothing is left. */
   forget(frameIndex: number): void {
     for (const [key, found] of this.#of) {

@@ -378,6 +378,23 @@ export const TRAINING_VECTORS_MAX = 700_000
 export const DETECTION_BEFORE_SECONDS_MAX = 1_500
 export const DETECTION_HELD_OUT_SECONDS_MAX = 3_600
 export const DETECTION_VECTORS_MAX = 450_000
+/** Rows of windows that a model brings and a host keeps for its adaptation, and numbers of one that are not zero. */
+export const HOST_ROWS_MAX = 100_000
+export const HOST_ROW_CELLS_MAX = 1_024
+/** Names of a host that become classes of it, the most seen first, and rows that are kept of each. */
+export const HOST_NAMES_MAX = 256
+export const HOST_ROWS_PER_NAME_MAX = 240
+/** references.bin of a model. */
+export const REFERENCES_BYTES_MAX = 2 * 1_048_576
+/** Seconds of a host's life after which it is adapted to, then every day; and the pause after it where much is unknown again. */
+export const ADAPT_AFTER_SECONDS = [600, 3_600, 21_600, 86_400] as const
+export const ADAPT_AGAIN_SECONDS = 3_600
+/** How often a running agent looks whether the adaptation on its disk has changed. */
+export const ADAPT_LOOK_SECONDS = 10
+/** Adapting takes some seconds of CPU, at the lowest priority; one that takes longer than this is given up. */
+export const ADAPT_WAIT_MS = 1_200_000
+/** An adaptation on disk: 40 trees of a busy host are 2 MB. */
+export const ADAPTATION_BYTES_MAX = 16 * 1_048_576
 /** Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for some 30 ms at most. */
 export const INFERENCE_ROWS_MAX = 1_024
 

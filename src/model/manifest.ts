@@ -11,6 +11,7 @@ import {
   FOREST_NODES_MAX,
   FOREST_TREES_MAX,
   FRAME_MS,
+  HOST_ROWS_MAX,
   MODEL_CLASSES_MAX,
   MODEL_SEQUENCE_FRAMES_MAX,
   MODEL_SEQUENCE_SECONDS_MAX,
@@ -86,6 +87,8 @@ export interface Manifest {
   }
   /** The forest beside the net, where there is one. */
   readonly forest?: ManifestForest
+  /** Rows that come with the model for adapting it to a host (references.bin). */
+  readonly references?: { readonly sha256: string; readonly rows: number }
   /** Thresholds and the other results of detection calibration; parsed by detect/calibration.ts. */
   readonly detection?: unknown
   readonly data: readonly TrainingFile[]
@@ -154,6 +157,7 @@ function readManifest(root: Fields): Manifest {
       ece: calibration.or('ece', 0, (ece) => ece.number(0, 1)),
     },
     ...(root.has('forest') ? { forest: readForest(root.object('forest')) } : {}),
+    ...(root.has('references') ? { references: readReferences(root.object('references')) } : {}),
     ...defined({ detection: root.raw('detection') }),
     data: root.objects('data', 1e5).map((file) => ({
       file: file.text('file', 4096, { empty: true }),
@@ -182,6 +186,13 @@ function readClasses(root: Fields): ManifestClass[] {
   if (new Set(classes.map(({ name }) => name)).size !== classes.length)
     root.field('classes').bad('each name once', 'a name given twice')
   return classes
+}
+
+function readReferences(references: Fields): NonNullable<Manifest['references']> {
+  return {
+    sha256: hash(references.field('sha256')),
+    rows: references.integer('rows', 0, HOST_ROWS_MAX),
+  }
 }
 
 function readForest(forest: Fields): ManifestForest {

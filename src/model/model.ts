@@ -7,21 +7,25 @@
  * non-finite weights are refused. Who made a model is verified in `signature.ts`.
  */
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
-import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX } from '../domain/limits.ts'
+import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX, REFERENCES_BYTES_MAX } from '../domain/limits.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import { readOnnxFacts } from '../platform/onnx/file.ts'
 import { type OnnxSession, onnxRuntime } from '../platform/onnx/runtime.ts'
 import { classNameOf } from './aliases.ts'
+import { hostRowWidth } from './host-rows.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
 import type { Recipe } from './recipe.ts'
+import { decodeRowSet, type RowSet } from './row-set.ts'
 import { troubleWithTrees } from './trees.ts'
 
 export const MANIFEST_FILE = 'manifest.json'
 export const ONNX_FILE = 'model.onnx'
+export const REFERENCES_FILE = 'references.bin'
 export const CARD_FILE = 'MODEL_CARD.md'
 export const SIGNATURE_FILE = 'signature'
 
@@ -48,6 +52,8 @@ export interface Model {
 export interface ModelFiles {
   readonly manifest: Uint8Array
   readonly onnx: Uint8Array
+  /** Only adapting reads them. */
+  readonly references?: Uint8Array
 }
 
 export async function loadModel(directory: string): Promise<Model> {
@@ -59,7 +65,29 @@ export async function readModelFiles(directory: string): Promise<ModelFiles> {
   return {
     manifest: await readBounded(join(directory, MANIFEST_FILE), MANIFEST_BYTES_MAX),
     onnx: await readBounded(join(directory, ONNX_FILE), MODEL_BYTES_MAX),
+    ...(existsSync(join(directory, REFERENCES_FILE)) && {
+      references: await readBounded(join(directory, REFERENCES_FILE), REFERENCES_BYTES_MAX),
+    }),
   }
+}
+
+/** The rows that a model brings for adapting it; undefined where it brings none. ERR_MODEL where they are not the manifest's. */
+export function referencesOf(
+  { references: bytes }: ModelFiles,
+  { manifest, directory }: Pick<Model, 'manifest' | 'directory'>,
+): RowSet | undefined {
+  if (manifest.references === undefined || bytes === undefined) return undefined
+  const hash = createHash('sha256').update(bytes).digest('hex')
+  const rows =
+    hash === manifest.references.sha256
+      ? decodeRowSet(bytes, hostRowWidth(manifest.width))
+      : undefined
+  if (rows !== undefined) return rows
+  throw new AgentError(
+    'ERR_MODEL',
+    `Cannot use model "${directory}": ${REFERENCES_FILE} is not the file that its manifest names`,
+    { hint: 'Get the whole directory again, or train it with "agent train"' },
+  )
 }
 
 /** @param where its name in error messages */

@@ -60,6 +60,7 @@ export class Normaliser {
   /**
    * Writes one row into out[at, at + width), which must be zeros.
    * @param syscalls syscall indexes, of which [from, to) is read, with their counts beside
+   * @returns the sum of the counts
    */
   row(
     syscalls: ArrayLike<number>,
@@ -68,7 +69,7 @@ export class Normaliser {
     to: number,
     out: Float32Array,
     at: number,
-  ): void {
+  ): number {
     let total = 0
     const componentOf = this.componentOf
     for (let k = from; k < to; k++) {
@@ -77,6 +78,7 @@ export class Normaliser {
       out[at + componentOf[syscalls[k]!]!]! += count
     }
     this.#finish(total, componentOf, syscalls, from, to, out, at)
+    return total
   }
 
   /** As `row`, from counts by component, each component at most once: what training keeps and varies. */

@@ -33,6 +33,8 @@ export interface SequenceBatch {
   readonly processes: readonly Process[]
   /** [n, sequenceFrames, width], oldest second first. */
   readonly rows: Float32Array
+  /** [n, sequenceFrames]: calls behind each row. Valid until the next push. */
+  readonly calls: Float32Array
   readonly activeFrames: Uint8Array
   readonly incomplete: Uint8Array
 }
@@ -74,6 +76,7 @@ export class Sequencer {
   #first = Number.NEGATIVE_INFINITY
   #last = Number.NEGATIVE_INFINITY
   #rows = new Float32Array(0)
+  #calls = new Float32Array(0)
 
   constructor(normaliser: Normaliser, options: SequencerOptions = {}) {
     this.#normaliser = normaliser
@@ -144,10 +147,15 @@ export class Sequencer {
     if (this.#rows.length < size) this.#rows = new Float32Array(Math.ceil(size * 1.25))
     const rows = this.#rows.subarray(0, size)
     rows.fill(0)
+    const cells = judged.length * this.#rowCount
+    if (this.#calls.length < cells) this.#calls = new Float32Array(Math.ceil(cells * 1.25))
+    const calls = this.#calls.subarray(0, cells)
     for (let n = 0; n < judged.length; n++) {
       const slot = this.#slotOf.get(frame.processes[judged[n]!]!.pid)!
-      for (let t = 0; t < this.#rowCount; t++)
-        this.#writeRow(slot, t, rows, (n * this.#rowCount + t) * width)
+      for (let t = 0; t < this.#rowCount; t++) {
+        const row = n * this.#rowCount + t
+        calls[row] = this.#writeRow(slot, t, rows, row * width)
+      }
     }
     const processes = judged.map((i) => frame.processes[i]!)
     const isIncomplete = this.#incompleteness()
@@ -155,6 +163,7 @@ export class Sequencer {
       frameIndex: frame.index,
       processes,
       rows,
+      calls,
       activeFrames: Uint8Array.from(active),
       incomplete: Uint8Array.from(processes, (process) => (isIncomplete(process) ? 1 : 0)),
     }
@@ -188,18 +197,19 @@ export class Sequencer {
     )
   }
 
-  #writeRow(slot: number, t: number, rows: Float32Array, at: number): void {
+  /** @returns the calls of the row */
+  #writeRow(slot: number, t: number, rows: Float32Array, at: number): number {
     if (this.#rowSeconds > 1) {
       const vector = this.#rowVector(slot, t)
-      if (vector !== undefined)
-        this.#normaliser.row(vector.syscalls, vector.counts, 0, vector.syscalls.length, rows, at)
-      return
+      if (vector === undefined) return 0
+      const { syscalls, counts } = vector
+      return this.#normaliser.row(syscalls, counts, 0, syscalls.length, rows, at)
     }
     const position = this.#positionOf(t)
     const vector = this.#vectorAt[slot * this.#length + position]!
-    if (vector < 0) return
+    if (vector < 0) return 0
     const { offsets, syscalls, counts } = this.#ring[position]!
-    this.#normaliser.row(syscalls, counts, offsets[vector]!, offsets[vector + 1]!, rows, at)
+    return this.#normaliser.row(syscalls, counts, offsets[vector]!, offsets[vector + 1]!, rows, at)
   }
 
   /** Row t of the sequence that ends in the last frame: its seconds' calls one after the other. */

@@ -18,11 +18,12 @@ import {
   type ModelFiles,
   ONNX_FILE,
   openModel,
+  REFERENCES_FILE,
   readModelFiles,
   SIGNATURE_FILE,
 } from '../model/model.ts'
 import { checkSignature, signManifest } from '../model/signature.ts'
-import { readAsset } from '../platform/assets.ts'
+import { hasAsset, readAsset } from '../platform/assets.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 
 export type { Model }
@@ -42,11 +43,21 @@ export interface ListedModel {
 
 /** @param given the setting `model` */
 export async function openModelInUse(given: string | undefined, state: string): Promise<Model> {
-  if (given !== undefined) return loadModel(given)
+  const { files, where } = await modelFilesInUse(given, state)
+  return openModel(files, where)
+}
+
+/** The same as bytes. @param given the setting `model` */
+export async function modelFilesInUse(
+  given: string | undefined,
+  state: string,
+): Promise<{ readonly files: ModelFiles; readonly where: string }> {
+  if (given !== undefined) return { files: await readModelFiles(given), where: given }
   // Whoever could write there would choose what we take for usual.
   if (existsSync(inUsePath(state))) requireOwnState(state)
   const name = await nameInUse(state)
-  return name === CAME_WITH ? openShippedModel() : loadModel(directoryOf(state, name))
+  const where = name === CAME_WITH ? CAME_WITH : directoryOf(state, name)
+  return { files: await modelFiles(where), where }
 }
 
 export function openShippedModel(): Promise<Model> {
@@ -59,9 +70,11 @@ export async function modelFiles(which: string): Promise<ModelFiles> {
 }
 
 function shippedModelFiles(): ModelFiles {
+  const references = `models/default/${REFERENCES_FILE}`
   return {
     manifest: readAsset(`models/default/${MANIFEST_FILE}`),
     onnx: readAsset(`models/default/${ONNX_FILE}`),
+    ...(hasAsset(references) && { references: readAsset(references) }),
   }
 }
 
@@ -163,7 +176,7 @@ async function copyModel(from: string, to: string): Promise<void> {
   const aside = `${to}.new`
   await rm(aside, { recursive: true, force: true })
   await mkdir(aside, { recursive: true, mode: 0o700 })
-  for (const file of [MANIFEST_FILE, ONNX_FILE, CARD_FILE, SIGNATURE_FILE]) {
+  for (const file of [MANIFEST_FILE, ONNX_FILE, REFERENCES_FILE, CARD_FILE, SIGNATURE_FILE]) {
     if (!existsSync(join(from, file))) continue
     await copyFile(join(from, file), join(aside, file))
     await chmod(join(aside, file), 0o600)

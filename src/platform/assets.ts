@@ -21,6 +21,10 @@ export function assetPath(name: string): string {
   return path
 }
 
+export function hasAsset(name: string): boolean {
+  return assets.has(name)
+}
+
 export function readAsset(name: string): Uint8Array {
   return readFileSync(assetPath(name))
 }

@@ -94,6 +94,12 @@ export const KEYS = {
     parse: between(0, 100_000),
     default: () => 5,
   }),
+  adapt: key({
+    describe: "whether the agent learns this host's own programs by itself: auto or off",
+    hint: 'WHEN',
+    parse: oneOf('auto', 'off'),
+    default: () => 'auto' as const,
+  }),
   learn: key({
     describe: 'how long a program that is new here is only remembered, not alerted (30s, 10m, 24h)',
     hint: 'TIME',

@@ -14,6 +14,7 @@ import {
   readDetectionCalibration,
   writeDetectionCalibration,
 } from '../detect/calibration.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
 import { ALIAS_RULES, type AliasRule } from '../model/aliases.ts'
@@ -158,6 +159,8 @@ export async function extend(
   return {
     onnx,
     manifest: { ...draft, detection: writeDetectionCalibration(extended) },
+    // The rows are of the base's classes, which stay in their places.
+    ...defined({ references: base.references }),
     figures,
     warnings: [...warningsOf(data.recordings), ...warningsOfBase(model, material, clock.now())],
     stopped: signal?.aborted ?? false,

@@ -7,12 +7,17 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import type { Manifest } from '../model/manifest.ts'
-import { CARD_FILE, MANIFEST_FILE, ONNX_FILE } from '../model/model.ts'
+import { CARD_FILE, MANIFEST_FILE, ONNX_FILE, REFERENCES_FILE } from '../model/model.ts'
+
+export interface SavedModel {
+  readonly onnx: Uint8Array
+  readonly manifest: Manifest
+  readonly references?: Uint8Array
+}
 
 export async function saveModel(
   directory: string,
-  onnx: Uint8Array,
-  manifest: Manifest,
+  { onnx, manifest, references }: SavedModel,
   card: string,
 ): Promise<void> {
   const target = resolve(directory)
@@ -21,6 +26,7 @@ export async function saveModel(
     const fresh = await mkdtemp(`${target}.new-`)
     await writeFile(join(fresh, ONNX_FILE), onnx)
     await writeFile(join(fresh, MANIFEST_FILE), manifestText(manifest))
+    if (references !== undefined) await writeFile(join(fresh, REFERENCES_FILE), references)
     await writeFile(join(fresh, CARD_FILE), card)
     await chmod(fresh, 0o755)
     const old = `${fresh}.old`

@@ -4,6 +4,7 @@
  */
 
 import { writeDetectionCalibration } from '../detect/calibration.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
@@ -12,6 +13,7 @@ import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/man
 import { openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
+import { encodeRowSet } from '../model/row-set.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { calibrateDetection } from './calibrate/detection-calibration.ts'
 import { predictHosts } from './calibrate/predict-hosts.ts'
@@ -27,6 +29,7 @@ import {
   type Windows,
 } from './data/dataset.ts'
 import type { Recording } from './data/recording.ts'
+import { referenceRows } from './data/references.ts'
 import { type Happening, HappeningIndex } from './data/scenarios.ts'
 import type { Split } from './data/split.ts'
 import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
@@ -84,6 +87,8 @@ export const TRAIN_DEFAULTS = {
 export interface Trained {
   readonly onnx: Uint8Array
   readonly manifest: Manifest
+  /** Rows for adapting the model to a host (model/row-set.ts). */
+  readonly references?: Uint8Array
   readonly figures: PartFigures
   readonly warnings: readonly string[]
   /** True if it was stopped early; the best epoch so far is kept. */
@@ -185,6 +190,9 @@ export async function train(
     const truth = Int32Array.from(test, (id) => labels[id]!)
     figures.test = figuresOf(names, truth, argmaxRows(tested.logits, net.classes))
   }
+  const rows = referenceRows(windows, batches, normaliser, labelled(training), labels, classes.list)
+  // An export over all calls has other columns than these rows.
+  const references = options.fullVocabulary ? undefined : encodeRowSet(rows)
   const background = classes.list.find((entry) => entry.background)
   if (background === undefined)
     warnings.push(`no class "${BACKGROUND}": an unknown program falls to the nearest class`)
@@ -207,6 +215,9 @@ export async function train(
     aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
     calibration: { ...temperature, windows: calibration.length },
     ...(forest !== undefined && { forest: forestFacts(forest) }),
+    ...(references !== undefined && {
+      references: { sha256: sha256(references), rows: [...rows.rows.values()].flat().length },
+    }),
     data: trainingFiles(recordings),
     measured: {
       trainingWindows: training.length,
@@ -227,7 +238,7 @@ export async function train(
     warnings.push(
       'nothing is left to calibrate detection on: this model classifies, but cannot raise alerts',
     )
-    return { onnx: shipped, manifest, figures, warnings, stopped }
+    return { onnx: shipped, manifest, ...defined({ references }), figures, warnings, stopped }
   }
   const detection = calibrateDetection({
     classes: model.classes,
@@ -241,6 +252,7 @@ export async function train(
   return {
     onnx: shipped,
     stopped,
+    ...defined({ references }),
     manifest: { ...manifest, detection: writeDetectionCalibration(detection) },
     figures,
     warnings,

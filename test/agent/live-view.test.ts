@@ -21,7 +21,7 @@ const calls = (pid: number, name: string, read: number) => ({
 function viewOf(rowsMax?: number) {
   const detector = detectorWith()
   const view = new LiveView({
-    ...{ classNames: Object.keys(PLACES), detector, about },
+    ...{ classes: { names: Object.keys(PLACES) }, detector, about },
     ...defined({ rowsMax }),
   })
   return { detector, view }

@@ -82,7 +82,7 @@ describe('train()', () => {
     expect(trained.figures.test!.macroRecall).toBeGreaterThan(0.95)
     const out = join(directory, 'model')
     const card = modelCard({ ...trained, command: 'agent train', windowsMin: 20 })
-    await saveModel(out, trained.onnx, trained.manifest, card)
+    await saveModel(out, trained, card)
     const model = await loadModel(out)
     expect(model.classes.names.toSorted()).toEqual(['cron', 'nginx', 'postgres', 'redis'])
     expect(model.manifest.created).toBe('2026-09-21T14:13:20.000Z')
@@ -129,7 +129,7 @@ describe('train()', () => {
     const full = await train(recordings, [], split, { ...short, fullVocabulary: true }, clock)
     expect(full.manifest.vocabulary.length).toBeGreaterThan(400)
     const judge = async (name: string, { onnx, manifest }: typeof seen) => {
-      await saveModel(join(directory, name), onnx, manifest, '')
+      await saveModel(join(directory, name), { onnx, manifest }, '')
       const { confusion } = await evaluationOf({
         model: join(directory, name),
         recordings,

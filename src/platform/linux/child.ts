@@ -6,6 +6,7 @@
  * report errors. A child that ignores SIGTERM is killed after a grace period.
  */
 import { closeSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import { CHILD_GRACE_MS, PIPE_BYTES, STDERR_BYTES_MAX } from '../../domain/limits.ts'
@@ -113,10 +114,11 @@ export function startChild(
   return { pid: child.pid, stdout: readEnd, exited, stderr: tail.text, stop, finish }
 }
 
-/** Runs a short command to its end; killed on timeout. */
+/** Runs a command to its end; killed when it takes too long. @param niceness 0…19, 19 being the most patient */
 export async function runCommand(
   command: readonly string[],
   timeoutMs: number,
+  niceness = 0,
 ): Promise<ChildEnd & { readonly stdout: string; readonly stderr: string }> {
   const child = Bun.spawn([...command], {
     stdin: 'ignore',
@@ -126,6 +128,11 @@ export async function runCommand(
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })
+  // It may have ended already: no matter.
+  if (niceness > 0)
+    try {
+      setPriority(child.pid, niceness)
+    } catch {}
   const out = keepTail(child.stdout)
   const err = keepTail(child.stderr)
   await Promise.all([child.exited, out.done, err.done])

@@ -4,12 +4,12 @@
  * behaviour adds to that class. The shell that started it, other programs it ran, other masquerades and novelties are
  * excluded from training.
  */
-import { isBehaviourId } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import { NAME_BYTES_MAX, TOPIC_PART_CHARS_MAX } from '../../domain/limits.ts'
 import type { Process } from '../../domain/process.ts'
 import { type Field, type Fields, parseJson, problemText, reading } from '../../domain/untrusted.ts'
+import { behaviourOf } from './behaviours.ts'
 
 export type HappeningKind = 'masquerade' | 'non-grata' | 'novelty'
 
@@ -165,7 +165,7 @@ export class MaliciousPrograms {
   at(happening: Happening, name: string, second: number): string | undefined {
     if (second > happening.to) return undefined
     if (happening.kind === 'masquerade')
-      return isBehaviourId(happening.program) && name === happening.claimed
+      return behaviourOf(happening.program) !== undefined && name === happening.claimed
         ? happening.program
         : undefined
     if (happening.kind !== 'non-grata') return undefined

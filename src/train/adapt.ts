@@ -1,0 +1,336 @@
+/**
+ * `agent adapt` without its files: a model, what it brings of malicious and ordinary windows elsewhere (references), and a
+ * host's buffered seconds in; trees that know this host's own names out, or why they are not better.
+ *
+ * The first three quarters of the time teach, the last quarter measures: the adaptation is only given where it recognises more
+ * of the host's held-out windows than the shared model does, calls no more of them malicious, and still knows the
+ * malicious references that it did not see. What is given is then grown on all of the time.
+ *
+ * A name is a class of this host if its processes last and it has been seen often enough. Names of moments (compilers,
+ * `ls`, package scripts) teach the class of other programs together: they are ordinary here, and promise nothing.
+ */
+import { FOREST_DEPTH_MAX, HOST_NAMES_MAX, HOST_ROWS_PER_NAME_MAX } from '../domain/limits.ts'
+import type { Adaptation, AdaptationFigures, HostClassDoubt } from '../model/adaptation.ts'
+import { hostRowWidth } from '../model/host-rows.ts'
+import { type HostTreeTable, vote } from '../model/host-trees.ts'
+import type { Model } from '../model/model.ts'
+import { type RowSet, type SparseRow, spread } from '../model/row-set.ts'
+import type { HostName, HostSample, HostWindow } from './data/host-sample.ts'
+import { HostTableBuilder } from './forest/host-table.ts'
+import { growTrees } from './forest/random-forest.ts'
+import type { Rows } from './forest/rows.ts'
+
+/** Windows of a name that make it a class of this host, and the life of its longest process (seconds). */
+const CLASS_WINDOWS_MIN = 30
+const CLASS_LIFE_MIN = 30
+/** Held-out windows without which nothing is said. */
+const HELD_OUT_MIN = 100
+const TREES = 40
+const LEAF_MIN = 2
+const WEIGHT = 0.6
+const TRAIN_SHARE = 0.75
+/** Seconds between what teaches and what measures: a window's length. */
+const GAP_SECONDS = 10
+/** One reference in so many is held out. */
+const REFERENCE_HELD_OUT = 5
+/** Held-out malicious references that must still be known. */
+const REFERENCES_MIN = 0.6
+/** Held-out ordinary windows called malicious may be so many more than before. */
+const MALICIOUS_SLACK = 0.001
+const DOUBT_WINDOWS_MIN = 20
+
+export interface AdaptInput {
+  readonly model: Model
+  readonly references: RowSet
+  readonly sample: HostSample
+  /** Rows of this host that an earlier adaptation kept, by class name. */
+  readonly kept?: RowSet
+  /** Unix second. */
+  readonly now: number
+  readonly seed?: number
+}
+
+export interface Adapted {
+  /** Undefined where it is no better than the shared model. */
+  readonly adaptation: Adaptation | undefined
+  /** Why there is none. */
+  readonly refused: string | undefined
+  readonly figures: AdaptationFigures
+  /** To be kept for the next time. */
+  readonly rows: RowSet
+}
+
+/** A window of the host with its class. */
+interface Labelled {
+  readonly window: HostWindow
+  readonly label: number
+  /** Its name is a class, and not one of many. */
+  readonly named: boolean
+}
+
+export function adapt(input: AdaptInput): Adapted {
+  const { model, sample } = input
+  const classes = hostClassesOf(input)
+  const span = sample.to - sample.from + 1
+  const trainTo = sample.from + Math.floor(TRAIN_SHARE * span)
+  const training = classes.windows.filter(({ window }) => window.second < trainTo)
+  const heldOut = classes.windows.filter(({ window }) => window.second >= trainTo + GAP_SECONDS)
+  const references = referencesOf(input)
+  const trial = grow(input, classes, training, references.training)
+  const measured = measure(input, classes, trial, heldOut, references.heldOut)
+  const figures: AdaptationFigures = {
+    seconds: span,
+    names: sample.names.length,
+    windows: heldOut.length,
+    ...measured.figures,
+    quarantined: sample.quarantined,
+  }
+  const refused = whyNot(figures)
+  const rows = keptRows(input, classes)
+  if (refused !== undefined) return { adaptation: undefined, refused, figures, rows }
+  const adaptation: Adaptation = {
+    model: model.manifest.id,
+    baseClasses: model.manifest.classes.length,
+    made: input.now,
+    added: classes.added.map(({ name }) => name),
+    trees: grow(input, classes, classes.windows, [...references.training, ...references.heldOut]),
+    weight: WEIGHT,
+    doubts: measured.doubts,
+    profiles: classes.added.map(({ profile }) => profile),
+    figures,
+  }
+  return { adaptation, refused, figures, rows }
+}
+
+function whyNot(figures: AdaptationFigures): string | undefined {
+  const { windows, recall, malicious, references } = figures
+  if (windows < HELD_OUT_MIN)
+    return `only ${windows} windows are left to measure it on, at least ${HELD_OUT_MIN} are needed`
+  if (recall[1] <= recall[0])
+    return `it recognises ${percent(recall[1])} of this host's windows, the shared model ${percent(recall[0])}`
+  if (malicious[1] > malicious[0] + MALICIOUS_SLACK)
+    return `it calls ${percent(malicious[1])} of this host's ordinary windows malicious, the shared model ${percent(malicious[0])}`
+  if (references < REFERENCES_MIN)
+    return `it knows only ${percent(references)} of the malicious windows that came with the model`
+  return undefined
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
+
+interface HostClassList {
+  /** Names that become classes, behind those of the model. */
+  readonly added: readonly HostName[]
+  readonly windows: readonly Labelled[]
+  /** Class by the label that rows are kept under. */
+  readonly ofLabel: ReadonlyMap<string, number>
+  readonly count: number
+}
+
+function hostClassesOf({ model, sample }: AdaptInput): HostClassList {
+  const { names, background } = model.classes
+  const taken = new Set(names)
+  const isClass = (host: HostName) =>
+    host.claimed === undefined &&
+    !host.generic &&
+    !taken.has(host.name) &&
+    host.windows.length >= CLASS_WINDOWS_MIN &&
+    host.life >= CLASS_LIFE_MIN
+  const added = sample.names.filter(isClass).slice(0, HOST_NAMES_MAX)
+  const ofLabel = new Map(names.map((name, c) => [name, c]))
+  for (const [i, { name }] of added.entries()) ofLabel.set(name, names.length + i)
+  const own = new Set(added.map(({ name }) => name))
+  const windows = sample.names.flatMap((host): Labelled[] => {
+    // An interpreter teaches its generic class where the model has one.
+    const named = host.claimed !== undefined || own.has(host.name)
+    const generic = host.generic ? model.classes.claimedBy(host.name) : undefined
+    const label = named ? ofLabel.get(host.name) : (generic ?? background)
+    if (label === undefined) return []
+    return host.windows.map((window) => ({ window, label, named }))
+  })
+  return { added, windows, ofLabel, count: names.length + added.length }
+}
+
+interface Reference {
+  readonly label: number
+  readonly row: SparseRow
+}
+
+function referencesOf({ model, references }: AdaptInput) {
+  const training: Reference[] = []
+  const heldOut: Reference[] = []
+  for (const [label, list] of references.rows) {
+    const c = model.classes.names.indexOf(label)
+    if (c < 0) continue
+    for (const [i, row] of list.entries())
+      (i % REFERENCE_HELD_OUT === 0 ? heldOut : training).push({ label: c, row })
+  }
+  return { training, heldOut }
+}
+
+/** Moments share one class: of each as few windows as leave the class no larger than the others together. */
+function grow(
+  { model, kept, seed = 1 }: AdaptInput,
+  { ofLabel, count }: HostClassList,
+  windows: readonly Labelled[],
+  references: readonly Reference[],
+): HostTreeTable {
+  const byLabel = new Map<number, SparseRow[]>()
+  const put = (label: number, row: SparseRow) => {
+    const list = byLabel.get(label)
+    if (list === undefined) byLabel.set(label, [row])
+    else list.push(row)
+  }
+  for (const [label, list] of kept?.rows ?? []) {
+    const c = ofLabel.get(label) ?? model.classes.background
+    if (c !== undefined) for (const row of list) put(c, row)
+  }
+  for (const { window, label } of windows) put(label, window.row)
+  const { background } = model.classes
+  const rows: Reference[] = [...references]
+  for (const [label, list] of byLabel) {
+    const most = HOST_ROWS_PER_NAME_MAX * (label === background ? 4 : 1)
+    for (const row of spread(list, most)) rows.push({ label, row })
+  }
+  const table = new HostTableBuilder(count)
+  const options = { trees: TREES, seed, leafMin: LEAF_MIN, depthMax: FOREST_DEPTH_MAX }
+  for (const tree of growTrees(rowsOf(rows, hostRowWidth(model.manifest.width), count), options))
+    table.add(tree)
+  return table.end()
+}
+
+function rowsOf(list: readonly Reference[], width: number, classes: number): Rows {
+  const offsets = new Uint32Array(list.length + 1)
+  for (const [i, { row }] of list.entries()) offsets[i + 1] = offsets[i]! + row.columns.length
+  const columns = new Uint16Array(offsets[list.length]!)
+  const values = new Float32Array(columns.length)
+  for (const [i, { row }] of list.entries()) {
+    columns.set(row.columns, offsets[i]!)
+    values.set(row.values, offsets[i]!)
+  }
+  return {
+    size: list.length,
+    width,
+    classes,
+    offsets,
+    columns,
+    values,
+    labels: Int32Array.from(list, ({ label }) => label),
+    weights: new Float32Array(list.length).fill(1),
+  }
+}
+
+/** Votes on sparse rows. */
+class Voter {
+  readonly #table: HostTreeTable
+  readonly #dense: Float32Array
+  readonly votes: Float32Array
+
+  constructor(table: HostTreeTable, width: number) {
+    this.#table = table
+    this.#dense = new Float32Array(width)
+    this.votes = new Float32Array(table.classes)
+  }
+
+  /** @returns `votes`, valid until the next call */
+  on({ columns, values }: SparseRow): Float32Array {
+    for (let k = 0; k < columns.length; k++) this.#dense[columns[k]!] = values[k]!
+    vote(this.#table, this.#dense, this.votes)
+    for (const column of columns) this.#dense[column] = 0
+    return this.votes
+  }
+}
+
+/** The trees beside the shared model, on windows and references that they did not see. */
+function measure(
+  { model }: AdaptInput,
+  { count }: HostClassList,
+  trees: HostTreeTable,
+  heldOut: readonly Labelled[],
+  references: readonly Reference[],
+): {
+  figures: Pick<AdaptationFigures, 'recall' | 'malicious' | 'references'>
+  doubts: Map<number, HostClassDoubt>
+} {
+  const { malicious } = model.classes
+  const voter = new Voter(trees, hostRowWidth(model.manifest.width))
+  const tallies = Array.from({ length: count }, () => ({
+    windows: 0,
+    taken: new Map<number, number>(),
+    malicious: 0,
+  }))
+  let named = 0
+  const right: [number, number] = [0, 0]
+  const bad: [number, number] = [0, 0]
+  const isBad = (of: Float32Array) =>
+    malicious.reduce((sum, flag, c) => sum + (flag ? of[c]! : 0), 0) >= 0.5
+  for (const { window, label, named: isNamed } of heldOut) {
+    const shared = window.probabilities
+    const mixed = voter
+      .on(window.row)
+      .map((votes, c) => WEIGHT * votes + (1 - WEIGHT) * (shared[c] ?? 0))
+    const top = largest(mixed)
+    if (isNamed) {
+      named++
+      if (largest(shared) === label) right[0]++
+      if (top === label) right[1]++
+    }
+    if (isBad(shared)) bad[0]++
+    if (isBad(mixed)) bad[1]++
+    const tally = tallies[label]!
+    tally.windows++
+    if (top !== label) tally.taken.set(top, (tally.taken.get(top) ?? 1) + 1)
+    if (malicious[top]) tally.malicious++
+  }
+  const malignant = references.filter(({ label }) => malicious[label])
+  const known = malignant.filter(({ row }) => isBad(voter.on(row))).length
+  const share = (part: number, of: number) => round(part / Math.max(1, of))
+  const doubts = new Map<number, HostClassDoubt>()
+  const added = model.classes.names.length
+  for (const [c, { windows, taken, malicious: bad }] of tallies.entries()) {
+    // An added class has no other measurement, however few its windows are.
+    if (windows < DOUBT_WINDOWS_MIN && c < added) continue
+    const of = (n: number) => round(n / (windows + 2))
+    doubts.set(c, {
+      confusions: [...taken].map(([other, n]) => [other, of(n)]),
+      unsure: of(1),
+      suspect: of(bad + 1),
+    })
+  }
+  return {
+    figures: {
+      recall: [share(right[0], named), share(right[1], named)],
+      malicious: [share(bad[0], heldOut.length), share(bad[1], heldOut.length)],
+      references: share(known, malignant.length),
+    },
+    doubts,
+  }
+}
+
+function largest(values: Float32Array): number {
+  let top = 0
+  for (let c = 1; c < values.length; c++) if (values[c]! > values[top]!) top = c
+  return top
+}
+
+/** The host's rows by class name: old and new ones mixed evenly, as many as are kept of each. */
+function keptRows({ model, kept }: AdaptInput, { added, windows }: HostClassList): RowSet {
+  const names = [...model.classes.names, ...added.map(({ name }) => name)]
+  const rows = new Map<string, SparseRow[]>()
+  for (const [label, list] of kept?.rows ?? []) rows.set(label, [...list])
+  for (const { window, label } of windows) {
+    const name = names[label]!
+    const list = rows.get(name)
+    if (list === undefined) rows.set(name, [window.row])
+    else list.push(window.row)
+  }
+  const bounded = [...rows].map(
+    ([name, list]) => [name, spread(list, HOST_ROWS_PER_NAME_MAX)] as const,
+  )
+  return { width: hostRowWidth(model.manifest.width), rows: new Map(bounded) }
+}
+
+function round(value: number): number {
+  return Math.round(value * 10_000) / 10_000
+}

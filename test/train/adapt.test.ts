@@ -1,0 +1,198 @@
+/** A model that knows two programs and a miner meets a host with programs of its own, and a miner that was there first. */
+import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { memoryName } from '../../src/detect/names.ts'
+import type { Frame } from '../../src/domain/frame.ts'
+import {
+  type Adaptation,
+  decodeAdaptation,
+  encodeAdaptation,
+  HostClasses,
+  HostJudge,
+} from '../../src/model/adaptation.ts'
+import { Classifier } from '../../src/model/classifier.ts'
+import { type Model, openModel, referencesOf } from '../../src/model/model.ts'
+import { decodeRowSet, encodeRowSet, type RowSet } from '../../src/model/row-set.ts'
+import { sequencerOf } from '../../src/model/sequencer.ts'
+import { type Adapted, adapt } from '../../src/train/adapt.ts'
+import { type HostSample, sampleHost } from '../../src/train/data/host-sample.ts'
+import { ownProcesses } from '../../src/train/data/recording.ts'
+import type { Happening } from '../../src/train/data/scenarios.ts'
+import { splitByTime } from '../../src/train/data/split.ts'
+import { Random } from '../../src/train/random.ts'
+import { manifestText } from '../../src/train/save-model.ts'
+import { TRAIN_DEFAULTS, train } from '../../src/train/train.ts'
+import { type Calls, frameOf } from '../support/hand-frames.ts'
+
+setDefaultTimeout(180_000)
+
+const T = 1_800_000_000
+const HABITS: Readonly<Record<string, readonly string[]>> = {
+  nginx: ['epoll_wait', 'accept4', 'read', 'write', 'close'],
+  cron: ['clock_nanosleep', 'newfstatat'],
+  xmrig: ['sched_yield', 'clock_nanosleep', 'futex'],
+  billing: ['epoll_wait', 'accept4', 'recvfrom', 'sendto', 'pread64'],
+  gateway: ['epoll_wait', 'read', 'sendto', 'getrandom'],
+  ls: ['openat', 'getdents64', 'write', 'close'],
+}
+
+/** @param names presented name → whose habits it has */
+function life(
+  seconds: number,
+  seed: number,
+  names: Readonly<Record<string, string>>,
+  lost: (second: number) => number = () => 0,
+): Frame[] {
+  const random = new Random(seed)
+  return Array.from({ length: seconds }, (_, t) => {
+    const vectors = Object.entries(names).map(([name, habit], i): Calls => {
+      const counts = HABITS[habit]!.map((call) => [call, 1 + random.below(20)])
+      // Each `ls` lives for ten seconds.
+      const start = habit === 'ls' ? T + 10 * Math.floor(t / 10) : T - 1000
+      const pid = habit === 'ls' ? 1000 + Math.floor(t / 10) : 10 + i
+      return { pid, name, startMs: start * 1000, counts: Object.fromEntries(counts) }
+    })
+    return frameOf(T + t, vectors, lost(t))
+  })
+}
+
+const NOBODY = { isSuspect: () => false, isAllowed: () => false }
+const HOST = { nginx: 'nginx', billing: 'billing', gateway: 'gateway', ls: 'ls' }
+
+let model: Model
+let references: RowSet
+
+beforeAll(async () => {
+  const frames = life(400, 1, { nginx: 'nginx', cron: 'cron', xmrig: 'xmrig' })
+  const miner: Happening = {
+    ...{ from: T, to: T + 400, host: 'h', kind: 'non-grata', scenario: 'm', claimed: undefined },
+    ...{ program: 'crypto-miner', names: new Set(['xmrig']), pids: new Set([12]) },
+  }
+  const vectors = frames.length * 3
+  const recording = {
+    file: 'f',
+    sha256: '0'.repeat(64),
+    host: 'h',
+    frames,
+    vectors,
+    refusedLines: 0,
+  }
+  const trained = await train(
+    [ownProcesses(recording)],
+    [miner],
+    splitByTime({ train: 0.7, calibration: 0.3 }, 10),
+    {
+      ...{ ...TRAIN_DEFAULTS, hidden: 8, windowsMin: 20, name: 'toy', code: 'test' },
+      recipe: (await import('../../src/model/recipe.ts')).recipeNamed('families-quiet'),
+      fit: { ...TRAIN_DEFAULTS.fit, epochs: 6, batch: 32, learningRate: 0.02, perClassMin: 100 },
+    },
+    { now: () => 1_790_000_000_000, monotonic: () => 0 },
+  )
+  const manifest = new TextEncoder().encode(manifestText(trained.manifest))
+  const files = { manifest, onnx: trained.onnx, references: trained.references! }
+  model = await openModel(files, 'toy')
+  references = referencesOf(files, model)!
+})
+
+const adaptTo = (sample: HostSample, kept?: RowSet): Adapted =>
+  adapt({ model, references, sample, now: sample.to, ...(kept === undefined ? {} : { kept }) })
+
+/** Mean probabilities of the last window of each process. */
+async function judged(frames: readonly Frame[], adaptation: Adaptation | undefined) {
+  const sequencer = sequencerOf(model)
+  const classes = new HostClasses(model.classes, memoryName)
+  classes.adapt(adaptation)
+  const judge = adaptation && new HostJudge(adaptation, model)
+  sequencer.warm(frames.slice(0, -1))
+  const batch = sequencer.push(frames.at(-1)!)
+  const shared = await new Classifier(model).predict(batch)
+  const { probabilities, processes, classCount } = judge?.mix(shared, batch) ?? shared
+  return new Map(
+    processes.map(({ name }, n) => {
+      const row = probabilities.subarray(n * classCount, (n + 1) * classCount)
+      const sum = row.reduce((a, b) => a + b, 0)
+      expect(sum).toBeCloseTo(1, 3)
+      const malicious = row.reduce((m, p, c) => m + (classes.malicious[c] ? p : 0), 0)
+      return [name, { class: classes.names[row.indexOf(Math.max(...row))], malicious }]
+    }),
+  )
+}
+
+test("adapt() makes classes of a host's lasting names, leaves names of moments out, and recognises all of them later", async () => {
+  const { adaptation, refused, figures } = adaptTo(
+    await sampleHost(model, life(600, 2, HOST), NOBODY),
+  )
+  expect(refused).toBeUndefined()
+  expect(adaptation!.added.toSorted()).toEqual(['billing', 'gateway'])
+  expect(figures.recall[1]).toBeGreaterThan(0.95)
+  expect(figures.recall[0]).toBeLessThan(0.5)
+  const later = await judged(life(30, 3, { ...HOST, web: 'gateway' }), adaptation)
+  expect(later.get('billing')!.class).toBe('billing')
+  expect(later.get('nginx')!.class).toBe('nginx')
+  // A process under any name is compared with all that runs here.
+  expect(later.get('web')!.class).toBe('gateway')
+  const classes = new HostClasses(model.classes, memoryName)
+  classes.adapt(adaptation)
+  expect(classes.claimedBy('billing2.1')).toBe(classes.names.indexOf('billing'))
+  expect(classes.claimedBy('ls')).toBeUndefined()
+})
+
+test('adapt() after a poisoned start: a miner that was there first stays malicious, whatever it calls itself', async () => {
+  const poisoned = { ...HOST, updater: 'xmrig' }
+  const sample = await sampleHost(model, life(600, 4, poisoned), NOBODY)
+  expect(sample.quarantinedNames).toEqual(['updater'])
+  const { adaptation } = adaptTo(sample)
+  expect(adaptation!.added).not.toContain('updater')
+  const later = await judged(life(30, 5, poisoned), adaptation)
+  expect(later.get('updater')!.class).toBe('crypto miner')
+  expect(later.get('updater')!.malicious).toBeGreaterThan(0.5)
+  // Until a person says so.
+  const allowed = { ...NOBODY, isAllowed: (name: string) => name === 'updater' }
+  const spared = await sampleHost(model, life(600, 4, poisoned), allowed)
+  expect(spared.quarantinedNames).toEqual([])
+})
+
+test('sampleHost() takes nothing under an alert and nothing of seconds with losses', async () => {
+  const suspect = await sampleHost(model, life(120, 6, HOST), {
+    ...NOBODY,
+    isSuspect: ({ name }) => name === 'billing',
+  })
+  expect(suspect.names.map(({ name }) => name)).not.toContain('billing')
+  const lossy = await sampleHost(
+    model,
+    life(120, 6, HOST, () => 1),
+    NOBODY,
+  )
+  expect(lossy.names).toEqual([])
+  expect(lossy.quarantined).toBeGreaterThan(100)
+})
+
+test('adapt() refuses what is no better, and what it cannot measure', async () => {
+  const known = await sampleHost(model, life(600, 7, { nginx: 'nginx', cron: 'cron' }), NOBODY)
+  expect(adaptTo(known).refused).toContain('the shared model')
+  const short = await sampleHost(model, life(60, 8, HOST), NOBODY)
+  expect(adaptTo(short).refused).toContain('at least 100 are needed')
+})
+
+test('adapt() keeps rows of a name that is silent the next time', async () => {
+  const first = adaptTo(await sampleHost(model, life(600, 2, HOST), NOBODY))
+  const kept = decodeRowSet(encodeRowSet(first.rows), first.rows.width)!
+  const { billing: _, ...others } = HOST
+  const second = adaptTo(await sampleHost(model, life(600, 9, others), NOBODY), kept)
+  expect(second.rows.rows.get('billing')!.length).toBeGreaterThan(100)
+})
+
+test('an adaptation survives its file, and is refused where it is damaged or of another model', async () => {
+  const { adaptation } = adaptTo(await sampleHost(model, life(600, 2, HOST), NOBODY))
+  const bytes = encodeAdaptation(adaptation!)
+  expect(decodeAdaptation(bytes, model)).toEqual(adaptation!)
+  const text = new TextDecoder().decode(bytes)
+  const refuses = (changed: string) =>
+    expect(() => decodeAdaptation(new TextEncoder().encode(changed), model)).toThrow(
+      'Cannot use the adaptation to this host',
+    )
+  refuses(text.slice(0, -40))
+  refuses(text.replace(adaptation!.model, '0'.repeat(64)))
+  refuses(text.replace(/"left":"[^"]{8}/, '"left":"/////w=='))
+  refuses(text.replace('"weight":0.6', '"weight":7'))
+  refuses(text.replace('"names":', '"nomen":'))
+})
