@@ -42,6 +42,8 @@ export interface HostAdaptationOptions {
   readonly command?: readonly string[]
   /** Told of each change of the classes. */
   readonly onClasses: () => void
+  /** Told of the CPU seconds that adapting took. */
+  readonly onCost?: (seconds: number) => void
 }
 
 export interface AdaptationStatus {
@@ -69,6 +71,7 @@ export class HostAdaptation {
   #known = 1
   #running: Promise<void> | undefined
   #due: number | undefined
+  readonly #closed = new AbortController()
 
   constructor(options: HostAdaptationOptions) {
     this.#options = options
@@ -105,9 +108,18 @@ export class HostAdaptation {
         ? undefined
         : nextAdaptation(since, this.#outcome, this.#known)
     if (command === undefined || this.#due === undefined || frameIndex < this.#due) return
-    this.#running ??= this.#adapt(command).finally(() => {
-      this.#running = undefined
-    })
+    this.#running ??= this.#adapt(command)
+      .catch((error: unknown) => {
+        log.warn('Cannot adapt to this host', { error: String(error) })
+      })
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  /** What is under way is given up; the next start begins it anew. */
+  close(): void {
+    this.#closed.abort()
   }
 
   status(): AdaptationStatus {
@@ -122,7 +134,11 @@ export class HostAdaptation {
 
   async #adapt(command: readonly string[]): Promise<void> {
     log.info('Adapting to this host')
-    const { code, stderr } = await runCommand(command, ADAPT_WAIT_MS, NICENESS)
+    const { signal } = this.#closed
+    const options = { niceness: NICENESS, signal }
+    const { code, stderr, cpuSeconds } = await runCommand(command, ADAPT_WAIT_MS, options)
+    if (signal.aborted) return
+    this.#options.onCost?.(cpuSeconds)
     if (code !== 0) {
       log.warn('Cannot adapt to this host', { code, error: stderr.trim().split('\n').at(-1) })
       // Not again before the next time that is due.

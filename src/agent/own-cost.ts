@@ -60,6 +60,8 @@ export class OwnCost {
   readonly #readings: Reading[] = []
   #collector: () => number | undefined = () => undefined
   readonly #reader: number | undefined
+  /** What was done once, at the lowest priority, and is no reason to judge less. */
+  #aside = 0
   /** Never goes back, also when a child is between its end and its account. */
   #cpuSeconds = 0
 
@@ -79,13 +81,20 @@ export class OwnCost {
     this.#collector = pid
   }
 
+  /** A child of ours has ended that took so many CPU seconds nobody else wanted. */
+  putAside(seconds: number): void {
+    this.#aside += seconds
+    this.#cpuSeconds -= seconds
+  }
+
   /** Of the agent, its collector and its facts reader since the start. */
   cpuSeconds(collector: ProcessCost | undefined = this.#collectorCost()): number {
     const all =
       ownCpuSeconds() +
       endedChildrenSeconds() +
       (collector?.cpuSeconds ?? 0) +
-      (this.#readerCost()?.cpuSeconds ?? 0)
+      (this.#readerCost()?.cpuSeconds ?? 0) -
+      this.#aside
     this.#cpuSeconds = Math.max(this.#cpuSeconds, all)
     return this.#cpuSeconds
   }

@@ -125,7 +125,7 @@ export function openStreet(options: StreetOptions): Street {
       classNames: classes.names,
       gauges: () => gaugesOf(street),
     })
-    const adaptation = hostAdaptation(options, calibration, classes, summariser)
+    const adaptation = hostAdaptation(options, calibration, classes, summariser, cost)
     const detector = new Detector({
       ...{ classes, calibration, memory },
       ...operatorsWishes(options, local),
@@ -179,6 +179,7 @@ export function openStreet(options: StreetOptions): Street {
           : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
       async close() {
         street.stages.live.close()
+        street.stages.adaptation.close()
         street.stages.facts.close()
         await street.stages.outputs.close()
         await street.publisher?.end(0)
@@ -276,11 +277,13 @@ function hostAdaptation(
   calibration: DetectionCalibration,
   classes: HostClasses,
   summariser: Summariser,
+  cost: OwnCost,
 ): HostAdaptation {
   return new HostAdaptation({
     ...{ model, classes, calibration, files: new AdaptationFiles(settings.state) },
     ...defined({ command: adaptCommand }),
     onClasses: () => summariser.useClasses(classes.names),
+    onCost: (seconds) => cost.putAside(seconds),
   })
 }
 

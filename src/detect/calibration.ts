@@ -8,19 +8,23 @@ import { AgentError } from '../domain/error.ts'
 import { MODEL_NAMES_MAX, MODEL_STATE_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 import { Fields, problemText, reading } from '../domain/untrusted.ts'
 import type { Whitening } from './geometry.ts'
+import { levelFor, type Tail } from './tail.ts'
 
 export const DETECTION_FORMAT = 1
 /** Prototypes of one class; whitened components are kept in steps of 1/8, one byte each. */
 export const CLASS_PROTOTYPES_MAX = 64
 export const PROTOTYPE_STEP = 1 / 8
 
-/** How often a process's evidence peaks above a level, on ordinary recordings: exp(intercept − slope × level) a host-day. */
-export interface Tail {
-  readonly intercept: number
-  readonly slope: number
-  /** Highest peak seen; a threshold is never set below it. */
-  readonly peak: number
+/** The level of one name that the model gets wrong: what its evidence reached in ordinary life, without and with memory. */
+export interface OwnLevel {
+  readonly name: string
+  readonly stream: StreamName
+  readonly stage: Stage
+  readonly level: number
 }
+
+/** Without and with the host's memory of the name. */
+export type Stage = 'cold' | 'warm'
 
 export interface DetectionCalibration {
   readonly format: number
@@ -40,7 +44,9 @@ export interface DetectionCalibration {
   /** Names (names.ts, memoryName) of ordinary programs that were seen in training, with a class or without. */
   readonly ordinary: ReadonlySet<string>
   /** Tails of the evidence, by stream: without and with the host's memory. */
-  readonly tails: Readonly<Record<StreamName, { readonly cold: Tail; readonly warm: Tail }>>
+  readonly tails: Readonly<Record<StreamName, Readonly<Record<Stage, Tail>>>>
+  /** Names with levels of their own, as the memory writes names. */
+  readonly own: readonly OwnLevel[]
   /** Mean share of each syscall in a class's windows, its largest first. */
   readonly profiles: readonly (readonly (readonly [syscall: string, share: number])[])[]
 }
@@ -48,13 +54,28 @@ export interface DetectionCalibration {
 /** `claim`: it is not what it claims to be. `malice`: it is something malicious. */
 export type StreamName = 'claim' | 'malice'
 
-/** Where the recordings had hardly any evidence, a large budget asks for no level at all; one window is never an alert. */
-const LEVEL_MIN = 1
+/** The levels for a budget, by stream, stage and name. */
+export class Levels {
+  readonly #common: Readonly<Record<StreamName, Readonly<Record<Stage, number>>>>
+  readonly #own: ReadonlyMap<string, number>
 
-/** Level that ordinary life is expected to reach `perDay` times a host-day. */
-export function levelFor(tail: Tail, perDay: number): number {
-  const level = (tail.intercept - Math.log(Math.max(perDay, 1e-6))) / tail.slope
-  return Math.max(level, tail.peak, LEVEL_MIN)
+  /** @param perDay false alerts a host-day, shared by the two questions */
+  constructor({ tails: { claim, malice }, own }: DetectionCalibration, perDay: number) {
+    const half = perDay / 2
+    this.#common = {
+      claim: { cold: levelFor(claim.cold, half), warm: levelFor(claim.warm, half) },
+      malice: { cold: levelFor(malice.cold, half), warm: levelFor(malice.warm, half) },
+    }
+    this.#own = new Map(
+      own.map(({ stream, stage, name, level }) => [`${stream} ${stage} ${name}`, level]),
+    )
+  }
+
+  of(stream: StreamName, stage: Stage, name: string): number {
+    const common = this.#common[stream][stage]
+    const own = this.#own.get(`${stream} ${stage} ${name}`)
+    return own === undefined ? common : Math.max(own, common)
+  }
 }
 
 interface Written {
@@ -71,13 +92,14 @@ interface Written {
   readonly suspect: readonly number[]
   readonly ordinary: readonly string[]
   readonly tails: DetectionCalibration['tails']
+  readonly own: DetectionCalibration['own']
   readonly profiles: DetectionCalibration['profiles']
 }
 
 /** As it stands in the manifest. */
 export function writeDetectionCalibration(calibration: DetectionCalibration): Written {
   const { whitening, prototypes, offsets, radii, confusions, unsure, suspect } = calibration
-  const { ordinary, tails, profiles } = calibration
+  const { ordinary, tails, own, profiles } = calibration
   const steps = Int8Array.from(prototypes, (value) => quantised(value) / PROTOTYPE_STEP)
   return {
     format: DETECTION_FORMAT,
@@ -95,6 +117,7 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
     suspect: Array.from(suspect, thousandths),
     ordinary: [...ordinary].sort().slice(0, MODEL_NAMES_MAX),
     tails,
+    own,
     profiles,
   }
 }
@@ -202,6 +225,7 @@ function readCalibration(
       ),
     ),
     tails: { claim: readTails(tails.object('claim')), malice: readTails(tails.object('malice')) },
+    own: root.has('own') ? root.objects('own', 4 * MODEL_NAMES_MAX).map(readOwn) : [],
     profiles: root
       .field('profiles')
       .exactly(classCount)
@@ -231,13 +255,37 @@ function readConfusions(root: Fields, classCount: number): Map<number, number>[]
     )
 }
 
-function readTails(pair: Fields): { cold: Tail; warm: Tail } {
-  const tail = (of: Fields): Tail => ({
-    intercept: of.number('intercept', -1e6, 1e6),
-    slope: of.number('slope', 1e-6, 1e6),
-    peak: of.number('peak', 0, 1e6),
-  })
-  return { cold: tail(pair.object('cold')), warm: tail(pair.object('warm')) }
+function readTails(pair: Fields): Record<Stage, Tail> {
+  return { cold: readTail(pair.object('cold')), warm: readTail(pair.object('warm')) }
+}
+
+function readTail(tail: Fields): Tail {
+  // The first models held an exponential tail through their highest peak.
+  if (tail.has('intercept')) {
+    const slope = tail.number('slope', 1e-6, 1e6)
+    const threshold = tail.number('peak', 0, 1e6)
+    const rate = Math.exp(tail.number('intercept', -1e6, 1e6) - slope * threshold)
+    return { threshold, rate, scale: 1 / slope, shape: 0, body: [] }
+  }
+  return {
+    threshold: tail.number('threshold', 0, 1e6),
+    rate: tail.number('rate', 0, 1e12),
+    scale: tail.number('scale', 1e-6, 1e6),
+    shape: tail.number('shape', 0, 1),
+    body: tail
+      .field('body')
+      .items(64)
+      .map((level) => level.number(0, 1e6)),
+  }
+}
+
+function readOwn(own: Fields): OwnLevel {
+  return {
+    name: own.text('name', NAME_BYTES_MAX, { empty: true }),
+    stream: own.oneOf('stream', ['claim', 'malice']),
+    stage: own.oneOf('stage', ['cold', 'warm']),
+    level: own.number('level', 0, 1e6),
+  }
 }
 
 function base64(of: Uint8Array): string {

@@ -26,7 +26,7 @@ import { Policy } from '../domain/policy.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process, ProcessKey } from '../domain/process.ts'
 import type { Verdict } from '../domain/verdict.ts'
-import { type DetectionCalibration, levelFor } from './calibration.ts'
+import { type DetectionCalibration, Levels } from './calibration.ts'
 import { decide, mostProbable } from './decide.ts'
 import {
   AlertBook,
@@ -107,7 +107,7 @@ export class Detector {
   readonly #memory: HostMemory
   readonly #evidence: Evidence
   readonly #book: AlertBook
-  readonly #levels: Record<'claim' | 'malice', { cold: number; warm: number }>
+  readonly #levels: Levels
   readonly #newcomers = new Map<string, { seconds: number; last: number; from: number }>()
   readonly #unrest = new Unrest()
   readonly #whitened: Float32Array
@@ -143,16 +143,10 @@ export class Detector {
     const { host, classes, limits, secret } = options
     this.#book = new AlertBook(host, classes.modelId, limits, secret)
     this.#whitened = new Float32Array(options.calibration.whitening.size)
-    const { claim, malice } = options.calibration.tails
-    // The budget is shared by the two questions.
-    const perDay = options.falseAlertsPerDay / 2
-    this.#levels = {
-      claim: { cold: levelFor(claim.cold, perDay), warm: levelFor(claim.warm, perDay) },
-      malice: { cold: levelFor(malice.cold, perDay), warm: levelFor(malice.warm, perDay) },
-    }
+    this.#levels = new Levels(options.calibration, options.falseAlertsPerDay)
   }
 
-  get levels(): Readonly<Record<'claim' | 'malice', { cold: number; warm: number }>> {
+  get levels(): Levels {
     return this.#levels
   }
 
@@ -175,9 +169,10 @@ export class Detector {
   /** How a process stands, for whoever cannot judge all. */
   standing(process: Process): Standing {
     const evidence = this.#evidence.peek(process)
-    const stage = this.#isWarm(memoryName(process.name)) ? 'warm' : 'cold'
-    const share = (name: 'claim' | 'malice') =>
-      evidence === undefined ? 0 : evidence[name].level / Math.max(this.#levels[name][stage], 1)
+    const name = memoryName(process.name)
+    const stage = this.#isWarm(name) ? 'warm' : 'cold'
+    const share = (stream: 'claim' | 'malice') =>
+      evidence === undefined ? 0 : evidence[stream].level / this.#levels.of(stream, stage, name)
     return {
       suspicion: Math.max(share('claim'), share('malice')),
       claims: this.#claimed(process.name) !== undefined,
@@ -348,8 +343,9 @@ export class Detector {
     warm: boolean,
   ): Alert | undefined {
     const stage = warm ? 'warm' : 'cold'
-    const malice = evidence.malice.level / this.#levels.malice[stage]
-    const claim = evidence.claim.level / this.#levels.claim[stage]
+    const name = memoryName(evidence.process.name)
+    const malice = evidence.malice.level / this.#levels.of('malice', stage, name)
+    const claim = evidence.claim.level / this.#levels.of('claim', stage, name)
     if (evidence.mean === undefined || Math.max(malice, claim) < FACTS_FROM) return undefined
     return (
       (malice < FACTS_FROM ? undefined : this.#malicious(evidence, malice, claimed, warm)) ??
@@ -593,8 +589,8 @@ export class Detector {
       const behaviour = this.#classes.behaviours?.[signs.worst]
       if (behaviour === undefined || !this.#policy.mayBecomeUsual(behaviour)) return
     }
-    if (evidence.malice.level > this.#levels.malice[stage] / 2) return
-    if (evidence.claim.level > this.#levels.claim[stage] / 2) return
+    if (evidence.malice.level > this.#levels.of('malice', stage, name) / 2) return
+    if (evidence.claim.level > this.#levels.of('claim', stage, name) / 2) return
     if (this.#book.isOpen(evidence.process)) return
     // A name's first minutes are taken as they come: there is nothing yet that they could deviate from.
     this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm, evidence.own)

@@ -157,12 +157,19 @@ export async function train(
     hidden: options.hidden,
     classes: classes.list.length,
   }
+  const many = new Set(
+    [...classes.list.keys()].filter((c) => {
+      const { background, behaviour } = classes.list[c]!
+      return background || behaviour !== undefined
+    }),
+  )
   const data: FitData = {
     windows,
     vectors,
     normaliser,
     labels,
-    sources: Int32Array.from(windows.list, ({ recording }) => recording),
+    sources: sourcesOf(windows, labels, many),
+    many,
     training: labelled(training),
     heldOut: calibration,
   }
@@ -257,6 +264,21 @@ export async function train(
     figures,
     warnings,
   }
+}
+
+/**
+ * What windows are drawn evenly by: a program's by their recordings, so that the longest is not what the program is; those of a
+ * class that many programs share by their processes, so that no long-lived one is what the class is.
+ */
+function sourcesOf({ list }: Windows, labels: Int32Array, many: ReadonlySet<number>): Int32Array {
+  const processes = new Map<string, number>()
+  return Int32Array.from(list, ({ recording, pid }, id) => {
+    if (!many.has(labels[id]!)) return recording
+    const key = `${recording} ${pid}`
+    const known = processes.get(key) ?? processes.size
+    processes.set(key, known)
+    return known
+  })
 }
 
 /** Ordinary classes whose training windows are all of one recording, where there are several. */

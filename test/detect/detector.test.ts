@@ -16,7 +16,7 @@ function lived(standing: readonly Standing[], seconds = 700): HostMemory {
 
 describe('Detector.push() from a cold start', () => {
   test('a calibration that saw no evidence and a budget without bound still ask for some', () => {
-    const none = { intercept: 3, slope: 0.3, peak: 0 }
+    const none = { threshold: 0, rate: 20, scale: 3, shape: 0, body: [0] }
     const tails = {
       claim: { cold: none, warm: none },
       malice: { cold: none, warm: none },
@@ -25,8 +25,8 @@ describe('Detector.push() from a cold start', () => {
       calibration: { ...calibration, tails },
       falseAlertsPerDay: 1e6,
     })
-    for (const levels of Object.values(detector.levels))
-      for (const level of Object.values(levels)) expect(level).toBeGreaterThan(0)
+    for (const stream of ['claim', 'malice'] as const)
+      expect(detector.levels.of(stream, 'cold', 'nginx')).toBeGreaterThan(0)
     expect(live(detector, T, 60, [nginx])).toEqual([])
     expect(opened(live(detector, T + 60, 9, [{ ...nginx, at: PLACES.cron }]))).toHaveLength(1)
   })

@@ -29,7 +29,8 @@ export const classes: ModelClasses = {
     name === 'miner' || !NAMES.includes(name) ? undefined : NAMES.indexOf(name),
 }
 
-const tail = { intercept: Math.log(0.5) + 12, slope: 1, peak: 0 }
+/** Half an alert a day is at level 12. */
+const tail = { threshold: 12, rate: 0.5, scale: 1, shape: 0, body: [12, 11, 10, 9, 8, 7, 6] }
 
 export const calibration: DetectionCalibration = {
   format: 1,
@@ -42,6 +43,7 @@ export const calibration: DetectionCalibration = {
   suspect: new Float32Array(4).fill(0.001),
   ordinary: new Set(['gzip']),
   tails: { claim: { cold: tail, warm: tail }, malice: { cold: tail, warm: tail } },
+  own: [],
   profiles: NAMES.map(() => []),
 }
 

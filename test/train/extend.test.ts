@@ -121,8 +121,8 @@ test('extend() keeps what detection measured of the old classes, and measures th
     expect(now.unsure[c]!).toBeLessThan(0.5)
     expect(now.profiles[c]!.length).toBeGreaterThan(0)
   }
-  expect(now.tails.claim.cold.peak).toBeGreaterThanOrEqual(old.tails.claim.cold.peak)
-  expect(now.tails.claim.cold.slope).toBe(old.tails.claim.cold.slope)
+  expect(now.tails.claim.cold.threshold).toBeGreaterThanOrEqual(old.tails.claim.cold.threshold)
+  expect(now.tails.claim.cold.scale).toBe(old.tails.claim.cold.scale)
 })
 
 test('extend() keeps the forest of a base for its classes, and new ones are not held down by it', async () => {

@@ -114,12 +114,21 @@ export function startChild(
   return { pid: child.pid, stdout: readEnd, exited, stderr: tail.text, stop, finish }
 }
 
-/** Runs a command to its end; killed when it takes too long. @param niceness 0…19, 19 being the most patient */
+export interface CommandOptions {
+  /** 0…19, 19 being the most patient. */
+  readonly niceness?: number
+  /** Kills it. */
+  readonly signal?: AbortSignal
+}
+
+/** Runs a command to its end; killed on timeout. */
 export async function runCommand(
   command: readonly string[],
   timeoutMs: number,
-  niceness = 0,
-): Promise<ChildEnd & { readonly stdout: string; readonly stderr: string }> {
+  { niceness = 0, signal: stop }: CommandOptions = {},
+): Promise<
+  ChildEnd & { readonly stdout: string; readonly stderr: string; readonly cpuSeconds: number }
+> {
   const child = Bun.spawn([...command], {
     stdin: 'ignore',
     stdout: 'pipe',
@@ -127,6 +136,7 @@ export async function runCommand(
     env: toolEnvironment(),
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
+    ...defined({ signal: stop }),
   })
   // It may have ended already: no matter.
   if (niceness > 0)
@@ -142,6 +152,7 @@ export async function runCommand(
     signal,
     stdout: out.text(),
     stderr: err.text(),
+    cpuSeconds: Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6,
   }
 }
 

@@ -2,15 +2,15 @@
  * What detection needs of a newly trained net (detect/calibration.ts): the whitening of its states, prototypes of each
  * class, and how high evidence rises on benign recordings that the net was not trained on.
  *
- * Thresholds for the false-alarm budget come from the tail of the peaks: twenty minutes of calibration contain no alarm
- * that occurs once a day, so its rate is extrapolated exponentially from the highest peaks. `agent evaluate` shows
- * this estimate beside the counted alarms.
+ * Levels for the false-alarm budget come from the tail of the peaks (detect/tail.ts): an hour of calibration contains no
+ * alarm that occurs once a day, so its rate is extrapolated from the highest peaks.
  */
 import {
   type DetectionCalibration,
+  type OwnLevel,
   quantised,
+  type Stage,
   type StreamName,
-  type Tail,
 } from '../../detect/calibration.ts'
 import { mostProbable } from '../../detect/decide.ts'
 import { Detector, type DetectorOptions } from '../../detect/detector.ts'
@@ -19,6 +19,7 @@ import { distance, type Whitening, whiten } from '../../detect/geometry.ts'
 import { classDistance } from '../../detect/judge.ts'
 import { HostMemory } from '../../detect/memory.ts'
 import { memoryName } from '../../detect/names.ts'
+import { fitTail, type Tail } from '../../detect/tail.ts'
 import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
 import { collectEvery } from '../../platform/heap.ts'
 import { symmetricEigen } from './eigen.ts'
@@ -57,7 +58,8 @@ export function calibrateDetection(input: DetectionCalibrationInput): DetectionC
   const whitening = whiteningOf(input)
   const whitened = whitenAll(whitening, input.states, input.labels.length)
   const { prototypes, offsets } = classPrototypes(input, whitened, whitening.size)
-  const blank: Tail = { intercept: 0, slope: 1, peak: Number.POSITIVE_INFINITY }
+  // No level is reached while levels are being measured.
+  const blank: Tail = { threshold: 1e6, rate: 0, scale: 1, shape: 0, body: [] }
   const draft: DetectionCalibration = {
     format: 1,
     whitening,
@@ -67,10 +69,11 @@ export function calibrateDetection(input: DetectionCalibrationInput): DetectionC
     ...mistakesOf(input),
     ordinary: new Set(Array.from(input.ordinary, memoryName)),
     tails: { claim: { cold: blank, warm: blank }, malice: { cold: blank, warm: blank } },
+    own: [],
     profiles: input.profiles,
   }
   const measured = { ...draft, radii: classRadii(input, draft, whitened) }
-  return { ...measured, tails: tailsOf(input, measured) }
+  return { ...measured, ...tailsOf(input, measured) }
 }
 
 /** The inverse root of the pooled within-class covariance, as rows of a matrix. */
@@ -251,100 +254,84 @@ export function classRadii(
 }
 
 /**
- * Upper bound of a tail's slope: one unusual second stays in ten windows, so evidence comes in runs, and twenty minutes
- * do not contain the unusual seconds of a week. At 1.5, five recordings of laboratories B, C and D raised eleven
- * false alerts where thresholds as of 2.5 raise six to eight, for one more masquerade found in fifty.
+ * Lower bound of a tail's scale: one unusual second stays in ten windows, so evidence comes in runs, and an hour does not
+ * contain the unusual seconds of a week.
  */
-const SCALE_MIN = 2.5
+const SCALE_LEAST = 2
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
+const STREAM_NAMES: readonly StreamName[] = ['claim', 'malice']
 
-interface Peak {
-  readonly name: string
-  readonly level: number
-}
+/** The highest evidence on any process of a name, by stream: the processes of one name share an alert. */
+type Peaks = Readonly<Record<StreamName, Map<string, number>>>
 
-/** Peaks of the evidence of each process, computed by the detector itself, on held-out benign frames. */
+/** Tails of the peaks of each host's names, computed by the detector itself, on held-out benign frames. */
 export function tailsOf(
   { classes, hosts }: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>,
   calibration: DetectionCalibration,
-): DetectionCalibration['tails'] {
-  const peaks: Record<StreamName, Record<'cold' | 'warm', Peak[]>> = {
-    claim: { cold: [], warm: [] },
-    malice: { cold: [], warm: [] },
+): Pick<DetectionCalibration, 'tails' | 'own'> {
+  const seconds = hosts.reduce((sum, { heldOut }) => sum + heldOut.length, 0)
+  const own: OwnLevel[] = []
+  const tailsAt = (stage: Stage): Record<StreamName, Tail> => {
+    const peaks = hosts.map((host) => peaksOf(host, stage, classes, calibration))
+    const tail = (stream: StreamName) => {
+      const named = peaks.flatMap((of) => [...of[stream]])
+      const wrong = new Set(named.flatMap(([name, peak]) => (peak < LEVEL_MAX ? [] : [name])))
+      for (const name of [...wrong].sort()) own.push({ name, stream, stage, level: OUT_OF_REACH })
+      const others = named.flatMap(([name, peak]) => (wrong.has(name) ? [] : [peak]))
+      return fitTail(others, Math.max(seconds, 1) / 86_400, SCALE_LEAST)
+    }
+    return { claim: tail('claim'), malice: tail('malice') }
   }
-  let days = 0
-  for (const { host, before, heldOut } of hosts) {
-    days += heldOut.length / 86_400
-    for (const stage of ['cold', 'warm'] as const) {
-      const memory = new HostMemory(classes.modelId, calibration.whitening.size)
-      const options: DetectorOptions = {
-        classes,
-        calibration,
-        host,
-        falseAlertsPerDay: 1,
-        memory,
-        learnSeconds: Number.POSITIVE_INFINITY,
-        ...(stage === 'cold' ? { warm: NEVER } : {}),
-      }
-      // Tens of thousands of running means are outside the engine's heap, which does not trigger a collection.
-      const collect = collectEvery(512)
-      if (stage === 'warm') {
-        const living = new Detector(options)
-        for (const predictions of before) {
-          living.push(predictions)
-          collect()
-        }
-      }
-      const detector = new Detector({
-        ...options,
-        onForget: ({ process, claim, malice }: ProcessEvidence) => {
-          const name = memoryName(process.name)
-          peaks.claim[stage].push({ name, level: claim.peak })
-          peaks.malice[stage].push({ name, level: malice.peak })
-        },
-      })
-      for (const predictions of heldOut) {
-        detector.push(predictions)
-        collect()
-      }
-      detector.end()
+  const cold = tailsAt('cold')
+  const warm = tailsAt('warm')
+  return {
+    tails: {
+      claim: { cold: cold.claim, warm: warm.claim },
+      malice: { cold: cold.malice, warm: warm.malice },
+    },
+    own,
+  }
+}
+
+/** Evidence at its ceiling never falls: only a level above that ceiling keeps a name that the model gets wrong quiet. */
+const OUT_OF_REACH = LEVEL_MAX + 1
+
+function peaksOf(
+  { host, before, heldOut }: HostPredictions,
+  stage: Stage,
+  classes: ModelClasses,
+  calibration: DetectionCalibration,
+): Peaks {
+  const peaks: Peaks = { claim: new Map(), malice: new Map() }
+  const options: DetectorOptions = {
+    ...{ classes, calibration, host, falseAlertsPerDay: 1 },
+    memory: new HostMemory(classes.modelId, calibration.whitening.size),
+    learnSeconds: Number.POSITIVE_INFINITY,
+    ...(stage === 'cold' ? { warm: NEVER } : {}),
+  }
+  // Running means are outside the engine's heap and do not trigger a collection.
+  const collect = collectEvery(512)
+  if (stage === 'warm') {
+    const living = new Detector(options)
+    for (const predictions of before) {
+      living.push(predictions)
+      collect()
     }
   }
-  const tail = (stream: StreamName, stage: 'cold' | 'warm') =>
-    tailOf(withoutWorstName(peaks[stream][stage]), days)
-  return {
-    claim: { cold: tail('claim', 'cold'), warm: tail('claim', 'warm') },
-    malice: { cold: tail('malice', 'cold'), warm: tail('malice', 'warm') },
+  const detector = new Detector({
+    ...options,
+    onForget: (evidence: ProcessEvidence) => {
+      const name = memoryName(evidence.process.name)
+      for (const stream of STREAM_NAMES)
+        peaks[stream].set(name, Math.max(peaks[stream].get(name) ?? 0, evidence[stream].peak))
+    },
+  })
+  for (const predictions of heldOut) {
+    detector.push(predictions)
+    collect()
   }
-}
-
-/**
- * Thresholds without the program with the highest peak: the model is wrong about it, and raising the threshold would hide
- * all others. It stays a false alert.
- */
-export function withoutWorstName(peaks: readonly Peak[]): number[] {
-  const worst = peaks.reduce((a, b) => (b.level > a.level ? b : a), { name: '', level: 0 }).name
-  return peaks.flatMap(({ name, level }) => (name === worst ? [] : [level]))
-}
-
-/**
- * An exponential tail through the highest peaks (mean excess over the highest twentieth, at least ten).
- * A peak at the ceiling is a program that the model always gets wrong: no threshold helps, so it is excluded here and
- * stays a false alert.
- */
-export function tailOf(peaks: readonly number[], days: number): Tail {
-  const sorted = peaks.filter((peak) => peak < LEVEL_MAX).sort((a, b) => b - a)
-  const used = Math.min(sorted.length - 1, Math.max(10, Math.ceil(sorted.length / 20)))
-  if (used < 1) return { intercept: 0, slope: 1, peak: 0 }
-  const base = sorted[used]!
-  let excess = 0
-  for (let i = 0; i < used; i++) excess += (sorted[i]! - base) / used
-  const scale = Math.max(excess, SCALE_MIN)
-  return {
-    intercept: Math.log(used / days) + base / scale,
-    slope: 1 / scale,
-    peak: sorted[0]!,
-  }
+  detector.end()
+  return peaks
 }
 
 export function quantile(values: readonly number[], share: number): number {

@@ -11,10 +11,10 @@ import {
   CLASS_PROTOTYPES_MAX,
   type DetectionCalibration,
   quantised,
-  type Tail,
 } from '../../detect/calibration.ts'
 import { nearest } from '../../detect/geometry.ts'
 import { memoryName } from '../../detect/names.ts'
+import { levelFor, type Tail } from '../../detect/tail.ts'
 import {
   classPrototypes,
   classRadii,
@@ -50,7 +50,8 @@ export function extendDetection(
     profiles: input.profiles.map((profile, c) => base.profiles[c] ?? profile),
   }
   const measured = { ...draft, radii: grown('radii', classRadii(input, draft, whitened)) }
-  return { ...measured, tails: raised(base.tails, tailsOf(input, measured)) }
+  const seen = tailsOf(input, measured)
+  return { ...measured, tails: raised(base.tails, seen.tails), own: [...base.own, ...seen.own] }
 }
 
 /** The base's confusion of an old class, and its confusion with the new classes, which the base does not have. */
@@ -96,7 +97,11 @@ function raised(
   base: DetectionCalibration['tails'],
   seen: DetectionCalibration['tails'],
 ): DetectionCalibration['tails'] {
-  const higher = (a: Tail, b: Tail): Tail => ({ ...a, peak: Math.max(a.peak, b.peak) })
+  // The base's tail, moved up to what its own rate was reached at here.
+  const higher = (a: Tail, b: Tail): Tail => ({
+    ...a,
+    threshold: Math.max(a.threshold, levelFor(b, a.rate)),
+  })
   return {
     claim: {
       cold: higher(base.claim.cold, seen.claim.cold),

@@ -10,10 +10,11 @@
  * learnt without an alert.
  */
 import type { DetectionCalibration } from '../../detect/calibration.ts'
-import { levelFor, readDetectionCalibration } from '../../detect/calibration.ts'
+import { readDetectionCalibration } from '../../detect/calibration.ts'
 import { Detector, type DetectorStatus } from '../../detect/detector.ts'
 import { HostMemory } from '../../detect/memory.ts'
 import { ShortLives } from '../../detect/short-lives.ts'
+import { levelFor, rateAt } from '../../detect/tail.ts'
 import type { Alert, AlertKind } from '../../domain/alert.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
@@ -291,7 +292,7 @@ function extrapolated(
 ): number {
   let sum = 0
   for (const tail of [tails.claim[stage], tails.malice[stage]]) {
-    sum += Math.exp(tail.intercept - tail.slope * levelFor(tail, perDay / 2))
+    sum += rateAt(tail, levelFor(tail, perDay / 2))
   }
   return sum
 }

@@ -57,11 +57,16 @@ export interface FitData {
   readonly normaliser: Model['normaliser']
   /** Class of each window, −1 for none. */
   readonly labels: Int32Array
-  /** Which recording each window is of; without it, all are of one. */
+  /** What each window is drawn evenly by, its recording or its process; without it, all are of one. */
   readonly sources?: Int32Array
+  /** Classes that stand for many programs: so many times as many windows of them are drawn. */
+  readonly many?: ReadonlySet<number>
   readonly training: Int32Array
   readonly heldOut: Int32Array
 }
+
+/** A class of many programs is drawn as if it were so many classes. */
+const MANY = 4
 
 export interface Fitted {
   readonly parameters: Parameters
@@ -132,7 +137,7 @@ export async function fit(
  * longest recording does not dominate the class.
  */
 export function drawEpoch(
-  data: Pick<FitData, 'labels' | 'training' | 'sources'>,
+  data: Pick<FitData, 'labels' | 'training' | 'sources' | 'many'>,
   options: Pick<FitOptions, 'perClassMin' | 'perClassMax' | 'repeatMax'>,
   random: Random,
 ): Int32Array {
@@ -150,13 +155,13 @@ export function drawEpoch(
     else list.push(id)
   }
   const draw: number[] = []
-  for (const [, bySource] of [...byClass].sort((a, b) => a[0] - b[0])) {
+  for (const [label, bySource] of [...byClass].sort((a, b) => a[0] - b[0])) {
     const pools = [...bySource.values()]
       .map((ids) => Int32Array.from(ids))
       .sort((a, b) => a.length - b.length)
     const all = pools.reduce((sum, pool) => sum + pool.length, 0)
     let wanted = Math.min(
-      options.perClassMax,
+      options.perClassMax * (data.many?.has(label) ? MANY : 1),
       Math.max(all, Math.min(options.perClassMin, all * options.repeatMax)),
     )
     // The smallest recording first: the others make up for what it lacks.

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import {
-  levelFor,
   readDetectionCalibration,
   writeDetectionCalibration,
 } from '../../../src/detect/calibration.ts'
@@ -9,9 +8,8 @@ import type { Predictions } from '../../../src/domain/prediction.ts'
 import {
   calibrateDetection,
   mistakesOf,
-  tailOf,
+  tailsOf,
   whiteningOf,
-  withoutWorstName,
 } from '../../../src/train/calibrate/detection-calibration.ts'
 import { symmetricEigen } from '../../../src/train/calibrate/eigen.ts'
 import { extendDetection } from '../../../src/train/calibrate/extend-detection.ts'
@@ -99,37 +97,23 @@ test('whiteningOf() makes a program differ from itself as much in every directio
   expect(spread[0]! / spread[1]!).toBeLessThan(2.5)
 })
 
-describe('tailOf()', () => {
-  test('gives back the rate of peaks that fall exponentially', () => {
-    const random = new Random(9)
-    // 10,000 a day, each 4 levels an e-th of them: one a day at 4 ln 10,000 = 36.8.
-    const peaks = Array.from({ length: 10_000 }, () => -4 * Math.log(1 - random.next()))
-    const level = levelFor({ ...tailOf(peaks, 1), peak: 0 }, 1)
-    expect(level).toBeGreaterThan(33)
-    expect(level).toBeLessThan(41)
-  })
-
-  test('leaves out peaks at the ceiling, which no level answers', () => {
-    const peaks = Array.from({ length: 100 }, (_, i) => i / 50)
-    expect(tailOf([...peaks, 60, 60], 0.01)).toEqual(tailOf(peaks, 0.01))
-  })
-
-  test('never sets a level below what was seen, nor believes a tail without width', () => {
-    const tail = tailOf(new Array<number>(50).fill(3), 1)
-    expect(levelFor(tail, 1e6)).toBe(3)
-    expect(tail.slope).toBeLessThan(1)
-  })
-})
-
-test('withoutWorstName() forgives the one program that climbs highest, all of its processes', () => {
-  const peaks = [
-    { name: 'nginx', level: 2 },
-    { name: 'operate.sh', level: 40 },
-    { name: 'tar', level: 17 },
-    { name: 'operate.sh', level: 3 },
-  ]
-  expect(withoutWorstName(peaks)).toEqual([2, 17])
-  expect(withoutWorstName([])).toEqual([])
+test('tailsOf() gives a name whose evidence reached its ceiling a level of its own, and leaves it out of no count', () => {
+  const heldOut = Array.from({ length: 200 }, (_, i) =>
+    predictions(T + i, [
+      { pid: 1, name: 'nginx', at: PLACES.nginx },
+      { pid: 2, name: 'cron', at: PLACES.sshd },
+    ]),
+  )
+  const { own, tails } = tailsOf(
+    { classes, hosts: [{ host: 'h', before: [], heldOut }] },
+    calibrated(),
+  )
+  const wrong = { name: 'cron', stream: 'claim', level: 61 } as const
+  expect(own).toEqual([
+    { ...wrong, stage: 'cold' },
+    { ...wrong, stage: 'warm' },
+  ])
+  expect(tails.claim.cold.threshold).toBeLessThan(10)
 })
 
 describe('calibrateDetection()', () => {
