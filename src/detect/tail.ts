@@ -3,8 +3,8 @@
  * on. Above a threshold they follow a generalised Pareto distribution (peaks over threshold), which gives levels for
  * rarer alerts than the recordings are long; below it they are read off as they were seen.
  *
- * Names that the model gets wrong for good reach the ceiling of evidence. They are not in the tail, and not forgiven:
- * each has a level of its own (`OwnLevel`), and a line in the model's card.
+ * Names whose claim the model contradicts for good reach the ceiling of evidence. They are not in the tail of that question, and
+ * not forgotten: each has a level of its own (`OwnLevel`), and a line in the model's card. Malice is forgiven under no name.
  */
 import { assert } from '../domain/assert.ts'
 

@@ -3,7 +3,8 @@
  * The net, its states and its id stay as they are, so the host's memory stays valid, and to revert is to delete a file.
  *
  * With f the trees' votes and p the shared model's probabilities, both over all classes, and w the trees' weight,
- * what the model says becomes w · f + (1 − w) · p: a class that the host added has p = 0.
+ * what the model says becomes w · f + (1 − w) · p: a class that the host added has p = 0. Whether it is malicious is then
+ * asked of trees that were grown with this host's own windows among the ordinary ones (malice-judge.ts).
  *
  * Made by train/adapt.ts in a process of its own, read by the running agent: a value, checked where it is read.
  */
@@ -12,6 +13,7 @@ import { HOST_NAMES_MAX, MODEL_CLASSES_MAX, NAME_BYTES_MAX } from '../domain/lim
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import { hostRowWidth, writeHostRow } from './host-rows.ts'
 import { type HostTreeTable, readTrees, vote, writeTrees } from './host-trees.ts'
+import { MaliceJudge, type MaliceTable, readMalice, writeMalice } from './malice-judge.ts'
 import type { Model } from './model.ts'
 import type { SequenceBatch } from './sequencer.ts'
 
@@ -51,6 +53,8 @@ export interface Adaptation {
   readonly added: readonly string[]
   readonly trees: HostTreeTable
   readonly weight: number
+  /** Where the model brings trees for that question. */
+  readonly malice?: MaliceTable
   /** By class, where it was measured here. */
   readonly doubts: ReadonlyMap<number, HostClassDoubt>
   /** Mean share of each call in the windows of each added class. */
@@ -59,10 +63,12 @@ export interface Adaptation {
 }
 
 export function encodeAdaptation(adaptation: Adaptation): Uint8Array {
-  const { trees, doubts, ...rest } = adaptation
-  return new TextEncoder().encode(
-    `${JSON.stringify({ format: ADAPTATION_FORMAT, ...rest, doubts: [...doubts], trees: writeTrees(trees) })}\n`,
-  )
+  const { trees, doubts, malice, ...rest } = adaptation
+  const written = {
+    ...{ format: ADAPTATION_FORMAT, ...rest, doubts: [...doubts], trees: writeTrees(trees) },
+    ...(malice === undefined ? {} : { malice: writeMalice(malice) }),
+  }
+  return new TextEncoder().encode(`${JSON.stringify(written)}\n`)
 }
 
 /** @throws AgentError ERR_MODEL where it is damaged or belongs to another model */
@@ -91,21 +97,21 @@ export function decodeAdaptation(
   const classes = base + added.length
   const trees = readTrees(root.trees, hostRowWidth(manifest.width))
   if (trees === undefined || trees.classes !== classes) return refuse('its trees are damaged')
+  const isMalicious = manifest.classes.map(({ malicious }) => malicious)
+  const malice =
+    root.malice === undefined
+      ? undefined
+      : (readMalice(root.malice, manifest.width, isMalicious) ??
+        refuse('its trees of malice are damaged'))
   if (!isShare(root.weight) || !Number.isInteger(root.made)) return refuse('a number is missing')
   const doubts = doubtsOf(root.doubts, classes) ?? refuse('its measurements are damaged')
   const profiles = profilesOf(root.profiles, added.length) ?? refuse('its profiles are damaged')
   const figures = figuresOf(root.figures) ?? refuse('its figures are damaged')
   const { made, weight } = root as { made: number; weight: number }
   return {
-    model: manifest.id,
-    baseClasses: base,
-    made,
-    added,
-    trees,
-    weight,
-    doubts,
-    profiles,
-    figures,
+    ...{ model: manifest.id, baseClasses: base, made, added },
+    ...{ trees, weight, doubts, profiles, figures },
+    ...(malice === undefined ? {} : { malice }),
   }
 }
 
@@ -170,34 +176,48 @@ export class HostClasses implements ModelClasses {
 
 /** The shared model's predictions, mixed with the trees' votes. */
 export class HostJudge {
-  readonly #adaptation: Adaptation
+  readonly #adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice'>
+  readonly #malice: MaliceJudge | undefined
   readonly #width: number
+  readonly #frames: number
   readonly #row: Float32Array
   readonly #votes: Float32Array
 
-  constructor(adaptation: Adaptation, { manifest }: Pick<Model, 'manifest'>) {
+  constructor(
+    adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice'>,
+    { manifest, classes }: Pick<Model, 'manifest' | 'classes'>,
+  ) {
+    const { width, sequenceFrames: frames } = manifest
+    const { background } = classes
     this.#adaptation = adaptation
-    this.#width = manifest.width
-    this.#row = new Float32Array(hostRowWidth(manifest.width))
+    this.#malice =
+      adaptation.malice && new MaliceJudge(adaptation.malice, { width, frames, background })
+    this.#width = width
+    this.#frames = frames
+    this.#row = new Float32Array(hostRowWidth(width))
     this.#votes = new Float32Array(adaptation.trees.classes)
   }
 
   mix(predictions: Predictions, batch: SequenceBatch): Predictions {
-    const { trees, weight } = this.#adaptation
+    const { classes } = this.#adaptation.trees
     const { classCount } = predictions
     const n = batch.processes.length
-    const frames = batch.rows.length / Math.max(1, n * this.#width)
-    const probabilities = new Float32Array(n * trees.classes)
+    const probabilities = new Float32Array(n * classes)
     for (let i = 0; i < n; i++) {
-      writeHostRow(batch, i, frames, this.#width, this.#row)
-      vote(trees, this.#row, this.#votes)
-      const to = i * trees.classes
-      for (let c = 0; c < trees.classes; c++) probabilities[to + c] = weight * this.#votes[c]!
-      const from = i * classCount
-      for (let c = 0; c < classCount; c++)
-        probabilities[to + c]! += (1 - weight) * predictions.probabilities[from + c]!
+      writeHostRow(batch, i, this.#frames, this.#width, this.#row)
+      const shared = predictions.probabilities.subarray(i * classCount, (i + 1) * classCount)
+      this.mixRow(shared, this.#row, probabilities, i * classes)
     }
-    return { ...predictions, probabilities, classCount: trees.classes }
+    return { ...predictions, probabilities, classCount: classes }
+  }
+
+  /** One window: the shared model's probabilities and its row to all classes' probabilities at out[at…]. */
+  mixRow(shared: Float32Array, row: Float32Array, out: Float32Array, at: number): void {
+    const { trees, weight } = this.#adaptation
+    vote(trees, row, this.#votes)
+    for (let c = 0; c < trees.classes; c++)
+      out[at + c] = weight * this.#votes[c]! + (1 - weight) * (shared[c] ?? 0)
+    this.#malice?.applyTo(out, at, trees.classes, row)
   }
 }
 

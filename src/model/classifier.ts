@@ -20,11 +20,12 @@ export class Classifier {
 
   /** One prediction per sequence of the batch, in its order. */
   async predict(batch: SequenceBatch): Promise<Predictions> {
-    const { manifest } = this.#model
+    const { manifest, malice } = this.#model
     const n = batch.processes.length
     const classCount = manifest.classes.length
     const { logits, states } = await this.run(batch.rows, n)
     softmax(logits, n, classCount, manifest.calibration.temperature)
+    malice?.apply(logits, n, classCount, batch)
     return {
       frameIndex: batch.frameIndex,
       processes: batch.processes,

@@ -89,6 +89,8 @@ export interface Manifest {
   readonly forest?: ManifestForest
   /** Rows that come with the model for adapting it to a host (references.bin). */
   readonly references?: { readonly sha256: string; readonly rows: number }
+  /** Trees that ask whether a window is malicious; parsed by malice-judge.ts. */
+  readonly malice?: unknown
   /** Thresholds and the other results of detection calibration; parsed by detect/calibration.ts. */
   readonly detection?: unknown
   readonly data: readonly TrainingFile[]
@@ -158,7 +160,7 @@ function readManifest(root: Fields): Manifest {
     },
     ...(root.has('forest') ? { forest: readForest(root.object('forest')) } : {}),
     ...(root.has('references') ? { references: readReferences(root.object('references')) } : {}),
-    ...defined({ detection: root.raw('detection') }),
+    ...defined({ malice: root.raw('malice'), detection: root.raw('detection') }),
     data: root.objects('data', 1e5).map((file) => ({
       file: file.text('file', 4096, { empty: true }),
       sha256: hash(file.field('sha256')),

@@ -17,6 +17,7 @@ import { readOnnxFacts } from '../platform/onnx/file.ts'
 import { type OnnxSession, onnxRuntime } from '../platform/onnx/runtime.ts'
 import { classNameOf } from './aliases.ts'
 import { hostRowWidth } from './host-rows.ts'
+import { MaliceJudge, readMalice } from './malice-judge.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
 import type { Recipe } from './recipe.ts'
@@ -44,6 +45,8 @@ export interface Model {
   readonly vocabulary: readonly string[]
   readonly recipe: Recipe
   readonly normaliser: Normaliser
+  /** Asks whether a window is malicious, where the model brings trees for it. */
+  readonly malice: MaliceJudge | undefined
   readonly session: OnnxSession
   close(): Promise<void>
 }
@@ -120,17 +123,31 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   const badTrees = facts.trees && troubleWithTrees(facts.trees, manifest.width + 1)
   if (badTrees !== undefined) refuse(`${ONNX_FILE} has trees that must not be run: ${badTrees}`)
   if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
+  const classes = modelClasses(manifest)
+  const malice = maliceJudge(manifest, classes, refuse)
   const session = await openSession(files.onnx, manifest, refuse)
   return {
     directory: where,
     manifest,
-    classes: modelClasses(manifest),
+    classes,
+    malice,
     vocabulary: manifest.vocabulary,
     recipe: manifest.recipe,
     normaliser,
     session,
     close: () => session.close(),
   }
+}
+
+function maliceJudge(
+  { malice, width, sequenceFrames }: Manifest,
+  { malicious, background }: ModelClasses,
+  refuse: (what: string) => never,
+): MaliceJudge | undefined {
+  if (malice === undefined) return undefined
+  const table = readMalice(malice, width, malicious)
+  if (table === undefined) return refuse('the trees in its "malice" are damaged')
+  return new MaliceJudge(table, { width, frames: sequenceFrames, background })
 }
 
 /** Opens the graph and runs it on two sequences: checks names, shapes and finite numbers. */

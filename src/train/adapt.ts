@@ -10,9 +10,15 @@
  * `ls`, package scripts) teach the class of other programs together: they are ordinary here, and promise nothing.
  */
 import { FOREST_DEPTH_MAX, HOST_NAMES_MAX, HOST_ROWS_PER_NAME_MAX } from '../domain/limits.ts'
-import type { Adaptation, AdaptationFigures, HostClassDoubt } from '../model/adaptation.ts'
+import {
+  type Adaptation,
+  type AdaptationFigures,
+  type HostClassDoubt,
+  HostJudge,
+} from '../model/adaptation.ts'
 import { hostRowWidth } from '../model/host-rows.ts'
-import { type HostTreeTable, vote } from '../model/host-trees.ts'
+import type { HostTreeTable } from '../model/host-trees.ts'
+import type { MaliceTable } from '../model/malice-judge.ts'
 import type { Model } from '../model/model.ts'
 import { type RowSet, type SparseRow, spread } from '../model/row-set.ts'
 import type { HostName, HostSample, HostWindow } from './data/host-sample.ts'
@@ -38,6 +44,10 @@ const REFERENCES_MIN = 0.6
 /** Held-out ordinary windows called malicious may be so many more than before. */
 const MALICIOUS_SLACK = 0.001
 const DOUBT_WINDOWS_MIN = 20
+/** Trees that ask for malice, and rows of each name that stand for ordinary life here. */
+const MALICE_TREES = 30
+const MALICE_LEAF_MIN = 5
+const MALICE_ROWS_PER_NAME = 60
 
 export interface AdaptInput {
   readonly model: Model
@@ -76,7 +86,7 @@ export function adapt(input: AdaptInput): Adapted {
   const training = classes.windows.filter(({ window }) => window.second < trainTo)
   const heldOut = classes.windows.filter(({ window }) => window.second >= trainTo + GAP_SECONDS)
   const references = referencesOf(input)
-  const trial = grow(input, classes, training, references.training)
+  const trial = growAll(input, classes, training, references.training)
   const measured = measure(input, classes, trial, heldOut, references.heldOut)
   const figures: AdaptationFigures = {
     seconds: span,
@@ -93,7 +103,7 @@ export function adapt(input: AdaptInput): Adapted {
     baseClasses: model.manifest.classes.length,
     made: input.now,
     added: classes.added.map(({ name }) => name),
-    trees: grow(input, classes, classes.windows, [...references.training, ...references.heldOut]),
+    ...growAll(input, classes, classes.windows, [...references.training, ...references.heldOut]),
     weight: WEIGHT,
     doubts: measured.doubts,
     profiles: classes.added.map(({ profile }) => profile),
@@ -169,6 +179,55 @@ function referencesOf({ model, references }: AdaptInput) {
   return { training, heldOut }
 }
 
+type Grown = Pick<Adaptation, 'trees' | 'malice'>
+
+function growAll(
+  input: AdaptInput,
+  classes: HostClassList,
+  windows: readonly Labelled[],
+  references: readonly Reference[],
+): Grown {
+  const { malicious } = input.model.classes
+  const table = input.model.malice?.table
+  // Without trees of malice in the model, its malicious rows stand beside the host's names.
+  const beside = table ? references.filter(({ label }) => !malicious[label]) : references
+  const trees = grow(input, classes, windows, beside)
+  return table ? { trees, malice: growMalice(input, table, windows, references) } : { trees }
+}
+
+/** The model's question of malice, asked again with this host's ordinary life among the answers. */
+function growMalice(
+  { model, kept, seed = 1 }: AdaptInput,
+  { classes, slope, shift }: MaliceTable,
+  windows: readonly Labelled[],
+  references: readonly Reference[],
+): MaliceTable {
+  const column = new Map(classes.map((c, k) => [c, k + 1]))
+  const byName = new Map<number, SparseRow[]>()
+  for (const { window, label } of windows) {
+    const list = byName.get(label)
+    if (list === undefined) byName.set(label, [window.row])
+    else list.push(window.row)
+  }
+  const ordinary = [...byName.values(), ...(kept?.rows.values() ?? [])].flatMap((list) =>
+    spread(list, MALICE_ROWS_PER_NAME),
+  )
+  const rows = [
+    ...references.map(({ label, row }) => ({ row, label: column.get(label) ?? 0 })),
+    ...ordinary.map((row) => ({ row, label: 0 })),
+  ]
+  const width = hostRowWidth(model.manifest.width)
+  const builder = new HostTableBuilder(classes.length + 1)
+  const options = {
+    trees: MALICE_TREES,
+    seed,
+    leafMin: MALICE_LEAF_MIN,
+    depthMax: FOREST_DEPTH_MAX,
+  }
+  for (const tree of growTrees(rowsOf(rows, width, classes.length + 1), options)) builder.add(tree)
+  return { trees: builder.end(), classes, slope, shift }
+}
+
 /** Moments share one class: of each as few windows as leave the class no larger than the others together. */
 function grow(
   { model, kept, seed = 1 }: AdaptInput,
@@ -221,32 +280,11 @@ function rowsOf(list: readonly Reference[], width: number, classes: number): Row
   }
 }
 
-/** Votes on sparse rows. */
-class Voter {
-  readonly #table: HostTreeTable
-  readonly #dense: Float32Array
-  readonly votes: Float32Array
-
-  constructor(table: HostTreeTable, width: number) {
-    this.#table = table
-    this.#dense = new Float32Array(width)
-    this.votes = new Float32Array(table.classes)
-  }
-
-  /** @returns `votes`, valid until the next call */
-  on({ columns, values }: SparseRow): Float32Array {
-    for (let k = 0; k < columns.length; k++) this.#dense[columns[k]!] = values[k]!
-    vote(this.#table, this.#dense, this.votes)
-    for (const column of columns) this.#dense[column] = 0
-    return this.votes
-  }
-}
-
 /** The trees beside the shared model, on windows and references that they did not see. */
 function measure(
   { model }: AdaptInput,
   { count }: HostClassList,
-  trees: HostTreeTable,
+  grown: Grown,
   heldOut: readonly Labelled[],
   references: readonly Reference[],
 ): {
@@ -254,7 +292,14 @@ function measure(
   doubts: Map<number, HostClassDoubt>
 } {
   const { malicious } = model.classes
-  const voter = new Voter(trees, hostRowWidth(model.manifest.width))
+  const judge = new HostJudge({ ...grown, weight: WEIGHT }, model)
+  const dense = new Float32Array(hostRowWidth(model.manifest.width))
+  const mixed = new Float32Array(count)
+  const mix = (shared: Float32Array, { columns, values }: SparseRow) => {
+    for (let k = 0; k < columns.length; k++) dense[columns[k]!] = values[k]!
+    judge.mixRow(shared, dense, mixed, 0)
+    for (const column of columns) dense[column] = 0
+  }
   const tallies = Array.from({ length: count }, () => ({
     windows: 0,
     taken: new Map<number, number>(),
@@ -267,9 +312,7 @@ function measure(
     malicious.reduce((sum, flag, c) => sum + (flag ? of[c]! : 0), 0) >= 0.5
   for (const { window, label, named: isNamed } of heldOut) {
     const shared = window.probabilities
-    const mixed = voter
-      .on(window.row)
-      .map((votes, c) => WEIGHT * votes + (1 - WEIGHT) * (shared[c] ?? 0))
+    mix(shared, window.row)
     const top = largest(mixed)
     if (isNamed) {
       named++
@@ -284,13 +327,20 @@ function measure(
     if (malicious[top]) tally.malicious++
   }
   const malignant = references.filter(({ label }) => malicious[label])
-  const known = malignant.filter(({ row }) => isBad(voter.on(row))).length
+  // The shared model's sequences do not travel with its rows: it is taken to be undecided about them.
+  const undecided = new Float32Array(model.classes.names.length).fill(
+    1 / model.classes.names.length,
+  )
+  const known = malignant.filter(({ row }) => {
+    mix(undecided, row)
+    return isBad(mixed)
+  }).length
   const share = (part: number, of: number) => round(part / Math.max(1, of))
   const doubts = new Map<number, HostClassDoubt>()
-  const added = model.classes.names.length
+  const shared = model.classes.names.length
   for (const [c, { windows, taken, malicious: bad }] of tallies.entries()) {
     // An added class has no other measurement, however few its windows are.
-    if (windows < DOUBT_WINDOWS_MIN && c < added) continue
+    if (windows < DOUBT_WINDOWS_MIN && c < shared) continue
     const of = (n: number) => round(n / (windows + 2))
     doubts.set(c, {
       confusions: [...taken].map(([other, n]) => [other, of(n)]),

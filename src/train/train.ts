@@ -9,6 +9,7 @@ import { AgentError } from '../domain/error.ts'
 import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
+import { writeMalice } from '../model/malice-judge.ts'
 import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/manifest.ts'
 import { openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
@@ -29,11 +30,12 @@ import {
   type Windows,
 } from './data/dataset.ts'
 import type { Recording } from './data/recording.ts'
-import { referenceRows } from './data/references.ts'
+import { maliceExamples, RowMaker, referenceRows } from './data/references.ts'
 import { type Happening, HappeningIndex } from './data/scenarios.ts'
 import type { Split } from './data/split.ts'
 import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
 import type { ForestPart } from './forest/export-forest.ts'
+import { fitMalice, MALICE_DEFAULTS, type MaliceFigures } from './forest/malice-forest.ts'
 import { fitWindowForest, movedTrees, type WindowForestOptions } from './forest/window-forest.ts'
 import {
   forestFacts,
@@ -138,11 +140,7 @@ export async function train(
   const labelled = (ids: Int32Array) => ids.filter((id) => labels[id]! >= 0)
   const calibration = labelled(idsOf('calibration'))
   const test = labelled(idsOf('test'))
-  const lonely = classesOfOneSource(windows, training, recordings.length, classes.list)
-  if (lonely.length > 0)
-    warnings.push(
-      `${lonely.length} of ${classes.list.length} classes were seen in one recording only and may look different elsewhere: ${lonely.slice(0, 12).join(', ')}${lonely.length > 12 ? ' …' : ''}`,
-    )
+  warnings.push(...lonelyWarnings(windows, training, recordings.length, classes.list))
   if (calibration.length === 0)
     warnings.push(
       'no window is left for calibration: the last epoch is taken and probabilities are as they come',
@@ -157,12 +155,7 @@ export async function train(
     hidden: options.hidden,
     classes: classes.list.length,
   }
-  const many = new Set(
-    [...classes.list.keys()].filter((c) => {
-      const { background, behaviour } = classes.list[c]!
-      return background || behaviour !== undefined
-    }),
-  )
+  const many = sharedClasses(classes.list)
   const data: FitData = {
     windows,
     vectors,
@@ -197,9 +190,9 @@ export async function train(
     const truth = Int32Array.from(test, (id) => labels[id]!)
     figures.test = figuresOf(names, truth, argmaxRows(tested.logits, net.classes))
   }
-  const rows = referenceRows(windows, batches, normaliser, labelled(training), labels, classes.list)
-  // An export over all calls has other columns than these rows.
-  const references = options.fullVocabulary ? undefined : encodeRowSet(rows)
+  const beside = options.fullVocabulary
+    ? undefined
+    : besideTheNet(data, batches, labelled(training), classes.list, options.fit.seed)
   const background = classes.list.find((entry) => entry.background)
   if (background === undefined)
     warnings.push(`no class "${BACKGROUND}": an unknown program falls to the nearest class`)
@@ -222,15 +215,14 @@ export async function train(
     aliases: ALIAS_RULES.filter((rule) => names.includes(rule.class)),
     calibration: { ...temperature, windows: calibration.length },
     ...(forest !== undefined && { forest: forestFacts(forest) }),
-    ...(references !== undefined && {
-      references: { sha256: sha256(references), rows: [...rows.rows.values()].flat().length },
-    }),
+    ...beside?.manifest,
     data: trainingFiles(recordings),
     measured: {
       trainingWindows: training.length,
       epoch: fitted.epoch,
       trainingSeconds: round(fitted.seconds),
       ...measuredFigures(figures),
+      ...defined({ malice: beside?.figures }),
     },
   }
   const shipped = exported?.onnx ?? onnx
@@ -245,10 +237,18 @@ export async function train(
     warnings.push(
       'nothing is left to calibrate detection on: this model classifies, but cannot raise alerts',
     )
-    return { onnx: shipped, manifest, ...defined({ references }), figures, warnings, stopped }
+    return {
+      onnx: shipped,
+      manifest,
+      ...defined({ references: beside?.references }),
+      figures,
+      warnings,
+      stopped,
+    }
   }
   const detection = calibrateDetection({
     classes: model.classes,
+    judged: beside?.judged ?? [],
     stateSize: manifest.stateSize,
     states: spread.states,
     labels: Int32Array.from(sample, (id) => labels[id]!),
@@ -259,11 +259,48 @@ export async function train(
   return {
     onnx: shipped,
     stopped,
-    ...defined({ references }),
+    ...defined({ references: beside?.references }),
     manifest: { ...manifest, detection: writeDetectionCalibration(detection) },
     figures,
     warnings,
   }
+}
+
+/** Classes that many programs share. */
+function sharedClasses(classes: readonly ManifestClass[]): Set<number> {
+  return new Set(
+    [...classes.keys()].filter(
+      (c) => classes[c]!.background || classes[c]!.behaviour !== undefined,
+    ),
+  )
+}
+
+/** What a model brings beside its net: rows to adapt it with, and the trees of malice. An export over all calls has other columns. */
+function besideTheNet(
+  { windows, labels, normaliser }: FitData,
+  batches: Batches,
+  ids: Int32Array,
+  classes: readonly ManifestClass[],
+  seed: number,
+) {
+  const maker = new RowMaker(windows, batches, normaliser)
+  const { rows, width } = referenceRows(maker, normaliser, windows, ids, labels, classes)
+  const references = encodeRowSet({ rows, width })
+  const examples = maliceExamples(maker, windows, ids, labels, classes)
+  const malice = fitMalice(examples, classes, normaliser.width, { ...MALICE_DEFAULTS, seed })
+  return {
+    references,
+    judged: malice?.table.classes ?? [],
+    figures: malice && roundedFigures(malice.figures),
+    manifest: {
+      references: { sha256: sha256(references), rows: [...rows.values()].flat().length },
+      ...(malice === undefined ? {} : { malice: writeMalice(malice.table) }),
+    },
+  }
+}
+
+function roundedFigures({ auc, recall, falseShare, windows }: MaliceFigures): MaliceFigures {
+  return { auc: round(auc), recall: round(recall), falseShare: round(falseShare), windows }
 }
 
 /**
@@ -279,6 +316,20 @@ function sourcesOf({ list }: Windows, labels: Int32Array, many: ReadonlySet<numb
     processes.set(key, known)
     return known
   })
+}
+
+function lonelyWarnings(
+  windows: Windows,
+  training: Int32Array,
+  recordings: number,
+  classes: readonly ManifestClass[],
+): string[] {
+  const lonely = classesOfOneSource(windows, training, recordings, classes)
+  if (lonely.length === 0) return []
+  const shown = lonely.slice(0, 12).join(', ') + (lonely.length > 12 ? ' …' : '')
+  return [
+    `${lonely.length} of ${classes.length} classes were seen in one recording only and may look different elsewhere: ${shown}`,
+  ]
 }
 
 /** Ordinary classes whose training windows are all of one recording, where there are several. */

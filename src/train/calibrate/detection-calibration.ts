@@ -33,6 +33,9 @@ const COVER = 0.6
 /** Share of the mean eigenvalue added to each (shrinkage), for directions in which the training data hardly varies. */
 const SHRINKAGE = 0.05
 
+/** A radius that no state lies outside of. */
+const ANYWHERE = 1_000
+
 export interface HostPredictions {
   readonly host: string
   /** Earlier frames of the host; the net may have been trained on them. */
@@ -43,6 +46,8 @@ export interface HostPredictions {
 
 export interface DetectionCalibrationInput {
   readonly classes: ModelClasses
+  /** Classes that trees of their own judge (model/malice-judge.ts): how near a state lies to them says nothing more. */
+  readonly judged?: readonly number[]
   readonly stateSize: number
   /** Training windows: [n × stateSize], and the class of each. */
   readonly states: Float32Array
@@ -72,7 +77,9 @@ export function calibrateDetection(input: DetectionCalibrationInput): DetectionC
     own: [],
     profiles: input.profiles,
   }
-  const measured = { ...draft, radii: classRadii(input, draft, whitened) }
+  const radii = classRadii(input, draft, whitened)
+  for (const c of input.judged ?? []) radii[c] = ANYWHERE
+  const measured = { ...draft, radii }
   return { ...measured, ...tailsOf(input, measured) }
 }
 
@@ -275,7 +282,9 @@ export function tailsOf(
     const peaks = hosts.map((host) => peaksOf(host, stage, classes, calibration))
     const tail = (stream: StreamName) => {
       const named = peaks.flatMap((of) => [...of[stream]])
-      const wrong = new Set(named.flatMap(([name, peak]) => (peak < LEVEL_MAX ? [] : [name])))
+      // A level of its own is a name to hide under: only a contradicted claim is forgiven, malice never.
+      const isWrong = (peak: number) => stream === 'claim' && peak >= LEVEL_MAX
+      const wrong = new Set(named.flatMap(([name, peak]) => (isWrong(peak) ? [name] : [])))
       for (const name of [...wrong].sort()) own.push({ name, stream, stage, level: OUT_OF_REACH })
       const others = named.flatMap(([name, peak]) => (wrong.has(name) ? [] : [peak]))
       return fitTail(others, Math.max(seconds, 1) / 86_400, SCALE_LEAST)

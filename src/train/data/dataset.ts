@@ -122,6 +122,7 @@ export function makeWindows(
         list.push({
           name,
           malicious,
+          ...(happening === undefined ? {} : { scenario: happening.scenario }),
           part,
           recording: r,
           second: frame.index,
@@ -231,6 +232,20 @@ function namesOutside(recordings: readonly Recording[], index: HappeningIndex): 
         if (!names.has(process.name) && index.at(host, process, frame.index) === undefined)
           names.add(process.name)
   return names
+}
+
+/** Calls in each row of a window. */
+export function callsOf(
+  { rows, list, frames, offsets, counts }: Windows,
+  id: number,
+): Float32Array {
+  return Float32Array.from({ length: frames }, (_, t) => {
+    const vector = rows[list[id]!.at + t]!
+    if (vector < 0) return 0
+    let calls = 0
+    for (let k = offsets[vector]!; k < offsets[vector + 1]!; k++) calls += counts[k]!
+    return calls
+  })
 }
 
 /** Names of the calls that occur in these windows, `other` first, then in the order of domain/syscalls.ts. */

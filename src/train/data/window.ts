@@ -5,6 +5,8 @@ export interface Window {
   /** The program: its label or name by the alias rules, or the malicious program. */
   readonly name: string
   readonly malicious: boolean
+  /** Of a malicious window: the implementation of the behaviour. */
+  readonly scenario?: string
   readonly part: Part
   /** Which recording, and the second it ends in. */
   readonly recording: number

@@ -7,7 +7,7 @@ import { Classifier, softmax } from '../../model/classifier.ts'
 import type { Model } from '../../model/model.ts'
 import { Batches } from '../data/batches.ts'
 import { behaviourOf } from '../data/behaviours.ts'
-import { componentVectors, makeWindows } from '../data/dataset.ts'
+import { callsOf, componentVectors, makeWindows } from '../data/dataset.ts'
 import type { Recording } from '../data/recording.ts'
 import type { Happening } from '../data/scenarios.ts'
 import type { Part, Split } from '../data/split.ts'
@@ -50,14 +50,21 @@ export async function evaluateWindows(
   const classifier = new Classifier(model)
   const count = classes.names.length
   const probabilities = new Float32Array(known.length * count)
-  const length = manifest.sequenceFrames * normaliser.width
+  const { sequenceFrames } = manifest
+  const length = sequenceFrames * normaliser.width
   for (let from = 0; from < known.length; from += PART) {
     const ids = known.slice(from, from + PART)
     const rows = new Float32Array(ids.length * length)
     batches.sequences(ids, rows)
-    probabilities.set((await classifier.run(rows, ids.length)).logits, from * count)
+    const { logits } = await classifier.run(rows, ids.length)
+    softmax(logits, ids.length, count, manifest.calibration.temperature)
+    if (model.malice !== undefined) {
+      const calls = new Float32Array(ids.length * sequenceFrames)
+      for (const [n, id] of ids.entries()) calls.set(callsOf(windows, id), n * sequenceFrames)
+      model.malice.apply(logits, ids.length, count, { rows, calls })
+    }
+    probabilities.set(logits, from * count)
   }
-  softmax(probabilities, known.length, count, manifest.calibration.temperature)
   const labels = Int32Array.from(known, (id) => truthOf(windows.list[id]!)!)
   const predicted = argmaxRows(probabilities, count)
   return {
