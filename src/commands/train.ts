@@ -47,6 +47,9 @@ const SHAPE_FLAGS = [
   'forest-weight',
 ] as const
 
+/** Flags that change what comes out and have no words of their own in the card's command. */
+const RESULT_FLAGS = ['hidden', 'sequence', 'frame', 'stride', 'windows-min', 'vocabulary'] as const
+
 export default defineCommand({
   meta: {
     name: 'train',
@@ -219,6 +222,7 @@ export default defineCommand({
       (args.base === undefined
         ? ` --arch ${manifest.arch} --features ${manifest.recipe.name}${forestFlags(manifest)}`
         : '') +
+      RESULT_FLAGS.map((name) => flag(name, args[name])).join('') +
       ` --epochs ${epochs} --seed ${seed}`
     const { windowsMin } = options
     await saveModel(

@@ -2,10 +2,13 @@
  * MODEL_CARD.md: what a person must know before using a model, from the measurements of its training. Written by the
  * trainer, so that its numbers equal those of the manifest.
  */
+
+import type { OwnLevel } from '../detect/calibration.ts'
 import { FRAME_MS, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { type Manifest, sequenceSeconds } from '../model/manifest.ts'
 import { BACKGROUND } from './data/classes.ts'
 import type { Figures } from './evaluate/metrics.ts'
+import type { MaliceFigures } from './forest/malice-forest.ts'
 import { round } from './manifest-facts.ts'
 
 export interface CardFacts {
@@ -48,6 +51,8 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
     weakest(figures.test ?? figures.calibration),
     `Probabilities are divided by a temperature of ${manifest.calibration.temperature.toFixed(2)}, set on ` +
       `${manifest.calibration.windows} held-out windows; expected calibration error there ${manifest.calibration.ece.toFixed(4)}.`,
+    maliceWords(manifest),
+    ownLevelWords(manifest),
     '## Classes',
     `A name (after the alias rules below) with at least ${windowsMin} training windows is a class; rarer ones share the ` +
       `class "${BACKGROUND}", so that an unknown ordinary program has somewhere to fall but the nearest malicious class. ` +
@@ -79,6 +84,28 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
       : ['## Warnings while training', warnings.map((line) => `- ${line}`).join('\n')]),
   ]
   return `${paragraphs.filter((text) => text !== '').join('\n\n')}\n`
+}
+
+/** What the trees of malice reach on what they had not seen. */
+function maliceWords({ measured }: Manifest): string {
+  const malice = measured.malice as MaliceFigures | undefined
+  if (malice === undefined) return ''
+  return (
+    'Whether a window is malicious is decided by trees of its own. On programs and implementations that were left out of their ' +
+    `training (two halves, ${malice.windows} windows): AUC ${malice.auc.toFixed(3)}; at a probability of one half ` +
+    `${(100 * malice.recall).toFixed(1)} % of malicious and ${(100 * malice.falseShare).toFixed(2)} % of ordinary windows.`
+  )
+}
+
+/** Names with a level of their own (detect/calibration.ts). */
+function ownLevelWords({ detection }: Manifest): string {
+  const own = (detection as { readonly own?: readonly OwnLevel[] } | undefined)?.own ?? []
+  if (own.length === 0) return ''
+  const words = own.map(({ name, stage }) => `${name} (${stage})`).join(', ')
+  return (
+    `The model contradicts these names permanently on ordinary recordings, so a contradiction alone raises no alert about them: ${words}. ` +
+    'Malicious behaviour under these names does.'
+  )
 }
 
 function besideWords({ forest }: Manifest): string {

@@ -16,12 +16,14 @@ import { HostMemory } from '../../detect/memory.ts'
 import { ShortLives } from '../../detect/short-lives.ts'
 import { levelFor, rateAt } from '../../detect/tail.ts'
 import type { Alert, AlertKind } from '../../domain/alert.ts'
+import type { BehaviourId } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
 import type { Model } from '../../model/model.ts'
 import { predictFrames } from '../../model/predict-frames.ts'
 import { quantile } from '../calibrate/detection-calibration.ts'
+import { behaviourOf } from '../data/behaviours.ts'
 import type { Happening, HappeningKind } from '../data/scenarios.ts'
 import { poissonInterval, wilsonInterval } from './intervals.ts'
 
@@ -77,6 +79,8 @@ export interface DetectionFigures {
   /** The rate extrapolated from the calibration tail at the thresholds used. */
   readonly falseAlertsPerHostDayExtrapolated: number
   readonly detection: Readonly<Record<HappeningKind, KindFigures>>
+  /** Happenings that were not trained on, by the behaviour of their program, whatever they called themselves. */
+  readonly behaviours: Readonly<Partial<Record<BehaviourId, { found: number; of: number }>>>
   readonly trainedOn: { readonly found: number; readonly of: number }
   readonly otherAlerts: number
   /** Share of the recording's vectors whose process was classified in that second. */
@@ -227,6 +231,7 @@ function figures(
       'non-grata': foundOf(rows, 'non-grata'),
       novelty: foundOf(rows, 'novelty'),
     },
+    behaviours: byBehaviour(happenings, rows),
     trainedOn: {
       found: known.filter(({ foundAs }) => foundAs !== null).length,
       of: known.length,
@@ -295,4 +300,20 @@ function extrapolated(
     sum += rateAt(tail, levelFor(tail, perDay / 2))
   }
   return sum
+}
+
+/** @param rows one for each happening, in the same order */
+function byBehaviour(
+  happenings: readonly Happening[],
+  rows: readonly { readonly trainedOn: boolean; readonly foundAs: AlertKind | null }[],
+): Partial<Record<BehaviourId, { found: number; of: number }>> {
+  const counts: Partial<Record<BehaviourId, { found: number; of: number }>> = {}
+  for (const [i, { program }] of happenings.entries()) {
+    const behaviour = behaviourOf(program)
+    if (behaviour === undefined || rows[i]!.trainedOn) continue
+    counts[behaviour] ??= { found: 0, of: 0 }
+    counts[behaviour].of++
+    if (rows[i]!.foundAs !== null) counts[behaviour].found++
+  }
+  return counts
 }

@@ -33,6 +33,8 @@ export function evaluationText(evaluation: Evaluation): string {
         `${kind.padEnd(19)}${figures.found} of ${figures.of}${delay}, ${figures.sameKind} under that kind`,
       )
     }
+    for (const [behaviour, { found, of }] of Object.entries(evaluation.behaviours ?? {}))
+      lines.push(`  ${behaviour.padEnd(17)}${found} of ${of}`)
     for (const { host, scenario, kind, foundAs, trainedOn } of evaluation.happenings ?? [])
       if (foundAs === null)
         lines.push(
