@@ -41,6 +41,7 @@ const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
   'reverse-shell': 'streams',
   'web-shell': 'look',
   'file-encryption': 'files',
+  'crypto-miner': 'network',
 }
 
 /** For so long what was seen of its files answers for it. */
@@ -168,7 +169,7 @@ export class FactKeeper implements FactJudge {
   }
 
   async #ask(key: string, trigger: Trigger): Promise<void> {
-    const { process, questions, unlinked, urgency } = trigger
+    const { process, questions, unlinked, cores, urgency } = trigger
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
     this.#asked.add(key)
@@ -188,7 +189,8 @@ export class FactKeeper implements FactJudge {
     this.#failed.delete(key)
     if (answer === 'gone') this.#failed.set(key, this.#second)
     if (this.#failed.size > FACTS_KEPT_MAX) this.#failed.delete(this.#failed.keys().next().value!)
-    if (typeof answer !== 'string') this.#keep(process, { ...answer, ...defined({ unlinked }) })
+    if (typeof answer !== 'string')
+      this.#keep(process, { ...answer, ...defined({ unlinked, cores }) })
   }
 
   #keep(process: Process, answer: ProcessFacts): void {

@@ -30,6 +30,7 @@ export function findingsOf(process: Process, facts: ProcessFacts, knows: KnowsNa
     ...reverseShell(facts),
     ...webShell(facts),
     ...fileEncryption(facts),
+    ...miner(process, facts),
   ]
 }
 
@@ -222,6 +223,51 @@ function* fileEncryption({ files, unlinked = 0 }: ProcessFacts): Generator<Findi
     yield supports('file-encryption', `${encrypted + replaced} files became unreadable ${where}`)
   else if (sampled >= ORDINARY_FILES)
     yield refutes('file-encryption', `${sampled} files that it changed are as readable as before`)
+}
+
+// --- Computing --------------------------------------------------------------------------------------
+
+/** Ports that pools of miners listen on, and little else. */
+const POOL_PORT =
+  /:(3333|3334|4444|5555|6666|7777|9999|14433|14444|45560|45700|20128|10128|3357|18081|20535)$/
+/** Named as what they are: a package of one is no excuse. */
+const MINERS =
+  /^(xmr|xmrig|cpuminer|minerd|ccminer|cgminer|bfgminer|ethminer|nbminer|lolMiner|t-rex)/
+
+function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
+  const { look, program, network, cores } = facts
+  const executable = look?.executable
+  if (executable === undefined || program === undefined || network === undefined) return
+  const file = fileOf(executable)
+  const { state } = program
+  const isStranger = state === 'unowned' || state === 'modified'
+  const isHidden =
+    isKernelThreadName(name) ||
+    (isStranger && !program.isAlias && !canBeNamed(name, file) && look?.script === undefined)
+  if (state === 'verified' && !isHidden && !isInterpreterProgram(file) && !MINERS.test(file)) {
+    yield refutes(
+      'crypto-miner',
+      `${executable.path} is the unmodified file of package ${program.package}`,
+    )
+    return
+  }
+  // Without the CPU time there is nothing to explain; who serves others computes for them.
+  if (cores === undefined || network.isListening || !isFewConnections(network.connections)) return
+  const isOdd =
+    isStranger && (executable.place !== 'other' || executable.deleted || executable.inMemory)
+  const pool = network.connections.find(({ isOutgoing }) => isOutgoing)
+  if (pool === undefined) return
+  const what = `computes on ${cores.toFixed(1)} cores with next to no calls, connected to ${pool.remote}`
+  const isPool = isStranger && POOL_PORT.test(pool.remote)
+  if ((isOdd || isHidden || isPool) && !isInterpreterProgram(file))
+    yield proves('crypto-miner', `${what}, and executes ${executable.path}, which no package owns`)
+  // A simulation or a renderer of one's own looks like this, too.
+  else if (isStranger && !pool.isLoopback) yield supports('crypto-miner', what)
+}
+
+/** Kept open to a pool; a service has more. */
+function isFewConnections(connections: readonly Connection[]): boolean {
+  return connections.length <= 4
 }
 
 function proves(question: Finding['question'], because: string): Finding {

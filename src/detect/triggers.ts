@@ -1,7 +1,7 @@
 /**
  * Which processes of a second are worth a question to the facts reader, before any model has an opinion: names of
- * kernel threads, names that are not the executable's, known names in odd places, shells and interpreters, and who
- * rewrites files by the dozen.
+ * kernel threads, names that are not the executable's, known names in odd places, shells and interpreters, who rewrites
+ * files by the dozen, and who computes without calls.
  *
  * One pass a second over what the frame says already; no look at /proc. Pure, but for what was asked before: each
  * process is looked at when it is new, and shells a few times more, for they change hands.
@@ -10,6 +10,7 @@ import type { Frame } from '../domain/frame.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { FactQuestion } from '../domain/process-facts.ts'
+import { Compute } from './compute.ts'
 import { FileWork } from './file-work.ts'
 import type { KnowsName } from './findings.ts'
 import {
@@ -28,6 +29,8 @@ export interface Trigger {
   readonly urgency: number
   /** Files that it removed of late. */
   readonly unlinked?: number
+  /** It computes without calls: share of a core. */
+  readonly cores?: number
 }
 
 /** Seconds after its first sight at which a shell or interpreter is looked at again. */
@@ -48,6 +51,7 @@ interface Seen {
 export class Triggers {
   readonly #seen = new Map<ProcessKey, Seen>()
   readonly #fileWork = new FileWork()
+  readonly #compute = new Compute()
   readonly #knows: KnowsName
 
   constructor(knows: KnowsName) {
@@ -63,6 +67,8 @@ export class Triggers {
     }
     for (const { process, unlinked } of this.#fileWork.push(frame))
       triggers.push({ process, questions: ['files'], urgency: 3, unlinked })
+    for (const { process, cores } of this.#compute.push(frame))
+      triggers.push({ process, questions: ['program', 'network'], urgency: 3, cores })
     while (this.#seen.size > PROCESSES_MAX) this.#seen.delete(this.#seen.keys().next().value!)
     return triggers
   }

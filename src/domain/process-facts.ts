@@ -6,7 +6,7 @@
 import type { ProcessContext } from './alert.ts'
 
 /** What can be asked about a process. `look` is cheap; the others cost milliseconds to seconds and are asked with a reason. */
-export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files'] as const
+export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files', 'network'] as const
 export type FactQuestion = (typeof FACT_QUESTIONS)[number]
 
 /** Where an executable lies, as far as that says something. */
@@ -112,6 +112,13 @@ export interface FileChanges {
   readonly directory?: string
 }
 
+/** Whom a process is connected to. */
+export interface Network {
+  /** Of TCP, a few. */
+  readonly connections: readonly Connection[]
+  readonly isListening: boolean
+}
+
 /** All that is known of one process; each part replaces an older one. */
 export interface ProcessFacts {
   readonly look?: Look
@@ -120,6 +127,9 @@ export interface ProcessFacts {
   readonly program?: Program
   readonly streams?: Streams
   readonly files?: FileChanges
+  readonly network?: Network
+  /** It computes and asks the kernel for next to nothing: share of a core, when that was noticed. */
+  readonly cores?: number
   /** Files that it removed of late, by its calls, when its files were looked at. */
   readonly unlinked?: number
 }

@@ -99,7 +99,8 @@ const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|lib32|lib64|libexec)\//
 const HIDDEN = /\/\.[^/]*$|\/\.{1,3}\s+\/|\/\.\.\.\/|\/\s+\//
 
 export function placeOf(path: string): Place {
-  if (TEMPORARY.test(path)) return 'temporary'
+  // `go run` builds there.
+  if (TEMPORARY.test(path) && !path.startsWith('/tmp/go-build')) return 'temporary'
   if (WEB.test(path)) return 'web'
   if (HIDDEN.test(path)) return 'hidden'
   return SYSTEM.test(path) ? 'system' : 'other'

@@ -23,7 +23,7 @@ import { findProcess, look } from './look.ts'
 import { type FactAnswer, parseRequest } from './messages.ts'
 import { Packages } from './packages.ts'
 import type { ProcStat } from './proc-text.ts'
-import { streamsOf } from './streams.ts'
+import { networkOf, streamsOf } from './streams.ts'
 
 /** From the first life to the second: our parent, and whose process we are. */
 export const SECOND_LIFE = 'CALLSIGN_FACTS_READER'
@@ -134,6 +134,8 @@ class Answerer {
         return { program: await this.#packages.program(pid, seen) }
       case 'streams':
         return { streams: await streamsOf(pid, stat, seen, this.#packages) }
+      case 'network':
+        return { network: networkOf(pid) }
       case 'files':
         return this.#watches < FILE_WATCHES_MAX ? { files: await this.#watch(pid) } : {}
       default:

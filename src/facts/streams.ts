@@ -4,7 +4,7 @@
  */
 import { defined } from '../domain/defined.ts'
 import { PARENTS_MAX, RELAY_CANDIDATES_MAX, SOCKET_TABLE_BYTES_MAX } from '../domain/limits.ts'
-import type { Connection, Look, Relay, Stream, Streams } from '../domain/process-facts.ts'
+import type { Connection, Look, Network, Relay, Stream, Streams } from '../domain/process-facts.ts'
 import { executableOf, look, streamOf } from './look.ts'
 import type { Packages } from './packages.ts'
 import { descriptorsOf, processTable, procLink, procStat, procText } from './proc-files.ts'
@@ -37,6 +37,20 @@ export async function streamsOf(
   }
   const peers = connectionsOf(pid, descriptorsOf(pid), sockets).map(({ remote }) => remote)
   return { relays, peers, ...defined({ connection }) }
+}
+
+/** Connections of one process, and whether it waits for others. */
+export function networkOf(pid: number): Network {
+  const sockets = new SocketTables()
+  const links = descriptorsOf(pid)
+  return {
+    connections: connectionsOf(pid, links, sockets),
+    isListening: listensAt(links, sockets.of(pid)),
+  }
+}
+
+function listensAt(links: ReadonlyMap<number, string>, table: SocketTable): boolean {
+  return [...links.values()].some((link) => table.listening.has(numberOfLink(link, 'socket') ?? -1))
 }
 
 /** Socket tables by network namespace, read once for one question. */
@@ -90,16 +104,13 @@ async function relayOf(
     .map(numberOf)
     .map((socket) => (socket === undefined ? undefined : connectionOf(table, socket)))
     .find((found) => found !== undefined)
-  const isListening = [...links.values()].some((link) =>
-    table.listening.has(numberOfLink(link, 'socket') ?? -1),
-  )
   const { state } = await packages.program(pid, look(pid, stat))
   return {
     pid,
     name: stat.name,
     state,
     holds,
-    isListening,
+    isListening: listensAt(links, table),
     connections,
     ...defined({ executable: executableOf(pid), standard }),
   }

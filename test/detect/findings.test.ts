@@ -2,7 +2,16 @@
 import { expect, test } from 'bun:test'
 import { findingsOf } from '../../src/detect/findings.ts'
 import { canBeNamed, isDaemonName, isKernelThreadName } from '../../src/detect/program-names.ts'
-import type { Look, Program, Relay } from '../../src/domain/process-facts.ts'
+import type { Finding } from '../../src/domain/finding.ts'
+import type {
+  Connection,
+  FileChanges,
+  Look,
+  ProcessFacts,
+  Program,
+  Relay,
+} from '../../src/domain/process-facts.ts'
+import { placeOf } from '../../src/facts/look.ts'
 
 const knows = (name: string) => name === 'nginx' || name === 'worker'
 const look = (name: string, path: string, more: Partial<Look> = {}): Look => ({
@@ -199,4 +208,109 @@ test('daemons are known with what they say of themselves', () => {
     true,
     false,
   ])
+})
+
+const pool = { remote: '10.0.0.1:8080', isLoopback: false, isOutgoing: true }
+test.each<
+  [string, string, string, Partial<Program>, Connection[], { cores?: undefined }, string[]]
+>([
+  [
+    'a stranger in /tmp',
+    'w',
+    '/tmp/w',
+    {},
+    [pool],
+    {},
+    ['supports masquerade', 'proves crypto-miner'],
+  ],
+  [
+    'one under the name of a kernel thread',
+    'kworker/u4:2',
+    '/home/x/k',
+    {},
+    [pool],
+    {},
+    ['proves masquerade', 'proves crypto-miner'],
+  ],
+  ["a simulation of one's own", 'sim', '/home/x/sim', {}, [pool], {}, ['supports crypto-miner']],
+  [
+    'one connected to a port of pools',
+    'sim',
+    '/home/x/sim',
+    {},
+    [{ ...pool, remote: '10.0.0.1:3333' }],
+    {},
+    ['proves crypto-miner'],
+  ],
+  ['one without a connection', 'w', '/tmp/w', {}, [], {}, ['supports masquerade']],
+  [
+    'one that was called',
+    'w',
+    '/tmp/w',
+    {},
+    [{ ...pool, isOutgoing: false }],
+    {},
+    ['supports masquerade'],
+  ],
+  [
+    'one that does not compute',
+    'w',
+    '/tmp/w',
+    {},
+    [pool],
+    { cores: undefined },
+    ['supports masquerade'],
+  ],
+  [
+    'ffmpeg of a package',
+    'ffmpeg',
+    '/usr/bin/ffmpeg',
+    { state: 'verified' },
+    [pool],
+    {},
+    ['refutes masquerade', 'refutes crypto-miner'],
+  ],
+  [
+    'xmrig of a package',
+    'xmrig',
+    '/usr/bin/xmrig',
+    { state: 'verified' },
+    [pool],
+    {},
+    ['refutes masquerade'],
+  ],
+  [
+    'python',
+    'python3',
+    '/tmp/venv/bin/python3',
+    {},
+    [pool],
+    {},
+    ['supports masquerade', 'supports crypto-miner'],
+  ],
+  ['one on a host without packages', 'w', '/tmp/w', { state: 'unknown' }, [pool], {}, []],
+])('computing: %s', (_, name, path, program, connections, more, expected) => {
+  const facts: ProcessFacts = {
+    look: look(name, path, {
+      executable: { path, deleted: false, inMemory: false, place: placeOf(path) },
+    }),
+    program: { ...own, ...program },
+    network: { connections, isListening: false },
+    ...('cores' in more ? {} : { cores: 1.9 }),
+  }
+  const found = findingsOf({ pid: 1, startMs: 0, name }, facts, knows)
+  expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
+})
+
+test.each<[string, Partial<FileChanges>, number, Finding['says'][]]>([
+  ['three became unreadable', { sampled: 9, encrypted: 3 }, 0, ['proves']],
+  ['two did', { sampled: 9, encrypted: 2 }, 0, ['supports']],
+  ['none of six did', { sampled: 6 }, 9, ['refutes']],
+  ['none of five', { sampled: 5 }, 9, []],
+  ['replaced, the originals removed', { replaced: 6 }, 6, ['proves']],
+  ['made elsewhere, nothing removed', { replaced: 6 }, 0, ['supports']],
+])('files: %s', (_, changes, unlinked, expected) => {
+  const files = { sampled: 0, encrypted: 0, replaced: 0, examples: [], ...changes }
+  const found = findingsOf({ pid: 1, startMs: 0, name: 'x' }, { files, unlinked }, knows)
+  expect(found.map(({ says }) => says)).toEqual(expected)
 })

@@ -1,0 +1,73 @@
+/**
+ * Who computes without asking the kernel for anything: CPU time beside next to no calls, for a quarter of a minute.
+ *
+ * Miners do, and so do compilers, renderers and simulations: a reason to look at what the program is and whom it is
+ * connected to, no more.
+ */
+import { type Frame, vectorTotal } from '../domain/frame.ts'
+import { COMPUTERS_MAX } from '../domain/limits.ts'
+import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+
+/** What is left of a second's work in the next. */
+const DECAY = 0.95
+/** CPU time in the decayed sum: a third of a core for 20 seconds, a whole one for four. */
+const COMPUTED_MS = 3_500
+/** And not before so many seconds. */
+const SECONDS_LEAST = 15
+/** Calls per second of CPU time; a program that does something for others makes thousands. */
+const FEW_CALLS = 250
+const AGAIN_AFTER = 45
+/** Below this (ms in a second) a process is not followed. */
+const NOTED_MS = 50
+
+export interface Computing {
+  readonly process: Process
+  /** Of late, as a share of a core. */
+  readonly cores: number
+}
+
+interface Work {
+  cpuMs: number
+  calls: number
+  /** What a steady second would add up to, by now: the decayed sum of seconds. */
+  weight: number
+  readonly first: number
+  last: number
+  next: number
+}
+
+export class Compute {
+  readonly #work = new Map<ProcessKey, Work>()
+
+  /** Frames in ascending order; nothing is found where the source tells no CPU time. */
+  push(frame: Frame): Computing[] {
+    const found: Computing[] = []
+    if (frame.cpuMs === undefined) return found
+    for (const [i, process] of frame.processes.entries())
+      if (process.pid > 0)
+        this.#note(process, frame.index, frame.cpuMs[i] ?? 0, vectorTotal(frame, i), found)
+    for (const { process, cpuMs } of frame.silent ?? [])
+      this.#note(process, frame.index, cpuMs, 0, found)
+    while (this.#work.size > COMPUTERS_MAX) this.#work.delete(this.#work.keys().next().value!)
+    return found
+  }
+
+  #note(process: Process, index: number, cpuMs: number, calls: number, found: Computing[]): void {
+    const key = processKey(process)
+    const before = this.#work.get(key)
+    if (before === undefined && cpuMs < NOTED_MS) return
+    const work = before ?? { cpuMs: 0, calls: 0, weight: 0, first: index, last: index, next: 0 }
+    const faded = DECAY ** Math.max(0, index - work.last)
+    work.cpuMs = work.cpuMs * faded + cpuMs
+    work.calls = work.calls * faded + calls
+    work.weight = work.weight * faded + 1
+    work.last = index
+    // To the end: the longest quiet one is forgotten first.
+    this.#work.delete(key)
+    this.#work.set(key, work)
+    const isMuch = work.cpuMs >= COMPUTED_MS && index - work.first >= SECONDS_LEAST
+    if (!isMuch || index < work.next || work.calls > (FEW_CALLS * work.cpuMs) / 1000) return
+    work.next = index + AGAIN_AFTER
+    found.push({ process, cores: work.cpuMs / 1000 / work.weight })
+  }
+}

@@ -1,0 +1,43 @@
+/** Who computes without calls, and after how long it is told. */
+import { expect, test } from 'bun:test'
+import { Compute } from '../../src/detect/compute.ts'
+import type { Frame } from '../../src/domain/frame.ts'
+import { frameOf } from '../support/hand-frames.ts'
+
+const told = (cpuMs: number, calls: number, seconds = 60, silent = false) => {
+  const compute = new Compute()
+  const at: number[] = []
+  for (let s = 0; s < seconds; s++) {
+    const counted = frameOf(1000 + s, silent ? [] : [{ pid: 7, counts: { read: calls } }])
+    const frame: Frame = silent
+      ? {
+          ...counted,
+          cpuMs: new Uint32Array(0),
+          silent: [{ process: { pid: 7, startMs: 0, name: 'x' }, cpuMs }],
+        }
+      : { ...counted, cpuMs: Uint32Array.of(cpuMs) }
+    if (compute.push(frame).length > 0) at.push(s)
+  }
+  return at
+}
+
+test.each<[string, number[], number[]]>([
+  ['a core without calls', told(1000, 2), [15]],
+  ['two cores without any call at all', told(2000, 0, 60, true), [15]],
+  ['a third of a core, beside others', told(300, 5), [17]],
+  ['a core that serves', told(1000, 5000), []],
+  ['a little', told(40, 0), []],
+  ['a short while', told(1000, 1, 14), []],
+])('%s', (_, at, expected) => {
+  expect(at.slice(0, 1)).toEqual(expected)
+})
+
+test('it is told again after a while, for what it is connected to changes', () => {
+  expect(told(1000, 1, 100)).toEqual([15, 60])
+})
+
+test('without CPU times nothing is found', () => {
+  const compute = new Compute()
+  for (let s = 0; s < 30; s++)
+    expect(compute.push(frameOf(s, [{ pid: 7, counts: { read: 1 } }]))).toEqual([])
+})
