@@ -11,9 +11,14 @@ import type { ProcessContext } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
 import type { FactJudge, Finding, Proof, Question } from '../domain/finding.ts'
 import type { Frame } from '../domain/frame.ts'
-import { FACTS_KEPT_MAX, FACTS_PER_SECOND_MAX, FACTS_WANTED_MAX } from '../domain/limits.ts'
+import {
+  FACTS_KEPT_MAX,
+  FACTS_PER_SECOND_MAX,
+  FACTS_WANTED_MAX,
+  FILE_WATCHES_MAX,
+} from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import type { FactQuestion, ProcessFacts } from '../domain/process-facts.ts'
+import type { FactQuestion, Look, ProcessFacts } from '../domain/process-facts.ts'
 import type { FactsReader, ReaderStatus } from '../facts/reader.ts'
 
 export interface FactKeeperStatus {
@@ -64,6 +69,8 @@ export class FactKeeper implements FactJudge {
   #proofs: Proof[] = []
   #proofCount = 0
   #dropped = 0
+  /** Under way. */
+  #watches = 0
   #second = 0
 
   /** @param knows names of the model's classes */
@@ -162,6 +169,8 @@ export class FactKeeper implements FactJudge {
     for (const [key, trigger] of waiting) {
       if (room === 0 || this.#reader?.hasRoom !== true) break
       if (this.#asked.has(key)) continue
+      const isFiles = trigger.questions.includes('files')
+      if (isFiles && this.#watches >= FILE_WATCHES_MAX) continue
       this.#wanted.delete(key)
       room--
       void this.#ask(key, trigger)
@@ -173,6 +182,8 @@ export class FactKeeper implements FactJudge {
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
     this.#asked.add(key)
+    const isFiles = questions.includes('files')
+    if (isFiles) this.#watches++
     // Of a group of short-lived processes the latest is looked at; its start is its own.
     let answer = await reader.ask(
       latest ?? pid,
@@ -180,12 +191,19 @@ export class FactKeeper implements FactJudge {
       questions,
     )
     // It is gone. Its files may lie where its parent works, and what its parent is tells where it came from.
-    const isFiles = questions.includes('files')
     if (answer === 'gone' && ppid !== undefined && ppid > 1 && (isFiles || urgency === WANTED)) {
-      const ofParent = await reader.ask(ppid, 0, isFiles ? ['files'] : ['look'])
-      answer = typeof ofParent === 'string' ? ofParent : childOf(ppid, ofParent)
+      const path = process.exe ?? ''
+      const child = path.startsWith('/') ? { name: process.name, path } : undefined
+      const about: FactQuestion[] = isFiles
+        ? ['files']
+        : child === undefined
+          ? ['look']
+          : ['program']
+      const ofParent = await reader.ask(ppid, 0, about, child)
+      answer = typeof ofParent === 'string' ? ofParent : childOf(process, ppid, ofParent, child)
     }
     this.#asked.delete(key)
+    if (isFiles) this.#watches--
     this.#failed.delete(key)
     if (answer === 'gone') this.#failed.set(key, this.#second)
     if (this.#failed.size > FACTS_KEPT_MAX) this.#failed.delete(this.#failed.keys().next().value!)
@@ -213,10 +231,26 @@ export class FactKeeper implements FactJudge {
   }
 }
 
-/** What may be said of a process that is gone by what its parent is: where it came from, and whose it is. */
-function childOf(pid: number, { look, files }: ProcessFacts): ProcessFacts {
-  if (look === undefined) return defined({ files })
-  const { uid, user, unit, parents = [] } = look.context
-  const parent = { pid, name: look.name, ...defined({ exe: look.executable?.path }) }
-  return defined({ files, origin: defined({ uid, user, unit, parents: [parent, ...parents] }) })
+/** What may be said of a process that is gone: where it came from, whose it is, and what it executed. */
+function childOf(
+  { name }: Process,
+  pid: number,
+  { look: parent, program, files }: ProcessFacts,
+  child: { readonly path: string } | undefined,
+): ProcessFacts {
+  if (parent === undefined) return defined({ files })
+  const { uid, user, unit, parents = [] } = parent.context
+  const above = { pid, name: parent.name, ...defined({ exe: parent.executable?.path }) }
+  const context = defined({ uid, user, unit, parents: [above, ...parents] })
+  if (child === undefined || program === undefined) return defined({ files, origin: context })
+  const look: Look = {
+    name,
+    executable: { path: child.path, deleted: false, inMemory: false, place: 'other' },
+    isKernelThread: false,
+    hasMemory: true,
+    streams: [],
+    session: parent.session,
+    context,
+  }
+  return { look, program, origin: context }
 }

@@ -30,6 +30,8 @@ export interface FileWorker {
   readonly process: Process
   /** Files that it removed of late; those that it renamed are not among them. */
   readonly unlinked: number
+  /** And those with them. */
+  readonly removed: number
 }
 
 interface Work {
@@ -95,7 +97,7 @@ export class FileWork {
     this.#work.set(key, work)
     if (index < work.next || (work.removed < REMOVED && work.rewritten < REWRITTEN)) return
     work.next = index + AGAIN_AFTER
-    found.push({ process, unlinked: work.unlinked })
+    found.push({ process, unlinked: work.unlinked, removed: work.removed + work.rewritten / 8 })
   }
 }
 

@@ -65,8 +65,11 @@ export class Triggers {
       const trigger = this.#of(process, frame.index)
       if (trigger !== undefined) triggers.push(trigger)
     }
-    for (const { process, unlinked } of this.#fileWork.push(frame))
-      triggers.push({ process, questions: ['files'], urgency: 3, unlinked })
+    for (const { process, unlinked, removed } of this.#fileWork.push(frame)) {
+      // Few can be watched at a time: who does most comes first.
+      const urgency = 3 + removed / (removed + 50)
+      triggers.push({ process, questions: ['files'], urgency, unlinked })
+    }
     for (const { process, cores } of this.#compute.push(frame))
       triggers.push({ process, questions: ['program', 'network'], urgency: 3, cores })
     while (this.#seen.size > PROCESSES_MAX) this.#seen.delete(this.#seen.keys().next().value!)

@@ -223,7 +223,7 @@ export const WATCHED_FILES_PER_FOLDER_MAX = 32
 export const FOLDER_ENTRIES_MAX = 2_048
 export const FILE_WATCH_MS = 6_000
 /** Processes whose files are watched at a time. */
-export const FILE_WATCHES_MAX = 3
+export const FILE_WATCHES_MAX = 5
 /** Processes whose work on files is added up. */
 export const FILE_WORKERS_MAX = 2_048
 /** Processes whose CPU time is added up. */
@@ -232,8 +232,8 @@ export const COMPUTERS_MAX = 2_048
 export const HASHED_BYTES_MAX = 256 * 1_048_576
 export const HASHED_BYTES_PER_SECOND = 48 * 1_048_576
 export const HASHES_KEPT_MAX = 1_024
-/** Package databases (containers have their own) that are kept as an index, and the files of each that are read. */
-export const PACKAGE_INDEXES_MAX = 6
+/** Package databases (containers have their own) are kept as indexes of so many files in all, twelve bytes each. */
+export const PACKAGE_FILES_KEPT_MAX = 800_000
 export const PACKAGE_FILES_MAX = 400_000
 export const PACKAGE_LISTS_MAX = 20_000
 export const PACKAGE_LIST_BYTES_MAX = 32 * 1_048_576

@@ -40,6 +40,8 @@ const RECENT_MS = 20_000
 const CHILDREN_SAMPLED = 8
 /** So many encrypted files leave nothing to be waited for. */
 const ENOUGH = 6
+/** And after so long many files that are as they were. */
+const ORDINARY_MS = 3_100
 const NEIGHBOURS = 5
 const NOT_WATCHED = /^\/(proc|sys|dev|run)(\/|$)/
 
@@ -76,7 +78,9 @@ class FileWatch {
         await Bun.sleep(SAMPLE_EVERY_MS)
       }
       for (const folder of this.#folders.values()) this.#lookAgain(folder)
-      if (this.#ledger.result().encrypted >= ENOUGH) break
+      const { encrypted, replaced, sampled } = this.#ledger.result()
+      if (encrypted >= ENOUGH) break
+      if (lookMs >= ORDINARY_MS && sampled >= 2 * ENOUGH && encrypted + replaced === 0) break
     }
     return this.#ledger.result()
   }

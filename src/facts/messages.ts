@@ -2,6 +2,7 @@
  * What the agent asks the facts reader, and what it answers: JSON, a line each. Both ends are this program, yet the
  * reader holds rights that its asker has given up, so it takes a question apart before it believes it.
  */
+import { defined } from '../domain/defined.ts'
 import { FACT_QUESTIONS, type FactQuestion, type ProcessFacts } from '../domain/process-facts.ts'
 
 export interface FactRequest {
@@ -10,6 +11,11 @@ export interface FactRequest {
   /** Unix seconds; 0 where it is not known. */
   readonly start: number
   readonly questions: readonly FactQuestion[]
+  /**
+   * A child of this process that is gone already: the question about its program is answered by what lies where it was,
+   * as this process sees it.
+   */
+  readonly child?: { readonly name: string; readonly path: string }
 }
 
 /** Why there is no answer. `gone`: the process ended first; `busy`: too many were asked at a time. */
@@ -24,11 +30,20 @@ export type FactAnswer =
 export function parseRequest(line: string): FactRequest | undefined {
   const value = parsed(line)
   if (value === undefined) return undefined
-  const { id, pid, start, questions } = value
+  const { id, pid, start, questions, child } = value
   if (!isNumber(id) || !isNumber(pid) || pid === 0 || !isNumber(start) || !Array.isArray(questions))
     return undefined
   const known = FACT_QUESTIONS.filter((question) => questions.includes(question))
-  return known.length === 0 ? undefined : { id, pid, start, questions: known }
+  if (known.length === 0) return undefined
+  return { id, pid, start, questions: known, ...defined({ child: parseChild(child) }) }
+}
+
+function parseChild(value: unknown): FactRequest['child'] {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { name, path } = value as Record<string, unknown>
+  return typeof name === 'string' && typeof path === 'string' && path.startsWith('/')
+    ? { name, path }
+    : undefined
 }
 
 /** Undefined for what is no answer. */

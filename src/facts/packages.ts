@@ -14,11 +14,12 @@ import {
   HASHED_BYTES_MAX,
   HASHED_BYTES_PER_SECOND,
   HASHES_KEPT_MAX,
-  PACKAGE_INDEXES_MAX,
+  PACKAGE_FILES_KEPT_MAX,
   PACKAGE_LIST_BYTES_MAX,
   PACKAGE_LISTS_MAX,
 } from '../domain/limits.ts'
 import type { Executable, Look, PackageState, Program } from '../domain/process-facts.ts'
+import { placeOf } from './look.ts'
 import {
   listsWithContent,
   listsWithPath,
@@ -76,6 +77,24 @@ export class Packages {
     return program
   }
 
+  /** The program of a child that is gone: by the path that it was executed by, in its parent's root. */
+  async programOfChild(
+    parent: number,
+    { name, path: called }: { readonly name: string; readonly path: string },
+  ): Promise<Program> {
+    const root = `/proc/${parent}/root`
+    const path = resolvedIn(root, called) ?? called
+    const executable = { path, deleted: false, inMemory: false, place: placeOf(path) }
+    const database = isLocalPath(parent, DPKG_INFO) ? databaseOf(root) : undefined
+    const index = database === undefined ? undefined : this.#indexOf(root, database)
+    const { isAlias, namesake } = namedIn(root, name, path)
+    if (index === undefined || IMAGES.test(path))
+      return { state: 'unknown', isAlias, ...defined({ namesake }) }
+    const file = `${root}${path}`
+    const { state, owner, copyOf } = await this.#stateOf(parent, root, index, executable, file)
+    return { state, isAlias, ...defined({ package: owner, copyOf, namesake }) }
+  }
+
   /** Undefined where the file cannot be told from another. */
   #keyOf(pid: number, look: Look, database: Database | undefined): string | undefined {
     const { executable, name, script } = look
@@ -118,6 +137,7 @@ export class Packages {
     root: string,
     index: Index,
     executable: Executable,
+    file = `/proc/${pid}/exe`,
   ): Promise<{ state: PackageState; owner?: string; copyOf?: string }> {
     const path = plainPath(executable.path)
     if (executable.inMemory) return { state: 'unowned' }
@@ -126,7 +146,7 @@ export class Packages {
     if (executable.deleted)
       return entry === undefined ? { state: 'unowned' } : { state: 'owned', owner: entry.package }
     const digest = isLocalPath(pid, executable.path)
-      ? await this.#digestOf(`/proc/${pid}/exe`, index.algorithm)
+      ? await this.#digestOf(file, index.algorithm)
       : undefined
     if (entry !== undefined) return { ...compared(entry, digest, root), owner: entry.package }
     if (digest === undefined) return { state: 'unowned' }
@@ -173,8 +193,13 @@ export class Packages {
     const index = known?.stamp === database.stamp ? known : readIndex(root, database)
     if (index === undefined) return undefined
     this.#indexes.set(database.key, index)
-    if (this.#indexes.size > PACKAGE_INDEXES_MAX)
-      this.#indexes.delete(this.#indexes.keys().next().value!)
+    let files = 0
+    for (const { table } of this.#indexes.values()) files += table.length
+    for (const [key, { table }] of this.#indexes) {
+      if (files <= PACKAGE_FILES_KEPT_MAX || key === database.key) break
+      this.#indexes.delete(key)
+      files -= table.length
+    }
     return index
   }
 

@@ -10,6 +10,7 @@
  *   stdout  answers, a line each
  */
 import { writeSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { defined } from '../domain/defined.ts'
 import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX, FILE_WATCHES_MAX } from '../domain/limits.ts'
 import type { FactQuestion, FileChanges, ProcessFacts } from '../domain/process-facts.ts'
@@ -20,7 +21,7 @@ import {
 } from '../platform/linux/capabilities.ts'
 import { watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
-import { type FactAnswer, parseRequest } from './messages.ts'
+import { type FactAnswer, type FactRequest, parseRequest } from './messages.ts'
 import { Packages } from './packages.ts'
 import type { ProcStat } from './proc-text.ts'
 import { networkOf, streamsOf } from './streams.ts'
@@ -47,6 +48,7 @@ export async function runReader(self: readonly string[], signal: AbortSignal): P
 
 /** Executes itself anew with the two rights, no other and none to be had again; stays as it is where that is refused. */
 function becomeReader(self: readonly string[]): void {
+  raise()
   const user = JSON.parse(process.env[AS_USER] ?? 'null') as { uid: number; gid: number } | null
   try {
     execWithoutCapabilities(
@@ -56,6 +58,15 @@ function becomeReader(self: readonly string[]): void {
     )
   } catch {
     // A sandbox without exec: better read with more rights than not read.
+  }
+}
+
+/** Beside busy neighbours an answer must not come after its process is gone; what it does is bounded each second. */
+function raise(): void {
+  try {
+    setPriority(-5)
+  } catch {
+    // Without CAP_SYS_NICE it waits its turn.
   }
 }
 
@@ -85,29 +96,25 @@ class Answerer {
   take(line: string): void {
     const request = parseRequest(line)
     if (request === undefined) return
-    const { id, pid, start, questions } = request
+    const { id } = request
     if (this.#waiting >= FACTS_WAITING_MAX) {
       say({ id, failed: 'busy' })
       return
     }
     this.#waiting++
-    this.#answer(pid, start, questions)
+    this.#answer(request)
       .then((facts) => say(facts === undefined ? { id, failed: 'gone' } : { id, facts }))
       .catch(() => say({ id, failed: 'failed' }))
       .finally(() => this.#waiting--)
   }
 
-  async #answer(
-    pid: number,
-    start: number,
-    questions: readonly FactQuestion[],
-  ): Promise<ProcessFacts | undefined> {
+  async #answer({ pid, start, questions, child }: FactRequest): Promise<ProcessFacts | undefined> {
     const stat = findProcess(pid, start)
     if (stat === undefined) return undefined
     const seen = look(pid, stat)
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
-      facts = { ...facts, ...(await this.#part(question, pid, stat, facts)) }
+      facts = { ...facts, ...(await this.#part(question, pid, stat, facts, child)) }
     // What was read of its successor, had it ended meanwhile, is nobody's. Files are those of directories opened before.
     if (findProcess(pid, start)?.startMs === stat.startMs) return facts
     return { look: seen, ...defined({ files: facts.files }) }
@@ -127,11 +134,16 @@ class Answerer {
     pid: number,
     stat: ProcStat,
     { look: seen }: ProcessFacts,
+    child: FactRequest['child'],
   ): Promise<ProcessFacts> {
     if (seen === undefined) return {}
     switch (question) {
       case 'program':
-        return { program: await this.#packages.program(pid, seen) }
+        return {
+          program: await (child === undefined
+            ? this.#packages.program(pid, seen)
+            : this.#packages.programOfChild(pid, child)),
+        }
       case 'streams':
         return { streams: await streamsOf(pid, stat, seen, this.#packages) }
       case 'network':

@@ -6,6 +6,7 @@
  * answers and nothing else. Each question is answered or fails with a reason, within a bounded time.
  */
 import { closeSync, readFileSync, writeSync } from 'node:fs'
+import { defined } from '../domain/defined.ts'
 import { FACT_LINE_BYTES_MAX, FACTS_ANSWER_MS, FACTS_WAITING_MAX } from '../domain/limits.ts'
 import type { FactQuestion, ProcessFacts } from '../domain/process-facts.ts'
 import {
@@ -16,7 +17,7 @@ import {
 } from '../platform/linux/capabilities.ts'
 import { startPart, withoutWaiting } from '../platform/linux/child.ts'
 import { keepOverExec, makePipe } from '../platform/linux/libc.ts'
-import { type FactFailure, parseAnswer } from './messages.ts'
+import { type FactFailure, type FactRequest, parseAnswer } from './messages.ts'
 import { AS_USER, SECOND_LIFE, TO_READ } from './reader-process.ts'
 
 /** A running reader's descriptors, from one image of this process to the next. */
@@ -52,7 +53,7 @@ export function prepareReader(
   if (!TO_READ.every((capability) => hasCapability(held, capability))) return
   const requests = makePipe()
   const answers = makePipe()
-  const child = withCapabilities(['setpcap', 'setuid', 'setgid', ...TO_READ], () =>
+  const child = withCapabilities(['setpcap', 'setuid', 'setgid', 'sysNice', ...TO_READ], () =>
     startPart(
       command,
       { stdin: requests.readEnd, stdout: answers.writeEnd, stderr: 2 },
@@ -121,16 +122,21 @@ export class FactsReader {
     return !this.#ended && this.#waiting.size < FACTS_WAITING_MAX
   }
 
-  /** @param start Unix seconds, 0 where it is not known */
+  /**
+   * @param start Unix seconds, 0 where it is not known
+   * @param child a child of it that is gone, whose program is asked about
+   */
   ask(
     pid: number,
     start: number,
     questions: readonly FactQuestion[],
+    child?: FactRequest['child'],
   ): Promise<ProcessFacts | FactFailure> {
     const id = ++this.#asked
     if (this.#ended) return Promise.resolve(this.#fail('ended'))
     if (!this.hasRoom) return Promise.resolve(this.#fail('busy'))
-    const line = new TextEncoder().encode(`${JSON.stringify({ id, pid, start, questions })}\n`)
+    const request = { id, pid, start, questions, ...defined({ child }) }
+    const line = new TextEncoder().encode(`${JSON.stringify(request)}\n`)
     try {
       // Less than PIPE_BUF: all of it, or nothing because the pipe is full.
       writeSync(this.#handle.requests, line)

@@ -173,10 +173,14 @@ function recentProcesses(): ReadonlyMap<number, ProcStat> {
  */
 function pipeHolders(pid: number, stat: ProcStat, input: number, output: number): Holder[] {
   const near: { pid: number; reads: Set<number>; writes: Set<number> }[] = []
-  for (const [candidate, other] of recentProcesses()) {
-    const related =
-      other.session === stat.session || other.ppid === stat.ppid || candidate === stat.ppid
-    if (!related || candidate === pid || near.length >= RELAY_CANDIDATES_MAX) continue
+  const related = [...recentProcesses()].filter(
+    ([candidate, other]) =>
+      candidate !== pid &&
+      (other.session === stat.session || other.ppid === stat.ppid || candidate === stat.ppid),
+  )
+  // What is started together has neighbouring numbers; a session may have hundreds of others.
+  related.sort(([a], [b]) => Math.abs(a - pid) - Math.abs(b - pid))
+  for (const [candidate, other] of related.slice(0, RELAY_CANDIDATES_MAX)) {
     // What a program reads that passes on may be named in its arguments: cat /tmp/f.
     const descriptors = PASSES_ON.test(other.name) ? [0, 1, 2, 3] : [0, 1, 2]
     const ends = descriptors.map((descriptor) => streamOf(candidate, descriptor))

@@ -118,6 +118,19 @@ describe.skipIf(!isRoot)('names', () => {
     expect(await proofs(start([join(place.path, 'haproxy'), '100']))).toHaveLength(1)
   })
 
+  test('what a child executed is known after it is gone, links followed', async () => {
+    const program = async (name: string, path: string) => {
+      const answer = await reader.ask(process.pid, 0, ['program'], { name, path })
+      return typeof answer === 'string' ? undefined : answer.program
+    }
+    expect(await program('sleep', '/usr/bin/sleep')).toMatchObject({ state: 'verified' })
+    expect(await program('awk', '/usr/bin/awk')).toMatchObject({ state: 'verified', isAlias: true })
+    const copy = join(place.path, 'gone')
+    copyFileSync('/usr/bin/sleep', copy)
+    expect(await program('gone', copy)).toMatchObject({ state: 'unowned', copyOf: '/bin/sleep' })
+    expect(await program('x', '/nowhere/x')).toMatchObject({ state: 'unowned' })
+  })
+
   test('a copy under a name that nobody knows is none', async () => {
     const copy = join(place.path, 'mytool')
     copyFileSync('/usr/bin/sleep', copy)

@@ -1,0 +1,87 @@
+/** What the judges see of facts: known a moment after it was wanted, kept when the process is gone, nothing without a reader. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { FactKeeper } from '../../src/agent/fact-keeper.ts'
+import type { Process } from '../../src/domain/process.ts'
+import { procStat } from '../../src/facts/proc-files.ts'
+import type { FactsReader } from '../../src/facts/reader.ts'
+import { startReader } from '../support/facts.ts'
+import { frameOf } from '../support/hand-frames.ts'
+import { isRoot } from '../support/privileges.ts'
+import { until } from '../support/until.ts'
+
+const nobody = () => false
+
+test('without a reader it knows nothing and asks nothing', () => {
+  const keeper = new FactKeeper(undefined, nobody)
+  const process: Process = { pid: 1, startMs: 0, name: 'x' }
+  keeper.push(frameOf(1, [{ pid: 1, counts: { read: 1 } }]))
+  keeper.want(process, 'masquerade')
+  expect(keeper.canAsk).toBe(false)
+  expect(keeper.findings(process, 'masquerade')).toBeUndefined()
+  expect(keeper.context(process)).toBeUndefined()
+  expect(keeper.proofs()).toEqual([])
+})
+
+describe.skipIf(!isRoot)('with a reader', () => {
+  let reader: FactsReader
+  let keeper: FactKeeper
+  let second = 1_000
+  const tick = () => keeper.push(frameOf(second++, []))
+  beforeAll(() => {
+    reader = startReader()
+    keeper = new FactKeeper(reader, nobody)
+  })
+  afterAll(() => keeper.close())
+
+  const answered = (process: Process, question: 'masquerade' | 'reverse-shell') =>
+    until('an answer', () => {
+      keeper.want(process, question)
+      tick()
+      return keeper.findings(process, question)
+    })
+
+  test('findings and context of a process stay after it has ended', async () => {
+    const child = Bun.spawn(['sleep', '100'])
+    const sleeper: Process = { pid: child.pid, startMs: Date.now(), name: 'sleep' }
+    const found = await answered(sleeper, 'masquerade')
+    child.kill('SIGKILL')
+    await child.exited
+    expect(found.map(({ says }) => says)).toEqual(['refutes'])
+    expect(keeper.findings(sleeper, 'masquerade')).toEqual(found)
+    expect(keeper.context(sleeper)).toMatchObject({ user: 'root', command: 'sleep 100' })
+    expect(keeper.findings(sleeper, 'reverse-shell')).toBeUndefined()
+  })
+
+  test('one that was gone before is known by its parent and by what it executed', async () => {
+    const child = Bun.spawn(['true'])
+    await child.exited
+    const gone: Process = {
+      pid: child.pid,
+      startMs: Date.now(),
+      name: 'true',
+      ppid: process.pid,
+      exe: '/usr/bin/true',
+    }
+    expect((await answered(gone, 'masquerade')).map(({ says }) => says)).toEqual(['refutes'])
+    expect(keeper.context(gone)?.parents?.[0]).toMatchObject({ pid: process.pid })
+  })
+
+  test('a proof is told once', async () => {
+    const rename =
+      'import ctypes,time;ctypes.CDLL(None).prctl(15,b"kworker/9:9",0,0,0);time.sleep(60)'
+    const child = Bun.spawn(['/usr/bin/python3', '-c', rename])
+    await until('the new name', () => procStat(child.pid)?.name === 'kworker/9:9')
+    const row = { pid: child.pid, startMs: Date.now(), name: 'kworker/9:9', counts: { read: 1 } }
+    const [proof] = await until('a proof', () => {
+      keeper.push(frameOf(second++, [row]))
+      const proofs = keeper.proofs()
+      return proofs.length > 0 ? proofs : undefined
+    })
+    child.kill('SIGKILL')
+    expect(proof).toMatchObject({
+      process: { pid: child.pid },
+      finding: { question: 'masquerade' },
+    })
+    expect(keeper.status().proofs).toBeGreaterThan(0)
+  })
+})
