@@ -5,7 +5,8 @@
  * Nothing here waits: `want` and `push` put questions on a list, the most urgent go out within the second's bound, and
  * answers are there a second later. Without a reader (a recording, no rights) it knows nothing, and says so.
  */
-import { findingsOf, type KnowsName } from '../detect/findings.ts'
+import { Connecting } from '../detect/connecting.ts'
+import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
 import { type Trigger, Triggers } from '../detect/triggers.ts'
 import type { ProcessContext } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
@@ -60,6 +61,7 @@ export class FactKeeper implements FactJudge {
   readonly #reader: FactsReader | undefined
   readonly #knows: KnowsName
   readonly #triggers: Triggers
+  readonly #connecting = new Connecting()
   readonly #kept = new Map<ProcessKey, Kept>()
   /** By process; what is asked about files apart, for it takes seconds. */
   readonly #wanted = new Map<string, Trigger>()
@@ -89,6 +91,7 @@ export class FactKeeper implements FactJudge {
   push(frame: Frame): void {
     if (this.#reader === undefined) return
     this.#second = frame.index
+    this.#connecting.push(frame)
     for (const trigger of this.#triggers.push(frame)) this.#put(trigger)
     this.#send()
   }
@@ -105,6 +108,10 @@ export class FactKeeper implements FactJudge {
   }
 
   findings(process: Process, question: Question): readonly Finding[] | undefined {
+    if (question === 'network-scan') {
+      const contacts = this.#connecting.of(process)
+      return contacts === undefined ? undefined : scanFindings(contacts)
+    }
     const kept = this.#kept.get(processKey(process))
     const part = ANSWERS[question]
     if (kept === undefined || part === undefined || kept.facts[part] === undefined) return undefined

@@ -8,7 +8,13 @@
 
 import type { Finding } from '../domain/finding.ts'
 import type { Process } from '../domain/process.ts'
-import type { Connection, Executable, ProcessFacts, Relay } from '../domain/process-facts.ts'
+import type {
+  Connection,
+  Contacts,
+  Executable,
+  ProcessFacts,
+  Relay,
+} from '../domain/process-facts.ts'
 import {
   canBeNamed,
   isDaemonName,
@@ -263,6 +269,32 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
     yield proves('crypto-miner', `${what}, and executes ${executable.path}, which no package owns`)
   // A simulation or a renderer of one's own looks like this, too.
   else if (isStranger && !pool.isLoopback) yield supports('crypto-miner', what)
+}
+
+// --- Connecting -------------------------------------------------------------------------------------
+
+/** In ten seconds: so many without an answer are a scan's, so few are nobody's. */
+const MANY_CONNECTS = 150
+const FEW_CONNECTS = 40
+const ANSWERED = 1.5
+const UNANSWERED = 0.5
+
+/** From counts alone, so there is no process to be read. Undefined where they do not answer. */
+export function scanFindings({ connects, sends, heard }: Contacts): Finding[] | undefined {
+  const perSecond = Math.round(connects / 10)
+  if (connects >= MANY_CONNECTS && heard < UNANSWERED * connects)
+    return [
+      supports(
+        'network-scan',
+        `opens ${perSecond} connections a second and hears nothing over them`,
+      ),
+    ]
+  if (connects + sends < FEW_CONNECTS)
+    return [refutes('network-scan', 'turns to others a few times a second at most')]
+  if (connects >= FEW_CONNECTS && heard >= ANSWERED * (connects + sends))
+    return [refutes('network-scan', 'hears answers over the connections that it opens')]
+  // Packets of one's own making need no connect, and their answers no read.
+  return connects < FEW_CONNECTS ? undefined : []
 }
 
 /** Kept open to a pool; a service has more. */

@@ -226,6 +226,8 @@ export const FILE_WATCH_MS = 6_000
 export const FILE_WATCHES_MAX = 5
 /** Processes whose work on files is added up. */
 export const FILE_WORKERS_MAX = 2_048
+/** Processes whose connects are added up. */
+export const CONNECTORS_MAX = 2_048
 /** Processes whose CPU time is added up. */
 export const COMPUTERS_MAX = 2_048
 /** An executable is hashed once; a larger one is not, and not more than so many bytes in a second. */

@@ -119,6 +119,14 @@ export interface Network {
   readonly isListening: boolean
 }
 
+/** Calls of some ten seconds by which a process turned to others. */
+export interface Contacts {
+  readonly connects: number
+  readonly sends: number
+  /** Reads from files and sockets, without those of a program's start. */
+  readonly heard: number
+}
+
 /** All that is known of one process; each part replaces an older one. */
 export interface ProcessFacts {
   readonly look?: Look

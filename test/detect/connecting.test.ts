@@ -1,0 +1,43 @@
+/** What counts say of a scan, on the calls that real tools make in a second (per connection, from strace). */
+import { expect, test } from 'bun:test'
+import { Connecting } from '../../src/detect/connecting.ts'
+import { scanFindings } from '../../src/detect/findings.ts'
+import type { Finding } from '../../src/domain/finding.ts'
+import { frameOf } from '../support/hand-frames.ts'
+
+const says = (counts: Record<string, number>, seconds = 12) => {
+  const connecting = new Connecting()
+  for (let s = 0; s < seconds; s++) connecting.push(frameOf(s, [{ pid: 7, counts }]))
+  const contacts = connecting.of({ pid: 7, startMs: 0, name: 'x' })
+  return contacts === undefined ? undefined : scanFindings(contacts)?.map(({ says }) => says)
+}
+
+test.each<[string, Record<string, number>, Finding['says'][] | undefined]>([
+  [
+    'nmap -sT',
+    { socket: 300, connect: 300, select: 900, getsockopt: 300, close: 300, write: 2 },
+    ['supports'],
+  ],
+  [
+    'bash on /dev/tcp, a shell a port',
+    { socket: 80, connect: 80, write: 160, exit_group: 80 },
+    ['supports'],
+  ],
+  [
+    'nc started for each port',
+    { execve: 50, read: 300, connect: 50, close: 150, openat: 300 },
+    ['supports'],
+  ],
+  ['ab', { connect: 900, write: 900, read: 1800 }, ['refutes']],
+  ['curl in a loop', { execve: 40, read: 700, connect: 40, sendto: 40, recvfrom: 90 }, ['refutes']],
+  ['a health check of six ports', { execve: 1, read: 6, connect: 6 }, []],
+  ['one of three', { execve: 1, read: 6, connect: 3 }, ['refutes']],
+  ['dig once a second', { sendmsg: 1, recvmsg: 2, read: 30, execve: 1 }, ['refutes']],
+  ['packets of its own making', { sendto: 4000, recvfrom: 10 }, undefined],
+])('%s', (_, counts, expected) => {
+  expect(says(counts)).toEqual(expected)
+})
+
+test('three seconds say nothing yet', () => {
+  expect(says({ connect: 900 }, 3)).toBeUndefined()
+})
