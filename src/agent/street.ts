@@ -24,6 +24,7 @@ import { Classifier } from '../model/classifier.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
 import { sequencerOf } from '../model/sequencer.ts'
+import { type ChosenOutputs, chosenOutputs } from '../outputs/chosen.ts'
 import { localOutput } from '../outputs/local.ts'
 import { outboxOutput } from '../outputs/outbox.ts'
 import type { Output } from '../outputs/output.ts'
@@ -76,6 +77,8 @@ export interface StreetOptions {
   readonly secretIds?: boolean
   /** Where alerts and summaries go beside the local store and the broker. */
   readonly outputs?: readonly Output[]
+  /** Those that settings ask for. */
+  readonly chosen?: ChosenOutputs
 }
 
 export interface Street {
@@ -160,10 +163,7 @@ export function openStreet(options: StreetOptions): Street {
         adaptation,
         detector,
         explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
-        outputs: new Outputs(
-          { site, host, numbering: outbox, clock },
-          outputsOf(options, outbox, (alerts) => keepAlerts(street, alerts)),
-        ),
+        outputs: outputsOf(() => street, { local, outbox, clock, options }),
         governor,
         judging,
         live: new LiveView({
@@ -200,18 +200,19 @@ export function openStreet(options: StreetOptions): Street {
   }
 }
 
-function outputsOf(
-  options: StreetOptions,
-  outbox: Outbox,
-  keep: Parameters<typeof localOutput>[0],
-): Output[] {
-  return [
-    localOutput(keep),
+/** @param street itself: outputs are asked for while it is put together */
+function outputsOf(street: () => Street, { local, outbox, clock, options }: StreetParts): Outputs {
+  const { site, host, broker } = options.settings
+  return new Outputs({ site, host, numbering: outbox, clock }, [
+    localOutput((alerts) => keepAlerts(street(), alerts)),
     // Without a broker nothing is queued that nothing would ever take.
-    ...(options.settings.broker === undefined ? [] : [outboxOutput(outbox)]),
+    ...(broker === undefined ? [] : [outboxOutput(outbox)]),
+    ...chosenOutputs({ ...options.chosen, queue: local.webhookQueue, now: clock.now }),
     ...(options.outputs ?? []),
-  ]
+  ])
 }
+
+type StreetParts = Pick<Street, 'local' | 'outbox' | 'clock' | 'options'>
 
 /** Names that a class of the model stands for. */
 function namesOf(classes: ModelClasses): (name: string) => boolean {

@@ -49,6 +49,8 @@ export class LocalStore implements LocalFile {
   readonly labels: RuleStore<AlertLabel>
   /** Hourly maxima of the host's evidence (detect/host-level.ts). */
   readonly hostLevel: JsonDocument
+  /** Notices that the webhook has not taken yet. */
+  readonly webhookQueue: JsonDocument
   readonly #file: ResilientDatabase
   readonly #readOnly: boolean
   #failedWrites = 0
@@ -93,6 +95,7 @@ export class LocalStore implements LocalFile {
       isSame: (a, b) => a.id === b.id,
     })
     this.hostLevel = new JsonDocument(this, 'host-level')
+    this.webhookQueue = new JsonDocument(this, 'webhook-queue')
   }
 
   read<T>(body: (database: Database) => T, otherwise: T): T {

@@ -19,7 +19,7 @@ import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { log } from '../platform/log.ts'
-import { loadSettings, type Settings } from '../settings/settings.ts'
+import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../settings/settings.ts'
 import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
@@ -35,10 +35,11 @@ export default defineCommand({
       'sudo agent watch --broker mqtts://mq.example --ca ca.pem --site berlin',
       "sysdig -p '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name' 'evt.dir=< or evt.type=procexit' | agent watch --source -",
       'agent watch --source monday.scap --json',
+      'sudo agent watch --webhook https://ntfy.example/alerts --webhook-template ntfy',
     ],
   },
   args: {
-    ...settingArgs('source', 'sysdigMode', 'cpuMax', 'adapt'),
+    ...settingArgs('source', 'sysdigMode', 'cpuMax', 'adapt', ...OUTPUT_SETTINGS),
     ...streetFlags,
     ...jsonArg,
   },
@@ -67,6 +68,7 @@ export default defineCommand({
         : {}),
       secretIds: live,
       ...defined({ reader: isThisHost ? adoptReader() : undefined }),
+      chosen: outputsIn(settings),
       outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       cpuMax: live ? settings.cpuMax : 0,
       counter: {
@@ -98,4 +100,11 @@ export default defineCommand({
 function adaptCommand({ state, model }: Settings): string[] {
   const which = model === undefined ? [] : ['--model', model]
   return selfCommand('adapt', '--now', '--json', '--state', state, ...which)
+}
+
+function outputsIn(settings: Settings) {
+  const { alertFile, syslog, ca, webhook, webhookTemplate, webhookSecretFile } = settings
+  const secret =
+    webhookSecretFile === undefined ? undefined : secretIn(webhookSecretFile, 'the webhook secret')
+  return { alertFile, syslog, ca, webhook, webhookTemplate, webhookSecret: secret }
 }

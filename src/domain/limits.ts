@@ -79,6 +79,20 @@ export const ALERTS_FOLLOW_EVERY_MS = 1_000
 /** Seconds of a process's life that `agent explain` shows before and after the evidence. */
 export const EXPLAIN_SECONDS_BEFORE = 60
 export const EXPLAIN_SECONDS_AFTER = 30
+// --- Outputs ------------------------------------------------------------------------------------
+/** Of a file of alerts, before it is rotated; and how many files there are then. */
+export const ALERT_FILE_BYTES_MAX = 16_777_216
+export const ALERT_FILES_MAX = 5
+/** Messages that wait for a syslog server; ms before it is tried again, doubled up to a minute. */
+export const SYSLOG_QUEUE_MAX = 1_024
+export const SYSLOG_RETRY_MS = 1_000
+/** Notices that wait for a webhook, also over a restart. */
+export const WEBHOOK_QUEUE_MAX = 256
+export const WEBHOOK_RETRY_MS = 1_000
+export const WEBHOOK_TIMEOUT_MS = 10_000
+/** Incidents whose notices are remembered, so that each is told once. */
+export const NOTICE_INCIDENTS_MAX = 4_096
+
 /** Labels that people gave to alerts of this host. */
 export const ALERT_LABELS_MAX = 1_024
 /** Hours of a host's life whose highest evidence is kept: two weeks. */

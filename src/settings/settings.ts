@@ -17,7 +17,7 @@ import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
 import { isRecord } from '../domain/untrusted.ts'
 import { nearest } from './nearest.ts'
-import { between, brokerUrl, durationMs, oneOf, text, topicLevel } from './values.ts'
+import { between, brokerUrl, durationMs, oneOf, text, topicLevel, webUrl } from './values.ts'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -155,6 +155,36 @@ export const KEYS = {
     parse: oneOf('auto', 'receipt', 'broker'),
     default: () => 'auto' as const,
   }),
+  alertFile: key<string | undefined>({
+    describe: 'alerts as JSON lines in this file, rotated at 16 MiB, five files at most',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
+  }),
+  syslog: key<string | undefined>({
+    describe: 'alerts to a syslog server: udp://HOST[:PORT], tcp://… or tls://…',
+    hint: 'URL',
+    parse: text,
+    default: () => undefined,
+  }),
+  webhook: key<string | undefined>({
+    describe: 'confirmed incidents to this address, one POST each, resolved when over',
+    hint: 'URL',
+    parse: webUrl,
+    default: () => undefined,
+  }),
+  webhookTemplate: key({
+    describe: 'what the webhook receives',
+    hint: 'json|slack|ntfy|alertmanager|pagerduty',
+    parse: oneOf('json', 'slack', 'ntfy', 'alertmanager', 'pagerduty'),
+    default: () => 'json' as const,
+  }),
+  webhookSecretFile: key<string | undefined>({
+    describe: 'file whose first line signs the requests (of PagerDuty the routing key)',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
+  }),
   log: key({
     describe: 'messages on stderr from this level on',
     hint: 'LEVEL',
@@ -192,6 +222,14 @@ export const BROKER_SETTINGS = [
   'ca',
   'cert',
   'key',
+] as const satisfies SettingName[]
+/** Where alerts go beside the local store and the broker. */
+export const OUTPUT_SETTINGS = [
+  'alertFile',
+  'syslog',
+  'webhook',
+  'webhookTemplate',
+  'webhookSecretFile',
 ] as const satisfies SettingName[]
 /** Those of a whole pipeline, live or replayed: flags of `watch` and `replay`, and all that the pipeline gets. */
 export const PIPELINE_SETTINGS = [
@@ -280,11 +318,15 @@ export function brokerLogin(settings: BrokerSettings): BrokerLogin {
 }
 
 function passwordIn(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
+  return path === undefined ? undefined : secretIn(path, "the broker's password")
+}
+
+/** The first line of a file. @throws AgentError ERR_CONFIG where it cannot be read */
+export function secretIn(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8').split('\n')[0]!.replace(/\r$/, '')
   } catch (cause) {
-    throw new AgentError('ERR_CONFIG', `Cannot read the broker's password from "${path}"`, {
+    throw new AgentError('ERR_CONFIG', `Cannot read ${what} from "${path}"`, {
       hint: 'The file must exist and be readable by the agent (mode 0600, owner the agent)',
       cause,
     })

@@ -58,3 +58,11 @@ export function durationMs(value: unknown): number {
     throw new Error(`"${written}" is longer than ${DURATION_MS_MAX / 864e5} days`)
   return ms
 }
+
+/** An address that requests can be sent to. */
+export function webUrl(value: unknown): string {
+  const url = typeof value === 'string' ? URL.parse(value) : null
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    throw new Error('not an address like https://HOST/PATH')
+  return url.href
+}

@@ -1,0 +1,45 @@
+/** The outputs that an operator's settings ask for, beside the local store, the broker and the terminal. */
+import { defined } from '../domain/defined.ts'
+import { AgentError } from '../domain/error.ts'
+import { fileOutput } from './file.ts'
+import type { Output } from './output.ts'
+import { parseSyslogTarget, syslogOutput } from './syslog.ts'
+import { type WebhookOptions, webhookOutput } from './webhook.ts'
+import type { WebhookTemplate } from './webhook-templates.ts'
+
+export interface ChosenOutputs {
+  readonly alertFile?: string | undefined
+  readonly syslog?: string | undefined
+  /** Certificates that the syslog server is checked against. */
+  readonly ca?: string | undefined
+  readonly webhook?: string | undefined
+  readonly webhookTemplate?: WebhookTemplate
+  readonly webhookSecret?: string | undefined
+}
+
+/** @throws AgentError ERR_CONFIG where an address cannot be used */
+export function chosenOutputs(
+  chosen: ChosenOutputs & Pick<WebhookOptions, 'queue' | 'now'>,
+): Output[] {
+  const { alertFile, syslog, ca, webhook, queue, now } = chosen
+  const { webhookTemplate: template = 'json', webhookSecret: secret } = chosen
+  return [
+    ...(alertFile === undefined ? [] : [fileOutput(alertFile)]),
+    ...(syslog === undefined ? [] : [syslogOutput({ ...targetOf(syslog), ...defined({ ca }) })]),
+    ...(webhook === undefined
+      ? []
+      : [webhookOutput({ url: webhook, template, queue, now, ...defined({ secret }) })]),
+  ]
+}
+
+function targetOf(address: string) {
+  try {
+    return parseSyslogTarget(address)
+  } catch (cause) {
+    throw new AgentError(
+      'ERR_CONFIG',
+      `Cannot send to syslog "${address}": ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    )
+  }
+}
