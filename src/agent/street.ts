@@ -202,8 +202,9 @@ export function openStreet(options: StreetOptions): Street {
 
 /** @param street itself: outputs are asked for while it is put together */
 function outputsOf(street: () => Street, { local, outbox, clock, options }: StreetParts): Outputs {
-  const { site, host, broker } = options.settings
-  return new Outputs({ site, host, numbering: outbox, clock }, [
+  const { site, host, broker, send } = options.settings
+  const sendCommandLines = send.includes('command-lines')
+  return new Outputs({ site, host, numbering: outbox, clock, sendCommandLines }, [
     localOutput((alerts) => keepAlerts(street(), alerts)),
     // Without a broker nothing is queued that nothing would ever take.
     ...(broker === undefined ? [] : [outboxOutput(outbox)]),

@@ -8,6 +8,7 @@ export function outboxOutput(outbox: {
 }): Output {
   return {
     name: 'outbox',
+    leavesHost: true,
     refused: {},
     take: ({ alerts, summary }) => {
       outbox.put(alerts, summary)

@@ -22,6 +22,8 @@ export interface Output {
   take(told: Told): void | Promise<void>
   /** Observations (alerts of low severity) are given to it as well; the others hear of alerts alone. */
   readonly takesObservations?: boolean
+  /** What it takes leaves this host: command lines and directories only where the operator wants that. */
+  readonly leavesHost?: boolean
   /** Alerts and summaries that it could not take since its start, by reason. */
   readonly refused: Readonly<Record<string, number>>
   /** Delivers what it still holds and closes what it opened. */

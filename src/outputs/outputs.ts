@@ -9,7 +9,7 @@ import { OUTPUT_TROUBLE_TOLD_EVERY_MS } from '../domain/limits.ts'
 import type { Summary } from '../domain/summary.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Log, log as processLog } from '../platform/log.ts'
-import { toMessage } from '../wire/alert-message.ts'
+import { type AlertMessage, toMessage } from '../wire/alert-message.ts'
 import type { Output, Told } from './output.ts'
 
 /** Number of a message: (boot, seq) grows with each message of a host. */
@@ -31,6 +31,8 @@ export interface OutputsOptions {
   readonly numbering: Numbering
   readonly clock: Clock
   readonly log?: Log
+  /** Command lines and directories of processes may leave this host. */
+  readonly sendCommandLines?: boolean
 }
 
 export interface OutputStatus {
@@ -68,8 +70,14 @@ export class Outputs {
       alerts: messages.filter((message) => !isObservation(message)),
       summary,
     }
+    const abroad = this.#options.sendCommandLines
+      ? told
+      : { alerts: told.alerts.map(withoutCommand), summary }
     for (const output of this.#outputs)
-      await this.#give(output, output.takesObservations === true ? everything : told)
+      await this.#give(
+        output,
+        output.takesObservations === true ? everything : output.leavesHost === true ? abroad : told,
+      )
   }
 
   /** By name. */
@@ -116,6 +124,11 @@ export class Outputs {
   #takenBy(output: Output): number {
     return this.#taken.get(output) ?? 0
   }
+}
+
+function withoutCommand(alert: AlertMessage): AlertMessage {
+  const { command: _, cwd: __, ...process } = alert.process
+  return { ...alert, process }
 }
 
 function isObservation({ severity }: Alert): boolean {

@@ -63,6 +63,7 @@ export function syslogOutput(target: SyslogTarget): Output {
   const queue = target.transport === 'udp' ? new Datagrams(target) : new Stream(target)
   return {
     name: 'syslog',
+    leavesHost: true,
     refused: queue.refused,
     take({ alerts }) {
       for (const alert of alerts) queue.put(syslogMessage(alert, process.pid))

@@ -28,6 +28,7 @@ export function webhookOutput(options: WebhookOptions): Output {
   const notices = new Notices()
   return {
     name: 'webhook',
+    leavesHost: true,
     refused: sender.refused,
     take({ alerts }) {
       for (const alert of alerts) {

@@ -17,7 +17,16 @@ import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
 import { isRecord } from '../domain/untrusted.ts'
 import { nearest } from './nearest.ts'
-import { between, brokerUrl, durationMs, oneOf, text, topicLevel, webUrl } from './values.ts'
+import {
+  between,
+  brokerUrl,
+  durationMs,
+  listOf,
+  oneOf,
+  text,
+  topicLevel,
+  webUrl,
+} from './values.ts'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -185,6 +194,13 @@ export const KEYS = {
     parse: text,
     default: () => undefined,
   }),
+  send: key({
+    describe:
+      'what else may leave this host: command-lines (of processes in alerts; secrets masked)',
+    hint: 'WHAT',
+    parse: listOf('command-lines'),
+    default: () => [] as readonly 'command-lines'[],
+  }),
   log: key({
     describe: 'messages on stderr from this level on',
     hint: 'LEVEL',
@@ -241,6 +257,7 @@ export const PIPELINE_SETTINGS = [
   'falseAlarmsPerDay',
   'learn',
   'delivery',
+  'send',
   ...BROKER_SETTINGS,
 ] as const satisfies SettingName[]
 

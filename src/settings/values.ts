@@ -59,6 +59,15 @@ export function durationMs(value: unknown): number {
   return ms
 }
 
+/** Some of these words, with commas between. */
+export function listOf<const T extends string>(...allowed: T[]): (value: unknown) => readonly T[] {
+  const one = oneOf(...allowed)
+  return (value) =>
+    text(value)
+      .split(',')
+      .map((word) => one(word.trim()))
+}
+
 /** An address that requests can be sent to. */
 export function webUrl(value: unknown): string {
   const url = typeof value === 'string' ? URL.parse(value) : null

@@ -71,7 +71,7 @@ async function measure(processes: number): Promise<Measured> {
   const model = await openModelInUse(process.env.AGENT_MODEL, state)
   const street = openStreet({
     settings: {
-      ...{ state, site: 'bench', host: 'bench', falseAlarmsPerDay: 1, learn: 86_400_000 },
+      ...{ state, site: 'bench', host: 'bench', falseAlarmsPerDay: 1, learn: 86_400_000, send: [] },
       ...{ broker: undefined, brokerUser: undefined, brokerPassword: undefined },
       ...{ brokerPasswordFile: undefined, ca: undefined, cert: undefined, key: undefined },
       delivery: 'auto',

@@ -51,6 +51,35 @@ describe('Outputs.put()', () => {
     outbox.close()
   })
 
+  test('observations are told to whoever takes them, and take no number from what is sent', async () => {
+    const all = { ...recorder('all'), takesObservations: true }
+    const some = recorder('some')
+    const outputs = new Outputs({ ...origin, clock: manualClock() }, [all, some])
+    const low = { ...sampleAlert, id: 'low', severity: 'low' } as const
+    await outputs.put([low, sampleAlert], undefined)
+    expect(all.told[0]!.alerts.map(({ id, seq }) => [id, seq])).toEqual([
+      [sampleAlert.id, 1],
+      ['low', 2],
+    ])
+    expect(some.told[0]!.alerts.map(({ id }) => id)).toEqual([sampleAlert.id])
+  })
+
+  test('command lines stay on the host unless the operator sends them', async () => {
+    for (const sendCommandLines of [false, true]) {
+      const abroad = { ...recorder('abroad'), leavesHost: true }
+      const here = recorder('here')
+      const outputs = new Outputs({ ...origin, clock: manualClock(), sendCommandLines }, [
+        abroad,
+        here,
+      ])
+      await outputs.put([sampleAlert], undefined)
+      const [sent] = abroad.told[0]!.alerts
+      expect('command' in sent!.process).toBe(sendCommandLines)
+      expect('cwd' in sent!.process).toBe(sendCommandLines)
+      expect(here.told[0]!.alerts[0]!.process.command).toBe(sampleAlert.process.command!)
+    }
+  })
+
   test('numbers by itself where nothing is queued', async () => {
     const seen = recorder()
     const outputs = new Outputs({ ...origin, clock: manualClock() }, [seen])

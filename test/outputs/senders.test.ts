@@ -213,7 +213,7 @@ describe('webhookOutput()', () => {
     const { got, url } = receiver(() => 200)
     webhook({ url, queue })
     await until('the notice', () => got.length === 1)
-    expect(queue.get()).toEqual([])
+    await until('the empty queue', () => JSON.stringify(queue.get()) === '[]')
   })
 })
 

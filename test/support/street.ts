@@ -31,7 +31,15 @@ export function openTestStreet(
   const { broker, ...more } = options
   return openStreet({
     settings: {
-      ...{ state, site: 's', host: 'h', falseAlarmsPerDay: 1, learn: 0, delivery: 'auto' },
+      ...{
+        state,
+        site: 's',
+        host: 'h',
+        falseAlarmsPerDay: 1,
+        learn: 0,
+        delivery: 'auto',
+        send: [],
+      },
       ...{ broker, brokerUser: undefined, brokerPassword: undefined },
       ...{ brokerPasswordFile: undefined, ca: undefined, cert: undefined, key: undefined },
     },
