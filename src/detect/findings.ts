@@ -74,7 +74,9 @@ function* masquerade(
   const { state, copyOf } = program
   if (copyOf !== undefined && claims) {
     const original = fileName(copyOf)
-    if (!canBeNamed(name, original) && !isManyPrograms(original) && !isScript) {
+    // node and nodejs, a copied python: an interpreter promises nothing under any name of its kind.
+    const bothRun = isInterpreterProgram(original) && isInterpreterProgram(name)
+    if (!canBeNamed(name, original) && !isManyPrograms(original) && !isScript && !bothRun) {
       yield proves('masquerade', `its executable ${path} is a copy of ${copyOf}`)
       return
     }
@@ -86,7 +88,10 @@ function* masquerade(
     // An interpreter under its own name claims nothing that could be refuted.
     if (state === 'verified' && !isInterpreterProgram(file))
       yield refutes('masquerade', `${path} is the unmodified file of package ${program.package}`)
-    if (state === 'unowned' && claims && !isManyPrograms(file) && !isInterpreterProgram(file))
+    // What root put into /usr/local or /opt is as ordinary as a package: most images of containers are made so.
+    const isPlaced = program.isRoots === true && executable.place === 'other'
+    const isRunnable = isManyPrograms(file) || isInterpreterProgram(file)
+    if (state === 'unowned' && claims && !isPlaced && !isRunnable)
       yield supports('masquerade', `no package owns ${path}`)
   } else if (isScript) {
     if (look.script !== undefined && program.script === 'verified' && state === 'verified')
@@ -125,10 +130,10 @@ function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
   if (!isInterpreterProgram(file)) return
   const { connection, relays, peers } = streams
   if (connection?.isOutgoing === true) {
-    yield proves(
-      'reverse-shell',
-      `standard input and output of ${file} are one TCP connection to ${connection.remote}`,
-    )
+    const because = `standard input and output of ${file} are one TCP connection to ${connection.remote}`
+    yield connection.isDoubtful === true
+      ? supports('reverse-shell', because)
+      : proves('reverse-shell', because)
     return
   }
   if (connection !== undefined || !isShellProgram(file)) return
@@ -142,7 +147,9 @@ function relayed(relay: Relay): Finding | undefined {
   const { holds, standard, connections, isListening, state, executable } = relay
   if (holds === 'half' || executable === undefined) return undefined
   const file = fileOf(executable)
-  const outgoing = connections.find(({ isOutgoing }) => isOutgoing)
+  const outgoing = connections.find(
+    ({ isOutgoing, isDoubtful }) => isOutgoing && isDoubtful !== true,
+  )
   if (outgoing === undefined || isListening) return undefined
   const isTool = isRelayTool(file) || isRelayTool(relay.name)
   const isInterpreter = isInterpreterProgram(file)
@@ -153,10 +160,16 @@ function relayed(relay: Relay): Finding | undefined {
   const what = holds === 'terminal' ? 'terminal is relayed' : 'input and output are relayed'
   const abroad = outgoing.isLoopback ? undefined : outgoing
   switch (holds) {
-    case 'terminal':
-      return standard?.isOutgoing === true || isTool || (isFew(connections) && abroad !== undefined)
-        ? proves('reverse-shell', `its ${what} by ${through}`)
+    case 'terminal': {
+      // What people write programs with holds terminals beside connections of its own.
+      const isOdd =
+        isStranger && (executable.place !== 'other' || executable.deleted || executable.inMemory)
+      if (standard?.isOutgoing === true || isTool || (isOdd && isFew(connections)))
+        return proves('reverse-shell', `its ${what} by ${through}`)
+      return isFew(connections) && abroad !== undefined
+        ? supports('reverse-shell', `its ${what} by ${through}`)
         : undefined
+    }
     case 'pipes':
       return isTool || standard?.isOutgoing === true
         ? proves('reverse-shell', `its ${what} by ${through}`)

@@ -59,6 +59,8 @@ export interface Program {
   readonly copyOf?: string
   /** Its comm is only another name of this executable: a symbolic link that leads to it. */
   readonly isAlias: boolean
+  /** Root owns the file, and nobody else may write to it. */
+  readonly isRoots?: boolean
   /** A program of this host, of another content, that bears the name of its comm. */
   readonly namesake?: string
   /** The same question about the file that an interpreter runs. */
@@ -71,6 +73,8 @@ export interface Connection {
   readonly isLoopback: boolean
   /** Nobody listens on its local port: it was opened from here. */
   readonly isOutgoing: boolean
+  /** Its ports look as if it had come from outside, and who listened for it is gone: then that is no proof. */
+  readonly isDoubtful?: true
 }
 
 /** A process at the other end of a shell's standard streams. */

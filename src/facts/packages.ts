@@ -92,7 +92,8 @@ export class Packages {
       return { state: 'unknown', isAlias, ...defined({ namesake }) }
     const file = `${root}${path}`
     const { state, owner, copyOf } = await this.#stateOf(parent, root, index, executable, file)
-    return { state, isAlias, ...defined({ package: owner, copyOf, namesake }) }
+    const isRoots = isLocalPath(parent, path) && isRootsFile(file)
+    return { state, isAlias, isRoots, ...defined({ package: owner, copyOf, namesake }) }
   }
 
   /** Undefined where the file cannot be told from another. */
@@ -124,12 +125,13 @@ export class Packages {
   ): Promise<Program> {
     const index = database === undefined ? undefined : this.#indexOf(root, database)
     const { isAlias, namesake } = namedIn(root, look.name, executable.path)
+    const isRoots = isLocalPath(pid, executable.path) && isRootsFile(`/proc/${pid}/exe`)
     if (index === undefined || IMAGES.test(executable.path))
       return { state: 'unknown', isAlias, ...defined({ namesake }) }
     const { state, owner, copyOf } = await this.#stateOf(pid, root, index, executable)
     const script =
       look.script === undefined ? undefined : await this.#scriptState(pid, root, index, look.script)
-    return { state, isAlias, ...defined({ package: owner, copyOf, namesake, script }) }
+    return { state, isAlias, isRoots, ...defined({ package: owner, copyOf, namesake, script }) }
   }
 
   async #stateOf(
@@ -304,13 +306,21 @@ function namedIn(
   if (name.includes('/') || name === '' || name.length >= COMM_CHARS) return { isAlias: false }
   const own = plainPath(executable)
   let namesake: string | undefined
-  for (const folder of ALIAS_FOLDERS) {
+  // A link beside the program is another name of it where only root can have made it.
+  const beside = dirname(executable)
+  const folders = isRootsFile(`${root}${beside}`) ? [...ALIAS_FOLDERS, beside] : ALIAS_FOLDERS
+  for (const folder of folders) {
     const target = resolvedIn(root, `${folder}/${name}`)
     if (target === undefined) continue
     if (plainPath(target) === own) return { isAlias: true }
     if ((PROGRAM_FOLDERS as readonly string[]).includes(folder)) namesake ??= `${folder}/${name}`
   }
   return { isAlias: false, ...defined({ namesake }) }
+}
+
+function isRootsFile(path: string): boolean {
+  const stat = statOf(path)
+  return stat !== undefined && stat.uid === 0 && (stat.mode & 0o022) === 0
 }
 
 /** Where a path leads within a root, links of its last part followed; undefined where nothing is there. */

@@ -9,6 +9,7 @@ const LISTEN = 0x0a
 
 interface Socket {
   readonly localPort: number
+  readonly remotePort: number
   readonly remote: string
   readonly isLoopback: boolean
 }
@@ -50,15 +51,23 @@ export function parseSockets(texts: readonly string[]): SocketTable {
 export function connectionOf(table: SocketTable, inode: number): Connection | undefined {
   const socket = table.established.get(inode)
   if (socket === undefined) return undefined
+  const isOutgoing = !table.listeningPorts.has(socket.localPort)
+  const isDoubtful = isOutgoing && !isEphemeral(socket.localPort) && isEphemeral(socket.remotePort)
   return {
     remote: socket.remote,
     isLoopback: socket.isLoopback,
-    isOutgoing: !table.listeningPorts.has(socket.localPort),
+    isOutgoing,
+    ...(isDoubtful ? { isDoubtful } : {}),
   }
 }
 
+/** Ports that a kernel gives to who connects without asking for one. */
+function isEphemeral(port: number): boolean {
+  return port >= 32_768
+}
+
 /** "0100007F:1F90": the address in words of the machine's byte order, the port in plain hexadecimal. */
-function endOf(text: string): { remote: string; isLoopback: boolean } | undefined {
+function endOf(text: string): Omit<Socket, 'localPort'> | undefined {
   const [hex = '', portHex = ''] = text.split(':')
   const port = Number.parseInt(portHex, 16)
   if (!/^([0-9A-F]{8}|[0-9A-F]{32})$/i.test(hex) || !Number.isInteger(port)) return undefined
@@ -73,10 +82,10 @@ function endOf(text: string): { remote: string; isLoopback: boolean } | undefine
     bytes[11] === 0xff
   const four = bytes.length === 4 ? bytes : isMapped ? bytes.slice(12) : undefined
   if (four !== undefined)
-    return { remote: `${four.join('.')}:${port}`, isLoopback: four[0] === 127 }
+    return { remote: `${four.join('.')}:${port}`, remotePort: port, isLoopback: four[0] === 127 }
   const groups: string[] = []
   for (let i = 0; i < 16; i += 2) groups.push(((bytes[i]! << 8) | bytes[i + 1]!).toString(16))
   const isLoopback = bytes.slice(0, 15).every((b) => b === 0) && bytes[15] === 1
   const address = isLoopback ? '::1' : groups.join(':')
-  return { remote: `[${address}]:${port}`, isLoopback }
+  return { remote: `[${address}]:${port}`, remotePort: port, isLoopback }
 }

@@ -7,6 +7,7 @@ import type {
   Connection,
   FileChanges,
   Look,
+  Place,
   ProcessFacts,
   Program,
   Relay,
@@ -66,6 +67,14 @@ test.each<[string, string, string, Program, Partial<Look>, string[]]>([
     {},
     ['supports masquerade'],
   ],
+  [
+    'put into /usr/local by root',
+    'nginx',
+    '/usr/local/sbin/nginx',
+    { ...own, isRoots: true },
+    {},
+    [],
+  ],
   ['built here under its name', 'mytool', '/usr/local/bin/mytool', own, {}, []],
   ['busybox', 'crond', '/bin/busybox', own, {}, []],
   ['a script by its name', 'worker', '/usr/bin/python3.11', own, { script: '/srv/worker' }, []],
@@ -111,14 +120,25 @@ test('a name that changed between the counts and the look is judged by the next 
   expect(findingsOf({ pid: 1, startMs: 0, name: 'x' }, facts, knows)).toEqual([])
 })
 
-const relay = (name: string, path: string, more: Partial<Relay>): Relay => ({
+const doubtful = {
+  remote: '10.0.0.1:50000',
+  isLoopback: false,
+  isOutgoing: true,
+  isDoubtful: true,
+} as const
+const relay = (
+  name: string,
+  path: string,
+  more: Partial<Relay>,
+  place: Place = 'other',
+): Relay => ({
   pid: 2,
   name,
   state: 'verified',
   holds: 'terminal',
   isListening: false,
   connections: [{ remote: '10.0.0.1:4444', isLoopback: false, isOutgoing: true }],
-  executable: { path, deleted: false, inMemory: false, place: 'system' },
+  executable: { path, deleted: false, inMemory: false, place },
   ...more,
 })
 const incoming = [{ remote: '10.0.0.1:50000', isLoopback: false, isOutgoing: false }]
@@ -136,7 +156,18 @@ test.each<[string, Relay[], string[]]>([
     [relay('ttyd', '/opt/ttyd', { state: 'unowned', connections: incoming })],
     [],
   ],
-  ['an implant', [relay('x', '/opt/x', { state: 'unowned' })], ['proves reverse-shell']],
+  [
+    'an implant',
+    [relay('x', '/tmp/x', { state: 'unowned' }, 'temporary')],
+    ['proves reverse-shell'],
+  ],
+  ['a strange program', [relay('x', '/opt/x', { state: 'unowned' })], ['supports reverse-shell']],
+  ['an assistant of a developer', [relay('node', '/usr/bin/node', {})], ['supports reverse-shell']],
+  [
+    'socat that was called before its listener went',
+    [relay('socat', '/usr/bin/socat', { connections: [doubtful] })],
+    [],
+  ],
   ['socat by its package', [relay('socat', '/usr/bin/socat', {})], ['proves reverse-shell']],
   [
     'a runner of jobs',
@@ -156,6 +187,20 @@ test.each<[string, Relay[], string[]]>([
   const facts = { look: look('bash', '/usr/bin/bash'), streams: { relays, peers: [] } }
   const found = findingsOf({ pid: 1, startMs: 0, name: 'bash' }, facts, knows)
   expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
+})
+
+test('a connection that may have come from outside supports, no more', () => {
+  const facts = {
+    look: look('bash', '/usr/bin/bash'),
+    streams: { connection: doubtful, relays: [], peers: [] },
+  }
+  expect(findingsOf({ pid: 1, startMs: 0, name: 'bash' }, facts, knows)).toMatchObject([
+    { question: 'reverse-shell', says: 'supports' },
+  ])
+})
+
+test('a copied interpreter under a name of its kind is no masquerade', () => {
+  expect(said('nodejs', '/srv/nodejs', { ...own, copyOf: '/bin/node' })).toEqual([])
 })
 
 test('a shell below a web server supports, no more', () => {

@@ -94,6 +94,16 @@ describe('parseSockets()', () => {
     expect(connectionOf(table, 1)).toBeUndefined()
   })
 
+  test('one from a port that nobody gets by chance may have come from outside', () => {
+    const table = parseSockets([
+      head +
+        line('0101090A:1F90', '0201090A:9C41', '01', 6) +
+        line('0101090A:9C41', '0201090A:01BB', '01', 7),
+    ])
+    expect(connectionOf(table, 6)).toMatchObject({ isOutgoing: true, isDoubtful: true })
+    expect(connectionOf(table, 7)?.isDoubtful).toBeUndefined()
+  })
+
   test('IPv6, and IPv4 within it', () => {
     const table = parseSockets([
       head +
