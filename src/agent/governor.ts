@@ -46,7 +46,7 @@ const DOES = {
 /** Below this share of the cap there is room for more. */
 const ROOM = 0.7
 /** What a level must save, as a share of the cap, to be worth what it leaves out. */
-const WORTH = 0.1
+const WORTH = 0.2
 
 export interface Reading {
   /** Monotonic. */

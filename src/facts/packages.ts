@@ -40,6 +40,8 @@ const APK_DATABASES = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'] as 
 const LISTS_LEAST = 5
 const CHUNK_BYTES = 1_048_576
 const COMM_CHARS = 15
+/** Of the reader's time so much at most goes into reading databases: more roots than are kept would be read over and over. */
+const READING_SHARE = 0.01
 /** Programs in squashed images that snapd verifies: no package of dpkg, and no stranger. */
 const IMAGES = /^\/(snap|nix\/store|gnu\/store)\//
 
@@ -59,6 +61,8 @@ export class Packages {
   readonly #hashes = new Map<string, string>()
   /** What was found of an executable, by its file, its name and the state of the database. */
   readonly #programs = new Map<string, Program>()
+  /** When (monotonic ms) the next database may be read. */
+  #readAgainMs = 0
   /** Until when (monotonic ms) the bytes hashed so far are paid for. */
   #paidUntilMs = 0
 
@@ -86,7 +90,7 @@ export class Packages {
     const path = resolvedIn(root, called) ?? called
     const executable = { path, deleted: false, inMemory: false, place: placeOf(path) }
     const database = isLocalPath(parent, DPKG_INFO) ? databaseOf(root) : undefined
-    const index = database === undefined ? undefined : this.#indexOf(root, database)
+    const index = database === undefined ? undefined : await this.#indexOf(root, database)
     const { isAlias, namesake } = namedIn(root, name, path)
     if (index === undefined || IMAGES.test(path))
       return { state: 'unknown', isAlias, ...defined({ namesake }) }
@@ -123,7 +127,7 @@ export class Packages {
     look: Look,
     executable: Executable,
   ): Promise<Program> {
-    const index = database === undefined ? undefined : this.#indexOf(root, database)
+    const index = database === undefined ? undefined : await this.#indexOf(root, database)
     const { isAlias, namesake } = namedIn(root, look.name, executable.path)
     const isRoots = isLocalPath(pid, executable.path) && isRootsFile(`/proc/${pid}/exe`)
     if (index === undefined || IMAGES.test(executable.path))
@@ -188,11 +192,12 @@ export class Packages {
     return undefined
   }
 
-  #indexOf(root: string, database: Database): Index | undefined {
+  async #indexOf(root: string, database: Database): Promise<Index | undefined> {
+    if (this.#indexes.get(database.key)?.stamp !== database.stamp) await this.#turnToRead()
     const known = this.#indexes.get(database.key)
     // Asked last, forgotten last.
     this.#indexes.delete(database.key)
-    const index = known?.stamp === database.stamp ? known : readIndex(root, database)
+    const index = known?.stamp === database.stamp ? known : this.#read(root, database)
     if (index === undefined) return undefined
     this.#indexes.set(database.key, index)
     let files = 0
@@ -203,6 +208,23 @@ export class Packages {
       files -= table.length
     }
     return index
+  }
+
+  #read(root: string, database: Database): Index | undefined {
+    const beganMs = performance.now()
+    const index = readIndex(root, database)
+    const endedMs = performance.now()
+    this.#readAgainMs = endedMs + (endedMs - beganMs) / READING_SHARE
+    return index
+  }
+
+  /** Waits until a database may be read; of several that wait, one reads then and the others wait on. */
+  async #turnToRead(): Promise<void> {
+    for (;;) {
+      const waitMs = this.#readAgainMs - performance.now()
+      if (waitMs <= 0) return
+      await Bun.sleep(waitMs)
+    }
   }
 
   /** Of a file's content; undefined where it is too large, or gone. Once for each state of a file. */
