@@ -1,12 +1,24 @@
 #!/bin/sh
 # Everything that must hold before a change is handed over: build, types, lint, shell scripts, all tests
 # (the end-to-end ones through the built binary). Ends with exactly one line `N passed, N failed, N skipped`
-# and fails if anything did. As root on Debian it first installs the foreign tools that tests look for;
-# a tool that cannot be had skips its tests, and the tests say so. No step can hang: each has a limit.
+# and fails if anything did. As root on Debian it can first install the foreign tools that tests look for: with
+# --yes, in CI and in containers, and it says what. A tool that is missing skips its tests, and the tests say so.
+# No step can hang: each has a limit. The package manager has only its own, for whoever ends it breaks the system.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 LOGS=$PWD/.cache/test
 PASSED=0 FAILED=0 SKIPPED=0
+MAY_INSTALL=''
+for word in "$@"; do
+  case $word in
+  --yes) MAY_INSTALL=1 ;;
+  *)
+    printf 'usage: sh scripts/test.sh [--yes]\n  --yes  install missing tools by apt without asking\n' >&2
+    [ "$word" = --help ] && exit 0
+    exit 2
+    ;;
+  esac
+done
 mkdir -p "$LOGS"
 
 # Command and the Debian package that brings it.
@@ -28,23 +40,35 @@ install_tools() {
     say "Not installed here, their tests are skipped:$missing"
     return 0
   fi
-  say "Installing$missing …"
+  if [ -z "$MAY_INSTALL" ] && [ -z "${CI:-}" ] && ! in_container; then
+    say "Not installed here, their tests are skipped:$missing"
+    say "To have them installed by apt-get: sh scripts/test.sh --yes"
+    return 0
+  fi
+  say "Installing by apt-get:$missing"
   export DEBIAN_FRONTEND=noninteractive
-  apt 60 update
+  apt update
   # Together is quickest; where one cannot be had, the others still come.
   # shellcheck disable=SC2086
-  apt 300 install $missing || for package in $missing; do
-    apt 120 install "$package" || say "Cannot install $package: its tests are skipped"
+  apt install $missing || for package in $missing; do
+    apt install "$package" || say "Cannot install $package: its tests are skipped"
   done
 }
 
-# apt SECONDS COMMAND PACKAGES…, twice at most
+# Nobody's own machine: a container, a chroot, or a sandbox whose first process is no init.
+in_container() {
+  [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ -n "${container:-}" ] && return 0
+  [ "$(stat -Lc %d:%i /proc/1/root/. 2>/dev/null)" = "$(stat -Lc %d:%i /.)" ] || return 0
+  case $(cat /proc/1/comm 2>/dev/null) in
+  systemd | init | runit | s6-svscan | openrc-init | dinit) return 1 ;;
+  esac
+}
+
+# apt COMMAND PACKAGES…, twice at most. Never ended by us: apt gives up by itself where a server does not answer.
 apt() {
-  limit=$1 command=$2
-  shift 2
   for attempt in 1 2; do
-    timeout -k 10 "$limit" apt-get -qq -y --no-install-recommends -o Acquire::Retries=3 \
-      -o DPkg::Lock::Timeout=60 "$command" "$@" >"$LOGS/apt.log" 2>&1 </dev/null && return 0
+    apt-get -qq -y --no-install-recommends -o Acquire::Retries=3 -o Acquire::http::Timeout=30 \
+      -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=120 "$@" >"$LOGS/apt.log" 2>&1 </dev/null && return 0
     sleep "$attempt"
   done
   return 1

@@ -54,7 +54,8 @@ async function runCommand(path: string, command: CommandDef, words: string[]): P
   }
   const call = parseCall(path, await argsOf(command), words)
   await prepareProcess(call.args)
-  listenToSignals()
+  const { onShutdownAsked, requestShutdown } = await import('./commands/common.ts')
+  onShutdownAsked(() => listenToSignals(requestShutdown))
   const code: unknown = await command.run({ ...call, cmd: command })
   return typeof code === 'number' ? code : EXIT.ok
 }
@@ -75,13 +76,12 @@ async function prepareProcess(flags: Readonly<Record<string, unknown>>): Promise
 }
 
 /** The first signal asks the command to finish; a second Ctrl-C does not wait for it. */
-function listenToSignals(): void {
+function listenToSignals(request: (by: NodeJS.Signals) => void): void {
   let asked = false
-  const hear = async (signal: NodeJS.Signals) => {
+  const hear = (signal: NodeJS.Signals) => {
     if (asked && signal === 'SIGINT') process.exit(EXIT.interrupted)
     asked = true
-    const { requestShutdown } = await import('./commands/common.ts')
-    requestShutdown(signal)
+    request(signal)
   }
   process.on('SIGINT', hear)
   process.on('SIGTERM', hear)

@@ -95,6 +95,8 @@ class Run {
   #givenUp: AgentError | undefined
   /** That is read; undefined before the first and after the last. */
   #source: Source | undefined
+  /** What is read, or was read last, waits for us. */
+  #isRecording = false
   /** Where pacing began: event second and monotonic ms. */
   #paceFrom: { readonly index: number; readonly atMs: number } | undefined
   #heardAtMs = 0
@@ -116,6 +118,7 @@ class Run {
       process: (frame) => this.#walkOne(frame),
       ledger: street.seconds,
       clock: street.clock,
+      isInterrupted: () => this.#isRecording && signal.aborted,
       onGivenUp: (error) => {
         this.#givenUp = error
         this.#giveUp.abort()
@@ -127,6 +130,7 @@ class Run {
     const { counter, clock, cost } = this.#street
     cost.include(() => source.pid)
     this.#source = source
+    this.#isRecording = !source.live
     const { format, host, pid, name, dateMs } = this.#options
     this.#heardAtMs = clock.monotonic()
     const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)

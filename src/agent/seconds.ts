@@ -14,6 +14,7 @@ import { type Log, log as processLog } from '../platform/log.ts'
 /** Why a second was counted and not judged, or not as a whole. */
 export type UnjudgedReason =
   | 'error' // its processing threw
+  | 'interrupted' // the user ended a replay: what was read ahead is not judged
   | 'clock-set' // the clock was set, or the machine suspended, less than a sequence before
 
 export interface SecondsLedger {
@@ -28,6 +29,8 @@ export interface SecondsOptions {
   readonly process: (frame: Frame) => Promise<void>
   readonly ledger: SecondsLedger
   readonly clock: Clock
+  /** True from when on nobody waits for what is queued. */
+  readonly isInterrupted?: () => boolean
   /** Called when FAILED_SECONDS_MAX in a row have failed. */
   readonly onGivenUp?: (error: AgentError) => void
   readonly failedMax?: number
@@ -67,6 +70,12 @@ export class Seconds {
     for (;;) {
       const frame = this.#waiting.shift()
       if (frame === undefined) return
+      const { ledger, isInterrupted } = this.#options
+      ledger.frames += 1
+      if (isInterrupted?.() === true) {
+        this.#count('interrupted')
+        continue
+      }
       this.#noteClock(frame)
       try {
         await this.#options.process(frame)
@@ -74,8 +83,6 @@ export class Seconds {
       } catch (error) {
         this.#failed(frame, error)
       }
-      const { ledger } = this.#options
-      ledger.frames += 1
       ledger.lastFrame = frame.index
     }
   }

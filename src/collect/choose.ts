@@ -21,6 +21,8 @@ export interface ChooseOptions {
   readonly writesTo?: string
   /** Leave the process its capabilities where the kernel counts (tests; it sheds them by executing itself anew). */
   readonly keepPrivileges?: boolean
+  /** Asks to give up: whoever executes itself anew would forget that it was asked. */
+  readonly signal?: AbortSignal
   /** The last moment with capabilities where the kernel counts; told whose process the next image will be. */
   readonly beforeShedding?: (user: User | undefined) => void
 }
@@ -76,7 +78,11 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
 
 async function startKernel(options: ChooseOptions): Promise<Source> {
   if (options.keepPrivileges !== true)
-    await shedPrivileges(options.writesTo ?? options.stateDirectory, {}, options.beforeShedding)
+    await shedPrivileges(
+      options.writesTo ?? options.stateDirectory,
+      defined({ signal: options.signal }),
+      options.beforeShedding,
+    )
   const source = kernelSource()
   await source.start()
   return source

@@ -79,14 +79,22 @@ export function wholeNumber(
 
 const shutdown = new AbortController()
 
-/** Aborted by the first SIGINT or SIGTERM: finish what is accepted, flush, return. */
+let listen = () => {}
+
+/**
+ * Aborted by the first SIGINT or SIGTERM: finish what is accepted, flush, return within a second. A command that never
+ * asks for it ends at once at a signal; then whatever it writes must be whole at any moment.
+ */
 export function shutdownSignal(): AbortSignal {
+  listen()
+  listen = () => {}
   return shutdown.signal
 }
 
 /** The shutdown signal, or the end of a time as `--duration` takes it (20, 30s, 10m). */
 export function shutdownAfter(duration: string | undefined): AbortSignal {
-  if (duration === undefined) return shutdown.signal
+  const asked = shutdownSignal()
+  if (duration === undefined) return asked
   let ms: number
   try {
     ms = durationMs(duration)
@@ -95,12 +103,17 @@ export function shutdownAfter(duration: string | undefined): AbortSignal {
       cause,
     })
   }
-  return AbortSignal.any([shutdown.signal, AbortSignal.timeout(ms)])
+  return AbortSignal.any([asked, AbortSignal.timeout(ms)])
+}
+
+/** For cli.ts only: what makes signals heard, called when a command first asks for them. */
+export function onShutdownAsked(listener: () => void): void {
+  listen = listener
 }
 
 /** For cli.ts only. */
 export function requestShutdown(by: NodeJS.Signals): void {
-  shutdown.abort(by)
+  shutdown.abort(new DOMException(by, 'AbortError'))
 }
 
 // --- Output -------------------------------------------------------------------------------------

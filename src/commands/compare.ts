@@ -16,18 +16,10 @@ import {
   comparisonSvg,
   histogramSvg,
 } from '../compare/comparison-report.ts'
-import { AgentError, EXIT } from '../domain/error.ts'
+import { AgentError } from '../domain/error.ts'
 import { readRecordings } from '../train/data/recording.ts'
 import { recipeNamed } from '../train/train.ts'
-import {
-  jsonArg,
-  listOf,
-  note,
-  shutdownSignal,
-  wholeNumber,
-  writeJson,
-  writeOut,
-} from './common.ts'
+import { jsonArg, listOf, note, wholeNumber, writeJson, writeOut } from './common.ts'
 
 export default defineCommand({
   meta: {
@@ -87,7 +79,6 @@ export default defineCommand({
     ...jsonArg,
   },
   async run({ args, rawArgs }) {
-    const signal = shutdownSignal()
     const testFiles = listOf(rawArgs, 'test')
     const splits = splitsOf(args.split, testFiles.length > 0)
     const comparison = await compare(
@@ -107,7 +98,6 @@ export default defineCommand({
         return (user + system) / 1e6
       },
       (progress) => note(progressLine(progress)),
-      signal,
     )
     const table = comparisonMarkdown(comparison)
     const json = comparisonJson(comparison)
@@ -121,7 +111,6 @@ export default defineCommand({
     }
     if (args.json) await writeJson(json)
     else await writeOut(table)
-    return signal.aborted ? EXIT.interrupted : EXIT.ok
   },
 })
 

@@ -70,6 +70,7 @@ export default defineCommand({
       const { settings } = loadSettings({ state: directory })
       model = await openModelInUse(settings.model, settings.state)
       const secret = crypto.randomUUID()
+      signal.throwIfAborted()
       aggregator = await startAggregator({
         store: join(directory, 'aggregate.db'),
         broker: {
@@ -97,8 +98,10 @@ export default defineCommand({
         args.json === true,
       )
       const stay = stays ? untilAborted(signal, HOSTS.length) : undefined
-      const outcomes = await Promise.all(HOSTS.map((host) => agents.run(host, signal, stay)))
-      const failed = outcomes.find(({ error }) => error !== undefined)
+      const runs = HOSTS.map((host) => agents.run(host, signal, stay))
+      // Each has closed its files before any error goes on.
+      await Promise.allSettled(runs)
+      const failed = (await Promise.all(runs)).find(({ error }) => error !== undefined)
       if (failed !== undefined) throw failed.error
       note(closingLine(agents.seen, await storedAlerts(aggregator.url)))
       return signal.aborted && !stays ? EXIT.interrupted : EXIT.ok
@@ -142,6 +145,7 @@ class DemoAgents {
   async run(host: string, signal: AbortSignal, stay?: () => Promise<void>): Promise<RunOutcome> {
     const state = join(this.#directory, host)
     await this.#live(host, state, signal)
+    signal.throwIfAborted()
     const shown = this.#asJson ? jsonLinesOutput() : terminalOutput(host)
     const outputs = [shown, this.#counted]
     const street = this.#open(host, state, { broker: this.#broker, learn: '0s' }, outputs)

@@ -60,14 +60,15 @@ export default defineCommand({
   },
   async run({ args }) {
     const { settings } = loadSettings(args)
-    const signal = shutdownAfter(args.duration)
     const spec = args.hosts === undefined ? settings.source : kernelOnly(settings.source)
     const { source, why } = await chooseSource(spec, {
+      signal: shutdownSignal(),
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       ...defined({ writesTo: args.out }),
     })
     const input = userInput({ ...args, format: settings.format })
+    const signal = shutdownAfter(args.duration)
     const cost = new OwnCost(systemClock)
     cost.include(() => source.pid)
     const { out, label, hosts, tree } = args

@@ -58,6 +58,7 @@ export default defineCommand({
     try {
       const sources = openFiles(args._, { stateDirectory: state })
       const model = await openModelInUse(settings.model, settings.state)
+      shutdownSignal().throwIfAborted()
       const street = openStreet({
         settings: { ...settings, state },
         model,

@@ -101,10 +101,15 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
   return columns(rows)
 }
 
-function unjudgedWords({ error = 0, 'clock-set': clockSet = 0 }: StatusDocument['unjudged']) {
+function unjudgedWords({
+  error = 0,
+  interrupted = 0,
+  'clock-set': clockSet = 0,
+}: StatusDocument['unjudged']) {
   const { red } = paintFor()
   return [
     error === 0 ? '' : red(`, ${count(error)} not judged for an error of the agent`),
+    interrupted === 0 ? '' : `, ${count(interrupted)} not judged when it was interrupted`,
     clockSet === 0 ? '' : `, ${count(clockSet)} not judged as a whole after the clock was set`,
   ].join('')
 }

@@ -1,7 +1,7 @@
 /** `agent train FRAMES… --out DIR`: frames to a model directory, with progress, early stop and calibration. */
 import { basename } from 'node:path'
 import { defineCommand } from 'citty'
-import { AgentError, EXIT } from '../domain/error.ts'
+import { AgentError } from '../domain/error.ts'
 import {
   FOREST_TREES_MAX,
   MODEL_SEQUENCE_FRAMES_MAX,
@@ -22,16 +22,7 @@ import type { EpochReport } from '../train/net/fit.ts'
 import { READOUT_FIT } from '../train/net/fit-readout.ts'
 import { saveModel } from '../train/save-model.ts'
 import { ARCHS, recipeNamed, TRAIN_DEFAULTS, type Trained, train } from '../train/train.ts'
-import {
-  jsonArg,
-  listOf,
-  note,
-  settingArgs,
-  shutdownSignal,
-  wholeNumber,
-  writeJson,
-  writeOut,
-} from './common.ts'
+import { jsonArg, listOf, note, settingArgs, wholeNumber, writeJson, writeOut } from './common.ts'
 
 const GAP_SECONDS = 30
 
@@ -163,7 +154,6 @@ export default defineCommand({
     ...jsonArg,
   },
   async run({ args, rawArgs }) {
-    const signal = shutdownSignal()
     if (args.base !== undefined) refuseShape(args, args.base)
     const seed = wholeNumber(args.seed, 'seed', 0, 0xffff_ffff) ?? TRAIN_DEFAULTS.fit.seed
     const defaults = args.base === undefined ? TRAIN_DEFAULTS.fit : READOUT_FIT
@@ -202,7 +192,6 @@ export default defineCommand({
             { ...TRAIN_DEFAULTS, ...shapeOf(args), ...options },
             systemClock,
             progress,
-            signal,
           )
         : await extend(
             { files: await modelFiles(args.base), where: args.base },
@@ -210,7 +199,6 @@ export default defineCommand({
             options,
             systemClock,
             progress,
-            signal,
           )
     for (const warning of trained.warnings) note(`Warning: ${warning}`)
     const { manifest, figures } = trained
@@ -243,7 +231,6 @@ export default defineCommand({
         ...manifest.measured,
       })
     else await writeOut(`${args.out}: ${saidOf(trained)}, id ${manifest.id.slice(0, 16)}\n`)
-    return trained.stopped ? EXIT.interrupted : EXIT.ok
   },
 })
 

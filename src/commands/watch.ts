@@ -45,7 +45,9 @@ export default defineCommand({
   },
   async run({ args }) {
     const { settings } = loadSettings(args)
+    const stop = shutdownSignal()
     const { source, why } = await chooseSource(settings.source, {
+      signal: stop,
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       beforeShedding: (user) => prepareReader(selfCommand('read-facts'), user),
@@ -54,7 +56,9 @@ export default defineCommand({
     // A source that leaves root its rights: then they are still here to be handed on.
     if (isThisHost) prepareReader(selfCommand('read-facts'), undefined)
     const signal = shutdownAfter(args.duration)
+    stop.throwIfAborted()
     const model = await openModelInUse(settings.model, settings.state)
+    stop.throwIfAborted()
     const live = source.name !== 'file'
     const street = openStreet({
       settings,

@@ -204,7 +204,7 @@ export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */
 export const DRAIN_MS = 15_000
 /** The same where somebody asked it to end now. */
-export const INTERRUPTED_DRAIN_MS = 2_000
+export const INTERRUPTED_DRAIN_MS = 500
 
 // --- Facts about processes ---------------------------------------------------------------------------
 /** Characters of a command line that are kept with an alert. */

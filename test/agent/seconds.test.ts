@@ -36,6 +36,21 @@ const frames = (from: number, count: number) =>
   Array.from({ length: count }, (_, i) => frameOf(from + i, []))
 
 describe('Seconds', () => {
+  test('of an interrupted replay are counted and not judged', async () => {
+    const ledger: SecondsLedger = { frames: 0, lastFrame: 0, unjudged: {} }
+    let interrupted = false
+    const seconds = new Seconds({
+      process: async ({ index }) => {
+        interrupted = index === T + 1
+      },
+      ledger,
+      clock: manualClock(),
+      isInterrupted: () => interrupted,
+    })
+    await seconds.add(frames(T, 5))
+    expect(ledger).toEqual({ frames: 5, lastFrame: T + 1, unjudged: { interrupted: 3 } })
+  })
+
   test('are processed one after the other, whoever closed them', async () => {
     const begun: number[] = []
     let under = 0

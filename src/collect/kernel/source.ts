@@ -36,6 +36,8 @@ const START_MS = 20_000
 export interface KernelSourceOptions extends OpenOptions {
   /** What runs the collector; for tests. */
   readonly command?: readonly string[]
+  /** Asks to give up before the process executes itself anew. */
+  readonly signal?: AbortSignal
 }
 
 export interface KernelSource extends Source {
@@ -110,6 +112,12 @@ export async function shedPrivileges(
     keepOverExec(descriptor, true)
   const user = writesTo === undefined ? undefined : userFor(writesTo, process.execPath)
   beforeExec(user)
+  // A signal heard by this image is unknown to the next: one that has just come is seen after a turn of the event loop.
+  await Bun.sleep(1)
+  if (options.signal?.aborted === true) {
+    closeSync(collector.control)
+    options.signal.throwIfAborted()
+  }
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     { ...process.env, [ADOPTED]: JSON.stringify(collector) },
@@ -162,7 +170,7 @@ export async function tryCollector(): Promise<Ready> {
 }
 
 async function startCollector(options: KernelSourceOptions): Promise<Collector> {
-  const { command = selfCommand('collect-kernel'), ...open } = options
+  const { command = selfCommand('collect-kernel'), signal: _, ...open } = options
   const control = makePipe()
   const records = makePipe()
   const messages = makePipe()
