@@ -8,6 +8,7 @@
  * Seconds are processed one at a time (seconds.ts), and the source waits for them: a pipe then fills, and what its writer
  * loses is its writer's to tell.
  */
+import { CallFamilies } from '../count/call-families.ts'
 import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -28,7 +29,7 @@ import { log } from '../platform/log.ts'
 import { ingest, isAbreast, mayBeSilent } from './ingest.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
-import { Seconds } from './seconds.ts'
+import { Seconds, type UnjudgedReason } from './seconds.ts'
 import { booksOf, type StatusDocument } from './status-document.ts'
 import type { Street } from './street.ts'
 
@@ -95,6 +96,9 @@ class Run {
   #givenUp: AgentError | undefined
   /** That is read; undefined before the first and after the last. */
   #source: Source | undefined
+  /** Of what somebody else captured: with a filter perhaps. */
+  #families: CallFamilies | undefined
+  #filterTold = false
   /** What is read, or was read last, waits for us. */
   #isRecording = false
   /** Where pacing began: event second and monotonic ms. */
@@ -131,6 +135,7 @@ class Run {
     cost.include(() => source.pid)
     this.#source = source
     this.#isRecording = !source.live
+    if (source.name === 'file' || source.name === 'pipe') this.#families ??= new CallFamilies()
     const { format, host, pid, name, dateMs } = this.#options
     this.#heardAtMs = clock.monotonic()
     const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)
@@ -194,7 +199,11 @@ class Run {
     this.#saveNow()
   }
 
-  async #walkOne(frame: Frame): Promise<void> {
+  async #walkOne(frame: Frame): Promise<UnjudgedReason | undefined> {
+    if (this.#families?.isFiltered(frame) === true) {
+      this.#tellFiltered(this.#families.missing)
+      return 'filtered'
+    }
     await this.#keepPace(frame.index)
     const street = this.#street
     this.#tellLoss(frame.lost)
@@ -205,6 +214,15 @@ class Run {
       source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
     await walk(street.stages, frame)
     street.stages.adaptation.tick(frame.index, street.memory.since)
+    return undefined
+  }
+
+  #tellFiltered(missing: readonly string[]): void {
+    if (this.#filterTold) return
+    this.#filterTold = true
+    log.warn('The capture was made with a filter on calls: nothing in it can be judged', {
+      missing: missing.join(', '),
+    })
   }
 
   /** A second with losses raises nothing: whoever can force them blinds us, and that must show. */

@@ -14,6 +14,7 @@ import { type Log, log as processLog } from '../platform/log.ts'
 /** Why a second was counted and not judged, or not as a whole. */
 export type UnjudgedReason =
   | 'error' // its processing threw
+  | 'filtered' // a capture without whole families of calls
   | 'interrupted' // the user ended a replay: what was read ahead is not judged
   | 'clock-set' // the clock was set, or the machine suspended, less than a sequence before
 
@@ -26,7 +27,8 @@ export interface SecondsLedger {
 }
 
 export interface SecondsOptions {
-  readonly process: (frame: Frame) => Promise<void>
+  /** @returns why it was not judged, where it was not */
+  readonly process: (frame: Frame) => Promise<UnjudgedReason | undefined>
   readonly ledger: SecondsLedger
   readonly clock: Clock
   /** True from when on nobody waits for what is queued. */
@@ -78,7 +80,8 @@ export class Seconds {
       }
       this.#noteClock(frame)
       try {
-        await this.#options.process(frame)
+        const unjudged = await this.#options.process(frame)
+        if (unjudged !== undefined) this.#count(unjudged)
         this.#failedInARow = 0
       } catch (error) {
         this.#failed(frame, error)

@@ -19,7 +19,7 @@ import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { filesInWords, inputExitCode, requireCounted } from './input-report.ts'
-import { inputBooks, noteLedger } from './run-report.ts'
+import { inputBooks, isFiltered, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
 export default defineCommand({
@@ -84,6 +84,7 @@ export default defineCommand({
       if (shutdownSignal().aborted) return EXIT.interrupted
       requireCounted(inputBooks(status), filesInWords(args._))
       const code = inputExitCode(inputBooks(status), format, args)
+      if (code === EXIT.ok && isFiltered(status)) return EXIT.degraded
       return code !== EXIT.lost && raised > 0 ? EXIT.alerts : code
     } finally {
       if (ownState) rmSync(state, { recursive: true, force: true })

@@ -41,6 +41,11 @@ export function noteLedger(status: StatusDocument, asJson = false): void {
     )
 }
 
+/** Whether it could not be judged because calls were filtered out of it. */
+export function isFiltered({ unjudged }: StatusDocument): boolean {
+  return (unjudged.filtered ?? 0) > 0
+}
+
 /** What a run saw, as `agent count` tells it. */
 export function inputBooks({ observed, counted, dropped }: StatusDocument) {
   return { observed: observed.calls, counted, dropped }

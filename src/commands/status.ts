@@ -103,12 +103,16 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
 
 function unjudgedWords({
   error = 0,
+  filtered = 0,
   interrupted = 0,
   'clock-set': clockSet = 0,
 }: StatusDocument['unjudged']) {
   const { red } = paintFor()
   return [
     error === 0 ? '' : red(`, ${count(error)} not judged for an error of the agent`),
+    filtered === 0
+      ? ''
+      : red(`, ${count(filtered)} not judged, as calls were filtered out of the capture`),
     interrupted === 0 ? '' : `, ${count(interrupted)} not judged when it was interrupted`,
     clockSet === 0 ? '' : `, ${count(clockSet)} not judged as a whole after the clock was set`,
   ].join('')

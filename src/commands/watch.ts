@@ -23,7 +23,7 @@ import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../setti
 import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
-import { inputBooks, noteLedger } from './run-report.ts'
+import { inputBooks, isFiltered, noteLedger } from './run-report.ts'
 import { streetFlags } from './street-flags.ts'
 
 export default defineCommand({
@@ -97,7 +97,8 @@ export default defineCommand({
     if (books.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
     if (isHost(source)) requireObserved(books, source.name)
     else requireCounted(books, source.path === undefined ? 'the input' : `"${source.path}"`)
-    return inputExitCode(books, format, args)
+    const code = inputExitCode(books, format, args)
+    return code === EXIT.ok && isFiltered(status) ? EXIT.degraded : code
   },
 })
 

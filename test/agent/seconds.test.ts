@@ -21,7 +21,11 @@ setDefaultTimeout(60_000)
 const directory = temporaryDirectories()
 const T = 1_800_000_000
 
-function queue(process: (frame: Frame) => Promise<void>, failedMax = 3) {
+function queue(handle: (frame: Frame) => Promise<void>, failedMax = 3) {
+  const process = async (frame: Frame) => {
+    await handle(frame)
+    return undefined
+  }
   const ledger: SecondsLedger = { frames: 0, lastFrame: 0, unjudged: {} }
   const lines: string[] = []
   const log: Log = createLog({ write: (line) => lines.push(line) })
@@ -42,6 +46,7 @@ describe('Seconds', () => {
     const seconds = new Seconds({
       process: async ({ index }) => {
         interrupted = index === T + 1
+        return undefined
       },
       ledger,
       clock: manualClock(),

@@ -74,6 +74,20 @@ async function counted(name: string, bytes: Uint8Array | string): Promise<Ran & 
 }
 
 describe('captures', () => {
+  test('one that was made with a filter on calls is not judged, says so once and ends with 3', async () => {
+    const kept = ['read', 'write', 'writev', 'accept4', 'execve', 'clone', 'sendmsg', 'recvmsg']
+    const lines = new TextDecoder().decode(Bun.zstdDecompressSync(readFileSync(RECORDING)))
+    const filtered = lines.replaceAll(/"counts":\{([^}]*)\}/g, (_, counts: string) => {
+      const cells = counts.split(',').filter((cell) => kept.includes(/\w+/.exec(cell)?.[0] ?? ''))
+      return `"counts":{${cells.join(',')}}`
+    })
+    const { code, stdout, stderr } = await runAgent(['replay', put('filtered.ndjson', filtered)])
+    expect(stdout).toBe('')
+    expect(stderr.match(/made with a filter on calls/g)).toHaveLength(1)
+    expect(stderr).toContain('0 windows judged, 0 alerts')
+    expect(code).toBe(3)
+  })
+
   test('agent replay of nothing and of rubbish says what it is not, and ends with 1', async () => {
     expectRefusal(await runAgent(['replay', put('empty', '')]), 1, 'it is empty')
     const rubbish = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7919) >> 3)
