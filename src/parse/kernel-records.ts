@@ -211,7 +211,7 @@ export class KernelRecordsParser implements Parser {
     const nameAt = from + 21
     const exeAt = afterText(bytes, nameAt, to)
     const containerAt = afterText(bytes, exeAt, to)
-    if (pid === 0 || afterText(bytes, containerAt, to) !== to) {
+    if (!isPid(pid) || afterText(bytes, containerAt, to) !== to) {
       this.#refuse('process garbled')
       return
     }
@@ -243,7 +243,7 @@ export class KernelRecordsParser implements Parser {
     }
     const pid = view.getUint32(from, true)
     const first = afterText(bytes, from + 5, to)
-    if (pid === 0 || first > to || (to - first) % CALL_BYTES !== 0) {
+    if (!isPid(pid) || first > to || (to - first) % CALL_BYTES !== 0) {
       this.#refuse('calls garbled')
       return
     }
@@ -260,7 +260,7 @@ export class KernelRecordsParser implements Parser {
   #cpu(bytes: Uint8Array, view: DataView, from: number, to: number): void {
     const pid = to - from < 10 ? 0 : view.getUint32(from, true)
     const microsAt = afterText(bytes, from + 5, to)
-    if (pid === 0 || microsAt + 4 !== to) {
+    if (!isPid(pid) || microsAt + 4 !== to) {
       this.#refuse('CPU time garbled')
       return
     }
@@ -330,6 +330,10 @@ export class KernelRecordsParser implements Parser {
     this.#broken = true
     this.#sink.drop('malformed', 1, `kernel records: ${sample}`)
   }
+}
+
+function isPid(pid: number): boolean {
+  return pid > 0 && pid <= 0x7fff_ffff
 }
 
 function lengthAt(bytes: Uint8Array, at: number): number {
