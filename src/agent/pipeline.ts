@@ -21,6 +21,7 @@ import type { Governor } from './governor.ts'
 import type { HostAdaptation } from './host-adaptation.ts'
 import type { LiveView } from './live-view.ts'
 import type { CpuMeter } from './own-cost.ts'
+import type { Sight } from './sight.ts'
 
 export interface Stages {
   readonly buffer: RollingBuffer
@@ -37,6 +38,7 @@ export interface Stages {
   /** What judging costs. */
   readonly judging: CpuMeter
   readonly live: LiveView
+  readonly sight: Sight
 }
 
 /**
@@ -57,6 +59,7 @@ export async function walk(stages: Stages, frame: Frame): Promise<void> {
     alerts = await explainer.explain(alerts, sequences)
     live.push(grouped, predictions)
   } finally {
+    stages.sight.push(frame, predictions)
     await outputs.put(alerts, undefined)
     await outputs.put([], summariser.push(frame, predictions))
   }

@@ -318,6 +318,7 @@ class Run {
         ...defined({ problem: buffer.problem }),
       },
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
+      sight: stages.sight.status(),
       cost: cost.read(),
       governor: stages.governor.status(),
       facts: stages.facts.status(),

@@ -18,6 +18,7 @@ import type { GovernorStatus } from './governor.ts'
 import type { AdaptationStatus } from './host-adaptation.ts'
 import type { OwnCostReading } from './own-cost.ts'
 import type { SecondsLedger, UnjudgedReason } from './seconds.ts'
+import type { SightStatus } from './sight.ts'
 
 export interface StatusDocument {
   readonly v: 1
@@ -52,6 +53,8 @@ export interface StatusDocument {
   }
   readonly detection: DetectorStatus
   readonly publisher?: PublisherState
+  /** How much of the host was seen; absent in documents of older agents. */
+  readonly sight?: SightStatus
   readonly cost: OwnCostReading
   /** What is done to stay below --cpu-max, and what was left out for it. */
   readonly governor: GovernorStatus
@@ -74,9 +77,29 @@ export function collectorWords({ most, lost, unrecorded }: CollectorStatus): str
     `${most.drainMs.toFixed(1)} ms to drain`,
     ...(unrecorded === 0
       ? []
-      : [`${count(unrecorded)} processes without facts in the last second`]),
+      : [`${count(unrecorded)} calls of processes without a record in the last second`]),
     ...(losses.length === 0 ? ['nothing lost'] : losses),
   ].join(', ')
+}
+
+/** What of the host was not seen, and its share of the last day; for people. Empty where all was seen. */
+export function blindWords({ lossySeconds, unseen, unseenUsers, day, most }: SightStatus): string {
+  const count = (n: number) => n.toLocaleString('en-US')
+  const parts: string[] = []
+  if (day.blind > 0) {
+    const share = ((100 * day.blind) / day.windows).toFixed(1)
+    parts.push(`${share} % of the windows of the last 24 h not judged for lost calls`)
+  }
+  if (lossySeconds > 0) parts.push(`${count(lossySeconds)} seconds with calls lost host-wide`)
+  const { 'no-room': noRoom = 0, 'many-kinds': manyKinds = 0 } = unseen
+  if (noRoom > 0) parts.push(`${count(noRoom)} process-seconds without room in the kernel's maps`)
+  if (unseenUsers > 0) parts.push(`${count(unseenUsers)} user-seconds with unrecorded processes`)
+  if (manyKinds > 0) parts.push(`${count(manyKinds)} process-seconds with too many kinds of calls`)
+  if (most !== undefined) {
+    const user = most.uid === undefined ? '' : `, user ${most.uid}`
+    parts.push(`most by "${most.name}" (pid ${most.pid}${user})`)
+  }
+  return parts.join('; ')
 }
 
 interface Parts {

@@ -49,6 +49,7 @@ import { type LiveAgent, LiveView } from './live-view.ts'
 import { CpuMeter, OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
 import type { SecondsLedger } from './seconds.ts'
+import { Sight } from './sight.ts'
 
 export type StreetSettings = Pick<
   Settings,
@@ -166,6 +167,7 @@ export function openStreet(options: StreetOptions): Street {
         outputs: outputsOf(() => street, { local, outbox, clock, options }),
         governor,
         judging,
+        sight: new Sight(),
         live: new LiveView({
           classes,
           detector,

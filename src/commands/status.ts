@@ -3,7 +3,7 @@
  * created = acknowledged + queued + merged + given up; a difference would be a defect of ours.
  */
 import { defineCommand } from 'citty'
-import { collectorWords, type StatusDocument } from '../agent/status-document.ts'
+import { blindWords, collectorWords, type StatusDocument } from '../agent/status-document.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { readSavedStatus, type SavedStatus } from '../operate/saved-status.ts'
 import { loadSettings } from '../settings/settings.ts'
@@ -48,7 +48,8 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
   const { alerts, memory } = detection
   const colour = state === 'running' ? green : state === 'killed' ? red : bold
   const dropped = [...withReasons(status.dropped, status.samples)]
-  const blind = (windows: number) =>
+  const blind = status.sight === undefined ? '' : blindWords(status.sight)
+  const notJudged = (windows: number) =>
     windows === 0 ? '' : red(`, ${count(windows)} not judged for lost calls`)
   const rows: string[][] = [
     ['agent', `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`],
@@ -61,11 +62,12 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
       `${count(observed.calls)} calls in ${count(observed.frames)} seconds${unjudgedWords(status.unjudged)}`,
     ],
     ['counted', count(status.counted)],
+    ...(blind === '' ? [] : [['not seen', red(safeText(blind))]]),
     ['dropped', dropped.length === 0 ? '0' : dropped[0]!],
     ...dropped.slice(1).map((line) => ['', line]),
     [
       'judged',
-      `${count(detection.judged)} windows of ${count(detection.tracked)} processes${blind(detection.undecided.incomplete)}`,
+      `${count(detection.judged)} windows of ${count(detection.tracked)} processes${notJudged(detection.undecided.incomplete)}`,
     ],
     [
       'alerts',
@@ -161,7 +163,7 @@ function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocum
   const past =
     seconds === 0
       ? ''
-      : `; ${count(seconds)} seconds judged less, ${count(total(unjudged))} windows not judged, every call counted`
+      : `; ${count(seconds)} seconds judged less, ${count(total(unjudged))} windows not judged; counting was not reduced`
   return `${cpuMax} % of a core: ${level === 0 ? '' : `level ${level}, `}${does}${past}`
 }
 

@@ -67,7 +67,7 @@ export interface CollectorStatus {
   /** Different (process, call) pairs, and processes, in the second. */
   readonly keys: number
   readonly processes: number
-  /** Processes of the second whose record found no room: counted, but without facts. */
+  /** Calls of the second by processes whose record found no room. */
   readonly unrecorded: number
   /** The most of each in any second. */
   readonly most: { readonly drainMs: number; readonly keys: number; readonly processes: number }

@@ -12,8 +12,8 @@ test('collectorWords() says how much of the room was ever used', () =>
   ))
 
 test('collectorWords() says what found no room, by reason', () => {
-  const words = collectorWords({ ...well, unrecorded: 7, lost: { 'calls map full': 4_000 } })
-  expect(words).toContain('7 processes without facts')
-  expect(words).toContain('4,000 calls lost (calls map full)')
+  const words = collectorWords({ ...well, unrecorded: 7, lost: { 'no room': 4_000 } })
+  expect(words).toContain('7 calls of processes without a record')
+  expect(words).toContain('4,000 calls lost (no room)')
   expect(words).not.toContain('nothing lost')
 })

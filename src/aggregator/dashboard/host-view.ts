@@ -173,7 +173,7 @@ function reducedWords(
   if (reduced === undefined) return undefined
   const seconds = reduced.seconds.reduce((sum, count) => sum + count, 0)
   const level = reduced.seconds.findLastIndex((count) => count > 0) + 1
-  return `for ${seconds} s, to spare CPU (level ${level}): ${amount(reduced.windows)} windows not judged, every call counted`
+  return `for ${seconds} s, to spare CPU (level ${level}): ${amount(reduced.windows)} windows not judged; counting was not reduced`
 }
 
 function conditionWords(host: Host, now: number): string {
