@@ -8,7 +8,8 @@
  *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
  *              u32 inode of its pid namespace (0 unknown), u8 name kind, text name, text exe, text container
  *              at first sight, and after an exec
- *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit), u32 count
+ *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit, bit 11: an opcode of
+ *              io_uring), u32 count
  *   5 exit     u32 pid
  *   6 lost     u32 Unix second, u8 reason (0 no room, 1 late: its map held an older second), f64 calls
  *   7 end      u32 drain µs, u32 keys, u32 processes, u32 calls of processes without record: the second is complete
@@ -24,6 +25,8 @@
  * The stream comes from our own process over a pipe; it is checked like any input, and after a record that
  * cannot be, nothing can be trusted to be a record: the rest is dropped, counted as malformed.
  */
+
+import { URING_OPERATIONS } from '../domain/io-uring.ts'
 import { KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus, Parser } from '../domain/source.ts'
 import { type NumberTables, numberTables } from '../domain/syscall-numbers.ts'
@@ -56,6 +59,7 @@ const UNSEEN = ['many-kinds', 'no-room', 'no-room'] as const
 const HEAD = 5
 const COMPAT_FLAG = 1 << 10
 const LAST_NUMBER = COMPAT_FLAG - 1
+const URING_FLAG = 1 << 11
 const NAME_KIND = { unknown: 0, leader: 1, thread: 2 } as const
 const CALL_BYTES = 6
 const NO_UID = 0xffff_ffff
@@ -250,9 +254,7 @@ export class KernelRecordsParser implements Parser {
     const name = this.#name(bytes, from + 5, view.getUint8(from + 4))
     const timeMs = this.#timeMs
     for (let at = first; at < to; at += CALL_BYTES) {
-      const number = view.getUint16(at, true)
-      const table = (number & COMPAT_FLAG) === 0 ? tables.native : tables.compat
-      const syscall = table[number & LAST_NUMBER]!
+      const syscall = syscallOf(view.getUint16(at, true), tables)
       this.#sink.add(pid, name, syscall, view.getUint32(at + 2, true), timeMs)
     }
   }
@@ -334,6 +336,11 @@ export class KernelRecordsParser implements Parser {
 
 function isPid(pid: number): boolean {
   return pid > 0 && pid <= 0x7fff_ffff
+}
+
+function syscallOf(number: number, { native, compat }: NumberTables): number {
+  if ((number & URING_FLAG) !== 0) return URING_OPERATIONS[number & 0xff]!
+  return ((number & COMPAT_FLAG) === 0 ? native : compat)[number & LAST_NUMBER]!
 }
 
 function lengthAt(bytes: Uint8Array, at: number): number {

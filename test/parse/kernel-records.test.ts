@@ -58,6 +58,7 @@ const whole = stream((writer) => {
   writer.call(0, 3)
   writer.call(232, 12)
   writer.call((1 << 10) | 64, 5)
+  writer.call((1 << 11) | 18, 6)
   writer.endCalls()
   writer.beginCalls(900, bytes('pool-1'), 2)
   writer.call(1023, 4_294_967_295)
@@ -76,6 +77,7 @@ const expected = [
   `${T}000 812 "nginx" read 3`,
   `${T}000 812 "nginx" epoll_wait 12`,
   `${T}000 812 "nginx" getppid 5`,
+  `${T}000 812 "nginx" openat 6`,
   `${T}000 900 "thread pool-1" ${SYSCALLS[OTHER]} 4294967295`,
   `${T}000 77 "xmrig" 998.7 ms of CPU`,
   `${T}000 812 "nginx" unseen: no-room 40 9`,

@@ -134,6 +134,25 @@ export class Btf {
     return 0
   }
 
+  /** How many arguments a raw tracepoint has, 0 where there is none of that name. */
+  tracepointArguments(name: string): number {
+    const at = this.#nameOffsets(new Set([`btf_trace_${name}`]))
+      .keys()
+      .next().value
+    if (at === undefined) return 0
+    for (let id = 1; id < this.#types.length && this.#types[id] !== 0; id++) {
+      const type = this.#types[id]!
+      if (this.#view.getUint32(type, true) !== at || this.#kind(id) !== KIND.typedef) continue
+      // A typedef of a pointer to a function, whose first parameter is the tracepoint's own.
+      const pointer = this.#types[this.#view.getUint32(type + 8, true)]
+      const prototype =
+        pointer === undefined ? undefined : this.#types[this.#view.getUint32(pointer + 8, true)]
+      if (prototype === undefined || prototype === 0) return 0
+      return Math.max(0, (this.#view.getUint32(prototype + 4, true) & 0xffff) - 1)
+    }
+    return 0
+  }
+
   /** Each string is there once, so a structure is found by where its name lies, without decoding 126,000 names. */
   #nameOffsets(names: ReadonlySet<string>): Map<number, string> {
     const { buffer, byteOffset } = this.#view
@@ -215,9 +234,18 @@ export function taskOffsets(bytes: Uint8Array): TaskOffsets | undefined {
   return kernelTypes(bytes).task
 }
 
+/** Where submissions to io_uring are seen, and where their opcode lies. */
+export interface UringPlace {
+  readonly tracepoint: string
+  /** Which argument; the opcode itself, or, with an offset, a pointer to what holds it. */
+  readonly argument: number
+  readonly offset?: number
+}
+
 export interface KernelTypes {
   /** Undefined where a member that the counter needs is not found. */
   readonly task?: TaskOffsets | undefined
+  readonly uring?: UringPlace | undefined
   /** Type of the function that walks over tasks (task-program.ts); 0 where there is none. */
   readonly taskWalk: number
 }
@@ -226,10 +254,33 @@ export interface KernelTypes {
 export function kernelTypes(bytes: Uint8Array): KernelTypes {
   try {
     const types = new Btf(bytes)
-    return { task: offsetsOf(types), taskWalk: types.functionId('bpf_iter_task') }
+    return {
+      task: offsetsOf(types),
+      taskWalk: types.functionId('bpf_iter_task'),
+      uring: uringPlace(types),
+    }
   } catch (error) {
     if (error instanceof RangeError) return { taskWalk: 0 }
     throw error
+  }
+}
+
+function uringPlace(types: Btf): UringPlace | undefined {
+  const { opcode: offset } = types.offsets({ opcode: ['io_kiocb', 'opcode'] })
+  const current = 'io_uring_submit_req'
+  if (types.tracepointArguments(current) > 0)
+    return offset === undefined ? undefined : { tracepoint: current, argument: 0, offset }
+  // Its name until 6.3; the arguments changed in 5.16 and 5.19.
+  const tracepoint = 'io_uring_submit_sqe'
+  switch (types.tracepointArguments(tracepoint)) {
+    case 2:
+      return offset === undefined ? undefined : { tracepoint, argument: 0, offset }
+    case 5:
+      return { tracepoint, argument: 1 }
+    case 7:
+      return { tracepoint, argument: 2 }
+    default:
+      return undefined
   }
 }
 

@@ -44,6 +44,8 @@ export interface Ready {
   /** Capabilities that some thread of the collector still holds, as hexadecimal digits. */
   readonly held: string
   readonly priority: Priority
+  /** Submissions to io_uring are counted. */
+  readonly uring: boolean
 }
 
 /**
@@ -142,7 +144,8 @@ async function secondLife(
   const stop = AbortSignal.any([signal, ended.signal])
   process.stdin.on('end', finish).on('error', finish).on('close', finish).resume()
   const drain = new Drain(counter)
-  say({ ready: { variant: counter.variant, held: heldCapabilities().toString(16), priority } })
+  const held = heldCapabilities().toString(16)
+  say({ ready: { variant: counter.variant, held, priority, uring: counter.seesUring } })
   try {
     while (!stop.aborted) {
       await sleep(drain.waitMs, stop)

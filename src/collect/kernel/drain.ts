@@ -25,8 +25,8 @@ import { closeAll, type DrainBuffer, drainBatch, drainBuffer, lookUp, update } f
 import { CpuTimes, type TaskTime } from './cpu-times.ts'
 import { Facts } from './facts.ts'
 import {
+  CALL_MASK,
   COMM_BYTES,
-  COMPAT_FLAG,
   countShape,
   FLAG,
   MISS,
@@ -49,7 +49,6 @@ const BARRIER_QUERY = 0
 const BARRIER_GLOBAL = 1
 /** A standstill longer than this many seconds is skipped over instead of walked through. */
 const CATCH_UP_SECONDS = 16
-const NUMBER_MASK = 2 * COMPAT_FLAG - 1
 /** Counts above this are told in several entries; no second holds so many. */
 const LARGEST_COUNT = 0xffff_ffff
 
@@ -391,12 +390,12 @@ export class Drain {
   #writeCalls(counts: number): void {
     const keys = new DataView(this.#counts.keys.buffer)
     const values = new DataView(this.#counts.values.buffer)
-    // A pid (22 bits), a number (11) and a position (16) fit a float's 53.
+    // A pid (22 bits), a call (12) and a position (16) fit a float's 53.
     const stride = 0x1_0000
     for (let i = 0; i < counts; i++) {
       const low = keys.getUint32(i * 8, true)
       const pid = keys.getUint32(i * 8 + 4, true) * 0x1_0000 + (low >>> 16)
-      this.#order[i] = (pid * 2 * COMPAT_FLAG + (low & NUMBER_MASK)) * stride + i
+      this.#order[i] = (pid * (CALL_MASK + 1) + (low & CALL_MASK)) * stride + i
     }
     const sorted = this.#order.subarray(0, counts).sort()
     let open = -1

@@ -2,7 +2,7 @@
  * What the programs in the kernel write and the drain reads: keys, records, flags. Both sides import it,
  * so they cannot disagree.
  *
- * A count's key is one u64: `tgid << 16 | compat << 10 | number`, its value a u64. A process's key is its
+ * A count's key is one u64: `tgid << 16 | uring << 11 | compat << 10 | number`, its value a u64. A process's key is its
  * tgid (u32), its value the record below. Numbers that no call has are all LAST_NUMBER, else any user could fill the
  * map by syscall(480), syscall(481), … (x32's bit 30 and syscall(-1) land there, too).
  *
@@ -21,6 +21,10 @@ export const LAST_NUMBER = (1 << NUMBER_BITS) - 1
 /** Calls of a process beyond its quota of keys. */
 export const OVERFLOW_NUMBER = LAST_NUMBER - 1
 export const COMPAT_FLAG = 1 << NUMBER_BITS
+/** The number is an opcode of io_uring. */
+export const URING_FLAG = 1 << (NUMBER_BITS + 1)
+/** Of a key: all that is not the process. */
+export const CALL_MASK = 2 * URING_FLAG - 1
 export const TGID_SHIFT = 16
 
 /**

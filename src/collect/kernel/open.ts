@@ -42,7 +42,7 @@ import {
   MapRefused,
   update,
 } from './bpf.ts'
-import { type KernelTypes, kernelTypes, type TaskOffsets } from './btf.ts'
+import { type KernelTypes, kernelTypes, type TaskOffsets, type UringPlace } from './btf.ts'
 import {
   countShape,
   missShape,
@@ -61,6 +61,7 @@ import {
   SELF,
   SELF_MAGIC,
   selfProgram,
+  uringProgram,
   type Variant,
   type Wiring,
 } from './program.ts'
@@ -88,6 +89,8 @@ export interface OpenCounter {
   readonly excluded: readonly number[]
   /** Closing these takes the programs off. */
   readonly links: readonly number[]
+  /** Submissions to io_uring are counted. */
+  readonly seesUring: boolean
   readonly countKeys: number
   readonly processesMax: number
   readonly processKeysMax: number
@@ -130,7 +133,7 @@ export function openCounter(options: OpenOptions = {}): OpenCounter {
   const refusals: BpfError[] = []
   for (const variant of variants) {
     try {
-      return openVariant(variant, types.taskWalk, options)
+      return openVariant(variant, types, options)
     } catch (error) {
       if (!(error instanceof BpfError)) throw error
       // Without the right, and without bpf(2), lesser variants fare no better.
@@ -184,7 +187,7 @@ function readTypes(): KernelTypes {
   }
 }
 
-function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): OpenCounter {
+function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions): OpenCounter {
   const opened: number[] = []
   const keep = (descriptor: number): number => {
     opened.push(descriptor)
@@ -220,6 +223,8 @@ function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): 
     const links = programs.map(([tracepoint, program]) =>
       keep(attachRawTracepoint(tracepoint, program)),
     )
+    const uring = openUring(variant, wiring, types.uring, keep)
+    if (uring !== undefined) links.push(uring)
     // A link holds its program.
     closeAll(programs.map(([, program]) => program))
     return {
@@ -230,9 +235,10 @@ function openVariant(variant: Variant, taskWalk: number, options: OpenOptions): 
       table: wiring.table,
       users: wiring.users,
       turns: wiring.turns,
-      tasks: openTasks(variant, taskWalk, keep),
+      tasks: openTasks(variant, types.taskWalk, keep),
       excluded: wiring.excluded,
       links,
+      seesUring: uring !== undefined,
       countKeys,
       processesMax,
       processKeysMax,
@@ -258,6 +264,27 @@ function openTasks(
     const program = loadProgram('callsign_tasks', taskProgram({ ...task, cpu: task.cpu }), taskWalk)
     try {
       return keep(attachIterator(program))
+    } finally {
+      closeAll([program])
+    }
+  } catch (error) {
+    if (error instanceof BpfError) return undefined
+    throw error
+  }
+}
+
+/** Like CPU times: counted without where this kernel has no such tracepoint, or its memory cannot be read. */
+function openUring(
+  variant: Variant,
+  wiring: Wiring,
+  place: UringPlace | undefined,
+  keep: (descriptor: number) => number,
+): number | undefined {
+  if (place === undefined || !variant.probes) return undefined
+  try {
+    const program = loadProgram('callsign_uring', uringProgram(variant, wiring, place))
+    try {
+      return keep(attachRawTracepoint(place.tracepoint, program))
     } finally {
       closeAll([program])
     }

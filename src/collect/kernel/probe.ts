@@ -12,7 +12,8 @@ import {
   hasCapability,
   writeExecuteDenied,
 } from '../../platform/linux/capabilities.ts'
-import { loadLibc, type Priority } from '../../platform/linux/libc.ts'
+import { loadLibc } from '../../platform/linux/libc.ts'
+import type { Ready } from './collector-process.ts'
 import { BTF_PATH } from './open.ts'
 import { kernelAtLeast } from './release.ts'
 import { collectorRuns, tryCollector } from './source.ts'
@@ -41,8 +42,8 @@ export async function probeKernel(): Promise<KernelProbe> {
     )
   }
   try {
-    const { variant, priority } = await tryCollector()
-    return { ok: true, reasons: [], hints: improvements(variant, priority), variant }
+    const ready = await tryCollector()
+    return { ok: true, reasons: [], hints: improvements(ready), variant: ready.variant }
   } catch (error) {
     const findings = [missingCapabilities(), oldKernel(), lockdown(), seccomp(), container()]
     const found = findings.filter((finding) => finding !== undefined)
@@ -112,7 +113,7 @@ function container(): Finding | undefined {
   }
 }
 
-function improvements(variant: string, priority: Priority): string[] {
+function improvements({ variant, priority, uring }: Ready): string[] {
   const hints: string[] = []
   if (variant === 'lockdown')
     hints.push(
@@ -121,6 +122,10 @@ function improvements(variant: string, priority: Priority): string[] {
   if (priority === 'usual')
     hints.push(
       'The collector runs at ordinary priority: on a busy host calls may be lost; run as root, or add CAP_SYS_NICE to AmbientCapabilities in the unit',
+    )
+  if (!uring && existsSync('/proc/sys/kernel/io_uring_disabled'))
+    hints.push(
+      'Submissions to io_uring are not seen: what programs do through it is missing in their counts; forbid it by sysctl kernel.io_uring_disabled=2 if nothing needs it',
     )
   if (variant === 'untyped')
     hints.push(

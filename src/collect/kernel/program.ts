@@ -17,7 +17,7 @@
 
 import { numberTables, unknownRanges } from '../../domain/syscall-numbers.ts'
 import { Assembler, FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Register } from './assembler.ts'
-import type { TaskOffsets } from './btf.ts'
+import type { TaskOffsets, UringPlace } from './btf.ts'
 import {
   COMM_BYTES,
   COMPAT_FLAG,
@@ -34,6 +34,7 @@ import {
   TABLE,
   TGID_SHIFT,
   totalOf,
+  URING_FLAG,
   USER,
 } from './layout.ts'
 
@@ -118,6 +119,34 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
   const [firstGap] = UNKNOWN.native
   a.jumpIf(R8, '>=', firstGap!.from, 'high').label('numbered')
 
+  count(a, variant, wiring)
+  a.label('high')
+  mergeUnknown(a)
+  return leave(a)
+}
+
+/**
+ * A submission to io_uring, by the thread that made it or by the ring's own (SQPOLL), which is one of its process.
+ * The opcode is the call's number, with a mark.
+ */
+export function uringProgram(variant: Variant, wiring: Wiring, place: UringPlace): Uint8Array {
+  const a = new Assembler()
+  a.copy(R6, R1)
+  currentTgid(a, wiring)
+  a.load(8, R8, R6, argument(place.argument))
+  if (place.offset !== undefined) {
+    a.storeValue(8, FP, SCRATCH, 0)
+    a.copy(R3, R8).add(R3, place.offset)
+    probe(a, SCRATCH, 1)
+    a.load(8, R8, FP, SCRATCH)
+  }
+  a.and(R8, 0xff).orValue(R8, URING_FLAG)
+  count(a, variant, wiring)
+  return leave(a)
+}
+
+/** Adds one to what R8 says (number and marks) of the process in R7, in the second's slot. */
+function count(a: Assembler, variant: Variant, wiring: Wiring): void {
   // R8 = key = tgid << 16 | R8
   a.copy(R1, R7).shiftLeft(R1, TGID_SHIFT).or(R8, R1)
   secondSlot(a, wiring, 'late')
@@ -137,15 +166,11 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
     a.jump('new 0')
   }
   for (let slot = 0; slot < SLOTS; slot++) countFirst(a, variant, wiring, slot)
-
-  a.label('high')
-  mergeUnknown(a)
   a.label('late')
   dispatch(a, 'late', (slot) => {
     miss(a, wiring, slot, MISS.late, 'leave')
     a.jump('leave')
   })
-  return leave(a)
 }
 
 /** Ranges of numbers that no call of this machine has. */

@@ -3,7 +3,7 @@
  * these numbers. One collector watches all programs of the first block at once, which is also the harder test.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { SYSCALLS } from '../../../src/domain/syscalls.ts'
 import {
   callsOf,
@@ -20,6 +20,9 @@ const here = refusal === undefined ? 'here' : `here (skipped: ${refusal})`
 const SKIP = refusal !== undefined
 /** The kernel's pids are the host's: in a pid namespace a test cannot know them. Its inode is the kernel's own first. */
 const SEES_HOST_PIDS = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]'
+/** Absent before 6.6, where it cannot be forbidden either. */
+const URING_SWITCH = '/proc/sys/kernel/io_uring_disabled'
+const HAS_URING = existsSync(URING_SWITCH) && readFileSync(URING_SWITCH, 'utf8').startsWith('0')
 const STORM = 250_000
 const SHORTS = 200
 
@@ -27,7 +30,17 @@ let calls: ReturnType<typeof compileCalls>
 if (!SKIP) {
   calls = compileCalls(
     ...['kc-storm', 'kc-parent', 'kc-once', 'kc-rename', 'kc-before', 'kc-after'],
-    ...['kc-compat', 'kc-strange', 'kc-reuse', 'kc-inside', 'kc-steady', 'kc-orphan', 'kc-spin'],
+    ...[
+      'kc-compat',
+      'kc-strange',
+      'kc-reuse',
+      'kc-inside',
+      'kc-steady',
+      'kc-orphan',
+      'kc-spin',
+      'kc-uring',
+      'kc-sqpoll',
+    ],
   )
 }
 afterAll(() => calls?.remove())
@@ -51,6 +64,9 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
         run(p('kc-reuse'), 'reuse', '60'),
         run('unshare', '--pid', '--fork', p('kc-inside'), 'plain', '800'),
         rename.exited,
+        ...(HAS_URING
+          ? [run(p('kc-uring'), 'uring', '700'), run(p('kc-sqpoll'), 'uring', '400', 'poll')]
+          : []),
         run(p('kc-spin'), 'spin', '5', '2').then((text) => {
           spunMs = Number.parseInt(text, 10)
         }),
@@ -172,6 +188,12 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
     expect(cpuOf(recording.frames, 'kc-storm')).toBeGreaterThan(0)
     for (const { processes, cpuMs } of recording.frames)
       expect(cpuMs?.length ?? processes.length).toBe(processes.length)
+  })
+
+  test.skipIf(!HAS_URING)('counts what is submitted to io_uring as the calls it stands for', () => {
+    expect(callsOf(recording.frames, 'kc-uring', 'fsync')).toBe(700)
+    expect(callsOf(recording.frames, 'kc-uring', 'io_uring_enter')).toBe(700)
+    expect(callsOf(recording.frames, 'kc-sqpoll', 'fsync')).toBe(400)
   })
 
   test('leaves the agent and its collector out', () => {

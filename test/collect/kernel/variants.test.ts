@@ -47,5 +47,6 @@ describe.skipIf(SKIP)(`a variant${here}`, () => {
         expect(callsOf(frames, 'kv-compat', 'getppid')).toBe(300)
       }
     },
+    30_000,
   )
 })
