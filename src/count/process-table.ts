@@ -163,8 +163,9 @@ export class ProcessTable {
   #make(slot: number, name: string, facts: ProcessFacts | undefined): Process {
     // Its start is handed out here and must not change afterwards.
     this.#starts[slot] = this.#startOf(slot)
-    const { startMs: _, ...known } = facts ?? {}
-    return { pid: this.#pids[slot]!, startMs: this.#starts[slot]! * 1000, name, ...known }
+    const { startMs: _, exe = '', ...known } = facts ?? {}
+    const process = { pid: this.#pids[slot]!, startMs: this.#starts[slot]! * 1000, name, ...known }
+    return exe === '' ? process : { ...process, exe }
   }
 
   /** Whole seconds; Infinity if not known yet. */

@@ -42,6 +42,7 @@ export interface ProcessFacts {
   readonly ppid?: number
   readonly uid?: number
   readonly pidNamespace?: number
+  /** '' where it has executed something that is not known: what was known before is over. */
   readonly exe?: string
   readonly container?: string
 }

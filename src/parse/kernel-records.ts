@@ -6,7 +6,8 @@
  *   1 hello    u8 version (3), u8 machine (1 x86_64, 2 arm64)
  *   2 second   u32 Unix second: what follows happened in it
  *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
- *              u32 inode of its pid namespace (0 unknown), u8 name kind, text name, text exe, text container
+ *              u32 inode of its pid namespace (0 unknown), u8 name kind (4 more: it has executed a file), text name,
+ *              text exe, text container
  *              at first sight, and after an exec
  *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit, bit 11: an opcode of
  *              io_uring), u32 count
@@ -60,6 +61,7 @@ const HEAD = 5
 const COMPAT_FLAG = 1 << 10
 const LAST_NUMBER = COMPAT_FLAG - 1
 const URING_FLAG = 1 << 11
+const EXECUTED = 4
 const NAME_KIND = { unknown: 0, leader: 1, thread: 2 } as const
 const CALL_BYTES = 6
 const NO_UID = 0xffff_ffff
@@ -222,16 +224,17 @@ export class KernelRecordsParser implements Parser {
     const uid = view.getUint32(from + 12, true)
     const pidNamespace = view.getUint32(from + 16, true)
     const exe = textAt(bytes, exeAt)
+    const hasExecuted = (view.getUint8(from + 20) & EXECUTED) !== 0
     const container = textAt(bytes, containerAt)
     const facts: ProcessFacts = {
       ...(start > 0 && { startMs: start * 1000 }),
       ...(ppid > 0 && { ppid }),
       ...(uid !== NO_UID && { uid }),
       ...(pidNamespace > 0 && { pidNamespace }),
-      ...(exe !== '' && { exe }),
+      ...((exe !== '' || hasExecuted) && { exe }),
       ...(container !== '' && { container }),
     }
-    const name = this.#name(bytes, nameAt, view.getUint8(from + 20))
+    const name = this.#name(bytes, nameAt, view.getUint8(from + 20) & ~EXECUTED)
     this.#sink.describe(pid, name, facts, this.#timeMs)
   }
 

@@ -246,6 +246,20 @@ describe('Counter, identity', () => {
     expect(second).toMatchObject({ name: 'nc', exe: '/bin/nc', startMs: T0 - 6_000 })
   })
 
+  test('an exec of something unknown ends what was known of it', () => {
+    const lines: unknown[] = []
+    const counter = new Words()
+    counter.describe(5, NO_NAME, { startMs: T0 - 5_000, uid: 7, exe: '/bin/bash' }, T0)
+    counter.call(5, 'bash', T0)
+    counter.describe(5, NO_NAME, { exe: '' }, T0 + 2_500)
+    counter.call(5, 'prog', T0 + 2_500)
+    for (const { processes } of counter.end()) lines.push(...processes)
+    expect(lines).toEqual([
+      { pid: 5, startMs: T0 - 5_000, name: 'bash', uid: 7, exe: '/bin/bash' },
+      { pid: 5, startMs: T0 - 5_000, name: 'prog', uid: 7 },
+    ])
+  })
+
   test('another start is another process, a second’s difference is not', () => {
     const got = ended({}, (counter) => {
       counter.describe(5, NO_NAME, { startMs: T0 - 9_000 }, T0)

@@ -54,8 +54,26 @@ export interface TaskOffsets {
   readonly nsproxy?: number | undefined
   readonly pidNamespace?: number | undefined
   readonly namespaceInode?: number | undefined
+  /** What the path of an executed file takes; without it there is the path by which it was called. */
+  readonly file?: FileOffsets | undefined
   /** What CPU times take; a kernel without them counts all the same. */
   readonly cpu?: CpuOffsets | undefined
+}
+
+export interface FileOffsets {
+  /** linux_binprm.file, and in struct file its dentry and vfsmount. */
+  readonly binprmFile: number
+  readonly dentry: number
+  readonly vfsmount: number
+  readonly parent: number
+  /** dentry.d_name.name */
+  readonly name: number
+  /** vfsmount.mnt_root */
+  readonly root: number
+  /** struct mount: its vfsmount, the mount above it, and where it is mounted there. */
+  readonly mountVfsmount: number
+  readonly mountParent: number
+  readonly mountpoint: number
 }
 
 export interface CpuOffsets {
@@ -284,6 +302,22 @@ function uringPlace(types: Btf): UringPlace | undefined {
   }
 }
 
+function fileOffsets(types: Btf): FileOffsets | undefined {
+  const found = types.offsets({
+    binprmFile: ['linux_binprm', 'file'],
+    dentry: ['file', 'f_path.dentry'],
+    vfsmount: ['file', 'f_path.mnt'],
+    parent: ['dentry', 'd_parent'],
+    name: ['dentry', 'd_name.name'],
+    root: ['vfsmount', 'mnt_root'],
+    mountVfsmount: ['mount', 'mnt'],
+    mountParent: ['mount', 'mnt_parent'],
+    mountpoint: ['mount', 'mnt_mountpoint'],
+  })
+  const isWhole = Object.values(found).filter((offset) => offset !== undefined).length === 9
+  return isWhole ? (found as FileOffsets) : undefined
+}
+
 function offsetsOf(types: Btf): TaskOffsets | undefined {
   const { startBoottime, realStartTime, compatWord, ...others } = types.offsets({
     groupLeader: ['task_struct', 'group_leader'],
@@ -345,6 +379,7 @@ function offsetsOf(types: Btf): TaskOffsets | undefined {
     nsproxy,
     pidNamespace,
     namespaceInode,
+    file: fileOffsets(types),
     ...(hasCpu ? { cpu: { flags, cred, uid, runtime, endedRuntime } } : {}),
   }
 }

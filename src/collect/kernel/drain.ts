@@ -277,7 +277,9 @@ export class Drain {
     }
     const ppid = before?.start === start ? before.ppid : values.getUint32(at + RECORD.parent, true)
     this.#remember(pid, { start, ppid, name: name.slice(), nameKind })
-    const path = text(this.#records.values, at + RECORD.path, PATH_BYTES)
+    const isWalked = (flags & FLAG.walked) !== 0
+    const path = isWalked ? this.#walkedPath(at) : this.#calledPath(at)
+    const exe = path || this.#facts.exe(pid)
     const uid = values.getUint32(at + RECORD.uid, true)
     this.#writer.process(
       {
@@ -286,7 +288,8 @@ export class Drain {
         ppid,
         uid,
         pidNamespace: values.getUint32(at + RECORD.pidNamespace, true),
-        exe: pathOf(path) || this.#facts.exe(pid),
+        exe,
+        executed: (flags & FLAG.exec) !== 0,
         container: this.#facts.container(
           pid,
           Number(values.getBigUint64(at + RECORD.cgroup, true)),
@@ -295,6 +298,24 @@ export class Drain {
       name,
       nameKind,
     )
+  }
+
+  /** The names of a path, the last one first. */
+  #walkedPath(at: number): string {
+    const names: string[] = []
+    for (let from = at + RECORD.path; from < at + RECORD.path + PATH_BYTES; ) {
+      const name = text(this.#records.values, from, PATH_BYTES)
+      if (name.length === 0) break
+      names.unshift(decoder.decode(name))
+      from += name.length + 1
+    }
+    return names.length === 0 ? '' : `/${names.join('/')}`
+  }
+
+  /** One that filled its field was cut, and one that is not absolute says nothing: neither is a fact. */
+  #calledPath(at: number): string {
+    const path = text(this.#records.values, at + RECORD.path, PATH_BYTES)
+    return path.length >= PATH_BYTES - 1 || path[0] !== 0x2f ? '' : decoder.decode(path)
   }
 
   // --- What was not seen ----------------------------------------------------------------------------
@@ -432,6 +453,8 @@ export class Drain {
   }
 }
 
+const decoder = new TextDecoder()
+
 function wallOffsetMs(): number {
   return readClock(CLOCK_REALTIME) - readClock(CLOCK_MONOTONIC)
 }
@@ -446,9 +469,4 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true
-}
-
-/** A path that filled its field was cut, and one that is not absolute says nothing: neither is a fact. */
-function pathOf(path: Uint8Array): string {
-  return path.length >= PATH_BYTES - 1 || path[0] !== 0x2f ? '' : new TextDecoder().decode(path)
 }

@@ -57,15 +57,18 @@ export const RECORD = {
   pidNamespace: 28,
   /** 16 bytes, ended by NUL: the leader's comm, or the calling thread's (THREAD_COMM). */
   comm: 32,
-  /** NUL-ended path of what was executed; empty unless an exec was seen. */
+  /**
+   * What was executed; empty unless an exec was seen. With FLAG.walked the names of its path from the last to the first,
+   * each ended by NUL; else the path as it was called, ended by NUL.
+   */
   path: 48,
   /** u64, CPU time of the whole life in ns, with FLAG.exit; 0 where the kernel gives no types. */
-  cpu: 128,
+  cpu: 176,
   /** u64, keys that the process made in this second, those that were refused included. */
-  keys: 136,
+  keys: 184,
   /** u64, calls that found no room. */
-  missed: 144,
-  size: 152,
+  missed: 192,
+  size: 200,
 } as const
 export const COMM_BYTES = 16
 export const PATH_BYTES = RECORD.cpu - RECORD.path
@@ -87,7 +90,9 @@ export const TASK = {
   size: 56,
 } as const
 
-export const FLAG = { exec: 1, exit: 2, threadComm: 4 } as const
+export const FLAG = { exec: 1, exit: 2, threadComm: 4, walked: 8 } as const
+/** Room for one name of a path; one that fills it was cut, and the path is none. */
+export const PATH_NAME_BYTES = 48
 
 /** Calls that could not be kept, counted by slot and reason in an array map. */
 export const MISS = {

@@ -17,7 +17,7 @@
 
 import { numberTables, unknownRanges } from '../../domain/syscall-numbers.ts'
 import { Assembler, FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Register } from './assembler.ts'
-import type { TaskOffsets, UringPlace } from './btf.ts'
+import type { FileOffsets, TaskOffsets, UringPlace } from './btf.ts'
 import {
   COMM_BYTES,
   COMPAT_FLAG,
@@ -28,6 +28,7 @@ import {
   NUMBER_BITS,
   OVERFLOW_NUMBER,
   PATH_BYTES,
+  PATH_NAME_BYTES,
   QUOTA_FACTOR_BITS,
   RECORD,
   SLOTS,
@@ -350,10 +351,12 @@ export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
   a.store(4, FP, TGID, R7)
   buildRecord(a, variant, FLAG.exec, 'exec')
   if (variant.task !== undefined && variant.probes) {
+    if (variant.task.file !== undefined) walkPath(a, variant.task.file)
     a.load(8, R3, R6, argument(2)).add(R3, variant.task.binprmInterp)
     probe(a, SCRATCH, 8)
     a.load(8, R3, FP, SCRATCH)
     probeString(a, BUILT + RECORD.path, PATH_BYTES)
+    a.label('path')
   }
   secondSlot(a, wiring)
   dispatch(a, 'slot', (slot) => {
@@ -370,6 +373,60 @@ export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
     a.jump('leave')
   })
   return leave(a)
+}
+
+/** Names and mounts on the way from a file to the root, as far as they are followed. */
+const PATH_STEPS = 20
+
+/**
+ * Puts the path of the executed file into the built record, from its last name to the first, over mounts, and goes to
+ * "path"; falls through where it is too long. Nothing in user space can tell it: programs called by a relative path, or
+ * gone before /proc is read, and other users' programs once the capabilities are given up. R6 stays.
+ */
+function walkPath(a: Assembler, file: FileOffsets): void {
+  const follow = (to: Register, from: Register, offset: number) => {
+    a.copy(R3, from).add(R3, offset)
+    probe(a, SCRATCH, 8)
+    a.load(8, to, FP, SCRATCH)
+  }
+  // R8 = dentry, R9 = vfsmount; ENTRY = bytes so far. R7 is scratch: the tgid is on the stack.
+  a.load(8, R1, R6, argument(2))
+  follow(R7, R1, file.binprmFile)
+  follow(R8, R7, file.dentry)
+  follow(R9, R7, file.vfsmount)
+  a.storeValue(8, FP, ENTRY, 0)
+  for (let step = 0; step < PATH_STEPS; step++) {
+    follow(R1, R9, file.root)
+    a.jumpIfRegister(R1, '!=', R8, `name ${step}`)
+    // The root of its file system: on to where that is mounted, or the end.
+    a.copy(R7, R9).add(R7, -file.mountVfsmount)
+    follow(R9, R7, file.mountParent)
+    a.jumpIfRegister(R9, '==', R7, 'walked')
+    a.add(R9, file.mountVfsmount)
+    follow(R8, R7, file.mountpoint)
+    a.jump(`step ${step}`)
+
+    a.label(`name ${step}`)
+    follow(R3, R8, file.name)
+    a.load(8, R7, FP, ENTRY).jumpIf(R7, '>', PATH_BYTES - PATH_NAME_BYTES, 'too long')
+    a.copy(R1, FP)
+      .add(R1, BUILT + RECORD.path)
+      .addRegister(R1, R7)
+      .set(R2, PATH_NAME_BYTES)
+    a.call('probeReadKernelStr')
+    a.jumpIf(R0, '>=', PATH_NAME_BYTES, 'too long').addRegister(R7, R0).store(8, FP, ENTRY, R7)
+    a.copy(R7, R8)
+    follow(R8, R7, file.parent)
+    // A file that hangs nowhere, of memfd_create(2).
+    a.jumpIfRegister(R8, '==', R7, 'walked')
+    a.label(`step ${step}`)
+  }
+  a.jump('too long')
+  a.label('walked')
+    .storeValue(4, FP, BUILT + RECORD.flags, FLAG.exec | FLAG.walked)
+    .jump('path')
+  a.label('too long')
+  for (let at = 0; at < PATH_BYTES; at += 8) a.storeValue(8, FP, BUILT + RECORD.path + at, 0)
 }
 
 /** `sched_process_exit (task)`: flags the record once the last thread goes. */

@@ -16,6 +16,8 @@ export const KIND = {
 } as const
 
 export const VERSION = 3
+/** Beside a process's name kind. */
+export const EXECUTED = 4
 export const NO_UID = 0xffff_ffff
 export const LOSS = { noRoom: 0, late: 1 } as const
 /** Why a process was not seen whole. */
@@ -34,6 +36,8 @@ export interface ProcessRecord {
   /** Inode of its pid namespace, 0 if not known. */
   readonly pidNamespace: number
   readonly exe: string
+  /** It has executed another file than before: where `exe` is empty, what was known is over. */
+  readonly executed?: boolean
   readonly container: string
 }
 
@@ -70,7 +74,7 @@ export class RecordWriter {
     this.#u32(record.ppid)
     this.#u32(record.uid)
     this.#u32(record.pidNamespace)
-    this.#u8(nameKind)
+    this.#u8(nameKind | (record.executed === true ? EXECUTED : 0))
     this.#text(name)
     this.#text(encode(record.exe))
     this.#text(encode(record.container))

@@ -40,6 +40,8 @@ if (!SKIP) {
       'kc-spin',
       'kc-uring',
       'kc-sqpoll',
+      'kc-relative',
+      'kc-linked-to',
     ],
   )
 }
@@ -64,6 +66,14 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
         run(p('kc-reuse'), 'reuse', '60'),
         run('unshare', '--pid', '--fork', p('kc-inside'), 'plain', '800'),
         rename.exited,
+        run('sh', '-c', `cd ${p('.')}; for i in $(seq 150); do ./kc-relative once & done; wait`),
+        run('sh', '-c', `cd ${p('.')} && ln -s kc-linked-to kc-linked && ./kc-linked plain 3`),
+        // A name space of mounts of its own, so that nothing stays mounted.
+        run(
+          ...['unshare', '--mount', 'sh', '-c'],
+          'mkdir "$0" && mount -t tmpfs none "$0" && mkdir "$0/deep" && cp "$1" "$0/deep/kc-mounted" && exec "$0/deep/kc-mounted" plain 3',
+          ...[p('mount'), p('kc-once')],
+        ),
         ...(HAS_URING
           ? [run(p('kc-uring'), 'uring', '700'), run(p('kc-sqpoll'), 'uring', '400', 'poll')]
           : []),
@@ -98,6 +108,18 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
   test('knows processes by name that are gone before /proc could be read', () => {
     expect(callsOf(recording.frames, 'kc-once', 'getppid')).toBe(SHORTS)
     expect(identitiesOf(recording.frames, /^kc-once$/).length).toBeGreaterThan(SHORTS * 0.95)
+  })
+
+  test.each([
+    ['by a relative path, however many start at once', 'kc-relative', 150],
+    ['through a symbolic link', 'kc-linked', 1],
+    ['from another mount', 'kc-mounted', 1],
+  ])('tells what was executed %s', (_, name, count) => {
+    const found = identitiesOf(recording.frames, new RegExp(`^${name}$`))
+    expect(found.length).toBeGreaterThanOrEqual(count * 0.95)
+    const file = name === 'kc-linked' ? calls.path('kc-linked-to') : calls.path(name)
+    const exe = name === 'kc-mounted' ? `${calls.path('mount')}/deep/${name}` : file
+    expect(new Set(found.map(({ exe }) => exe))).toEqual(new Set([exe]))
   })
 
   test('tells parent, user, start and executable of such a process', () => {
