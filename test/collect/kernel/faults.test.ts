@@ -176,7 +176,7 @@ describe.skipIf(SKIP)(`processes end${here}`, () => {
     test(`kill -9 of the ${victim === 'pid' ? 'agent' : 'collector'} leaves nothing in the kernel`, async () => {
       const { child, hello } = await startWatcher()
       const ids = programsOf(hello.collector)
-      expect(ids).toHaveLength(6)
+      expect(ids.length).toBeGreaterThanOrEqual(5)
       expect(programIds()).toEqual(expect.arrayContaining(ids))
       process.kill(hello[victim], 'SIGKILL')
       expect(await gone(ids)).toBe(true)
