@@ -90,7 +90,7 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
         }),
       ])
     })
-  }, 60_000)
+  }, 240_000)
 
   test('counts every call of several threads and processes, once', () =>
     expect(callsOf(recording.frames, 'kc-storm', 'getppid')).toBe(STORM * 2 * 3))
