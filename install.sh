@@ -34,6 +34,7 @@ Usage: sh install.sh [FLAGS]
   --key FILE     public key (PEM, Ed25519) that the release must be signed with
   --demo         runs "agent demo" afterwards
   --service      also sets up and starts a systemd service "callsign" (root)
+  --downgrade    takes a release that is older than what is installed
   --force        replaces a file DIR/bin/agent that this script did not put there
   --dry-run      says what would be done, and does nothing
   --uninstall    removes what this script installed
@@ -72,7 +73,7 @@ stopped() {
 }
 
 parse_flags() {
-  PREFIX='' FROM='' KEY='' DEMO='' SERVICE='' FORCE='' DRY='' UNINSTALL='' PURGE='' PRINT_BUN=''
+  PREFIX='' FROM='' KEY='' DEMO='' SERVICE='' FORCE='' DRY='' UNINSTALL='' PURGE='' PRINT_BUN='' DOWNGRADE=''
   while [ $# -gt 0 ]; do
     case $1 in
       --prefix | --from | --key)
@@ -86,6 +87,7 @@ parse_flags() {
       --demo) DEMO=1 ;;
       --service) SERVICE=1 ;;
       --force) FORCE=1 ;;
+      --downgrade) DOWNGRADE=1 ;;
       --dry-run) DRY=1 ;;
       --uninstall) UNINSTALL=1 ;;
       --purge) PURGE=1 ;;
@@ -305,6 +307,26 @@ bad_signature() {
   fail "The signature of \"$FROM/SHA256SUMS\" is not by the expected key: nothing was installed" 'The release was changed on its way, or signed with another key; ask whoever publishes it' 9
 }
 
+# The version is in the signed sums, so that nobody can offer an old release, with its known faults, as a new one.
+check_version() {
+  offered=$(sed -n '1s/^# callsign \([0-9][^ ]*\) [^ ]*$/\1/p' "$WORK/SHA256SUMS")
+  [ -n "$offered" ] || fail "The signed sums of \"$FROM\" hold no version: nothing was installed" 'It was made by an older scripts/release.ts; get a newer release' 9
+  [ -x "$BIN" ] && [ -z "$DOWNGRADE" ] || return 0
+  installed=$(run "$BIN" --version 2>/dev/null | sed -n '1s/^agent \([0-9][^ ]*\).*/\1/p')
+  [ -n "$installed" ] || return 0
+  is_older "$offered" "$installed" || return 0
+  fail "The release of $(sed -n '1s/.* //p' "$WORK/SHA256SUMS") is $offered, installed is $installed: nothing was changed" 'Give --downgrade if you want the older one'
+}
+
+# is_older A B: by the first three numbers
+is_older() {
+  awk -v a="$1" -v b="$2" 'BEGIN {
+    split(a, x, /[.+-]/); split(b, y, /[.+-]/)
+    for (i = 1; i <= 3; i++) { if (x[i] + 0 < y[i] + 0) exit 0; if (x[i] + 0 > y[i] + 0) exit 1 }
+    exit 1
+  }'
+}
+
 take_release() {
   case $FROM in
     http://* | https://*) FROM=${FROM%/} ;;
@@ -319,6 +341,7 @@ take_release() {
   fetch SHA256SUMS
   fetch SHA256SUMS.sig
   check_signature
+  check_version
   sum=$(sed -n "s/^\([0-9a-f]\{64\}\)  $file\$/\1/p" "$WORK/SHA256SUMS")
   [ -n "$sum" ] || fail "The release holds no $file" "It was not made for this machine ($ARCH)"
   fetch "$file"

@@ -28,6 +28,8 @@ const { values } = parseArgs({
     runtime: { type: 'string' },
     /** Public key (PEM) that `agent update` shall trust. */
     key: { type: 'string' },
+    /** Where `agent update` finds releases. */
+    url: { type: 'string', default: '' },
   },
 })
 
@@ -112,6 +114,7 @@ export const compiled = true
 export const version = ${JSON.stringify(manifest.version)}
 export const commit = ${JSON.stringify(commit())}
 export const target = ${JSON.stringify(target)}
+export const releaseUrl = ${JSON.stringify(values.url)}
 export const releaseKey = ${JSON.stringify(values.key === undefined ? '' : await Bun.file(values.key).text())}
 export const libraries = {
   onnxLibrary: ${await library(`${onnx}/libonnxruntime.so.1`)},

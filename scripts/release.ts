@@ -4,7 +4,7 @@
  *   RELEASE_KEY_FILE=private.pem bun scripts/release.ts --out dist/release [--url https://…] [--targets …]
  *
  * agent-<target>.gz (gzip: a bare host has nothing better), VERSION, install.sh with the public key filled
- * in, SHA256SUMS over all of them, SHA256SUMS.sig (Ed25519). The private key is read from the file named by
+ * in, SHA256SUMS over all of them with version and date in its first line, SHA256SUMS.sig (Ed25519). The private key is read from the file named by
  * the environment and written nowhere; make one with `openssl genpkey -algorithm ed25519 -out private.pem`.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
@@ -29,7 +29,7 @@ const { values } = parseArgs({
   options: {
     out: { type: 'string', default: 'dist/release' },
     targets: { type: 'string', default: 'linux-x64,linux-arm64' },
-    /** Where the release will be served: install.sh then needs no --from. */
+    /** Where the release will be served: install.sh and "agent update" then need no --from. */
     url: { type: 'string', default: '' },
     /** A binary that is built already, for the first target. */
     binary: { type: 'string' },
@@ -51,10 +51,12 @@ values.targets.split(',').forEach((target, i) => {
 })
 writeFileSync(join(out, 'VERSION'), `${values.version}\n`)
 writeFileSync(join(out, 'install.sh'), filledIn(readFileSync(join(checkout, 'install.sh'), 'utf8')))
-const sums = readdirSync(out)
+// sha256sum passes over the first line. It is signed with the sums, so nobody can offer an old release as a new one.
+const head = `# callsign ${values.version} ${new Date().toISOString().slice(0, 19)}Z\n`
+const lines = readdirSync(out)
   .sort()
   .map((name) => `${sha256(join(out, name))}  ${name}\n`)
-  .join('')
+const sums = head + lines.join('')
 writeFileSync(join(out, 'SHA256SUMS'), sums)
 writeFileSync(join(out, 'SHA256SUMS.sig'), sign(null, Buffer.from(sums), key))
 writeFileSync(join(out, 'release.pem'), publicPem)
@@ -75,8 +77,9 @@ function build(target: string): string {
   writeFileSync(keyFile, publicPem)
   const binary = join(work, 'agent')
   const script = join(checkout, 'scripts/build.ts')
+  const address = values.url === '' ? [] : ['--url', values.url]
   const run = Bun.spawnSync(
-    [process.execPath, script, '--target', target, '--out', binary, '--key', keyFile],
+    [process.execPath, script, '--target', target, '--out', binary, '--key', keyFile, ...address],
     { stdout: 'ignore', stderr: 'inherit' },
   )
   if (!run.success) fail(`cannot build ${target}`)

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { compareVersions, openRelease } from '../operate/release.ts'
-import { compiled, releaseKey, target, version } from '../platform/embedded.ts'
+import { compiled, releaseKey, releaseUrl, target, version } from '../platform/embedded.ts'
 import { runCommand } from '../platform/linux/child.ts'
 import { jsonArg, note, shutdownSignal, writeJson } from './common.ts'
 
@@ -28,6 +28,7 @@ export default defineCommand({
     name: 'update',
     description: 'Replaces this agent by a newer release, after checking its signature',
     examples: [
+      'agent update # from where its releases are served',
       'agent update --from https://example.org/callsign',
       'agent update --from /mnt/release --key release.pem # a release signed with a key of your own',
     ],
@@ -35,9 +36,8 @@ export default defineCommand({
   args: {
     from: {
       type: 'string',
-      description: 'URL or directory of the release',
+      description: 'URL or directory of the release; default: the address built in',
       valueHint: 'WHERE',
-      required: true,
     },
     key: {
       type: 'string',
@@ -54,10 +54,12 @@ export default defineCommand({
         hint: 'Use git, then "sh install.sh"',
       })
     checkWritable(binary)
-    const release = await openRelease(args.from, keyFrom(args.key), shutdownSignal())
+    const release = await openRelease(whereFrom(args.from), keyFrom(args.key), shutdownSignal())
     const order = compareVersions(release.version, version)
     if (order === 0 || (order < 0 && !args.downgrade)) {
-      note(`This is ${version}, the release is ${release.version}: nothing to do`)
+      note(
+        `This is ${version}, the release of ${release.date} is ${release.version}: nothing to do`,
+      )
       if (args.json) await writeJson({ updated: false, from: version, to: release.version })
       return
     }
@@ -68,6 +70,18 @@ export default defineCommand({
     if (args.json) await writeJson({ updated: true, from: version, to: release.version })
   },
 })
+
+function whereFrom(given: string | undefined): string {
+  if (given !== undefined) return given
+  if (releaseUrl !== '') return releaseUrl
+  throw new AgentError(
+    'ERR_USAGE',
+    'Cannot update: this build was not told where its releases are',
+    {
+      hint: 'Give the URL or directory of a release with --from',
+    },
+  )
+}
 
 function keyFrom(path: string | undefined): string {
   if (path === undefined) {

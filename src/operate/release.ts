@@ -9,7 +9,9 @@ import { AgentError } from '../domain/error.ts'
 import { RELEASE_FILE_BYTES_MAX, RELEASE_FILE_WAIT_MS } from '../domain/limits.ts'
 
 export interface Release {
+  /** As its signed sums say. */
   readonly version: string
+  readonly date: string
   /** The bytes of one of its files, checked against its signed sum. */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>
 }
@@ -46,8 +48,7 @@ export async function openRelease(
       )
     return bytes
   }
-  const version = new TextDecoder().decode(await read('VERSION')).trim()
-  return { version, read }
+  return { ...parseHead(new TextDecoder().decode(sums), from), read }
 }
 
 function checkSignature(sums: Uint8Array, signature: Uint8Array, key: string, from: string): void {
@@ -72,6 +73,19 @@ function checkSignature(sums: Uint8Array, signature: Uint8Array, key: string, fr
         hint: 'It was changed on its way, or signed with another key; ask whoever publishes it',
       },
     )
+}
+
+/** The first line, `# callsign 0.2.0 2026-11-30T10:00:00Z`: signed, so that an old release cannot pass for a new one. */
+function parseHead(sums: string, from: string): { version: string; date: string } {
+  const [, version, date] = /^# callsign (\d+\.\d+\.\d+\S*) (\S+)\n/.exec(sums) ?? []
+  if (version !== undefined && date !== undefined) return { version, date }
+  throw new AgentError(
+    'ERR_SIGNATURE',
+    `Cannot use the release "${from}": its signed sums hold no version`,
+    {
+      hint: 'It was made by an older scripts/release.ts; get a newer release',
+    },
+  )
 }
 
 function parseSums(text: string): Map<string, string> {

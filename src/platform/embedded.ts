@@ -22,6 +22,8 @@ export const commit: string = 'source'
 export const target: string = `linux-${process.arch}`
 /** Public key (PEM) of the releases that `agent update` accepts; '' in a build that is not a release. */
 export const releaseKey: string = ''
+/** Where its releases are served; '' in a build that is not told. */
+export const releaseUrl: string = ''
 /** Native libraries: where their bytes are, and the file name to extract them to (only `native.ts` does). */
 export const libraries = {
   onnxLibrary: library(`onnxruntime-node/bin/napi-v6/linux/${process.arch}/libonnxruntime.so.1`),

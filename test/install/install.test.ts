@@ -4,7 +4,7 @@
  * installed is a program of a few lines that answers --version: the real binary's 150 MB prove nothing more here.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import {
   constants,
   copyFileSync,
@@ -121,6 +121,31 @@ describe.skipIf(!canVerify)('install.sh --from', () => {
     await runProgram(['tar', '-czf', tar, '-C', folder, 'release'])
     expect((await install(['--from', tar])).code).toBe(0)
     expect(existsSync(binary())).toBe(true)
+  })
+
+  test('refuses an older release, signed as it is, unless told to take it', async () => {
+    const old = join(folder, 'older')
+    await makeRelease(old, '0.0.1')
+    expect((await install(['--from', release])).code).toBe(0)
+    const { code, stderr } = await install(['--from', old])
+    expect(stderr).toMatch(/error: The release of 2\S+Z is 0\.0\.1, installed is \d/)
+    expect(stderr).toContain('--downgrade')
+    expect(code).toBe(1)
+    expect((await install(['--from', old, '--downgrade'])).code).toBe(0)
+  })
+
+  test('refuses signed sums that hold no version: they may be of any age', async () => {
+    const undated = mkdtempSync(join(folder, 'undated-'))
+    cpSync(release, undated, { recursive: true })
+    const sums = readFileSync(join(release, 'SHA256SUMS'), 'utf8').replace(/^#.*\n/, '')
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    writeFileSync(join(undated, 'SHA256SUMS'), sums)
+    writeFileSync(join(undated, 'SHA256SUMS.sig'), sign(null, Buffer.from(sums), privateKey))
+    const pem = join(undated, 'key.pem')
+    writeFileSync(pem, publicKey.export({ type: 'spki', format: 'pem' }))
+    const { code, stderr } = await install(['--from', undated, '--key', pem])
+    expect(stderr).toContain('hold no version')
+    expect(code).toBe(9)
   })
 
   test.each([
@@ -310,6 +335,12 @@ describe('agent update', () => {
     const list = damaged('SHA256SUMS', (bytes) => Buffer.concat([bytes, Buffer.from('\n')]))
     expect((await runProgram([agent, 'update', '--from', list, '--key', key()])).code).toBe(9)
     expect((await runProgram([agent, '--version'])).code).toBe(0)
+  })
+
+  test('without --from takes the address it was built with, or says that there is none', async () => {
+    const { code, stderr } = await runProgram([installed(), 'update', '--key', key()])
+    expect(stderr).toContain('was not told where its releases are')
+    expect(code).toBe(2)
   })
 
   test('does not go back to an older release unless told to', async () => {
