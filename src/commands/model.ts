@@ -84,11 +84,12 @@ const verify = defineCommand({
   },
   async run({ args }) {
     const key = args.key === undefined ? undefined : await readKey(args.key)
-    const { manifest, signature } = await verifyModel(args.directory, key)
+    const { manifest, digest, signature } = await verifyModel(args.directory, key)
     const expired = Date.parse(manifest.expires) < Date.now()
     if (args.json) {
       await writeJson({
         id: manifest.id,
+        digest,
         ok: true,
         signature,
         expired,
@@ -97,9 +98,16 @@ const verify = defineCommand({
       return
     }
     await writeOut(
-      `${safeText(args.directory)}: whole, ${manifest.classes.length} classes, id ${manifest.id.slice(0, 16)}, ` +
+      `${safeText(args.directory)}: whole, ${manifest.classes.length} classes, id ${digest.slice(0, 16)} over net and manifest, ` +
         `signature ${signature}\n`,
     )
+    if (signature === 'none')
+      note('Warning: it is not signed: whoever could write to it may have made it what it is')
+    if (signature === 'not checked') note('Warning: its signature was not checked: give --key FILE')
+    if (manifest.digest === undefined)
+      note(
+        'Warning: its manifest has no digest (an older version made it): changes of it do not show',
+      )
     if (expired) note(`It expired on ${safeText(manifest.expires.slice(0, 10))}: train a new one`)
   },
 })

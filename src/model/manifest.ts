@@ -4,6 +4,7 @@
  *
  * Not checked here: that model.onnx is the right file (`model.ts` compares the hash) and who made it (`signature.ts`).
  */
+import { createHash } from 'node:crypto'
 import { BEHAVIOUR_IDS, type BehaviourId } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
@@ -64,6 +65,8 @@ export interface Manifest {
   readonly format: number
   /** sha256 of model.onnx. */
   readonly id: string
+  /** sha256 over all other fields, so over the net as well: what tells two models apart. Absent in old manifests. */
+  readonly digest?: string
   readonly name: string
   readonly created: string
   /** Not to be used after this date: programs change. */
@@ -105,6 +108,16 @@ export function sequenceSeconds({
   return (sequenceFrames * frameMs) / FRAME_MS
 }
 
+/**
+ * sha256 over the fields of a manifest, whatever their order and white space. It holds the sum of model.onnx, so that
+ * changed thresholds, classes or weights all show.
+ */
+export function manifestDigest(manifest: object): string {
+  const { digest: _, ...fields } = JSON.parse(JSON.stringify(manifest)) as Record<string, unknown>
+  const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex')
+}
+
 /** Text to Manifest, or ERR_MODEL saying which field is what and should be what. */
 export function parseManifest(text: string, where: string): Manifest {
   const read = reading(() => readManifest(parseJson(text)))
@@ -136,6 +149,7 @@ function readManifest(root: Fields): Manifest {
   return {
     format: root.oneOf('format', [MANIFEST_FORMAT]),
     id: hash(root.field('id')),
+    ...defined({ digest: root.or('digest', undefined, hash) }),
     name: root.or('name', '', (name) => name.text(256, { empty: true })),
     created: root.text('created', 64, { empty: true }),
     expires,

@@ -18,7 +18,7 @@ import { type OnnxSession, onnxRuntime } from '../platform/onnx/runtime.ts'
 import { classNameOf } from './aliases.ts'
 import { hostRowWidth } from './host-rows.ts'
 import { MaliceJudge, readMalice } from './malice-judge.ts'
-import { type Manifest, parseManifest } from './manifest.ts'
+import { type Manifest, manifestDigest, parseManifest } from './manifest.ts'
 import { Normaliser } from './normalise.ts'
 import type { Recipe } from './recipe.ts'
 import { decodeRowSet, type RowSet } from './row-set.ts'
@@ -41,6 +41,8 @@ const OPERATORS = new Set(
 export interface Model {
   readonly directory: string
   readonly manifest: Manifest
+  /** sha256 over net and manifest. */
+  readonly digest: string
   readonly classes: ModelClasses
   readonly vocabulary: readonly string[]
   readonly recipe: Recipe
@@ -108,6 +110,13 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
       `Cannot use model "${where}": ${ONNX_FILE} has SHA-256 ${hash.slice(0, 16)}…, the manifest says ${manifest.id.slice(0, 16)}…`,
       { hint: 'One of the two files was changed or cut: get the whole directory again' },
     )
+  const digest = manifestDigest(JSON.parse(new TextDecoder().decode(files.manifest)))
+  if (manifest.digest !== undefined && manifest.digest !== digest)
+    throw new AgentError(
+      'ERR_SIGNATURE',
+      `Cannot use model "${where}": its manifest has digest ${digest.slice(0, 16)}…, but says ${manifest.digest.slice(0, 16)}…`,
+      { hint: 'The manifest was changed: get the whole directory again' },
+    )
   const normaliser = new Normaliser(manifest.vocabulary, manifest.recipe)
   if (normaliser.width !== manifest.width)
     refuse(
@@ -129,6 +138,7 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   return {
     directory: where,
     manifest,
+    digest,
     classes,
     malice,
     vocabulary: manifest.vocabulary,

@@ -2,7 +2,7 @@
  * Which model this agent uses, and the others that it has: the one that is named (`--model DIR`), else the
  * one chosen by `agent model use`, else the one that came with the agent.
  *
- * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of their id; `in-use` there
+ * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of their digest; `in-use` there
  * holds the name. A copy, so that nothing that happens to the directory it came from changes a running agent.
  */
 import { existsSync } from 'node:fs'
@@ -24,6 +24,7 @@ import {
 } from '../model/model.ts'
 import { checkSignature, signManifest } from '../model/signature.ts'
 import { hasAsset, readAsset } from '../platform/assets.ts'
+import { troubleWithOwner } from '../platform/linux/private-directory.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 
 export type { Model }
@@ -52,12 +53,29 @@ export async function modelFilesInUse(
   given: string | undefined,
   state: string,
 ): Promise<{ readonly files: ModelFiles; readonly where: string }> {
-  if (given !== undefined) return { files: await readModelFiles(given), where: given }
+  if (given !== undefined) {
+    requireTrustedModel(given)
+    return { files: await readModelFiles(given), where: given }
+  }
   // Whoever could write there would choose what we take for usual.
   if (existsSync(inUsePath(state))) requireOwnState(state)
   const name = await nameInUse(state)
   const where = name === CAME_WITH ? CAME_WITH : directoryOf(state, name)
   return { files: await modelFiles(where), where }
+}
+
+/** @throws AgentError ERR_PERMISSION for files that somebody else may change: they decide what is called an attack */
+function requireTrustedModel(directory: string): void {
+  for (const path of [
+    directory,
+    ...[MANIFEST_FILE, ONNX_FILE].map((file) => join(directory, file)),
+  ]) {
+    const why = existsSync(path) ? troubleWithOwner(path) : undefined
+    if (why === undefined) continue
+    throw new AgentError('ERR_PERMISSION', `Cannot trust model "${directory}": "${path}" ${why}`, {
+      hint: 'Make it yours and writable for you alone (chown, chmod go-w), or copy it: agent model use DIR',
+    })
+  }
 }
 
 export function openShippedModel(): Promise<Model> {
@@ -110,7 +128,7 @@ export async function useModel(which: string, state: string): Promise<string> {
     const from = known ? directoryOf(state, which) : which
     const model = await loadModel(from)
     await model.close()
-    name = model.manifest.id.slice(0, 16)
+    name = known ? which : model.digest.slice(0, 16)
     if (!known) await copyModel(from, directoryOf(state, name))
   }
   await writeFile(join(models, 'in-use.new'), `${name}\n`, { mode: 0o600 })
@@ -118,17 +136,24 @@ export async function useModel(which: string, state: string): Promise<string> {
   return name
 }
 
+export interface Verified {
+  readonly manifest: Manifest
+  readonly digest: string
+  readonly signature: 'none' | 'not checked' | 'good'
+}
+
 /** Everything that loading checks, and the signature where a key is given. */
 export async function verifyModel(
   directory: string,
   publicKey: string | undefined,
-): Promise<{ manifest: Manifest; signature: 'none' | 'not checked' | 'good' }> {
+): Promise<Verified> {
   const model = directory === CAME_WITH ? await openShippedModel() : await loadModel(directory)
   await model.close()
-  const { manifest } = model
+  const { manifest, digest } = model
   const signaturePath = join(directory, SIGNATURE_FILE)
   const signed = directory !== CAME_WITH && existsSync(signaturePath)
-  if (publicKey === undefined) return { manifest, signature: signed ? 'not checked' : 'none' }
+  if (publicKey === undefined)
+    return { manifest, digest, signature: signed ? 'not checked' : 'none' }
   if (!signed)
     throw new AgentError(
       'ERR_SIGNATURE',
@@ -139,7 +164,7 @@ export async function verifyModel(
     )
   const bytes = await readFile(join(directory, MANIFEST_FILE))
   checkSignature(bytes, await readFile(signaturePath, 'utf8'), publicKey, directory)
-  return { manifest, signature: 'good' }
+  return { manifest, digest, signature: 'good' }
 }
 
 export async function signModel(directory: string, privateKey: string): Promise<void> {

@@ -16,6 +16,7 @@ import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
 import { isRecord } from '../domain/untrusted.ts'
+import { troubleWithOwner } from '../platform/linux/private-directory.ts'
 import { nearest } from './nearest.ts'
 import {
   between,
@@ -381,6 +382,11 @@ function readSettingsFile(
   const given = env.AGENT_CONFIG
   const path = given || DEFAULT_FILE
   if (!given && !existsSync(path)) return undefined
+  const why = existsSync(path) ? troubleWithOwner(path) : undefined
+  if (why !== undefined)
+    throw new AgentError('ERR_CONFIG', `Cannot use settings "${path}": it ${why}`, {
+      hint: "Make it yours or root's and writable for the owner alone (chown, chmod go-w)",
+    })
   let document: Record<string, unknown>
   try {
     document = parseToml(readFileSync(path, 'utf8'))

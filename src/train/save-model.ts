@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { AgentError } from '../domain/error.ts'
-import type { Manifest } from '../model/manifest.ts'
+import { type Manifest, manifestDigest } from '../model/manifest.ts'
 import { CARD_FILE, MANIFEST_FILE, ONNX_FILE, REFERENCES_FILE } from '../model/model.ts'
 
 export interface SavedModel {
@@ -44,7 +44,8 @@ export async function saveModel(
 
 /** One field a line, so that two manifests can be compared; lists stay on their line. */
 export function manifestText(manifest: Manifest): string {
-  const fields = Object.entries(manifest).map(([key, value]) => {
+  const digest = manifestDigest(manifest)
+  const fields = Object.entries({ ...manifest, digest }).map(([key, value]) => {
     const text =
       key === 'classes' || key === 'aliases' || key === 'data'
         ? `[\n${(value as unknown[]).map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`

@@ -53,6 +53,58 @@ describe('useModel()', () => {
   })
 })
 
+describe('a manifest that was changed', () => {
+  const changed = async (change: (text: string) => string) => {
+    const copy = await writeTinyModel()
+    const path = join(copy, 'manifest.json')
+    await writeFile(path, change(await readFile(path, 'utf8')))
+    return copy
+  }
+
+  test('is refused by its digest, whatever was changed in it', async () => {
+    for (const change of [
+      (text: string) => text.replace(/"temperature":[\d.]+/, '"temperature":3'),
+      (text: string) => text.replace('"malicious":true', '"malicious":false'),
+      (text: string) => text.replace(/"expires": "2\d/, '"expires": "29'),
+    ]) {
+      const copy = await changed(change)
+      await expect(verifyModel(copy, undefined)).rejects.toMatchObject({ code: 'ERR_SIGNATURE' })
+      await rm(copy, { recursive: true })
+    }
+  })
+
+  test('is the same in another order and spacing', async () => {
+    const before = await verifyModel(directory, undefined)
+    const copy = await changed((text) =>
+      JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(text)).reverse()), null, 1),
+    )
+    expect((await verifyModel(copy, undefined)).digest).toBe(before.digest)
+    await rm(copy, { recursive: true })
+  })
+
+  test('without its digest is another model by name', async () => {
+    const copy = await changed((text) => {
+      const { digest: _, ...rest } = JSON.parse(text) as { digest: string; calibration: object }
+      return JSON.stringify({ ...rest, calibration: { ...rest.calibration, temperature: 3 } })
+    })
+    expect(await useModel(copy, state)).not.toBe(await useModel(directory, state))
+    await rm(copy, { recursive: true })
+  })
+})
+
+describe('a model that others can write to', () => {
+  test.each([
+    ['the directory', ''],
+    ['its manifest', 'manifest.json'],
+    ['its net', 'model.onnx'],
+  ])('is not opened: %s', async (_, file) => {
+    const theirs = await writeTinyModel()
+    await chmod(join(theirs, file), 0o777)
+    await expect(openModelInUse(theirs, state)).rejects.toMatchObject({ code: 'ERR_PERMISSION' })
+    await rm(theirs, { recursive: true })
+  })
+})
+
 describe('a state directory that others can write to', () => {
   const opened = async () => {
     const theirs = await mkdtemp(join(tmpdir(), 'models-'))

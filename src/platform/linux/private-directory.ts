@@ -46,6 +46,34 @@ export function isOurFile(path: string): boolean {
   return at?.isFile() === true && at.uid === ourUid() && (at.mode & 0o022) === 0
 }
 
+/**
+ * Why an existing file or directory that we obey cannot be trusted; undefined where only we, root, and whoever became root
+ * by sudo can change it.
+ */
+export function troubleWithOwner(path: string): string | undefined {
+  try {
+    const real = realpathSync(path)
+    const { uid, gid, mode } = lstatSync(real)
+    if (!isAdministrators(uid)) return 'belongs to another user'
+    const groupWrites = (mode & 0o020) !== 0 && gid !== process.getegid?.() && gid !== 0
+    if ((mode & 0o002) !== 0 || groupWrites) return 'can be written to by others'
+    const parent = untrustedParent(dirname(real), isAdministrators)
+    return parent === undefined ? undefined : `can be replaced by others, through "${parent}"`
+  } catch (error) {
+    return `cannot be looked at: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+/** Whoever may become root by sudo can change everything anyway. */
+function isAdministrators(uid: number): boolean {
+  const asked = ourUid() === 0 ? Number(process.env.SUDO_UID ?? Number.NaN) : Number.NaN
+  return isOurs(uid) || uid === asked
+}
+
+function isOurs(uid: number): boolean {
+  return uid === 0 || uid === ourUid()
+}
+
 /** A randomly named directory, removed when the process ends; undefined if none can be made. */
 export function temporaryDirectory(): string | undefined {
   for (const parent of [tmpdir(), '/var/tmp', '/dev/shm']) {
@@ -61,7 +89,7 @@ export function temporaryDirectory(): string | undefined {
   return undefined
 }
 
-function untrustedParent(directory: string): string | undefined {
+function untrustedParent(directory: string, isTrusted = isOurs): string | undefined {
   for (let at = directory; ; at = dirname(at)) {
     const found = lstatSync(at)
     const { uid, gid } = found
@@ -70,7 +98,7 @@ function untrustedParent(directory: string): string | undefined {
     const sticky = (mode & 0o1000) !== 0
     const groupWrites = (mode & 0o020) !== 0 && gid !== process.getegid?.() && gid !== 0
     const othersWrite = (mode & 0o002) !== 0 || groupWrites
-    if ((uid !== 0 && uid !== ourUid()) || (othersWrite && !sticky)) return at
+    if (!isTrusted(uid) || (othersWrite && !sticky)) return at
     if (at === '/') return undefined
   }
 }

@@ -16,6 +16,7 @@ import {
   isNoexecIn,
   isOurFile,
   privateDirectory,
+  troubleWithOwner,
 } from '../../../src/platform/linux/private-directory.ts'
 
 const root = process.geteuid?.() === 0
@@ -26,6 +27,43 @@ beforeEach(() => {
 afterEach(() => rmSync(base, { recursive: true, force: true }))
 
 const modeOf = (path: string) => statSync(path).mode & 0o777
+
+describe('troubleWithOwner()', () => {
+  const file = () => {
+    const path = join(base, 'agent.toml')
+    writeFileSync(path, '', { mode: 0o644 })
+    return path
+  }
+
+  test('trusts what only we and root can change, also through a link', () => {
+    const path = file()
+    symlinkSync(path, join(base, 'link'))
+    expect(troubleWithOwner(path)).toBeUndefined()
+    expect(troubleWithOwner(join(base, 'link'))).toBeUndefined()
+    expect(troubleWithOwner('/etc/passwd')).toBeUndefined()
+  })
+
+  test('names what others can write to, itself or above it', () => {
+    const path = file()
+    chmodSync(path, 0o666)
+    expect(troubleWithOwner(path)).toBe('can be written to by others')
+    chmodSync(path, 0o644)
+    chmodSync(base, 0o777)
+    expect(troubleWithOwner(path)).toBe(`can be replaced by others, through "${base}"`)
+  })
+
+  test.skipIf(!root)(
+    'names what belongs to another user, but for the one who became root by sudo',
+    () => {
+      const path = file()
+      chownSync(path, 65_534, 65_534)
+      expect(troubleWithOwner(path)).toBe('belongs to another user')
+      process.env.SUDO_UID = '65534'
+      expect(troubleWithOwner(path)).toBeUndefined()
+      delete process.env.SUDO_UID
+    },
+  )
+})
 
 describe('privateDirectory()', () => {
   test('makes a missing one, for us alone', () => {
