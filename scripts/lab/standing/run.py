@@ -75,6 +75,8 @@ class Host:
             os.unlink(wants)
         for name in glob.glob(self.root + '/etc/rc?.d/S*'):
             if os.path.basename(name)[3:] not in units: os.unlink(name)
+        for heavy in ('/etc/systemd/system/timers.target.wants/chkrootkit.timer', '/usr/lib/nagios/plugins/check_apt'):     # minutes of work on a host that has seconds
+            if os.path.lexists(self.root + heavy): os.unlink(self.root + heavy)
         wants = self.root + '/etc/systemd/system/multi-user.target.wants'
         os.makedirs(wants, exist_ok=True)
         for unit in units:
