@@ -2,6 +2,7 @@
 """Runs many short jobs, each as a container of its own, and records what they do: ordinary ones and malicious stand-ins.
 
 run.py --root DIR --set NAME --out DIR [--seed N] [--lanes 4] [--seconds 28-50] [--only REGEX] [--groups NAME,…] [--runs N] [--disguised N]
+run.py --root DIR --set NAME --watch [--held-out] [--limit N]
 run.py --list | --json
 
 A job is a bash function of malicious/*.sh or ordinary/*.sh, declared by `job NAME LANGUAGE [held-out] [own=COMM,…]`; prepare_NAME
@@ -35,6 +36,9 @@ parser.add_argument('--runs', type=int, default=2, help='runs of each malicious 
 parser.add_argument('--ordinary', type=int, default=1, help='runs of each ordinary job')
 parser.add_argument('--disguised', type=int, default=1, help='runs of each malicious implementation under an ordinary name')
 parser.add_argument('--agent', default=os.environ.get('LAB_AGENT', os.path.join(HERE, '../../../dist/agent')))
+parser.add_argument('--watch', action='store_true', help='no recording: the agent watches live, and its alerts are put down to the jobs')
+parser.add_argument('--held-out', action='store_true', help='only held-out jobs')
+parser.add_argument('--limit', type=int, default=10**6, help='so many runs of those drawn')
 parser.add_argument('--keep', action='store_true', help='keep the raw recording and the logs')
 parser.add_argument('--list', action='store_true')
 parser.add_argument('--json', action='store_true', help='the list for programs')
@@ -55,7 +59,7 @@ def read_jobs():
     return jobs
 
 
-jobs = [j for j in read_jobs() if (not options.groups or j['group'] in options.groups.split(',')) and re.search(options.only, j['name']) and not (options.without and re.search(options.without, j['name']))]
+jobs = [j for j in read_jobs() if (j['heldOut'] or not options.held_out) and (not options.groups or j['group'] in options.groups.split(',')) and re.search(options.only, j['name']) and not (options.without and re.search(options.without, j['name']))]
 if options.json:
     for j in jobs: print(json.dumps(j))
     sys.exit()
@@ -104,16 +108,21 @@ def run(job, disguise, number, lane):
     w = f'{work}/l{lane}'
     os.makedirs(w, exist_ok=True)
     key = f'r{number}'
-    cgroup = f'callsign-lab-jobs/docker-{identity}.scope'
+    # The job's looks like a container's; its other end and what prepares it are in one that does not.
+    cgroups = [f'callsign-lab-jobs/docker-{identity}.scope', f'callsign-lab-jobs/beside-{number}']
     for h in hierarchies:
-        try: os.makedirs(f'/sys/fs/cgroup/{h}/{cgroup}', exist_ok=True)
-        except OSError: pass
+        for c in cgroups:
+            try: os.makedirs(f'/sys/fs/cgroup/{h}/{c}', exist_ok=True)
+            except OSError: pass
 
-    def enter():
+    def enter(cgroup):
         for h in hierarchies:
             try: open(f'/sys/fs/cgroup/{h}/{cgroup}/cgroup.procs', 'w').write(str(os.getpid()))
             except OSError: pass
         os.nice(options_nice)
+
+    def enter_job(): enter(cgroups[0])
+    def enter_beside(): enter(cgroups[1])
 
     environment = dict(HOME='/root', PATH='/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL='C.UTF-8', SEED=str(r.randrange(1, 32000)), SECS=str(seconds),
                        TERM='xterm', DEBIAN_FRONTEND='noninteractive', GOCACHE='/lab/gocache', GOFLAGS='-mod=mod', AS=disguise or '', PYTHONDONTWRITEBYTECODE=r.choice(('', '1')))
@@ -125,7 +134,7 @@ def run(job, disguise, number, lane):
     inside = ['nsenter', '-t', str(holder.pid), '-n', '-m', '-u', '--']
     inroot = inside + ['chroot', f'{w}/root']
     children = []
-    record = dict(job, number=number, disguise=disguise, key=key, host=options.set + ('h' if job['heldOut'] else ''))
+    record = dict(job, number=number, disguise=disguise, key=key, container=identity[:12], host=options.set + ('h' if job['heldOut'] else ''))
     try:
         here = f'/proc/{holder.pid}/root{w}/root/job'
         source = sh(f". '{HERE}/inside/lib.sh'; behaviour() {{ :; }}; group() {{ :; }}; job() {{ :; }}; . '{job['file']}'; declare -f {job['name']} || exit 1; ! declare -F web >/dev/null || declare -f web; echo; echo =====; declare -f prepare_{job['name']}; echo; echo =====; declare -f beside_{job['name']}", )
@@ -135,17 +144,17 @@ def run(job, disguise, number, lane):
         open(here + '/job.sh', 'w').write(f'{lib}\n{main}\n{name}\n')
         if prepare.strip():
             open(here + '/prepare.sh', 'w').write(f'{lib}\n{prepare}\ncd /job\nprepare_{name}\n')
-            try: subprocess.run(inroot + ['bash', '/job/prepare.sh'], env=environment, stdout=open(here + '/prepare.log', 'w'), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=90, preexec_fn=enter)
+            try: subprocess.run(inroot + ['bash', '/job/prepare.sh'], env=environment, stdout=open(here + '/prepare.log', 'w'), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=90, preexec_fn=enter_beside)
             except subprocess.TimeoutExpired: print(f'{name}: preparing took too long', file=sys.stderr)
         if beside.strip():
             open(here + '/beside.sh', 'w').write(f'{lib}\n{beside}\ncd /job\nbeside_{name}\n')
-            children.append(subprocess.Popen(inside + ['unshare', '-p', '--fork', '--kill-child', '--', 'sh', '-c', f'mount -t proc proc {w}/root/proc; exec chroot {w}/root bash -c "bash /job/beside.sh; sleep infinity"'], env=environment, stdout=open(here + '/beside.log', 'w'), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=enter))
+            children.append(subprocess.Popen(inside + ['unshare', '-p', '--fork', '--kill-child', '--', 'sh', '-c', f'mount -t proc proc {w}/root/proc; exec chroot {w}/root bash -c "bash /job/beside.sh; sleep infinity"'], env=environment, stdout=open(here + '/beside.log', 'w'), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=enter_beside))
             time.sleep(2)
         bash = '/bin/bash'
         if disguise and job['language'] == 'shell':
             bash = f'/job/as/{disguise}'
             subprocess.run(inroot + ['sh', '-c', f'mkdir -p /job/as; cp /bin/bash {bash}'], check=True)
-        starter = subprocess.Popen(inside + ['unshare', '-p', '--fork', '--kill-child', '--', 'chroot', f'{w}/root', 'sh', '/lab/init.sh', str(r.choice((3, 20, 45, 75))), bash], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=enter)
+        starter = subprocess.Popen(inside + ['unshare', '-p', '--fork', '--kill-child', '--', 'chroot', f'{w}/root', 'sh', '/lab/init.sh', str(r.choice((3, 20, 45, 75))), bash], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=enter_job)
         children.append(starter)
         for _ in range(150):
             if os.path.exists(here + '/.ready'): break
@@ -180,9 +189,9 @@ def run(job, disguise, number, lane):
         holder.kill(); holder.wait()
         for _ in range(20):
             left = 0
-            for h in hierarchies:
-                try: os.rmdir(f'/sys/fs/cgroup/{h}/{cgroup}')
-                except OSError: left += os.path.isdir(f'/sys/fs/cgroup/{h}/{cgroup}')
+            for path in (f'/sys/fs/cgroup/{h}/{c}' for h in hierarchies for c in cgroups):
+                try: os.rmdir(path)
+                except OSError: left += os.path.isdir(path)
             if not left: break
             time.sleep(.2)
     if 'to' in record:
@@ -201,6 +210,7 @@ for job in jobs:
     else:
         queue += [(job, None)] * options.ordinary
 r.shuffle(queue)
+del queue[options.limit:]
 total = len(queue)
 numbered = list(enumerate(queue))
 install()
@@ -219,9 +229,15 @@ def record():
 
 
 finished = threading.Event()
-recording = threading.Thread(target=record)
-recording.start()
-time.sleep(3)
+if options.watch:
+    sys.path.insert(0, HERE)
+    sys.dont_write_bytecode = True
+    from alerts import Watch, report
+    watch = Watch(os.path.abspath(options.agent), work)
+else:
+    recording = threading.Thread(target=record)
+    recording.start()
+    time.sleep(3)
 
 
 def lane(n):
@@ -237,11 +253,18 @@ threads = [threading.Thread(target=lane, args=(n,)) for n in range(options.lanes
 for t in threads: t.start()
 for t in threads: t.join()
 time.sleep(3)
-finished.set(); recorder.send_signal(signal.SIGTERM); recording.join()
+finished.set()
+if not options.watch: recorder.send_signal(signal.SIGTERM); recording.join()
 for pin in pins: subprocess.run(['umount', pin]); os.unlink(pin)
 for h in hierarchies:
     try: os.rmdir(f'/sys/fs/cgroup/{h}/callsign-lab-jobs')
     except OSError: pass
+
+if options.watch:
+    status = watch.end()
+    report(done, watch.alerts, status, f'{options.out}/{options.set}.alerts.ndjson')
+    if not options.keep: shutil.rmtree(work, ignore_errors=True)
+    sys.exit()
 
 # --- what is kept
 OVERLAY = re.compile(r'^.*?/l\d+/root(?=/)')   # a path as the job sees it
