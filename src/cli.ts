@@ -13,7 +13,7 @@ import { safeName } from './domain/process.ts'
 import { commit, target, version } from './platform/embedded.ts'
 
 const DESCRIPTION =
-  'Callsign tells which program a process really is, by the system calls it makes.'
+  'Callsign recognises programs by their system calls and raises alerts about processes that do not match their names.'
 
 async function main(words: string[]): Promise<number> {
   const [first] = words
@@ -127,13 +127,13 @@ function safeLines(text: string): string {
 function unexpected(error: unknown): AgentError {
   const message = error instanceof Error ? error.message : String(error)
   return new AgentError('ERR_FAILED', `Unexpected: ${message.split('\n')[0]}`, {
-    hint: `This is a defect of the agent. Please report it with the output of the same command under AGENT_LOG=debug (agent ${version}, ${commit})`,
+    hint: `This is a bug. Please report it with the output of the same command under AGENT_LOG=debug (agent ${version}, ${commit})`,
   })
 }
 
 function cannotPrint(error: Error): AgentError {
   return new AgentError('ERR_DISK', `Cannot write stdout: ${error.message}`, {
-    hint: 'Make room where it leads to',
+    hint: 'Free disk space there',
     cause: error,
   })
 }

@@ -8,8 +8,8 @@
  *         3   as 2, and no more than GOVERNED_WINDOWS_MAX windows a second: half the places for the most
  *             suspicious, the others for who has waited longest (new ones have waited for ever)
  *
- * By process and not by second, so that nobody who calls every fifth second is never seen. Evidence of a window that
- * nobody looked at does not fade (detect/evidence.ts), and a suspect is looked at every second, so an alert comes
+ * By process and not by second, so that a process which calls every fifth second is classified, too. Evidence does not
+ * decay over skipped windows (detect/evidence.ts), and a suspect is classified every second, so an alert comes
  * later by four seconds at most up to level 2.
  *
  * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has been well below for
@@ -39,9 +39,9 @@ export type Level = 0 | 1 | 2 | 3
 const STRIDE = { 0: 1, 1: 2, 2: 5, 3: 5 } as const
 const DOES = {
   0: 'every window is judged',
-  1: 'each process is judged every 2nd second',
-  2: 'each process is judged every 5th second',
-  3: `at most ${GOVERNED_WINDOWS_MAX} windows are judged a second`,
+  1: 'each process is classified every 2nd second',
+  2: 'each process is classified every 5th second',
+  3: `at most ${GOVERNED_WINDOWS_MAX} windows are classified per second`,
 } as const
 /** Below this share of the cap there is room for more. */
 const ROOM = 0.7
@@ -168,7 +168,7 @@ export function chooseWindows(
   })
   const half = Math.ceil(windowsMax / 2)
   suspects.sort((a, b) => candidates[b]!.suspicion - candidates[a]!.suspicion || a - b)
-  // Suspects beyond their half wait their turn like the others, so that a crowd of them hides nobody.
+  // Suspects beyond their half wait their turn like the others, so that many suspects do not hide one.
   for (const place of suspects.splice(half))
     if (candidates[place]!.waited >= STRIDE[level]) due.push(place)
   if (level === 3) {
@@ -303,15 +303,15 @@ export class Governor {
     const { cpuMax } = this.#options
     const fields = { level, does: DOES[level], cpu: `${(100 * share).toFixed(1)} %` }
     if (level > before) {
-      this.#log.warn('Judging less, to stay below --cpu-max', { ...fields, cpuMax })
+      this.#log.warn('Classifying less often to stay below --cpu-max', { ...fields, cpuMax })
     } else if (level < before) {
-      this.#log.warn('Judging more again', { ...fields, cpuMax })
+      this.#log.warn('Classifying more often again', { ...fields, cpuMax })
       this.#saidLeast = false
     } else if (share > cpuMax / 100 && !this.#saidLeast) {
       const fieldsOfBoth = { ...fields, judging: `${(100 * judging).toFixed(1)} %`, cpuMax }
       this.#log.warn(
         level === 3
-          ? 'Above --cpu-max though least is judged: counting is never reduced'
+          ? 'CPU use is above --cpu-max at the lowest classification rate; counting is not throttled'
           : 'Above --cpu-max, and judging less would hardly help: counting is never reduced',
         fieldsOfBoth,
       )

@@ -53,7 +53,7 @@ export async function ingest(
   const mayBeEmpty = source.name !== 'file' && source.name !== 'pipe'
   if (bytes === 0 && !mayBeEmpty && !signal.aborted) {
     throw new AgentError('ERR_INPUT', `Cannot read ${quoted(source.path)}: it is empty`, {
-      hint: 'See what should have written it',
+      hint: 'Check the program that wrote it',
     })
   }
   return { format: stream.format, bytes }
@@ -134,7 +134,7 @@ class Recogniser implements Parser {
     throw new AgentError(
       'ERR_INPUT',
       `Cannot recognise ${quoted(this.#source.path)}: no line of it is sysdig's, strace's or a frames file's`,
-      { hint: "Give the string that sysdig's -p had by --format" },
+      { hint: 'Give the -p string of sysdig with --format' },
     )
   }
 

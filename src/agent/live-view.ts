@@ -98,7 +98,7 @@ export class LiveView {
     try {
       this.#broadcast = openBroadcast(liveSocketPath(state), LIVE_VIEWERS_MAX)
     } catch (error) {
-      log.info('Nobody can look on with "agent top"', { error: String(error) })
+      log.info('Live view is not available: "agent top" will not work', { error: String(error) })
     }
   }
 
@@ -173,7 +173,7 @@ export class LiveView {
 /** @throws Error where it is no document of ours */
 function parseLive(value: unknown): LiveDocument {
   const { v, time, processes, processesOmitted, agent } = (value ?? {}) as Partial<LiveDocument>
-  if (v !== 1) throw new Error(`version ${v} of its view is not known here`)
+  if (v !== 1) throw new Error(`version ${v} of the live view is not supported`)
   const isRow = (row: Partial<LiveProcess> | null) =>
     areNumbers(row?.pid, row?.start, row?.calls, row?.suspicion) &&
     typeof row?.name === 'string' &&
@@ -184,7 +184,7 @@ function parseLive(value: unknown): LiveDocument {
     [agent?.host, agent?.source, agent?.does].every((text) => typeof text === 'string') &&
     Array.isArray(processes) &&
     processes.every(isRow)
-  if (!isWhole) throw new Error('its view is not whole')
+  if (!isWhole) throw new Error('the live view is incomplete')
   return value as LiveDocument
 }
 
@@ -217,7 +217,7 @@ export async function* watchLive(state: string, signal: AbortSignal): AsyncGener
     throw new AgentError(
       'ERR_FAILED',
       `Cannot read what the agent of "${state}" shows: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { hint: 'Is it of another version? Compare "agent --version" with "agent status"', cause },
+      { hint: 'It may be another version: compare "agent --version" with "agent status"', cause },
     )
   }
 }

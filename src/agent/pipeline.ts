@@ -115,7 +115,7 @@ export function warm(
   try {
     sequencer.warm(frames.map((frame) => shortLives.push(frame)))
   } catch (error) {
-    log.error('Cannot take up the last seconds from the buffer', { error: String(error) })
+    log.error('Cannot restore the last seconds from the buffer', { error: String(error) })
     shortLives.reset()
     sequencer.reset()
   }

@@ -230,7 +230,7 @@ class Run {
     this.#lost += lost
     const now = this.#street.clock.monotonic()
     if (this.#lost === 0 || now - this.#lossToldAtMs < LOSS_TOLD_EVERY_MS) return
-    log.warn('Calls were lost: windows with such a second raise no alert', { calls: this.#lost })
+    log.warn('Calls were lost: windows with these seconds raise no alerts', { calls: this.#lost })
     this.#lossToldAtMs = now
     this.#lost = 0
   }
@@ -264,7 +264,7 @@ class Run {
       }
       if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
     } catch (error) {
-      log.error('Cannot save memory and ledger', { error: String(error) })
+      log.error('Cannot save baseline and ledger', { error: String(error) })
     }
   }
 

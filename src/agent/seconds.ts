@@ -93,7 +93,7 @@ export class Seconds {
   #noteClock({ index, clockSetSeconds: by }: Frame): void {
     if (by !== undefined) {
       this.#wholeFrom = index + SEQUENCE_FRAMES - 1
-      this.#log.warn('The clock was set, or the machine suspended: sequences begin anew', {
+      this.#log.warn('The clock was set or the machine was suspended: sequences restart', {
         seconds: by,
       })
     }
@@ -107,7 +107,7 @@ export class Seconds {
     const now = clock.monotonic()
     if (now - this.#toldAtMs >= FAILURE_TOLD_EVERY_MS) {
       this.#toldAtMs = now
-      this.#log.error('Cannot judge a second: it is counted, and the agent goes on', {
+      this.#log.error('Cannot classify a second; it is counted as unjudged', {
         second: frame.index,
         error: String(error),
         at: placeOf(error),
@@ -117,8 +117,8 @@ export class Seconds {
       onGivenUp?.(
         new AgentError(
           'ERR_PIPELINE',
-          `Cannot judge ${failedMax} seconds in a row, the last with: ${String(error)}`,
-          { hint: 'Start the agent again, and report this with its log', cause: error },
+          `Cannot classify ${failedMax} seconds in a row, the last one with: ${String(error)}`,
+          { hint: 'Restart the agent, and report this with its log', cause: error },
         ),
       )
   }

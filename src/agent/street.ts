@@ -297,7 +297,7 @@ function detectionCalibration(model: Model): DetectionCalibration {
     throw new AgentError(
       'ERR_MODEL',
       `Cannot watch with model "${model.directory}": its manifest has no "detection"`,
-      { hint: 'Train it anew with "agent train", which calibrates detection at its end' },
+      { hint: 'Train it again with "agent train", which calibrates detection' },
     )
   }
   return readDetectionCalibration(detection, classes.length, stateSize)

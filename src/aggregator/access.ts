@@ -229,9 +229,13 @@ function readSecretFile(path: string): string {
   try {
     const text = readFileSync(path, 'utf8')
     if ((statSync(path).mode & 0o077) !== 0 && /^[^#\n:]+:[^$\n]/m.test(text))
-      throw new AgentError('ERR_CONFIG', `Cannot use password file "${path}": others may read it`, {
-        hint: `Run "chmod 600 ${path}"`,
-      })
+      throw new AgentError(
+        'ERR_CONFIG',
+        `Cannot use password file "${path}": other users can read it`,
+        {
+          hint: `Run "chmod 600 ${path}"`,
+        },
+      )
     return text
   } catch (cause) {
     if (cause instanceof AgentError) throw cause

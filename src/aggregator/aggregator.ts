@@ -77,7 +77,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   })
   const { store } = opened
   for (const path of store.setAside)
-    log.error('The store was damaged and is set aside; a new one is begun', { path })
+    log.error('The store was damaged: renamed, and a new one begun', { path })
   let link: BrokerLink | undefined
   const events = new EventHub({
     hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
@@ -217,9 +217,9 @@ function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions
     if (proven === undefined && allowAnonymous !== true)
       throw new AgentError(
         'ERR_CONFIG',
-        `Cannot listen at ${flag} ${listen}: anybody who reaches it would be let in`,
+        `Cannot listen at ${flag} ${listen}: without authentication anyone can connect`,
         {
-          hint: `Give ${passwordFlag} FILE${flag === '--listen' ? ' or --tls-client-ca FILE' : ''}; --allow-anonymous is for networks where everyone is trusted`,
+          hint: `Give ${passwordFlag} FILE${flag === '--listen' ? ' or --tls-client-ca FILE' : ''}; --allow-anonymous is for fully trusted networks`,
         },
       )
     const missing = [

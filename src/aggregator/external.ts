@@ -94,7 +94,8 @@ export async function connectExternal(
     quiesce() {
       quiet = true
     },
-    failing: () => (connection === undefined ? `Broker "${address.url}" is away` : undefined),
+    failing: () =>
+      connection === undefined ? `Broker "${address.url}" is not reachable` : undefined,
     publish(topic, payload) {
       // Not to be waited for: a receipt that is lost is asked for again.
       connection?.publish(topic, payload, { contentType: CONTENT_TYPE.receipt }).catch(() => {})
@@ -247,9 +248,9 @@ class Lasting {
       this.#connection = undefined
       this.#opening.lost()
       if (this.#stop.signal.aborted) return
-      this.#log.warn('The broker is lost', { broker: this.#address.url, why })
+      this.#log.warn('Connection to the broker lost', { broker: this.#address.url, why })
       await this.#connect(false)
-      if (!this.#stop.signal.aborted) this.#log.info('The broker is back')
+      if (!this.#stop.signal.aborted) this.#log.info('Connection to the broker restored')
     }
   }
 

@@ -125,12 +125,10 @@ async function answer(
   if (url.pathname.startsWith('/api/')) {
     try {
       const json = await options.api(url)
-      return json === undefined
-        ? failure(404, 'not-found', 'There is no such thing here')
-        : jsonResponse(200, json)
+      return json === undefined ? failure(404, 'not-found', 'Not found') : jsonResponse(200, json)
     } catch (error) {
       if (error instanceof BadParameter) return failure(400, 'bad-parameter', error.message)
-      if (error instanceof TooBusy) return comeBack('too-busy', 'Too many questions are waiting')
+      if (error instanceof TooBusy) return comeBack('too-busy', 'Too many requests are waiting')
       throw error
     }
   }

@@ -50,7 +50,7 @@ export async function renderMetrics(
   add(
     'callsign_messages_received_total',
     'counter',
-    'Messages that were understood.',
+    'Valid messages received.',
     Object.entries(counts.received).map(([kind, value]) => [{ kind }, value]),
   )
   add(
@@ -86,14 +86,19 @@ export async function renderMetrics(
     [{ state: 'offline' }, hosts.offline],
   ])
   addStore(add, store, used.bytes)
-  add('callsign_broker_up', 'gauge', '1 while messages can arrive.', one(gauges.brokerUp ? 1 : 0))
+  add(
+    'callsign_broker_up',
+    'gauge',
+    '1 while the broker is reachable.',
+    one(gauges.brokerUp ? 1 : 0),
+  )
   addBrokerLoad(add, gauges.broker)
   add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
   addHostCosts(add, costs)
   add(
     'process_start_time_seconds',
     'gauge',
-    'When the aggregator began.',
+    'Start time of the aggregator.',
     one(gauges.startedMs / 1000),
   )
   add(
@@ -111,14 +116,17 @@ function addStore(add: AddMetric, store: Store, bytes: number): void {
   add(
     'callsign_evicted_total',
     'counter',
-    'Rows that a bound or their age pushed out of the store.',
+    'Rows evicted from the store by a limit or by age.',
     Object.entries(evicted).map(([what, value]) => [{ what }, value]),
   )
-  add('callsign_summaries_late_total', 'counter', 'Summaries that came too late to be added up.', [
-    [{}, late],
-  ])
-  add('callsign_store_bytes', 'gauge', 'Bytes that the store holds.', [[{}, bytes]])
-  add('callsign_store_set_aside_total', 'counter', 'Damaged store files set aside.', [
+  add(
+    'callsign_summaries_late_total',
+    'counter',
+    'Summaries that arrived too late for the totals.',
+    [[{}, late]],
+  )
+  add('callsign_store_bytes', 'gauge', 'Size of the store.', [[{}, bytes]])
+  add('callsign_store_set_aside_total', 'counter', 'Damaged store files that were renamed.', [
     [{}, store.setAside.length],
   ])
 }
@@ -181,7 +189,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
   add(
     'callsign_host_agent_reduced_seconds_total',
     'counter',
-    'Seconds in which the agent judged less to stay below its cap, by level.',
+    'Seconds with reduced classification to stay below --cpu-max, by level.',
     hostCosts
       .filter(({ reducedSeconds }) => reducedSeconds.some((seconds) => seconds > 0))
       .flatMap(({ site, host, reducedSeconds }) =>
@@ -191,7 +199,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
   add(
     'callsign_host_agent_windows_unjudged_total',
     'counter',
-    'Windows that were not judged for it.',
+    'Windows skipped by reduced classification.',
     hostCosts
       .filter(({ unjudged }) => unjudged > 0)
       .map(({ site, host, unjudged }): Sample => [{ site, host }, unjudged]),
@@ -199,7 +207,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
   add(
     'callsign_host_agent_seconds_unjudged_total',
     'counter',
-    'Seconds that were counted and not judged as a whole, by reason.',
+    'Seconds that were counted but not fully classified, by reason.',
     hostCosts.flatMap(({ site, host, secondsUnjudged }) =>
       [...secondsUnjudged].map(([reason, value]): Sample => [{ site, host, reason }, value]),
     ),
@@ -207,7 +215,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
   add(
     'callsign_host_agent_omitted_total',
     'counter',
-    'Summaries of hosts beyond those whose cost is told here.',
+    'Summaries of hosts beyond the limit of these metrics.',
     [[{}, costs.omitted]],
   )
 }

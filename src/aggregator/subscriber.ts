@@ -192,13 +192,13 @@ export class Subscriber {
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error(String(cause))
       if (this.#failing === undefined)
-        log.error('Cannot store messages; agents keep them and send again', { why: error.message })
+        log.error('Cannot store messages; agents will send them again', { why: error.message })
       this.#failing = error.message
       this.#commitFailures++
       this.#settle(batch, 'not-stored')
       return
     }
-    if (this.#failing !== undefined) log.info('Messages are stored again')
+    if (this.#failing !== undefined) log.info('Storing messages again')
     this.#failing = undefined
     this.#commits++
     this.#lastCommitMs = clock.monotonic() - began
@@ -225,7 +225,7 @@ export class Subscriber {
     try {
       await this.#options.store.tidy(this.#options.clock.now())
     } catch (cause) {
-      this.#options.log.warn('Cannot tidy the store', { why: String(cause) })
+      this.#options.log.warn('Cannot remove old rows from the store', { why: String(cause) })
     }
   }
 

@@ -66,7 +66,7 @@ export class LocalStore implements LocalFile {
     this.#readOnly = readOnly
     this.#file = new ResilientDatabase(path, {
       name: 'Local store',
-      trouble: 'Cannot use the local store, going on without',
+      trouble: 'Cannot use the local store; continuing without it',
       schema: SCHEMA,
       readOnly,
       check: !readOnly,

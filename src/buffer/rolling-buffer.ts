@@ -91,7 +91,7 @@ export class RollingBuffer {
     const { engine, pagesMax, now, log } = options
     this.#file = new ResilientDatabase(path, {
       name: 'Buffer',
-      trouble: 'Cannot keep frames, going on without',
+      trouble: 'Cannot write frames to the buffer; continuing without it',
       schema: SCHEMA,
       readOnly: this.#readOnly,
       prepare: (database) => this.#load(database),

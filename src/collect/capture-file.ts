@@ -75,7 +75,7 @@ async function writeBounded(
       throw new AgentError(
         'ERR_INPUT',
         `Cannot unpack "${path}": it is over ${CAPTURE_BYTES_MAX / 1_073_741_824} GiB`,
-        { hint: 'Unpack it yourself where there is room, and name the capture' },
+        { hint: 'Unpack it where there is enough space, and give the unpacked file' },
       )
     }
     writeFileSync(descriptor, chunk)
@@ -99,7 +99,7 @@ async function writeBounded(
       'ERR_DISK',
       `Cannot unpack "${path}" to "${file}": ${(error as NodeJS.ErrnoException).code}`,
       {
-        hint: 'Make room there, or set TMPDIR to a place that has it',
+        hint: 'Free space there, or set TMPDIR to another directory',
         cause: error,
       },
     )
@@ -133,11 +133,11 @@ export async function* readCapture(
   if (code === 0 || signal.aborted) return
   const said = lastLine(child.stderr())
   if (bytes > 0 && /truncated|expecting \d+ bytes, read \d+/i.test(said)) {
-    log.warn('The capture is cut; what is in it was used', { path, sysdig: said })
+    log.warn('The capture is truncated; its content was used', { path, sysdig: said })
     return
   }
-  const why = killedBy === undefined ? `ended with ${code}: ${said}` : `died of ${killedBy}`
+  const why = killedBy === undefined ? `ended with ${code}: ${said}` : `was killed by ${killedBy}`
   throw new AgentError('ERR_COLLECTOR', `Cannot read "${path}" to its end: sysdig ${why}`, {
-    hint: 'An older sysdig cannot read captures of a newer one: run "agent count" where it was made, and bring the frames',
+    hint: 'An older sysdig cannot read captures of a newer one: run "agent count" where it was recorded, and use the frames',
   })
 }

@@ -39,15 +39,15 @@ export async function chooseSource(spec: string, options: ChooseOptions = {}): P
     case 'auto':
       return chooseBest(options)
     case 'kernel':
-      return { source: await startKernel(options), why: 'asked for' }
+      return { source: await startKernel(options), why: 'selected' }
     case 'bpftrace':
-      return { source: await startBpftrace(), why: 'asked for' }
+      return { source: await startBpftrace(), why: 'selected' }
     case 'sysdig':
-      return { source: startSysdig(options), why: 'asked for' }
+      return { source: startSysdig(options), why: 'selected' }
     case '-':
-      return { source: pipeSource(), why: 'asked for' }
+      return { source: pipeSource(), why: 'selected' }
     default:
-      return { source: fileSource(spec, options), why: 'asked for' }
+      return { source: fileSource(spec, options), why: 'selected' }
   }
 }
 
@@ -62,7 +62,7 @@ async function chooseBest(options: ChooseOptions): Promise<Chosen> {
     try {
       const source = await start()
       const why = refusals.map(({ name, error }) => `${name}: ${error.message}`).join('; ')
-      return { source, why: why === '' ? 'the best, and it works here' : `the best left: ${why}` }
+      return { source, why: why === '' ? 'auto-selected' : `auto-selected; ${why}` }
     } catch (error) {
       if (!(error instanceof AgentError)) throw error
       refusals.push({ name, error })

@@ -75,7 +75,7 @@ async function* decompressXz(path: string, signal: AbortSignal): AsyncGenerator<
 
 function damaged(path: string, why: string, cause?: unknown): AgentError {
   return new AgentError('ERR_INPUT', `Cannot unpack "${path}" to its end: ${why}`, {
-    hint: 'What came before was used; get the file anew if it was cut',
+    hint: 'The content before that was used; get the file again if it is truncated',
     cause,
   })
 }

@@ -36,7 +36,7 @@ function modifiedMs(path: string): number {
     const stat = statSync(path)
     if (stat.isDirectory()) {
       throw new AgentError('ERR_INPUT', `Cannot read "${path}": it is a directory`, {
-        hint: 'Name the files in it',
+        hint: 'Give the files in it',
       })
     }
     return stat.mtimeMs

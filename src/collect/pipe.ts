@@ -109,7 +109,7 @@ async function* readDescriptor(
   }
   if (stat.isDirectory()) {
     throw new AgentError('ERR_INPUT', 'Cannot read the stream: it is a directory', {
-      hint: 'Name a file, or pipe sysdig into the agent',
+      hint: 'Give a file, or pipe sysdig into the agent',
     })
   }
   let own: number

@@ -138,7 +138,7 @@ class LiveSysdig {
       // A line that was cut off must not run into the next one's first.
       yield NEWLINE
       if (performance.now() - startedAt > COLLECTOR_STEADY_MS) waitMs = restartMinMs
-      log.warn('sysdig ended; it is started again', { in: `${waitMs} ms`, ...ended(end, stderr) })
+      log.warn('sysdig ended; restarting it', { in: `${waitMs} ms`, ...ended(end, stderr) })
       await away(waitMs, signal, report)
       waitMs = Math.min(2 * waitMs, COLLECTOR_RESTART_MAX_MS)
     }
@@ -156,7 +156,7 @@ class LiveSysdig {
     let ended = false
     const watchdog = setInterval(() => {
       if (performance.now() - heardAt < silentMaxMs) return
-      log.warn('sysdig says nothing; it is stopped', { for: `${silentMaxMs} ms` })
+      log.warn('sysdig sends no output; stopping it', { for: `${silentMaxMs} ms` })
       heardAt = Number.POSITIVE_INFINITY
       stop()
     }, silentMaxMs / 4)
@@ -236,7 +236,7 @@ function refusal(end: ChildEnd, stderr: string): AgentError {
     'ERR_COLLECTOR',
     `Cannot capture with sysdig: it ended with ${how}: ${said}`,
     {
-      hint: 'Run "sysdig" by hand to see whether it works here, or use --source kernel',
+      hint: 'Run "sysdig" manually to see whether it works, or use --source kernel',
     },
   )
 }

@@ -27,7 +27,7 @@ export default defineCommand({
     description: 'Collects the alerts of many hosts: broker, store, page, API and metrics',
     examples: [
       'agent aggregate                                   # broker on 127.0.0.1:1883, page on http://127.0.0.1:8470',
-      'agent aggregate --broker mqtts://mq.example:8883 --ca ca.pem   # a broker that is there already',
+      'agent aggregate --broker mqtts://mq.example:8883 --ca ca.pem   # with an existing broker',
       'agent aggregate --listen 0.0.0.0:8883 --tls-cert c.pem --tls-key k.pem --password-file agents',
       'agent aggregate --store postgres://callsign@db.example/callsign --broker mqtt://mq.example   # several share it',
       'agent aggregate migrate --to postgres://callsign@db.example/callsign   # from the file to the database',
@@ -44,16 +44,16 @@ export default defineCommand({
     ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
     httpNames: {
       type: 'string',
-      description: 'names under which the page is asked for, beside addresses and the host name',
+      description: 'host names of the page that are accepted, beside IP addresses and the host name',
       valueHint: 'NAME,…',
     },
     allowAnonymous: {
       type: 'boolean',
-      description: 'listen beyond loopback though anybody may then speak for hosts, and read',
+      description: 'listen beyond loopback without passwords: anyone can then send as any host, and read',
     },
     retain: {
       type: 'string',
-      description: 'how long and how much is kept, such as novelty=90d,hosts=90d,size=8GB',
+      description: 'retention by age and size, such as novelty=90d,hosts=90d,size=8GB',
       valueHint: 'KEY=VALUE,…',
     },
     to: {
@@ -61,11 +61,11 @@ export default defineCommand({
       description: 'with "migrate": the store that takes everything',
       valueHint: 'FILE|URL',
     },
-    readyFile: fileArg('appears when both ports answer, holds their addresses as JSON'),
+    readyFile: fileArg('created when both ports accept connections; contains their addresses as JSON'),
     tlsCert: fileArg('certificate chain of both listeners (PEM)'),
     tlsKey: fileArg('key of that certificate (PEM)'),
     tlsClientCa: fileArg(
-      'agents must bring a certificate of this authority (PEM); its CN is the host',
+      'require client certificates of this authority (PEM); the CN is the host name',
     ),
     passwordFile: fileArg('lines "name:secret"; name is a host, site/host, site/* or @reader'),
     httpPasswordFile: fileArg('lines "name:secret" for page and API (HTTP Basic)'),
@@ -105,7 +105,7 @@ export default defineCommand({
     } finally {
       if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
       await aggregator.close()
-      log.info('Aggregator has ended')
+      log.info('Aggregator stopped')
     }
   },
 })
@@ -172,7 +172,7 @@ function brokerOf(
     }
   if (listenGiven)
     throw new AgentError('ERR_USAGE', 'Cannot use --listen together with --broker', {
-      hint: '--listen is a broker of our own, --broker one that is there already',
+      hint: '--listen starts the embedded broker, --broker uses an existing one',
     })
   return { kind: 'external', url: settings.broker, ...brokerLogin(settings) }
 }
@@ -201,7 +201,7 @@ export function parseAddress(text: string, flag: string): { host: string; port: 
   const host = bracketed ?? plain
   const port = Number(digits)
   if (host === undefined || port > 65_535)
-    throw new AgentError('ERR_USAGE', `Cannot use --${flag} "${text}": it is no HOST:PORT`, {
+    throw new AgentError('ERR_USAGE', `Cannot use --${flag} "${text}": it is not HOST:PORT`, {
       hint: 'For example 127.0.0.1:1883, [::1]:1883, or port 0 for a free one',
     })
   return { host, port }
@@ -216,7 +216,7 @@ function readPem(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (cause) {
     throw new AgentError('ERR_CONFIG', `Cannot read "${path}"`, {
-      hint: 'Give a PEM file that this user may read',
+      hint: 'Give a PEM file that this user can read',
       cause,
     })
   }
@@ -231,7 +231,7 @@ function writeReadyFile(path: string, ready: unknown): void {
   } catch (cause) {
     rmSync(temporary, { force: true })
     throw new AgentError('ERR_CONFIG', `Cannot write ready file "${path}"`, {
-      hint: 'Name a file in a directory that is there and writable',
+      hint: 'Give a file in an existing, writable directory',
       cause,
     })
   }

@@ -36,21 +36,21 @@ export default defineCommand({
     ],
   },
   args: {
-    limit: { type: 'string', description: 'at most so many (default 50)', valueHint: 'N' },
+    limit: { type: 'string', description: 'maximum number of alerts (default 50)', valueHint: 'N' },
     kind: { type: 'string', description: `only ${KINDS.join(', ')}`, valueHint: 'KIND' },
     severity: {
       type: 'string',
-      description: `only this severity and worse: ${SEVERITIES.join(', ')} (default medium)`,
+      description: `minimum severity: ${SEVERITIES.join(', ')} (default medium)`,
       valueHint: 'S',
     },
     since: {
       type: 'string',
-      description: 'only from this time on (1h, or a date)',
+      description: 'only alerts since this time (1h, or a date)',
       valueHint: 'T',
     },
     incident: { type: 'string', description: 'only alerts of this incident', valueHint: 'ID' },
-    open: { type: 'boolean', description: 'only those that go on' },
-    follow: { type: 'boolean', description: 'goes on: shows what changes until interrupted' },
+    open: { type: 'boolean', description: 'only open alerts' },
+    follow: { type: 'boolean', description: 'keep running and print changes until interrupted' },
     ...settingArgs('state'),
     ...jsonArg,
   },
@@ -100,7 +100,7 @@ function oneOf<const T extends string>(
   if (found !== undefined) return found
   throw new AgentError(
     'ERR_USAGE',
-    `Cannot use ${flag} "${safeText(value)}": it is none of ${known.join(', ')}`,
+    `Cannot use ${flag} "${safeText(value)}": it must be one of ${known.join(', ')}`,
   )
 }
 
@@ -112,7 +112,7 @@ async function follow(
 ): Promise<void> {
   const signal = shutdownSignal()
   let told = new Map(seen.map((alert) => [alert.id, versionOf(alert)]))
-  note('Following alerts; Ctrl-C ends')
+  note('Following alerts; press Ctrl-C to stop')
   const aborted = new Promise((resolve) =>
     signal.addEventListener('abort', resolve, { once: true }),
   )

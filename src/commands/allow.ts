@@ -23,10 +23,10 @@ export default defineCommand({
     name: 'allow',
     description: 'Suppresses alerts that are expected',
     examples: [
-      'agent allow 5f0c9e1d2a3b4c5d --reason "nightly build" # exactly what that alert was about',
-      'agent allow backup --until 7d # by name, all but critical behaviours',
+      'agent allow 5f0c9e1d2a3b4c5d --reason "nightly build" # exactly the cause of that alert',
+      'agent allow backup --until 7d # by name, except critical behaviours',
       'agent allow --exe /opt/acme/bin/agent --behaviour network-scan',
-      'agent allow backup --dry-run # what it would have suppressed in the last day',
+      'agent allow backup --dry-run # which alerts of the last day it would have suppressed',
       'agent allow --list',
       'agent allow backup --remove',
     ],
@@ -42,20 +42,24 @@ export default defineCommand({
     user: { type: 'string', description: 'only this user', valueHint: 'USER' },
     unit: { type: 'string', description: 'only in this systemd unit', valueHint: 'UNIT' },
     container: { type: 'string', description: 'only in this container', valueHint: 'ID' },
-    class: { type: 'string', description: 'only while it behaves like this class', valueHint: 'C' },
+    class: { type: 'string', description: 'only if it behaves like this class', valueHint: 'C' },
     behaviour: {
       type: 'string',
       description: `only this behaviour: ${BEHAVIOUR_IDS.join(', ')}`,
       valueHint: 'B',
     },
-    until: { type: 'string', description: 'for so long (7d) or until a date', valueHint: 'WHEN' },
-    reason: { type: 'string', description: 'why, for whoever reads it later', valueHint: 'TEXT' },
+    until: {
+      type: 'string',
+      description: 'end of the rule: a duration (7d) or a date',
+      valueHint: 'WHEN',
+    },
+    reason: { type: 'string', description: 'reason, stored with the rule', valueHint: 'TEXT' },
     'dry-run': {
       type: 'boolean',
-      description: 'shows what it would have suppressed in the last day, and changes nothing',
+      description: 'print which alerts of the last day it would have suppressed; change nothing',
     },
-    list: { type: 'boolean', description: 'shows what is allowed' },
-    remove: { type: 'boolean', description: 'removes the rules that name the same' },
+    list: { type: 'boolean', description: 'list the rules' },
+    remove: { type: 'boolean', description: 'remove the matching rules' },
     ...settingArgs('state'),
     ...jsonArg,
   },
@@ -76,7 +80,7 @@ export default defineCommand({
     if (!changeLocal(directory, (store) => store.allowed.put(rule))) {
       throw new AgentError(
         'ERR_DISK',
-        `Cannot allow ${subjectWords(rule)}: the disk refused, or there are ${ALLOW_RULES_MAX} rules already`,
+        `Cannot allow ${subjectWords(rule)}: the disk cannot be written, or the limit of ${ALLOW_RULES_MAX} rules is reached`,
         { hint: 'Remove some with "agent allow NAME --remove"' },
       )
     }
@@ -101,7 +105,7 @@ function causeOf(directory: string, args: CauseArgs): AllowRule {
   if (behaviour !== undefined && !isBehaviourId(behaviour)) {
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --behaviour "${safeText(behaviour)}": it is none of ${BEHAVIOUR_IDS.join(', ')}`,
+      `Cannot use --behaviour "${safeText(behaviour)}": it must be one of ${BEHAVIOUR_IDS.join(', ')}`,
     )
   }
   const alert =
@@ -147,7 +151,7 @@ function ruleOf({ process, predicted, behaviour }: Alert): AllowRule {
 async function list(directory: string, asJson: boolean): Promise<void> {
   const rules = lookLocal(directory, (store) => store.allowed.list())
   if (asJson) for (const rule of rules) await writeJson(rule)
-  else if (rules.length === 0) note('Nothing is allowed')
+  else if (rules.length === 0) note('There are no allow rules')
   else await writeOut(columns(rules.map((rule) => [words(rule), safeText(rule.reason ?? '')])))
 }
 
@@ -159,7 +163,7 @@ function remove(directory: string, rule: AllowRule): void {
   )
   if (removed.length === 0) {
     throw new AgentError('ERR_INPUT', `Cannot remove: ${subjectWords(rule)} is not allowed`, {
-      hint: 'List what is with "agent allow --list"',
+      hint: 'List the rules with "agent allow --list"',
     })
   }
   for (const old of removed) note(`Removed: ${words(old)}`)
@@ -214,7 +218,7 @@ function words(rule: AllowRule): string {
       ? `while it behaves like ${BEHAVIOURS[behaviour].name}`
       : of !== undefined
         ? `while it behaves like ${safeText(of)}`
-        : 'whatever it does that is not critical'
+        : 'except critical behaviours'
   const end =
     until === undefined
       ? 'until removed'

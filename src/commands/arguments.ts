@@ -67,7 +67,7 @@ function checkPositionals(path: string, args: ArgsDef, given: readonly string[])
   const declared = Object.values(args).filter(({ type }) => type === 'positional')
   if (takesMany(args)) return
   const surplus = given[declared.length]
-  if (surplus !== undefined) throw usage(path, `No use for "${surplus}"`)
+  if (surplus !== undefined) throw usage(path, `Unexpected argument "${surplus}"`)
 }
 
 /** True where a positional argument takes any number of values (`FILE…`) or a flag does (`--train FRAMES…`). */

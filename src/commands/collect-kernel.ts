@@ -9,7 +9,7 @@ import { shutdownSignal } from './common.ts'
 export default defineCommand({
   meta: {
     name: 'collect-kernel',
-    description: 'Counts in the kernel for the agent process that started it',
+    description: 'Collector of the kernel source; started by the agent',
     hidden: true,
     examples: ['agent watch --source kernel # starts it'],
   },

@@ -30,7 +30,7 @@ export type { CommandMeta }
 // --- Flags --------------------------------------------------------------------------------------
 
 export const jsonArg = {
-  json: { type: 'boolean', description: 'data as JSON, one object a line' },
+  json: { type: 'boolean', description: 'output as JSON, one object per line' },
 } as const satisfies ArgsDef
 
 /** Flags for settings, by their names in `settings/settings.ts`. */
@@ -70,7 +70,7 @@ export function wholeNumber(
   if (!/^[-+]?\d+$/.test(value) || number < min || number > max)
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --${flag} "${value}": it is no whole number from ${min} to ${max}`,
+      `Cannot use --${flag} "${value}": it must be a whole number from ${min} to ${max}`,
     )
   return number
 }

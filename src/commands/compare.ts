@@ -25,7 +25,7 @@ export default defineCommand({
   meta: {
     name: 'compare',
     description:
-      "The paper's six models on any frames: macro precision and recall, mean and deviation over runs",
+      "Trains and compares the paper's six models: macro precision and recall, mean and deviation over runs",
     examples: [
       'agent compare --train frames.ndjson.zst --runs 10 --out ./tables # both splits side by side',
       "agent compare --train frames.ndjson.zst --split random --models rf,simple # the paper's protocol",
@@ -41,13 +41,13 @@ export default defineCommand({
     },
     test: {
       type: 'string',
-      description: 'frames of other hosts to test on; default: a part of the same',
+      description: 'frames of other hosts for testing; default: a part of the training frames',
       valueHint: 'FRAMES…',
     },
     split: {
       type: 'string',
       description:
-        "only one of: time (the later fifth tests, a gap between), random (the paper's); default both, where there is no --test",
+        "time (the last fifth is the test, with a gap) or random (the paper's); default: both, unless --test is given",
       valueHint: 'time|random',
     },
     models: {
@@ -62,7 +62,7 @@ export default defineCommand({
     },
     classes: {
       type: 'string',
-      description: `so many of the most frequent names (default ${COMPARE_DEFAULTS.classes})`,
+      description: `number of classes, the most frequent names (default ${COMPARE_DEFAULTS.classes})`,
       valueHint: 'N',
     },
     epochs: {
@@ -73,7 +73,7 @@ export default defineCommand({
     features: { type: 'string', description: 'recipe', valueHint: 'RECIPE', default: 'frequency' },
     out: {
       type: 'string',
-      description: 'directory for the tables as Markdown, JSON and pictures',
+      description: 'directory for the tables as Markdown, JSON and SVG',
       valueHint: 'DIR',
     },
     ...jsonArg,
@@ -117,15 +117,12 @@ export default defineCommand({
 /** Both where none is asked for, by time first: it is the headline. */
 function splitsOf(split: string | undefined, hasTest: boolean): readonly SplitKind[] {
   if (split !== undefined && split !== 'time' && split !== 'random')
-    throw new AgentError(
-      'ERR_USAGE',
-      `Cannot use --split "${split}": it is neither time nor random`,
-    )
+    throw new AgentError('ERR_USAGE', `Cannot use --split "${split}": it must be time or random`)
   if (!hasTest) return split === undefined ? ['time', 'random'] : [split]
   if (split !== undefined)
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --split "${split}" beside --test: the files are the split`,
+      `Cannot use --split "${split}" with --test: the files define the split`,
     )
   return ['file']
 }

@@ -17,7 +17,7 @@ const show = defineCommand({
     description: 'Prints every setting with its value and its origin',
     examples: [
       'agent config show',
-      'AGENT_SITE=lab agent config show --json # one object a setting',
+      'AGENT_SITE=lab agent config show --json # one object per setting',
     ],
   },
   args: { ...settingArgs(...flagNames()), ...jsonArg },

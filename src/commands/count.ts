@@ -20,7 +20,7 @@ import {
 export default defineCommand({
   meta: {
     name: 'count',
-    description: 'Captures to frames: the calls of each process and second',
+    description: 'Counts the calls of each process and second in captures, as frames',
     examples: [
       'agent count busy.scap # frames on stdout',
       'agent count sysdig.txt.gz --out frames.ndjson.zst',
@@ -37,13 +37,17 @@ export default defineCommand({
       valueHint: 'FILE…',
       required: true,
     },
-    out: { type: 'string', description: 'frames file; .zst and .gz by name', valueHint: 'FILE' },
+    out: {
+      type: 'string',
+      description: 'frames file; compressed if it ends in .zst or .gz',
+      valueHint: 'FILE',
+    },
     format: {
       type: 'string',
-      description: "the string that sysdig's -p was given",
+      description: 'the -p string that sysdig was started with',
       valueHint: 'STRING',
     },
-    host: { type: 'string', description: 'host to write into the frames', valueHint: 'NAME' },
+    host: { type: 'string', description: 'host name in the frames', valueHint: 'NAME' },
     ...inputFlags,
     ...jsonArg,
   },

@@ -43,17 +43,17 @@ const PACE = 20
 export default defineCommand({
   meta: {
     name: 'demo',
-    description: 'Recorded hosts under attack, on an embedded broker, with the page',
+    description: 'Replays recorded hosts under attack, with an embedded broker and the web page',
     examples: [
-      'agent demo                # the page opens; Ctrl-C ends it',
-      'agent demo --once --json  # alerts as JSON, ends by itself',
+      'agent demo                # opens the page; stop with Ctrl-C',
+      'agent demo --once --json  # alerts as JSON, then exits',
     ],
   },
   args: {
-    once: { type: 'boolean', description: 'end when the recording ends' },
+    once: { type: 'boolean', description: 'exit when the recording ends' },
     pace: {
       type: 'string',
-      description: `times faster than it was recorded, default ${PACE}`,
+      description: `speed relative to the recording, default ${PACE}`,
       valueHint: 'N',
     },
     ...jsonArg,
@@ -204,7 +204,7 @@ function untilAborted(signal: AbortSignal, hosts: number): () => Promise<void> {
   let running = hosts
   return async () => {
     running -= 1
-    if (running === 0) note('The recording is over; the page stays until you press Ctrl-C')
+    if (running === 0) note('The recording has ended; press Ctrl-C to close the page')
     if (signal.aborted) return
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
   }

@@ -8,11 +8,11 @@ import { jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from '.
 export default defineCommand({
   meta: {
     name: 'doctor',
-    description: 'Looks at what this host offers and what is missing, and says how to get it',
+    description: 'Checks what this host supports and what is missing, with the next step for each',
     examples: [
       'agent doctor # exit 3 if something is wrong',
       'agent doctor --broker mqtts://mq.example:8883 --ca ca.pem # also whether the broker answers',
-      'agent doctor --json # one finding a line',
+      'agent doctor --json # one finding per line',
     ],
   },
   args: { ...settingArgs('state', 'source', 'model', ...BROKER_SETTINGS), ...jsonArg },
@@ -24,7 +24,9 @@ export default defineCommand({
     }
     if (!args.json)
       await writeOut(
-        wrong === 0 ? '\nReady\n' : `\n${wrong} to be put right before the agent can work\n`,
+        wrong === 0
+          ? '\nReady\n'
+          : `\n${wrong} ${wrong === 1 ? 'problem' : 'problems'} must be fixed before the agent can run\n`,
       )
     return wrong === 0 ? EXIT.ok : EXIT.degraded
   },

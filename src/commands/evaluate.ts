@@ -13,8 +13,7 @@ const PARTS: readonly Part[] = ['train', 'calibration', 'test']
 export default defineCommand({
   meta: {
     name: 'evaluate',
-    description:
-      "A model's figures on frames: precision and recall, calibration, and what it finds as an alarm",
+    description: 'Evaluates a model on frames: precision and recall, calibration, alerts found',
     examples: [
       'agent evaluate --model ./model frames.ndjson.zst',
       'agent evaluate --model ./model attacks.ndjson.zst --scenarios attacks.scenarios.ndjson --baseline before.ndjson.zst --json',
@@ -30,17 +29,17 @@ export default defineCommand({
     model: { type: 'string', description: 'model directory', valueHint: 'DIR', required: true },
     scenarios: {
       type: 'string',
-      description: 'labelled happenings of these recordings',
+      description: 'scenarios file with the labels of these recordings',
       valueHint: 'FILE',
     },
     baseline: {
       type: 'string',
-      description: 'what the same hosts lived through before',
+      description: 'earlier frames of the same hosts, for their baseline',
       valueHint: 'FRAMES…',
     },
     split: {
       type: 'string',
-      description: 'split file: which happenings were trained on',
+      description: 'split file: what the model was trained on',
       valueHint: 'FILE',
     },
     part: {
@@ -50,16 +49,16 @@ export default defineCommand({
     },
     'false-alarms-per-day': {
       type: 'string',
-      description: 'the budget that alarms are set to',
+      description: 'false-alarm budget',
       valueHint: 'N',
       default: '1',
     },
     picture: {
       type: 'string',
-      description: 'write the confusion of classes as a picture',
+      description: 'write the confusion matrix as SVG',
       valueHint: 'FILE.svg',
     },
-    detection: { type: 'boolean', description: 'figures of the alarms as well', default: true },
+    detection: { type: 'boolean', description: 'evaluate alerts as well', default: true },
     ...jsonArg,
   },
   async run({ args, rawArgs }) {
@@ -67,13 +66,13 @@ export default defineCommand({
     if (args.part !== undefined && part === undefined)
       throw new AgentError(
         'ERR_USAGE',
-        `Cannot use --part "${args.part}": it is none of ${PARTS.join(', ')}`,
+        `Cannot use --part "${args.part}": it must be one of ${PARTS.join(', ')}`,
       )
     const budget = Number(args['false-alarms-per-day'])
     if (!(budget > 0))
       throw new AgentError(
         'ERR_USAGE',
-        `Cannot use --false-alarms-per-day "${args['false-alarms-per-day']}": it is no number above 0`,
+        `Cannot use --false-alarms-per-day "${args['false-alarms-per-day']}": it must be a number above 0`,
       )
     const baseline = listOf(rawArgs, 'baseline')
     const files = args._.filter((path) => !baseline.includes(path))

@@ -17,13 +17,13 @@ const NEGLIGIBLE = 0.01
 export default defineCommand({
   meta: {
     name: 'explain',
-    description: 'Explains one alert, and says what to look at next',
+    description: 'Explains one alert and suggests what to check next',
     examples: ['agent explain 5f0c', 'agent explain 5f0c9e1d2a3b4c5d --json'],
   },
   args: {
     id: {
       type: 'positional',
-      description: 'id of the alert, or how it begins',
+      description: 'id of the alert, or its first characters',
       valueHint: 'ID',
       required: true,
     },
@@ -36,7 +36,7 @@ export default defineCommand({
     if (alert === undefined) {
       throw new AgentError(
         'ERR_INPUT',
-        `Cannot explain "${safeText(args.id)}": there is no such alert, or several begin like that`,
+        `Cannot explain "${safeText(args.id)}": there is no such alert, or the prefix is ambiguous`,
         { hint: 'List them with "agent alerts"' },
       )
     }
@@ -54,7 +54,7 @@ function explained(alert: Alert, history: readonly HistoryRow[]): string {
     columns(facts(alert)),
     part('Facts that decided', bullets(alert.because ?? [])),
     part('Calls that decided', calls(alert)),
-    part('What it did (ten seconds a line; * is the evidence)', seconds(history)),
+    part('Activity (ten seconds per line; * is the evidence)', seconds(history)),
     part('Next', columns(nextCommands(alert), '  ')),
   ].join('')
 }
@@ -142,14 +142,17 @@ function nextCommands({ id, process, state }: Alert): string[][] {
     state === 'closed'
       ? []
       : [
-          [`ls -l /proc/${pid}/exe /proc/${pid}/cwd /proc/${pid}/fd`, 'what it runs and has open'],
+          [
+            `ls -l /proc/${pid}/exe /proc/${pid}/cwd /proc/${pid}/fd`,
+            'its executable and open files',
+          ],
           [`tr '\\0' ' ' </proc/${pid}/cmdline`, 'its command line'],
         ]
   return [
     ...look,
-    [`agent allow ${id} --dry-run`, 'what an exact rule would suppress'],
-    [`agent allow ${id} --reason WHY`, 'this is expected: suppress exactly this'],
-    [`agent label ${id} bad`, 'or fine: keep its windows for training'],
+    [`agent allow ${id} --dry-run`, 'preview an exact rule'],
+    [`agent allow ${id} --reason WHY`, 'if it is expected: suppress exactly this'],
+    [`agent label ${id} bad`, 'or "fine": keep its windows for training'],
   ]
 }
 

@@ -32,16 +32,16 @@ export function rootHelp(
     )}`
   text += `\n${paint.bold('Flags')}\n${columns(
     [
-      ['--help', 'this help; "agent COMMAND --help" tells more'],
+      ['--help', 'this help; "agent COMMAND --help" has details'],
       ['--version', 'version, commit and platform'],
     ],
     '  ',
   )}`
   text += `\n${paint.bold('Examples')}\n${columns(
     [
-      ['agent demo', 'see it work on recorded activity, in half a minute'],
+      ['agent demo', 'half a minute of recorded activity, with alerts'],
       ['agent watch', 'watch this host'],
-      ['agent doctor', 'what is missing on this host, and how to get it'],
+      ['agent doctor', 'check what is missing on this host'],
     ],
     '  ',
   )}`

@@ -8,24 +8,24 @@ export const inputFlags = {
   onlyHost: {
     type: 'string',
     description:
-      'of a frames file of several hosts, read this one; default: that of its first line',
+      'for a frames file with several hosts: read this one; default: the host of the first line',
     valueHint: 'NAME',
   },
   pid: {
     type: 'string',
-    description: 'strace of one process: the lines without a pid are those of this one',
+    description: 'for strace of one process: pid of the lines without one',
     valueHint: 'N',
   },
-  name: { type: 'string', description: 'with --pid: what it is called', valueHint: 'NAME' },
+  name: { type: 'string', description: 'with --pid: name of that process', valueHint: 'NAME' },
   date: {
     type: 'string',
     description:
-      'date of the first line, where lines have a time of day only; default: as the file is dated',
+      'date of the first line, if lines have only a time of day; default: from the mtime of the file',
     valueHint: 'YYYY-MM-DD',
   },
   failOnLoss: {
     type: 'boolean',
-    description: 'exit 11 where any call was seen and not counted, for whatever reason',
+    description: 'exit with code 11 if any call was lost or dropped',
   },
 } as const
 
@@ -51,7 +51,7 @@ export function userInput({ format, onlyHost, pid, name, date }: InputArgs): Use
 function midnightOf(date: string): number {
   const midnight = /^\d{4}-\d\d-\d\d$/.test(date) ? Date.parse(`${date}T00:00:00Z`) : Number.NaN
   if (!Number.isNaN(midnight)) return midnight
-  throw new AgentError('ERR_USAGE', `Cannot use --date "${date}": it is no date`, {
+  throw new AgentError('ERR_USAGE', `Cannot use --date "${date}": it is not a date`, {
     hint: 'Write it as 2026-11-30',
   })
 }

@@ -40,11 +40,11 @@ type Books = Pick<InputLedger, 'observed' | 'counted' | 'dropped'>
 
 /** The next step where input was refused for a reason that the user can do something about. */
 const ADVICE: Readonly<Record<string, string>> = {
-  'no-time': 'Print times that say when it was: "strace -ttt" (or -tt and --date), "sysdig -t a"',
+  'no-time': 'Record absolute times: "strace -ttt" (or -tt with --date), "sysdig -t a"',
   'no-process':
-    'Trace with "strace -f -ttt -o FILE"; of a trace of one process say whose it is by --pid N --name NAME',
-  malformed: "Give the string that sysdig's -p had by --format",
-  'other-host': 'Say which host of the file is meant by --only-host NAME',
+    'Trace with "strace -f -ttt -o FILE"; for a trace of one process give --pid N --name NAME',
+  malformed: 'Give the -p string of sysdig with --format',
+  'other-host': 'Select a host of the file with --only-host NAME',
 }
 
 /** Files as a message names them. */
@@ -56,8 +56,8 @@ export function filesInWords(paths: readonly string[]): string {
 export function requireCounted({ observed, counted, dropped }: Books, what: string): void {
   if (counted > 0) return
   if (observed === 0) {
-    throw new AgentError('ERR_INPUT', `Cannot count ${what}: no system call is in it`, {
-      hint: 'See what should have written it, and whether a filter left any call',
+    throw new AgentError('ERR_INPUT', `Cannot count ${what}: it contains no system calls`, {
+      hint: 'Check the program that wrote it, and its filter',
     })
   }
   const reasons = Object.entries(dropped).sort((a, b) => b[1] - a[1])
@@ -66,20 +66,16 @@ export function requireCounted({ observed, counted, dropped }: Books, what: stri
   throw new AgentError(
     'ERR_INPUT',
     `Cannot count ${what}: of ${observed} calls none could be counted (${why})`,
-    { hint: advice ?? 'Run "agent count" on a part of it to see which lines are refused' },
+    { hint: advice ?? 'Run "agent count" on a part of it to see which lines are rejected' },
   )
 }
 
 /** @throws AgentError where a live source that ran to its end showed nothing: no host is that quiet */
 export function requireObserved({ observed }: Books, source: string): void {
   if (observed > 0) return
-  throw new AgentError(
-    'ERR_COLLECTOR',
-    `Cannot say anything of this host: ${source} showed no call`,
-    {
-      hint: 'Run "agent doctor", or let it run for some seconds more',
-    },
-  )
+  throw new AgentError('ERR_COLLECTOR', `Cannot watch this host: ${source} reported no calls`, {
+    hint: 'Run "agent doctor", or run it for longer',
+  })
 }
 
 /** Calls that were seen, or that the source says it lost, and that no frame holds. */

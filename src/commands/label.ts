@@ -10,11 +10,11 @@ import { jsonArg, note, safeText, settingArgs, writeJson } from './common.ts'
 export default defineCommand({
   meta: {
     name: 'label',
-    description: 'Says what an alert really was, and keeps its windows for training',
+    description: 'Labels an alert with what it really was, and keeps its windows for training',
     examples: [
-      'agent label 5f0c9e1d2a3b4c5d fine # it is what its name says',
-      'agent label 5f0c9e1d2a3b4c5d bad # it is what the alert says',
-      'agent label 5f0c9e1d2a3b4c5d restic # it is this program',
+      'agent label 5f0c9e1d2a3b4c5d fine # the process is what its name says',
+      'agent label 5f0c9e1d2a3b4c5d bad # the alert is right',
+      'agent label 5f0c9e1d2a3b4c5d restic # the process is this program',
     ],
   },
   args: {
@@ -37,7 +37,7 @@ export default defineCommand({
     if (alert === undefined)
       throw new AgentError(
         'ERR_INPUT',
-        `Cannot label "${safeText(id)}": there is no such alert, or several begin like that`,
+        `Cannot label "${safeText(id)}": there is no such alert, or the prefix is ambiguous`,
         { hint: 'List them with "agent alerts"' },
       )
     const labelled = labelAlert(state, host, alert, label)

@@ -15,7 +15,7 @@ import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } fr
 const directoryArg = {
   directory: {
     type: 'positional',
-    description: 'model directory, or "default" for the one that came with the agent',
+    description: 'model directory, or "default" for the shipped model',
     valueHint: 'DIR',
     required: true,
   },
@@ -24,7 +24,7 @@ const directoryArg = {
 const ls = defineCommand({
   meta: {
     name: 'ls',
-    description: 'Lists the models of this agent: classes, aliases, age, what was measured',
+    description: 'Lists the models of this agent: classes, aliases, age, measured figures',
     examples: ['agent model ls', 'agent model ls --json # with classes and alias rules'],
   },
   args: { ...settingArgs('state'), ...jsonArg },
@@ -67,17 +67,17 @@ const verify = defineCommand({
   meta: {
     name: 'verify',
     description:
-      'Checks lengths, hashes and shapes of a model, and its signature where a key is given',
+      'Checks lengths, hashes and shapes of a model, and its signature if a key is given',
     examples: [
       'agent model verify ./model',
-      'agent model verify ./model --key public.pem # exit 9 if not signed by it',
+      'agent model verify ./model --key public.pem # exit code 9 if it is not signed with it',
     ],
   },
   args: {
     ...directoryArg,
     key: {
       type: 'string',
-      description: 'Ed25519 public key (PEM) that must have signed it',
+      description: 'Ed25519 public key (PEM) of the signature',
       valueHint: 'FILE',
     },
     ...jsonArg,
@@ -115,16 +115,13 @@ const verify = defineCommand({
 const use = defineCommand({
   meta: {
     name: 'use',
-    description: 'Makes a model the one in use; it is checked and copied first',
-    examples: [
-      'agent model use ./model',
-      'agent model use default # back to the one that came with the agent',
-    ],
+    description: 'Checks and copies a model, and uses it from the next start',
+    examples: ['agent model use ./model', 'agent model use default # back to the shipped model'],
   },
   args: { ...directoryArg, ...settingArgs('state') },
   async run({ args }) {
     const name = await useModel(args.directory, loadSettings(args).settings.state)
-    note(`In use from the next start: ${name}`)
+    note(`Used from the next start: ${name}`)
   },
 })
 

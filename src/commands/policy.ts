@@ -42,8 +42,8 @@ export default defineCommand({
       valueHint: 'SEVERITY',
       required: false,
     },
-    reason: { type: 'string', description: 'why, for whoever reads it later', valueHint: 'TEXT' },
-    reset: { type: 'boolean', description: 'back to the default' },
+    reason: { type: 'string', description: 'reason, stored with the rule', valueHint: 'TEXT' },
+    reset: { type: 'boolean', description: 'restore the default' },
     ...settingArgs('state'),
     ...jsonArg,
   },
@@ -67,7 +67,10 @@ export default defineCommand({
           ...defined({ reason: args.reason?.slice(0, 500) }),
         }
         if (!policy.put(rule))
-          throw new AgentError('ERR_DISK', `Cannot change "${behaviour}": the disk refused`)
+          throw new AgentError(
+            'ERR_DISK',
+            `Cannot change "${behaviour}": the disk cannot be written`,
+          )
       }
       return policy.list()
     })
@@ -108,6 +111,6 @@ async function show(rules: readonly PolicyRule[], asJson: boolean): Promise<void
 function unknown(what: string, value: string, known: readonly string[]): AgentError {
   return new AgentError(
     'ERR_USAGE',
-    `Cannot use ${what} "${safeText(value)}": it is none of ${known.join(', ')}`,
+    `Cannot use ${what} "${safeText(value)}": it must be one of ${known.join(', ')}`,
   )
 }

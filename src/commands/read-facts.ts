@@ -10,7 +10,7 @@ import { shutdownSignal } from './common.ts'
 export default defineCommand({
   meta: {
     name: 'read-facts',
-    description: 'Reads facts about processes for the agent process that started it',
+    description: 'Reader of facts about processes; started by the agent',
     hidden: true,
     examples: ['sudo agent watch # starts it'],
   },

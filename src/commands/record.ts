@@ -23,7 +23,7 @@ import {
 export default defineCommand({
   meta: {
     name: 'record',
-    description: "This host's activity as frames, to train on or to keep",
+    description: "Records this host's activity as a frames file",
     examples: [
       'sudo agent record --duration 10m --out normal.frames.ndjson.zst',
       'sudo agent record --source kernel --duration 45s --label nmap --out nmap.frames.ndjson',
@@ -34,24 +34,23 @@ export default defineCommand({
   args: {
     out: {
       type: 'string',
-      description: 'frames file, .zst and .gz by name; default stdout',
+      description: 'frames file, compressed if it ends in .zst or .gz; default stdout',
       valueHint: 'FILE',
     },
-    duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
+    duration: { type: 'string', description: 'stop after this time (30s, 10m)', valueHint: 'TIME' },
     label: {
       type: 'string',
-      description: 'what the processes really are, written into each line',
+      description: 'the real program of all processes, written into each line',
       valueHint: 'WORD',
     },
     hosts: {
       type: 'string',
-      description:
-        'file of pid namespaces and hosts (number, tab, name): only these, each under its own name',
+      description: 'file of pid namespaces and host names (number, tab, name): record only these',
       valueHint: 'FILE',
     },
     tree: {
       type: 'string',
-      description: 'write here who made which process, and their names',
+      description: 'write the process tree and names to this file',
       valueHint: 'FILE',
     },
     ...settingArgs('source', 'format', 'sysdigMode', 'state', 'host'),
@@ -106,7 +105,7 @@ function kernelOnly(spec: string): string {
   if (spec === 'kernel' || spec === 'auto') return 'kernel'
   throw new AgentError(
     'ERR_USAGE',
-    `Cannot use --hosts with --source ${spec}: only the kernel source tells hosts apart`,
+    `Cannot use --hosts with --source ${spec}: only the kernel source distinguishes hosts`,
     { hint: 'Use --source kernel' },
   )
 }

@@ -26,11 +26,11 @@ export default defineCommand({
   meta: {
     name: 'replay',
     description:
-      'Captures through the whole agent, as fast as it can; exit 10 if there were alerts',
+      'Runs captures through the full pipeline at maximum speed; exit code 10 if there were alerts',
     examples: [
       'agent replay busy.scap',
       'agent replay monday.frames.ndjson.zst --json > alerts.ndjson',
-      'agent replay lines.txt.xz --pace real --broker mqtt://127.0.0.1 # as it happened, published',
+      'agent replay lines.txt.xz --pace real --broker mqtt://127.0.0.1 # at recorded speed, published',
     ],
   },
   args: {
@@ -62,7 +62,7 @@ export default defineCommand({
       const street = openStreet({
         settings: { ...settings, state },
         model,
-        source: { name: 'file', why: 'named on the command line' },
+        source: { name: 'file', why: 'command line' },
         resume: false,
         counter: { latenessMs: FILE_LATENESS_MS },
         outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
@@ -97,18 +97,18 @@ function paceOf(text: string | undefined): number {
   const pace = text === 'real' ? 1 : Number(text)
   if (Number.isFinite(pace) && pace > 0) return pace
   throw new AgentError('ERR_USAGE', `Cannot use --pace "${text}"`, {
-    hint: 'It takes max, real, or how many times faster, such as 10',
+    hint: 'Give max, real, or a factor such as 10',
   })
 }
 
 function undelivered(queued: number, broker: string | undefined, ownState: boolean): AgentError {
   return new AgentError(
     'ERR_BROKER',
-    `Cannot deliver ${queued} messages: broker "${broker}" did not take them in time`,
+    `Cannot deliver ${queued} messages: broker "${broker}" did not accept them in time`,
     {
       hint: ownState
-        ? 'Give --state DIR, and they wait there for the next run'
-        : 'They wait in the state directory for the next run',
+        ? 'Give --state DIR to keep them for the next run'
+        : 'They are kept in the state directory for the next run',
     },
   )
 }

@@ -31,7 +31,7 @@ const LOOK_EVERY_MS = 500
 const attack = defineCommand({
   meta: {
     name: 'attack',
-    description: 'Runs safe stand-ins of attacks, and says which the running agent found',
+    description: 'Simulates attacks safely and reports which the running agent found',
     examples: [
       'sudo agent simulate attack # all kinds, about a minute',
       'sudo agent simulate attack reverse-shell',
@@ -41,13 +41,13 @@ const attack = defineCommand({
   args: {
     kind: {
       type: 'positional',
-      description: `${KINDS.join(', ')}; all where none is given`,
+      description: `${KINDS.join(', ')}; default: all`,
       valueHint: 'KIND',
       required: false,
     },
     seconds: {
       type: 'string',
-      description: `how long each may take to be found (default 45, at most ${SIMULATION_SECONDS_MAX})`,
+      description: `seconds until each must be found (default 45, at most ${SIMULATION_SECONDS_MAX})`,
       valueHint: 'N',
     },
     ...settingArgs('state'),
@@ -59,7 +59,7 @@ const attack = defineCommand({
     if (kinds.length === 0)
       throw new AgentError(
         'ERR_USAGE',
-        `Cannot simulate "${safeText(args.kind!)}": it is none of ${KINDS.join(', ')}`,
+        `Cannot simulate "${safeText(args.kind!)}": it must be one of ${KINDS.join(', ')}`,
       )
     const seconds = Math.min(wholeNumber(args.seconds, 'seconds', 1) ?? 45, SIMULATION_SECONDS_MAX)
     requireRunning(state)
@@ -75,7 +75,7 @@ const attack = defineCommand({
     }
     if (missed > 0)
       throw new AgentError('ERR_FAILED', `Missed ${missed} of ${kinds.length} simulated attacks`, {
-        hint: 'Run "agent status": what the agent lost or did not judge is there',
+        hint: 'Run "agent status" to see lost calls and unjudged seconds',
       })
     return EXIT.ok
   },
@@ -150,7 +150,7 @@ const part = defineCommand({
 export default defineCommand({
   meta: {
     name: 'simulate',
-    description: 'Safe stand-ins of attacks on this host',
+    description: 'Safe simulations of attacks on this host',
     examples: ['sudo agent simulate attack'],
   },
   subCommands: { attack, part },

@@ -1,5 +1,5 @@
 /**
- * `agent status`: the books of the agent of one state directory. observed = counted + dropped, and
+ * `agent status`: the ledger of the agent of one state directory. observed = counted + dropped, and
  * created = acknowledged + queued + merged + given up; a difference would be a defect of ours.
  */
 import { defineCommand } from 'citty'
@@ -13,7 +13,7 @@ export default defineCommand({
   meta: {
     name: 'status',
     description:
-      'The ledger of the agent: what it saw, counted, dropped, sent; exit 4 if there is none',
+      'Shows the ledger: calls seen, counted, dropped; messages sent; exit code 4 if there is none',
     examples: ['agent status', 'agent status --state /tmp/try --json | jq .dropped'],
   },
   args: { ...settingArgs('state'), ...jsonArg },
@@ -50,7 +50,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
   const dropped = [...withReasons(status.dropped, status.samples)]
   const blind = status.sight === undefined ? '' : blindWords(status.sight)
   const notJudged = (windows: number) =>
-    windows === 0 ? '' : red(`, ${count(windows)} not judged for lost calls`)
+    windows === 0 ? '' : red(`, ${count(windows)} not classified because calls were lost`)
   const rows: string[][] = [
     ['agent', `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`],
     ['host', `${safeText(status.site)}/${safeText(status.host)}`],
@@ -111,12 +111,12 @@ function unjudgedWords({
 }: StatusDocument['unjudged']) {
   const { red } = paintFor()
   return [
-    error === 0 ? '' : red(`, ${count(error)} not judged for an error of the agent`),
+    error === 0 ? '' : red(`, ${count(error)} not classified because of an error`),
     filtered === 0
       ? ''
       : red(`, ${count(filtered)} not judged, as calls were filtered out of the capture`),
     interrupted === 0 ? '' : `, ${count(interrupted)} not judged when it was interrupted`,
-    clockSet === 0 ? '' : `, ${count(clockSet)} not judged as a whole after the clock was set`,
+    clockSet === 0 ? '' : `, ${count(clockSet)} only partly classified after the clock was set`,
   ].join('')
 }
 
@@ -145,10 +145,10 @@ function collectorPart({ collector, cpuSeconds }: StatusDocument['cost']): strin
 
 /** What was asked about processes beside their calls. */
 function factWords({ reader, dropped, proofs }: NonNullable<StatusDocument['facts']>): string {
-  if (reader === undefined) return 'none: nobody here may look into processes'
+  if (reader === undefined) return 'none: missing permissions to inspect processes'
   const { asked, answered, failed } = reader
   const failures = Object.entries(failed).map(([reason, n]) => `${count(n)} ${reason}`)
-  const unasked = dropped === 0 ? [] : [`${count(dropped)} not asked for want of room`]
+  const unasked = dropped === 0 ? [] : [`${count(dropped)} dropped because the queue was full`]
   return [
     `${count(asked)} questions, ${count(answered)} answered`,
     ...failures,
@@ -215,6 +215,6 @@ const UNREST_SHOWN = 0.1
 
 function unrestWords(share: number): string {
   return share > UNREST_SHOWN
-    ? `; ${Math.round(share * 100)} % of the processes do what they never did here, so masquerades are held back`
+    ? `; ${Math.round(share * 100)} % of the processes deviate from the baseline, so masquerade alerts are suppressed`
     : ''
 }

@@ -4,7 +4,7 @@ import { settingArgs } from './common.ts'
 import { inputFlags } from './input-flags.ts'
 
 export const streetFlags = {
-  duration: { type: 'string', description: 'stop after so long (30s, 10m)', valueHint: 'TIME' },
+  duration: { type: 'string', description: 'stop after this time (30s, 10m)', valueHint: 'TIME' },
   ...inputFlags,
   ...settingArgs(...PIPELINE_SETTINGS),
 } as const

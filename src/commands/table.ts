@@ -13,52 +13,52 @@ export interface Entry {
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   watch: {
     group: 'Watch',
-    summary: 'Watches this host, and says when a program is not what its name says',
+    summary: 'Watches this host and raises alerts',
     load: () => import('./watch.ts'),
   },
   replay: {
     group: 'Watch',
-    summary: 'Captures through the whole agent, as fast as it can',
+    summary: 'Runs a capture through the full pipeline at maximum speed',
     load: () => import('./replay.ts'),
   },
   demo: {
     group: 'Watch',
-    summary: 'Recorded hosts under attack, with broker and page',
+    summary: 'Replays recorded hosts under attack, with broker and web page',
     load: () => import('./demo.ts'),
   },
   top: {
     group: 'Look',
-    summary: 'Processes live: what each behaves like, how sure, how much; what the agent costs',
+    summary: 'Live view: class, confidence and calls of each process; cost of the agent',
     load: () => import('./top.ts'),
   },
   simulate: {
     group: 'Watch',
-    summary: 'Runs safe stand-ins of attacks, and says which the running agent found',
+    summary: 'Simulates attacks safely and reports which the running agent found',
     load: () => import('./simulate.ts'),
   },
   record: {
     group: 'Look',
-    summary: 'A live source to a frames file, to train on or to keep',
+    summary: 'Records a live source to a frames file',
     load: () => import('./record.ts'),
   },
   count: {
     group: 'Look',
-    summary: 'Captures to frames: the calls of each process and second',
+    summary: 'Counts captures: calls of each process and second, as frames',
     load: () => import('./count.ts'),
   },
   train: {
     group: 'Models',
-    summary: 'Frames to a model directory',
+    summary: 'Trains a model from frames',
     load: () => import('./train.ts'),
   },
   evaluate: {
     group: 'Models',
-    summary: "A model's figures on frames, window by window and as an alarm",
+    summary: 'Evaluates a model on frames: classification and alerts',
     load: () => import('./evaluate.ts'),
   },
   compare: {
     group: 'Models',
-    summary: "The paper's six models on any frames",
+    summary: "Trains and compares the paper's six models",
     load: () => import('./compare.ts'),
   },
   adapt: {
@@ -68,57 +68,57 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   model: {
     group: 'Models',
-    summary: 'Models of this agent: look, check, switch, sign',
+    summary: 'Lists, verifies, selects and signs models',
     load: () => import('./model.ts'),
   },
   aggregate: {
     group: 'Fleet',
-    summary: 'Broker, store, page, API and metrics for many hosts',
+    summary: 'Runs the aggregator: broker, store, page, API and metrics for many hosts',
     load: () => import('./aggregate.ts'),
   },
   alerts: {
     group: 'Look',
-    summary: 'Alerts of this host, newest first',
+    summary: 'Lists alerts of this host, newest first',
     load: () => import('./alerts.ts'),
   },
   explain: {
     group: 'Look',
-    summary: 'Why an alert was raised: which calls decided',
+    summary: 'Explains why an alert was raised',
     load: () => import('./explain.ts'),
   },
   allow: {
     group: 'Look',
-    summary: 'Suppresses alerts that are expected',
+    summary: 'Suppresses expected alerts',
     load: () => import('./allow.ts'),
   },
   label: {
     group: 'Look',
-    summary: 'Says what an alert really was, and keeps its windows for training',
+    summary: 'Labels an alert for training',
     load: () => import('./label.ts'),
   },
   policy: {
     group: 'Look',
-    summary: 'Malicious behaviours and their severities on this host',
+    summary: 'Lists and changes the severity of malicious behaviours',
     load: () => import('./policy.ts'),
   },
   status: {
     group: 'Look',
-    summary: 'The ledger of the agent: seen, counted, dropped, sent',
+    summary: 'Shows the ledger: calls seen, counted, dropped; messages sent',
     load: () => import('./status.ts'),
   },
   doctor: {
     group: 'Care',
-    summary: 'What this host offers, what is missing, and how to get it',
+    summary: 'Checks what this host supports and what is missing',
     load: () => import('./doctor.ts'),
   },
   config: {
     group: 'Care',
-    summary: 'Settings in use, and where each comes from',
+    summary: 'Shows the settings in use and their origins',
     load: () => import('./config.ts'),
   },
   completion: {
     group: 'Care',
-    summary: 'Completion for bash, zsh or fish',
+    summary: 'Prints completion scripts for bash, zsh or fish',
     load: async () => {
       const { completionOf } = await import('./completion.ts')
       return { default: completionOf(SHOWN_COMMANDS) }
@@ -126,22 +126,22 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   update: {
     group: 'Care',
-    summary: 'Replaces this agent by a newer release, after checking its signature',
+    summary: 'Updates this agent to a signed release',
     load: () => import('./update.ts'),
   },
   uninstall: {
     group: 'Care',
-    summary: 'Removes this agent from the host',
+    summary: 'Removes this agent',
     load: () => import('./uninstall.ts'),
   },
   'collect-kernel': {
     group: 'hidden',
-    summary: 'The kernel source starts this for itself',
+    summary: 'Started by the kernel source',
     load: () => import('./collect-kernel.ts'),
   },
   'read-facts': {
     group: 'hidden',
-    summary: 'The agent starts this for itself',
+    summary: 'Started by the agent',
     load: () => import('./read-facts.ts'),
   },
 }

@@ -11,7 +11,7 @@ export interface ScreenSize {
 }
 
 /** Before the first document: an agent that has just started, or whose pipe is silent, has none. */
-export const WAITING = "Waiting for the agent's first second (q ends this)"
+export const WAITING = "Waiting for the agent's first second (press q to quit)"
 
 const NAME_COLUMNS = 20
 const CLASS_COLUMNS = 20

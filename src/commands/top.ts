@@ -16,15 +16,15 @@ export default defineCommand({
   meta: {
     name: 'top',
     description:
-      'Processes live: what each behaves like, how sure, how many calls, what speaks against it, and what the agent costs; exit 4 if no agent runs',
+      'Live view of processes: class, confidence, calls, suspicion; cost of the agent; exit code 4 if no agent runs',
     examples: [
-      'sudo agent top # q or Ctrl-C ends it',
+      'sudo agent top # quit with q or Ctrl-C',
       'agent top --once # one table',
-      "agent top --json | jq '.processes[0]' # the most suspicious, each second",
+      "agent top --json | jq '.processes[0]' # the most suspicious process, each second",
     ],
   },
   args: {
-    once: { type: 'boolean', description: 'one second, then end' },
+    once: { type: 'boolean', description: 'print one second and exit' },
     ...settingArgs('state'),
     ...jsonArg,
   },
@@ -51,9 +51,9 @@ export default defineCommand({
       throw new AgentError(
         'ERR_NOT_RUNNING',
         shown === 0
-          ? `Cannot look at the agent of "${state}": too many look at it already`
-          : `The agent of "${state}" has ended`,
-        { hint: 'Run "agent status" to see how it ended' },
+          ? `Cannot look at the agent of "${state}": too many clients are connected`
+          : `The agent of "${state}" has stopped`,
+        { hint: 'Run "agent status" to see why' },
       )
   },
 })

@@ -44,12 +44,12 @@ const RESULT_FLAGS = ['hidden', 'sequence', 'frame', 'stride', 'windows-min', 'v
 export default defineCommand({
   meta: {
     name: 'train',
-    description: 'Frames to a model directory',
+    description: 'Trains a model from frames',
     examples: [
       'agent train frames.ndjson.zst --out ./model',
-      'agent train mine.ndjson.zst --base default --out ./model # the model that came with the agent, and my programs',
+      'agent train mine.ndjson.zst --base default --out ./model # the shipped model plus my programs',
       'agent train a.ndjson.zst b.ndjson.zst --scenarios attacks.scenarios.ndjson --out ./model',
-      'agent train frames.ndjson.zst --out ./model --forest 30 # and a random forest beside the net: better, larger',
+      'agent train frames.ndjson.zst --out ./model --forest 30 # with a random forest beside the net: better, larger',
       'agent train --from-buffer --out ./model # what this host did in the last hour',
       'agent train frames.ndjson.zst --out ./model --arch inception --epochs 20 --seed 7 --json',
     ],
@@ -63,7 +63,7 @@ export default defineCommand({
     },
     'from-buffer': {
       type: 'boolean',
-      description: 'train on what the agent on this host has buffered, too',
+      description: 'also train on the frames that the agent on this host has buffered',
     },
     ...settingArgs('state', 'host'),
     out: {
@@ -75,7 +75,7 @@ export default defineCommand({
     base: {
       type: 'string',
       description:
-        'extend this model by the programs of the recordings, its classes are kept; "default" is the one that came with the agent',
+        'extend this model by the recorded programs, keeping its classes; "default" is the shipped model',
       valueHint: 'DIR',
     },
     arch: {
@@ -85,34 +85,33 @@ export default defineCommand({
     },
     forest: {
       type: 'string',
-      description:
-        'grow so many trees beside the net and mix what both say; 0 (default) is the net alone',
+      description: 'number of trees beside the net; 0 (default) is the net alone',
       valueHint: 'TREES',
     },
     'forest-weight': {
       type: 'string',
-      description: `share of the forest in the mixture, between 0 and 1 (default ${WINDOW_FOREST_DEFAULTS.weight})`,
+      description: `weight of the forest, between 0 and 1 (default ${WINDOW_FOREST_DEFAULTS.weight})`,
       valueHint: 'SHARE',
     },
     epochs: {
       type: 'string',
-      description: `at most so many epochs (default ${TRAIN_DEFAULTS.fit.epochs}, with --base ${READOUT_FIT.epochs})`,
+      description: `maximum number of epochs (default ${TRAIN_DEFAULTS.fit.epochs}, with --base ${READOUT_FIT.epochs})`,
       valueHint: 'N',
     },
     seed: {
       type: 'string',
-      description: 'the same seed and data give the same weights (default 1)',
+      description: 'random seed; the same seed and data give the same weights (default 1)',
       valueHint: 'N',
     },
     scenarios: {
       type: 'string',
-      description: 'labelled happenings: non-grata programs become malicious classes',
+      description: 'scenarios file: non-grata programs become malicious classes',
       valueHint: 'FILE…',
     },
     split: {
       type: 'string',
       description:
-        'split file saying what trains, calibrates and tests; default: the last 15 % calibrate',
+        'split file with the training, calibration and test parts; default: the last 15 % calibrate',
       valueHint: 'FILE',
     },
     features: {
@@ -132,25 +131,25 @@ export default defineCommand({
     },
     frame: {
       type: 'string',
-      description: `seconds in a frame; what was counted by the second is added up (default ${TRAIN_DEFAULTS.frameSeconds})`,
+      description: `seconds per frame; counts of seconds are summed (default ${TRAIN_DEFAULTS.frameSeconds})`,
       valueHint: 'SECONDS',
     },
     stride: {
       type: 'string',
-      description: 'a window of each process every so many seconds (default 1)',
+      description: 'seconds between two windows of a process (default 1)',
       valueHint: 'N',
     },
     'windows-min': {
       type: 'string',
-      description: `windows that make a name a class (default ${TRAIN_DEFAULTS.windowsMin})`,
+      description: `minimum windows for a class (default ${TRAIN_DEFAULTS.windowsMin})`,
       valueHint: 'N',
     },
     vocabulary: {
       type: 'string',
-      description: 'seen: the calls of the training data (default); full: all that are known',
+      description: 'seen: the calls of the training data (default); full: all known calls',
       valueHint: 'V',
     },
-    name: { type: 'string', description: 'what the model is called', valueHint: 'NAME' },
+    name: { type: 'string', description: 'name of the model', valueHint: 'NAME' },
     ...jsonArg,
   },
   async run({ args, rawArgs }) {
@@ -173,8 +172,8 @@ export default defineCommand({
       recordings.push(ownProcesses(readBufferedFrames(state, host)))
     }
     if (recordings.length === 0)
-      throw new AgentError('ERR_USAGE', 'Cannot train on nothing: no frames file is named', {
-        hint: 'Name frames files, or give --from-buffer',
+      throw new AgentError('ERR_USAGE', 'Cannot train: no frames file is given', {
+        hint: 'Give frames files, or --from-buffer',
       })
     const happenings = (await Promise.all(scenarios.map(readHappenings))).flat()
     const split =
@@ -243,13 +242,13 @@ function shapeOf(args: ShapeArgs) {
   if (arch === undefined)
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --arch "${args.arch}": it is none of ${ARCHS.join(', ')}`,
+      `Cannot use --arch "${args.arch}": it must be one of ${ARCHS.join(', ')}`,
     )
   const vocabulary = args.vocabulary ?? 'seen'
   if (vocabulary !== 'seen' && vocabulary !== 'full')
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --vocabulary "${vocabulary}": it is neither seen nor full`,
+      `Cannot use --vocabulary "${vocabulary}": it must be seen or full`,
     )
   const frameSeconds = wholeNumber(args.frame, 'frame', 1, 60) ?? TRAIN_DEFAULTS.frameSeconds
   const sequenceFrames =
@@ -259,7 +258,7 @@ function shapeOf(args: ShapeArgs) {
   if (seconds > MODEL_SEQUENCE_SECONDS_MAX)
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --frame ${frameSeconds}: ${sequenceFrames} frames of it are ${seconds} s, at most ${MODEL_SEQUENCE_SECONDS_MAX} s are kept of a process`,
+      `Cannot use --frame ${frameSeconds}: ${sequenceFrames} frames are ${seconds} s, at most ${MODEL_SEQUENCE_SECONDS_MAX} s of a process are kept`,
     )
   return {
     arch,
@@ -281,7 +280,7 @@ function forestOf(args: ShapeArgs) {
       'ERR_USAGE',
       trees === 0
         ? 'Cannot use --forest-weight without --forest'
-        : `Cannot use --forest-weight "${text}": it is no number between 0 and 1`,
+        : `Cannot use --forest-weight "${text}": it must be a number between 0 and 1`,
     )
   return trees === 0 ? {} : { forest: { ...WINDOW_FOREST_DEFAULTS, trees, weight } }
 }
@@ -292,8 +291,8 @@ function refuseShape(args: ShapeArgs, base: string): void {
   if (given !== undefined)
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use --${given} with --base: the net, its features and its frames are those of "${base}"`,
-      { hint: `Leave --${given} out, or train a model of your own without --base` },
+      `Cannot use --${given} with --base: net, features and frames are those of "${base}"`,
+      { hint: `Omit --${given}, or train without --base` },
     )
 }
 

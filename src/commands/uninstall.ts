@@ -21,15 +21,18 @@ export default defineCommand({
     name: 'uninstall',
     description:
       'Removes this agent from the host: the binary, its service, and with --purge its state',
-    examples: ['agent uninstall --dry-run # says what would go', 'agent uninstall --purge'],
+    examples: [
+      'agent uninstall --dry-run # prints what would be removed',
+      'agent uninstall --purge',
+    ],
   },
   args: {
     ...settingArgs('state'),
     purge: {
       type: 'boolean',
-      description: 'also removes the state: buffer, outbox, memory of the host',
+      description: 'also remove the state: buffer, outbox, baseline',
     },
-    dryRun: { type: 'boolean', description: 'only says what would be removed' },
+    dryRun: { type: 'boolean', description: 'print what would be removed' },
   },
   async run({ args }) {
     const binary = process.execPath
@@ -37,9 +40,9 @@ export default defineCommand({
     if (!compiled || !existsSync(record))
       throw new AgentError(
         'ERR_USAGE',
-        `Cannot uninstall "${binary}": install.sh did not put it there`,
+        `Cannot uninstall "${binary}": it was not installed by install.sh`,
         {
-          hint: 'Remove the file by hand',
+          hint: 'Remove the file manually',
         },
       )
     const unit = isOurUnit(binary) ? [UNIT] : []

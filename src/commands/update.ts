@@ -26,11 +26,11 @@ const TRIAL_MS = 20_000
 export default defineCommand({
   meta: {
     name: 'update',
-    description: 'Replaces this agent by a newer release, after checking its signature',
+    description: 'Updates this agent to a newer release after verifying its signature',
     examples: [
       'agent update # from where its releases are served',
       'agent update --from https://example.org/callsign',
-      'agent update --from /mnt/release --key release.pem # a release signed with a key of your own',
+      'agent update --from /mnt/release --key release.pem # a release signed with your own key',
     ],
   },
   args: {
@@ -41,10 +41,10 @@ export default defineCommand({
     },
     key: {
       type: 'string',
-      description: 'public key of the release (PEM); default: the one built in',
+      description: 'public key of the release (PEM); default: the built-in key',
       valueHint: 'FILE',
     },
-    downgrade: { type: 'boolean', description: 'takes an older release, too' },
+    downgrade: { type: 'boolean', description: 'accept an older release' },
     ...jsonArg,
   },
   async run({ args }) {
@@ -58,7 +58,7 @@ export default defineCommand({
     const order = compareVersions(release.version, version)
     if (order === 0 || (order < 0 && !args.downgrade)) {
       note(
-        `This is ${version}, the release of ${release.date} is ${release.version}: nothing to do`,
+        `This is ${version}, the release of ${release.date} is ${release.version}: up to date`,
       )
       if (args.json) await writeJson({ updated: false, from: version, to: release.version })
       return
@@ -88,9 +88,9 @@ function keyFrom(path: string | undefined): string {
     if (releaseKey !== '') return releaseKey
     throw new AgentError(
       'ERR_CONFIG',
-      'Cannot check the release: this build holds no release key',
+      'Cannot check the release: this build has no release key',
       {
-        hint: 'Give the public key of whoever publishes it with --key FILE',
+        hint: 'Give the public key of the publisher with --key FILE',
       },
     )
   }
@@ -138,7 +138,7 @@ async function replace(binary: string, bytes: Uint8Array): Promise<void> {
       'ERR_DISK',
       `Cannot write "${staged}": ${cause instanceof Error ? cause.message : String(cause)}`,
       {
-        hint: 'Make 160 MB of space there; nothing was changed',
+        hint: 'Free 160 MB there; nothing was changed',
         cause,
       },
     )

@@ -29,9 +29,9 @@ import { streetFlags } from './street-flags.ts'
 export default defineCommand({
   meta: {
     name: 'watch',
-    description: 'Watches this host, and says when a program is not what its name says',
+    description: 'Watches this host and raises alerts about processes',
     examples: [
-      'sudo agent watch # the best source that works here; alerts on the terminal',
+      'sudo agent watch # the best available source; alerts on the terminal',
       'sudo agent watch --broker mqtts://mq.example --ca ca.pem --site berlin',
       "sysdig -p '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name' 'evt.dir=< or evt.type=procexit' | agent watch --source -",
       'agent watch --source monday.scap --json',

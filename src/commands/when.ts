@@ -18,7 +18,7 @@ export function secondOf(when: string, flag: string, now: number, direction: 1 |
   } catch (cause) {
     throw new AgentError(
       'ERR_USAGE',
-      `Cannot use ${flag} "${safeText(when)}": it is no length of time (30m, 7d) and no date (2027-01-31)`,
+      `Cannot use ${flag} "${safeText(when)}": it must be a duration (30m, 7d) or a date (2027-01-31)`,
       { cause },
     )
   }

@@ -56,11 +56,11 @@ export const PAPER: Readonly<
 const SPLITS: Readonly<Record<SplitKind, { readonly short: string; readonly long: string }>> = {
   time: {
     short: 'by time',
-    long: 'the later fifth of each recording tests, with a gap before it: ours, and the one to judge by',
+    long: 'the last fifth of each recording is the test, with a gap before it: our protocol, and the meaningful one',
   },
   random: {
     short: 'at random',
-    long: "a fifth of the blocks drawn at random tests: the paper's protocol; neighbouring blocks of one process stand on both sides, so it flatters",
+    long: "a random fifth of the blocks is the test: the paper's protocol; neighbouring blocks of a process are on both sides, so its figures are too high",
   },
   file: {
     short: 'other hosts',

@@ -187,7 +187,7 @@ export function readDetectionCalibration(
   )
   if (read.ok) return read.value
   throw new AgentError('ERR_MODEL', `Cannot use the manifest: ${problemText(read)}`, {
-    hint: 'Train the model anew with "agent train", or get the whole directory again',
+    hint: 'Train the model again with "agent train", or get the directory again',
   })
 }
 

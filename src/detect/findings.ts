@@ -54,7 +54,7 @@ function* kernelThread({ name }: Process, { look }: ProcessFacts): Generator<Fin
   if (look.executable === undefined && !look.hasMemory) return
   const what =
     look.executable === undefined ? 'has memory of its own' : `executes ${look.executable.path}`
-  yield proves('masquerade', `bears the name of a thread of the kernel and ${what}`)
+  yield proves('masquerade', `has the name of a kernel thread and ${what}`)
 }
 
 function* masquerade(
@@ -97,12 +97,15 @@ function* masquerade(
     if (look.script !== undefined && program.script === 'verified' && state === 'verified')
       yield refutes('masquerade', `${look.script} is the unmodified file of a package`)
   } else if (isDaemonName(name) && isStranger && !isInterpreterProgram(file)) {
-    yield proves('masquerade', `calls itself ${name} and executes ${path}, which no package owns`)
+    yield proves(
+      'masquerade',
+      `its name is ${name} and its executable ${path} belongs to no package`,
+    )
   } else if (isDaemonName(name) && isInterpreterProgram(file) && program.script !== 'verified') {
     // A packaged daemon written in a script language sets its name as well; its script is verified.
-    yield supports('masquerade', `calls itself ${name} and is run by ${path}`)
+    yield supports('masquerade', `its name is ${name} and it is run by ${path}`)
   } else if (claims && state !== 'verified') {
-    yield supports('masquerade', `calls itself ${name} and executes ${path}`)
+    yield supports('masquerade', `its name is ${name} and its executable is ${path}`)
   }
   if (!isStranger) return
   if (executable.inMemory) yield supports('masquerade', 'was executed from memory, without a file')

@@ -123,7 +123,7 @@ export function parseManifest(text: string, where: string): Manifest {
   const read = reading(() => readManifest(parseJson(text)))
   if (read.ok) return read.value
   throw new AgentError('ERR_MODEL', `Cannot use model "${where}": ${problemText(read)}`, {
-    hint: 'Train it anew with "agent train", or get the whole directory again',
+    hint: 'Train it again with "agent train", or get the directory again',
   })
 }
 

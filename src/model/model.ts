@@ -100,7 +100,7 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   const manifest = parseManifest(new TextDecoder().decode(files.manifest), where)
   const refuse = (what: string): never => {
     throw new AgentError('ERR_MODEL', `Cannot use model "${where}": ${what}`, {
-      hint: 'Get the whole directory again, or train it with "agent train"',
+      hint: 'Get the directory again, or train it with "agent train"',
     })
   }
   const hash = createHash('sha256').update(files.onnx).digest('hex')
@@ -108,7 +108,7 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
     throw new AgentError(
       'ERR_SIGNATURE',
       `Cannot use model "${where}": ${ONNX_FILE} has SHA-256 ${hash.slice(0, 16)}…, the manifest says ${manifest.id.slice(0, 16)}…`,
-      { hint: 'One of the two files was changed or cut: get the whole directory again' },
+      { hint: 'One of the two files was modified or truncated: get the directory again' },
     )
   const digest = manifestDigest(JSON.parse(new TextDecoder().decode(files.manifest)))
   if (manifest.digest !== undefined && manifest.digest !== digest)
@@ -126,9 +126,7 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   if (facts.external) refuse(`${ONNX_FILE} refers to other files or foreign operators`)
   const foreign = [...facts.operators].filter((operator) => !OPERATORS.has(operator))
   if (foreign.length > 0)
-    refuse(
-      `${ONNX_FILE} uses operators that no model of ours has: ${foreign.slice(0, 5).join(', ')}`,
-    )
+    refuse(`${ONNX_FILE} uses unsupported operators: ${foreign.slice(0, 5).join(', ')}`)
   const badTrees = facts.trees && troubleWithTrees(facts.trees, manifest.width + 1)
   if (badTrees !== undefined) refuse(`${ONNX_FILE} has trees that must not be run: ${badTrees}`)
   if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
@@ -227,7 +225,7 @@ export function modelClasses(manifest: Manifest): ModelClasses {
 async function readBounded(path: string, bytesMax: number): Promise<Uint8Array> {
   const failed = (why: string, cause?: unknown): never => {
     throw new AgentError('ERR_MODEL', `Cannot read model file "${path}": ${why}`, {
-      hint: 'A model directory holds manifest.json and model.onnx; "agent model ls" lists the known ones',
+      hint: 'A model directory contains manifest.json and model.onnx; "agent model ls" lists the installed ones',
       cause,
     })
   }

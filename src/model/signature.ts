@@ -44,7 +44,7 @@ export function checkSignature(
     throw new AgentError(
       'ERR_SIGNATURE',
       `Cannot trust model "${where}": its signature is not that of this key over its manifest`,
-      { hint: 'Get the model again from whom you trust, or give the key that it was signed with' },
+      { hint: 'Get the model from a trusted source, or give the key it was signed with' },
     )
 }
 

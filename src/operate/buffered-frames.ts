@@ -87,7 +87,7 @@ export function readBufferedFrames(state: string, host: string): BufferedFrames 
   if (frames.length === 0)
     throw new AgentError(
       'ERR_INPUT',
-      `Cannot train from the buffer of "${state}": it holds no frame`,
+      `Cannot train from the buffer of "${state}": it contains no frames`,
       {
         hint: 'Run "agent watch" for a while first',
       },

@@ -92,7 +92,7 @@ function nextOf(error: unknown): { next?: string } {
 
 /** Under systemd's MemoryDenyWriteExecute the JIT is off, and bun:ffi with it: 25 times slower, no kernel source. */
 function jit(): Omit<Finding, 'check'> {
-  const next = 'Take MemoryDenyWriteExecute=yes out of the service unit'
+  const next = 'Remove MemoryDenyWriteExecute=yes from the service unit'
   let denied: boolean
   try {
     denied = writeExecuteDenied()
@@ -102,7 +102,7 @@ function jit(): Omit<Finding, 'check'> {
   if (denied)
     return {
       state: 'wrong',
-      found: 'writable and executable memory is denied, the JIT is off',
+      found: 'writable executable memory is denied, so the JIT is off',
       next,
     }
   return { state: 'ok', found: 'just-in-time compilation works' }
@@ -166,7 +166,7 @@ function liveSource(wanted: string, live: Readonly<Record<string, Finding>>): Fi
   return {
     check,
     state: 'wrong',
-    found: `source = ${wanted} does not work here; captures and pipes do`,
+    found: `source = ${wanted} does not work on this host; captures and pipes do`,
     ...defined({ next }),
   }
 }
@@ -205,7 +205,7 @@ function state(directory: string): Omit<Finding, 'check'> {
     return {
       state: 'wrong',
       found: `${directory}: ${megabytes(free)} free, it may grow to ${megabytes(needed)}`,
-      next: 'Make space there, or give another directory with --state DIR',
+      next: 'Free space there, or give another directory with --state DIR',
     }
   return { state: 'ok', found: `${directory}, ${megabytes(free)} free` }
 }
@@ -224,7 +224,7 @@ function collector(directory: string): Omit<Finding, 'check'> | undefined {
   return {
     state: 'optional',
     found,
-    next: 'Seconds with lost calls raise no alert: see which program makes so many processes or different calls ("agent top")',
+    next: 'Seconds with lost calls raise no alerts: find the program with the most processes or calls ("agent top")',
   }
 }
 

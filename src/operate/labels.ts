@@ -53,8 +53,8 @@ export function labelAlert(state: string, host: string, alert: Alert, word: stri
   if (vectors === 0)
     throw new AgentError(
       'ERR_INPUT',
-      `Cannot label "${alert.id}": the buffer no longer holds what its process did`,
-      { hint: 'Label an alert within the hour that the buffer holds' },
+      `Cannot label "${alert.id}": its frames are no longer in the buffer`,
+      { hint: 'Label an alert within an hour, which is the size of the buffer' },
     )
   append(file, encoder.take())
   if (word === 'bad') append(join(state, LABELLED_SCENARIOS), scenarioLine(host, alert, label))
@@ -64,7 +64,7 @@ export function labelAlert(state: string, host: string, alert: Alert, word: stri
 function nameOf({ behaviour, predicted, id }: Alert): string {
   if (behaviour !== undefined) return BEHAVIOURS[behaviour].name
   if (predicted.class !== '') return predicted.class
-  throw new AgentError('ERR_USAGE', `Cannot label "${id}" as bad: it names no behaviour`, {
+  throw new AgentError('ERR_USAGE', `Cannot label "${id}" as bad: it has no behaviour`, {
     hint: `Say what it is: "agent label ${id} CLASS"`,
   })
 }

@@ -181,7 +181,7 @@ async function nameInUse(state: string): Promise<string> {
   if (name !== CAME_WITH && !NAME.test(name))
     throw new AgentError(
       'ERR_MODEL',
-      `Cannot tell which model is in use: "${path}" holds no name of a model`,
+      `Cannot find the model in use: "${path}" has no name of a model`,
       {
         hint: 'Choose one with "agent model use default"',
       },

@@ -34,16 +34,16 @@ export async function openRelease(
     const sum = sumOf.get(name)
     if (sum === undefined)
       throw new AgentError('ERR_INPUT', `Cannot find "${name}" in the release "${from}"`, {
-        hint: 'It was not made for this machine, or not by scripts/release.ts',
+        hint: 'It has no build for this architecture, or was not made by scripts/release.ts',
       })
     const bytes = await fetchFile(name)
     const got = new Bun.CryptoHasher('sha256').update(bytes).digest('hex')
     if (got !== sum)
       throw new AgentError(
         'ERR_SIGNATURE',
-        `Cannot use "${name}": its SHA-256 is ${got}, signed is ${sum}`,
+        `Cannot use "${name}": its SHA-256 is ${got}, the signed one is ${sum}`,
         {
-          hint: 'The download was damaged or changed; run this again',
+          hint: 'The download was damaged or modified; try again',
         },
       )
     return bytes
@@ -70,7 +70,7 @@ function checkSignature(sums: Uint8Array, signature: Uint8Array, key: string, fr
       'ERR_SIGNATURE',
       `Cannot use the release "${from}": its signature is not by the expected key`,
       {
-        hint: 'It was changed on its way, or signed with another key; ask whoever publishes it',
+        hint: 'It was modified, or signed with another key; ask the publisher',
       },
     )
 }

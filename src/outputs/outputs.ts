@@ -115,7 +115,7 @@ export class Outputs {
     const said = this.#saidAtMs.get(output) ?? Number.NEGATIVE_INFINITY
     if (now - said < OUTPUT_TROUBLE_TOLD_EVERY_MS) return
     this.#saidAtMs.set(output, now)
-    log.error('An output failed: what it should have taken is counted as refused', {
+    log.error('An output failed; its messages are counted as refused', {
       output: output.name,
       error: String(error),
     })

@@ -35,8 +35,8 @@ export function refuseEntryAndExit(
   if (!pairs.areAll) return
   throw new AgentError(
     'ERR_INPUT',
-    `Cannot count ${path}: each call is in it twice, as it begins and as it ends, and no field tells which`,
-    { hint: `Have sysdig print the ends alone: ${SYSDIG_COMMAND}` },
+    `Cannot count ${path}: each call is in it twice, at entry and exit, without a field that tells which`,
+    { hint: `Let sysdig print exits only: ${SYSDIG_COMMAND}` },
   )
 }
 

@@ -114,13 +114,9 @@ function step(kind: FieldKind, after: string): Step {
 
 function demand(format: string, steps: readonly Step[], kinds: FieldKind[], what: string): void {
   if (steps.some((step) => kinds.includes(step.kind))) return
-  throw new AgentError(
-    'ERR_USAGE',
-    `Cannot use format "${format}": it holds no field for ${what}`,
-    {
-      hint: `Use the format that sysdig was given, for example '${OWN_FORMAT}'`,
-    },
-  )
+  throw new AgentError('ERR_USAGE', `Cannot use format "${format}": it has no field for ${what}`, {
+    hint: `Use the format that sysdig was given, for example '${OWN_FORMAT}'`,
+  })
 }
 
 /** Longest comm. */

@@ -15,7 +15,7 @@ export function assetNames(folder: string): string[] {
 export function assetPath(name: string): string {
   const path = assets.get(name)
   if (path === undefined)
-    throw new AgentError('ERR_FAILED', `Cannot open "${name}": this build does not hold it`, {
+    throw new AgentError('ERR_FAILED', `Cannot open "${name}": this build does not contain it`, {
       hint: 'Install a released build, or build from a complete checkout',
     })
   return path

@@ -98,7 +98,7 @@ function extract(from: string, target: string, directory: string): void {
     rmSync(aside, { force: true })
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new AgentError('ERR_DISK', `Cannot unpack a library to "${directory}": ${why}`, {
-      hint: 'Make 50 MB of space there, or give another directory with --state DIR',
+      hint: 'Free 50 MB there, or give another directory with --state DIR',
       cause,
     })
   }
@@ -147,7 +147,7 @@ function chooseDirectory(): string {
   const temporary = temporaryDirectory()
   if (temporary !== undefined) return chosen(temporary)
   throw new AgentError('ERR_STATE', `Cannot unpack libraries anywhere: ${refused.join('; ')}`, {
-    hint: 'Give a directory of your own on a file system without noexec: --state DIR',
+    hint: 'Give a directory on a file system without noexec with --state DIR',
   })
 }
 

@@ -101,6 +101,6 @@ export class ResilientDatabase {
 
   #foundDamage(aside: string): void {
     this.#setAside += 1
-    this.#log.error(`${this.#options.name} was damaged: set aside, started anew`, { aside })
+    this.#log.error(`${this.#options.name} was damaged: renamed, and a new one begun`, { aside })
   }
 }

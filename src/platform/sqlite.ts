@@ -182,8 +182,8 @@ export function openError(path: string, cause: unknown): AgentError {
         cause,
       })
     case 'io':
-      return new AgentError('ERR_DISK', `${at}: the disk gives errors: ${text}`, {
-        hint: 'Look at "dmesg", or give another directory with --state DIR',
+      return new AgentError('ERR_DISK', `${at}: disk error: ${text}`, {
+        hint: 'Check "dmesg", or give another directory with --state DIR',
         cause,
       })
     case 'readonly':
@@ -197,13 +197,13 @@ export function openError(path: string, cause: unknown): AgentError {
         cause,
       })
     case 'busy':
-      return new AgentError('ERR_STATE', `${at}: another program holds it`, {
+      return new AgentError('ERR_STATE', `${at}: it is locked by another program`, {
         hint: 'Stop the other program, or give another directory with --state DIR',
         cause,
       })
     case 'damaged':
-      return new AgentError('ERR_STATE', `${at}: it is damaged or no database`, {
-        hint: 'A running agent sets such a file aside by itself; start it, or remove the file',
+      return new AgentError('ERR_STATE', `${at}: it is damaged or not a database`, {
+        hint: 'Start the agent, which renames a damaged file, or remove it',
         cause,
       })
     default:
@@ -242,7 +242,7 @@ function prepareFile(engine: Engine, path: string, options: OpenOptions): void {
       throw new AgentError(
         'ERR_STATE',
         `Cannot read "${path}": it has format ${version}, this agent reads ${options.schema.length}`,
-        { hint: 'Start the agent once on this state directory, which brings it up to date' },
+        { hint: 'Start the agent once with this state directory, which updates the format' },
       )
     }
     return
@@ -291,7 +291,7 @@ function checkReadable(path: string): void {
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'ENOENT') throw openError(path, cause)
     throw new AgentError('ERR_STATE', `Cannot read "${path}": no such file`, {
-      hint: 'Name the state directory of an agent with --state DIR',
+      hint: 'Give the state directory of an agent with --state DIR',
       cause,
     })
   }

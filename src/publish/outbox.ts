@@ -125,7 +125,7 @@ export class Outbox {
     const { engine, pagesMax, now, log } = options
     this.#file = new ResilientDatabase(path, {
       name: 'Outbox',
-      trouble: 'Cannot write the outbox to disk, rows wait in memory',
+      trouble: 'Cannot write the outbox; rows wait in memory',
       schema: SCHEMA,
       // Alerts are rare and must survive a power cut: each commit is synced.
       synchronous: 'full',

@@ -150,7 +150,7 @@ export class Publisher {
     this.#outbox.onPut = () => this.#wakeUp()
     const { broker, password } = options
     if (password !== undefined && !broker.tls && !/^(127\.|::1$|localhost$)/.test(broker.host)) {
-      this.#log.warn('Password will cross the network in clear text', { broker: broker.url })
+      this.#log.warn('The password is sent unencrypted', { broker: broker.url })
     }
   }
 
@@ -314,7 +314,7 @@ export class Publisher {
     await connection
       .subscribe([this.#topics.receipt, this.#topics.aggregatorStatus])
       .catch((error: Error) => {
-        this.#log.warn('Broker does not let us hear receipts', { reason: error.message })
+        this.#log.warn('The broker refuses the subscription to receipts', { reason: error.message })
       })
     await this.#publishStatus('online')
     clearTimeout(patience)

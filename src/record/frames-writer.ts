@@ -95,8 +95,8 @@ export function openForWriting(path: string): number {
       {
         hint:
           code === 'ENXIO'
-            ? 'Nobody reads that pipe: start its reader first'
-            : 'Choose another file by --out',
+            ? 'The pipe has no reader: start it first'
+            : 'Choose another file with --out',
         cause,
       },
     )
@@ -120,7 +120,7 @@ export function writeAll(path: string | undefined, descriptor: number, bytes: Ui
       throw new AgentError(
         code === 'ENOSPC' || code === 'EDQUOT' ? 'ERR_DISK' : 'ERR_FAILED',
         `Cannot write ${path === undefined ? 'stdout' : `"${path}"`}: ${code ?? String(cause)}`,
-        { hint: 'Make room, or choose another file by --out', cause },
+        { hint: 'Free disk space, or choose another file with --out', cause },
       )
     }
   }

@@ -55,7 +55,7 @@ function read(path: string): string {
       'ERR_INPUT',
       `Cannot read "${path}": ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`,
       {
-        hint: 'An empty file will do for a start: hosts may be added while the recording runs',
+        hint: 'It may be empty at first: hosts can be added while recording',
         cause,
       },
     )

@@ -35,7 +35,7 @@ export function hostSecret(directory: string): string {
     renameSync(`${path}.new`, path)
   } catch (cause) {
     throw new AgentError('ERR_STATE', `Cannot write "${path}": ${(cause as Error).message}`, {
-      hint: 'Make room on the disk, or give another directory with --state DIR',
+      hint: 'Free disk space, or give another directory with --state DIR',
       cause,
     })
   }

@@ -48,13 +48,14 @@ const key = <T>(key: Key<T>): Key<T> => key
 
 export const KEYS = {
   state: key({
-    describe: 'directory of buffer, outbox, ledger and memory',
+    describe: 'state directory: buffer, outbox, ledger, baseline',
     hint: 'DIR',
     parse: text,
     default: defaultState,
   }),
   model: key<string | undefined>({
-    describe: 'model directory; default: the one in use, else the one that came with the agent',
+    describe:
+      'model directory; default: the one selected by "agent model use", else the shipped model',
     hint: 'DIR',
     parse: text,
     default: () => undefined,
@@ -66,13 +67,13 @@ export const KEYS = {
     default: () => 'auto',
   }),
   format: key<string | undefined>({
-    describe: 'the -p string that made the lines, where they are not one of the known formats',
+    describe: 'the -p string of sysdig, if its lines are not in a known format',
     hint: 'STRING',
     parse: text,
     default: () => undefined,
   }),
   sysdigMode: key({
-    describe: 'how sysdig is run: chisel (it counts) or lines (a line for each call)',
+    describe: 'how sysdig is run: chisel (it counts) or lines (one line per call)',
     hint: 'MODE',
     parse: oneOf('chisel', 'lines'),
     default: () => 'chisel' as const,
@@ -93,13 +94,14 @@ export const KEYS = {
         .slice(0, 128) || 'localhost',
   }),
   falseAlarmsPerDay: key({
-    describe: 'false alarms a day that you accept for this host',
+    describe: 'false alarms per day that you accept for this host',
     hint: 'N',
     parse: between(0.001, 10_000),
     default: () => 1,
   }),
   cpuMax: key({
-    describe: 'percent of a core above which the agent judges less, never counts less; 0: no cap',
+    describe:
+      'percent of a core above which the agent classifies less often; counting is not throttled; 0: no limit',
     hint: 'PERCENT',
     parse: between(0, 100_000),
     default: () => 5,
@@ -111,7 +113,7 @@ export const KEYS = {
     default: () => 'auto' as const,
   }),
   learn: key({
-    describe: 'how long a program that is new here is only remembered, not alerted (30s, 10m, 24h)',
+    describe: 'how long new programs are learned without an alert (30s, 10m, 24h)',
     hint: 'TIME',
     parse: durationMs,
     default: () => 86_400_000,
@@ -142,7 +144,7 @@ export const KEYS = {
     secret: true,
   }),
   ca: key<string | undefined>({
-    describe: 'certificates that the broker is checked against (PEM)',
+    describe: 'CA certificates for the broker (PEM)',
     hint: 'FILE',
     parse: text,
     default: () => undefined,
@@ -160,7 +162,7 @@ export const KEYS = {
     default: () => undefined,
   }),
   delivery: key({
-    describe: "what counts as delivered: the aggregator's receipt, the broker's word, or auto",
+    describe: "what counts as delivered: the aggregator's receipt, the broker's PUBACK, or auto",
     hint: 'auto|receipt|broker',
     parse: oneOf('auto', 'receipt', 'broker'),
     default: () => 'auto' as const,
@@ -203,7 +205,7 @@ export const KEYS = {
     default: () => [] as readonly 'command-lines'[],
   }),
   log: key({
-    describe: 'messages on stderr from this level on',
+    describe: 'minimum level of log messages on stderr',
     hint: 'LEVEL',
     parse: oneOf('debug', 'info', 'warn', 'error'),
     default: () => 'info' as const,

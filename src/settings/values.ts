@@ -6,7 +6,7 @@ import { DURATION_MS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 
 export function text(value: unknown): string {
-  if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is no text`)
+  if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is not text`)
   if (value === '') throw new Error('it is empty')
   return value
 }
@@ -24,7 +24,7 @@ export function brokerUrl(value: unknown): string {
   const url = text(value)
   if (!/^mqtts?:\/\/([^/@:\s]+@)?[^/@\s]+$/.test(url.replace(/\/$/, '')))
     throw new Error(
-      `"${url}" is no mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (a password belongs in a file)`,
+      `"${url}" must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT] (a password belongs in a file)`,
     )
   return url
 }
@@ -33,7 +33,7 @@ export function oneOf<const T extends string>(...allowed: T[]): (value: unknown)
   return (value) => {
     const found = allowed.find((word) => word === value)
     if (found === undefined)
-      throw new Error(`${JSON.stringify(value)} is none of ${allowed.join(', ')}`)
+      throw new Error(`${JSON.stringify(value)} must be one of ${allowed.join(', ')}`)
     return found
   }
 }
@@ -42,7 +42,7 @@ export function between(min: number, max: number): (value: unknown) => number {
   return (value) => {
     const number = typeof value === 'number' ? value : Number(text(value))
     if (!(number >= min && number <= max))
-      throw new Error(`${JSON.stringify(value)} is no number from ${min} to ${max}`)
+      throw new Error(`${JSON.stringify(value)} must be a number from ${min} to ${max}`)
     return number
   }
 }
@@ -51,7 +51,7 @@ export function between(min: number, max: number): (value: unknown) => number {
 export function durationMs(value: unknown): number {
   const written = typeof value === 'number' ? String(value) : text(value)
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(written)
-  if (match === null) throw new Error(`"${written}" is no length of time (30s, 10m, 24h, 7d)`)
+  if (match === null) throw new Error(`"${written}" is not a duration (30s, 10m, 24h, 7d)`)
   const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[match[2] ?? 's']!
   const ms = Number(match[1]) * unit
   if (ms > DURATION_MS_MAX)

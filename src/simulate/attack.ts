@@ -14,7 +14,7 @@ import { findProgram, type Job, startJob } from '../platform/linux/child.ts'
 import { listenQuietly } from '../platform/loopback.ts'
 
 export const ATTACKS = {
-  masquerade: 'a copy of find that calls itself nginx',
+  masquerade: 'a copy of find with the name nginx',
   'reverse-shell': 'an interactive shell on a TCP connection to this host itself',
   'file-encryption': `${SIMULATED_FILES} files of our own, read, replaced by unreadable ones, removed`,
   'network-scan': 'connections to all ports of 127.0.0.1',

@@ -10,8 +10,7 @@ import { SIMULATED_FILES, SIMULATION_SECONDS_MAX } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import { connectQuietly } from '../platform/loopback.ts'
 
-const LINE =
-  'Minutes of the meeting: nothing that anybody would miss, made up for this simulation.\n'
+const LINE = 'Minutes of a meeting, generated for this simulation.\n'
 const PORTS = 20_000
 
 /** @param argument the directory to work in, or the port to connect to */

@@ -55,8 +55,8 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
     ownLevelWords(manifest),
     '## Classes',
     `A name (after the alias rules below) with at least ${windowsMin} training windows is a class; rarer ones share the ` +
-      `class "${BACKGROUND}", so that an unknown ordinary program has somewhere to fall but the nearest malicious class. ` +
-      'A name that its process bears for a single second (a forked child before its exec) is left out. Processes that live ' +
+      `class "${BACKGROUND}", so that an unknown benign program is not assigned to the nearest malicious class. ` +
+      'A name that a process has for a single second (a forked child before its exec) is excluded. Processes that live ' +
       'a few seconds are added up by name, as the live agent does, and trained on as such.',
     `Ordinary (${ordinary.length}): ${list(ordinary)}.`,
     `Malicious (${malicious.length}): ${list(malicious)}. Each is a behaviour, learnt from the own processes of its programs in ` +
@@ -73,7 +73,7 @@ export function modelCard({ manifest, figures, warnings, command, windowsMin }: 
     `\`${manifest.recipe.name}\`: ${recipeWords(manifest)}`,
     '## What it cannot do',
     'It knows programs as they behaved on the recorded hosts. Another release, configuration or runtime of the same ' +
-      "program may look strange to it; the agent's own memory of its host is there for that. It sees calls, not their arguments: " +
+      "program may deviate; the agent's baseline of its host compensates for that. It sees calls, not their arguments: " +
       'a program that does something else by the same calls at the same pace looks the same.',
     '## Your own programs',
     '`agent record --out mine.frames.ndjson.zst` on your host (`--label NAME` where a program does not bear its own name), then ' +

@@ -269,14 +269,14 @@ describe('Governor', () => {
     const after = live(90, () => crowd, { perWindow: 0.00001 })
     expect(after.at(-1)).toHaveLength(300)
     expect(governor.status().level).toBe(0)
-    expect(logged.at(-1)).toContain('Judging more again')
+    expect(logged.at(-1)).toContain('Classifying more often again')
   })
 
   test('says once that counting alone is above the cap', () => {
     const { governor, live, logged } = lifeOf()
     live(600, () => crowd, { fixed: 0.5 })
     expect(governor.status().level).toBe(3)
-    expect(logged.filter((line) => line.includes('counting is never reduced'))).toHaveLength(1)
+    expect(logged.filter((line) => line.includes('counting is not throttled'))).toHaveLength(1)
     expect(logged).toHaveLength(4)
   })
 

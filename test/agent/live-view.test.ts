@@ -11,7 +11,7 @@ import { until } from '../support/until.ts'
 const newDirectory = temporaryDirectories()
 const about = (): LiveAgent => ({
   ...{ host: 'h', source: 'memory', cpuShare: 0.01, rssBytes: 1e8, callsPerSecond: 30, lagMs: 5 },
-  ...{ level: 0, does: 'every window is judged', alertsOpen: 0, dropped: {} },
+  ...{ level: 0, does: 'every window is classified', alertsOpen: 0, dropped: {} },
 })
 const startMs = (T - 1000) * 1000
 const calls = (pid: number, name: string, read: number) => ({

@@ -119,7 +119,7 @@ test('a port that is in use ends it with exit code 5 and no ready file', async (
 })
 
 test.each([
-  [['--listen', 'nonsense'], 2, 'it is no HOST:PORT'],
+  [['--listen', 'nonsense'], 2, 'it is not HOST:PORT'],
   [
     ['--listen', '127.0.0.1:0', '--broker', 'mqtt://127.0.0.1:1'],
     2,
@@ -193,6 +193,6 @@ test.each([
 test.each(['', ':1883', '127.0.0.1', '::1:1883', 'a:b', 'host:65536', 'a b:1'])(
   'parseAddress() refuses %p',
   (text) => {
-    expect(() => parseAddress(text, 'listen')).toThrow('it is no HOST:PORT')
+    expect(() => parseAddress(text, 'listen')).toThrow('it is not HOST:PORT')
   },
 )

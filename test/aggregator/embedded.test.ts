@@ -294,7 +294,7 @@ test('listening to all the world without proof is refused, and warned of where i
   const everywhere = { kind: 'embedded', host: '0.0.0.0', port: 0 } as const
   await expect(startRunning({ broker: everywhere })).rejects.toMatchObject({
     code: 'ERR_CONFIG',
-    message: 'Cannot listen at --listen 0.0.0.0:0: anybody who reaches it would be let in',
+    message: 'Cannot listen at --listen 0.0.0.0:0: without authentication anyone can connect',
   })
   await expect(startRunning({ http: { host: '::', port: 0 } })).rejects.toMatchObject({
     code: 'ERR_CONFIG',

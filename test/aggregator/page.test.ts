@@ -68,7 +68,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const detail = page.locator('#detail')
     await detail.locator('h2').waitFor()
     expect(await detail.locator('h2').textContent()).toMatch(
-      /^Process 812 calls itself nginx but has behaved like nmap since \d\d:\d\d:\d\d\.$/,
+      /^Process 812 has the name nginx but has behaved like nmap since \d\d:\d\d:\d\d\.$/,
     )
     const why = await detail.locator('.why').textContent()
     expect(why).toContain('socket')

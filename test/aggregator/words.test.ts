@@ -29,38 +29,38 @@ test.each([
   [
     'a masquerade',
     alert({ kind: 'masquerade' }),
-    'Process 812 calls itself [nginx] but has behaved like [ransom.py] since 10:42:07.',
+    'Process 812 has the name [nginx] but has behaved like [ransom.py] since 10:42:07.',
     '[nginx] behaves like [ransom.py]',
   ],
   [
     'a masquerade that is over',
     alert({ kind: 'masquerade', state: 'closed' }),
-    'Process 812 calls itself [nginx] but behaved like [ransom.py] from 10:42:07 to 11:59:00.',
+    'Process 812 has the name [nginx] but behaved like [ransom.py] from 10:42:07 to 11:59:00.',
     '[nginx] behaves like [ransom.py]',
   ],
   [
     'a non grata under another name',
     alert({ kind: 'non-grata' }),
-    'Process 812 calls itself [nginx] and has behaved like [ransom.py], which is not wanted here, since 10:42:07.',
+    'Process 812 has the name [nginx] and has behaved like [ransom.py] (malicious) since 10:42:07.',
     '[nginx] behaves like [ransom.py]',
   ],
   [
     'a non grata under its own name',
     alert({ kind: 'non-grata', process: nmap, predicted: { class: 'nmap', confidence: 1 } }),
-    'Process 9 is [nmap], which is not wanted here, and has behaved like it since 10:42:07.',
-    '[nmap] is not wanted here',
+    'Process 9 is [nmap], a malicious program, and has behaved like it since 10:42:07.',
+    '[nmap] behaves like malicious activity',
   ],
   [
     'a known name with an unknown behaviour',
     alert({ kind: 'novelty', claimed: known }),
-    'Process 812 calls itself [nginx] but has behaved like no program that is known since 10:42:07.',
-    '[nginx] behaves like nothing known',
+    'Process 812 has the name [nginx] but has behaved like no known program since 10:42:07.',
+    '[nginx] matches no known program',
   ],
   [
     'a new program',
     alert({ kind: 'novelty', claimed: unknown }),
-    'Process 812 is [nginx], a program that is new to this host. First seen at 10:42:07.',
-    '[nginx] is new to this host',
+    'Process 812 is [nginx], a program that is new on this host. First seen at 10:42:07.',
+    '[nginx] is new on this host',
   ],
 ])('sentence() and headline() tell %s in plain words', (_, given, long, short) => {
   expect(text(sentence(given, noon))).toBe(long)

@@ -214,7 +214,7 @@ describe('RollingBuffer.open()', () => {
     buffer.append(madeFrame(1))
     expect(buffer.count).toBe(1)
     expect(buffer.ledger().setAside).toBe(1)
-    expect(lines.join()).toContain('set aside')
+    expect(lines.join()).toContain('renamed')
     buffer.close()
   })
 
@@ -234,7 +234,7 @@ describe('RollingBuffer on a bad disk', () => {
     expect(notKept.full).toBeGreaterThan(0)
     expect(appended).toBe(buffer.count + notKept.full!)
     expect(buffer.problem).toBe('full')
-    expect(lines.filter((line) => line.includes('Cannot keep frames'))).toHaveLength(1)
+    expect(lines.filter((line) => line.includes('Cannot write frames'))).toHaveLength(1)
     expect(buffer.readLast(buffer.count)).toHaveLength(buffer.count)
     buffer.close()
   })

@@ -55,7 +55,7 @@ describe('parseCall()', () => {
     [['f', '--state', '--json'], '--state needs a value', '--help'],
     [['f', '--state='], '--state needs a value', '--help'],
     [['f', '--json=perhaps'], '--json takes no value', '--help'],
-    [['f', 'g'], 'No use for "g"', '--help'],
+    [['f', 'g'], 'Unexpected argument "g"', '--help'],
     [[], 'Missing required positional argument: FILE', '--help'],
   ])('%j is wrong usage: %s', (words, message, hint) => {
     const error = failure(() => parse(...words))

@@ -59,10 +59,10 @@ test('compare with --test is one table, named after it', async () => {
 })
 
 test.each<[string, string[], string]>([
-  ['an unknown split', ['--split', 'odd'], 'it is neither time nor random'],
-  ['a split beside --test', ['--split', 'time', '--test', frames], 'the files are the split'],
+  ['an unknown split', ['--split', 'odd'], 'it must be time or random'],
+  ['a split beside --test', ['--split', 'time', '--test', frames], 'the files define the split'],
   ['an unknown model', ['--models', 'lr,gru'], 'Cannot compare model "gru"'],
-  ['no runs', ['--runs', '0'], 'no whole number from 1'],
+  ['no runs', ['--runs', '0'], 'a whole number from 1'],
 ])('%s is said in one line, a usage error', async (_, words, message) => {
   const said = await agent('compare', '--train', frames, ...words)
   expect(said.err).toContain(message)

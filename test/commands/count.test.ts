@@ -117,7 +117,7 @@ describe('agent count', () => {
       'count',
       put('idle.ndjson', '{"t":1700000010,"pid":5,"name":"x","counts":{}}\n'),
     ])
-    expect(said).toContain('no system call is in it')
+    expect(said).toContain('it contains no system calls')
     expect(exitCode).toBe(1)
   })
 
@@ -201,7 +201,7 @@ describe('agent count', () => {
   test.skipIf(findProgram('sysdig') === undefined)('takes a cut capture for what is in it', () => {
     const cut = fixture('scap/busy.scap').subarray(0, 1_500_000)
     const { exitCode, out, said } = agent(['count', put('cut.scap', cut)])
-    expect(said).toContain('The capture is cut')
+    expect(said).toContain('The capture is truncated')
     expect(out.split('\n').length).toBeGreaterThan(100)
     expect(exitCode).toBe(0)
   })
@@ -240,7 +240,7 @@ describe('agent record', () => {
 
   test('--hosts is for the kernel source alone', () => {
     const { exitCode, said } = agent(['record', '--source', '-', '--hosts', put('hosts.tsv', '')])
-    expect(said).toContain('only the kernel source tells hosts apart')
+    expect(said).toContain('only the kernel source distinguishes hosts')
     expect(exitCode).toBe(2)
   })
 })

@@ -169,7 +169,7 @@ describe('agent allow', () => {
     const { out, said } = agent('allow', '--user', 'nobody', '--dry-run', '--state', fresh)
     expect(out).toBe('')
     expect(said).toContain('Would have suppressed 0')
-    expect(agent('allow', '--list', '--state', fresh).said).toContain('Nothing is allowed')
+    expect(agent('allow', '--list', '--state', fresh).said).toContain('There are no allow rules')
   })
 
   test.each([

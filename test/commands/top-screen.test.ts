@@ -23,7 +23,7 @@ const documentOf = (processes: readonly LiveProcess[], more: Partial<LiveDocumen
   processesOmitted: 0,
   agent: {
     ...{ host: 'web', source: 'kernel', cpuShare: 0.0123, rssBytes: 131e6, callsPerSecond: 5_000 },
-    ...{ lagMs: 1_600, level: 0, does: 'every window is judged', alertsOpen: 1, dropped: {} },
+    ...{ lagMs: 1_600, level: 0, does: 'every window is classified', alertsOpen: 1, dropped: {} },
   },
   ...more,
 })
@@ -50,13 +50,13 @@ describe('screenLines()', () => {
 
   test('says what is left out to spare CPU, and what was dropped', () => {
     const { agent } = documentOf([])
-    const less = { ...agent, level: 2, does: 'each process is judged every 5th second' }
+    const less = { ...agent, level: 2, does: 'each process is classified every 5th second' }
     const lines = screenLines(
       documentOf([], { agent: { ...less, dropped: { late: 2, 'lost(kernel)': 1_000 } } }),
       plain,
     )
     expect(lines[0]).toContain('1,002 calls dropped')
-    expect(lines[1]).toContain('level 2: each process is judged every 5th second')
+    expect(lines[1]).toContain('level 2: each process is classified every 5th second')
   })
 
   test('fits the screen, in both directions, and says how many rows it has not shown', () => {

@@ -94,8 +94,8 @@ test('train --forest: the model with trees beside its net is verified, evaluated
 
 test.each([
   [['--forest-weight', '0.5'], 'Cannot use --forest-weight without --forest'],
-  [['--forest', '3', '--forest-weight', '1'], 'it is no number between 0 and 1'],
-  [['--forest', '3', '--forest-weight', 'half'], 'it is no number between 0 and 1'],
+  [['--forest', '3', '--forest-weight', '1'], 'it must be a number between 0 and 1'],
+  [['--forest', '3', '--forest-weight', 'half'], 'it must be a number between 0 and 1'],
   [['--forest', '5000'], '--forest'],
   [['--forest', '3', '--base', 'default'], 'Cannot use --forest with --base'],
 ])('train refuses %j', async (flags, message) => {
@@ -180,7 +180,7 @@ test('train --frame adds seconds up, and the live street does as the manifest sa
 })
 
 test.each<[string, string[], number, string]>([
-  ['no frames', ['train', '--out', 'x'], 2, 'no frames file is named'],
+  ['no frames', ['train', '--out', 'x'], 2, 'no frames file is given'],
   [
     'a file that is not there',
     ['train', '/nowhere.ndjson', '--out', 'x'],
@@ -191,7 +191,7 @@ test.each<[string, string[], number, string]>([
     'an unknown net',
     ['train', frames, '--out', 'x', '--arch', 'gru'],
     2,
-    'it is none of simple, bidirectional, inception',
+    'it must be one of simple, bidirectional, inception',
   ],
   [
     'an unknown recipe',
@@ -203,7 +203,7 @@ test.each<[string, string[], number, string]>([
     'a net of its own beside a base',
     ['train', frames, '--out', 'x', '--base', 'default', '--arch', 'simple'],
     2,
-    'Cannot use --arch with --base: the net, its features and its frames are those of "default"',
+    'Cannot use --arch with --base: net, features and frames are those of "default"',
   ],
   [
     'a base that is not there',
@@ -215,15 +215,15 @@ test.each<[string, string[], number, string]>([
     'a sequence longer than is kept of a process',
     ['train', frames, '--out', 'x', '--frame', '60'],
     2,
-    'Cannot use --frame 60: 10 frames of it are 600 s, at most 300 s are kept of a process',
+    'Cannot use --frame 60: 10 frames are 600 s, at most 300 s of a process are kept',
   ],
-  ['no epochs', ['train', frames, '--out', 'x', '--epochs', '0'], 2, 'no whole number from 1'],
+  ['no epochs', ['train', frames, '--out', 'x', '--epochs', '0'], 2, 'a whole number from 1'],
   ['no model', ['evaluate', '--model', '/nowhere', frames], 5, 'Cannot read model file'],
   [
     'an unknown part',
     ['evaluate', '--model', 'x', frames, '--part', 'all'],
     2,
-    'it is none of train, calibration, test',
+    'it must be one of train, calibration, test',
   ],
   ['no model to verify', ['model', 'verify', '/nowhere'], 5, 'Cannot read model file'],
 ])('%s is said in one line with its exit code', async (_, words, code, message) => {

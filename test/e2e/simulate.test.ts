@@ -53,5 +53,5 @@ test('agent simulate attack says so where no agent runs, and refuses what it doe
   expect(nowhere.code).toBe(4)
   const unknown = await runAgent(['simulate', 'attack', 'rumour', '--state', directory()])
   expect(unknown.code).toBe(2)
-  expect(unknown.stderr).toContain('it is none of masquerade')
+  expect(unknown.stderr).toContain('it must be one of masquerade')
 })

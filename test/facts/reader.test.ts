@@ -164,7 +164,7 @@ describe.skipIf(!isRoot)('names', () => {
     ])
     await until('the new name', () => procStat(pid)?.name === 'rsyslogd')
     expect((await proofs(pid)).map(({ because }) => because)).toEqual([
-      expect.stringContaining('calls itself rsyslogd'),
+      expect.stringContaining('its name is rsyslogd'),
     ])
     const script = await about(await renamed(python, 'rsyslogd'))
     expect(script.map(({ says }) => says)).toEqual(['supports'])

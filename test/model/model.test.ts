@@ -173,6 +173,6 @@ describe('loadModel() refuses, saying what differs,', () => {
       nodes: [{ op: 'If', inputs: ['sequences'], outputs: ['logits'] }],
       constants: [],
     })
-    await expect(open({}, graph)).rejects.toThrow('operators that no model of ours has: If')
+    await expect(open({}, graph)).rejects.toThrow('unsupported operators: If')
   })
 })

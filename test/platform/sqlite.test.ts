@@ -147,7 +147,7 @@ describe.each<SqliteEngine>(['better-sqlite3', 'bun:sqlite'])(
       const error = errorOf(() => open(join(state, 'a.db'), { readOnly: true }))
       expect([error.code, error.hint]).toEqual([
         'ERR_STATE',
-        'Name the state directory of an agent with --state DIR',
+        'Give the state directory of an agent with --state DIR',
       ])
       expect(readdirSync(state)).toEqual([])
       writeFileSync(join(state, 'b.db'), 'rubbish '.repeat(1000))
@@ -214,8 +214,8 @@ describe('openError()', () => {
     ['SQLITE_READONLY_DIRECTORY', 'ERR_STATE', 'it is read-only'],
     ['ENOSPC', 'ERR_DISK', 'the disk is full'],
     ['SQLITE_FULL', 'ERR_DISK', 'the disk is full'],
-    ['SQLITE_IOERR_WRITE', 'ERR_DISK', 'the disk gives errors'],
-    ['SQLITE_BUSY', 'ERR_STATE', 'another program holds it'],
+    ['SQLITE_IOERR_WRITE', 'ERR_DISK', 'disk error'],
+    ['SQLITE_BUSY', 'ERR_STATE', 'it is locked by another program'],
     ['SQLITE_CORRUPT_VTAB', 'ERR_STATE', 'it is damaged'],
     ['SQLITE_NOTADB', 'ERR_STATE', 'it is damaged'],
   ])('says of %s what to do next', (code, wanted, words) => {

@@ -94,7 +94,7 @@ export function detailOf(alert: AlertDetail, now: number): HTMLElement[] {
             ` (site ${alert.site})`,
           ],
         ],
-        ['Presents itself as', [name(process.name)]],
+        ['Name', [name(process.name)]],
         ['Process', `${process.pid}, started ${clockTime(process.start, now)}`],
         ['Program file', process.exe === undefined ? undefined : [name(process.exe)]],
         ['Container', process.container === undefined ? undefined : [name(process.container)]],
@@ -106,7 +106,7 @@ export function detailOf(alert: AlertDetail, now: number): HTMLElement[] {
     element(
       'details',
       { class: 'raw' },
-      element('summary', {}, 'As it came on the wire'),
+      element('summary', {}, 'Raw message'),
       element('pre', { tabindex: '0' }, JSON.stringify(onTheWire(alert), null, 2)),
     ),
   ]
@@ -164,10 +164,7 @@ function claims(alert: HostAlert): HTMLElement {
 /** What it was seen to do against what its name usually does, syscall by syscall. */
 function why(alert: HostAlert): HTMLElement {
   if (alert.why.length === 0)
-    return block(
-      'Why',
-      element('p', { class: 'note' }, 'The agent did not say which calls decided.'),
-    )
+    return block('Why', element('p', { class: 'note' }, 'The agent did not report decisive calls.'))
   const most = Math.max(...alert.why.flatMap(({ seen, expected }) => [seen, expected]), 0.01)
   const usual =
     alert.claimed.class === '' ? ['usual elsewhere'] : ['usual for ', name(alert.claimed.class)]

@@ -192,13 +192,7 @@ async function loadDetail(): Promise<void> {
   } catch (error) {
     if (turn !== detailTurn) return
     const missing = error instanceof ApiError && error.status === 404
-    showDetail([
-      element(
-        'p',
-        { class: 'trouble' },
-        missing ? 'This is not in the store (any more).' : wordsOf(error),
-      ),
-    ])
+    showDetail([element('p', { class: 'trouble' }, missing ? 'Not in the store.' : wordsOf(error))])
   }
 }
 
@@ -354,7 +348,7 @@ function drawTallies(): void {
 function drawTrouble(): void {
   const words =
     lostAt !== undefined && loaded
-      ? `The aggregator does not answer. What you see is from ${clockTime(lostAt, now())}; this page goes on trying.`
+      ? `The aggregator does not answer. What you see is from ${clockTime(lostAt, now())}; this page keeps trying.`
       : trouble
   page.trouble.hidden = words === undefined
   if (page.trouble.textContent !== (words ?? '')) page.trouble.textContent = words ?? ''

@@ -185,7 +185,7 @@ function conditionWords(host: Host, now: number): string {
     case 'offline':
       if (host.reason === 'ended') return `ended ${relativeTime(host.since, now)}`
       if (host.reason === 'unknown')
-        return `not connected, heard ${relativeTime(host.lastSeen, now)}`
+        return `not connected, last message ${relativeTime(host.lastSeen, now)}`
       return `lost ${relativeTime(host.since, now)}`
   }
 }

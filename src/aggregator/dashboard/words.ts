@@ -15,9 +15,9 @@ export const KIND_LABEL: Readonly<Record<AlertKind, string>> = {
 }
 
 export const KIND_HELP: Readonly<Record<AlertKind, string>> = {
-  masquerade: 'calls itself one program, behaves like another',
-  'non-grata': 'behaves like a program that is not wanted',
-  novelty: 'behaves like nothing that is known here',
+  masquerade: 'its name is one program, its behaviour another',
+  'non-grata': 'behaves like malicious activity',
+  novelty: 'matches no known program',
 }
 
 /** The row of the list: who, and like what. */
@@ -25,13 +25,14 @@ export function headline(alert: Alert): Part[] {
   const name = { name: alert.process.name }
   if (alert.kind === 'novelty')
     return alert.claimed.class === ''
-      ? [name, ' is new to this host']
-      : [name, ' behaves like nothing known']
-  if (alert.predicted.class === alert.process.name) return [name, ' is not wanted here']
+      ? [name, ' is new on this host']
+      : [name, ' matches no known program']
+  if (alert.predicted.class === alert.process.name)
+    return [name, ' behaves like malicious activity']
   return [name, ' behaves like ', { name: alert.predicted.class }]
 }
 
-/** "Process 812 calls itself nginx but has behaved like ransom.py since 10:42:07." */
+/** "Process 812 has the name nginx but has behaved like ransom.py since 10:42:07." */
 export function sentence(alert: Alert, nowSeconds: number): Part[] {
   const { process, predicted, claimed } = alert
   const name = { name: process.name }
@@ -44,25 +45,19 @@ export function sentence(alert: Alert, nowSeconds: number): Part[] {
   const who = `Process ${process.pid}`
   switch (alert.kind) {
     case 'masquerade':
-      return [`${who} calls itself `, name, ` but ${has} like `, like, when]
+      return [`${who} has the name `, name, ` but ${has} like `, like, when]
     case 'non-grata':
       if (predicted.class === process.name)
-        return [`${who} is `, name, `, which is not wanted here, and ${has} like it${when}`]
-      return [
-        `${who} calls itself `,
-        name,
-        ` and ${has} like `,
-        like,
-        `, which is not wanted here,${when}`,
-      ]
+        return [`${who} is `, name, `, a malicious program, and ${has} like it${when}`]
+      return [`${who} has the name `, name, ` and ${has} like `, like, ` (malicious)${when}`]
     case 'novelty':
       if (claimed.class === '')
         return [
           `${who} is `,
           name,
-          `, a program that is new to this host. First seen at ${clockTime(alert.first, nowSeconds)}.`,
+          `, a program that is new on this host. First seen at ${clockTime(alert.first, nowSeconds)}.`,
         ]
-      return [`${who} calls itself `, name, ` but ${has} like no program that is known${when}`]
+      return [`${who} has the name `, name, ` but ${has} like no known program${when}`]
   }
 }
 

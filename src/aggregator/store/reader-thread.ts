@@ -36,7 +36,7 @@ export class ReaderThread {
   }
 
   close(): void {
-    this.#end(new Error('The aggregator is ending'))
+    this.#end(new Error('The aggregator is shutting down'))
   }
 
   #begin(): Worker {

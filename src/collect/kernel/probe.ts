@@ -82,7 +82,7 @@ function missingCapabilities(): Finding | undefined {
 function oldKernel(): Finding | undefined {
   if (kernelAtLeast(5, 8)) return undefined
   return {
-    reason: `Linux ${release()} is too old to count in (5.8 is not)`,
+    reason: `Linux ${release()} is too old for counting in the kernel (5.8 is required)`,
     hint: 'Use --source sysdig',
   }
 }
@@ -133,7 +133,7 @@ function improvements({ variant, priority, uring }: Ready): string[] {
     )
   if (writeExecuteDenied())
     hints.push(
-      'Take MemoryDenyWriteExecute out of the unit: without the JIT Bun is 30 times slower',
+      'Remove MemoryDenyWriteExecute from the unit: without the JIT Bun is 30 times slower',
     )
   return hints
 }

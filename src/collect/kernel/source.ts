@@ -221,7 +221,7 @@ async function readMessage(descriptor: number): Promise<Ready> {
     errorOf(message) ??
     new AgentError(
       'ERR_COLLECTOR',
-      `Cannot start the kernel collector: it ended ${text === '' ? 'without a word' : `with "${text.slice(0, 2000)}"`}`,
+      `Cannot start the kernel collector: it ended ${text === '' ? 'without a message' : `with "${text.slice(0, 2000)}"`}`,
       { hint: 'Run "agent doctor"' },
     )
   )
@@ -266,7 +266,7 @@ async function* readRecords(collector: Collector, signal: AbortSignal): AsyncIte
       throw (
         errorOf(parseMessage(lastWords(collector.messages))) ??
         new AgentError('ERR_COLLECTOR_DIED', 'The kernel collector ended unexpectedly', {
-          hint: `Look for its pid ${collector.pid} in the kernel's log: it may have been killed for want of memory`,
+          hint: `Look for its pid ${collector.pid} in the kernel's log: it may have been killed because memory ran out`,
         })
       )
   } finally {

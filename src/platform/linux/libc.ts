@@ -78,7 +78,7 @@ export function loadLibc(): ReturnType<typeof open> {
     throw new AgentError(
       'ERR_COLLECTOR',
       `Cannot call the C library: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { hint: 'Take MemoryDenyWriteExecute out of the unit: native calls need the JIT', cause },
+      { hint: 'Remove MemoryDenyWriteExecute from the unit: native calls need the JIT', cause },
     )
   }
   errnoAddress = symbols.__errno_location() as Pointer | null

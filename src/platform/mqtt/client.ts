@@ -116,9 +116,9 @@ export function parseBrokerUrl(text: string): BrokerAddress {
     )
   }
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (host === '') throw wrong('it names no host', form)
+  if (host === '') throw wrong('it has no host', form)
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
-    throw wrong('nothing may follow the port', form)
+    throw wrong('it must end with the port', form)
   }
   const tls = url.protocol === 'mqtts:'
   const port = url.port === '' ? (tls ? 8883 : 1883) : Number(url.port)
@@ -186,7 +186,7 @@ function connectOnce(
     const code = packet.reasonCode ?? 0
     lastError = new Error(
       code === SESSION_TAKEN_OVER
-        ? 'another client has connected as this one: is there a second agent for this host?'
+        ? 'another client with the same id has connected: there may be a second agent for this host'
         : `the broker ended the connection (reason 0x${code.toString(16)})`,
     )
   })
@@ -418,13 +418,13 @@ function connectError(
   if (code === QOS_NOT_SUPPORTED) return noQos1(address)
   if (REFUSALS.has(code)) {
     return new AgentError('ERR_PERMISSION', `Cannot use broker "${address.url}": ${text}`, {
-      hint: 'Check the user name, the password file or the client certificate, and the rights that the broker gives them',
+      hint: 'Check the user name, the password file or the client certificate, and their permissions at the broker',
       ...options,
     })
   }
   if (address.tls && typeof code === 'string' && TLS_CODE.test(code)) {
     return new AgentError('ERR_CONFIG', `Cannot trust broker "${address.url}": ${text} (${code})`, {
-      hint: "Give the certificate of the broker's authority with --ca, and the name that its certificate bears",
+      hint: 'Give the CA certificate of the broker with --ca, and the host name of its certificate',
       ...options,
     })
   }
@@ -458,7 +458,7 @@ export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
     if (given.length === 0) return {}
     throw new AgentError(
       'ERR_CONFIG',
-      `Cannot use a certificate with "${address.url}": it is no TLS address`,
+      `Cannot use a certificate with "${address.url}": it is not a TLS address`,
       { hint: 'Give the address as mqtts://HOST:PORT' },
     )
   }
@@ -480,7 +480,7 @@ export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
           'ERR_CONFIG',
           `Cannot read "${path}" for --${name}: ${(cause as Error).message}`,
           {
-            hint: 'Name a PEM file that the agent may read',
+            hint: 'Give a PEM file that the agent can read',
             cause,
           },
         )

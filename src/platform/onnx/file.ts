@@ -275,7 +275,7 @@ function treesOf(nodes: readonly NodeProto[]): OnnxTrees | undefined {
   }
   const modes = tensor('nodes_modes', TensorProto_DataType.UINT8)
   if (modes.length !== trees.columns.length || modes.some((mode) => mode !== 0))
-    refuse('nodes that ask something else than "less or equal"')
+    refuse('nodes with another comparison than "less or equal"')
   if (integer('aggregate_function') !== AGGREGATE_SUM) refuse('another aggregate than the sum')
   if (integer('post_transform') !== TRANSFORM_NONE) refuse('a transform after the sum')
   if (attributes.size > 0) refuse(`an attribute "${[...attributes.keys()][0]}"`)

@@ -126,7 +126,7 @@ export function detectionOf(model: Model): DetectionCalibration {
     throw new AgentError(
       'ERR_MODEL',
       `Cannot detect with model "${model.directory}": its manifest has no "detection"`,
-      { hint: 'Train it anew with "agent train", which calibrates detection at its end' },
+      { hint: 'Train it again with "agent train", which calibrates detection' },
     )
   }
   return readDetectionCalibration(detection, classes.length, stateSize)
