@@ -119,7 +119,7 @@ else
   rm -f "$work/happenings.tsv"
 fi
 kill $recorder; wait $recorder || :; recorder=''
-# The agent's books are its last line; record.py writes its own file.
+# The agent's ledger is its last line; record.py writes its own file.
 [ $by = bpftrace ] || tail -n 1 "$work/logs/recorder.log" > "$work/recording.ledger.json"
 cp "$work/recording.ledger.json" "$out/lab.ledger.json"
 python3 "$here/finish.py" --recording "$work/recording" --happenings "$work/happenings.tsv" --split "$split" --out "$out" --sets "$(echo $sets | tr ' ' ,)"

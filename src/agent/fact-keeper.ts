@@ -1,5 +1,5 @@
 /**
- * Facts about processes, gathered beside the street: asks the facts reader, keeps what it said for as long as it may
+ * Facts about processes, gathered beside the pipeline: asks the facts reader, keeps what it said for as long as it may
  * be needed (also after the process ended), and turns it into findings and context for whoever judges.
  *
  * Nothing here waits: `want` and `push` put questions on a list, the most urgent go out within the second's bound, and
@@ -23,7 +23,7 @@ import type { FactQuestion, Look, ProcessFacts } from '../domain/process-facts.t
 import type { FactsReader, ReaderStatus } from '../facts/reader.ts'
 
 export interface FactKeeperStatus {
-  /** Absent where nobody may look. */
+  /** Absent without the permissions. */
   readonly reader?: ReaderStatus
   readonly kept: number
   /** Questions that found no room in their second and were forgotten. */
@@ -41,7 +41,7 @@ interface Kept {
   readonly filesSecond?: number
 }
 
-/** Which fact answers a judge's question. What is not here facts cannot answer; the context is read all the same. */
+/** Which fact answers a question of the detector. For others only the context is read. */
 const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
   masquerade: 'program',
   'reverse-shell': 'streams',
@@ -82,7 +82,7 @@ export class FactKeeper implements FactJudge {
     this.#triggers = new Triggers(knows)
   }
 
-  /** Where nobody may look, no question needs to wait for an answer. */
+  /** Without permissions no question waits for an answer. */
   get canAsk(): boolean {
     return this.#reader !== undefined
   }

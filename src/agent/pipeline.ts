@@ -1,5 +1,5 @@
 /**
- * The control plane on one page: how one closed second walks down the street, for all processes together. One
+ * The control plane on one page: how one closed second is processed, for all processes together. One
  * transaction, one inference batch, one pass of decisions. (The data plane, bytes to tallies, is `ingest.ts`.)
  *
  * Walks never overlap (`run.ts` sees to it), so no step needs a lock, and frames come in ascending order.

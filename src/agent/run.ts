@@ -1,6 +1,6 @@
 /**
  * Runs a street over a source until its end or the signal: bytes in at the source's pace, a walk for each
- * second that has closed, the books saved every few seconds.
+ * second that has closed, the ledger saved every few seconds.
  *
  * A frame closes by event time; the kernel source says itself when a second is over. Where another stream of the
  * present falls silent, event time is taken to go on as the monotonic clock does since the last byte, which closes the
@@ -73,7 +73,7 @@ export async function runStreet(
     if (error !== undefined || signal.aborted) break
   }
   await run.end(sources)
-  // The last words about the outbox are those after its last deliveries.
+  // The final state of the outbox is that after its last deliveries.
   const drainMs = signal.aborted ? INTERRUPTED_DRAIN_MS : DRAIN_MS
   const arrived = (await street.publisher?.end(drainMs)) ?? true
   const { format } = run
@@ -275,7 +275,7 @@ class Run {
     local.hostLevel.put(stages.detector.hostLevel.snapshot())
   }
 
-  /** Writes the books. @param ended the agent ends after this */
+  /** Saves the ledger. @param ended the agent ends after this */
   save(ended: boolean): StatusDocument {
     const street = this.#street
     this.#savedAtMs = street.clock.monotonic()

@@ -1,8 +1,8 @@
 /**
- * What `agent status` shows: the books of one state directory, written every few seconds and at the end, read
- * by whoever asks (`buffer/ledger-store.ts` keeps the bytes). Plain data; keys are part of the contract [DESIGN 2].
+ * What `agent status` shows: the ledger of one state directory, written every few seconds and at the end
+ * (`buffer/ledger-store.ts` keeps the bytes). Plain data; the keys of `--json` are a public contract.
  *
- * The books close: observed.calls = counted + Σ dropped, created = acknowledged + queued + merged + Σ undelivered,
+ * The ledger balances: observed.calls = counted + Σ dropped, created = acknowledged + queued + merged + Σ undelivered,
  * detection.alerts.opened = open + closed.
  */
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
@@ -108,7 +108,7 @@ interface Parts {
   readonly outbox: Outbox
 }
 
-/** The parts of the document that are the books themselves. */
+/** The accounting parts of the document. */
 export function booksOf({ counter, detector, outbox }: Parts, seconds: SecondsLedger) {
   const { observed, counted, dropped, samples } = counter.ledger()
   const { created, acknowledged, queued, merged, dropped: undelivered } = outbox.ledger()

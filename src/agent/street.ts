@@ -1,5 +1,5 @@
 /**
- * Makes the street from settings: opens the state directory, restores what the last run left, and puts the stages
+ * Builds the pipeline from settings: opens the state directory, restores the state of the last run, and connects the stages
  * together. The only place that knows all of them. Also the way back: `close` leaves everything on disk.
  *
  * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db (memory
@@ -68,7 +68,7 @@ export interface StreetOptions {
   readonly clock?: Clock
   /** Percent of a core above which less is judged; 0 or absent: no cap. */
   readonly cpuMax?: number
-  /** Who reads facts about processes of this host; none where a recording walks, or without the rights. */
+  /** Reads facts about processes of this host; absent for recordings and without permissions. */
   readonly reader?: FactsReader
   /** Adapts the model to this host in a process of its own: right for a live host, wrong for a capture. */
   readonly adaptCommand?: readonly string[]

@@ -200,7 +200,7 @@ function passwords(listener: Listener) {
   return { authenticate: readPasswordFile(passwordFile) }
 }
 
-/** @throws AgentError where strangers could speak for hosts or read what they do, and nobody said that they may */
+/** @throws AgentError if anyone could send for hosts or read alerts, unless --allow-anonymous is given */
 function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions): void {
   const doors: [string, string, Listener, string][] = [
     ['The page and the API', '--http', http, '--http-password-file'],

@@ -3,7 +3,7 @@
  *
  * Lists are `{"items":[…],"next":cursor}`; `next` goes back as `after` and is null on the last page.
  * Alerts are given as they came on the wire. A parameter that is unknown, repeated or out of range is
- * refused and not guessed at: a script that asks for `?stat=open` must not believe that all is well.
+ * refused and not guessed at: a script with `?stat=open` must not get an answer that looks like no alerts.
  */
 import {
   API_ID_CHARS_MAX,

@@ -181,7 +181,7 @@ class Herald {
   }
 
   announce(): void {
-    // Its own good-bye comes back to an aggregator that still listens, and is no other's that needed an answer.
+    // An aggregator that is still subscribed receives its own offline status; it needs no answer.
     if (!this.#going) this.#publish('online').catch(() => {})
   }
 

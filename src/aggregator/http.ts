@@ -1,5 +1,5 @@
 /**
- * The aggregator's HTTP side: page, API, events, metrics, health [DESIGN 2]. It only reads.
+ * The aggregator's HTTP side: page, API, events, metrics, health. It only reads.
  *
  * Every answer carries the headers that make it harmless: no script but our own file, no framing, no
  * guessing of types, nothing for other origins (there is no CORS). The Host header must be an address, this

@@ -4,7 +4,7 @@
  * somebody looks. Alerts go first: when more comes than can be stored, summaries are refused while alerts still are
  * taken, and their agents keep them.
  *
- * The receipt is the promise of this room [DESIGN 6]: it is published after the commit and for nothing
+ * A receipt is published after the commit and for nothing
  * else, also for a repeat (its first receipt may be lost). A commit that fails is answered by silence, and
  * the agent sends again. What is refused is counted by reason and never receipted; nothing a client sends
  * ends the aggregator.
@@ -236,7 +236,7 @@ export class Subscriber {
     if (payload.byteLength > PAYLOAD_BYTES_MAX) return this.#refusal('too-long')
     switch (parsed.kind) {
       case 'aggregator-status': {
-        // Another aggregator's last will must not make agents believe that none is left.
+        // Another aggregator's will must not tell agents that no aggregator is left.
         const status = decodeAggregatorStatus(payload)
         if (status.ok && status.value.state === 'offline') this.#link?.announce(parsed.site, true)
         return undefined

@@ -34,7 +34,7 @@ export interface CaptureOptions {
 }
 
 /**
- * The chisel's lines of a capture that only we can unpack: it goes to a file that nobody else can read and that is
+ * The chisel's lines of a capture that only we can unpack: it goes to a file that no other user can read and that is
  * gone afterwards. One that is cut gives what came before.
  * @param head the first bytes of `rest`, taken already
  */

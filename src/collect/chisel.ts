@@ -1,5 +1,5 @@
 /**
- * Our chisel as a file: sysdig reads it from a path. It lies in the agent's own directory, which nobody
+ * Our chisel as a file: sysdig reads it from a path. It is in the agent's own directory, which no one
  * else can write to, for sysdig runs it as root.
  */
 import { renameSync, writeFileSync } from 'node:fs'

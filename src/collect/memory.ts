@@ -1,4 +1,4 @@
-/** Bytes in memory as a source: recordings that came with the agent, and tests that walk the same street. */
+/** Bytes in memory as a source: shipped recordings, and tests that use the same pipeline. */
 import type { Source, SourceFormat } from '../domain/source.ts'
 
 /** @param chunkBytes how much is given at a time; what closes in between walks in between */

@@ -5,7 +5,7 @@
  * per call, and nothing lost where text drops a fifth. Line mode is the fallback; then our own processes are
  * filtered out, or their reads would be captured and printed and read again.
  *
- * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v). While it is away nobody counts: each of
+ * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v). While it is not running nothing is counted: each of
  * those seconds is marked as incomplete (one lost call stands for "at least one").
  */
 import { defined } from '../domain/defined.ts'

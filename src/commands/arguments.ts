@@ -1,7 +1,7 @@
 /**
  * From words to a command and its arguments, strictly. citty parses leniently: an unknown flag, a missing
  * value and surplus words pass in silence. For an agent that watches a host, `--brokr` silently ignored
- * means alerts that nobody gets, so here each is an error (exit 2) that names the nearest word.
+ * means alerts that are not delivered, so each is an error (exit code 2) that suggests the nearest name.
  */
 import { type ArgsDef, type CommandDef, parseArgs } from 'citty'
 import { AgentError } from '../domain/error.ts'

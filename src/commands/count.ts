@@ -1,4 +1,4 @@
-/** `agent count FILE…`: captures to frames (DESIGN.md section 4), as fast as they can be read. */
+/** `agent count FILE…`: captures to frames (docs/reference/formats.md), at maximum speed. */
 import { defineCommand } from 'citty'
 import { openFiles } from '../agent/sources.ts'
 import { EXIT } from '../domain/error.ts'

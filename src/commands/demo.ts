@@ -165,7 +165,7 @@ class DemoAgents {
     return { ...outcome, error }
   }
 
-  /** Fills the host's memory; alerts of that time are nobody's concern. */
+  /** Fills the host's baseline; alerts of that time are discarded. */
   async #live(host: string, state: string, signal: AbortSignal): Promise<void> {
     const street = this.#open(host, state, { learn: '7d' })
     const before = [recordingSource(this.#baseline)]

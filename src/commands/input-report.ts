@@ -1,4 +1,4 @@
-/** What `count` and `record` say of their input on stderr: how far they are, and the books at the end. */
+/** Messages of `count` and `record` about their input on stderr: progress, and the ledger at the end. */
 
 import { AgentError, EXIT } from '../domain/error.ts'
 import type { InputLedger } from '../domain/ledger.ts'

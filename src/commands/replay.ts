@@ -1,5 +1,5 @@
 /**
- * `agent replay FILE…`: the same street as `watch`, over captures, as fast as it can: deterministic, exit 10 if
+ * `agent replay FILE…`: the same pipeline as `watch`, over captures, at maximum speed: deterministic, exit code 10 if
  * there were alerts. Without --state it works in a directory of its own that is gone afterwards, so a
  * replay never mixes with what the live agent remembers.
  */

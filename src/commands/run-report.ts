@@ -1,4 +1,4 @@
-/** What `watch`, `replay` and `demo` say of a run at its end: the books on stderr, and the exit code. */
+/** The end of `watch`, `replay` and `demo`: the ledger on stderr, and the exit code. */
 import type { StatusDocument } from '../agent/status-document.ts'
 import { note, safeText } from './common.ts'
 

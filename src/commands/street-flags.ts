@@ -1,4 +1,4 @@
-/** The flags that every command with a whole street takes (`watch`, `replay`): one list, so that they cannot drift apart. */
+/** The flags of commands with a complete pipeline (`watch`, `replay`). */
 import { PIPELINE_SETTINGS } from '../settings/settings.ts'
 import { settingArgs } from './common.ts'
 import { inputFlags } from './input-flags.ts'

@@ -1,5 +1,5 @@
 /**
- * `agent watch`: the main job. A live source, a pipe or a file walks down the street; alerts go to the
+ * `agent watch`: the main job. A live source, a pipe or a file goes through the pipeline; alerts go to the
  * terminal, the local store and, with --broker, over MQTT.
  *
  * The source is chosen before anything is opened: where the kernel counts for us, this process sheds its
@@ -65,7 +65,7 @@ export default defineCommand({
       model,
       source: { name: source.name, why },
       resume: isThisHost,
-      // A recording takes what it takes.
+      // A recording has no CPU limit.
       live: true,
       ...(live && source.name !== 'pipe' && settings.adapt === 'auto'
         ? { adaptCommand: adaptCommand(settings) }

@@ -51,7 +51,7 @@ export interface DetectionCalibration {
   readonly profiles: readonly (readonly (readonly [syscall: string, share: number])[])[]
 }
 
-/** `claim`: it is not what it claims to be. `malice`: it is something malicious. */
+/** `claim`: evidence that a process is not what it claims to be. `malice`: evidence of a malicious class. */
 export type StreamName = 'claim' | 'malice'
 
 /** The levels for a budget, by stream, stage and name. */

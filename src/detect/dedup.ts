@@ -2,7 +2,7 @@
  * One alert per cause: what crosses its level opens an alert, what goes on updates it (not more often than
  * ALERT_UPDATE_SECONDS), what has been quiet closes it, and what returns within a day is the same alert again.
  *
- * An alert of low severity is an observation: it is kept like the others, and nobody is told of it. One that turns out to
+ * An alert of low severity is an observation: it is stored like the others, without a notification. One that turns out to
  * be worse becomes an alert. Certainty only grows, and is told at once; at most ALERTS_CONFIRMED_PER_DAY_MAX alerts
  * are confirmed a day, a quarter of them kept for critical ones, the rest stay provisional, counted as withheld.
  *
@@ -11,7 +11,7 @@
  * except that a novelty may still turn out to be something worse; the novelty is then closed.
  *
  * An id is made of host, process, kind and the host's secret: the same process has the same alert after a restart of the
- * agent, and nobody who does not know the secret can tell the id before it is raised. Opened in a minute are at most
+ * agent, and without the secret the id cannot be predicted. Opened in a minute are at most
  * ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
  *
  * The book outlives the agent: `changes` is what must be kept since the last call, `restore` takes it back. At every

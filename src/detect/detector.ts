@@ -8,7 +8,7 @@
  *
  * Pure: no clock, no chance, no files. The caller keeps the memory (`HostMemory.snapshot`) and fills in `why`
  * (`explain`). Treated on purpose: seconds marked incomplete raise nothing; shells and interpreters claim nothing;
- * a name that another name's memory covers (a renamed worker) is not new; a child of systemd before its exec is nobody.
+ * a name that another name's memory covers (a renamed worker) is not new; names before exec (a child of systemd) are ignored.
  */
 import type { Alert, AlertEnd, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
@@ -295,8 +295,8 @@ export class Detector {
     const name = memoryName(process.name)
     const claimed = this.#claimed(process.name)
     const usual = this.#memory.distance(name, state)
-    const confessed = this.#classes.confessedBy?.(process.name)
-    const evidence = this.#evidence.at(process, frameIndex, confessed)
+    const maliciousName = this.#classes.toolClassOf?.(process.name)
+    const evidence = this.#evidence.at(process, frameIndex, maliciousName)
     const { own } = evidence
     if (evidence.claim.level <= 0) Object.assign(own, NOTHING)
     const signs = signsOf(
@@ -304,7 +304,7 @@ export class Detector {
       row,
       {
         claimed,
-        confessed: confessed !== undefined,
+        maliciousName: maliciousName !== undefined,
         ordinary:
           claimed === undefined && !claimsNothing(process.name) && calibration.ordinary.has(name),
         spareInterpreters: this.#learning(),
@@ -353,7 +353,7 @@ export class Detector {
     )
   }
 
-  /** @param share of the level that the evidence of malice has reached */
+  /** @param share of the threshold that the malicious evidence has reached */
   #malicious(
     evidence: ProcessEvidence,
     share: number,

@@ -2,7 +2,7 @@
  * What a run of windows adds up to: one sequential test per process and question, after Page's cumulative sum.
  *
  * Each window brings a number that is negative in ordinary life and positive where the question is to be answered
- * yes; the sum never falls below zero, so old innocence does not pay for new guilt. It fades over seconds without a
+ * yes; the CUSUM statistic is floored at zero. It decays over seconds without a
  * window. One odd window is never an alert; ten in a row are. Windows overlap by nine tenths, so the numbers
  * are no independent likelihoods: levels are calibrated on recordings, not derived.
  *
@@ -34,7 +34,7 @@ export interface ProcessEvidence {
   process: Process
   first: number
   last: number
-  /** Seconds since then in which there was a window that nobody judged. */
+  /** Seconds since then with a window that was not classified. */
   held: number
   readonly claim: Stream
   readonly malice: Stream
@@ -67,7 +67,7 @@ export class Evidence {
 
   /**
    * The evidence on a process, faded to this frame.
-   * @param line of processes that one follows another in: a new one goes on with the malice of the last, as a tool
+   * @param line restart chain of the same name: a new process continues with the malicious evidence of the last, as a tool
    * that is started over and over leaves none of them time to show itself
    */
   at(process: Process, frameIndex: number, line?: number): ProcessEvidence {
@@ -108,7 +108,7 @@ export class Evidence {
     return this.#of.get(processKey(process))
   }
 
-  /** A window of the process is not judged. Silence fades evidence; that nobody looks does not. */
+  /** A window of the process is not classified. Only silence lets evidence decay. */
   hold(process: Process): void {
     const found = this.#of.get(processKey(process))
     if (found !== undefined) found.held++

@@ -37,9 +37,9 @@ export interface Signs {
   readonly surprise: number
   /** Share of its seconds here in which the model spoke against the name. */
   readonly contradicted: number
-  /** It bears the name of a malicious program. */
-  readonly confessed: boolean
-  /** It bears the name of an ordinary program that has no class. */
+  /** The name matches a malicious class. */
+  readonly maliciousName: boolean
+  /** The name is that of a benign program without a class. */
   readonly ordinary: boolean
   /** 1 where the host behaves as it usually does, 0 where so many of its programs do not that none stands out. */
   readonly calm: number
@@ -50,7 +50,7 @@ export interface Name {
   /** Index of the class that it claims. */
   readonly claimed: number | undefined
   /** It is a malicious program's. */
-  readonly confessed: boolean
+  readonly maliciousName: boolean
   /** It is an ordinary program's that has no class. */
   readonly ordinary: boolean
   /** The host is too young to hold it against a name that its program looks like the interpreter it may be written for. */
@@ -117,7 +117,7 @@ export function signsOf(
     surprise: usual.surprise,
     contradicted: usual.contradicted,
     calm: usual.calm,
-    confessed: name.confessed,
+    maliciousName: name.maliciousName,
     ordinary: name.ordinary,
   }
 }
@@ -160,7 +160,7 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {
   const most = Math.min(4, -Math.log(signs.suspect + 0.002) - JUDGE.suspectDrift)
-  if (signs.confessed) return clamp(signs.malice + JUDGE.maliciousNameOdds, -2, most)
+  if (signs.maliciousName) return clamp(signs.malice + JUDGE.maliciousNameOdds, -2, most)
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
   const odds = clamp(signs.malice, -2, most) - away - (signs.ordinary ? JUDGE.ordinaryOdds : 0)

@@ -6,7 +6,7 @@
  * where its classes do not. So evidence counts where this memory finds a behaviour strange, too.
  *
  * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then stays where
- * it is. It never moves towards what is seen, so nobody can drag it. What lies far from all that is usual is not taken in
+ * it is. It never moves towards what is seen, which limits gradual poisoning. What lies far from all that is usual is not taken in
  * until it has recurred for long enough (`RECUR`), and a name takes in one such a day (`STRANGE_EVERY`). Near is what
  * is near to an anchor (learnt, or taken in as strange), not to the last thing that came near: so a
  * slow walk towards another behaviour is too slow to be of use. The caller never offers what is near a malicious class or

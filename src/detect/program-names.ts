@@ -2,7 +2,7 @@
  * What names of programs mean for findings from facts: threads of the kernel, daemons that every administrator
  * knows, shells, interpreters, tools that relay; and whether a name can be that of an executable.
  *
- * Pure lists and rules. A name here accuses nobody: it says what a process *claims*, and facts say what it is.
+ * Pure lists and rules. A name is only a claim; facts tell what a process is.
  */
 import { isInterpreter } from './names.ts'
 

@@ -1,6 +1,6 @@
 /**
- * The books: observed = counted + dropped(reason); created = acknowledged + queued + merged + dropped(reason).
- * `agent status` prints them; a difference is a defect of ours.
+ * The ledger: observed = counted + dropped(reason); created = acknowledged + queued + merged + dropped(reason).
+ * `agent status` prints it; a difference is a bug.
  */
 export interface InputLedger {
   /** Calls that the source showed (or said it lost). */

@@ -19,7 +19,7 @@ export const ACTIVE_FRAMES_MIN = 3
 export const JUDGED_AGE_FRAMES = 4
 /** A frame closes when event time has passed its end by this: sysdig's CPUs step back at most 0.1 ms, pipes stall longer. */
 export const LATENESS_MS = 1_500
-/** The same for files, where nobody waits: some are put together of several. */
+/** The same for files, where latency does not matter: some are merged from several. */
 export const FILE_LATENESS_MS = 5_000
 /** Event time that runs ahead of the wall clock (live) or of the last event (files) by more than this is a jump, not progress. */
 export const CLOCK_JUMP_MS = 60_000
@@ -124,7 +124,7 @@ export const STRACE_FILES_MAX = 512
 export const STRACE_READ_BYTES = 65_536 + LINE_BYTES_MAX
 /** A capture that sysdig cannot unpack itself is unpacked beside the state, up to so much. */
 export const CAPTURE_BYTES_MAX = 16 * 1_073_741_824
-/** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; FACTS of the pipe: 1 MiB lasts 20 ms at 52 MB/s. */
+/** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; a pipe of 1 MiB lasts 20 ms at 52 MB/s. */
 export const READ_EVERY_MS = 20
 /** The same while little comes: fewer wake-ups, and a burst of 52 MB/s waits 30 ms in the collector's own buffers. */
 export const READ_QUIET_MS = 50
@@ -149,7 +149,7 @@ export const COLLECTOR_SILENT_MS = 60_000
 export const CHILD_GRACE_MS = 3_000
 /** Of what a child says on stderr the last is kept: its reason to end. */
 export const STDERR_BYTES_MAX = 16_384
-/** A far-off time is believed when it has gone on for this long; until then its calls are held apart. */
+/** A clock jump is confirmed after this time; until then its calls are quarantined. */
 export const CLOCK_JUMP_CONFIRM_MS = 2_000
 /** Lines whose meaning is remembered byte for byte: 160 bytes each, forgotten all at once when full. */
 export const LINE_MEMO_MAX = 8_192
@@ -180,7 +180,7 @@ export const CGROUP_WALK_MAX = 5_000
 export const CPU_WALK_SHARE_MAX = 0.005
 /** One record of the collector's stream: the calls of one process, at most. */
 export const KERNEL_RECORD_BYTES_MAX = 65_536
-/** The collector's one message, a verifier's last words included. */
+/** The collector's one message, including the end of the verifier's log. */
 export const MESSAGE_BYTES_MAX = 1_048_576
 
 /** A recording of several hosts waits this long (seconds) for a host that has just booted to be named. */
@@ -197,7 +197,7 @@ export const OUTPUT_TROUBLE_TOLD_EVERY_MS = 60_000
 export const FAILED_SECONDS_MAX = 30
 /** The same failure is told in the log at most this often. */
 export const FAILURE_TOLD_EVERY_MS = 60_000
-/** How often the books are saved: what a kill -9 costs of them. */
+/** How often the ledger is saved: what a kill -9 loses of it. */
 export const STATUS_SAVE_EVERY_MS = 5_000
 /** How often the host's memory is saved (up to a few MB at a time). */
 export const MEMORY_SAVE_EVERY_MS = 60_000
@@ -316,7 +316,7 @@ export const RESEND_AFTER_MAX_MS = 600_000
 export const WIRE_BYTES_PER_DAY_MAX = 20_000_000
 /** The share of it that only alerts may use. */
 export const WIRE_BYTES_ALERTS_ONLY = 2_000_000
-/** Where nobody has ever announced an aggregator, a PUBACK counts only after its announcement had this long to arrive. */
+/** Without a known aggregator, a PUBACK counts only after an announcement had this long to arrive. */
 export const AGGREGATOR_SETTLE_MS = 1_000
 /** Less would be no wait. */
 export const RETRY_WAIT_MIN_MS = 10

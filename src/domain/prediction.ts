@@ -37,5 +37,5 @@ export interface ModelClasses {
   /** Index of the class that a presented name claims, by name and alias rules; undefined where the model knows none. */
   claimedBy(name: string): number | undefined
   /** Index of the malicious class whose tools bear this name: a process called hydra is taken for one. */
-  confessedBy?(name: string): number | undefined
+  toolClassOf?(name: string): number | undefined
 }

@@ -48,7 +48,7 @@ export interface Look {
 
 /**
  * `verified`: the unmodified file of an installed package. `owned`: a package owns the path, its content is not known.
- * `unknown`: there is no package database here that could be asked and believed.
+ * `unknown`: there is no trusted package database.
  */
 export type PackageState = 'verified' | 'owned' | 'modified' | 'unowned' | 'unknown'
 
@@ -61,7 +61,7 @@ export interface Program {
   readonly isAlias: boolean
   /** Root owns the file, and nobody else may write to it. */
   readonly isRoots?: boolean
-  /** A program of this host, of another content, that bears the name of its comm. */
+  /** A different program of this host whose file name equals its comm. */
   readonly namesake?: string
   /** The same question about the file that an interpreter runs. */
   readonly script?: PackageState
@@ -71,7 +71,7 @@ export interface Connection {
   /** "address:port" */
   readonly remote: string
   readonly isLoopback: boolean
-  /** Nobody listens on its local port: it was opened from here. */
+  /** No socket listens on its local port: it is an outgoing connection. */
   readonly isOutgoing: boolean
   /** Its ports look as if it had come from outside, and who listened for it is gone: then that is no proof. */
   readonly isDoubtful?: true
@@ -109,7 +109,7 @@ export interface FileChanges {
   readonly sampled: number
   /** Of them: what was readable or had a known format is now without either. */
   readonly encrypted: number
-  /** Unreadable files that came under the name of one that is gone, with an ending of their own; what it was nobody saw. */
+  /** Unreadable files that came under the name of one that is gone, with an ending of their own, and whose previous content is unknown. */
   readonly replaced: number
   /** Names of a few of those, without their directory. */
   readonly examples: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * The two ends of the data plane: what every collector answers and what every parser is, so that live capture,
- * pipes, files and tests walk the same street.
+ * The two ends of the data plane: the interfaces of sources and parsers, so that live capture, pipes, files and tests
+ * use the same pipeline.
  */
 import type { DropReason } from './tally.ts'
 
@@ -9,7 +9,7 @@ export interface LossReport {
   lost(reason: DropReason, count: number, timeMs: number): void
 }
 
-/** What every collector answers, so that live capture, pipes, files and tests walk the same street. */
+/** Names of the sources. */
 export type SourceName = 'kernel' | 'sysdig' | 'bpftrace' | 'file' | 'pipe' | 'memory'
 
 export type SourceFormat =
@@ -18,7 +18,7 @@ export type SourceFormat =
   | 'sysdig-json'
   | 'bpftrace-json'
   | 'strace-text'
-  | 'frames' // NDJSON of DESIGN.md section 4
+  | 'frames' // NDJSON, docs/reference/formats.md
   | 'kernel-records' // our eBPF counter's drains
 
 export interface Source {
@@ -72,7 +72,7 @@ export interface CollectorStatus {
   /** The most of each in any second. */
   readonly most: { readonly drainMs: number; readonly keys: number; readonly processes: number }
   readonly lost: Readonly<Record<string, number>>
-  /** The collector said good-bye: the end of the stream is its end, not its death. */
+  /** The collector ended cleanly. */
   readonly complete: boolean
 }
 

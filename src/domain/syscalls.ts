@@ -1,7 +1,7 @@
 /**
  * The names of Linux's system calls, and what else sysdig calls three of them.
  *
- * A position in this list is a *syscall index*: the small integer that walks down the street and lies in
+ * A position in this list is a *syscall index*: the small integer that is used throughout the pipeline and stored in
  * the rolling buffer. So the list is append-only: a new call goes to the end, nothing is ever moved or
  * taken out. Index 0 is `other`, for calls that the list does not know.
  *

@@ -1,8 +1,8 @@
 /**
- * The one entrance of the street: what every parser gives and the counter takes.
+ * The single input of the pipeline: the interface between parsers and the counter.
  *
  * An event is a tally of one (a line of sysdig, of strace); chisel and in-kernel counting give totals. So
- * nobody downstream asks which source it was. The calls are made for every line: primitive arguments, no
+ * later steps do not depend on the source. The calls are made for every line: primitive arguments, no
  * object, names as interned ids.
  */
 
@@ -30,7 +30,7 @@ export type DropReason =
   | 'unknown-syscall' // a type that is no system call we know
   | 'no-time' // a time that cannot be read
   | 'late' // older than the frames still open
-  | 'clock-jump' // held apart by the clock-jump rule, never allocated for
+  | 'clock-jump' // quarantined by the clock-jump rule and dropped
   | 'processes' // over FRAME_PROCESSES_MAX
   | 'other-host' // a frames file of several hosts: a line of another than the one read
   | 'lost(sysdig)' // the source says it lost them

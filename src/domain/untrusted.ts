@@ -187,7 +187,7 @@ export class Fields {
     return this.has(name) ? Reflect.get(this.#object, name) : undefined
   }
 
-  /** The fields that nobody asked for, as they came but safe to show. Their size is bounded by that of the payload. */
+  /** The fields that were not read, sanitised. Their size is bounded by that of the payload. */
   rest(): Record<string, unknown> {
     const left: [string, unknown][] = []
     for (const key of Object.keys(this.#object)) {

@@ -253,7 +253,7 @@ function stateOf(
   })
 }
 
-/** The time of change, not of content: nobody can set it. */
+/** ctime instead of mtime, because a process cannot set it. */
 function versionOf({ ino, ctimeMs, size }: Stats): string {
   return `${ino} ${ctimeMs} ${size}`
 }

@@ -3,7 +3,7 @@
  * content of its executable. dpkg and apk are asked; where there is only another database (rpm, pacman) or none,
  * nothing is known, which is no evidence of anything.
  *
- * A database is believed only where root of this host wrote it: whoever brings a root of his own brings its lists, too.
+ * A database is trusted only if root of this host wrote it: a container with its own root has its own database, too.
  * Not promised: that a verified program runs only its own code. A library put before it by LD_PRELOAD, or code
  * written into its memory, changes no file.
  */

@@ -102,7 +102,7 @@ export function processTable(): Map<number, ProcStat> {
   try {
     names = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   } catch {
-    // Without /proc nobody is there.
+    // Without /proc there are no processes.
   }
   for (const name of names.slice(0, PROCESS_TABLE_MAX)) {
     const stat = procStat(Number(name))

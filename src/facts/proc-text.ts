@@ -1,6 +1,6 @@
 /**
  * Understands what /proc says of a process. Pure: the bytes are brought. Everything in them may be chosen by the
- * process itself, so nothing here throws, nothing is believed to be short, and no line break forges a field.
+ * process itself, so nothing here throws, every length is checked, and no line break forges a field.
  */
 import { COMMAND_CHARS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'

@@ -115,7 +115,7 @@ class Answerer {
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
       facts = { ...facts, ...(await this.#part(question, pid, stat, facts, child)) }
-    // What was read of its successor, had it ended meanwhile, is nobody's. Files are those of directories opened before.
+    // What was read of its successor, had it ended meanwhile, is discarded. Files are those of directories opened before.
     if (findProcess(pid, start)?.startMs === stat.startMs) return facts
     return { look: seen, ...defined({ files: facts.files }) }
   }
@@ -162,7 +162,7 @@ function say(answer: FactAnswer): void {
     try {
       at += writeSync(1, bytes, at)
     } catch (error) {
-      // Nobody reads any more: that is how a parent's end looks.
+      // The pipe has no reader: the parent has ended.
       if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return
       Bun.sleepSync(5)
     }

@@ -82,7 +82,7 @@ export function adoptReader(): FactsReader | undefined {
   return new FactsReader(handle)
 }
 
-/** Believed only where it can be ours: what it names is a child of this process. */
+/** Accepted only if it can be ours: it names a child of this process. */
 function handedOver(): Handle | undefined {
   try {
     const { pid, requests, answers } = JSON.parse(process.env[ADOPTED] ?? '') as Handle

@@ -1,6 +1,6 @@
 /**
  * Understands /proc/PID/net/tcp and tcp6: whose end a socket is, and whether somebody listens on its local port.
- * Pure. A connection nobody listens for was opened from here; that is what tells a reverse shell from a service.
+ * Pure. A connection without a listening socket is outgoing; that distinguishes a reverse shell from a service.
  */
 import type { Connection } from '../domain/process-facts.ts'
 

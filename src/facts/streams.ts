@@ -96,7 +96,7 @@ async function relayOf(
   if (stat === undefined) return undefined
   const links = descriptorsOf(pid)
   const connections = connectionsOf(pid, links, sockets)
-  // Without any connection it relays to nobody, and what it is need not be known.
+  // Without a connection there is no relay to look for.
   if (connections.length === 0) return undefined
   const table = sockets.of(pid)
   const numberOf = (descriptor: number) => numberOfLink(links.get(descriptor) ?? '', 'socket')

@@ -218,7 +218,7 @@ export function modelClasses(manifest: Manifest): ModelClasses {
       const { malicious, behaviour } = manifest.classes[index]!
       return malicious || behaviour !== undefined ? undefined : index
     },
-    confessedBy: (name) => toolOf.get(classNameOf(name, manifest.aliases)),
+    toolClassOf: (name) => toolOf.get(classNameOf(name, manifest.aliases)),
   }
 }
 

@@ -108,7 +108,7 @@ export class Sequencer {
     this.#last = Number.NEGATIVE_INFINITY
   }
 
-  /** Frames of the past, oldest first, whose sequences nobody needs: after a restart, from the buffer. */
+  /** Earlier frames, oldest first, whose sequences are not needed: from the buffer, after a restart. */
   warm(frames: Iterable<Frame>): void {
     for (const frame of frames) this.#take(frame)
   }

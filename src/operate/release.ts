@@ -1,5 +1,5 @@
 /**
- * A release as `install.sh` and `agent update` take it: plain files below one address. SHA256SUMS bears an
+ * A release as `install.sh` and `agent update` take it: plain files below one address. SHA256SUMS has an
  * Ed25519 signature and holds the sum of everything else, so one key vouches for all; the address may be
  * plain http or a directory. What is not signed by the key is not read further, let alone run.
  */

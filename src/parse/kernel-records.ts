@@ -20,7 +20,7 @@
  *   8 bye      the collector ended as it was asked to
  *
  *   text       u8 length, bytes (any; comm is whatever a process calls itself)
- *   name kind  0 nobody knows, 1 the leader's, 2 another thread's
+ *   name kind  0 unknown, 1 the leader's, 2 another thread's
  *
  * Names are sent each second because a process may have renamed itself; no state is needed but the second.
  * The stream comes from our own process over a pipe; it is checked like any input, and after a record that

@@ -16,7 +16,7 @@
  * lines. So this file never decides what is rejected.
  *
  * What it does not promise: a newline inside a name ends the line here as it does for every reader of
- * sysdig's text; a local process can forge such lines (DESIGN.md section 3). `-j` and the chisel cannot be fooled so.
+ * sysdig's text; a local process can forge such lines. `-j` and the chisel prevent it.
  */
 import { LINE_MEMO_MAX } from '../domain/limits.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'

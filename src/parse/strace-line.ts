@@ -57,7 +57,7 @@ export class StraceLineParser implements LineParser {
   #nameEpoch: number
   readonly #naming = new Set<number>()
   readonly #clock: DayClock
-  /** Of lines without a thread; 0 where nobody said. */
+  /** Pid of lines without a thread; 0 if not given. */
   readonly #pid: number
   readonly #name: string | undefined
   // What the head of the line at hand says.
@@ -156,7 +156,7 @@ export class StraceLineParser implements LineParser {
     }
     if (isBracketed && bytes[end++] !== CLOSE_BRACKET) return -1
     const tid = readNumber(bytes, at, digitsEnd)
-    // Digits that go on as a time do, or too many for a pid: nobody says whose line it is.
+    // Digits that go on as a time do, or too many for a pid: the line has no pid.
     const isTime = bytes[end] !== BLANK || tid >= 1e9
     if (isTime) return end === digitsEnd ? at : -1
     if (!(tid > 0)) return -1

@@ -41,7 +41,7 @@ export function listenQuietly(lines: readonly string[]): Promise<QuietListener> 
   })
 }
 
-/** Connects and closes; with `keep` the open connection. Undefined where nobody listens. */
+/** Connects and closes; with `keep` the open connection. Undefined if no socket listens. */
 export function connectQuietly(
   port: number,
   { keep = false }: { readonly keep?: boolean } = {},

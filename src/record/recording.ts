@@ -1,8 +1,8 @@
 /**
- * What `agent record` makes of frames: the frames file, beside it the process tree, and the books of both.
+ * What `agent record` makes of frames: the frames file, the process tree, and totals of both.
  *
- * Where a hosts file tells several hosts apart, each vector bears its own, and frames wait for HOSTS_HOLD_SECONDS, so
- * that a container is named by the time its first seconds are written. The books then say what went to which host,
+ * Where a hosts file tells several hosts apart, each vector has its own, and frames wait for HOSTS_HOLD_SECONDS, so
+ * that a container is named by the time its first seconds are written. The totals then tell what went to which host,
  * and what to none: together it is all that was counted.
  */
 import { closeSync } from 'node:fs'
@@ -77,7 +77,7 @@ export class Recording {
     await this.#release(newest - HOSTS_HOLD_SECONDS)
   }
 
-  /** Writes what is held. @returns the books, when everything is with the kernel */
+  /** Writes the held frames. @returns the totals, when everything is written */
   async close(): Promise<RecordingBooks> {
     try {
       await this.#release(Number.POSITIVE_INFINITY)

@@ -470,7 +470,7 @@ function nearestHint(name: string, known: readonly string[]): string {
     : `Did you mean "${near}"? "agent config show" lists every setting`
 }
 
-/** Where the agent keeps its files when nobody says: the system's place for root, else the user's. */
+/** The default state directory: the system's for root, else the user's. */
 export function defaultState(env: Environment): string {
   if (process.geteuid?.() === 0) return '/var/lib/callsign'
   return join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'callsign')

@@ -1,8 +1,8 @@
-/** The agent's own directory: what lies in it is believed (models, memory, rules), so nobody else may be able to put it there. */
+/** The agent's own directory. Its content (models, baseline, rules) is trusted, so no other user may be able to write to it. */
 import { AgentError } from '../domain/error.ts'
 import { privateDirectory } from '../platform/linux/private-directory.ts'
 
-/** Makes it where it is missing. @throws AgentError ERR_STATE where others could write to it, or we cannot */
+/** Creates it if it is missing. @throws AgentError ERR_STATE if others can write to it, or we cannot */
 export function requireOwnState(directory: string): void {
   const refused = privateDirectory(directory)
   if (refused === undefined) return

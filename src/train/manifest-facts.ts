@@ -49,9 +49,7 @@ export function warningsOf(recordings: readonly Recording[]): string[] {
         `${refusedLines} lines of "${file}" are no vectors and were left out (${refusedFirst})`,
       )
     if (unknownCalls !== undefined && unknownCalls.length > 0)
-      warnings.add(
-        `"${file}" counts calls that nobody knows, taken as "other": ${unknownCalls.join(', ')}`,
-      )
+      warnings.add(`"${file}" has unknown calls, counted as "other": ${unknownCalls.join(', ')}`)
   }
   return [...warnings]
 }

@@ -125,7 +125,7 @@ export class CborWalk {
     let value = 0
     for (let i = 0; i < size; i++) value = value * 256 + bytes[this.#at + i]!
     this.#at += size
-    // The bytes of a float are no number of ours; nobody asks for its value.
+    // Floats are skipped; their values are not used.
     if (value > Number.MAX_SAFE_INTEGER && this.#major !== SIMPLE) refuse('not-cbor')
     this.#value = value
   }

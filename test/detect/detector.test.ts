@@ -129,7 +129,7 @@ describe('Detector.push() from a cold start', () => {
 test('Detector.push() finds a tool by its own name that is started over and over', () => {
   const confessing = {
     ...classes,
-    confessedBy: (name: string) => (name === 'miner' ? classes.names.indexOf('miner') : undefined),
+    toolClassOf: (name: string) => (name === 'miner' ? classes.names.indexOf('miner') : undefined),
   }
   const often = (name: string) =>
     live(detectorWith({ classes: confessing }), T, 40, (second) =>

@@ -15,7 +15,7 @@ const usual: Signs = {
   suspect: 0.001,
   surprise: 0.001,
   contradicted: 0.001,
-  confessed: false,
+  maliciousName: false,
   ordinary: false,
   calm: 1,
 }
@@ -60,7 +60,7 @@ describe('claimIncrement()', () => {
 test('signsOf() doubts the model as far as it takes this class for that one, not for any', () => {
   const confusions = classes.names.map(() => new Map<number, number>())
   const [claimed, top] = [classes.names.indexOf('nginx'), classes.names.indexOf('cron')]
-  const name = { claimed, confessed: false, ordinary: false, spareInterpreters: false }
+  const name = { claimed, maliciousName: false, ordinary: false, spareInterpreters: false }
   const usual = { distance: 1, surprise: 0.5, contradicted: 0.5, calm: 1 }
   const whitened = Float32Array.from(PLACES.cron)
   const unsure = () =>
@@ -98,8 +98,8 @@ describe('maliceIncrement()', () => {
   test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
     const half = { ...miner, malice: -2, toMalicious: 9 }
     expect(maliceIncrement(half, false)).toBe(-1)
-    expect(maliceIncrement({ ...half, confessed: true }, false)).toBe(JUDGE.maliciousNameOdds - 2)
-    expect(maliceIncrement({ ...half, confessed: true, malice: -5 }, false)).toBeLessThan(0)
+    expect(maliceIncrement({ ...half, maliciousName: true }, false)).toBe(JUDGE.maliciousNameOdds - 2)
+    expect(maliceIncrement({ ...half, maliciousName: true, malice: -5 }, false)).toBeLessThan(0)
   })
 })
 
@@ -108,7 +108,7 @@ describe('signsOf()', () => {
     signsOf(
       predictions(T, [{ pid: 1, name: 'nginx', at }]),
       0,
-      { claimed: 0, confessed: false, ordinary: false, spareInterpreters },
+      { claimed: 0, maliciousName: false, ordinary: false, spareInterpreters },
       { distance: 1, surprise: 1, contradicted: 1, calm: 1 },
       { ...classes, generic: classes.names.map((name) => name === 'cron') },
       calibration,

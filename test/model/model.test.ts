@@ -49,18 +49,18 @@ test('modelClasses() takes the names of tools for their class, and no name for a
     ],
   })
   expect(classes.behaviours).toEqual([undefined, 'crypto-miner', 'tool-use'])
-  expect(classes.confessedBy!('xmrig')).toBe(1)
+  expect(classes.toolClassOf!('xmrig')).toBe(1)
   expect(classes.claimedBy('xmrig')).toBeUndefined()
   expect(classes.claimedBy('use of a tool')).toBeUndefined()
-  expect(classes.confessedBy!('use of a tool')).toBeUndefined()
+  expect(classes.toolClassOf!('use of a tool')).toBeUndefined()
 })
 
 test('modelClasses().claimedBy() lets nobody claim a malicious class, and follows the alias rules', async () => {
   const model = await open({ aliases: [{ pattern: 'nginx: *', class: 'nginx' }] })
   expect(model.classes.claimedBy('miner')).toBeUndefined()
   expect(model.classes.claimedBy('nginx: worker')).toBe(0)
-  expect(model.classes.confessedBy!('miner')).toBe(model.classes.names.indexOf('miner'))
-  expect(model.classes.confessedBy!('nginx')).toBeUndefined()
+  expect(model.classes.toolClassOf!('miner')).toBe(model.classes.names.indexOf('miner'))
+  expect(model.classes.toolClassOf!('nginx')).toBeUndefined()
   await model.close()
 })
 

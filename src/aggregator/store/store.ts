@@ -134,7 +134,7 @@ export interface Store extends Reads {
    * @returns what changed, in order; repeats change nothing
    */
   commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]>
-  /** With an embedded broker that has just begun, nobody is connected, whatever the store says. */
+  /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>
   alertGroups(): Promise<{ kind: AlertKind; state: AlertState; count: number }[]>

@@ -4,7 +4,7 @@
  * Two lives, one pid. The *first* has CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE, to learn what running
  * processes execute): it puts the counter in, then executes itself anew with no capability at all, handing
  * over descriptors. The *second* only drains: since 5.19 a map that is already open needs no right. So in
- * the long run nobody holds any; on older kernels the second keeps what bpf(2) wants.
+ * the long run no process holds any; on older kernels the second keeps what bpf(2) wants.
  *
  *   stdin   nothing; its end means: finish (the parent closed it, or is gone)
  *   stdout  records, parse/kernel-records.ts
@@ -107,15 +107,15 @@ function comeFirst(): Priority {
   return raisePriority()
 }
 
-/** Paths of what runs already: nobody without capabilities may look at other users' processes later. */
+/** Paths of running processes, read now because other users' processes cannot be inspected without capabilities. */
 function describeRunning(writer: RecordWriter): void {
-  const nobody = new Uint8Array(0)
+  const noName = new Uint8Array(0)
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   for (const name of pids.slice(0, KERNEL_PROCESSES_MAX)) {
     const pid = Number(name)
     const exe = exeOf(pid)
     const facts = { pid, start: 0, ppid: 0, uid: NO_UID, pidNamespace: 0, exe, container: '' }
-    if (exe !== '') writer.process(facts, nobody, 0)
+    if (exe !== '') writer.process(facts, noName, 0)
   }
 }
 
@@ -153,7 +153,7 @@ async function secondLife(
     }
     writeAll(RECORDS, drain.close())
   } catch (error) {
-    // Nobody reads any more: that is how a parent's end looks.
+    // The pipe has no reader: the parent has ended.
     if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return 0
     throw error
   }

@@ -336,9 +336,9 @@ export class Drain {
       const reason = missed > 0 ? UNSEEN.noRoom : UNSEEN.manyKinds
       this.#writer.unseen(pid, name, nameKind, { uid, reason, keys: kinds, lost: missed })
     }
-    const nobody = new Uint8Array(0)
+    const noName = new Uint8Array(0)
     for (const { uid, missed } of users)
-      this.#writer.unseen(0, nobody, NAME.unknown, {
+      this.#writer.unseen(0, noName, NAME.unknown, {
         ...{ uid, reason: UNSEEN.noRecord, keys: 0, lost: missed },
       })
   }

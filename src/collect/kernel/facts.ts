@@ -26,7 +26,7 @@ export class Facts {
 
   /**
    * @param cgroup inode of the process's cgroup v2 directory; 1 on hosts with v1 alone
-   * @returns a container's short id, '' where there is none or nobody knows
+   * @returns a container's short id, '' if there is none or it is unknown
    */
   container(pid: number, cgroup: number): string {
     if (this.#root === undefined || cgroup <= 1) return containerOfPath(this.#read(pid, 'cgroup'))

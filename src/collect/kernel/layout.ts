@@ -6,10 +6,10 @@
  * tgid (u32), its value the record below. Numbers that no call has are all LAST_NUMBER, else any user could fill the
  * map by syscall(480), syscall(481), … (x32's bit 30 and syscall(-1) land there, too).
  *
- * Nobody can fill the maps alone. A process has a quota of keys; calls beyond it are counted under one more key,
+ * No single process or user can fill the maps. A process has a quota of keys; calls beyond it are counted under one more key,
  * OVERFLOW_NUMBER. A user's share of a slot's keys and records is limited by what is left (QUOTA_FACTOR): one who
  * takes all he can leaves a third, which is everybody else's. Calls that find no room are counted in their
- * process's record (`missed`), or, where it has none, with its user: nobody else's seconds are spoilt.
+ * process's record (`missed`), or, where it has none, with its user: seconds of other users are not affected.
  */
 import type { MapShape } from './bpf.ts'
 
@@ -104,8 +104,8 @@ export const MISS = {
 export const MISSES_PER_SLOT = 2
 
 /**
- * What each user takes of a slot: an array of u64 in memory that we share, addressed by a hash of the uid that nobody
- * can know (two users of one place share their quota). Behind all slots' users stand the slots' totals.
+ * What each user takes of a slot: an array of u64 in memory that we share, addressed by a hash of the uid with a
+ * secret key (two users with the same hash share a quota). Behind all slots' users stand the slots' totals.
  */
 export const USER = {
   bits: 12,

@@ -119,11 +119,11 @@ export interface OpenOptions {
   readonly excludeParent?: boolean
   /** Only this variant, for tests. */
   readonly variant?: string
-  /** Offsets to believe instead of the kernel's own, for tests of refusals. */
+  /** Offsets to use instead of the kernel's own, for tests of refusals. */
   readonly task?: TaskOffsets
 }
 
-/** @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the verifier's last words where it refused */
+/** @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the end of the verifier's log if it refused */
 export function openCounter(options: OpenOptions = {}): OpenCounter {
   unlimitLockedMemory()
   const types = readTypes()
@@ -294,7 +294,7 @@ function openUring(
   }
 }
 
-/** Exits are attached before calls: a process whose end was missed would live on in the books. */
+/** Exits are attached before calls: a process whose end was missed would stay in the tables. */
 function load(variant: Variant, wiring: Wiring, keep: (descriptor: number) => number) {
   const { task } = variant
   const programs: [tracepoint: string, descriptor: number][] = [

@@ -266,9 +266,9 @@ function countFirst(a: Assembler, variant: Variant, wiring: Wiring, slot: number
   a.label(`missed ${slot}`).set(R1, 1).atomicAdd(R9, RECORD.missed, R1).jump('leave')
   a.label(`no record ${slot}`)
   userPlace(a, wiring, slot)
-  a.jumpIf(R0, '==', 0, `nobody ${slot}`)
+  a.jumpIf(R0, '==', 0, `no process ${slot}`)
   a.set(R1, 1).atomicAdd(R0, USER.missed, R1).jump('leave')
-  a.label(`nobody ${slot}`)
+  a.label(`no process ${slot}`)
   miss(a, wiring, slot, MISS.noRoom, 'leave')
   a.jump('leave')
 }

@@ -10,7 +10,7 @@
  * A map takes one second only (turns.ts). A collector that is more than three seconds late still finds four whole
  * seconds; those after them had no map, or one for their rest only: they are told as lost, in part or whole.
  *
- * Labels: a second of the ring bears the Unix second in which it lay when it was drained. The ring was laid
+ * Labels: a second of the ring has the Unix second in which it lay when it was drained. The ring was laid
  * on whole seconds at start; a step of the wall clock moves the labels by whole seconds, and
  * within a minute back they stay where they are instead (a second must not come twice).
  */

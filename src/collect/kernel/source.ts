@@ -8,7 +8,7 @@
  * threads (platform/linux/capabilities.ts).
  *
  * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
- * before an abort is in the stream. Not promised: a restart. After the privileges are gone nobody could.
+ * before an abort is in the stream. Not supported: a restart, which needs the dropped privileges.
  */
 import { closeSync, read, readFileSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -131,7 +131,7 @@ export function collectorRuns(): boolean {
 }
 
 /**
- * The variable is believed only where it can be ours: nothing is left to shed, or the collector that it names is a
+ * The variable is accepted only if it can be ours: nothing is left to shed, or the collector that it names is a
  * child of this process (root that may not set securebits gets its capabilities back at an exec). From anywhere
  * else it would keep root's capabilities by saying that they are shed.
  */

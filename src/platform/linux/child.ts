@@ -171,7 +171,7 @@ export interface Job {
   stop(): void
 }
 
-/** Starts a program that reads nothing and whose output nobody wants. */
+/** Starts a program without input, whose output is discarded. */
 export function startJob(command: readonly string[], directory: string): Job {
   const child = Bun.spawn([...command], {
     ...{ stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' },

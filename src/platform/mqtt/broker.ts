@@ -1,10 +1,10 @@
 /**
- * An MQTT broker inside the aggregator's own process, MQTT 5 and 3.1.1, for one purpose: many hosts send to
- * the aggregator and hear their receipts. Messages of clients go to `onMessage` and to nobody else but
- * readers; only the aggregator itself publishes to hosts.
+ * An MQTT broker inside the aggregator's process, MQTT 5 and 3.1.1, for one purpose: many hosts send to the aggregator
+ * and receive receipts. Messages of clients go to `onMessage` and otherwise only to readers; only the aggregator
+ * itself publishes to hosts.
  *
  * Why our own: a general broker keeps queues and sessions for strangers, which cost 220 MB and 0.8 ms a
- * connection at 20,000 hosts, and its queue of messages that nobody subscribes to could end the process. Here
+ * connection at 20,000 hosts, and its queue of messages without a subscriber could end the process. Here
  * there are no sessions and no queues: a PUBACK leaves when the message has been settled, so what is
  * acknowledged is on disk, and a client that has too much under way is not read from until it is settled.
  *
@@ -32,7 +32,7 @@ export interface Peer {
 }
 
 export interface BrokerRules {
-  /** The identity that a name and password prove; undefined refuses. Absent: everyone may come, nobody is proven. */
+  /** The identity that a name and password prove; undefined refuses. Absent: everyone is admitted, without a proven identity. */
   readonly authenticate?: (
     name: string,
     password: string,
@@ -750,7 +750,7 @@ class Client {
       this.end('keep-alive')
   }
 
-  /** @param why counted; undefined where it is nobody's fault */
+  /** @param why counted; undefined for an ordinary end */
   end(why: string | undefined, reason?: number): void {
     if (this.#ended) return
     if (why !== undefined && why !== 'taken-over') this.#broker.options.onRefused(why)

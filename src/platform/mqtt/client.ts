@@ -5,7 +5,7 @@
  * holds in a crash: 100 of 100 messages, measured). This door adds what a client needs towards brokers that
  * are old, slow or hostile: MQTT 5 with 3.1.1 as fallback, a timeout around the whole handshake (MQTT.js
  * never settles when a TLS server refuses the client certificate), a look at each packet's length before
- * MQTT.js gathers it, and a bound on packets a second that nobody asked for.
+ * MQTT.js gathers it, and a bound on unsolicited packets per second.
  *
  * Errors are AgentErrors: ERR_BROKER where waiting may help, ERR_PERMISSION where the broker refuses us,
  * ERR_CONFIG where the address, a certificate or a key is wrong.
@@ -81,7 +81,7 @@ export interface MqttConnection {
   publish(topic: string, payload: Uint8Array, options?: MqttPublishOptions): Promise<void>
   /** QoS 1 for all. */
   subscribe(filters: readonly string[]): Promise<void>
-  /** Says good-bye, so that the broker does not send the last will. */
+  /** Disconnects cleanly, so that the broker does not publish the will. */
   end(): Promise<void>
   /** Drops the connection without a word. */
   destroy(): void
@@ -92,7 +92,7 @@ const RECEIVE_MAXIMUM = 65_535
 const SESSION_TAKEN_OVER = 0x8e
 const RETAIN_NOT_SUPPORTED = 0x9a
 const QOS_NOT_SUPPORTED = 0x9b
-/** How long a good-bye may take. */
+/** How long a clean disconnect may take. */
 const END_TIMEOUT_MS = 1_000
 
 export function parseBrokerUrl(text: string): BrokerAddress {
@@ -178,7 +178,7 @@ function connectOnce(
   const client = createClient(address, clientOptions(address, options, pem, way))
   const guard = guardInbound(client, options)
   let lastError: (Error & { code?: unknown }) | undefined
-  // Stays for good: an 'error' nobody listens to would end the process.
+  // Permanent: an unhandled 'error' would end the process.
   client.on('error', (error) => {
     lastError = error
   })
@@ -230,7 +230,7 @@ function connectOnce(
       const reason = guard.violation() ?? lastError?.message ?? 'the connection was closed'
       announceClosed(safeName(reason).slice(0, 200))
       fail(connectError(address, lastError, way))
-      // Settles what is still under way; a client that nobody ended would keep it for ever.
+      // Settles pending publishes, which an unclosed client would keep for ever.
       client.end(true)
     })
     client.on('connect', ({ properties }) => {

@@ -1,5 +1,5 @@
 /**
- * States that stand for windows nobody has any more: a model's directory holds no training data, but prototypes of each
+ * Synthetic states of windows that are not available: a model directory has no training data, but prototypes of each
  * class's states (detect/calibration.ts), and drawn around those, states of the old classes can be shown to a
  * readout again while it learns new ones. As long as what makes the states does not change, they are as true as on
  * the day they were measured.
