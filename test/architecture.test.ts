@@ -58,9 +58,9 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   citty: ['cli.ts', 'commands/'],
   mqtt: ['platform/mqtt/client.ts'],
   'node:child_process': ['platform/linux/child.ts'],
-  '@bufbuild/protobuf': ['platform/onnx/file.ts'],
+  '@bufbuild/protobuf': ['platform/onnx/'],
+  '@bufbuild/protobuf/codegenv2': ['platform/onnx/'],
   '@bufbuild/protobuf/wkt': ['platform/onnx/file.ts'],
-  'onnx-buf': ['platform/onnx/file.ts'],
   'onnxruntime-node': ['platform/onnx/runtime.ts'],
   'smol-toml': ['settings/settings.ts'],
 }

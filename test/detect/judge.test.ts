@@ -98,7 +98,9 @@ describe('maliceIncrement()', () => {
   test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
     const half = { ...miner, malice: -2, toMalicious: 9 }
     expect(maliceIncrement(half, false)).toBe(-1)
-    expect(maliceIncrement({ ...half, maliciousName: true }, false)).toBe(JUDGE.maliciousNameOdds - 2)
+    expect(maliceIncrement({ ...half, maliciousName: true }, false)).toBe(
+      JUDGE.maliciousNameOdds - 2,
+    )
     expect(maliceIncrement({ ...half, maliciousName: true, malice: -5 }, false)).toBeLessThan(0)
   })
 })

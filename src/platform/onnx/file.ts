@@ -4,6 +4,7 @@
  */
 import { clone, create, createFileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
+import { AgentError } from '../../domain/error.ts'
 import {
   type AttributeProto,
   AttributeProto_AttributeType,
@@ -24,8 +25,7 @@ import {
   TypeProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
-} from 'onnx-buf'
-import { AgentError } from '../../domain/error.ts'
+} from './onnx-schema.js'
 import type { OnnxTrees } from './trees.ts'
 
 export type OnnxType = 'float32' | 'float64' | 'int64'
