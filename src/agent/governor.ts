@@ -2,7 +2,7 @@
  * Keeps the agent below --cpu-max by judging less, in a stated order, and never by counting less: every call is
  * still counted, buffered and summarised, at every level.
  *
- *   level 0   every window is judged
+ *   level 0   every window is classified
  *         1   each process every 2nd second, those under suspicion every second
  *         2   each process every 5th second, those under suspicion every second
  *         3   as 2, and no more than GOVERNED_WINDOWS_MAX windows a second: half the places for the most
@@ -38,7 +38,7 @@ export type Level = 0 | 1 | 2 | 3
 /** Seconds between two windows of one process. */
 const STRIDE = { 0: 1, 1: 2, 2: 5, 3: 5 } as const
 const DOES = {
-  0: 'every window is judged',
+  0: 'every window is classified',
   1: 'each process is classified every 2nd second',
   2: 'each process is classified every 5th second',
   3: `at most ${GOVERNED_WINDOWS_MAX} windows are classified per second`,

@@ -44,12 +44,14 @@ export default defineCommand({
     ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
     httpNames: {
       type: 'string',
-      description: 'host names of the page that are accepted, beside IP addresses and the host name',
+      description:
+        'host names of the page that are accepted, beside IP addresses and the host name',
       valueHint: 'NAME,…',
     },
     allowAnonymous: {
       type: 'boolean',
-      description: 'listen beyond loopback without passwords: anyone can then send as any host, and read',
+      description:
+        'listen beyond loopback without authentication, so that anyone can send for every host, and read',
     },
     retain: {
       type: 'string',
@@ -61,7 +63,9 @@ export default defineCommand({
       description: 'with "migrate": the store that takes everything',
       valueHint: 'FILE|URL',
     },
-    readyFile: fileArg('created when both ports accept connections; contains their addresses as JSON'),
+    readyFile: fileArg(
+      'created when both ports accept connections; contains their addresses as JSON',
+    ),
     tlsCert: fileArg('certificate chain of both listeners (PEM)'),
     tlsKey: fileArg('key of that certificate (PEM)'),
     tlsClientCa: fileArg(

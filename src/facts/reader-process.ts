@@ -115,7 +115,7 @@ class Answerer {
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
       facts = { ...facts, ...(await this.#part(question, pid, stat, facts, child)) }
-    // What was read of its successor, had it ended meanwhile, is discarded. Files are those of directories opened before.
+    // If it ended meanwhile, what was read may be of its successor and is discarded. Files are those of directories opened before.
     if (findProcess(pid, start)?.startMs === stat.startMs) return facts
     return { look: seen, ...defined({ files: facts.files }) }
   }

@@ -169,8 +169,8 @@ export class HostClasses implements ModelClasses {
     return this.#base.claimedBy(name) ?? this.#added.get(this.#keyOf(name))
   }
 
-  confessedBy(name: string): number | undefined {
-    return this.#base.confessedBy?.(name)
+  toolClassOf(name: string): number | undefined {
+    return this.#base.toolClassOf?.(name)
   }
 }
 

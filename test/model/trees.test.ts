@@ -135,9 +135,13 @@ describe('readOnnxFacts()', () => {
     [
       'another question than "less or equal"',
       { nodes_modes: { bytes: Uint8Array.of(0, 3) } },
-      'nodes that ask',
+      'nodes with another comparison',
     ],
-    ['fewer questions than nodes', { nodes_modes: { bytes: Uint8Array.of(0) } }, 'nodes that ask'],
+    [
+      'fewer questions than nodes',
+      { nodes_modes: { bytes: Uint8Array.of(0) } },
+      'nodes with another comparison',
+    ],
     ['another aggregate', { aggregate_function: { int: 2 } }, 'another aggregate'],
     ['a transform', { post_transform: { int: 1 } }, 'a transform'],
     [
