@@ -57,9 +57,7 @@ export default defineCommand({
     const release = await openRelease(whereFrom(args.from), keyFrom(args.key), shutdownSignal())
     const order = compareVersions(release.version, version)
     if (order === 0 || (order < 0 && !args.downgrade)) {
-      note(
-        `This is ${version}, the release of ${release.date} is ${release.version}: up to date`,
-      )
+      note(`This is ${version}, the release of ${release.date} is ${release.version}: up to date`)
       if (args.json) await writeJson({ updated: false, from: version, to: release.version })
       return
     }
@@ -86,13 +84,9 @@ function whereFrom(given: string | undefined): string {
 function keyFrom(path: string | undefined): string {
   if (path === undefined) {
     if (releaseKey !== '') return releaseKey
-    throw new AgentError(
-      'ERR_CONFIG',
-      'Cannot check the release: this build has no release key',
-      {
-        hint: 'Give the public key of the publisher with --key FILE',
-      },
-    )
+    throw new AgentError('ERR_CONFIG', 'Cannot check the release: this build has no release key', {
+      hint: 'Give the public key of the publisher with --key FILE',
+    })
   }
   try {
     return readFileSync(path, 'utf8')
