@@ -5,6 +5,8 @@
  * Nothing here waits: `want` and `push` put questions on a list, the most urgent go out within the second's bound, and
  * answers are there a second later. Without a reader (a recording, no rights) it knows nothing, and says so.
  */
+
+import { Blinding } from '../detect/blinding.ts'
 import { Connecting } from '../detect/connecting.ts'
 import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
 import { type Trigger, Triggers } from '../detect/triggers.ts'
@@ -62,6 +64,7 @@ export class FactKeeper implements FactJudge {
   readonly #knows: KnowsName
   readonly #triggers: Triggers
   readonly #connecting = new Connecting()
+  readonly #blinding = new Blinding()
   readonly #kept = new Map<ProcessKey, Kept>()
   /** By process; what is asked about files apart, for it takes seconds. */
   readonly #wanted = new Map<string, Trigger>()
@@ -89,6 +92,7 @@ export class FactKeeper implements FactJudge {
 
   /** Looks at a second for what is worth a question, and sends the most urgent ones. Once a frame. */
   push(frame: Frame): void {
+    for (const proof of this.#blinding.push(frame)) this.#prove(proof)
     if (this.#reader === undefined) return
     this.#second = frame.index
     this.#connecting.push(frame)
@@ -129,6 +133,11 @@ export class FactKeeper implements FactJudge {
       ...known,
       ...defined({ package: program?.package, peers: peers.length === 0 ? undefined : peers }),
     }
+  }
+
+  #prove(proof: Proof): void {
+    this.#proofs.push(proof)
+    this.#proofCount++
   }
 
   /** Proofs since the last call. */
@@ -232,8 +241,7 @@ export class FactKeeper implements FactJudge {
     for (const finding of findings) {
       if (finding.says !== 'proves' || proven.has(finding.question)) continue
       proven.add(finding.question)
-      this.#proofs.push({ process, finding })
-      this.#proofCount++
+      this.#prove({ process, finding })
     }
   }
 }

@@ -133,7 +133,7 @@ export function openStreet(options: StreetOptions): Street {
     const detector = new Detector({
       ...{ classes, calibration, memory },
       ...operatorsWishes(options, local),
-      ...(facts.canAsk ? { facts } : {}),
+      ...(facts.canAsk ? { facts } : { proofs: () => facts.proofs() }),
     })
     const judging = new CpuMeter()
     const governor = new Governor({

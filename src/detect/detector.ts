@@ -68,6 +68,8 @@ export interface DetectorOptions {
   readonly limits?: BookLimits
   /** Facts about processes; absent where they cannot be read (a recording). */
   readonly facts?: FactJudge
+  /** Proofs from frames alone, where facts cannot be read; by default those of `facts`. */
+  readonly proofs?: () => readonly Proof[]
   /** Of this host alone: alert ids cannot be guessed without it. */
   readonly secret?: string
   /** What the operator changed about severities. */
@@ -203,7 +205,8 @@ export class Detector {
     } finally {
       this.#unrest.endSecond()
     }
-    for (const proof of this.#options.facts?.proofs() ?? []) {
+    const { facts, proofs = () => facts?.proofs() ?? [] } = this.#options
+    for (const proof of proofs()) {
       const alert = this.#proven(proof)
       if (alert !== undefined) this.#due.push(alert)
     }

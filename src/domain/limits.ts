@@ -167,6 +167,8 @@ export const KERNEL_COUNT_KEYS = 32_768
 export const KERNEL_PROCESSES_MAX = 8_192
 /** Different calls of one process in a second: 20-60 are usual, 120 are many. What it makes beyond them is one key. */
 export const KERNEL_PROCESS_KEYS_MAX = 256
+/** Users followed who may keep the host from being seen. */
+export const BLINDERS_MAX = 256
 /** Processes and users of one second that are named as unseen; the rest is told as a loss of the whole second. */
 export const UNSEEN_MAX = 4_096
 /** A program that began in the old second has left by then; where membarrier(2) works one tick is waited and then known. */

@@ -328,8 +328,10 @@ export class Drain {
     for (let i = 0; i < records; i++) {
       const at = i * RECORD.size
       const missed = Number(values.getBigUint64(at + RECORD.missed, true))
-      const kinds = Number(values.getBigUint64(at + RECORD.keys, true))
-      if (missed === 0 && kinds <= processKeysMax) continue
+      const tries = Number(values.getBigUint64(at + RECORD.keys, true))
+      if (missed === 0 && tries <= processKeysMax) continue
+      // A key that was refused is tried again with each of its calls.
+      const kinds = Math.min(tries - missed, processKeysMax + 1)
       const pid = keys.getUint32(i * 4, true)
       const { name, nameKind } = this.#known.get(pid) ?? this.#unrecorded(pid)
       const uid = values.getUint32(at + RECORD.uid, true)

@@ -1,0 +1,63 @@
+/**
+ * Who keeps the host from being seen: a user whose processes make so many different calls that the kernel's maps, or a
+ * process's own quota, cannot tell them apart. What they do is then not judged, so that must be an alert by itself.
+ *
+ * Ordinary programs make 20 to 60 different calls in a second, 120 at most; a thousand compilers at once fill the maps
+ * as well, but each with few. Pure; frames in ascending order.
+ */
+import type { Proof } from '../domain/finding.ts'
+import type { Frame, UnseenProcess } from '../domain/frame.ts'
+import { BLINDERS_MAX } from '../domain/limits.ts'
+
+/** Different calls in a second that no ordinary program makes. */
+const KINDS = 128
+/** In so many seconds of a minute. */
+const SECONDS = 3
+const WITHIN = 60
+const AGAIN_AFTER = 600
+
+interface Blinder {
+  /** Seconds in which the user's processes made too many different calls, the last SECONDS. */
+  seconds: number[]
+  told: number
+}
+
+export class Blinding {
+  /** By user, where the source tells it, else by process; the longest quiet one goes first. */
+  readonly #blinders = new Map<string, Blinder>()
+
+  push(frame: Frame): Proof[] {
+    const worst = new Map<string, UnseenProcess>()
+    for (const unseen of frame.unseen?.processes ?? []) {
+      if (unseen.kinds < KINDS) continue
+      const { uid, pid } = unseen.process
+      const who = uid === undefined ? `pid ${pid}` : `user ${uid}`
+      if ((worst.get(who)?.kinds ?? 0) < unseen.kinds) worst.set(who, unseen)
+    }
+    const proofs: Proof[] = []
+    for (const [who, unseen] of worst) {
+      const proof = this.#note(who, unseen, frame.index)
+      if (proof !== undefined) proofs.push(proof)
+    }
+    return proofs
+  }
+
+  #note(who: string, { process, kinds, reason }: UnseenProcess, second: number): Proof | undefined {
+    const before = this.#blinders.get(who) ?? { seconds: [], told: Number.NEGATIVE_INFINITY }
+    const seconds = [...before.seconds, second].slice(-SECONDS)
+    const isMany = seconds.length === SECONDS && second - seconds[0]! < WITHIN
+    const isTold = second - before.told < AGAIN_AFTER
+    this.#blinders.delete(who)
+    this.#blinders.set(who, { seconds, told: isMany && !isTold ? second : before.told })
+    if (this.#blinders.size > BLINDERS_MAX)
+      this.#blinders.delete(this.#blinders.keys().next().value!)
+    if (!isMany || isTold) return undefined
+    const much = kinds > KINDS ? `more than ${KINDS}` : `${KINDS}`
+    const effect =
+      reason === 'no-room'
+        ? `and leaves no room for other processes of ${who}`
+        : 'so what it does cannot be told'
+    const because = `makes ${much} different calls a second, ${effect}`
+    return { process, finding: { question: 'blinding', says: 'proves', because } }
+  }
+}
