@@ -1,33 +1,22 @@
 /**
- * The stream of our in-kernel counter: binary, little-endian, one group of records for each second.
- *
- *   u32 bytes of the payload, u8 kind, payload
- *
- *   1 hello    u8 version (3), u8 machine (1 x86_64, 2 arm64)
- *   2 second   u32 Unix second: what follows happened in it
- *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
- *              u32 inode of its pid namespace (0 unknown), u8 name kind (4 more: it has executed a file), text name,
- *              text exe, text container
- *              at first sight, and after an exec
- *   4 calls    u32 pid, u8 name kind, text name, then to the end: u16 number (bit 10: 32-bit, bit 11: an opcode of
- *              io_uring), u32 count
- *   5 exit     u32 pid
- *   6 lost     u32 Unix second, u8 reason (0 no room, 1 late: its map held an older second), f64 calls
- *   7 end      u32 drain µs, u32 keys, u32 processes, u32 calls of processes without record: the second is complete
- *   9 cpu      u32 pid, u8 name kind, text name, u32 CPU time of the second in µs, of all its threads
- *   10 unseen  u32 pid (0: some of the user's), u8 name kind, text name, u32 uid, u8 reason (0 more kinds of calls than
- *              are told apart, 1 no room left for its user, 2 the same without a record), u32 kinds, f64 lost calls
- *   8 bye      the collector ended as it was asked to
- *
- *   text       u8 length, bytes (any; comm is whatever a process calls itself)
- *   name kind  0 unknown, 1 the leader's, 2 another thread's
+ * Parser of the stream of our in-kernel counter (domain/kernel-stream.ts).
  *
  * Names are sent each second because a process may have renamed itself; no state is needed but the second.
  * The stream comes from our own process over a pipe; it is checked like any input, and after a record that
  * cannot be, nothing can be trusted to be a record: the rest is dropped, counted as malformed.
  */
-
 import { URING_OPERATIONS } from '../domain/io-uring.ts'
+import {
+  COMPAT_FLAG,
+  EXECUTED,
+  HEAD,
+  KIND,
+  MACHINES,
+  NAME_KIND,
+  NO_UID,
+  URING_FLAG,
+  VERSION,
+} from '../domain/kernel-stream.ts'
 import { KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus, Parser } from '../domain/source.ts'
 import { type NumberTables, numberTables } from '../domain/syscall-numbers.ts'
@@ -39,32 +28,13 @@ import {
   threadName,
 } from '../domain/tally.ts'
 
-const KIND = {
-  hello: 1,
-  second: 2,
-  process: 3,
-  calls: 4,
-  exit: 5,
-  lost: 6,
-  end: 7,
-  bye: 8,
-  cpu: 9,
-  unseen: 10,
-} as const
 /** Payloads of a fixed length, by kind. */
 const SIZES: Readonly<Record<number, number>> = { 1: 2, 2: 4, 5: 4, 6: 13, 7: 16, 8: 0 }
-const VERSION = 3
-const MACHINES = [undefined, 'x86_64', 'arm64'] as const
+/** Words of the numbers in `LOSS` and `UNSEEN`. */
 const LOSSES = ['no room', 'late'] as const
-const UNSEEN = ['many-kinds', 'no-room', 'no-room'] as const
-const HEAD = 5
-const COMPAT_FLAG = 1 << 10
+const UNSEEN_REASONS = ['many-kinds', 'no-room', 'no-room'] as const
 const LAST_NUMBER = COMPAT_FLAG - 1
-const URING_FLAG = 1 << 11
-const EXECUTED = 4
-const NAME_KIND = { unknown: 0, leader: 1, thread: 2 } as const
 const CALL_BYTES = 6
-const NO_UID = 0xffff_ffff
 /** A process that ended in a second ended in its middle, as far as we know: after its calls, before the next second's. */
 const EXIT_AT_MS = 500
 
@@ -291,7 +261,7 @@ export class KernelRecordsParser implements Parser {
 
   #unseen(bytes: Uint8Array, view: DataView, from: number, to: number): void {
     const at = to - from < 23 ? to + 1 : afterText(bytes, from + 5, to)
-    const reason = at + 17 === to ? UNSEEN[view.getUint8(at + 4)] : undefined
+    const reason = at + 17 === to ? UNSEEN_REASONS[view.getUint8(at + 4)] : undefined
     const lost = reason === undefined ? -1 : view.getFloat64(at + 9, true)
     if (reason === undefined || !(lost >= 0 && lost <= Number.MAX_SAFE_INTEGER)) {
       this.#refuse('unseen garbled')

@@ -15,6 +15,7 @@
  */
 import { readdirSync, writeFileSync, writeSync } from 'node:fs'
 import { AgentError } from '../../domain/error.ts'
+import { MACHINES, NO_UID } from '../../domain/kernel-stream.ts'
 import { KERNEL_PROCESSES_MAX } from '../../domain/limits.ts'
 import {
   type Capability,
@@ -26,7 +27,7 @@ import { keepOverExec, type Priority, raisePriority } from '../../platform/linux
 import { Drain } from './drain.ts'
 import { exeOf } from './facts.ts'
 import { descriptorsOf, type OpenCounter, type OpenOptions, openCounter } from './open.ts'
-import { NO_UID, RecordWriter } from './records.ts'
+import { RecordWriter } from './records.ts'
 import { kernelAtLeast } from './release.ts'
 
 /** The open counter and our parent, from the first life to the second. */
@@ -71,7 +72,7 @@ async function firstLife(self: readonly string[], signal: AbortSignal): Promise<
   const priority = comeFirst()
   const counter = openCounter(options)
   const writer = new RecordWriter()
-  writer.hello(process.arch === 'arm64' ? 2 : 1)
+  writer.hello(MACHINES.indexOf(process.arch === 'arm64' ? 'arm64' : 'x86_64'))
   describeRunning(writer)
   writeAll(RECORDS, writer.take())
   for (const descriptor of descriptorsOf(counter)) keepOverExec(descriptor, true)

@@ -6,6 +6,7 @@
  * included. So: one tick after the second's end by the clock that jiffies are part of (then no
  * CPU can read the old second any more), a barrier, then the drain. Without membarrier (nohz_full): 25 ms.
  */
+import { LOSS, NAME_KIND, UNSEEN } from '../../domain/kernel-stream.ts'
 import {
   KERNEL_GRACE_MS,
   PROCESSES_MAX,
@@ -41,7 +42,7 @@ import {
   userShape,
 } from './layout.ts'
 import { descriptorsOf, type OpenCounter } from './open.ts'
-import { LOSS, RecordWriter, UNSEEN } from './records.ts'
+import { RecordWriter } from './records.ts'
 import { Labels, Ring } from './ring.ts'
 import { Turns } from './turns.ts'
 
@@ -51,8 +52,6 @@ const BARRIER_GLOBAL = 1
 const CATCH_UP_SECONDS = 16
 /** Counts above this are told in several entries; no second holds so many. */
 const LARGEST_COUNT = 0xffff_ffff
-
-export const NAME = { unknown: 0, leader: 1, thread: 2 } as const
 
 interface Known {
   readonly start: number
@@ -262,11 +261,11 @@ export class Drain {
     if (start === 0) start = before?.start ?? this.#facts.start(pid, bootMs)
 
     let name: Uint8Array = text(this.#records.values, at + RECORD.comm, COMM_BYTES)
-    let nameKind: number = NAME.leader
+    let nameKind: number = NAME_KIND.leader
     if ((flags & FLAG.threadComm) !== 0) {
       // Another thread was first: its name stands in unless the leader's can still be read.
       const own = this.#facts.comm(pid)
-      if (own === '') nameKind = NAME.thread
+      if (own === '') nameKind = NAME_KIND.thread
       else name = new TextEncoder().encode(own)
     }
     const isNew = before === undefined || before.start !== start || (flags & FLAG.exec) !== 0
@@ -340,7 +339,7 @@ export class Drain {
     }
     const noName = new Uint8Array(0)
     for (const { uid, missed } of users)
-      this.#writer.unseen(0, noName, NAME.unknown, {
+      this.#writer.unseen(0, noName, NAME_KIND.unknown, {
         ...{ uid, reason: UNSEEN.noRecord, keys: 0, lost: missed },
       })
   }
@@ -386,14 +385,14 @@ export class Drain {
     const known = this.#known.get(pid)
     if (known?.start === start) {
       if (!sameBytes(known.name, comm)) known.name = comm
-      known.nameKind = NAME.leader
+      known.nameKind = NAME_KIND.leader
       return
     }
-    this.#remember(pid, { start, ppid, name: comm, nameKind: NAME.leader })
+    this.#remember(pid, { start, ppid, name: comm, nameKind: NAME_KIND.leader })
     const exe = this.#facts.exe(pid)
     const container = this.#facts.container(pid, 0)
     const facts = { pid, start, ppid, uid, pidNamespace: 0, exe, container }
-    this.#writer.process(facts, comm, NAME.leader)
+    this.#writer.process(facts, comm, NAME_KIND.leader)
   }
 
   /** Unix seconds of a time since boot; 0 where it is not known. */
@@ -450,7 +449,7 @@ export class Drain {
       start: 0,
       ppid: 0,
       name: new TextEncoder().encode(comm),
-      nameKind: comm === '' ? NAME.unknown : NAME.leader,
+      nameKind: comm === '' ? NAME_KIND.unknown : NAME_KIND.leader,
     }
   }
 }

@@ -11,18 +11,15 @@
  * takes all he can leaves a third, which is everybody else's. Calls that find no room are counted in their
  * process's record (`missed`), or, where it has none, with its user: seconds of other users are not affected.
  */
+import { NUMBER_BITS, URING_FLAG } from '../../domain/kernel-stream.ts'
 import type { MapShape } from './bpf.ts'
 
 /** Maps in the ring: one is written, one waits for its grace, two are room for a collector that is late. */
 export const SLOTS = 4
 
-export const NUMBER_BITS = 10
 export const LAST_NUMBER = (1 << NUMBER_BITS) - 1
 /** Calls of a process beyond its quota of keys. */
 export const OVERFLOW_NUMBER = LAST_NUMBER - 1
-export const COMPAT_FLAG = 1 << NUMBER_BITS
-/** The number is an opcode of io_uring. */
-export const URING_FLAG = 1 << (NUMBER_BITS + 1)
 /** Of a key: all that is not the process. */
 export const CALL_MASK = 2 * URING_FLAG - 1
 export const TGID_SHIFT = 16

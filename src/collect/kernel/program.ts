@@ -14,18 +14,16 @@
  * The code is emitted once for each map: with one call site for several maps the verifier cannot inline
  * the look-up (+30 ns a call). Time is jiffies: they cost nothing, nanoseconds cost 60 ns a call.
  */
-
+import { COMPAT_FLAG, NUMBER_BITS, URING_FLAG } from '../../domain/kernel-stream.ts'
 import { numberTables, unknownRanges } from '../../domain/syscall-numbers.ts'
 import { Assembler, FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Register } from './assembler.ts'
 import type { FileOffsets, TaskOffsets, UringPlace } from './btf.ts'
 import {
   COMM_BYTES,
-  COMPAT_FLAG,
   FLAG,
   LAST_NUMBER,
   MISS,
   MISSES_PER_SLOT,
-  NUMBER_BITS,
   OVERFLOW_NUMBER,
   PATH_BYTES,
   PATH_NAME_BYTES,
@@ -35,7 +33,6 @@ import {
   TABLE,
   TGID_SHIFT,
   totalOf,
-  URING_FLAG,
   USER,
 } from './layout.ts'
 

@@ -1,30 +1,8 @@
 /**
- * Writes the collector's stream; its format is documented where it is read, in parse/kernel-records.ts.
+ * Writes the collector's stream; its format is in domain/kernel-stream.ts.
  * One buffer, reused for each second: `take()` is valid until the next record.
  */
-export const KIND = {
-  hello: 1,
-  second: 2,
-  process: 3,
-  calls: 4,
-  exit: 5,
-  lost: 6,
-  end: 7,
-  bye: 8,
-  cpu: 9,
-  unseen: 10,
-} as const
-
-export const VERSION = 3
-/** Beside a process's name kind. */
-export const EXECUTED = 4
-export const NO_UID = 0xffff_ffff
-export const LOSS = { noRoom: 0, late: 1 } as const
-/** Why a process was not seen whole. */
-export const UNSEEN = { manyKinds: 0, noRoom: 1, noRecord: 2 } as const
-
-/** Bytes of length and kind before each payload. */
-const HEAD = 5
+import { EXECUTED, HEAD, KIND, VERSION } from '../../domain/kernel-stream.ts'
 
 export interface ProcessRecord {
   readonly pid: number
