@@ -34,9 +34,9 @@ export interface LocalStoreOptions {
 
 const SCHEMA = [
   `CREATE TABLE documents(name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
-   CREATE TABLE alerts(id TEXT PRIMARY KEY, last INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE alerts(id TEXT PRIMARY KEY, last INTEGER NOT NULL, body TEXT NOT NULL);
    CREATE INDEX alerts_by_last ON alerts(last);`,
-  'CREATE TABLE causes(id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;',
+  'CREATE TABLE causes(id TEXT PRIMARY KEY, body TEXT NOT NULL);',
 ]
 
 export class LocalStore implements LocalFile {

@@ -79,10 +79,11 @@ interface Row {
   span: readonly [from: number, to: number] | undefined
 }
 
+// Rows have a row id: without one a message longer than a quarter of a page would take a page of its own.
 const SCHEMA = [
   `CREATE TABLE rows(
      boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
-     payload BLOB NOT NULL, PRIMARY KEY (boot, seq)) WITHOUT ROWID;
+     payload BLOB NOT NULL, PRIMARY KEY (boot, seq));
    CREATE TABLE numbers(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`,
 ]
 const KINDS: readonly EventKind[] = ['alert', 'summary']

@@ -240,6 +240,9 @@ test('an embedded broker with a password file lets each name act for its host on
   const login = (username: string, password: string, host: string) =>
     connectClient(closed.brokerUrl, host, { username, password })
   await expect(login('web-1', 'wrong', 'web-1')).rejects.toMatchObject({ code: 'ERR_PERMISSION' })
+  await expect(login('lab/web-2', 'wrong', 'web-2')).rejects.toMatchObject({
+    code: 'ERR_PERMISSION',
+  })
   await expect(login('nobody', 'one', 'web-1')).rejects.toMatchObject({ code: 'ERR_PERMISSION' })
   await expect(connectClient(closed.brokerUrl)).rejects.toMatchObject({ code: 'ERR_PERMISSION' })
 

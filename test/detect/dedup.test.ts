@@ -172,6 +172,20 @@ describe('AlertBook.tick()', () => {
     expect(one.status()).toMatchObject({ opened: 3, open: 2, closed: 1 })
   })
 
+  test('what was forgotten for want of room is joined by none', () => {
+    const one = book({ remembered: 2, perMinute: 9 })
+    const of = (pid: number, name: string) =>
+      crossing(pid, { process: { pid, startMs: T * 1000, name } })
+    const { id } = one.raise(of(1, 'x'), T)!
+    one.raise(of(2, 'y'), T + 1)
+    one.raise(of(3, 'z'), T + 2)
+    expect(one.tick(T + 2)).toMatchObject([{ id, ended: 'bound' }])
+    const next = one.raise(of(4, 'x'), T + 3)!
+    expect(next).toMatchObject({ state: 'open', process: { pid: 4 } })
+    expect(next.id).not.toBe(id)
+    expect(one.isOpen(of(1, 'x').process)).toBe(false)
+  })
+
   test('one that goes on does not keep a quiet one open', () => {
     const one = book()
     one.raise(crossing(7), T)

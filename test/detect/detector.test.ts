@@ -14,6 +14,14 @@ function lived(standing: readonly Standing[], seconds = 700): HostMemory {
   return memory
 }
 
+test('the budget is divided among the questions', () => {
+  const { levels } = detectorWith({ falseAlertsPerDay: 4 })
+  // Two of the four a day for each question: with all four it would be 9.
+  for (const stream of ['claim', 'malice'] as const)
+    for (const stage of ['cold', 'warm'] as const)
+      expect(levels.of(stream, stage, 'nginx')).toBe(10)
+})
+
 describe('Detector.push() from a cold start', () => {
   test('a calibration that saw no evidence and a budget without bound still ask for some', () => {
     const none = { threshold: 0, rate: 20, scale: 3, shape: 0, body: [0] }

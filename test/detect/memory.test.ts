@@ -62,6 +62,18 @@ describe('HostMemory after learning', () => {
     expect(host.distance('cron', at(7))).toBe(0)
   })
 
+  test('what recurs within one second counts once, however many processes show it', () => {
+    const host = taught()
+    for (let i = 0; i < 15; i++)
+      for (let process = 0; process < 40; process++)
+        host.observe('cron', at(1.5), T + i * 10, false)
+    // Fifteen seconds are not twenty, though 600 windows are.
+    expect(host.distance('cron', at(1.5))).toBeGreaterThan(0)
+    expect(host.known('cron')!.seconds).toBe(15)
+    for (let i = 15; i < 25; i++) host.observe('cron', at(1.5), T + i * 10, false)
+    expect(host.distance('cron', at(1.5))).toBe(0)
+  })
+
   test('observe() takes in what is near after minutes', () => {
     const host = taught()
     for (let i = 0; i < 200; i++) host.observe('cron', at(1.5), T + i, false)

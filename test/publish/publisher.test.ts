@@ -11,6 +11,7 @@ import { decodeStatus, encodeAggregatorStatus } from '../../src/wire/status-mess
 import { decodeSummary } from '../../src/wire/summary-message.ts'
 import { agentTopics } from '../../src/wire/topics.ts'
 import { type AedesBroker, freePort, startAedes, startRawServer } from '../support/brokers.ts'
+import { manualClock } from '../support/clock.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 import { until } from '../support/until.ts'
 import { sampleAlert, sampleSummary } from '../wire/samples.ts'
@@ -221,6 +222,27 @@ describe('Publisher and receipts', () => {
     expect(new Set(alertsAt(aedes).map(({ boot, seq }) => `${boot}-${seq}`)).size).toBe(1)
     expect(one.state().sentAgain).toBeGreaterThanOrEqual(4)
     expect(one.state().sent).toBe(1)
+  })
+
+  test('each wait is twice the one before', async () => {
+    const aedes = await broker()
+    await announce(aedes)
+    const clock = manualClock()
+    const { publisher: one, outbox } = publisher(aedes.url, { clock, resendAfterMs: 1_000 })
+    outbox.put([alert('a')])
+    one.start()
+    await until('the alert', () => alertsAt(aedes).length === 1)
+    const again: number[] = []
+    for (let second = 1; second <= 16; second++) {
+      clock.advance(1_000)
+      // Another message makes it look at the clock; when that has come, so has what was due before it.
+      outbox.put([alert(`look-${second}`)])
+      await until('the other', () => alertsAt(aedes).some(({ id }) => id === `look-${second}`))
+      const count = alertsAt(aedes).filter(({ id }) => id === 'a').length
+      while (again.length < count - 1) again.push(second)
+    }
+    // Sent at 0; then after 1, 2, 4 and 8 more.
+    expect(again).toEqual([1, 3, 7, 15])
   })
 
   test('does not send again to an aggregator that is offline, and does when it is back', async () => {
