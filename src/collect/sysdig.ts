@@ -5,7 +5,8 @@
  * per call, and nothing lost where text drops a fifth. Line mode is the fallback; then our own processes are
  * filtered out, or their reads would be captured and printed and read again.
  *
- * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v). While it is not running nothing is counted: each of
+ * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v), in events: up to 0.40 a call has two. While it
+ * is not running nothing is counted: each of
  * those seconds is marked as incomplete (one lost call stands for "at least one").
  */
 import { defined } from '../domain/defined.ts'
@@ -17,6 +18,7 @@ import {
   COLLECTOR_SILENT_MS,
   COLLECTOR_STEADY_MS,
 } from '../domain/limits.ts'
+import { isPoor, SIGHTS, sysdigEventsPerCall, sysdigSight } from '../domain/sight.ts'
 import type { LossReport, Source } from '../domain/source.ts'
 import {
   type Child,
@@ -76,8 +78,12 @@ export async function trySysdig(): Promise<string> {
 }
 
 /** `0.29.3`; "of unknown version" where it does not say. */
-export async function sysdigVersion(sysdig: string): Promise<string> {
-  const { stdout } = await runCommand([sysdig, '--version'], TRIAL_MS)
+export function sysdigVersion(sysdig: string): Promise<string> {
+  return versionOf([sysdig])
+}
+
+async function versionOf(program: readonly string[]): Promise<string> {
+  const { stdout } = await runCommand([...program, '--version'], TRIAL_MS)
   return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'of unknown version'
 }
 
@@ -115,6 +121,8 @@ class LiveSysdig {
   }
 
   async *read(signal: AbortSignal, report?: LossReport): AsyncGenerator<Uint8Array> {
+    const version = await versionOf(this.#program)
+    tellSight(version)
     const engines = await this.#engines()
     const restartMinMs = this.#options.restartMinMs ?? COLLECTOR_RESTART_MIN_MS
     let waitMs = restartMinMs
@@ -128,7 +136,7 @@ class LiveSysdig {
       const end = await child.exited
       this.pid = undefined
       const stderr = child.stderr()
-      reportDrops(stderr, report)
+      reportDrops(stderr, sysdigEventsPerCall(version), report)
       if (signal.aborted) return
       if (!this.#gave) {
         if (engines.length === 1) throw refusal(end, stderr)
@@ -203,11 +211,25 @@ async function away(ms: number, signal: AbortSignal, report?: LossReport): Promi
 }
 
 /** `Driver Drops:85090`, once, at its end: when they were lost it does not say. */
-function reportDrops(stderr: string, report?: LossReport): void {
+function reportDrops(stderr: string, eventsPerCall: number, report?: LossReport): void {
   const drops = Number(/Driver Drops:\s*(\d+)/.exec(stderr)?.[1] ?? 0)
   if (drops === 0) return
-  log.warn('sysdig lost calls', { drops })
-  report?.lost('lost(sysdig)', drops, Date.now())
+  const calls = Math.ceil(drops / eventsPerCall)
+  log.warn('sysdig lost calls', { calls, drops })
+  report?.lost('lost(sysdig)', calls, Date.now())
+}
+
+/** Says where this sysdig cannot see enough for what it is used for. */
+function tellSight(version: string): void {
+  const name = sysdigSight(version)
+  if (!isPoor(name)) return
+  const { recognition, unseen } = SIGHTS[name]
+  log.warn('This sysdig cannot see all calls: programs are recognised less well', {
+    version,
+    unseen: unseen.length,
+    recall: recognition.recall,
+    'with the kernel source': SIGHTS.kernel.recognition.recall,
+  })
 }
 
 function ended(end: ChildEnd, stderr: string): { code?: number; signal?: string; said: string } {

@@ -1,15 +1,21 @@
-/** `agent config show`: every setting, its value, and where the value came from. */
+/** `agent config show`: every setting, its value, and where the value came from. `check`: whether all can be used. */
+
+import { accessSync, constants } from 'node:fs'
 import { defineCommand } from 'citty'
+import { AgentError, EXIT } from '../domain/error.ts'
+import { openModelInUse } from '../operate/models.ts'
 import {
+  checkSettings,
   fileKeyOf,
   flagNames,
   KEYS,
   loadSettings,
   type SettingName,
+  type Settings,
   settingNames,
   variableOf,
 } from '../settings/settings.ts'
-import { columns, jsonArg, note, settingArgs, writeJson, writeOut } from './common.ts'
+import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 const show = defineCommand({
   meta: {
@@ -48,14 +54,95 @@ const show = defineCommand({
   },
 })
 
+/** Settings that name a file which must be readable. */
+const FILES = ['ca', 'cert', 'key', 'brokerPasswordFile'] as const
+
+const check = defineCommand({
+  meta: {
+    name: 'check',
+    description: 'Checks all settings and lists every problem; starts nothing',
+    examples: [
+      'agent config check # exit 5 if something is wrong',
+      'agent config check ./agent.toml # before it is put in place',
+    ],
+  },
+  args: {
+    file: {
+      type: 'positional',
+      description: 'settings file; default: the one in use',
+      valueHint: 'FILE',
+      required: false,
+    },
+    ...jsonArg,
+  },
+  async run({ args }) {
+    const env = args.file === undefined ? process.env : { ...process.env, AGENT_CONFIG: args.file }
+    const { problems: wrong, resolved } = checkSettings(env)
+    const problems = [
+      ...wrong,
+      ...unreadable(resolved.settings),
+      ...(await modelTrouble(resolved.settings)),
+    ]
+    if (args.json) {
+      for (const { code, message, hint } of problems)
+        await writeJson({ code, message, hint: hint ?? null })
+    } else {
+      for (const { message, hint } of problems)
+        await writeOut(`${safeText(message)}\n${hint === undefined ? '' : `  ${safeText(hint)}\n`}`)
+      const where =
+        resolved.file === undefined
+          ? 'No settings file'
+          : `Settings file: ${safeText(resolved.file)}`
+      note(
+        `${where}; ${problems.length === 0 ? 'all settings can be used' : `${problems.length} problems`}`,
+      )
+    }
+    return problems.length === 0 ? EXIT.ok : problems[0]!.exitCode
+  },
+})
+
+function unreadable(settings: Settings): AgentError[] {
+  return FILES.flatMap((name) => {
+    const path = settings[name]
+    if (path === undefined) return []
+    try {
+      accessSync(path, constants.R_OK)
+      return []
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? String(cause)
+      return [
+        new AgentError(
+          'ERR_CONFIG',
+          `Cannot use ${fileKeyOf(name)}: "${path}" cannot be read (${code})`,
+          {
+            hint: 'Check the path, and that the user of the agent may read it',
+          },
+        ),
+      ]
+    }
+  })
+}
+
+async function modelTrouble({ model, state }: Settings): Promise<AgentError[]> {
+  if (model === undefined) return []
+  try {
+    const opened = await openModelInUse(model, state)
+    await opened.close()
+    return []
+  } catch (error) {
+    if (error instanceof AgentError) return [error]
+    throw error
+  }
+}
+
 export default defineCommand({
   meta: {
     name: 'config',
     description:
       'Shows the settings in use: flag over AGENT_* over /etc/callsign/agent.toml over default',
-    examples: ['agent config show'],
+    examples: ['agent config show', 'agent config check'],
   },
-  subCommands: { show },
+  subCommands: { show, check },
 })
 
 /** As one would write it: the largest unit that divides it. */

@@ -113,8 +113,18 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   config: {
     group: 'Care',
-    summary: 'Shows the settings in use and their origins',
+    summary: 'Shows the settings in use and their origins, and checks them',
     load: () => import('./config.ts'),
+  },
+  seccomp: {
+    group: 'Models',
+    summary: 'Prints a seccomp profile of the calls that a program made on this host',
+    load: () => import('./seccomp.ts'),
+  },
+  support: {
+    group: 'Care',
+    summary: 'Writes a redacted document for problem reports',
+    load: () => import('./support.ts'),
   },
   completion: {
     group: 'Care',

@@ -292,10 +292,31 @@ export function loadSettings(
   flags: Readonly<Record<string, unknown>> = {},
   env: Environment = process.env,
 ): ResolvedSettings {
-  const file = readSettingsFile(env)
+  return resolveSettings(flags, env, (error) => {
+    throw error
+  })
+}
+
+/** Everything that is wrong with the settings, not only the first. @returns them as far as they can be used, too */
+export function checkSettings(env: Environment = process.env): {
+  readonly problems: readonly AgentError[]
+  readonly resolved: ResolvedSettings
+} {
+  const problems: AgentError[] = []
+  const resolved = resolveSettings({}, env, (error) => problems.push(error))
+  return { problems, resolved }
+}
+
+/** @param report is told of each problem; if it returns, the default stands in */
+function resolveSettings(
+  flags: Readonly<Record<string, unknown>>,
+  env: Environment,
+  report: (error: AgentError) => void,
+): ResolvedSettings {
+  const file = readSettingsFile(env, report)
   const values: Record<string, unknown> = {}
   const origins: Record<string, Origin> = {}
-  rejectUnknownVariables(env)
+  rejectUnknownVariables(env, report)
   for (const [name, entry] of Object.entries(KEYS) as [SettingName, Key<unknown>][]) {
     const found = find(name, entry, flags, env, file?.values)
     origins[name] = found.origin
@@ -304,10 +325,13 @@ export function loadSettings(
       try {
         values[name] = entry.parse(found.value)
       } catch (cause) {
-        throw new AgentError(
-          found.origin === 'flag' ? 'ERR_USAGE' : 'ERR_CONFIG',
-          `Cannot use ${found.where}: ${cause instanceof Error ? cause.message : String(cause)}`,
-          { hint: `It takes ${entry.hint}: ${entry.describe}` },
+        values[name] = entry.default(env)
+        report(
+          new AgentError(
+            found.origin === 'flag' ? 'ERR_USAGE' : 'ERR_CONFIG',
+            `Cannot use ${found.where}: ${cause instanceof Error ? cause.message : String(cause)}`,
+            { hint: `It takes ${entry.hint}: ${entry.describe}` },
+          ),
         )
       }
   }
@@ -380,24 +404,30 @@ function find(
 
 function readSettingsFile(
   env: Environment,
+  report: (error: AgentError) => void,
 ): { path: string; values: ReadonlyMap<string, unknown> } | undefined {
   const given = env.AGENT_CONFIG
   const path = given || DEFAULT_FILE
   if (!given && !existsSync(path)) return undefined
   const why = existsSync(path) ? troubleWithOwner(path) : undefined
   if (why !== undefined)
-    throw new AgentError('ERR_CONFIG', `Cannot use settings "${path}": it ${why}`, {
-      hint: "Make it yours or root's and writable for the owner alone (chown, chmod go-w)",
-    })
+    report(
+      new AgentError('ERR_CONFIG', `Cannot use settings "${path}": it ${why}`, {
+        hint: "Make it yours or root's and writable for the owner alone (chown, chmod go-w)",
+      }),
+    )
   let document: Record<string, unknown>
   try {
     document = parseToml(readFileSync(path, 'utf8'))
   } catch (cause) {
     const [what] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
-    throw new AgentError('ERR_CONFIG', `Cannot read settings "${path}": ${what}`, {
-      hint: 'Correct the file, or point AGENT_CONFIG to another; "agent config show" prints what is in use',
-      cause,
-    })
+    report(
+      new AgentError('ERR_CONFIG', `Cannot read settings "${path}": ${what}`, {
+        hint: 'Correct the file, or point AGENT_CONFIG to another; "agent config show" prints what is in use',
+        cause,
+      }),
+    )
+    return undefined
   }
   const values = new Map<string, unknown>()
   for (const [name, value] of Object.entries(document))
@@ -407,9 +437,11 @@ function readSettingsFile(
   const known = settingNames().map(fileKeyOf)
   for (const name of values.keys())
     if (!known.includes(name))
-      throw new AgentError('ERR_CONFIG', `Cannot use settings "${path}": no setting "${name}"`, {
-        hint: nearestHint(name, known),
-      })
+      report(
+        new AgentError('ERR_CONFIG', `Cannot use settings "${path}": no setting "${name}"`, {
+          hint: nearestHint(name, known),
+        }),
+      )
   return { path, values }
 }
 
@@ -418,16 +450,18 @@ function isTable(value: unknown): value is Record<string, unknown> {
 }
 
 /** Other programs have variables of that prefix, too (build runners do), so only what looks misspelt is refused. */
-function rejectUnknownVariables(env: Environment): void {
+function rejectUnknownVariables(env: Environment, report: (error: AgentError) => void): void {
   const known = [...settingNames().map(variableOf), ...OTHER_VARIABLES]
   const bare = known.map(withoutPrefix)
   for (const name of Object.keys(env)) {
     if (!name.startsWith(PREFIX) || known.includes(name)) continue
     const near = nearest(withoutPrefix(name), bare)
     if (near !== undefined)
-      throw new AgentError('ERR_CONFIG', `Cannot use the environment: no setting "${name}"`, {
-        hint: `Did you mean "${PREFIX}${near}"? "agent config show" lists every setting`,
-      })
+      report(
+        new AgentError('ERR_CONFIG', `Cannot use the environment: no setting "${name}"`, {
+          hint: `Did you mean "${PREFIX}${near}"? "agent config show" lists every setting`,
+        }),
+      )
   }
 }
 

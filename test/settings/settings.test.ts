@@ -6,6 +6,7 @@ import { AgentError } from '../../src/domain/error.ts'
 import { nearest } from '../../src/settings/nearest.ts'
 import {
   brokerLogin,
+  checkSettings,
   type Environment,
   fileKeyOf,
   loadSettings,
@@ -154,4 +155,21 @@ test.each([
   ['xyzzyplugh', undefined],
 ])('nearest() of %s is %s', (word, expected) => {
   expect(nearest(word, ['watch', 'replay', '--broker', 'alerts'])).toBe(expected)
+})
+
+describe('checkSettings()', () => {
+  test('names everything that is wrong, and gives what can be used', () => {
+    const path = join(folder, 'wrong.toml')
+    writeFileSync(path, 'site = "a/b"\nbrokr = "x"\ncpu_max = "lots"\nhost = "h"\n')
+    const { problems, resolved } = checkSettings({
+      AGENT_CONFIG: path,
+      AGENT_LEARN: 'long',
+      AGENT_SITES: 'x',
+    })
+    const said = problems.map(({ message }) => message).join('\n')
+    for (const name of ['"brokr"', '"AGENT_SITES"', '"site"', 'AGENT_LEARN', '"cpu_max"'])
+      expect(said).toContain(name)
+    expect(problems).toHaveLength(5)
+    expect(resolved.settings.host).toBe('h')
+  })
 })
