@@ -18,7 +18,7 @@ const TARGETS = ['linux-x64', 'linux-x64-baseline', 'linux-arm64'] as const
 type Target = (typeof TARGETS)[number]
 /** Threads begin at files of their own (platform/worker.ts). */
 const WORKERS = ['src/aggregator/store/reader-worker.ts']
-const ASSETS = ['models/default', 'models/recordings/demo']
+const ASSETS = ['models/default', 'models/recordings/demo', 'models/recordings/fleet']
 
 const { values } = parseArgs({
   options: {

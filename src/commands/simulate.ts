@@ -24,6 +24,7 @@ import {
   writeJson,
   writeOut,
 } from './common.ts'
+import fleet from './simulate-fleet.ts'
 
 const KINDS = Object.keys(ATTACKS) as AttackKind[]
 const LOOK_EVERY_MS = 500
@@ -150,8 +151,8 @@ const part = defineCommand({
 export default defineCommand({
   meta: {
     name: 'simulate',
-    description: 'Safe simulations of attacks on this host',
-    examples: ['sudo agent simulate attack'],
+    description: 'Safe simulations of attacks on this host, and the load of many hosts',
+    examples: ['sudo agent simulate attack', 'agent simulate fleet --hosts 1000'],
   },
-  subCommands: { attack, part },
+  subCommands: { attack, fleet, part },
 })

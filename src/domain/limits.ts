@@ -99,6 +99,9 @@ export const ALERT_LABELS_MAX = 1_024
 export const HOST_HOURS_MAX = 336
 /** A simulated attack ends by itself after so long. */
 export const SIMULATION_SECONDS_MAX = 120
+/** Hosts that `agent simulate fleet` plays (each is an open file), and how many connect at a time. */
+export const SIMULATED_HOSTS_MAX = 100_000
+export const SIMULATED_CONNECTING_MAX = 200
 /** Files that a simulated encryptor makes for itself. */
 export const SIMULATED_FILES = 400
 /** Of each file of labelled windows. */

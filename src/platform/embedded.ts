@@ -38,7 +38,9 @@ function library(path: string): { readonly path: string; readonly fileName: stri
 
 /** Names as in the checkout (`models/default/manifest.json`) → where the bytes are. */
 export const assets: ReadonlyMap<string, string> = new Map(
-  ['models/default', 'models/recordings/demo'].flatMap((folder) => filesOf(folder)),
+  ['models/default', 'models/recordings/demo', 'models/recordings/fleet'].flatMap((folder) =>
+    filesOf(folder),
+  ),
 )
 
 function filesOf(folder: string): [name: string, path: string][] {

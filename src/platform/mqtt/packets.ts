@@ -446,16 +446,12 @@ export function publish(
     readonly payload: Uint8Array
     readonly retain: boolean
     readonly signature?: string | undefined
+    readonly userProperties?: Readonly<Record<string, string>>
   },
   packetId: number,
 ): Uint8Array {
   const topic = utf8.encode(message.topic)
-  const properties =
-    protocol === 4
-      ? []
-      : message.signature === undefined
-        ? [0]
-        : withLength([0x26, ...text('sig'), ...text(message.signature)])
+  const properties = protocol === 4 ? [] : withLength(userProperties(message))
   const length =
     2 + topic.length + (packetId === 0 ? 0 : 2) + properties.length + message.payload.length
   const head = [0x30 | (packetId === 0 ? 0 : 2) | (message.retain ? 1 : 0), ...varint(length)]
@@ -474,6 +470,59 @@ export function publish(
   bytes.set(message.payload, at + properties.length)
   return bytes
 }
+
+function userProperties(message: {
+  readonly signature?: string | undefined
+  readonly userProperties?: Readonly<Record<string, string>>
+}): number[] {
+  const { signature, userProperties: others = {} } = message
+  const all = signature === undefined ? others : { ...others, sig: signature }
+  return Object.entries(all).flatMap(([key, value]) => [0x26, ...text(key), ...text(value)])
+}
+
+// --- As a client ------------------------------------------------------------------------------------
+
+/** A clean session of MQTT 5. */
+export function connect(options: {
+  readonly clientId: string
+  readonly keepaliveSeconds: number
+  readonly will: Will
+  readonly username?: string
+  readonly password?: string
+}): Uint8Array {
+  const { clientId, keepaliveSeconds, will, username, password } = options
+  const flags =
+    0x02 |
+    0x04 |
+    0x08 |
+    (will.retain ? 0x20 : 0) |
+    (username === undefined ? 0 : 0x80) |
+    (password === undefined ? 0 : 0x40)
+  const body = [
+    ...text('MQTT'),
+    ...[5, flags, keepaliveSeconds >> 8, keepaliveSeconds & 255, 0],
+    ...text(clientId),
+    ...[
+      0,
+      ...text(will.topic),
+      will.payload.length >> 8,
+      will.payload.length & 255,
+      ...will.payload,
+    ],
+    ...(username === undefined ? [] : text(username)),
+    ...(password === undefined ? [] : text(password)),
+  ]
+  return Uint8Array.of(CONNECT << 4, ...withLength(body))
+}
+
+/** QoS 1, MQTT 5. */
+export function subscribe(packetId: number, filters: readonly string[]): Uint8Array {
+  const body = [packetId >> 8, packetId & 255, 0, ...filters.flatMap((one) => [...text(one), 1])]
+  return Uint8Array.of((SUBSCRIBE << 4) | 2, ...withLength(body))
+}
+
+export const CONNACK = 2
+export const DISCONNECT_PACKET = Uint8Array.of(DISCONNECT << 4, 0)
 
 function varint(value: number): number[] {
   const bytes: number[] = []
