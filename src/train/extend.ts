@@ -16,38 +16,29 @@ import {
 } from '../detect/calibration.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
+import { FRAME_MS } from '../domain/limits.ts'
 import { ALIAS_RULES, type AliasRule } from '../model/aliases.ts'
 import type { Manifest } from '../model/manifest.ts'
 import { type Model, type ModelFiles, openModel } from '../model/model.ts'
 import { extendDetection } from './calibrate/extend-detection.ts'
-import { predictHosts } from './calibrate/predict-hosts.ts'
 import { errorAt } from './calibrate/temperature.ts'
 import { Batches } from './data/batches.ts'
 import { profilesOf, sampleByClass } from './data/class-samples.ts'
 import { type GrownClasses, growClasses } from './data/classes.ts'
-import {
-  componentVectors,
-  makeWindows,
-  ordinaryNames,
-  vocabularyOf,
-  type Windows,
-} from './data/dataset.ts'
-import type { Recording } from './data/recording.ts'
+import { componentVectors, vocabularyOf, type Windows } from './data/dataset.ts'
 import { replayStates } from './data/replay.ts'
-import { type Happening, HappeningIndex } from './data/scenarios.ts'
-import type { Part, Split } from './data/split.ts'
 import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
 import { type ForestPart, importForest } from './forest/export-forest.ts'
 import { measuredFigures, round, trainingFiles, warningsOf } from './manifest-facts.ts'
+import { labelledWindows, type Recorded, throughNewModel } from './material.ts'
 import { exportNet, importNet } from './net/export.ts'
 import type { EpochReport, FitOptions } from './net/fit.ts'
 import { fitReadout, readoutLogits } from './net/fit-readout.ts'
 import { ARCHS, directionsOf, INTERVALS, type NetShape, type Parameters } from './net/nets.ts'
 import { runNet } from './net/run-net.ts'
 import { Random } from './random.ts'
-import { manifestText, sha256 } from './save-model.ts'
-import { type TrainClock, type Trained, vectorsOf } from './train.ts'
+import { sha256 } from './save-model.ts'
+import type { TrainClock, Trained } from './train.ts'
 
 /** Windows of one class that the readout sees at most; an epoch draws from them. */
 const SAMPLE_PER_CLASS = 2_000
@@ -80,15 +71,9 @@ export interface Base {
   readonly where: string
 }
 
-export interface ExtendData {
-  readonly recordings: readonly Recording[]
-  readonly happenings: readonly Happening[]
-  readonly split: Split
-}
-
 export async function extend(
   { files: base, where }: Base,
-  data: ExtendData,
+  data: Recorded,
   options: ExtendOptions,
   clock: TrainClock,
   report: (epoch: EpochReport) => void = () => {},
@@ -186,30 +171,24 @@ async function gather(
   { onnx }: ModelFiles,
   { manifest, normaliser }: Model,
   net: NetShape,
-  { recordings, happenings, split }: ExtendData,
+  data: Recorded,
   { stride, windowsMin }: Pick<ExtendOptions, 'stride' | 'windowsMin'>,
 ): Promise<Material> {
   const aliases = [...manifest.aliases, ...ALIAS_RULES.filter(notIn(manifest.aliases))]
-  const windows = makeWindows(recordings, happenings, split, aliases, {
-    frames: manifest.sequenceFrames,
+  const shape = {
+    sequenceFrames: manifest.sequenceFrames,
     frameSeconds: manifest.frameMs / FRAME_MS,
-    stride: Math.max(stride, Math.ceil(vectorsOf(recordings) / TRAINING_VECTORS_MAX)),
-    groups: true,
-    ageMin: JUDGED_AGE_FRAMES,
-  })
-  const training = windows.list.filter(({ part }) => part === 'train')
-  const classes = growClasses(manifest.classes, training, { windowsMin })
-  const labels = Int32Array.from(windows.list, (window) => classes.of(window))
+    stride,
+  }
+  const { windows, classes, labels, idsOf } = labelledWindows(data, aliases, shape, (training) =>
+    growClasses(manifest.classes, training, { windowsMin }),
+  )
   const batches = new Batches(windows, componentVectors(windows, normaliser), normaliser)
   const labelled = (ids: Int32Array) => ({ ids, labels: ids.map((id) => labels[id]!) })
   const statesOf = async (ids: Int32Array): Promise<LabelledStates> => {
     const { states } = await runNet(onnx, net, batches, ids)
     return { ...labelled(ids), states }
   }
-  const idsOf = (part: Part) =>
-    Int32Array.from(
-      windows.list.flatMap((window, id) => (window.part === part && labels[id]! >= 0 ? [id] : [])),
-    )
   return {
     windows,
     aliases,
@@ -228,25 +207,17 @@ async function detectionOf(grown: {
   readonly draft: Manifest
   readonly onnx: Uint8Array
   readonly before: DetectionCalibration
-  readonly data: ExtendData
+  readonly data: Recorded
   readonly material: Material
 }): Promise<DetectionCalibration> {
-  const { draft, onnx, before, material } = grown
-  const { recordings, happenings, split } = grown.data
-  const bytes = new TextEncoder().encode(manifestText(draft))
-  const model = await openModel({ manifest: bytes, onnx }, 'new')
-  const index = new HappeningIndex(happenings)
-  const hosts = await predictHosts(model, recordings, index, split)
-  await model.close()
+  const { draft, onnx, before, data, material } = grown
+  const through = await throughNewModel(draft, onnx, data)
   const { windows, labels, own } = material
   const sample = await material.statesOf(sampleByClass(own.ids, labels, DETECTION_PER_CLASS))
   return extendDetection(before, {
-    classes: model.classes,
-    stateSize: draft.stateSize,
+    ...through,
     states: sample.states,
     labels: sample.labels,
-    hosts,
-    ordinary: ordinaryNames(recordings, index),
     profiles: profilesOf(windows, sample.ids, labels, draft.classes.length),
   })
 }

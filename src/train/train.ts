@@ -2,36 +2,27 @@
  * `agent train` without terminal output: recordings in, a model directory's contents out, in this order: windows,
  * classes, vocabulary, training, temperature, state space, figures, manifest.
  */
-
 import { writeDetectionCalibration } from '../detect/calibration.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { FRAME_MS, JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
+import { FRAME_MS } from '../domain/limits.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
 import { writeMalice } from '../model/malice-judge.ts'
 import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/manifest.ts'
-import { openModel } from '../model/model.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { encodeRowSet } from '../model/row-set.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { calibrateDetection } from './calibrate/detection-calibration.ts'
-import { predictHosts } from './calibrate/predict-hosts.ts'
 import { fitTemperature } from './calibrate/temperature.ts'
 import { Batches } from './data/batches.ts'
 import { profilesOf, sampleByClass } from './data/class-samples.ts'
 import { BACKGROUND, chooseClasses, WINDOWS_MIN } from './data/classes.ts'
-import {
-  componentVectors,
-  makeWindows,
-  ordinaryNames,
-  vocabularyOf,
-  type Windows,
-} from './data/dataset.ts'
+import { componentVectors, vocabularyOf, type Windows } from './data/dataset.ts'
 import type { Recording } from './data/recording.ts'
 import { maliceExamples, RowMaker, referenceRows } from './data/references.ts'
-import { type Happening, HappeningIndex } from './data/scenarios.ts'
+import type { Happening } from './data/scenarios.ts'
 import type { Split } from './data/split.ts'
 import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
 import type { ForestPart } from './forest/export-forest.ts'
@@ -45,11 +36,12 @@ import {
   trainingFiles,
   warningsOf,
 } from './manifest-facts.ts'
+import { labelledWindows, throughNewModel } from './material.ts'
 import { exportNet, widen } from './net/export.ts'
 import { type EpochReport, FIT_DEFAULTS, type FitData, type FitOptions, fit } from './net/fit.ts'
 import { ARCHS, type Arch, type NetShape, type Parameters, stateSizeOf } from './net/nets.ts'
 import { runNet } from './net/run-net.ts'
-import { manifestText, sha256 } from './save-model.ts'
+import { sha256 } from './save-model.ts'
 
 export { ARCHS, recipeNamed }
 
@@ -114,32 +106,19 @@ export async function train(
   signal?: AbortSignal,
 ): Promise<Trained> {
   const warnings = warningsOf(recordings)
-  const windows = makeWindows(recordings, happenings, split, ALIAS_RULES, {
-    frames: options.sequenceFrames,
-    frameSeconds: options.frameSeconds,
-    stride: Math.max(options.stride, Math.ceil(vectorsOf(recordings) / TRAINING_VECTORS_MAX)),
-    groups: true,
-    ageMin: JUDGED_AGE_FRAMES,
-  })
-  const idsOf = (part: string) =>
-    Int32Array.from(windows.list.flatMap((window, id) => (window.part === part ? [id] : [])))
-  const training = idsOf('train')
-  if (training.length < 50)
-    throw new AgentError(
-      'ERR_INPUT',
-      `Cannot train on ${training.length} windows, at least 50 are needed`,
-      {
-        hint: 'A process gives a window for each second in which it was active, from its tenth second on',
-      },
-    )
-  const classes = chooseClasses(
-    Array.from(training, (id) => windows.list[id]!),
-    { windowsMin: options.windowsMin },
+  const recorded = { recordings, happenings, split }
+  const { windows, classes, labels, training, idsOf } = labelledWindows(
+    recorded,
+    ALIAS_RULES,
+    options,
+    (windows) => {
+      if (windows.length < 50) throw tooFewWindows(windows.length)
+      return chooseClasses(windows, { windowsMin: options.windowsMin })
+    },
   )
-  const labels = Int32Array.from(windows.list, (window) => classes.of(window))
-  const labelled = (ids: Int32Array) => ids.filter((id) => labels[id]! >= 0)
-  const calibration = labelled(idsOf('calibration'))
-  const test = labelled(idsOf('test'))
+  const own = idsOf('train')
+  const calibration = idsOf('calibration')
+  const test = idsOf('test')
   warnings.push(...lonelyWarnings(windows, training, recordings.length, classes.list))
   if (calibration.length === 0)
     warnings.push(
@@ -163,7 +142,7 @@ export async function train(
     labels,
     sources: sourcesOf(windows, labels, many),
     many,
-    training: labelled(training),
+    training: own,
     heldOut: calibration,
   }
   const fitted = await fit(net, data, options.fit, () => clock.monotonic(), report, signal)
@@ -180,7 +159,7 @@ export async function train(
   const names = classes.list.map(({ name }) => name)
   const held = await runNet(onnx, net, batches, calibration)
   const temperature = fitTemperature(held.logits, heldLabels, net.classes)
-  const sample = sampleByClass(labelled(training), labels, 400)
+  const sample = sampleByClass(own, labels, 400)
   const spread = await runNet(onnx, net, batches, sample)
   const figures: Partial<Record<'calibration' | 'test', Figures>> = {}
   if (calibration.length > 0)
@@ -192,7 +171,7 @@ export async function train(
   }
   const beside = options.fullVocabulary
     ? undefined
-    : besideTheNet(data, batches, labelled(training), classes.list, options.fit.seed)
+    : besideTheNet(data, batches, own, classes.list, options.fit.seed)
   const background = classes.list.find((entry) => entry.background)
   if (background === undefined)
     warnings.push(`no class "${BACKGROUND}": an unknown program falls to the nearest class`)
@@ -227,13 +206,8 @@ export async function train(
   }
   const shipped = exported?.onnx ?? onnx
   const stopped = signal?.aborted ?? false
-  const bytes = new TextEncoder().encode(manifestText(manifest))
-  const model = await openModel({ manifest: bytes, onnx: shipped }, 'new')
-  const index = new HappeningIndex(happenings)
-  collectGarbage()
-  const hosts = await predictHosts(model, recordings, index, split)
-  await model.close()
-  if (hosts.length === 0) {
+  const through = await throughNewModel(manifest, shipped, recorded)
+  if (through.hosts.length === 0) {
     warnings.push(
       'nothing is left to calibrate detection on: this model classifies, but cannot raise alerts',
     )
@@ -247,13 +221,10 @@ export async function train(
     }
   }
   const detection = calibrateDetection({
-    classes: model.classes,
+    ...through,
     judged: beside?.judged ?? [],
-    stateSize: manifest.stateSize,
     states: spread.states,
     labels: Int32Array.from(sample, (id) => labels[id]!),
-    hosts,
-    ordinary: ordinaryNames(recordings, index),
     profiles: profilesOf(windows, sample, labels, net.classes),
   })
   return {
@@ -399,6 +370,8 @@ function inputNames({ components }: Normaliser, { rate }: Recipe): string[] {
   return [...components, ...components.map((name) => `rate of ${name}`)]
 }
 
-export function vectorsOf(recordings: readonly Recording[]): number {
-  return recordings.reduce((sum, { vectors }) => sum + vectors, 0)
+function tooFewWindows(count: number): AgentError {
+  return new AgentError('ERR_INPUT', `Cannot train on ${count} windows, at least 50 are needed`, {
+    hint: 'A process gives a window for each second in which it was active, from its tenth second on',
+  })
 }
