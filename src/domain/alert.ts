@@ -1,4 +1,4 @@
-/** Evidence that crossed its threshold, worth a person's time. The same shape is kept, sent and shown (wire/ makes it JSON). */
+/** An alert: evidence above its threshold. The same shape is stored, sent and shown (wire/ makes it JSON). */
 import type { BehaviourId, Severity } from './behaviour.ts'
 
 export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
@@ -23,7 +23,7 @@ export interface Reason {
   readonly expected: number
 }
 
-/** `provisional`: a person who looks sees it. `confirmed`: it notifies somebody. */
+/** `provisional`: listed. `confirmed`: sends notifications. */
 export type Certainty = 'provisional' | 'confirmed'
 
 export interface ParentProcess {
@@ -32,7 +32,7 @@ export interface ParentProcess {
   readonly exe?: string
 }
 
-/** What the kernel and the package database know of a process beside its calls. */
+/** Context of a process from the kernel and the package database. */
 export interface ProcessContext {
   readonly uid?: number
   readonly user?: string

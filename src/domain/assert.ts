@@ -1,4 +1,4 @@
-/** Assertions are for what cannot happen; what the outside world does is an AgentError or a counted reject. */
+/** Assertions are for programming errors; external failures are AgentErrors or counted rejects. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`Invariant broken: ${message}`)
 }

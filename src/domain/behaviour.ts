@@ -1,10 +1,10 @@
 /**
- * What is bad is a behaviour, not a tool. A class marked malicious stands for one of these, named as the field
- * names it, with the severity it has by default and its ATT&CK techniques (v19.2). `agent policy` changes
+ * Malicious behaviours. A class marked malicious is one of these, with its default severity and its ATT&CK techniques
+ * (v19.2). `agent policy` changes
  * severities on a host; this table is the default.
  *
- * `tool-use` is the behaviour of a dual-use tool by itself (nc, dig, socat, a load generator): an observation,
- * never an accusation, unless the tool hides under another name or does one of the other things.
+ * `tool-use` is the behaviour of a dual-use tool by itself (nc, dig, socat, a load generator): an observation, not an
+ * alert, unless the tool has another name or shows one of the other behaviours.
  */
 
 export const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const
@@ -31,7 +31,7 @@ export type BehaviourId = (typeof BEHAVIOUR_IDS)[number]
 
 export interface Behaviour {
   readonly id: BehaviourId
-  /** As a person reads it: "behaves like <name>". */
+  /** Completes the sentence "behaves like <name>". */
   readonly name: string
   readonly severity: Severity
   /** ATT&CK v19.2 technique ids. */
@@ -76,7 +76,7 @@ export function isSeverity(value: unknown): value is Severity {
   return (SEVERITIES as readonly unknown[]).includes(value)
 }
 
-/** < 0 where `a` is the worse one. */
+/** < 0 if `a` is more severe. */
 export function compareSeverity(a: Severity, b: Severity): number {
   return SEVERITIES.indexOf(a) - SEVERITIES.indexOf(b)
 }

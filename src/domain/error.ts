@@ -1,6 +1,6 @@
 /**
- * Operating errors: expected, with a closed set of codes. Each code says once whether waiting helps
- * (`retriable`) and which exit code it ends with; only cli.ts turns an AgentError into words and that code.
+ * Operating errors with a closed set of codes. Each code defines whether waiting helps (`retriable`) and its exit code;
+ * only cli.ts prints an AgentError and exits with that code.
  */
 const CODES = {
   ERR_FAILED: { exit: 1, retriable: false },

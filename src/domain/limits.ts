@@ -1,10 +1,9 @@
 /**
  * Every bound in the agent and the aggregator, and the relations between them.
  *
- * A constant here says what it trades. What happens at a bound is decided where the bound is met: the
- * oldest or least valuable goes first, it is counted by reason, and `agent status` shows it. Steps take
- * the bounds they need as arguments with these as defaults, so that a test can make wrap-around come after
- * three frames instead of an hour.
+ * Each constant says what it trades off. At a limit the oldest or least valuable item is dropped, counted by reason and
+ * shown by `agent status`. Limits are arguments with these defaults, so that a test can reach them after three
+ * frames instead of an hour.
  */
 import { assert } from './assert.ts'
 
@@ -13,7 +12,7 @@ import { assert } from './assert.ts'
 export const FRAME_MS = 1_000
 /** One sequence holds this many frames [Paper III-D]. */
 export const SEQUENCE_FRAMES = 10
-/** A window with fewer active seconds than this says too little to be judged. */
+/** A window with fewer active seconds than this is not classified. */
 export const ACTIVE_FRAMES_MIN = 3
 /** A process is judged from this age (seconds) on; the seconds before its birth are rows of zeros. Ten would cost each alert six seconds. */
 export const JUDGED_AGE_FRAMES = 4

@@ -1,4 +1,4 @@
-/** Opens a page in the user's browser, where there is a desktop to open it on; never fails, never waits. */
+/** Opens a page in the user's browser if there is a desktop; never fails, never waits. */
 import { findProgram, startDetached } from '../platform/linux/child.ts'
 
 export function openPage(url: string): boolean {

@@ -1,9 +1,9 @@
 /**
- * What `agent doctor` looks at: each finding says what was found and, where something is wrong or could be
- * better, the next step. Nothing is repaired, and nothing is left behind but the libraries that were tried; a
- * check that itself fails is a finding too.
+ * The checks of `agent doctor`: each finding says what was found and, if something is wrong or could be better, the
+ * next step. Nothing is repaired, and nothing is left behind except extracted libraries; a failing check is a finding,
+ * too.
  *
- * `wrong` means that the agent cannot do its work as it is set up; `optional` that it can, and more could be had.
+ * `wrong`: the agent cannot work with this configuration; `optional`: it works, and could do more.
  */
 import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'

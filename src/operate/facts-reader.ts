@@ -1,3 +1,3 @@
-/** What commands need of the facts reader: to run it, to start one while the rights are here, and to take it over. */
+/** The facts reader for commands: to run it, to start one before privileges are dropped, and to adopt it. */
 export { adoptReader, prepareReader } from '../facts/reader.ts'
 export { runReader } from '../facts/reader-process.ts'

@@ -1,4 +1,4 @@
-/** What commands need of the kernel source beside reading it: its own process, and whether it would work here. */
+/** The kernel source for commands: its collector process, and the probe for whether it works. */
 export { runCollector } from '../collect/kernel/collector-process.ts'
 export { type KernelProbe, probeKernel } from '../collect/kernel/probe.ts'
 export { selfCommand, shedPrivileges } from '../collect/kernel/source.ts'

@@ -1,9 +1,9 @@
 /**
- * Which model this agent uses, and the others that it has: the one that is named (`--model DIR`), else the
- * one chosen by `agent model use`, else the one that came with the agent.
+ * The models of this agent. In use is the one of `--model DIR`, else the one selected by `agent model use`, else the
+ * shipped model.
  *
  * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of their digest; `in-use` there
- * holds the name. A copy, so that nothing that happens to the directory it came from changes a running agent.
+ * holds the name. Copies, so that changes of the original directory do not affect the agent.
  */
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -57,7 +57,7 @@ export async function modelFilesInUse(
     requireTrustedModel(given)
     return { files: await readModelFiles(given), where: given }
   }
-  // Whoever could write there would choose what we take for usual.
+  // Who can write there could replace the model.
   if (existsSync(inUsePath(state))) requireOwnState(state)
   const name = await nameInUse(state)
   const where = name === CAME_WITH ? CAME_WITH : directoryOf(state, name)

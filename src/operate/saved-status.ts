@@ -1,4 +1,4 @@
-/** What the agent of a state directory last wrote about itself, for `agent status`: readable while it runs and after it ended, however. */
+/** The last saved status of an agent, for `agent status`: readable while it runs and after it ended in any way. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatusDocument } from '../agent/status-document.ts'

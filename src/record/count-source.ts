@@ -1,4 +1,4 @@
-/** A source to its end, as frames: what `count` and `record` are made of. No model, no buffer. */
+/** Reads a source to its end as frames, for `count` and `record`. No model, no buffer. */
 import { type IngestOptions, ingest, latenessOf, mayBeSilent } from '../agent/ingest.ts'
 import { Counter, type CounterOptions } from '../count/counter.ts'
 import { defined } from '../domain/defined.ts'

@@ -1,6 +1,6 @@
 /**
- * Frames to a file or stdout as NDJSON, packed by the name's ending. Text is gathered into large writes: one
- * write(2) a line would cost more than the counting.
+ * Writes frames to a file or stdout as NDJSON, compressed by file name. Text is collected into large writes: one
+ * write(2) per line would cost more than the counting.
  */
 import { closeSync, constants as files, openSync, statSync, writeSync } from 'node:fs'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
@@ -14,7 +14,7 @@ export interface FramesWriter {
   readonly vectorCount: number
   /** Resolves when there is room for more. */
   write(frames: readonly Frame[]): void | Promise<void>
-  /** Everything is with the kernel. */
+  /** Everything is written. */
   close(): Promise<void>
 }
 
@@ -83,7 +83,7 @@ export function openFramesFile(path: string | undefined, labels: FrameLabels): F
 /** @throws AgentError that says what is in the way */
 export function openForWriting(path: string): number {
   try {
-    // A named pipe without a reader would hold us in open(2), where no signal is heard.
+    // open(2) of a named pipe without a reader would block, without handling signals.
     if (statSync(path, { throwIfNoEntry: false })?.isFIFO())
       return openSync(path, files.O_WRONLY | files.O_NONBLOCK)
     return openSync(path, 'w')

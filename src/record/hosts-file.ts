@@ -1,7 +1,7 @@
 /**
- * Which host a process belongs to, where several share a kernel: containers have pid namespaces of their own, and a
- * file says which is which. Containers boot while a recording runs, so the file is read anew when a namespace shows up
- * that it did not name; at most once a second of the recording.
+ * Maps processes to hosts that share a kernel: containers have their own pid namespaces, and a file names them.
+ * Containers start while a recording runs, so the file is read again when an unknown namespace appears, at most once
+ * per second of the recording.
  *
  *   pid namespace (its inode, as /proc/PID/ns/pid shows) <TAB> host; the host `-` is not recorded
  *

@@ -1,5 +1,5 @@
-/** Which known word a misspelt one is likely to stand for: flags, commands, settings. */
-/** The most alike of the known words, undefined where none is alike enough to be meant. */
+/** Suggestions for misspelt flags, commands and settings. */
+/** The most similar known word; undefined if none is similar enough. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined
   let least = Math.min(Math.max(2, word.length / 3) + 1, word.length / 2)

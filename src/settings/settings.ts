@@ -1,12 +1,11 @@
 /**
- * What the operator can set, and where each value came from: flag over `AGENT_*` over the settings file over
- * default. One table holds every key; its name makes the flag (`--false-alarms-per-day`), the variable
- * (`AGENT_FALSE_ALARMS_PER_DAY`) and the key of the file (`false_alarms_per_day`), so the three cannot drift
- * apart. Keys of the aggregator stand in the file's `[aggregate]` table.
+ * Settings and their origins: flag over `AGENT_*` over the settings file over default. One table defines every key; its
+ * name gives the flag (`--false-alarms-per-day`), the variable (`AGENT_FALSE_ALARMS_PER_DAY`) and the key of the
+ * file (`false_alarms_per_day`). Keys of the aggregator are in the file's `[aggregate]` table.
  *
- * A key that is not in the table is an error that names the nearest one: a misspelled setting that is
- * silently ignored is worse than an agent that does not start. Secrets have no flag (a command line is
- * public on a host): they come from a file or from the environment.
+ * An unknown key is an error that suggests the nearest one: a misspelt setting that is silently ignored is worse than
+ * an agent that does not start. Secrets have no flag (command lines are visible on a host): they come from a file or
+ * from the environment.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
@@ -281,7 +280,7 @@ export interface ResolvedSettings {
 
 export const DEFAULT_FILE = '/etc/callsign/agent.toml'
 const PREFIX = 'AGENT_'
-/** Variables of ours that are no settings. */
+/** Variables of ours that are not settings. */
 const OTHER_VARIABLES = ['AGENT_CONFIG', 'AGENT_LOG_FORMAT']
 
 /**
@@ -449,7 +448,7 @@ function isTable(value: unknown): value is Record<string, unknown> {
   return isRecord(value) && !(value instanceof Date)
 }
 
-/** Other programs have variables of that prefix, too (build runners do), so only what looks misspelt is refused. */
+/** Other programs use the prefix, too (build runners do), so only similar names are errors. */
 function rejectUnknownVariables(env: Environment, report: (error: AgentError) => void): void {
   const known = [...settingNames().map(variableOf), ...OTHER_VARIABLES]
   const bare = known.map(withoutPrefix)
