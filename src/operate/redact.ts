@@ -1,5 +1,5 @@
 /**
- * Takes out of texts what is nobody's business but the user's: host and site names, users, addresses, mail addresses,
+ * Redacts private data in texts: host and site names, users, addresses, mail addresses,
  * home directories and what stands in URLs beside the scheme. The same word becomes the same token everywhere, so that a
  * report stays readable.
  *
