@@ -17,6 +17,7 @@ import {
   COLLECTOR_RESTART_MIN_MS,
   COLLECTOR_SILENT_MS,
   COLLECTOR_STEADY_MS,
+  VANISHED_EVERY_MS,
 } from '../domain/limits.ts'
 import { isPoor, SIGHTS, sysdigEventsPerCall, sysdigSight } from '../domain/sight.ts'
 import type { LossReport, Source } from '../domain/source.ts'
@@ -30,6 +31,7 @@ import {
 import { log } from '../platform/log.ts'
 import { placeChisel } from './chisel.ts'
 import { pause, readPipe } from './pipe.ts'
+import { VanishedPrograms } from './vanished.ts'
 
 /** The line of line mode (parse/own-line.ts). */
 const LINE_FORMAT = '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name'
@@ -162,6 +164,8 @@ class LiveSysdig {
     }
     let heardAt = performance.now()
     let ended = false
+    const vanished = this.#mode === 'chisel' ? this.#vanished(child) : undefined
+    const look = setInterval(() => tellVanished(vanished?.look() ?? []), VANISHED_EVERY_MS)
     const watchdog = setInterval(() => {
       if (performance.now() - heardAt < silentMaxMs) return
       log.warn('sysdig sends no output; stopping it', { for: `${silentMaxMs} ms` })
@@ -174,15 +178,22 @@ class LiveSysdig {
       for await (const chunk of readPipe(child.stdout, over.signal)) {
         heardAt = performance.now()
         this.#gave = true
+        vanished?.push(chunk)
         yield chunk
       }
       ended = true
     } finally {
       clearInterval(watchdog)
+      clearInterval(look)
       signal.removeEventListener('abort', stop)
       // Whoever leaves the loop early leaves no sysdig behind.
       await (ended ? child.finish() : child.stop())
     }
+  }
+
+  /** sysdig leaves itself out, and us because we ask for it. */
+  #vanished(child: Child): VanishedPrograms {
+    return new VanishedPrograms([child.pid, process.pid, ...(this.#options.ownPids ?? [])])
   }
 
   /** Ways to capture, the best first: modern eBPF needs no driver, where this sysdig has it. */
@@ -217,6 +228,14 @@ function reportDrops(stderr: string, eventsPerCall: number, report?: LossReport)
   const calls = Math.ceil(drops / eventsPerCall)
   log.warn('sysdig lost calls', { calls, drops })
   report?.lost('lost(sysdig)', calls, Date.now())
+}
+
+/** Not an alert: nothing is known of them but that they run. */
+function tellVanished(programs: readonly string[]): void {
+  if (programs.length === 0) return
+  log.warn('sysdig shows no call of programs that run: they are not judged', {
+    programs: programs.join(', '),
+  })
 }
 
 /** Says where this sysdig cannot see enough for what it is used for. */

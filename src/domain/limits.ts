@@ -147,6 +147,10 @@ export const COLLECTOR_RESTART_MAX_MS = 30_000
 export const COLLECTOR_STEADY_MS = 60_000
 /** A live collector that says nothing for so long hangs: something calls in each second of a host's life. */
 export const COLLECTOR_SILENT_MS = 60_000
+/** How often sysdig's stream is compared with what runs, sleeps in that time that prove system calls, and programs named. */
+export const VANISHED_EVERY_MS = 10_000
+export const VANISHED_SLEEPS_MIN = 10
+export const VANISHED_NAMED_MAX = 8
 /** A child that was asked to end is killed after this. */
 export const CHILD_GRACE_MS = 3_000
 /** Of what a child says on stderr the last is kept: its reason to end. */
