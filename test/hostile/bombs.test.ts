@@ -43,7 +43,7 @@ describe('bombs', () => {
   const lines = Buffer.from(ownLines(2))
   test.each([
     ['gz', () => gzipSync(zeros, { level: 9 }), 16],
-    ['zst', () => Bun.zstdCompressSync(zeros), 32],
+    ['zst', () => Bun.zstdCompressSync(zeros), 16],
   ])('%s that unpacks to a gigabyte and more costs time, not memory', async (name, pack, times) => {
     const path = join(directory(), `bomb.${name}`)
     writeFileSync(path, name === 'gz' ? gzipSync(lines) : Bun.zstdCompressSync(lines))
@@ -177,7 +177,7 @@ test.skipIf(findProgram('sysdig') === undefined)(
     const seed = gunzipSync(readFileSync(fixturePath('scap/idle.scap')))
     const random = randomOf(11)
     const path = join(directory(), 'x.scap')
-    for (let run = 0; run < Math.max(10, RUNS / 500); run++) {
+    for (let run = 0; run < Math.max(10, RUNS / 100); run++) {
       writeFileSync(path, mutate(seed.subarray(0, 65_536), random))
       const { code, said } = await countOf(path)
       expect(said).not.toMatch(/Unexpected|\.ts:\d+/)

@@ -17,7 +17,7 @@ setDefaultTimeout(600_000)
 const directory = temporaryDirectories()
 const log = createLog({ write: () => {} })
 /** Opening one costs some milliseconds of disk. */
-const DATABASES = Math.max(20, Math.round(RUNS / 20))
+const DATABASES = Math.round(RUNS / 20)
 
 const use: Readonly<Record<string, (path: string) => void>> = {
   'frames.db': (path) => {
