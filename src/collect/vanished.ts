@@ -57,8 +57,7 @@ export class VanishedPrograms {
       try {
         const status = readFileSync(`${this.#proc}/${pid}/status`, 'latin1')
         const stat = readFileSync(`${this.#proc}/${pid}/stat`, 'latin1')
-        const field = (name: string) =>
-          new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
+        const field = (name: string) => new RegExp(`^${name}:\\s*(.*)`, 'm').exec(status)?.[1] ?? ''
         // Kernel threads make no system calls.
         if (pid === KTHREADD || Number(field('PPid')) === KTHREADD) continue
         // Start time: the 20th field behind the name, which may hold anything.
