@@ -168,7 +168,7 @@ export class FactKeeper implements FactJudge {
     const before = this.#wanted.get(key)
     if (before === undefined && this.#wanted.size >= FACTS_WANTED_MAX) {
       this.#dropped++
-      return
+      if (!this.#makeRoom(urgency)) return
     }
     this.#wanted.set(key, {
       ...before,
@@ -176,6 +176,18 @@ export class FactKeeper implements FactJudge {
       questions: [...new Set([...(before?.questions ?? []), ...questions])],
       urgency: Math.max(urgency, before?.urgency ?? 0),
     })
+  }
+
+  /** Gives up the least urgent question, the oldest of those, if it is less urgent than this. */
+  #makeRoom(urgency: number): boolean {
+    let least: string | undefined
+    let leastUrgency = urgency
+    for (const [key, trigger] of this.#wanted)
+      if (trigger.urgency < leastUrgency) {
+        least = key
+        leastUrgency = trigger.urgency
+      }
+    return least !== undefined && this.#wanted.delete(least)
   }
 
   /** The most urgent first, the latest among equals: what is young may be gone soon. */

@@ -19,6 +19,7 @@ import {
   PACKAGE_LISTS_MAX,
 } from '../domain/limits.ts'
 import type { Executable, Look, PackageState, Program } from '../domain/process-facts.ts'
+import { collectGarbage } from '../platform/heap.ts'
 import { placeOf } from './look.ts'
 import {
   listsWithContent,
@@ -38,7 +39,8 @@ const DPKG_AT_WORK = '/var/lib/dpkg/tmp.ci'
 const APK_DATABASES = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'] as const
 /** A host with fewer has no database worth the name. */
 const LISTS_LEAST = 5
-const CHUNK_BYTES = 1_048_576
+const CHUNK_BYTES = 262_144
+const chunkBuffer = new Uint8Array(CHUNK_BYTES)
 const COMM_CHARS = 15
 /** Of the reader's time so much at most goes into reading databases: more roots than are kept would be read over and over. */
 const READING_SHARE = 0.01
@@ -239,7 +241,8 @@ export class Packages {
       await this.#pay(Math.min(CHUNK_BYTES, stat.size - at))
       const chunk = withFile(
         path,
-        (file, now) => (now.ino === stat.ino ? readAt(file, at, CHUNK_BYTES) : undefined),
+        (file, now) =>
+          now.ino === stat.ino ? readAt(file, at, CHUNK_BYTES, chunkBuffer) : undefined,
         { follow: true },
       )
       if (chunk === undefined) return undefined
@@ -304,7 +307,10 @@ function readIndex(root: string, { kind, path, stamp }: Database): Index | undef
   lists.forEach((list, number) => {
     for (const file of filesOf(root, list, algorithm)) table.add(file.path, file.digest, number)
   })
-  return { algorithm, stamp, table: table.take(), lists }
+  const index = { algorithm, stamp, table: table.take(), lists } as const
+  // Ten megabytes of text, read for one.
+  collectGarbage()
+  return index
 }
 
 function filesOf(root: string, list: string, algorithm: Algorithm): Iterable<PackageFile> {

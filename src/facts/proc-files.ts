@@ -142,9 +142,17 @@ export function withFile<T>(
   }
 }
 
-/** Reads from an open file at a place; shorter at its end. */
-export function readAt(descriptor: number, at: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
+/**
+ * Reads from an open file at a place; shorter at its end.
+ * @param into used again for large pieces, else a buffer of its own
+ */
+export function readAt(
+  descriptor: number,
+  at: number,
+  length: number,
+  into?: Uint8Array,
+): Uint8Array {
+  const bytes = into ?? new Uint8Array(length)
   let got = 0
   while (got < length) {
     const n = readSync(descriptor, bytes, got, length - got, at + got)

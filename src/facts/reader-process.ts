@@ -14,6 +14,7 @@ import { setPriority } from 'node:os'
 import { defined } from '../domain/defined.ts'
 import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX, FILE_WATCHES_MAX } from '../domain/limits.ts'
 import type { FactQuestion, FileChanges, ProcessFacts } from '../domain/process-facts.ts'
+import { collectEvery } from '../platform/heap.ts'
 import {
   type Capability,
   dieWithParent,
@@ -25,6 +26,9 @@ import { type FactAnswer, type FactRequest, parseRequest } from './messages.ts'
 import { Packages } from './packages.ts'
 import type { ProcStat } from './proc-text.ts'
 import { networkOf, streamsOf } from './streams.ts'
+
+/** Answers: a collection takes 5 ms. */
+const COLLECT_EVERY = 200
 
 /** From the first life to the second: our parent, and whose process we are. */
 export const SECOND_LIFE = 'CALLSIGN_FACTS_READER'
@@ -90,6 +94,7 @@ async function serve(signal: AbortSignal): Promise<void> {
 
 class Answerer {
   readonly #packages = new Packages()
+  readonly #collect = collectEvery(COLLECT_EVERY)
   #waiting = 0
   #watches = 0
 
@@ -105,7 +110,10 @@ class Answerer {
     this.#answer(request)
       .then((facts) => say(facts === undefined ? { id, failed: 'gone' } : { id, facts }))
       .catch(() => say({ id, failed: 'failed' }))
-      .finally(() => this.#waiting--)
+      .finally(() => {
+        this.#waiting--
+        this.#collect()
+      })
   }
 
   async #answer({ pid, start, questions, child }: FactRequest): Promise<ProcessFacts | undefined> {
