@@ -96,7 +96,11 @@ export class FactKeeper implements FactJudge {
     if (this.#reader === undefined) return
     this.#second = frame.index
     this.#connecting.push(frame)
-    for (const trigger of this.#triggers.push(frame)) this.#put(trigger)
+    for (const trigger of this.#triggers.push(frame)) {
+      const { pid } = trigger.process
+      // Our own work on files is reading them.
+      if (pid !== this.#reader.pid && pid > 0) this.#put(trigger)
+    }
     this.#send()
   }
 
@@ -250,6 +254,11 @@ export class FactKeeper implements FactJudge {
     this.#kept.delete(key)
     this.#kept.set(key, { process, facts, findings, proven, ...defined({ filesSecond }) })
     if (this.#kept.size > FACTS_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!)
+    const path = answer.look?.executable?.path
+    if (process.exe === undefined && path !== undefined && before?.facts.look === undefined) {
+      const again = this.#triggers.reconsider({ ...process, exe: path }, this.#second)
+      if (again !== undefined) this.#put(again)
+    }
     for (const finding of findings) {
       if (finding.says !== 'proves' || proven.has(finding.question)) continue
       proven.add(finding.question)

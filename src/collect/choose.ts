@@ -23,8 +23,11 @@ export interface ChooseOptions {
   readonly keepPrivileges?: boolean
   /** Asks to give up: whoever executes itself anew would forget that it was asked. */
   readonly signal?: AbortSignal
-  /** The last moment with capabilities where the kernel counts; told whose process the next image will be. */
-  readonly beforeShedding?: (user: User | undefined) => void
+  /**
+   * Called while the capabilities are still here, where they are shed after it; told whose process the next image will be.
+   * @returns pid of a part of ours that is not to be counted
+   */
+  readonly beforeShedding?: (user: User | undefined) => number | undefined
 }
 
 export interface Chosen {

@@ -76,6 +76,11 @@ export class Triggers {
     return triggers
   }
 
+  /** Of one process that is known better now: by a look at what it executes. */
+  reconsider(process: Process, index: number): Trigger | undefined {
+    return this.#of(process, index)
+  }
+
   #of(process: Process, index: number): Trigger | undefined {
     const key = processKey(process)
     const as = `${process.name}\n${process.exe ?? ''}`
@@ -100,7 +105,11 @@ export class Triggers {
         ? trigger(process, 2, 'program', 'streams')
         : trigger(process, isShellProgram(file) ? 2 : 1, 'streams')
     }
-    if (!isChanged || file === undefined || isManyPrograms(file)) return undefined
+    if (!isChanged) return undefined
+    // Started by a relative path: what it executes has to be looked up.
+    if (file === undefined)
+      return this.#claims(name) ? trigger(process, 2, 'program') : trigger(process, 0, 'look')
+    if (isManyPrograms(file)) return undefined
     const isStrange = !canBeNamed(name, file) || !SYSTEM.test(exe!)
     return isStrange && this.#claims(name) ? trigger(process, 2, 'program') : undefined
   }

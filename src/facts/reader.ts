@@ -43,14 +43,15 @@ export interface ReaderStatus {
  * are not here, or one was started already.
  * @param command runs `runReader`
  * @param user whose process the reader becomes; root's where undefined
+ * @returns its pid
  */
 export function prepareReader(
   command: readonly string[],
   user: { readonly uid: number; readonly gid: number } | undefined,
-): void {
-  if (process.env[ADOPTED] !== undefined) return
+): number | undefined {
+  if (process.env[ADOPTED] !== undefined) return undefined
   const held = effectiveCapabilities()
-  if (!TO_READ.every((capability) => hasCapability(held, capability))) return
+  if (!TO_READ.every((capability) => hasCapability(held, capability))) return undefined
   const requests = makePipe()
   const answers = makePipe()
   const child = withCapabilities(['setpcap', 'setuid', 'setgid', 'sysNice', ...TO_READ], () =>
@@ -70,6 +71,7 @@ export function prepareReader(
   const handle: Handle = { pid: child.pid, requests: requests.writeEnd, answers: answers.readEnd }
   for (const descriptor of [handle.requests, handle.answers]) keepOverExec(descriptor, true)
   process.env[ADOPTED] = JSON.stringify(handle)
+  return child.pid
 }
 
 /** The reader that a former image of this process, or this one, has prepared. */

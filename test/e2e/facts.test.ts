@@ -1,6 +1,6 @@
 /** The built binary on this host: a process that calls itself a thread of the kernel is proven, by a reader with two rights. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
@@ -14,17 +14,33 @@ interface Facts {
   readonly reader?: { readonly pid: number; readonly asked: number; readonly answered: number }
 }
 
+interface AlertLine {
+  readonly process?: { readonly name: string; readonly exe?: string }
+  readonly because?: readonly string[]
+}
+
 describe.skipIf(SKIP)('facts in agent watch', () => {
+  const alerts: AlertLine[] = []
   let state: string
   let agent: Bun.Subprocess
   let hidden: Bun.Subprocess
 
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    let text = ''
+    for await (const chunk of stream) {
+      const lines = (text + new TextDecoder().decode(chunk)).split('\n')
+      text = lines.pop()!
+      alerts.push(...lines.map((line) => JSON.parse(line) as AlertLine))
+    }
+  }
+
   beforeAll(() => {
     state = mkdtempSync(join(tmpdir(), 'callsign-facts-e2e-'))
     agent = Bun.spawn([agentBinary(), 'watch', '--source', 'kernel', '--state', state, '--json'], {
-      stdout: 'ignore',
+      stdout: 'pipe',
       stderr: 'ignore',
     })
+    void collect(agent.stdout as ReadableStream<Uint8Array>)
     const rename =
       'import ctypes,time;ctypes.CDLL(None).prctl(15,b"kworker/u4:2",0,0,0)\nwhile 1: time.sleep(.2)'
     hidden = Bun.spawn(['/usr/bin/python3', '-c', rename], { stdout: 'ignore', stderr: 'ignore' })
@@ -51,6 +67,21 @@ describe.skipIf(SKIP)('facts in agent watch', () => {
     expect(status).toMatch(/^CapPrm:\s*0*80004$/m)
     expect(readFileSync(`/proc/${agent.pid}/status`, 'utf8')).toMatch(/^CapPrm:\s*0{16}$/m)
   }, 60_000)
+
+  test('a program that was started by a relative path is looked up', async () => {
+    const copy = join(state, 'haproxy')
+    copyFileSync('/usr/bin/sleep', copy)
+    const child = Bun.spawn(['./haproxy', '300'], { cwd: state })
+    const found = await until(
+      'the alert',
+      () => alerts.find(({ process }) => process?.name === 'haproxy'),
+      30_000,
+    )
+    child.kill()
+    expect(found.because).toEqual([expect.stringContaining('is a copy of /bin/sleep')])
+    // Nor does the reader accuse itself, who reads files all day.
+    expect(alerts.filter(({ process }) => process?.exe === agentBinary())).toEqual([])
+  }, 40_000)
 
   test('the reader ends with its agent', async () => {
     const { stdout } = await runAgent(['status', '--state', state, '--json'])

@@ -215,7 +215,8 @@ function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions)
       excluded: [
         self.tgid,
         ...(options.excludeParent === false || self.parentTgid === 0 ? [] : [self.parentTgid]),
-        ...(options.excluded ?? []),
+        // In a pid namespace our numbers are other processes' in the kernel.
+        ...(self.tgid === process.pid ? (options.excluded ?? []) : []),
       ],
     }
     new Turns(wiring.turns).begin()

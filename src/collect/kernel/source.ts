@@ -99,19 +99,21 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
  * it will write to: `callsign` where the package made the state directory his, the caller of sudo for a
  * recording in her home, root for root's own.
  * @param writesTo a file or directory, there or to be made; the state directory as a rule
- * @param beforeExec the last moment with capabilities; told whose process the new image will be
+ * @param startPartOf starts what else needs capabilities; told whose process the new image will be, tells a pid that is not
+ *   to be counted
  */
 export async function shedPrivileges(
   writesTo?: string,
   options: KernelSourceOptions = {},
-  beforeExec: (user: User | undefined) => void = () => {},
+  startPartOf: (user: User | undefined) => number | undefined = () => undefined,
 ): Promise<void> {
   if (collectorRuns() || heldCapabilities() === 0n) return
-  const collector = await startCollector(options)
+  const user = writesTo === undefined ? undefined : userFor(writesTo, process.execPath)
+  const part = startPartOf(user)
+  const excluded = [...(options.excluded ?? []), ...(part === undefined ? [] : [part])]
+  const collector = await startCollector({ ...options, excluded })
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, true)
-  const user = writesTo === undefined ? undefined : userFor(writesTo, process.execPath)
-  beforeExec(user)
   // A signal heard by this image is unknown to the next: one that has just come is seen after a turn of the event loop.
   await Bun.sleep(1)
   if (options.signal?.aborted === true) {
