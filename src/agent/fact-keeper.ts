@@ -59,6 +59,14 @@ const ASK_AGAIN_SECONDS = 10
 /** Urgency of what a judge wants to know; triggers have less. */
 const WANTED = 4
 
+/** Questions under way at a time: watching files and hashing programs take seconds, and looks must not wait for them. */
+const LANES = { files: FILE_WATCHES_MAX, program: 12, look: 24 } as const
+
+function laneOf({ questions }: Trigger): keyof typeof LANES {
+  if (questions.includes('files')) return 'files'
+  return questions.includes('program') ? 'program' : 'look'
+}
+
 export class FactKeeper implements FactJudge {
   readonly #reader: FactsReader | undefined
   readonly #knows: KnowsName
@@ -75,7 +83,7 @@ export class FactKeeper implements FactJudge {
   #proofCount = 0
   #dropped = 0
   /** Under way. */
-  #watches = 0
+  readonly #busy = { files: 0, program: 0, look: 0 }
   #second = 0
 
   /** @param knows names of the model's classes */
@@ -201,8 +209,8 @@ export class FactKeeper implements FactJudge {
     for (const [key, trigger] of waiting) {
       if (room === 0 || this.#reader?.hasRoom !== true) break
       if (this.#asked.has(key)) continue
-      const isFiles = trigger.questions.includes('files')
-      if (isFiles && this.#watches >= FILE_WATCHES_MAX) continue
+      const lane = laneOf(trigger)
+      if (this.#busy[lane] >= LANES[lane]) continue
       this.#wanted.delete(key)
       room--
       void this.#ask(key, trigger)
@@ -210,12 +218,13 @@ export class FactKeeper implements FactJudge {
   }
 
   async #ask(key: string, trigger: Trigger): Promise<void> {
-    const { process, questions, unlinked, cores, urgency } = trigger
+    const { process, questions, unlinked, removed, cores, urgency } = trigger
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
     this.#asked.add(key)
     const isFiles = questions.includes('files')
-    if (isFiles) this.#watches++
+    const lane = laneOf(trigger)
+    this.#busy[lane]++
     // Of a group of short-lived processes the latest is looked at; its start is its own.
     let answer = await reader.ask(
       latest ?? pid,
@@ -235,12 +244,12 @@ export class FactKeeper implements FactJudge {
       answer = typeof ofParent === 'string' ? ofParent : childOf(process, ppid, ofParent, child)
     }
     this.#asked.delete(key)
-    if (isFiles) this.#watches--
+    this.#busy[lane]--
     this.#failed.delete(key)
     if (answer === 'gone') this.#failed.set(key, this.#second)
     if (this.#failed.size > FACTS_KEPT_MAX) this.#failed.delete(this.#failed.keys().next().value!)
     if (typeof answer !== 'string')
-      this.#keep(process, { ...answer, ...defined({ unlinked, cores }) })
+      this.#keep(process, { ...answer, ...defined({ unlinked, removed, cores }) })
   }
 
   #keep(process: Process, answer: ProcessFacts): void {

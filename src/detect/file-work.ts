@@ -32,6 +32,8 @@ export interface FileWorker {
   readonly unlinked: number
   /** And those with them. */
   readonly removed: number
+  /** Files that it opened, read and wrote. */
+  readonly rewritten: number
 }
 
 interface Work {
@@ -97,7 +99,12 @@ export class FileWork {
     this.#work.set(key, work)
     if (index < work.next || (work.removed < REMOVED && work.rewritten < REWRITTEN)) return
     work.next = index + AGAIN_AFTER
-    found.push({ process, unlinked: work.unlinked, removed: work.removed + work.rewritten / 8 })
+    found.push({
+      process,
+      unlinked: work.unlinked,
+      removed: work.removed,
+      rewritten: work.rewritten,
+    })
   }
 }
 

@@ -227,11 +227,13 @@ function* webShell({ look }: ProcessFacts): Generator<Finding> {
 const ENCRYPTED_FILES = 3
 const ORDINARY_FILES = 6
 
-function* fileEncryption({ files, unlinked = 0 }: ProcessFacts): Generator<Finding> {
+function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Generator<Finding> {
   if (files === undefined) return
-  const { sampled, encrypted, replaced, examples, directory } = files
+  const { sampled, encrypted, replaced, isWriter, examples, directory } = files
+  // Who works beside an encryptor, or only looks on, has the same files before him.
+  const isWork = isWriter || removed > 0
   const where = `in ${directory}: ${examples.join(', ')}`
-  if (encrypted >= ENCRYPTED_FILES)
+  if (encrypted >= ENCRYPTED_FILES && isWork)
     yield proves(
       'file-encryption',
       `${encrypted} of ${sampled} files that it changed became unreadable ${where}`,
@@ -243,7 +245,7 @@ function* fileEncryption({ files, unlinked = 0 }: ProcessFacts): Generator<Findi
     )
   else if (encrypted + replaced > 0)
     yield supports('file-encryption', `${encrypted + replaced} files became unreadable ${where}`)
-  else if (sampled >= ORDINARY_FILES)
+  else if (encrypted === 0 && sampled >= ORDINARY_FILES)
     yield refutes('file-encryption', `${sampled} files that it changed are as readable as before`)
 }
 

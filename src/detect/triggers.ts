@@ -29,6 +29,8 @@ export interface Trigger {
   readonly urgency: number
   /** Files that it removed of late. */
   readonly unlinked?: number
+  /** And those that it renamed with them. */
+  readonly removed?: number
   /** It computes without calls: share of a core. */
   readonly cores?: number
 }
@@ -65,10 +67,11 @@ export class Triggers {
       const trigger = this.#of(process, frame.index)
       if (trigger !== undefined) triggers.push(trigger)
     }
-    for (const { process, unlinked, removed } of this.#fileWork.push(frame)) {
+    for (const { process, unlinked, removed, rewritten } of this.#fileWork.push(frame)) {
       // Few can be watched at a time: who does most comes first.
-      const urgency = 3 + removed / (removed + 50)
-      triggers.push({ process, questions: ['files'], urgency, unlinked })
+      const work = removed + rewritten / 8
+      const urgency = 3 + work / (work + 50)
+      triggers.push({ process, questions: ['files'], urgency, unlinked, removed })
     }
     for (const { process, cores } of this.#compute.push(frame))
       triggers.push({ process, questions: ['program', 'network'], urgency: 3, cores })

@@ -111,6 +111,8 @@ export interface FileChanges {
   readonly encrypted: number
   /** Unreadable files that came under the name of one that is gone, with an ending of their own, and whose previous content is unknown. */
   readonly replaced: number
+  /** It was seen with a file there open for writing. */
+  readonly isWriter: boolean
   /** Names of a few of those, without their directory. */
   readonly examples: readonly string[]
   readonly directory?: string
@@ -144,4 +146,6 @@ export interface ProcessFacts {
   readonly cores?: number
   /** Files that it removed of late, by its calls, when its files were looked at. */
   readonly unlinked?: number
+  /** And those that it renamed with them. */
+  readonly removed?: number
 }

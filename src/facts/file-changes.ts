@@ -32,6 +32,8 @@ const WORK_ENDING =
 
 export class FileLedger {
   readonly #files = new Map<string, Known>()
+  /** The process was seen with a file of these open for writing. */
+  isWriter = false
   /** Unreadable newcomers in the place of another file, by their ending. */
   readonly #replaced = new Map<string, Set<string>>()
 
@@ -93,6 +95,7 @@ export class FileLedger {
       sampled: changed.length,
       encrypted: encrypted.length,
       replaced: replaced.size,
+      isWriter: this.isWriter,
       examples: shown.slice(0, 3).map((path) => path.slice(path.lastIndexOf('/') + 1)),
       ...(directory === undefined ? {} : { directory }),
     }

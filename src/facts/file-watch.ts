@@ -35,6 +35,8 @@ const MIDDLE_FROM_BYTES = 16 * BLOCK_BYTES
 const LOOKS_MS = [400, 1_100, 1_900, 3_100, 4_300, FILE_WATCH_MS] as const
 /** Between two looks at the descriptors. */
 const SAMPLE_EVERY_MS = 100
+/** Until it is known that it writes here itself: files are open for a moment only. */
+const SAMPLE_OFTEN_MS = 25
 /** Directories and files changed in the last of these count as being worked on. */
 const RECENT_MS = 20_000
 const CHILDREN_SAMPLED = 8
@@ -75,11 +77,11 @@ class FileWatch {
     for (const lookMs of LOOKS_MS) {
       while (performance.now() - began < lookMs) {
         for (const pid of [this.#pid, ...childrenOf(this.#pid)]) this.#sample(pid)
-        await Bun.sleep(SAMPLE_EVERY_MS)
+        await Bun.sleep(this.#ledger.isWriter ? SAMPLE_EVERY_MS : SAMPLE_OFTEN_MS)
       }
       for (const folder of this.#folders.values()) this.#lookAgain(folder)
       const { encrypted, replaced, sampled } = this.#ledger.result()
-      if (encrypted >= ENOUGH) break
+      if (encrypted >= ENOUGH && (this.#ledger.isWriter || lookMs >= ORDINARY_MS)) break
       if (lookMs >= ORDINARY_MS && sampled >= 2 * ENOUGH && encrypted + replaced === 0) break
     }
     return this.#ledger.result()
@@ -103,10 +105,11 @@ class FileWatch {
   }
 
   #sample(pid: number): void {
-    if (this.#folders.size >= WATCHED_FOLDERS_MAX) return
-    for (const link of descriptorsOf(pid).values()) {
+    for (const [descriptor, link] of descriptorsOf(pid)) {
       if (!link.startsWith('/') || NOT_WATCHED.test(link)) continue
       const path = link.replace(/ \(deleted\)$/, '')
+      this.#ledger.isWriter ||= this.#folders.has(dirname(path)) && isForWriting(pid, descriptor)
+      if (this.#folders.size >= WATCHED_FOLDERS_MAX) continue
       if (this.#folders.has(path) || this.#folders.has(dirname(path))) continue
       if (!isLocalPath(pid, path)) continue
       // A descriptor of a directory tells where it works; that of a file, too, a part shorter.
@@ -185,6 +188,11 @@ class FileWatch {
     const isAlone = !here.has(name.slice(0, name.lastIndexOf('.')))
     this.#ledger.seeNew(`${folder.path}/${name}`, state, isAlone)
   }
+}
+
+function isForWriting(pid: number, descriptor: number): boolean {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(procText(pid, `fdinfo/${descriptor}`, 1024) ?? '')?.[1]
+  return (Number.parseInt(flags ?? '0', 8) & (constants.O_WRONLY | constants.O_RDWR)) !== 0
 }
 
 function stem(name: string): string {

@@ -27,7 +27,6 @@ import { type ProcStat, parseStat } from './proc-text.ts'
 
 const SAFE = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 const scratch = new Uint8Array(PROC_TEXT_BYTES_MAX)
-const decoder = new TextDecoder()
 
 /** The first bytes of a file of /proc/PID. */
 export function procText(
@@ -38,14 +37,22 @@ export function procText(
   let descriptor: number | undefined
   try {
     descriptor = openSync(`/proc/${pid}/${file}`, SAFE)
-    const buffer = bytesMax <= scratch.length ? scratch : new Uint8Array(bytesMax)
-    let length = 0
-    while (length < bytesMax) {
-      const got = readSync(descriptor, buffer, length, bytesMax - length, null)
+    // In pieces of the same memory: a socket table may have megabytes, and nearly none has.
+    const pieces = new TextDecoder()
+    let text = ''
+    for (let length = 0; length < bytesMax; ) {
+      const got = readSync(
+        descriptor,
+        scratch,
+        0,
+        Math.min(scratch.length, bytesMax - length),
+        null,
+      )
       if (got === 0) break
       length += got
+      text += pieces.decode(scratch.subarray(0, got), { stream: true })
     }
-    return decoder.decode(buffer.subarray(0, length))
+    return text
   } catch {
     return undefined
   } finally {

@@ -350,12 +350,16 @@ test.each<
 test.each<[string, Partial<FileChanges>, number, Finding['says'][]]>([
   ['three became unreadable', { sampled: 9, encrypted: 3 }, 0, ['proves']],
   ['two did', { sampled: 9, encrypted: 2 }, 0, ['supports']],
+  ['nine, and it only looked on', { sampled: 9, encrypted: 9, isWriter: false }, 0, ['supports']],
   ['none of six did', { sampled: 6 }, 9, ['refutes']],
   ['none of five', { sampled: 5 }, 9, []],
   ['replaced, the originals removed', { replaced: 6 }, 6, ['proves']],
   ['made elsewhere, nothing removed', { replaced: 6 }, 0, ['supports']],
 ])('files: %s', (_, changes, unlinked, expected) => {
-  const files = { sampled: 0, encrypted: 0, replaced: 0, examples: [], ...changes }
+  const files = {
+    ...{ sampled: 0, encrypted: 0, replaced: 0, isWriter: true, examples: [] },
+    ...changes,
+  }
   const found = findingsOf({ pid: 1, startMs: 0, name: 'x' }, { files, unlinked }, knows)
   expect(found.map(({ says }) => says)).toEqual(expected)
 })

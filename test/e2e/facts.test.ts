@@ -44,7 +44,8 @@ describe.skipIf(SKIP)('facts in agent watch', () => {
     const rename =
       'import ctypes,time;ctypes.CDLL(None).prctl(15,b"kworker/u4:2",0,0,0)\nwhile 1: time.sleep(.2)'
     hidden = Bun.spawn(['/usr/bin/python3', '-c', rename], { stdout: 'ignore', stderr: 'ignore' })
-  })
+    // The binary may have to be built first.
+  }, 180_000)
   afterAll(async () => {
     hidden.kill()
     agent.kill()

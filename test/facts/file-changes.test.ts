@@ -68,7 +68,13 @@ test.each<[string, FileState, FileState, number]>([
 test('a file that nobody touched is no sample', () => {
   const ledger = new FileLedger()
   for (let i = 0; i < 2; i++) ledger.see('/d/a', state('1', 'plain'))
-  expect(ledger.result()).toEqual({ sampled: 0, encrypted: 0, replaced: 0, examples: [] })
+  expect(ledger.result()).toEqual({
+    sampled: 0,
+    encrypted: 0,
+    replaced: 0,
+    isWriter: false,
+    examples: [],
+  })
 })
 
 test('who encrypts and decrypts in turns is held to the first', () => {
