@@ -27,7 +27,7 @@ export interface AdaptOutcome {
   /** Why not. */
   readonly refused?: string
   readonly figures?: AdaptationFigures
-  /** Nothing is adapted by itself until a person asks for it again. */
+  /** Automatic adaptation is off until it is requested again. */
   readonly reverted?: boolean
 }
 
@@ -64,14 +64,14 @@ export class AdaptationFiles {
     return facts === undefined ? '' : `${facts.mtimeMs} ${facts.size} ${facts.ino}`
   }
 
-  /** @param adaptation undefined: the one before stays, as it was better */
+  /** @param adaptation undefined keeps the previous one, which was better */
   put(outcome: AdaptOutcome, rows: Uint8Array, adaptation: Uint8Array | undefined): void {
     this.#write('rows.bin', rows)
     if (adaptation !== undefined) this.#write('adaptation.json', adaptation)
     this.#write('outcome.json', new TextEncoder().encode(JSON.stringify(outcome)))
   }
 
-  /** Back to the shared model alone, and no adapting by itself. */
+  /** Back to the shared model, without automatic adaptation. */
   revert(outcome: AdaptOutcome): void {
     for (const name of ['adaptation.json', 'rows.bin'])
       rmSync(join(this.#directory, name), { force: true })

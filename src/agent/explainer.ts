@@ -1,10 +1,10 @@
 /**
- * Why an alert was raised: the syscalls that decided, found through the net itself.
+ * Explains an alert by occlusion: the syscalls that decided, found by running the net.
  *
- * For an alert that opens, each call that its process made in the sequence is taken away in turn, and the net
- * is asked again, all in one batch of at most EXPLAINED_CALLS_MAX + 1 rows: about a millisecond, so it is done for
- * every alert. What the answers mean is `detect/explain.ts`. Calls that the model does not tell apart
- * (open, openat) are taken away together and shown under the one that was made most.
+ * For an opening alert, each call that its process made in the sequence is removed in turn and the net is run again, all
+ * in one batch of at most EXPLAINED_CALLS_MAX + 1 rows: about a millisecond, so it is done for every alert.
+ * `detect/explain.ts` interprets the results. Calls that the model merges (open, openat) are removed together and
+ * shown under the most frequent one.
  */
 import type { DetectionCalibration } from '../detect/calibration.ts'
 import type { Detector } from '../detect/detector.ts'

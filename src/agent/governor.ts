@@ -1,21 +1,21 @@
 /**
- * Keeps the agent below --cpu-max by judging less, in a stated order, and never by counting less: every call is
- * still counted, buffered and summarised, at every level.
+ * Keeps the agent below --cpu-max by classifying less often, at defined levels. Counting is not throttled: every call is
+ * counted, buffered and summarised at every level.
  *
  *   level 0   every window is classified
  *         1   each process every 2nd second, those under suspicion every second
  *         2   each process every 5th second, those under suspicion every second
- *         3   as 2, and no more than GOVERNED_WINDOWS_MAX windows a second: half the places for the most
- *             suspicious, the others for who has waited longest (new ones have waited for ever)
+ *         3   as 2, and no more than GOVERNED_WINDOWS_MAX windows a second: half of them for the most
+ *             suspicious, the others for those that waited longest (new ones first)
  *
  * By process and not by second, so that a process which calls every fifth second is classified, too. Evidence does not
  * decay over skipped windows (detect/evidence.ts), and a suspect is classified every second, so an alert comes
  * later by four seconds at most up to level 2.
  *
  * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has been well below for
- * a minute, and twice as long after each time that was too early. Only where it helps: what judging costs is measured,
- * and a level that would save less than WORTH of the cap is not taken. Not promised, therefore: that the cap is kept
- * where counting alone is dearer; the log says so. Costs are per second of the host's life, so a recording poured in is not
+ * a minute, and twice as long after each time that was too early. Only if it helps: the cost of classification is measured,
+ * and a level that would save less than WORTH of the limit is not used. So the limit is exceeded if counting alone
+ * costs more; the log says so. Costs are per second of the host's life, so a recording poured in is not
  * throttled.
  */
 import type { Standing } from '../detect/detector.ts'
@@ -43,9 +43,9 @@ const DOES = {
   2: 'each process is classified every 5th second',
   3: `at most ${GOVERNED_WINDOWS_MAX} windows are classified per second`,
 } as const
-/** Below this share of the cap there is room for more. */
+/** Below this share of the limit the level may decrease. */
 const ROOM = 0.7
-/** What a level must save, as a share of the cap, to be worth what it leaves out. */
+/** Minimum saving of a level, as a share of the limit. */
 const WORTH = 0.2
 
 export interface Reading {
@@ -74,7 +74,7 @@ export function startState(nowMs: number): GovernorState {
   const calmMs = GOVERNOR_CALM_SECONDS * 1000
   return {
     level: 0,
-    // As if changed then: the first window begins when the start is over.
+    // Start-up costs are not measured.
     changedMs: nowMs + GOVERNOR_START_SECONDS * 1000,
     calmSinceMs: undefined,
     calmMs,
@@ -114,12 +114,12 @@ export function nextState(
 ): GovernorState {
   const { level, changedMs, calmMs } = state
   const { all: share, judging } = shares
-  // Judging all of it would cost so much more.
+  // Cost of classifying every window.
   const saved = judging * (STRIDE[level] - 1)
   const helps = level === 0 || saved >= WORTH * cap
   if (share > cap && helps) {
     if (!wouldHelp(level, judging, cap)) return { ...state, calmSinceMs: undefined }
-    // It went back too early: next time it waits longer.
+    // The level was decreased too early: next time it waits longer.
     const early = state.recovered && nowMs - changedMs < 2 * calmMs
     return {
       level: (level + 1) as Level,
@@ -146,7 +146,7 @@ export function nextState(
 }
 
 export interface Waiting extends Standing {
-  /** Seconds since it was judged; Infinity where it never was. */
+  /** Seconds since it was classified; Infinity if never. */
   readonly waited: number
 }
 
@@ -184,7 +184,7 @@ export function chooseWindows(
   return [...suspects, ...due].sort((a, b) => a - b)
 }
 
-/** Infinity minus itself is no number. */
+/** Infinity minus itself is NaN. */
 function compare(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,8 +1,8 @@
 /**
- * The running agent's part in adapting to its host: has it done at set times by a child of the lowest priority
- * (`agent adapt --now`), and takes into use what lies on the disk, whoever put it there. Nothing is learnt in this process.
+ * Host adaptation in the running agent: starts a low-priority child (`agent adapt --now`) at set times and loads the
+ * adaptation from disk, whoever made it. Nothing is learnt in this process.
  *
- * A damaged or foreign adaptation is passed over with a warning; the shared model goes on alone.
+ * A damaged or mismatched adaptation is ignored with a warning; the shared model is used alone.
  */
 import { calibrationHere, type DetectionCalibration } from '../detect/calibration.ts'
 import type { Detector } from '../detect/detector.ts'
@@ -117,7 +117,7 @@ export class HostAdaptation {
       })
   }
 
-  /** What is under way is given up; the next start begins it anew. */
+  /** Cancels a running adaptation; the next start repeats it. */
   close(): void {
     this.#closed.abort()
   }

@@ -1,8 +1,8 @@
 /**
  * The data plane: a source's bytes become tallies. Nothing here waits except for more bytes.
  *
- * Where the source does not say its format, the first bytes do. If reading fails in the middle, what came
- * before it is still parsed to its end before the error goes on.
+ * If the source does not tell its format, it is detected from the first bytes. If reading fails, everything before is
+ * still parsed before the error is thrown.
  */
 import { AgentError } from '../domain/error.ts'
 import {
@@ -26,7 +26,7 @@ export interface IngestOptions extends ParserOptions {
 }
 
 export interface Ingested {
-  /** Undefined where nothing came. */
+  /** Undefined without input. */
   readonly format: SourceFormat | undefined
   readonly bytes: number
 }
@@ -59,7 +59,7 @@ export async function ingest(
   return { format: stream.format, bytes }
 }
 
-/** How long after a second's end its calls may still come from this source. */
+/** Allowed lateness of this source. */
 export function latenessOf(source: Source): number {
   if (source.wholeSeconds === true) return 0
   return source.live ? LATENESS_MS : FILE_LATENESS_MS

@@ -2,7 +2,7 @@
  * Alerts over a restart of the agent, however it ended: each alert keeps its id and its state, is opened once and closed
  * once, and what was decided but not yet queued for the broker is queued.
  *
- * A second's messages and the detector's book go to the local store in one transaction, then the messages to the outbox
+ * A second's messages and the detector's state go to the local store in one transaction, then the messages to the outbox
  * in another. After a kill between the two the store holds messages with numbers that the outbox never got.
  */
 import type { LocalStore } from '../buffer/local-store.ts'
@@ -18,7 +18,7 @@ interface Parts {
   readonly stages: { readonly detector: Detector }
 }
 
-/** Writes messages and book. @returns false where the disk refused: the book's changes are then part of the next call */
+/** Writes messages and state. @returns false if the write failed: the changes are then part of the next call */
 export function keepAlerts({ local, stages }: Parts, alerts: readonly AlertMessage[]): boolean {
   const { detector } = stages
   const changes = detector.alertChanges()

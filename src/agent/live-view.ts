@@ -1,8 +1,8 @@
 /**
- * What the agent shows to `agent top`: a document a second, made only while somebody looks.
+ * The live view of `agent top`: one document per second, made only while a client is connected.
  *
- * The running agent tells it over a socket in its state directory (platform/linux/local-socket.ts), so that a look
- * starts no second street and leaves nothing on disk. Bounded: LIVE_ROWS_MAX processes, the most suspicious first,
+ * The running agent serves it on a socket in its state directory (platform/linux/local-socket.ts), so that no second
+ * pipeline is started and nothing is left on disk. Bounded: LIVE_ROWS_MAX processes, the most suspicious first,
  * then the busiest; how many more there are is told.
  */
 import { join } from 'node:path'
@@ -32,12 +32,12 @@ export interface LiveProcess {
   readonly container?: string
   /** Calls in this second. */
   readonly calls: number
-  /** What it behaves like, and how sure that is; absent until it was judged. */
+  /** Predicted class and confidence; absent until it was classified. */
   readonly class?: string
   readonly confidence?: number
   /** Its name claims a class that the model knows. */
   readonly claims: boolean
-  /** Evidence against it as a share of what an alert takes. */
+  /** Evidence against it as a share of the threshold. */
   readonly suspicion: number
 }
 
@@ -93,7 +93,7 @@ export class LiveView {
     this.#options = options
   }
 
-  /** Where a sandbox allows no sockets, the agent does its work without being looked at. */
+  /** If a sandbox allows no sockets, the agent runs without a live view. */
   open(state: string): void {
     try {
       this.#broadcast = openBroadcast(liveSocketPath(state), LIVE_VIEWERS_MAX)
@@ -116,7 +116,7 @@ export class LiveView {
     broadcast.send(JSON.stringify(this.describe(frame, predictions)))
   }
 
-  /** What a viewer is told of this second. */
+  /** The document of this second. */
   describe(frame: Frame, predictions: Predictions): LiveDocument {
     this.#take(frame, predictions)
     const { detector, about, rowsMax = LIVE_ROWS_MAX } = this.#options
@@ -170,7 +170,7 @@ export class LiveView {
   }
 }
 
-/** @throws Error where it is no document of ours */
+/** @throws Error for an invalid document */
 function parseLive(value: unknown): LiveDocument {
   const { v, time, processes, processesOmitted, agent } = (value ?? {}) as Partial<LiveDocument>
   if (v !== 1) throw new Error(`version ${v} of the live view is not supported`)
@@ -194,7 +194,7 @@ function areNumbers(...values: readonly unknown[]): boolean {
 
 /**
  * What the agent of a state directory shows, second by second, until it ends or the signal.
- * @throws AgentError where none runs there, or it is not ours to look at
+ * @throws AgentError if none runs there, or access is denied
  */
 export async function* watchLive(state: string, signal: AbortSignal): AsyncGenerator<LiveDocument> {
   const path = liveSocketPath(state)

@@ -1,8 +1,8 @@
 /**
  * What the agent itself costs: CPU and memory of this process and of the collector it started, for status,
- * summaries, metrics and the governor. An agent that watches others has to be watched first.
+ * summaries, metrics and the governor.
  *
- * CPU is user and system time of all threads. A collector that has ended is in the kernel's account of our ended
+ * CPU is user and system time of all threads. A collector that has ended is in the kernel's total of ended
  * children, so a restart loses nothing. Not in it: the kernel's own work for us (counting adds to the calls
  * that are counted; its maps are the kernel's memory).
  */

@@ -1,5 +1,5 @@
 /**
- * Runs a street over a source until its end or the signal: bytes in at the source's pace, a walk for each
+ * Runs the pipeline over a source until its end or the signal: bytes in at the source's pace, a walk for each
  * second that has closed, the ledger saved every few seconds.
  *
  * A frame closes by event time; the kernel source says itself when a second is over. Where another stream of the
@@ -225,7 +225,7 @@ class Run {
     })
   }
 
-  /** A second with losses raises nothing: whoever can force them blinds us, and that must show. */
+  /** A second with losses raises no alert. Losses can be forced by an attacker, so they are reported. */
   #tellLoss(lost: number): void {
     this.#lost += lost
     const now = this.#street.clock.monotonic()
@@ -268,7 +268,7 @@ class Run {
     }
   }
 
-  /** What this host is like: what its programs usually do, and what evidence its ordinary hours reach. */
+  /** The baseline of this host and the maxima of its ordinary hours. */
   #keepBaseline(): void {
     const { local, memory, stages } = this.#street
     local.memory.put(memory.snapshot())

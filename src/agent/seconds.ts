@@ -2,8 +2,7 @@
  * The queue of closed seconds, with one consumer: seconds are processed one after the other, whoever closed them.
  *
  * A second is the unit of failure. One whose processing throws is counted as unjudged, the stages are left in a defined
- * state (pipeline.ts), and the next second is processed. Only FAILED_SECONDS_MAX in a row end the agent: then its
- * state is worth less than a new start.
+ * state (pipeline.ts), and the next second is processed. Only FAILED_SECONDS_MAX in a row end the agent.
  */
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'

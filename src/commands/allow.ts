@@ -1,5 +1,5 @@
 /**
- * `agent allow`: says "this is fine" about alerts that are expected; a running agent reads it within seconds. Given an
+ * `agent allow`: suppresses expected alerts; a running agent reads it within seconds. Given an
  * alert's id, the rule names all that is known of that alert and nothing wider. A rule that names no behaviour does
  * not cover critical ones.
  */

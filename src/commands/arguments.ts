@@ -49,7 +49,7 @@ function checkFlags(path: string, args: ArgsDef, rawArgs: readonly string[]): st
   return positionals
 }
 
-/** Every way a flag may be written → its type. */
+/** Every spelling of a flag → its type. */
 function flagsOf(args: ArgsDef): Map<string, 'boolean' | 'value'> {
   const flags = new Map<string, 'boolean' | 'value'>()
   for (const [name, definition] of Object.entries(args)) {
@@ -70,7 +70,7 @@ function checkPositionals(path: string, args: ArgsDef, given: readonly string[])
   if (surplus !== undefined) throw usage(path, `Unexpected argument "${surplus}"`)
 }
 
-/** True where a positional argument takes any number of values (`FILE…`) or a flag does (`--train FRAMES…`). */
+/** Whether a positional argument (`FILE…`) or a flag (`--train FRAMES…`) takes any number of values. */
 export function takesMany(args: ArgsDef): boolean {
   return Object.values(args).some((definition) => definition.valueHint?.endsWith('…'))
 }

@@ -1,4 +1,4 @@
-/** `agent label ID fine|bad|CLASS`: says what an alert really was, and keeps its windows for training. */
+/** `agent label ID fine|bad|CLASS`: labels an alert, and keeps its windows for training. */
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { NAME_BYTES_MAX } from '../domain/limits.ts'

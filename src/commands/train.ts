@@ -285,7 +285,7 @@ function forestOf(args: ShapeArgs) {
   return trees === 0 ? {} : { forest: { ...WINDOW_FOREST_DEFAULTS, trees, weight } }
 }
 
-/** A base brings its own; a flag that says otherwise would not be obeyed. */
+/** With a base these are fixed, so the flags are errors. */
 function refuseShape(args: ShapeArgs, base: string): void {
   const given = SHAPE_FLAGS.find((flag) => args[flag] !== undefined)
   if (given !== undefined)

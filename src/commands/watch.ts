@@ -3,7 +3,7 @@
  * terminal, the local store and, with --broker, over MQTT.
  *
  * The source is chosen before anything is opened: where the kernel counts for us, this process sheds its
- * capabilities by executing itself anew, so what parses, classifies and talks to the network has none.
+ * capabilities by re-executing itself, so the process that parses, classifies and sends has none.
  */
 import { defineCommand } from 'citty'
 import { latenessOf } from '../agent/ingest.ts'

@@ -1,4 +1,4 @@
-/** Points in time as people give them to a flag: a length of time (30m, 7d) or a date (2027-01-31). */
+/** Parses times in flags: a duration (30m, 7d) or a date (2027-01-31). */
 import { AgentError } from '../domain/error.ts'
 import { durationMs } from '../settings/values.ts'
 import { safeText } from './common.ts'
