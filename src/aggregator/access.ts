@@ -1,9 +1,9 @@
 /**
- * Who may say and hear what at the embedded broker.
+ * Access rules of the embedded broker.
  *
- * Only the aggregator itself publishes receipts and an aggregator's status; an agent hears receipts for one
- * host at a time and never by a wildcard, so no client reads along with the fleet. A proven name (password
- * file, or the CN of a client certificate) acts for one host or one site:
+ * Only the aggregator itself publishes receipts and an aggregator's status; an agent may subscribe to receipts of
+ * single hosts and never with a wildcard, so no client can read the whole fleet. An authenticated name (password
+ * file, or the CN of a client certificate) may act for one host or one site:
  *
  *   web-1           the host web-1 of the aggregator's own site
  *   berlin/web-1    the host web-1 of the site berlin
@@ -11,8 +11,8 @@
  *   @grafana        reads every site, publishes nothing
  *   berlin/@grafana reads the site berlin, publishes nothing
  *
- * A client that proves nothing may speak for a few hosts, so that one program cannot fill the store with
- * invented ones; that is fit for loopback and for networks where everyone is trusted.
+ * An unauthenticated client may send for a few hosts, so that one program cannot fill the store with invented ones; use
+ * it on loopback and on fully trusted networks only.
  *
  * Password file: lines `name:secret`, `#` begins a comment. A secret that begins with `$` is a hash as
  * Bun.password makes it (argon2, bcrypt); anything else is the secret itself, and then no other user may read

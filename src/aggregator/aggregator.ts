@@ -1,6 +1,6 @@
 /**
- * The aggregator put together: store, broker, subscriber, page; begun in the order in which each can answer
- * the next, and ended in the other, so that what was taken is committed and receipted before the end.
+ * Assembles the aggregator: store, broker, subscriber, page; started in this order and stopped in reverse, so that
+ * received messages are committed and receipted before the end.
  *
  * Killed without warning it loses nothing either: agents keep what was not receipted.
  */

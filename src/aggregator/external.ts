@@ -1,14 +1,14 @@
 /**
- * A broker of somebody else's (mosquitto, EMQX, …): one connection that listens and sends receipts, and one
- * small one per site, because a last will is one per connection and each site has its own announcement.
+ * An external broker (mosquitto, EMQX, …): one connection that subscribes and sends receipts, and one per site, because
+ * a connection has one will and each site has its own announcement.
  *
  * Aggregators that share a store (PostgreSQL) share alerts and summaries (`$share/aggregators/…`, MQTT 5), each message
  * to one of them; those with a store each all get everything, or each would hold half of every alert's life.
  * Statuses are never shared: they are retained, and a shared subscription is given no retained messages. Where the
  * broker knows no shared subscriptions every aggregator gets everything, and the store drops what it has.
  *
- * The broker away is no reason to end: agents keep their alerts, we come back with growing, jittered pauses.
- * A broker that refuses us, or a certificate that is wrong, is one, if it is so at the start.
+ * An unreachable broker does not end the aggregator: agents keep their alerts, and we reconnect with jittered back-off.
+ * A refused login or a wrong certificate at the start does.
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'

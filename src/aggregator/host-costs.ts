@@ -1,5 +1,5 @@
 /**
- * What the agents cost their hosts, added up from their summaries for /metrics.
+ * Cost of the agents on their hosts, summed from their summaries for /metrics.
  *
  * Totals since this aggregator began (Prometheus knows counters that begin anew), of summaries that were stored,
  * so that none counts twice; where several aggregators share the work, each has what it took, and the

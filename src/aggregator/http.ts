@@ -6,7 +6,7 @@
  * host's name or one that was given; on a loopback address, its name. Otherwise any page in the operator's
  * browser could read the fleet by giving its own name a second address (DNS rebinding).
  *
- * Does not promise: users and roles. A password file closes it as a whole; anything finer is the business of a proxy.
+ * Does not promise: users and roles. A password file protects everything; use a proxy for anything finer.
  */
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'

@@ -1,4 +1,4 @@
-/** What the aggregator counts, in Prometheus' text format [exposition format 0.0.4]. One place, so that names stay in one style. */
+/** Metrics of the aggregator in Prometheus' text format [exposition format 0.0.4]. */
 import type { HostCost, HostCosts } from './host-costs.ts'
 import type { Store } from './store/store.ts'
 import type { Subscriber } from './subscriber.ts'

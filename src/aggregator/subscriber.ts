@@ -9,8 +9,8 @@
  * the agent sends again. What is refused is counted by reason and never receipted; nothing a client sends
  * ends the aggregator.
  *
- * A host may speak for itself only: payload and topic must name the same one. That the topic is his to
- * publish on is checked where the broker can know it (access.ts).
+ * A host may send for itself only: payload and topic must name the same host. Whether a client may publish on a topic
+ * is checked in the broker (access.ts).
  */
 import {
   BOOT_AHEAD_MS_MAX,

@@ -2,8 +2,8 @@
  * bpftrace as source, for kernels that refuse our own counter, and as an independent witness in tests.
  *
  * Two maps, chosen in the kernel by the parity of the second; the one that is not being written is printed
- * and cleared. Printing and clearing one live map loses half a percent in silence (measured). A tick that fires
- * while its CPU runs a program is lost by the kernel without a word, so there are four a second, and those that find
+ * and cleared. Printing and clearing one live map silently loses half a percent (measured). A tick that fires
+ * while its CPU runs a program is silently lost by the kernel, so there are four a second, and those that find
  * nothing new print an empty second that the parser passes over. What it prints is in parse/bpftrace-map.ts.
  */
 import { AgentError } from '../domain/error.ts'

@@ -1,8 +1,8 @@
 /**
  * sysdig's capture files (.scap), read by the installed sysdig with our chisel.
  *
- * A capture that is cut gives what is in it, and a warning. One that sysdig cannot read, or dies of (an old one
- * does of new captures, by SIGSEGV), is an error; what came before it is used all the same.
+ * A truncated capture is read as far as possible, with a warning. One that sysdig cannot read, or crashes on (old
+ * versions do on new captures, by SIGSEGV), is an error; everything before is used.
  */
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,8 +1,8 @@
 /**
- * From the words of --source to a source, and why it is that one.
+ * Selects the source for --source, with the reason.
  *
- * `auto` takes the best that works here: our counter in the kernel, bpftrace, sysdig. Each that does not is
- * asked why; if none does, the error tells all of it.
+ * `auto` takes the first that works: our counter in the kernel, bpftrace, sysdig. If none works, the error has the
+ * reason of each.
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'

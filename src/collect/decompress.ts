@@ -1,5 +1,5 @@
 /**
- * .gz, .zst and .xz as streams: what is decompressed is handed on at once and never held, so that an archive
+ * .gz, .zst and .xz as streams: decompressed data is passed on and never collected, so that an archive
  * of nothing but zeros costs time, not memory. A broken archive gives what came before the break, then an error.
  *
  * xz has no decoder in the platform; the `xz` program does it.

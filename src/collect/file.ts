@@ -1,6 +1,6 @@
 /**
- * A file as source, whatever is in it: text, JSON, frames, packed or not, or a capture for sysdig to read.
- * What it is, its first bytes say.
+ * A file as source: text, JSON, frames, compressed or not, or a capture for sysdig. The format is detected from its
+ * first bytes.
  */
 import { closeSync, openSync, open as openWhenReady, readSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'

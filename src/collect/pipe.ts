@@ -1,9 +1,8 @@
 /**
  * Reading a live stream at our own pace.
  *
- * sysdig makes one write(2) per event, so what costs is being woken, not parsing: the pipe is enlarged, and
- * looked into every READ_EVERY_MS. (Measured, agent's CPU beside a writer of one line per write(2): see
- * ARCHITECTURE.md, "The text path".) While much is waiting it is read without a pause, with a turn of the event loop
+ * sysdig makes one write(2) per event, so wake-ups cost more than parsing: the pipe is enlarged, and
+ * read every READ_EVERY_MS (docs/decisions/010-one-thread.md). While much is waiting it is read without a pause, with a turn of the event loop
  * now and then, so that signals and timers run.
  *
  * stdin is never made non-blocking, for others may share its description: a pipe is opened anew through

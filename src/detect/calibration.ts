@@ -1,6 +1,6 @@
 /**
- * What detection must know of a model beside its classes: how states are whitened, where each class lies
- * among them, and how much evidence is enough. Made by train/calibrate/detection-calibration.ts on recordings that the net
+ * The detection calibration of a model: whitening of states, prototypes of each class, and thresholds of evidence.
+ * Made by train/calibrate/detection-calibration.ts on recordings that the net
  * was not trained on; kept in the manifest's `detection`, so it comes from a disk or from the network and is
  * checked here.
  */

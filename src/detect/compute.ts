@@ -1,5 +1,5 @@
 /**
- * Who computes without asking the kernel for anything: CPU time beside next to no calls, for a quarter of a minute.
+ * Detects pure computation: CPU time with almost no calls, for a quarter of a minute.
  *
  * Miners do, and so do compilers, renderers and simulations: a reason to look at what the program is and whom it is
  * connected to, no more.

@@ -1,6 +1,6 @@
 /**
- * Who opens many connections and gets nothing over them, from counts alone: connects and what is read, added up over
- * some ten seconds, by process and by those that a parent starts for a moment.
+ * Detects many connections without data, from counts alone: connects and reads, summed over about ten seconds, by
+ * process and by short-lived children of one parent.
  *
  * A scanner connects by the hundred and hears nothing; a load generator hears an answer to each, and what checks a few
  * ports connects seldom. Not promised: that the connections lead to different places. A client that tries one dead

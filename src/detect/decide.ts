@@ -1,5 +1,5 @@
 /**
- * The paper's table, as the paper says it [Paper III]: what one prediction means for one process.
+ * The paper's decision table [Paper III]: the verdict for one prediction of one process.
  *
  * Window-wise and without memory, so that the paper's figures stay reproducible. What a run of windows means
  * is `evidence.ts`; it asks this table once more, about the probabilities of the whole run.

@@ -14,7 +14,7 @@
  * agent, and without the secret the id cannot be predicted. Opened in a minute are at most
  * ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
  *
- * The book outlives the agent: `changes` is what must be kept since the last call, `restore` takes it back. At every
+ * The state survives restarts: `changes` is what must be stored since the last call, `restore` loads it. At every
  * moment opened = open + closed, over the whole life of the state directory.
  */
 import type {

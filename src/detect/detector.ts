@@ -1,13 +1,13 @@
 /**
- * Predictions in, alerts out: one pass a second over all processes that could be judged.
+ * Predictions in, alerts out: one pass per second over all classified processes.
  *
- * Per process the window's signs (judge.ts) go to the running evidence (evidence.ts); where a level is crossed, the
- * paper's table (decide.ts) is asked about the mean of the run, and the book (dedup.ts) makes of it an alert, an update
- * or nothing. Then the host's memory is offered what nothing speaks against. Programs that are new here have no
- * class that could be contradicted; they are alerted once, when they have shown enough of themselves.
+ * Per process the evidence of a window (judge.ts) is accumulated (evidence.ts); above a threshold the paper's table
+ * (decide.ts) is applied to the mean of the run, and dedup.ts makes an alert, an update or nothing of it. Then
+ * windows without evidence against them are added to the host's baseline. Programs that are new on the host have no
+ * class to contradict; they are alerted once, after enough activity.
  *
  * Pure: no clock, no chance, no files. The caller keeps the memory (`HostMemory.snapshot`) and fills in `why`
- * (`explain`). Treated on purpose: seconds marked incomplete raise nothing; shells and interpreters claim nothing;
+ * (`explain`). By design: incomplete seconds raise no alert; names of shells and interpreters are not claims;
  * a name that another name's memory covers (a renamed worker) is not new; names before exec (a child of systemd) are ignored.
  */
 import type { Alert, AlertEnd, AlertKind, Reason } from '../domain/alert.ts'

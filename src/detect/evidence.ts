@@ -1,9 +1,8 @@
 /**
- * What a run of windows adds up to: one sequential test per process and question, after Page's cumulative sum.
+ * Accumulates evidence over windows: one sequential test per process and question, after Page's cumulative sum (CUSUM).
  *
- * Each window brings a number that is negative in ordinary life and positive where the question is to be answered
- * yes; the CUSUM statistic is floored at zero. It decays over seconds without a
- * window. One odd window is never an alert; ten in a row are. Windows overlap by nine tenths, so the numbers
+ * Each window contributes a number that is negative for benign activity and positive otherwise; the CUSUM statistic is floored at zero. It decays over seconds without a
+ * window. One deviating window is never an alert; ten in a row are. Windows overlap by nine tenths, so the numbers
  * are no independent likelihoods: levels are calibrated on recordings, not derived.
  *
  * Evidence stays with pid@start: a process that renames itself keeps what it has done.

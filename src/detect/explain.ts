@@ -1,6 +1,5 @@
 /**
- * Which calls decided an alert, from what the net said with and without each of them. The net itself is asked
- * by `agent/explainer.ts`; here is what the answers mean.
+ * The decisive calls of an alert, from the net's output with and without each of them. `agent/explainer.ts` runs the net.
  *
  * A call's contribution is by how much the odds of the alert fall when all of that call is taken out of
  * the sequence (occlusion): exact for this net and this sequence, no estimate. What is not there cannot be

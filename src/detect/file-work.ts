@@ -1,5 +1,5 @@
 /**
- * Who rewrites files by the dozen, from counts alone: calls that remove or rename files beside calls that write, added
+ * Detects mass rewriting of files, from counts alone: calls that remove or rename files beside calls that write, added
  * up over some seconds, by process and, for tools that are started once a file, by the process that starts them.
  *
  * Encryptors do this, and so do rsync, make, git and a queue's worker: it is a reason to look at the files, no more.

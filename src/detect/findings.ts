@@ -1,7 +1,7 @@
 /**
- * From facts about a process to findings: what they prove, support or refute, a clause each.
+ * Derives findings from facts about a process: what they prove, support or refute, one clause each.
  *
- * Pure. The rule for each was counted on ordinary life first: what developers and administrators do every day is no
+ * Pure. Each rule was checked on benign activity first: what developers and administrators do every day is no
  * evidence, or supports at most. A name refutes nothing by itself, a verified file does: an unmodified program under
  * its own name is no masquerade, whatever a model says that it resembles.
  */

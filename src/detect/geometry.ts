@@ -2,7 +2,7 @@
  * Distances between states of the net, in units of how much one program differs from itself.
  *
  * A state is whitened by the training data's within-class covariance: a direction in which every program
- * wanders counts little, one in which programs stand still counts much. The distance is the root mean square
+ * varies counts little, one in which programs are constant counts much. The distance is the root mean square
  * over the whitened components, so that it does not grow with the size of the net and 1.4 is what two states of one
  * program differ by on average. Flat arrays, no object per row: 300 processes a second pass through here.
  */

@@ -1,6 +1,6 @@
 /**
- * The level of this host: how much evidence ordinary life here reaches, hour by hour, and what level holds the budget
- * whatever the distribution is (a conformal bound on hourly maxima).
+ * The threshold of this host: the hourly maxima of evidence in benign activity give a threshold that keeps the budget
+ * whatever the distribution is (a conformal bound).
  *
  * The score of an hour is the highest share of its level that any process's evidence reached in it, unless a fact
  * refuted it. After N ordinary hours the level for a budget of q alerts a day is the k-th largest score, with

@@ -1,6 +1,5 @@
 /**
- * Which incident an alert belongs to: one attack raises alerts on many processes, and a person wants one thing to look
- * at. Alerts are of one incident where they share a container, a unit or session, a parent process below the host's
+ * Which incident an alert belongs to: one attack raises alerts on many processes, which are grouped. Alerts are of one incident where they share a container, a unit or session, a parent process below the host's
  * own services, or a name together with a behaviour, within INCIDENT_QUIET_SECONDS of each other.
  *
  * The id of an incident is that of its first alert. Keys are bounded; at the bound the longest unused go, and a later

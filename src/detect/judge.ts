@@ -1,8 +1,8 @@
 /**
- * One window's numbers for the two questions of evidence.ts. Two judges: the shared model says what a process
- * behaves like, the host's memory says what its name usually does here. Where the memory knows a name well,
- * evidence against the name counts only as far as the memory finds the behaviour strange, too; before that the
- * model speaks alone, against a level that allows for it.
+ * The increments of one window for the two questions of evidence.ts. The shared model says what a process behaves like,
+ * the host's baseline says what its name usually does on this host. If the baseline of a name is filled, evidence
+ * against the name counts only as far as the behaviour deviates from the baseline, too; before that the model decides
+ * alone, with a higher threshold.
  */
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'

@@ -1,9 +1,9 @@
 /**
- * What is usual on this host: under each name the states of the net that were seen there, as a bounded set
- * of prototypes, and when the name was first and last seen.
+ * The baseline of this host: for each name a bounded set of prototypes of the net's states, and when the name was first
+ * and last seen.
  *
- * A model from elsewhere is wrong about some programs of a host for good; the net's *states* travel between hosts even
- * where its classes do not. So evidence counts where this memory finds a behaviour strange, too.
+ * A model from elsewhere is permanently wrong about some programs of a host; the net's *states* transfer between hosts
+ * even where its classes do not. So evidence counts only where the behaviour deviates from this baseline, too.
  *
  * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then stays where
  * it is. It never moves towards what is seen, which limits gradual poisoning. What lies far from all that is usual is not taken in

@@ -1,5 +1,5 @@
 /**
- * What a name means for detection: under which name a host's memory keeps it, and which names promise nothing.
+ * Names in detection: the key of a name in the baseline, and names that claim nothing.
  *
  * The memory's key forgets what changes without meaning: versions (`python3.11`, `php-fpm8.2`), numbers of workers
  * (`nsd: server 1`), and the names that systemd gives a child between fork and exec (`(sd-executor)`, `(time-dir)`, on newer

@@ -1,11 +1,11 @@
 /**
- * Short-lived processes of one name, added up: a tool that is started anew every second (a scanner in a loop, a shell
- * script's helpers) gives no process ten seconds of evidence, and would never be judged.
+ * Groups short-lived processes of one name: a tool that is started every second (a scanner in a loop, helpers of a shell
+ * script) has no process with ten seconds of evidence, and would never be classified.
  *
  * Beside its processes a frame gets one more vector per name (and parent, where one is known): the sum over the
  * processes that bear it and are in the first seconds of their life. Its pid is minus the first member's, as kill(2) names
  * groups, so it can never meet a real process; `latest` says which pid to look at. It goes to the model like
- * any process. A group is only there where several processes are: one process's start is its own business.
+ * any process. A group needs several processes.
  *
  * What it does not promise: that the members belong together. Two users' `grep` are one group where the source
  * tells no parent.

@@ -1,10 +1,10 @@
 /**
- * How high the evidence of ordinary life climbs, and how often: the peaks of a host's names on recordings that the model was not trained
+ * The tail of evidence in benign activity: the peaks of a host's names on recordings that the model was not trained
  * on. Above a threshold they follow a generalised Pareto distribution (peaks over threshold), which gives levels for
  * rarer alerts than the recordings are long; below it they are read off as they were seen.
  *
  * Names whose claim the model contradicts for good reach the ceiling of evidence. They are not in the tail of that question, and
- * not forgotten: each has a level of its own (`OwnLevel`), and a line in the model's card. Malice is forgiven under no name.
+ * not forgotten: each has a level of its own (`OwnLevel`), and a line in the model's card. There is no exception for malicious evidence.
  */
 import { assert } from '../domain/assert.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Every number of detection that was set by hand: what each trades, and what it was measured on. The levels of
- * evidence are not here: they come with a model, from its calibration data (calibration.ts).
+ * Every manually chosen number of detection: what it trades off, and what it was measured on. The thresholds of evidence
+ * are not here: they come with a model, from its calibration data (calibration.ts).
  *
  * "Recordings" are the laboratory hosts of models/recordings; B and E were never trained on.
  */

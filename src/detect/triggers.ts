@@ -1,5 +1,5 @@
 /**
- * Which processes of a second are worth a question to the facts reader, before any model has an opinion: names of
+ * Selects processes for the facts reader, independently of the model: names of
  * kernel threads, names that are not the executable's, known names in odd places, shells and interpreters, who rewrites
  * files by the dozen, and who computes without calls.
  *

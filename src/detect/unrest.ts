@@ -1,10 +1,9 @@
 /**
- * How much of a host does what it never did here, at the same time: common-mode noise, as an instrument maker would say.
+ * Host-wide deviation: the share of processes that deviate from the baseline at the same time (common-mode noise).
  *
- * A host that is starved of CPU, restarted as a whole or restored from a snapshot makes all of its programs strange for its
- * memory. None of them stands out then, so what is held against a name counts less, down to nothing. What is judged
- * malicious is not touched, and neither is a host whose memory is young: whoever stirs a host to hide a masquerade
- * still has to do it with programs that look like nothing malicious.
+ * On a host that is starved of CPU, restarted or restored from a snapshot all programs deviate. Masquerade evidence is then
+ * discounted, down to zero. Malicious evidence is not discounted, and neither is that of a host with a young baseline:
+ * whoever disturbs a host to hide a masquerade must use programs that match no malicious class.
  */
 
 /** Farther than this from all that is usual under its name a process is strange. */

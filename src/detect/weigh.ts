@@ -1,9 +1,9 @@
 /**
- * Three judges, one outcome: the model and the host's memory have added up evidence on a question (evidence.ts);
- * facts about the process say whether that can be so.
+ * Combines evidence and facts: the model and the host's baseline have accumulated evidence on a question (evidence.ts);
+ * facts about the process confirm or refute it.
  *
  *   a fact proves      → confirmed at once
- *   a fact refutes     → an observation: the behaviour is unusual, the accusation is wrong
+ *   a fact refutes     → an observation: the behaviour is unusual, but not what the model says
  *   a fact supports    → confirmed as soon as the evidence reaches its level
  *   not answered yet   → wait, for FACT_SECONDS at most
  *   facts are silent   → an observation where facts can settle the question (a reverse shell has a socket, an
