@@ -36,7 +36,8 @@ import type { Street } from './street.ts'
 export interface RunOptions extends UserInput {
   /** Event seconds per second; Infinity: as fast as it can. */
   readonly pace?: number
-  readonly onFrame?: (frame: Frame) => void
+  /** After each second, judged or not. */
+  readonly onSecond?: () => void
   /** Every second has walked; what is open stays open until this resolves. */
   readonly beforeEnd?: () => Promise<void>
 }
@@ -196,6 +197,7 @@ class Run {
 
   async #walkAll(frames: readonly Frame[]): Promise<void> {
     await this.#seconds.add(frames)
+    if (frames.length > 0) this.#options.onSecond?.()
     this.#saveNow()
   }
 

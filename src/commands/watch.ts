@@ -18,6 +18,8 @@ import { selfCommand } from '../operate/kernel-collector.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
+import { systemClock } from '../platform/clock.ts'
+import { serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
 import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../settings/settings.ts'
 import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
@@ -81,11 +83,15 @@ export default defineCommand({
       },
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
+    const manager = serviceManager()
+    signal.addEventListener('abort', () => manager.stopping(), { once: true })
+    manager.ready()
     const { status, format, error } = await runStreet(
       street,
       [source],
       {
         ...userInput({ ...args, format: settings.format }),
+        onSecond: () => manager.alive(systemClock.monotonic()),
       },
       signal,
     )

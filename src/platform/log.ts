@@ -6,7 +6,7 @@
  * `AGENT_LOG` sets the level (default info), `AGENT_LOG_FORMAT=json` gives one object per line. Values are sanitised for
  * terminals, because a process can choose its own name.
  */
-import { writeSync } from 'node:fs'
+import { fstatSync, writeSync } from 'node:fs'
 import { safeName } from '../domain/process.ts'
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -23,6 +23,8 @@ export interface Log {
 export interface LogOptions {
   readonly level?: LogLevel
   readonly json?: boolean
+  /** For journald: a priority instead of a time, which the journal has itself. */
+  readonly journal?: boolean
   /** Takes a finished line, newline included. */
   readonly write?: (line: string) => void
   readonly now?: () => number
@@ -33,11 +35,12 @@ export function parseLogLevel(text: string | undefined): LogLevel | undefined {
 }
 
 export function createLog(options: LogOptions = {}): Log {
-  const { json = false, write = toStderr, now = Date.now } = options
+  const { json = false, journal = false, write = toStderr, now = Date.now } = options
   const say =
     (at: LogLevel) =>
     (words: string, fields: LogFields = {}) => {
       if (LEVELS.indexOf(at) < LEVELS.indexOf(options.level ?? processLevel)) return
+      if (journal && !json) return write(`${PRIORITIES[at]}${line(words, fields)}`)
       const time = new Date(now()).toISOString()
       write(json ? jsonLine(time, at, words, fields) : textLine(time, at, words, fields))
     }
@@ -54,10 +57,34 @@ export function setLogLevel(level: LogLevel): void {
 /** The log of this process. */
 export const log: Log = createLog({
   json: process.env.AGENT_LOG_FORMAT === 'json',
+  journal: isJournal(process.env.JOURNAL_STREAM),
 })
 
+/** Whether stderr is the very stream that systemd connected to the journal. */
+function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false
+  try {
+    const { dev, ino } = fstatSync(2)
+    return stream === `${dev}:${ino}`
+  } catch {
+    return false
+  }
+}
+
+/** [sd-daemon(3)] */
+const PRIORITIES: Readonly<Record<LogLevel, string>> = {
+  debug: '<7>',
+  info: '<6>',
+  warn: '<4>',
+  error: '<3>',
+}
+
 function textLine(time: string, level: LogLevel, words: string, fields: LogFields): string {
-  let line = `${time} ${level.padEnd(5)} ${words}`
+  return `${time} ${level.padEnd(5)} ${line(words, fields)}`
+}
+
+function line(words: string, fields: LogFields): string {
+  let line = words
   for (const [key, value] of Object.entries(fields))
     if (value !== undefined) line += ` ${key}=${quoted(safeName(String(value)))}`
   return `${line}\n`

@@ -349,7 +349,7 @@ describe('agent update', () => {
     await makeRelease(old, '0.0.1')
     const { code, stderr } = await runProgram([agent, 'update', '--from', old, '--key', key()])
     expect(code).toBe(0)
-    expect(stderr).toContain('nothing to do')
+    expect(stderr).toContain('up to date')
     const down = await runProgram([agent, 'update', '--from', old, '--key', key(), '--downgrade'])
     expect(down.stderr).toContain('Updated')
   })

@@ -52,3 +52,11 @@ test('parseLogLevel() takes the four levels in any case and nothing else', () =>
   expect(parseLogLevel('loud')).toBeUndefined()
   expect(parseLogLevel(undefined)).toBeUndefined()
 })
+
+test('for the journal a line has a priority and no time of its own', () => {
+  const lines: string[] = []
+  const log = createLog({ journal: true, write: (line) => lines.push(line) })
+  log.warn('Something', { of: 'note' })
+  log.error('Worse')
+  expect(lines).toEqual(['<4>Something of=note\n', '<3>Worse\n'])
+})

@@ -62,6 +62,8 @@ function open() {
     setresgid: { args: [i32, i32, i32], returns: i32 },
     setresuid: { args: [i32, i32, i32], returns: i32 },
     mmap: { args: [address, word, i32, i32, i32, signed], returns: address },
+    socket: { args: [i32, i32, i32], returns: i32 },
+    sendto: { args: [i32, address, word, i32, address, i32], returns: signed },
     lseek: { args: [i32, signed, i32], returns: signed },
   })
   return symbols

@@ -26,10 +26,10 @@ describe('parseBrokerUrl()', () => {
     ['broker', 'it is no URL'],
     ['', 'it is no URL'],
     ['http://broker', '"http://" is not supported'],
-    ['mqtt://', 'it names no host'],
+    ['mqtt://', 'it has no host'],
     ['mqtt://broker:0', 'port 0 is no port'],
-    ['mqtt://broker/topic', 'nothing may follow the port'],
-    ['mqtt://broker?x=1', 'nothing may follow the port'],
+    ['mqtt://broker/topic', 'it must end with the port'],
+    ['mqtt://broker?x=1', 'it must end with the port'],
     ['mqtt://broker:70000', 'it is no URL'],
   ])('refuses "%s"', (text, why) => {
     expect(() => parseBrokerUrl(text)).toThrow(why)
@@ -102,7 +102,7 @@ describe('connectMqtt()', () => {
       { cert: '/none' },
       'Cannot use a client certificate without its key',
     ],
-    ['certificates without TLS', 'mqtt', { ca: '/none' }, 'it is no TLS address'],
+    ['certificates without TLS', 'mqtt', { ca: '/none' }, 'it is not a TLS address'],
   ])('refuses %s', async (_, protocol, tls, why) => {
     const error = await connect(`${protocol}://127.0.0.1:1`, tls).catch((error) => error)
     expect(error).toBeInstanceOf(AgentError)
