@@ -177,7 +177,7 @@ happened = []
 
 def live(host):
     r = host.random
-    time.sleep(r.uniform(60, 300))
+    stopping.wait(r.uniform(60, 300))
     while not stopping.is_set():
         draw, disguise = r.random(), None
         if draw < .62: job = r.choice(ordinary)
@@ -189,15 +189,15 @@ def live(host):
         stopping.wait(r.expovariate(1 / (240 / host.busy)))
 
 
-def finish(n, raw, tree):
+def finish(n, raw, tree, mine):
     """A round's files, by kind of host."""
     forks = collections.defaultdict(list)
     for line in open(tree, errors='replace'):
         w = line.rstrip('\n').split('\t')
         if len(w) > 3 and w[1] == 'F': forks[int(w[2])].append((float(w[0]), int(w[3])))
-    mine, of = [h for h in happened if h.get('round', n) == n], {}
+    of = {}
     for h in mine:
-        h['round'], front, h['pids'], h['names'] = n, [h['root']], set(), collections.Counter()
+        front, h['pids'], h['names'] = [h['root']], set(), collections.Counter()
         while front:
             pid = front.pop()
             if pid in h['pids']: continue
@@ -246,6 +246,7 @@ hosts = [h for h in hosts if h.up()]
 cap('jobs', JOBS_PERCENT)
 threads = [threading.Thread(target=live, args=(h,)) for h in hosts]
 for t in threads: t.start()
+finishers = []
 n = 1 + max([int(os.path.basename(f)[:2]) for f in glob.glob(options.out + '/[0-9][0-9]-*.frames.ndjson.zst')] or [0])
 while not stopping.is_set():
     end, part = time.time() + options.minutes * 60, 0
@@ -259,8 +260,11 @@ while not stopping.is_set():
         recorder.wait()
         for path in (raw, tree): sh(f'cat {path}.{part} >> {path}; rm -f {path}.{part}')
         part += 1
-    try: finish(n, raw, tree)
-    except Exception as error: print(f'round {n}: {error!r}', file=sys.stderr, flush=True)
+    # The next round goes on meanwhile.
+    ended = [h for h in happened if 'round' not in h]
+    for h in ended: h['round'] = n
+    finishers.append(threading.Thread(target=finish, args=(n, raw, tree, ended)))
+    finishers[-1].start()
     n += 1
-for t in threads: t.join()
+for t in threads + finishers: t.join()
 for h in hosts: h.down()
