@@ -108,6 +108,10 @@ const MESSAGE_OVERHEAD_BYTES = 320
 /** How long a broker keeps a summary for a consumer that is not connected. */
 const SUMMARY_EXPIRY_SECONDS = 86_400
 
+/** How long a refused subscription waits, and a row that was set aside while nothing is known of an aggregator. */
+const SUBSCRIBE_AGAIN_MS = 3_000
+const TAKE_BACK_AFTER_MS = 60_000
+
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #outbox: Outbox
@@ -127,8 +131,9 @@ export class Publisher {
   #aggregator: PublisherState['aggregator'] = 'unknown'
   #lastAcknowledgedMs: number | undefined
   #lastError: string | undefined
-  /** Some rows wait in the outbox for an aggregator, though the broker has had them. */
-  #setAside = false
+  /** When rows that the broker has had are taken up again for an aggregator; Infinity where there are none. */
+  #takeBackAt = Infinity
+  #subscribeAt = Infinity
   #sent = 0
   #sentAgain = 0
   #throttled = false
@@ -242,9 +247,7 @@ export class Publisher {
       }
       this.#connection?.destroy()
       this.#connection = undefined
-      this.#sending.clear()
-      this.#outbox.takeBack()
-      this.#setAside = false
+      this.#takeBack()
       await this.#waitBeforeRetry(waitMs)
     }
   }
@@ -311,22 +314,34 @@ export class Publisher {
       () => connection.destroy(),
       this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     )
-    await connection
-      .subscribe([this.#topics.receipt, this.#topics.aggregatorStatus])
-      .catch((error: Error) => {
-        this.#log.warn('The broker refuses the subscription to receipts', { reason: error.message })
-      })
+    await this.#subscribe(connection)
     await this.#publishStatus('online')
     clearTimeout(patience)
+  }
+
+  /** A cluster that has just lost a node refuses for a while: a refused subscription is asked for again. */
+  async #subscribe(connection: MqttConnection): Promise<void> {
+    this.#subscribeAt = Infinity
+    try {
+      await connection.subscribe([this.#topics.receipt, this.#topics.aggregatorStatus])
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      if (this.#connection !== connection) return
+      this.#log.warn('The broker refuses the subscription to receipts', { reason })
+      this.#subscribeAt = this.#clock.monotonic() + SUBSCRIBE_AGAIN_MS
+    }
+    this.#wakeUp()
   }
 
   /** Sends what may be sent now. @returns ms until the next timed action */
   #work(connection: MqttConnection): number {
     const now = this.#clock.monotonic()
     const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX
-    let waitMs = Infinity
     this.#acceptSettled(now)
     this.#setAsideAccepted(now)
+    if (now >= this.#subscribeAt) void this.#subscribe(connection)
+    let waitMs = this.#subscribeAt - now
+    if (this.#aggregator === 'unknown') waitMs = Math.min(waitMs, this.#takeBackAt - now)
     for (const sending of this.#sending.values()) {
       if (this.#aggregator === 'offline' && this.#needsReceipt()) break
       const due = sending.sentAt + sending.waitMs
@@ -424,12 +439,20 @@ export class Publisher {
    * leaves its place to the next, stays in the outbox, and is sent again when an aggregator is back.
    */
   #setAsideAccepted(now: number): void {
+    // An aggregator that may not announce itself can still be there: what it gave no receipt for goes again in a while.
+    if (now >= this.#takeBackAt && this.#aggregator === 'unknown') this.#takeBack()
     if (!this.#needsReceipt() || this.#aggregator === 'online' || now < this.#settledAt) return
     for (const [key, { accepted }] of this.#sending) {
       if (!accepted) continue
       this.#sending.delete(key)
-      this.#setAside = true
+      if (this.#takeBackAt === Infinity) this.#takeBackAt = now + TAKE_BACK_AFTER_MS
     }
+  }
+
+  #takeBack(): void {
+    this.#takeBackAt = Infinity
+    this.#sending.clear()
+    this.#outbox.takeBack()
   }
 
   #arrived(ranges: Parameters<Outbox['acknowledge']>[0]): void {
@@ -473,11 +496,7 @@ export class Publisher {
     this.#outbox.noteAggregator()
     this.#aggregator = status.value.state
     if (status.value.state === 'online') {
-      if (this.#setAside) {
-        this.#setAside = false
-        this.#sending.clear()
-        this.#outbox.takeBack()
-      }
+      if (this.#takeBackAt !== Infinity) this.#takeBack()
       // It may have missed messages while it was unreachable: they are sent again without a long wait.
       const resendAfterMs = this.#options.resendAfterMs ?? RESEND_AFTER_MS
       for (const sending of this.#sending.values()) {
