@@ -307,7 +307,7 @@ bad_signature() {
   fail "The signature of \"$FROM/SHA256SUMS\" is not by the expected key: nothing was installed" 'The release was changed on its way, or signed with another key; ask whoever publishes it' 9
 }
 
-# The version is in the signed sums, so that nobody can offer an old release, with its known faults, as a new one.
+# The version is in the signed sums, so that an attacker cannot offer an old release, with its known faults, as a new one.
 check_version() {
   offered=$(sed -n '1s/^# callsign \([0-9][^ ]*\) [^ ]*$/\1/p' "$WORK/SHA256SUMS")
   [ -n "$offered" ] || fail "The signed sums of \"$FROM\" hold no version: nothing was installed" 'It was made by an older scripts/release.ts; get a newer release' 9

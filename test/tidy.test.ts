@@ -14,7 +14,7 @@ const documents = new Map(
   await Promise.all(
     [
       ...new Glob('*.{md,sh,json,toml}').scanSync('.'),
-      ...new Glob('models/**/*.md').scanSync('.'),
+      ...new Glob('{models,docs,scripts}/**/*.md').scanSync('.'),
     ].map(async (file) => [file, await Bun.file(file).text()] as const),
   ),
 )
@@ -38,6 +38,20 @@ const bannedWords: readonly [RegExp, string][] = [
   [/\bsystem_call/i, 'syscall'],
   [/\b(obviously|basically|of course|simply)\b/i, 'nothing'],
   [/\b(dictionary|feature list)\b/i, 'Vocabulary'],
+  [
+    /\bnobody\b(?! (uid|user))|\binnocen|\brestless\b|\bconfess/i,
+    'who or what it is, without personification',
+  ],
+  [/\b(bears|borne) (the|a|its|several|that) ?\w* ?names?\b|\bbears\b/i, 'has, is named'],
+  [/\b(the|same|whole) street\b/i, 'the pipeline'],
+  [/\bthe books\b/i, 'the ledger'],
+  [/\bgood-bye\b|\blast words\b/i, 'clean end, offline status, MQTT will'],
+  [/\bheld apart\b/i, 'quarantined'],
+  [
+    /takes what it takes|not wanted here|to be put right|is deaf\b|no use for "/i,
+    'plain technical English',
+  ],
+  [/\b(DESIGN|STYLE|FACTS)\.md\b|\bDESIGN (section )?\d/, 'a document of this repository'],
 ]
 
 describe('every file of ours', () => {

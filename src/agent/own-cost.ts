@@ -89,7 +89,7 @@ export class OwnCost {
     this.#collector = pid
   }
 
-  /** A child of ours has ended that took so many CPU seconds nobody else wanted. */
+  /** A child of ours has ended that used this much idle CPU time (seconds). */
   putAside(seconds: number): void {
     this.#aside += seconds
     this.#cpuSeconds -= seconds

@@ -30,7 +30,7 @@ export interface SecondsOptions {
   readonly process: (frame: Frame) => Promise<UnjudgedReason | undefined>
   readonly ledger: SecondsLedger
   readonly clock: Clock
-  /** True from when on nobody waits for what is queued. */
+  /** True once the queue is abandoned. */
   readonly isInterrupted?: () => boolean
   /** Called when FAILED_SECONDS_MAX in a row have failed. */
   readonly onGivenUp?: (error: AgentError) => void

@@ -291,7 +291,7 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
 
 // --- Connecting -------------------------------------------------------------------------------------
 
-/** In ten seconds: so many without an answer are a scan's, so few are nobody's. */
+/** In ten seconds: so many without an answer are a scan's, so few are ordinary. */
 const MANY_CONNECTS = 150
 const FEW_CONNECTS = 40
 const ANSWERED = 1.5

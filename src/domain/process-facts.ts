@@ -59,7 +59,7 @@ export interface Program {
   readonly copyOf?: string
   /** Its comm is only another name of this executable: a symbolic link that leads to it. */
   readonly isAlias: boolean
-  /** Root owns the file, and nobody else may write to it. */
+  /** Root owns the file, and no other user can write to it. */
   readonly isRoots?: boolean
   /** A different program of this host whose file name equals its comm. */
   readonly namesake?: string

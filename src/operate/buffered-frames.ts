@@ -25,7 +25,7 @@ export interface BufferedFrames {
 
 /** Reasons not to take a process for ordinary. */
 export interface Suspects {
-  /** It is under an alert of this day that nobody allowed. */
+  /** It belongs to an alert of this day without an allow rule. */
   isSuspect(process: Process, second: number): boolean
   isAllowed(name: string): boolean
 }

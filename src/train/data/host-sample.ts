@@ -60,7 +60,7 @@ export interface HostSample {
 }
 
 export interface SampleOptions {
-  /** It is under an alert that nobody said is fine. */
+  /** It belongs to an alert that was not labelled fine. */
   isSuspect(process: Process, second: number): boolean
   /** A person said that this name is fine. */
   isAllowed(name: string): boolean

@@ -1,7 +1,7 @@
 /**
  * Grows the trees that ask whether a window is malicious (model/malice-judge.ts), and fits what their votes are worth on programs and
  * implementations that they have not seen: twice on one half of all names and implementations, judged on the other half,
- * so that every ordinary window was a stranger's and every malicious one by a tool that nobody had trained on.
+ * so that every ordinary window was a stranger's and every malicious one by a tool that was not in the training data.
  *
  * The few windows of each process and of each implementation are taken evenly: no long-lived daemon is what
  * "ordinary" is, and no noisy tool what its behaviour is.
