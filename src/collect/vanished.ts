@@ -35,7 +35,7 @@ export class VanishedPrograms {
     for (const [, pid] of text.matchAll(/^@\d+ (\d+) [LT] /gm)) this.#seen.add(Number(pid))
   }
 
-  /** @returns names and pids of those that slept since the last call and were not seen, the most restless first */
+  /** @returns names and pids of those that slept since the last call and were not seen, the most active first */
   look(): string[] {
     const now = this.#sleepers()
     const vanished = [...now].flatMap(([pid, { start, sleeps, name }]) => {
