@@ -9,6 +9,7 @@ export { tryBpftrace } from '../collect/bpftrace.ts'
 export { type ChooseOptions, type Chosen, chooseSource } from '../collect/choose.ts'
 export { leaderNameOf } from '../collect/leader-name.ts'
 export { sysdigVersion, trySysdig } from '../collect/sysdig.ts'
+export { processStart } from '../platform/linux/process-start.ts'
 
 /**
  * Files as sources, `-` being stdin; the files of one `strace -ff` are one. All are looked at before the first is read.

@@ -8,7 +8,7 @@
 import { defineCommand } from 'citty'
 import { latenessOf } from '../agent/ingest.ts'
 import { runStreet } from '../agent/run.ts'
-import { chooseSource, leaderNameOf } from '../agent/sources.ts'
+import { chooseSource, leaderNameOf, processStart } from '../agent/sources.ts'
 import { openStreet } from '../agent/street.ts'
 import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
@@ -80,6 +80,10 @@ export default defineCommand({
       counter: {
         latenessMs: latenessOf(source),
         ...(live ? { leaderName: leaderNameOf, followsClock: true } : {}),
+        // The kernel source tells them; a pipe may come from another host.
+        ...(source.name === 'sysdig' || source.name === 'bpftrace'
+          ? { startOf: processStart }
+          : {}),
       },
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })

@@ -26,6 +26,7 @@ import {
   FRAME_PROCESSES_MAX,
   LATENESS_MS,
   NAMES_MAX,
+  PROC_READS_MAX,
   PROCESSES_MAX,
   REJECT_SAMPLE_BYTES,
 } from '../domain/limits.ts'
@@ -50,6 +51,11 @@ export interface CounterOptions {
    * for captures.
    */
   readonly leaderName?: (pid: number) => string | undefined
+  /**
+   * Asked once for each process, at most PROC_READS_MAX times a second, where the source tells no start: then a process has
+   * the same key in every run of the agent. Unix seconds.
+   */
+  readonly startOf?: (pid: number) => number | undefined
 }
 
 const encoder = new TextEncoder()
@@ -61,6 +67,10 @@ export class Counter implements TallySink {
   readonly #confirmMs: number
   readonly #followsClock: boolean
   readonly #leaderName: ((pid: number) => string | undefined) | undefined
+  readonly #startOf: ((pid: number) => number | undefined) | undefined
+  /** Questions about starts in the second of this index. */
+  #startsAsked = 0
+  #startsAskedIn = Number.NaN
 
   readonly #names: NameTable
   #nameEpoch = 0
@@ -98,6 +108,7 @@ export class Counter implements TallySink {
     this.#confirmMs = options.clockJumpConfirmMs ?? CLOCK_JUMP_CONFIRM_MS
     this.#followsClock = options.followsClock ?? false
     this.#leaderName = options.leaderName
+    this.#startOf = options.startOf
     this.#names = new NameTable(options.namesMax ?? NAMES_MAX)
     this.#processes = new ProcessTable(options.processesMax ?? PROCESSES_MAX)
   }
@@ -136,6 +147,8 @@ export class Counter implements TallySink {
     if (leader === NO_NAME && this.#leaderName !== undefined && this.#processes.shouldAsk(slot)) {
       leader = this.#ask(slot, pid, seenIndex)
     }
+    if (this.#startOf !== undefined && this.#apart.length === 0)
+      this.#askStart(slot, pid, frame.index)
     frame.add(slot, leader, syscall, count)
     this.#counted += count
   }
@@ -428,6 +441,17 @@ export class Counter implements TallySink {
     if (name === undefined) return NO_NAME
     const bytes = encoder.encode(name)
     return this.#processes.see(slot, this.#names.intern(bytes, 0, bytes.length), frameIndex)
+  }
+
+  #askStart(slot: number, pid: number, frameIndex: number): void {
+    if (this.#startsAskedIn !== frameIndex) {
+      this.#startsAskedIn = frameIndex
+      this.#startsAsked = 0
+    }
+    if (this.#startsAsked >= PROC_READS_MAX || !this.#processes.shouldAskStart(slot)) return
+    this.#startsAsked++
+    const start = this.#startOf!(pid)
+    if (start !== undefined) this.#processes.setStart(slot, start)
   }
 
   #refuse(reason: DropReason, count: number): void {

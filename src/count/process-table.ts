@@ -15,6 +15,9 @@ import { type NameId, NO_NAME, type ProcessFacts } from '../domain/tally.ts'
 
 /** Calls of other CPUs come at most this long after the exit line of their process. */
 const EXIT_GRACE_MS = 1
+/** What the host was asked about a process. */
+const NAME_ASKED = 1
+const START_ASKED = 2
 
 export class ProcessTable {
   readonly max: number
@@ -133,10 +136,22 @@ export class ProcessTable {
     }
   }
 
+  /** True once for each process whose start no source has told. */
+  shouldAskStart(slot: number): boolean {
+    if (this.#starts[slot]! >= 0 || (this.#asked[slot]! & START_ASKED) !== 0) return false
+    this.#asked[slot]! |= START_ASKED
+    return true
+  }
+
+  /** Its start, Unix seconds, as the host itself says. Not after it was first seen. */
+  setStart(slot: number, start: number): void {
+    if (start <= this.#firstSeen[slot]! + 1) this.#starts[slot] = start
+  }
+
   /** True once for each process whose leader's name is not known: it should be looked up now. */
   shouldAsk(slot: number): boolean {
-    if (this.#names[slot]! > 0 || this.#asked[slot] === 1) return false
-    this.#asked[slot] = 1
+    if (this.#names[slot]! > 0 || (this.#asked[slot]! & NAME_ASKED) !== 0) return false
+    this.#asked[slot]! |= NAME_ASKED
     return true
   }
 

@@ -146,6 +146,7 @@ export class AlertBook {
   readonly #left = new Set<Cause>()
   readonly #changed = new Set<string>()
   #countsChanged = false
+  #hasRestored = false
   readonly #incidents = new Incidents()
   readonly #openedAt: number[] = []
   readonly #observedAt: number[] = []
@@ -174,13 +175,14 @@ export class AlertBook {
 
   /** Whether this process has an open alert: nothing of it is to be remembered as usual. */
   isOpen(process: Process): boolean {
-    return this.#ofProcess.get(processKey(process))?.open ?? false
+    return this.#causeOf(process)?.open ?? false
   }
 
   /** The message that this crossing is worth: an opened alert, an update, or nothing yet. */
   raise(crossing: Crossing, frameIndex: number): Alert | undefined {
     const owner = processKey(crossing.process)
-    const own = this.#ofProcess.get(owner)
+    const own = this.#causeOf(crossing.process)
+    if (own !== undefined) this.#own(owner, own)
     if (own !== undefined && rankOf(crossing) <= rankOf(own.alert)) {
       return this.#again(own, crossing, frameIndex)
     }
@@ -296,6 +298,7 @@ export class AlertBook {
 
   /** Takes back what an earlier run kept, into an empty book. */
   restore(causes: readonly KeptCause[], counts: BookCounts | undefined): void {
+    this.#hasRestored = causes.length > 0
     // The longest silent first, those that are open last.
     const sorted = [...causes].sort(
       (a, b) => Number(a.open) - Number(b.open) || a.alert.last - b.alert.last,
@@ -352,6 +355,18 @@ export class AlertBook {
     const oldest: Cause = this.#causes.values().next().value!
     if (oldest.open) this.#close(oldest, frameIndex, 'bound')
     this.#forget(oldest)
+  }
+
+  /**
+   * The cause that a process is under. After a restart its start may be told as the neighbouring second: it is rounded,
+   * and the clock has been slewed meanwhile.
+   */
+  #causeOf(process: Process): Cause | undefined {
+    const found = this.#ofProcess.get(processKey(process))
+    if (found !== undefined || !this.#hasRestored) return found
+    const near = (ms: number) =>
+      this.#ofProcess.get(processKey({ ...process, startMs: process.startMs + ms }))
+    return near(-1000) ?? near(1000)
   }
 
   #own(owner: ProcessKey, cause: Cause): void {

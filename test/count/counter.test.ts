@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Counter, type CounterOptions } from '../../src/count/counter.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import { vectorTotal } from '../../src/domain/frame.ts'
-import { SILENT_PROCESSES_MAX, UNSEEN_MAX } from '../../src/domain/limits.ts'
+import { PROC_READS_MAX, SILENT_PROCESSES_MAX, UNSEEN_MAX } from '../../src/domain/limits.ts'
 import { processKey } from '../../src/domain/process.ts'
 import { SYSCALLS, syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { NO_NAME, threadName } from '../../src/domain/tally.ts'
@@ -356,6 +356,38 @@ describe('Counter, clocks', () => {
       .map(({ startMs, name }) => `${name} ${startMs - T0}`)
     expect(starts.at(0)).toBe(`a ${hour}`)
     expect(starts.at(-1)).toBe('c 3000')
+  })
+
+  test('the host is asked once for the start of a process that no source told, so that it has one key in every run', () => {
+    const asked: number[] = []
+    const counter = new Words({
+      startOf: (pid) => {
+        asked.push(pid)
+        return pid === 5 ? T0 / 1000 - 900 : pid === 6 ? T0 / 1000 + 500 : undefined
+      },
+    })
+    for (let ms = 0; ms <= 4_000; ms += 500)
+      for (const pid of [5, 6, 7]) counter.call(pid, 'a', T0 + ms)
+    const starts = counter
+      .end()
+      .map(({ processes }) => processes.map(({ startMs }) => startMs - T0))
+    // What started after it was seen is another process by now.
+    for (const each of starts) expect(each).toEqual([-900_000, 0, 0])
+    expect(asked).toEqual([5, 6, 7])
+  })
+
+  test('and not more often in a second than there is time for', () => {
+    let asked = 0
+    const counter = new Words({
+      startOf: () => {
+        asked++
+        return undefined
+      },
+    })
+    for (let pid = 1; pid <= 3 * PROC_READS_MAX; pid++) counter.call(pid, 'a', T0)
+    expect(asked).toBe(PROC_READS_MAX)
+    for (let pid = 1; pid <= 3 * PROC_READS_MAX; pid++) counter.call(pid, 'a', T0 + 1_000)
+    expect(asked).toBe(2 * PROC_READS_MAX)
   })
 
   test('a gap in a recording loses nothing', () => {

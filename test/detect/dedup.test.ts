@@ -261,6 +261,19 @@ describe('over a restart', () => {
     expect(next.raise(crossing(8), T + 600)!.id).toBe(id)
   })
 
+  test('a process whose start is told as the neighbouring second is the same one', () => {
+    for (const apart of [-1, 1]) {
+      const one = book()
+      const { id } = one.raise(crossing(7), T)!
+      const next = restarted(one)
+      next.resumeAt(T + 500)
+      const process = { pid: 7, startMs: (T + apart) * 1000, name: 'nginx' }
+      expect(next.isOpen(process)).toBe(true)
+      expect(next.raise(crossing(7, { process }), T + 600)!.id).toBe(id)
+      expect(next.isOpen({ ...process, startMs: (T + 3 * apart) * 1000 })).toBe(false)
+    }
+  })
+
   test('what is closed and returns is reopened', () => {
     const one = book()
     one.raise(crossing(7), T)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { SUMMARY_BYTES_MAX } from '../../src/domain/limits.ts'
+import { SUMMARY_BYTES_MAX, SUMMARY_PROCESSES_MAX } from '../../src/domain/limits.ts'
 import type { Predictions } from '../../src/domain/prediction.ts'
 import type { Summary } from '../../src/domain/summary.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
@@ -111,6 +111,35 @@ describe('Summariser.push()', () => {
       ['nginx', 5],
       ['bash', 3],
     ])
+  })
+
+  test('a process that goes back to a former name has one row for it, in each span anew', () => {
+    const one = summariser()
+    const rows = (summary: Summary | undefined) =>
+      summary!.processes.map(({ name, calls, active }) => [name, calls, active])
+    const names = ['bash', 'nginx', 'bash', 'nginx']
+    for (const [i, name] of names.entries()) one.push(frameOf(60 + i, name, 1 + i))
+    expect(rows(one.end())).toEqual([
+      ['nginx', 6, 2],
+      ['bash', 4, 2],
+    ])
+    one.push(frameOf(120, 'nginx', 9))
+    one.push(frameOf(121, 'bash', 1))
+    expect(rows(one.end())).toEqual([
+      ['nginx', 9, 1],
+      ['bash', 1, 1],
+    ])
+  })
+
+  test('of more processes than a message could hold the busiest are kept, the rest counted', () => {
+    const one = summariser()
+    const most = SUMMARY_PROCESSES_MAX
+    one.push(madeFrame(60, { processes: most + 64 }))
+    const summary = one.end()!
+    expect(summary.processes).toHaveLength(most)
+    expect(summary.processesOmitted).toBe(64)
+    const calls = summary.processes.map((process) => process.calls)
+    expect(calls).toEqual([...calls].sort((a, b) => b - a))
   })
 
   test('says which class a process was most often, and how surely', () => {
