@@ -39,6 +39,20 @@ export interface Trigger {
 const SHELL_AGES = [0, 3, 15] as const
 /** And from then on. */
 const SHELL_EVERY = 45
+/**
+ * What is asked first. A busy host starts more shells in a second than can be asked about, and most are gone by then: they
+ * must not keep the few waiting whose name alone is strange.
+ */
+const URGENCY = {
+  look: 0,
+  interpreter: 1,
+  shell: 2,
+  claim: 2.5,
+  kernelThread: 3,
+  /** From here to one more, by how much they do. */
+  files: 3,
+  compute: 3,
+} as const
 const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|libexec|lib64)\//
 
 interface Seen {
@@ -70,11 +84,11 @@ export class Triggers {
     for (const { process, unlinked, removed, rewritten } of this.#fileWork.push(frame)) {
       // Few can be watched at a time: who does most comes first.
       const work = removed + rewritten / 8
-      const urgency = 3 + work / (work + 50)
+      const urgency = URGENCY.files + work / (work + 50)
       triggers.push({ process, questions: ['files'], urgency, unlinked, removed })
     }
     for (const { process, cores } of this.#compute.push(frame))
-      triggers.push({ process, questions: ['program', 'network'], urgency: 3, cores })
+      triggers.push({ process, questions: ['program', 'network'], urgency: URGENCY.compute, cores })
     while (this.#seen.size > PROCESSES_MAX) this.#seen.delete(this.#seen.keys().next().value!)
     return triggers
   }
@@ -96,7 +110,8 @@ export class Triggers {
     const file = exe?.slice(exe.lastIndexOf('/') + 1)
     const isChanged = seen.as !== as
     seen.as = as
-    if (isKernelThreadName(name)) return isChanged ? trigger(process, 3, 'look') : undefined
+    if (isKernelThreadName(name))
+      return isChanged ? trigger(process, URGENCY.kernelThread, 'look') : undefined
     if (file !== undefined && isInterpreterProgram(file)) {
       if (isChanged) Object.assign(seen, { looks: 0, next: index })
       if (index < seen.next) return undefined
@@ -105,16 +120,18 @@ export class Triggers {
       seen.next = age === undefined ? index + SHELL_EVERY : seen.first + age
       const claims = seen.looks === 1 && !canBeNamed(name, file) && this.#claims(name)
       return claims
-        ? trigger(process, 2, 'program', 'streams')
-        : trigger(process, isShellProgram(file) ? 2 : 1, 'streams')
+        ? trigger(process, URGENCY.claim, 'program', 'streams')
+        : trigger(process, isShellProgram(file) ? URGENCY.shell : URGENCY.interpreter, 'streams')
     }
     if (!isChanged) return undefined
     // Started by a relative path: what it executes has to be looked up.
     if (file === undefined)
-      return this.#claims(name) ? trigger(process, 2, 'program') : trigger(process, 0, 'look')
+      return this.#claims(name)
+        ? trigger(process, URGENCY.claim, 'program')
+        : trigger(process, URGENCY.look, 'look')
     if (isManyPrograms(file)) return undefined
     const isStrange = !canBeNamed(name, file) || !SYSTEM.test(exe!)
-    return isStrange && this.#claims(name) ? trigger(process, 2, 'program') : undefined
+    return isStrange && this.#claims(name) ? trigger(process, URGENCY.claim, 'program') : undefined
   }
 
   #claims(name: string): boolean {

@@ -219,7 +219,7 @@ export const INTERRUPTED_DRAIN_MS = 500
 export const COMMAND_CHARS_MAX = 512
 /** Questions to the facts reader: under way at a time (they fit into its pipe), and asked in one second. */
 export const FACTS_WAITING_MAX = 64
-export const FACTS_PER_SECOND_MAX = 20
+export const FACTS_PER_SECOND_MAX = 30
 /** Processes that wait to be asked about. */
 export const FACTS_WANTED_MAX = 512
 /** A question without an answer for so long has failed; one about files takes FILE_WATCH_MS of it. */
