@@ -308,8 +308,6 @@ export class Detector {
       {
         claimed,
         maliciousName: maliciousName !== undefined,
-        ordinary:
-          claimed === undefined && !claimsNothing(process.name) && calibration.ordinary.has(name),
         spareInterpreters: this.#learning(),
       },
       {

@@ -39,8 +39,6 @@ export interface Signs {
   readonly contradicted: number
   /** The name matches a malicious class. */
   readonly maliciousName: boolean
-  /** The name is that of a benign program without a class. */
-  readonly ordinary: boolean
   /** 1 where the host behaves as it usually does, 0 where so many of its programs do not that none stands out. */
   readonly calm: number
 }
@@ -51,8 +49,6 @@ export interface Name {
   readonly claimed: number | undefined
   /** It is a malicious program's. */
   readonly maliciousName: boolean
-  /** It is an ordinary program's that has no class. */
-  readonly ordinary: boolean
   /** The host is too young to hold it against a name that its program looks like the interpreter it may be written for. */
   readonly spareInterpreters: boolean
 }
@@ -118,7 +114,6 @@ export function signsOf(
     contradicted: usual.contradicted,
     calm: usual.calm,
     maliciousName: name.maliciousName,
-    ordinary: name.ordinary,
   }
 }
 
@@ -163,7 +158,7 @@ export function maliceIncrement(signs: Signs, warm: boolean): number {
   if (signs.maliciousName) return clamp(signs.malice + JUDGE.maliciousNameOdds, -2, most)
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
-  const odds = clamp(signs.malice, -2, most) - away - (signs.ordinary ? JUDGE.ordinaryOdds : 0)
+  const odds = clamp(signs.malice, -2, most) - away
   return warm && signs.toUsual < JUDGE.usual ? Math.min(odds, -1) : odds
 }
 

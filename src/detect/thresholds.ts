@@ -59,8 +59,6 @@ export const JUDGE = {
   againstWeight: 0.5,
   /** A window further than this from the malicious class's own is no window of it. */
   maliciousGate: 2,
-  /** ln of the odds that a program which is ordinary elsewhere, though of no class, is none of the malicious ones. */
-  ordinaryOdds: 2,
   near: 0.6,
   awayWeight: 8,
 } as const

@@ -16,7 +16,6 @@ const usual: Signs = {
   surprise: 0.001,
   contradicted: 0.001,
   maliciousName: false,
-  ordinary: false,
   calm: 1,
 }
 /** The same name, doing what neither the model nor the host knows of it. */
@@ -60,7 +59,7 @@ describe('claimIncrement()', () => {
 test('signsOf() doubts the model as far as it takes this class for that one, not for any', () => {
   const confusions = classes.names.map(() => new Map<number, number>())
   const [claimed, top] = [classes.names.indexOf('nginx'), classes.names.indexOf('cron')]
-  const name = { claimed, maliciousName: false, ordinary: false, spareInterpreters: false }
+  const name = { claimed, maliciousName: false, spareInterpreters: false }
   const usual = { distance: 1, surprise: 0.5, contradicted: 0.5, calm: 1 }
   const whitened = Float32Array.from(PLACES.cron)
   const unsure = () =>
@@ -88,13 +87,6 @@ describe('maliceIncrement()', () => {
     expect(maliceIncrement({ ...miner, toMalicious: 9 }, false)).toBe(-1)
   })
 
-  test('says less of a name that ordinary programs bear elsewhere, and not nothing', () => {
-    const less =
-      maliceIncrement(miner, false) - maliceIncrement({ ...miner, ordinary: true }, false)
-    expect(less).toBeCloseTo(JUDGE.ordinaryOdds, 5)
-    expect(maliceIncrement({ ...miner, ordinary: true }, false)).toBeGreaterThan(0)
-  })
-
   test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
     const half = { ...miner, malice: -2, toMalicious: 9 }
     expect(maliceIncrement(half, false)).toBe(-1)
@@ -110,7 +102,7 @@ describe('signsOf()', () => {
     signsOf(
       predictions(T, [{ pid: 1, name: 'nginx', at }]),
       0,
-      { claimed: 0, maliciousName: false, ordinary: false, spareInterpreters },
+      { claimed: 0, maliciousName: false, spareInterpreters },
       { distance: 1, surprise: 1, contradicted: 1, calm: 1 },
       { ...classes, generic: classes.names.map((name) => name === 'cron') },
       calibration,
