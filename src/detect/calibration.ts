@@ -54,6 +54,9 @@ export interface DetectionCalibration {
 /** `claim`: evidence that a process is not what it claims to be. `malice`: evidence of a malicious class. */
 export type StreamName = 'claim' | 'malice'
 
+/** Evidence ends at 60 (evidence.ts): a budget that needs more gets a level that a minute of evidence can still reach. */
+const HIGHEST_LEVEL = 45
+
 /** The levels for a budget, by stream, stage and name. */
 export class Levels {
   readonly #common: Readonly<Record<StreamName, Readonly<Record<Stage, number>>>>
@@ -61,10 +64,10 @@ export class Levels {
 
   /** @param perDay false alerts a host-day, shared by the two questions */
   constructor({ tails: { claim, malice }, own }: DetectionCalibration, perDay: number) {
-    const half = perDay / 2
+    const level = (tail: Tail) => Math.min(HIGHEST_LEVEL, levelFor(tail, perDay / 2))
     this.#common = {
-      claim: { cold: levelFor(claim.cold, half), warm: levelFor(claim.warm, half) },
-      malice: { cold: levelFor(malice.cold, half), warm: levelFor(malice.warm, half) },
+      claim: { cold: level(claim.cold), warm: level(claim.warm) },
+      malice: { cold: level(malice.cold), warm: level(malice.warm) },
     }
     this.#own = new Map(
       own.map(({ stream, stage, name, level }) => [`${stream} ${stage} ${name}`, level]),

@@ -64,23 +64,28 @@ export function fitTail(peaks: readonly number[], days: number, scaleMin: number
   const used = Math.min(sorted.length - 1, Math.max(10, Math.ceil(sorted.length / 10)))
   if (used < 1) return { threshold: 0, rate: 0, scale: scaleMin, shape: 0, body: [] }
   const threshold = sorted[used]!
+  const body: number[] = []
+  for (let k = used; k < sorted.length; k *= 2) body.push(sorted[k]!)
+  // Where most names show nothing the threshold is 0, and only what lies above it is in the tail.
+  const excesses = sorted.filter((peak) => peak > threshold).map((peak) => peak - threshold)
+  const rest = { threshold, rate: excesses.length / days, body }
+  if (excesses.length < EXCESSES_LEAST)
+    return { ...rest, rate: used / days, scale: scaleMin, shape: 0 }
   // The k-th smallest of n excesses weighs (n − k + ½) / n.
   let mean = 0
   let weighted = 0
-  for (let i = 0; i < used; i++) {
-    const excess = sorted[i]! - threshold
-    mean += excess / used
-    weighted += (excess * (i + 0.5)) / used / used
+  for (const [i, excess] of excesses.entries()) {
+    mean += excess / excesses.length
+    weighted += (excess * (i + 0.5)) / excesses.length ** 2
   }
-  const body: number[] = []
-  for (let k = used; k < sorted.length; k *= 2) body.push(sorted[k]!)
-  const rest = { threshold, rate: used / days, body }
   const denominator = mean - 2 * weighted
-  if (mean <= 0 || denominator <= 0) return { ...rest, scale: scaleMin, shape: 0 }
+  if (denominator <= 0) return { ...rest, scale: Math.max(scaleMin, mean), shape: 0 }
   const shape = Math.min(SHAPE_HIGHEST, Math.max(0, 2 - mean / denominator))
   // With a shape that was held, the scale is what keeps the mean excess.
   return { ...rest, scale: Math.max(scaleMin, mean * (1 - shape)), shape }
 }
 
 /** A heavier tail than this has no spread: a few dozen peaks cannot show one. */
-const SHAPE_HIGHEST = 0.4
+const SHAPE_HIGHEST = 0.3
+/** Fewer excesses show no shape. */
+const EXCESSES_LEAST = 8

@@ -92,7 +92,7 @@ function maliceWords({ measured }: Manifest): string {
   if (malice === undefined) return ''
   return (
     'Whether a window is malicious is decided by trees of its own. On programs and implementations that were left out of their ' +
-    `training (two halves, ${malice.windows} windows): AUC ${malice.auc.toFixed(3)}; at a probability of one half ` +
+    `training (in four parts, ${malice.windows} windows): AUC ${malice.auc.toFixed(3)}; at a probability of one half ` +
     `${(100 * malice.recall).toFixed(1)} % of malicious and ${(100 * malice.falseShare).toFixed(2)} % of ordinary windows.`
   )
 }

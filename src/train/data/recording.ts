@@ -313,7 +313,8 @@ class HostFrames {
       this.#frames.push({
         index: this.#index,
         processes,
-        offsets,
+        // Silent processes have no vector.
+        offsets: offsets.slice(0, processes.length + 1),
         syscalls: Uint16Array.from(syscalls),
         counts: Uint32Array.from(counts),
         lost: this.#lost,

@@ -1,7 +1,7 @@
 /**
  * Grows the trees that ask whether a window is malicious (model/malice-judge.ts), and fits what their votes are worth on programs and
- * implementations that they have not seen: twice on one half of all names and implementations, judged on the other half,
- * so that every ordinary window was a stranger's and every malicious one by a tool that was not in the training data.
+ * implementations that they have not seen: four times on three quarters of all names and implementations, judged on the
+ * rest, so that every ordinary window was a stranger's and every malicious one by a tool that was not in the training data.
  *
  * The few windows of each process and of each implementation are taken evenly: no long-lived daemon is what
  * "ordinary" is, and no noisy tool what its behaviour is.
@@ -12,7 +12,7 @@ import { vote } from '../../model/host-trees.ts'
 import type { MaliceTable } from '../../model/malice-judge.ts'
 import type { ManifestClass } from '../../model/manifest.ts'
 import { type SparseRow, spread } from '../../model/row-set.ts'
-import { logistic } from '../calibrate/logistic.ts'
+import { worthOfVotes } from '../calibrate/votes.ts'
 import { HostTableBuilder } from './host-table.ts'
 import { growTrees } from './random-forest.ts'
 import type { Rows } from './rows.ts'
@@ -25,9 +25,7 @@ export interface MaliceOptions {
 
 export const MALICE_DEFAULTS = { trees: 26, leafMin: 10 } as const
 
-/** Ordinary windows for each malicious one, in what the probability means. */
-const ODDS = 30
-const FOLDS = 2
+const FOLDS = 4
 
 /** A window: its row, the class of its behaviour or −1 where it is ordinary, and which program or implementation it is of. */
 export interface MaliceExample {
@@ -86,11 +84,11 @@ export function fitMalice(
       truth.push(label >= 0)
     }
   }
-  const { slope, shift, figures } = logistic(against, truth, ODDS)
+  const { slope, shift, figures } = worthOfVotes(against, truth)
   return { table: { trees: grow(examples), classes: behaviours, slope, shift }, figures }
 }
 
-/** The same half for the same name, on every machine. */
+/** The same part for the same name, on every machine. */
 function foldOf(program: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < program.length; i++)
