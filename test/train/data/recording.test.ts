@@ -163,6 +163,8 @@ test('readRecordings() reads CPU times, and processes that made no call', async 
   const [recording] = await readRecordings([await write('cpu.ndjson', text)])
   const [first, second] = recording!.frames
   expect([...first!.cpuMs!]).toEqual([7, 0])
+  // As many vectors as processes: a silent one has none.
+  expect(first!.offsets).toHaveLength(first!.processes.length + 1)
   expect(first!.silent!.map(({ process, cpuMs }) => [process.name, cpuMs])).toEqual([
     ['miner', 998],
   ])
