@@ -4,7 +4,8 @@
  *
  * With f the trees' votes and p the shared model's probabilities, both over all classes, and w the trees' weight,
  * what the model says becomes w · f + (1 − w) · p: a class that the host added has p = 0. Whether it is malicious is then
- * asked of trees that were grown with this host's own windows among the ordinary ones (malice-judge.ts).
+ * asked of the model's trees and, with as many votes, of trees that were grown with this host's own windows among the ordinary
+ * ones (malice-judge.ts).
  *
  * Made by train/adapt.ts in a process of its own, read by the running agent: a value, checked where it is read.
  */
@@ -178,6 +179,7 @@ export class HostClasses implements ModelClasses {
 export class HostJudge {
   readonly #adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice'>
   readonly #malice: MaliceJudge | undefined
+  readonly #shared: MaliceTable | undefined
   readonly #width: number
   readonly #frames: number
   readonly #row: Float32Array
@@ -185,13 +187,14 @@ export class HostJudge {
 
   constructor(
     adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice'>,
-    { manifest, classes }: Pick<Model, 'manifest' | 'classes'>,
+    { manifest, classes, malice }: Pick<Model, 'manifest' | 'classes' | 'malice'>,
   ) {
     const { width, sequenceFrames: frames } = manifest
     const { background } = classes
     this.#adaptation = adaptation
     this.#malice =
       adaptation.malice && new MaliceJudge(adaptation.malice, { width, frames, background })
+    this.#shared = malice?.table
     this.#width = width
     this.#frames = frames
     this.#row = new Float32Array(hostRowWidth(width))
@@ -217,7 +220,7 @@ export class HostJudge {
     vote(trees, row, this.#votes)
     for (let c = 0; c < trees.classes; c++)
       out[at + c] = weight * this.#votes[c]! + (1 - weight) * (shared[c] ?? 0)
-    this.#malice?.applyTo(out, at, trees.classes, row)
+    this.#malice?.applyTo(out, at, trees.classes, row, this.#shared?.trees)
   }
 }
 

@@ -37,6 +37,7 @@ export class MaliceJudge {
   readonly #frames: number
   readonly #row: Float32Array
   readonly #votes: Float32Array
+  #others: Float32Array | undefined
   readonly #judged: ReadonlySet<number>
   readonly #background: number | undefined
 
@@ -74,10 +75,24 @@ export class MaliceJudge {
     }
   }
 
-  /** The same for one row of probabilities, and its window's row of host-rows.ts. */
-  applyTo(probabilities: Float32Array, from: number, classCount: number, row: Float32Array): void {
+  /**
+   * The same for one row of probabilities, and its window's row of host-rows.ts.
+   * @param others trees for the same classes, whose votes count as much as the judge's own
+   */
+  applyTo(
+    probabilities: Float32Array,
+    from: number,
+    classCount: number,
+    row: Float32Array,
+    others?: HostTreeTable,
+  ): void {
     const votes = this.#votes
     vote(this.table.trees, row, votes)
+    if (others?.classes === votes.length) {
+      this.#others ??= new Float32Array(votes.length)
+      vote(others, row, this.#others)
+      for (let k = 0; k < votes.length; k++) votes[k] = (votes[k]! + this.#others[k]!) / 2
+    }
     const against = 1 - votes[0]!
     const malice = maliceOf(this.table, against)
     let ordinary = 0

@@ -33,7 +33,7 @@ const CLASS_LIFE_MIN = 30
 const HELD_OUT_MIN = 100
 const TREES = 40
 const LEAF_MIN = 2
-const WEIGHT = 0.6
+const WEIGHT = 0.55
 const TRAIN_SHARE = 0.75
 /** Seconds between what teaches and what measures: a window's length. */
 const GAP_SECONDS = 10

@@ -193,6 +193,6 @@ test('an adaptation survives its file, and is refused where it is damaged or of 
   refuses(text.slice(0, -40))
   refuses(text.replace(adaptation!.model, '0'.repeat(64)))
   refuses(text.replace(/"left":"[^"]{8}/, '"left":"/////w=='))
-  refuses(text.replace('"weight":0.6', '"weight":7'))
+  refuses(text.replace('"weight":0.55', '"weight":7'))
   refuses(text.replace('"names":', '"nomen":'))
 })
