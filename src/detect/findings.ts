@@ -229,16 +229,16 @@ const ORDINARY_FILES = 6
 
 function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Generator<Finding> {
   if (files === undefined) return
-  const { sampled, encrypted, replaced, isWriter, examples, directory } = files
+  const { sampled, encrypted, replaced, isWriter, isWithin, examples, directory } = files
   // Who works beside an encryptor, or only looks on, has the same files before him.
-  const isWork = isWriter || removed > 0
+  const isWork = isWriter || (removed > 0 && isWithin)
   const where = `in ${directory}: ${examples.join(', ')}`
   if (encrypted >= ENCRYPTED_FILES && isWork)
     yield proves(
       'file-encryption',
       `${encrypted} of ${sampled} files that it changed became unreadable ${where}`,
     )
-  else if (replaced >= 2 * ENCRYPTED_FILES && unlinked >= ENCRYPTED_FILES)
+  else if (replaced >= 2 * ENCRYPTED_FILES && unlinked >= ENCRYPTED_FILES && isWork)
     yield proves(
       'file-encryption',
       `${replaced} files were replaced by unreadable ones with a new ending ${where}`,

@@ -113,6 +113,8 @@ export interface FileChanges {
   readonly replaced: number
   /** It was seen with a file there open for writing. */
   readonly isWriter: boolean
+  /** They lie in its working directory, or below. */
+  readonly isWithin: boolean
   /** Names of a few of those, without their directory. */
   readonly examples: readonly string[]
   readonly directory?: string

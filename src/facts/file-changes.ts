@@ -34,6 +34,8 @@ export class FileLedger {
   readonly #files = new Map<string, Known>()
   /** The process was seen with a file of these open for writing. */
   isWriter = false
+  /** Of the process, with a slash at its end; undefined where it is the root, which says nothing. */
+  workingDirectory: string | undefined
   /** Unreadable newcomers in the place of another file, by their ending. */
   readonly #replaced = new Map<string, Set<string>>()
 
@@ -96,6 +98,10 @@ export class FileLedger {
       encrypted: encrypted.length,
       replaced: replaced.size,
       isWriter: this.isWriter,
+      isWithin:
+        directory !== undefined &&
+        this.workingDirectory !== undefined &&
+        `${directory}/`.startsWith(this.workingDirectory),
       examples: shown.slice(0, 3).map((path) => path.slice(path.lastIndexOf('/') + 1)),
       ...(directory === undefined ? {} : { directory }),
     }

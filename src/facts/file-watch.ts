@@ -95,6 +95,7 @@ class FileWatch {
   #addWorkingDirectory(): void {
     const path = procLink(this.#pid, 'cwd')
     if (path === undefined || path === '/') return
+    this.#ledger.workingDirectory = `${path}/`
     const folder = this.#add(path, `/proc/${this.#pid}/cwd`)
     if (folder === undefined) return
     for (const name of subfolders(folder, true)) this.#addBelow(folder, name)

@@ -357,7 +357,7 @@ test.each<[string, Partial<FileChanges>, number, Finding['says'][]]>([
   ['made elsewhere, nothing removed', { replaced: 6 }, 0, ['supports']],
 ])('files: %s', (_, changes, unlinked, expected) => {
   const files = {
-    ...{ sampled: 0, encrypted: 0, replaced: 0, isWriter: true, examples: [] },
+    ...{ sampled: 0, encrypted: 0, replaced: 0, isWriter: true, isWithin: false, examples: [] },
     ...changes,
   }
   const found = findingsOf({ pid: 1, startMs: 0, name: 'x' }, { files, unlinked }, knows)

@@ -73,6 +73,7 @@ test('a file that nobody touched is no sample', () => {
     encrypted: 0,
     replaced: 0,
     isWriter: false,
+    isWithin: false,
     examples: [],
   })
 })
