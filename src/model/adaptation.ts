@@ -54,6 +54,8 @@ export interface Adaptation {
   readonly added: readonly string[]
   readonly trees: HostTreeTable
   readonly weight: number
+  /** Classes whose windows the shared model recognises here: about a name that claims one its word stands alone. */
+  readonly trusted: readonly number[]
   /** Where the model brings trees for that question. */
   readonly malice?: MaliceTable
   /** By class, where it was measured here. */
@@ -107,11 +109,12 @@ export function decodeAdaptation(
   if (!isShare(root.weight) || !Number.isInteger(root.made)) return refuse('a number is missing')
   const doubts = doubtsOf(root.doubts, classes) ?? refuse('its measurements are damaged')
   const profiles = profilesOf(root.profiles, added.length) ?? refuse('its profiles are damaged')
+  const trusted = classesOf(root.trusted, classes) ?? refuse('its classes are damaged')
   const figures = figuresOf(root.figures) ?? refuse('its figures are damaged')
   const { made, weight } = root as { made: number; weight: number }
   return {
     ...{ model: manifest.id, baseClasses: base, made, added },
-    ...{ trees, weight, doubts, profiles, figures },
+    ...{ trees, weight, trusted, doubts, profiles, figures },
     ...(malice === undefined ? {} : { malice }),
   }
 }
@@ -177,16 +180,18 @@ export class HostClasses implements ModelClasses {
 
 /** The shared model's predictions, mixed with the trees' votes. */
 export class HostJudge {
-  readonly #adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice'>
+  readonly #adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice' | 'trusted'>
   readonly #malice: MaliceJudge | undefined
   readonly #shared: MaliceTable | undefined
+  readonly #classes: ModelClasses
+  readonly #trusted: ReadonlySet<number>
   readonly #width: number
   readonly #frames: number
   readonly #row: Float32Array
   readonly #votes: Float32Array
 
   constructor(
-    adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice'>,
+    adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice' | 'trusted'>,
     { manifest, classes, malice }: Pick<Model, 'manifest' | 'classes' | 'malice'>,
   ) {
     const { width, sequenceFrames: frames } = manifest
@@ -195,6 +200,8 @@ export class HostJudge {
     this.#malice =
       adaptation.malice && new MaliceJudge(adaptation.malice, { width, frames, background })
     this.#shared = malice?.table
+    this.#classes = classes
+    this.#trusted = new Set(adaptation.trusted)
     this.#width = width
     this.#frames = frames
     this.#row = new Float32Array(hostRowWidth(width))
@@ -209,14 +216,26 @@ export class HostJudge {
     for (let i = 0; i < n; i++) {
       writeHostRow(batch, i, this.#frames, this.#width, this.#row)
       const shared = predictions.probabilities.subarray(i * classCount, (i + 1) * classCount)
-      this.mixRow(shared, this.#row, probabilities, i * classes)
+      const claimed = this.#classes.claimedBy(batch.processes[i]!.name)
+      this.mixRow(shared, this.#row, probabilities, i * classes, claimed)
     }
     return { ...predictions, probabilities, classCount: classes }
   }
 
-  /** One window: the shared model's probabilities and its row to all classes' probabilities at out[at…]. */
-  mixRow(shared: Float32Array, row: Float32Array, out: Float32Array, at: number): void {
-    const { trees, weight } = this.#adaptation
+  /**
+   * One window: the shared model's probabilities and its row to all classes' probabilities at out[at…].
+   * @param claimed class of the model that the process's name claims
+   */
+  mixRow(
+    shared: Float32Array,
+    row: Float32Array,
+    out: Float32Array,
+    at: number,
+    claimed?: number,
+  ): void {
+    const { trees } = this.#adaptation
+    const isTrusted = claimed !== undefined && this.#trusted.has(claimed)
+    const weight = isTrusted ? 0 : this.#adaptation.weight
     vote(trees, row, this.#votes)
     for (let c = 0; c < trees.classes; c++)
       out[at + c] = weight * this.#votes[c]! + (1 - weight) * (shared[c] ?? 0)
@@ -228,6 +247,11 @@ function namesOf(value: unknown): string[] | undefined {
   if (!Array.isArray(value) || value.length > HOST_NAMES_MAX) return undefined
   const isName = (name: unknown) => typeof name === 'string' && name.length <= NAME_BYTES_MAX
   return value.every(isName) && new Set(value).size === value.length ? value : undefined
+}
+
+function classesOf(value: unknown, classes: number): number[] | undefined {
+  if (!Array.isArray(value) || value.length > classes) return undefined
+  return value.every((c) => Number.isInteger(c) && c >= 0 && c < classes) ? value : undefined
 }
 
 function doubtsOf(value: unknown, classes: number): Map<number, HostClassDoubt> | undefined {

@@ -44,6 +44,8 @@ const REFERENCES_MIN = 0.6
 /** Held-out ordinary windows called malicious may be so many more than before. */
 const MALICIOUS_SLACK = 0.001
 const DOUBT_WINDOWS_MIN = 20
+/** Share of a class's held-out windows that the shared model recognises where its word stands alone. */
+const TRUSTED_SHARE = 0.95
 /** Trees that ask for malice, and rows of each name that stand for ordinary life here. */
 const MALICE_TREES = 30
 const MALICE_LEAF_MIN = 5
@@ -106,6 +108,7 @@ export function adapt(input: AdaptInput): Adapted {
     ...growAll(input, classes, classes.windows, [...references.training, ...references.heldOut]),
     weight: WEIGHT,
     doubts: measured.doubts,
+    trusted: measured.trusted,
     profiles: classes.added.map(({ profile }) => profile),
     figures,
   }
@@ -290,14 +293,16 @@ function measure(
 ): {
   figures: Pick<AdaptationFigures, 'recall' | 'malicious' | 'references'>
   doubts: Map<number, HostClassDoubt>
+  trusted: number[]
 } {
   const { malicious } = model.classes
-  const judge = new HostJudge({ ...grown, weight: WEIGHT }, model)
+  const trusted = trustedOf(heldOut)
+  const judge = new HostJudge({ ...grown, weight: WEIGHT, trusted }, model)
   const dense = new Float32Array(hostRowWidth(model.manifest.width))
   const mixed = new Float32Array(count)
-  const mix = (shared: Float32Array, { columns, values }: SparseRow) => {
+  const mix = (shared: Float32Array, { columns, values }: SparseRow, claimed?: number) => {
     for (let k = 0; k < columns.length; k++) dense[columns[k]!] = values[k]!
-    judge.mixRow(shared, dense, mixed, 0)
+    judge.mixRow(shared, dense, mixed, 0, claimed)
     for (const column of columns) dense[column] = 0
   }
   const tallies = Array.from({ length: count }, () => ({
@@ -312,7 +317,7 @@ function measure(
     malicious.reduce((sum, flag, c) => sum + (flag ? of[c]! : 0), 0) >= 0.5
   for (const { window, label, named: isNamed } of heldOut) {
     const shared = window.probabilities
-    mix(shared, window.row)
+    mix(shared, window.row, label)
     const top = largest(mixed)
     if (isNamed) {
       named++
@@ -355,7 +360,23 @@ function measure(
       references: share(known, malignant.length),
     },
     doubts,
+    trusted,
   }
+}
+
+/** Classes of the model that it recognises in nearly all of their held-out windows here. */
+function trustedOf(heldOut: readonly Labelled[]): number[] {
+  const tallies = new Map<number, { windows: number; right: number }>()
+  for (const { window, label, named } of heldOut) {
+    if (!named) continue
+    const tally = tallies.get(label) ?? { windows: 0, right: 0 }
+    tally.windows++
+    if (largest(window.probabilities) === label) tally.right++
+    tallies.set(label, tally)
+  }
+  return [...tallies].flatMap(([label, { windows, right }]) =>
+    windows >= DOUBT_WINDOWS_MIN && right >= TRUSTED_SHARE * windows ? [label] : [],
+  )
 }
 
 function largest(values: Float32Array): number {

@@ -50,6 +50,7 @@ const adaptation: Adaptation = {
     leafShares: Uint8Array.of(255),
   },
   weight: 0.6,
+  trusted: [0],
   doubts: new Map([[3, { confusions: [[0, 0.01]], unsure: 0.02, suspect: 0.03 }]]),
   profiles: [[['read', 1]]],
   figures: {
