@@ -87,6 +87,7 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
       'outbox',
       `${count(status.created)} created = ${count(status.acknowledged)} acknowledged + ${count(status.queued)} queued + ${count(status.merged)} merged + ${count(total(status.undelivered))} given up`,
     ],
+    ['outputs', outputWords(status.outputs)],
     [
       'broker',
       publisher === undefined
@@ -101,6 +102,20 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
     ['cap', governor.level === 0 ? capWords(governor) : red(capWords(governor))],
   ]
   return columns(rows)
+}
+
+/** What each output took, and what it could not take. */
+function outputWords(outputs: StatusDocument['outputs']): string {
+  const { red } = paintFor()
+  return Object.entries(outputs)
+    .map(([name, { taken, refused }]) => {
+      const reasons = Object.entries(refused).map(
+        ([reason, n]) => `${count(n)} ${safeText(reason)}`,
+      )
+      const not = reasons.length === 0 ? '' : red(` (refused: ${reasons.join(', ')})`)
+      return `${safeText(name)} ${count(taken)}${not}`
+    })
+    .join(', ')
 }
 
 function unjudgedWords({
