@@ -120,7 +120,7 @@ function storeOf({ store, state }: Settings, given: boolean): string {
       'ERR_USAGE',
       'Cannot use --store with a password in it: other users see the flags of a process',
       {
-        hint: 'Give the address by AGENT_STORE or the settings file, or the password by PGPASSWORD',
+        hint: 'Give the address by AGENT_AGGREGATE_STORE or the settings file, or the password by PGPASSWORD',
       },
     )
   return store ?? join(state, 'aggregate.db')

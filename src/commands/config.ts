@@ -30,7 +30,9 @@ const show = defineCommand({
   async run({ args }) {
     const { settings, origins, file } = loadSettings(args)
     const shown = (name: SettingName) =>
-      'secret' in KEYS[name] && settings[name] !== undefined ? '(set, not shown)' : settings[name]
+      'secret' in KEYS[name] && settings[name] !== undefined
+        ? '(set, not shown)'
+        : withoutPassword(settings[name])
     if (args.json) {
       for (const name of settingNames())
         await writeJson({
@@ -53,6 +55,11 @@ const show = defineCommand({
     )
   },
 })
+
+/** The address of a database may hold one. */
+function withoutPassword<T>(value: T): T | string {
+  return typeof value === 'string' ? value.replace(/^(\w+:\/\/[^:@/]*):[^@]*@/, '$1:…@') : value
+}
 
 /** Settings that name a file which must be readable. */
 const FILES = ['ca', 'cert', 'key', 'brokerPasswordFile'] as const

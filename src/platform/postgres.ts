@@ -104,7 +104,7 @@ function openError(shown: string, cause: unknown): AgentError {
     })
   if (state.startsWith('28'))
     return new AgentError('ERR_PERMISSION', `Cannot open "${shown}": ${text}`, {
-      hint: 'Give user and password by AGENT_STORE or PGPASSWORD',
+      hint: 'Give user and password by AGENT_AGGREGATE_STORE or PGPASSWORD',
       cause,
     })
   return new AgentError('ERR_BROKER', `Cannot reach "${shown}": ${text}`, {

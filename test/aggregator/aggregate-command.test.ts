@@ -97,6 +97,16 @@ test('migrate moves one store into another and says how much; a wrong call says 
   }
 }, 60_000)
 
+test('config show gives the address of a database without its password', async () => {
+  const child = Bun.spawn([process.execPath, cli, 'config', 'show'], {
+    env: { ...process.env, AGENT_AGGREGATE_STORE: 'postgres://me:hidden@db/x' },
+    stdout: 'pipe',
+  })
+  const shown = await new Response(child.stdout).text()
+  expect(shown).toContain('postgres://me:…@db/x')
+  expect(shown).not.toContain('hidden')
+})
+
 test('a port that is in use ends it with exit code 5 and no ready file', async () => {
   const { ready } = await start(...free)
   const port = new URL(ready.broker).port

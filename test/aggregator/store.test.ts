@@ -7,10 +7,12 @@ import fc from 'fast-check'
 import { moveStore } from '../../src/aggregator/store/move.ts'
 import { PostgresStore } from '../../src/aggregator/store/postgres-store.ts'
 import { RETENTION } from '../../src/aggregator/store/retention.ts'
+import { SCHEMA } from '../../src/aggregator/store/sqlite-schema.ts'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
 import type { Arrival, Retention, Store, StoreBounds } from '../../src/aggregator/store/store.ts'
 import type { Alert } from '../../src/domain/alert.ts'
 import { defined } from '../../src/domain/defined.ts'
+import { openDatabase } from '../../src/platform/sqlite.ts'
 import { type AlertMessage, toMessage } from '../../src/wire/alert-message.ts'
 import type { StatusMessage } from '../../src/wire/status-message.ts'
 import { readSummaryHead } from '../../src/wire/summary-head.ts'
@@ -514,6 +516,32 @@ test.skipIf(postgresBin === undefined)(
   },
   60_000,
 )
+
+test('SqliteStore answers every filter from an index, in the order of the list', async () => {
+  const path = await sqlite.place()
+  await (await sqlite.open(path)).close()
+  const db = openDatabase(path, { schema: SCHEMA })
+  const planOf = (where: string) =>
+    db
+      .prepare<{ detail: string }>(
+        `EXPLAIN QUERY PLAN SELECT body FROM alerts WHERE (active, changed, row) < (2, 0, 0) AND ${where}
+         ORDER BY active DESC, changed DESC, row DESC LIMIT 101`,
+      )
+      .all()
+      .map(({ detail }) => detail)
+  for (const where of [
+    'true',
+    'active = 1',
+    "kind = 'novelty'",
+    "site = 'lab'",
+    "site = 'lab' AND kind = 'novelty' AND active = 0",
+    'hostId IN (7)',
+  ]) {
+    expect(planOf(where)).toEqual([expect.stringContaining('USING INDEX alertsBy')])
+  }
+  expect(planOf("site = 'lab' AND kind = 'novelty'").join()).toContain('alertsBySiteKind')
+  db.close()
+})
 
 test('SqliteStore sets a damaged file aside and begins anew', async () => {
   const path = join(directory, 'damaged.db')

@@ -85,4 +85,8 @@ CREATE TABLE callsign.hours (
 ) PARTITION BY RANGE (day);
 CREATE INDEX hours_by_host ON callsign.hours (host_id, hour);
 `,
+  // A kind that a site has none of is told at once, too.
+  `
+CREATE INDEX alerts_by_site_kind ON callsign.alerts (site, kind, active, changed, row);
+`,
 ]

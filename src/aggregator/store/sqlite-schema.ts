@@ -115,4 +115,8 @@ CREATE TABLE hours (
 ) WITHOUT ROWID;
 CREATE INDEX hoursByAge ON hours (hour);
 `,
+  // A kind that a site has none of is told at once, too.
+  `
+CREATE INDEX alertsBySiteKind ON alerts (site, kind, active, changed, row);
+`,
 ]
