@@ -6,6 +6,7 @@
  */
 import { calibrationHere, type DetectionCalibration } from '../detect/calibration.ts'
 import type { Detector } from '../detect/detector.ts'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
   ADAPT_AFTER_SECONDS,
@@ -126,7 +127,7 @@ export class HostAdaptation {
     const { added, made, figures } = this.#adaptation ?? {}
     return {
       ...(made === undefined ? {} : { made, names: added!.length, figures: figures! }),
-      ...(this.#due === undefined ? {} : { due: this.#due }),
+      ...defined({ due: this.#due }),
       ...(this.#outcome?.refused === undefined ? {} : { refused: this.#outcome.refused }),
       known: Math.round(this.#known * 1000) / 1000,
     }

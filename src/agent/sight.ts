@@ -3,6 +3,7 @@
  * losses, processes that were not seen whole and why, and the share of the last day's windows that were not judged
  * for it. Counted by hour, so that a blind hour fades after a day.
  */
+import { defined } from '../domain/defined.ts'
 import type { Frame, UnseenProcess, UnseenReason } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
 
@@ -66,7 +67,7 @@ export class Sight {
       unseen: { ...this.#unseen },
       unseenUsers: this.#unseenUsers,
       day: { windows, blind },
-      ...(this.#most === undefined ? {} : { most: this.#most }),
+      ...defined({ most: this.#most }),
     }
   }
 
@@ -86,5 +87,5 @@ export class Sight {
 function mostOf(processes: readonly UnseenProcess[], second: number): SightStatus['most'] {
   const most = processes.reduce((a, b) => (b.kinds > a.kinds ? b : a))
   const { pid, name, uid } = most.process
-  return { second, pid, name, ...(uid === undefined ? {} : { uid }), kinds: most.kinds }
+  return { second, pid, name, ...defined({ uid }), kinds: most.kinds }
 }

@@ -1,6 +1,7 @@
 /** `agent simulate fleet`: how many hosts this aggregator carries, by recorded summaries on real connections. */
 import { readFileSync } from 'node:fs'
 import { defineCommand } from 'citty'
+import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { SIMULATED_HOSTS_MAX, SIMULATION_SECONDS_MAX } from '../domain/limits.ts'
 import { parseBrokerUrl } from '../platform/mqtt/client.ts'
@@ -59,8 +60,7 @@ export default defineCommand({
       seed: wholeNumber(args.seed, 'seed', 0) ?? 1,
       storm: args.storm === true,
       onPhase: note,
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
+      ...defined({ username, password }),
       ...(secure ? { tls: certificates(tls) } : {}),
     })
     if (args.json) await writeJson(result)

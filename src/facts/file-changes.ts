@@ -6,6 +6,7 @@
  * without the new ending) and now something even stands there. What was even before proves nothing: backups, caches,
  * random test data, keys. What is compressed has a format, and is ordinary.
  */
+import { defined } from '../domain/defined.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
 import type { Content } from './entropy.ts'
 
@@ -103,7 +104,7 @@ export class FileLedger {
         this.workingDirectory !== undefined &&
         `${directory}/`.startsWith(this.workingDirectory),
       examples: shown.slice(0, 3).map((path) => path.slice(path.lastIndexOf('/') + 1)),
-      ...(directory === undefined ? {} : { directory }),
+      ...defined({ directory }),
     }
   }
 }

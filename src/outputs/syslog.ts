@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Severity } from '../domain/behaviour.ts'
+import { defined } from '../domain/defined.ts'
 import { SYSLOG_QUEUE_MAX, SYSLOG_RETRY_MS } from '../domain/limits.ts'
 import { log } from '../platform/log.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
@@ -50,7 +51,7 @@ export function syslogMessage(alert: AlertMessage, pid: number): string {
     ...{ id: alert.id, incident: alert.incident, kind: alert.kind, state: alert.state },
     ...{ severity: alert.severity, certainty: alert.certainty, site: alert.site },
     ...{ pid: String(alert.process.pid), name: alert.process.name },
-    ...(alert.behaviour === undefined ? {} : { behaviour: alert.behaviour }),
+    ...defined({ behaviour: alert.behaviour }),
   })
     .map(([name, value]) => `${name}="${value.replace(/["\\\]]/g, '\\$&')}"`)
     .join(' ')

@@ -3,6 +3,7 @@
  * that client. It keeps what is not receipted and sends it again, as an agent does.
  */
 import type { Socket } from 'bun'
+import { defined } from '../domain/defined.ts'
 import * as mqtt from '../platform/mqtt/packets.ts'
 import { cloudEvent } from '../wire/origin.ts'
 import { decodeReceipt } from '../wire/receipt-message.ts'
@@ -79,7 +80,7 @@ export class SimulatedHost {
       this.#socket = await Bun.connect<undefined>({
         hostname,
         port,
-        ...(tls === undefined ? {} : { tls }),
+        ...defined({ tls }),
         socket: {
           data: (_, chunk) => this.#read(chunk, opened.resolve),
           drain: () => this.#drain(),
@@ -101,8 +102,7 @@ export class SimulatedHost {
         clientId: `sim-${site}-${host}`,
         keepaliveSeconds: KEEPALIVE_S,
         will,
-        ...(username === undefined ? {} : { username }),
-        ...(password === undefined ? {} : { password }),
+        ...defined({ username, password }),
       }),
     )
     const admitted = await opened.promise

@@ -5,8 +5,8 @@
  * The same seed gives the same hosts the same summaries and the same alerts. What is told are times and counts as the
  * hosts see them; what the aggregator costs is its own /metrics to say.
  */
-
 import type { Alert } from '../domain/alert.ts'
+import { defined } from '../domain/defined.ts'
 import { SIMULATED_CONNECTING_MAX } from '../domain/limits.ts'
 import { encodeAlert } from '../wire/alert-message.ts'
 import { type HostOptions, type Kind, SimulatedHost } from './fleet-host.ts'
@@ -130,9 +130,7 @@ class Fleet {
     const { hostname, port, tls, username, password } = this.#options
     return new SimulatedHost({
       ...{ hostname, port, site: TEMPLATE_SITE, host: hostName(at), boot: this.#boot },
-      ...(tls === undefined ? {} : { tls }),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
+      ...defined({ tls, username, password }),
       onReceipt: (kind, waitedMs) => this.#receipts[kind].push(waitedMs),
       onPuback: (waitedMs) => this.#pubacks.push(waitedMs),
       onLost: () => {
@@ -231,7 +229,7 @@ class Fleet {
         Bun.connect({
           hostname,
           port,
-          ...(tls === undefined ? {} : { tls }),
+          ...defined({ tls }),
           socket: { data() {}, error() {}, open: (socket) => void socket.end(rubbish) },
         }).catch(() => {})
       }

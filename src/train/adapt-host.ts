@@ -1,4 +1,5 @@
 /** A model's files and a host's buffered seconds to the files of an adaptation: `adapt.ts` between bytes and bytes. */
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import { type AdaptationFigures, encodeAdaptation } from '../model/adaptation.ts'
@@ -40,7 +41,7 @@ export async function adaptHost(
     const rows = kept && decodeRowSet(kept, hostRowWidth(model.manifest.width))
     const made = adapt({
       ...{ model, references, sample, now: sample.to },
-      ...(rows === undefined ? {} : { kept: rows }),
+      ...defined({ kept: rows }),
     })
     return {
       model: model.manifest.id,

@@ -100,7 +100,7 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
     severity: alert.severity,
     certainty: alert.certainty,
     incident: cutText(alert.incident, WIRE_TEXT_CHARS_MAX),
-    ...(alert.behaviour === undefined ? {} : { behaviour: alert.behaviour }),
+    ...defined({ behaviour: alert.behaviour }),
     predicted: toConfidence(predicted),
     ...defined({
       alternatives: alert.alternatives?.slice(0, ALERT_ALTERNATIVES_MAX).map(toConfidence),
@@ -113,8 +113,7 @@ export function toMessage(alert: Alert, origin: Origin): AlertMessage {
     ...texts('peers', alert.peers, ALERT_PEERS_MAX, WIRE_TEXT_CHARS_MAX),
     ...texts('because', alert.because, ALERT_CLAUSES_MAX, WIRE_CLAUSE_CHARS_MAX),
     evidence: { from: evidence.from, to: evidence.to },
-    ...(alert.ended === undefined ? {} : { ended: alert.ended }),
-    ...(alert.reopened === undefined ? {} : { reopened: alert.reopened }),
+    ...defined({ ended: alert.ended, reopened: alert.reopened }),
   }
 }
 

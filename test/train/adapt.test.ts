@@ -1,6 +1,7 @@
 /** A model that knows two programs and a miner meets a host with programs of its own, and a miner that was there first. */
 import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { memoryName } from '../../src/detect/names.ts'
+import { defined } from '../../src/domain/defined.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import {
   type Adaptation,
@@ -94,7 +95,7 @@ beforeAll(async () => {
 })
 
 const adaptTo = (sample: HostSample, kept?: RowSet): Adapted =>
-  adapt({ model, references, sample, now: sample.to, ...(kept === undefined ? {} : { kept }) })
+  adapt({ model, references, sample, now: sample.to, ...defined({ kept }) })
 
 /** Mean probabilities of the last window of each process. */
 async function judged(frames: readonly Frame[], adaptation: Adaptation | undefined) {

@@ -11,6 +11,7 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
+import { defined } from '../../domain/defined.ts'
 import {
   ALERT_CHANGES_MAX,
   ALERTS_PER_HOST_MAX,
@@ -89,7 +90,7 @@ export class SqliteStore implements Store {
       synchronous: 'full',
       check: bytes <= STORE_CHECK_BYTES_MAX,
       cacheKib: 16_384,
-      ...(this.#bounds.pagesMax === undefined ? {} : { pagesMax: this.#bounds.pagesMax }),
+      ...defined({ pagesMax: this.#bounds.pagesMax }),
     })
     if (this.#db.setAside !== undefined) this.setAside.push(this.#db.setAside)
     this.#sql = prepareStatements(this.#db)

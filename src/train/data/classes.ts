@@ -5,6 +5,7 @@
  * malicious program without a known behaviour is a class of its own.
  */
 import { BEHAVIOURS } from '../../domain/behaviour.ts'
+import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { ManifestClass } from '../../model/manifest.ts'
 import { behaviourOf, TOOL_NAMES } from './behaviours.ts'
@@ -95,7 +96,7 @@ function maliciousClass(key: string, isOrdinary: (name: string) => boolean): Man
       name: BEHAVIOURS[behaviour].name,
       malicious: behaviour !== 'tool-use',
       behaviour,
-      ...(tools === undefined ? {} : { tools }),
+      ...defined({ tools }),
       ...rest,
     }
   }

@@ -4,6 +4,7 @@
  * behaviour adds to that class. The shell that started it, other programs it ran, other masquerades and novelties are
  * excluded from training.
  */
+import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import { NAME_BYTES_MAX, TOPIC_PART_CHARS_MAX } from '../../domain/limits.ts'
@@ -142,7 +143,7 @@ function onlyRows(frame: Frame, rows: readonly number[], silent: Frame['silent']
     ...(frame.cpuMs === undefined
       ? {}
       : { cpuMs: Uint32Array.from(rows, (i) => frame.cpuMs![i]!) }),
-    ...(silent === undefined ? {} : { silent }),
+    ...defined({ silent }),
   }
 }
 
