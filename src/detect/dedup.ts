@@ -433,13 +433,12 @@ export class AlertBook {
     const isWorse = compareSeverity(crossing.severity, alert.severity) < 0
     const wasObservation = isWorse && alert.severity === 'low'
     cause.alert = {
-      ...alert,
+      ...(isWorse ? restated(alert, crossing) : alert),
       state: wasObservation ? 'open' : 'update',
       time: frameIndex,
       last: frameIndex,
       count: alert.count + 1,
       certainty,
-      ...(isWorse ? worseOf(crossing) : {}),
       predicted:
         isWorse ||
         (crossing.predicted.confidence > alert.predicted.confidence &&
@@ -497,9 +496,12 @@ function hasRoom(at: number[], frameIndex: number, spanSeconds: number, room: nu
   return true
 }
 
-/** What a crossing of a worse severity changes about its alert. */
-function worseOf({ severity, behaviour, techniques = [], because = [] }: Crossing) {
+/** An alert that got worse: what refuted an observation says nothing of the alert that it becomes. */
+function restated(alert: Omit<Alert, 'ended'>, crossing: Crossing): Omit<Alert, 'ended'> {
+  const { behaviour: _, techniques: __, because: ___, ...rest } = alert
+  const { severity, behaviour, techniques = [], because = [] } = crossing
   return {
+    ...rest,
     severity,
     ...defined({ behaviour }),
     ...(techniques.length === 0 ? {} : { techniques }),

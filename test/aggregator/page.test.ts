@@ -86,7 +86,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
 
   test('filters by kind and state, and shows all again', async () => {
     await web1.alert({ id: 'new', kind: 'novelty', claimed: { class: '', confidence: 0 } }, 3)
-    await page.locator('.alert', { hasText: 'is new to this host' }).waitFor()
+    await page.locator('.alert', { hasText: 'is new on this host' }).waitFor()
     expect(await page.locator('.alert').count()).toBe(2)
     await page.locator('select[name=kind]').selectOption('novelty')
     await page.locator('.alert', { hasText: 'nmap' }).waitFor({ state: 'detached' })

@@ -325,6 +325,12 @@ describe('AlertBook and severity', () => {
     expect(one.status()).toMatchObject({ opened: 1, observed: 1, open: 1 })
   })
 
+  test('what refuted an observation is no reason of the alert that it becomes', () => {
+    const one = book()
+    one.raise(crossing(7, { ...low, because: ['it is the unmodified file of a package'] }), T)
+    expect(one.raise(crossing(7), T + 1)!.because ?? []).toEqual([])
+  })
+
   test('an alert does not become an observation', () => {
     const one = book()
     one.raise(crossing(7), T)

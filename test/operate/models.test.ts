@@ -132,7 +132,7 @@ describe('a state directory that others can write to', () => {
 
 test('openModelInUse() refuses a name in use that leads elsewhere', async () => {
   await writeFile(join(state, 'models', 'in-use'), '../../../tmp/evil\n')
-  await expect(openModelInUse(undefined, state)).rejects.toThrow('holds no name of a model')
+  await expect(openModelInUse(undefined, state)).rejects.toThrow('has no name of a model')
   await useModel('default', state)
 })
 
