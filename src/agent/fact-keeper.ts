@@ -67,6 +67,12 @@ function laneOf({ questions }: Trigger): keyof typeof LANES {
   return questions.includes('program') ? 'program' : 'look'
 }
 
+const SCANS: Finding = {
+  question: 'network-scan',
+  says: 'proves',
+  because: 'opens dozens of connections a second and hears nothing over them',
+}
+
 export class FactKeeper implements FactJudge {
   readonly #reader: FactsReader | undefined
   readonly #knows: KnowsName
@@ -103,7 +109,7 @@ export class FactKeeper implements FactJudge {
     for (const proof of this.#blinding.push(frame)) this.#prove(proof)
     if (this.#reader === undefined) return
     this.#second = frame.index
-    this.#connecting.push(frame)
+    for (const process of this.#connecting.push(frame)) this.#prove({ process, finding: SCANS })
     for (const trigger of this.#triggers.push(frame)) {
       const { pid } = trigger.process
       // Our own work on files is reading them.

@@ -4,7 +4,8 @@
  *
  * A scanner connects by the hundred and hears nothing; a load generator hears an answer to each, and what checks a few
  * ports connects seldom. Not promised: that the connections lead to different places. A client that tries one dead
- * service again and again looks the same, so this supports what else is seen, and proves nothing.
+ * service again and again looks the same, so this supports what else is seen; only what does so
+ * dozens of times a second, for as long as the sum lasts, is a scan by that alone.
  */
 import type { Frame } from '../domain/frame.ts'
 import { CONNECTORS_MAX } from '../domain/limits.ts'
@@ -29,20 +30,37 @@ interface Seen {
   heard: number
   seconds: number
   last: number
+  isProven: boolean
+}
+
+const NOTHING = { connects: 0, sends: 0, heard: 0, seconds: 0, isProven: false } as const
+/** Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each. */
+const BEYOND_DOUBT = { connects: 300, heard: 0.05, seconds: 8 } as const
+
+function isBeyondDoubt({ connects, heard, seconds }: Seen): boolean {
+  return (
+    connects >= BEYOND_DOUBT.connects &&
+    heard < BEYOND_DOUBT.heard * connects &&
+    seconds >= BEYOND_DOUBT.seconds
+  )
 }
 
 export class Connecting {
   readonly #seen = new Map<ProcessKey, Seen>()
 
-  /** Frames in ascending order. */
-  push(frame: Frame): void {
+  /**
+   * Frames in ascending order.
+   * @returns who scans beyond doubt, each once
+   */
+  push(frame: Frame): Process[] {
+    const scanning: Process[] = []
     for (const [i, process] of frame.processes.entries()) {
       const calls = callsOf(frame, i)
       const key = processKey(process)
       const before = this.#seen.get(key)
       // Who never connects is not followed, until somebody asks: then it has few connections.
       if (before === undefined && calls.connects + calls.sends === 0) continue
-      const seen = before ?? { connects: 0, sends: 0, heard: 0, seconds: 0, last: frame.index }
+      const seen = before ?? { ...NOTHING, last: frame.index }
       const faded = DECAY ** Math.max(0, frame.index - seen.last)
       seen.connects = seen.connects * faded + calls.connects
       seen.sends = seen.sends * faded + calls.sends
@@ -51,8 +69,12 @@ export class Connecting {
       seen.last = frame.index
       this.#seen.delete(key)
       this.#seen.set(key, seen)
+      if (seen.isProven || !isBeyondDoubt(seen)) continue
+      seen.isProven = true
+      scanning.push(process)
     }
     while (this.#seen.size > CONNECTORS_MAX) this.#seen.delete(this.#seen.keys().next().value!)
+    return scanning
   }
 
   /** Of some ten seconds; undefined before enough of them were seen. */

@@ -41,3 +41,20 @@ test.each<[string, Record<string, number>, Finding['says'][] | undefined]>([
 test('three seconds say nothing yet', () => {
   expect(says({ connect: 900 }, 3)).toBeUndefined()
 })
+
+const proven = (counts: Record<string, number>, seconds = 30) => {
+  const connecting = new Connecting()
+  return Array.from({ length: seconds }, (_, s) =>
+    connecting.push(frameOf(s, [{ pid: 7, counts }])),
+  ).flat().length
+}
+
+test.each([
+  ['nmap -sT', { connect: 300, select: 900, write: 2 }, 1],
+  ['bash on /dev/tcp, a shell a port', { connect: 80, write: 160, exit_group: 80 }, 1],
+  ['a client of a dead service, ten times a second', { connect: 10 }, 0],
+  ['ab', { connect: 900, write: 900, read: 1800 }, 0],
+  ['a resolver', { connect: 60, sendto: 60, recvfrom: 60 }, 0],
+])('%s is a scan beyond doubt: %p, told %p times', (_, counts, times) => {
+  expect(proven(counts)).toBe(times)
+})
