@@ -185,9 +185,9 @@ describe('agent count', () => {
     ],
     [
       'an out that cannot be',
-      ['own.txt', '--out', '/nonexistent/x'],
+      ['own.txt', '--out', '/proc/nonexistent/x'],
       1,
-      'Cannot write "/nonexistent/x"',
+      'Cannot write "/proc/nonexistent/x"',
     ],
     ['a full disk', ['own.txt', '--out', '/dev/full'], 1, 'ENOSPC'],
   ])('refuses %s with one message and no stack', (_, words, code, message) => {

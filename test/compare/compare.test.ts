@@ -230,7 +230,7 @@ test('comparisonMarkdown() names both splits and puts them side by side, the pap
   expect(text).toContain(
     '| Random Forest | 0.900 (0.012) | 0.800 (0) | 1.000 (0.012) | 0.900 (0) | 2.0 | 0.860 (0.006) | 0.838 (9e-5) |',
   )
-  expect(text).toContain("**at random**: a fifth of the blocks drawn at random tests: the paper's")
+  expect(text).toContain("**at random**: a random fifth of the blocks is the test: the paper's")
   expect(text).toContain('9.5 different calls in the mean')
   expect(text).toContain('| x\\<y | 1000 |')
   expect(text).toContain('Hosts a\\|b')

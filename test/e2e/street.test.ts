@@ -114,7 +114,7 @@ describe('agent replay', () => {
     const broker = `mqtt://127.0.0.1:${await freePort()}`
     const away = await runAgent(['replay', RECORDING, '--state', state, '--broker', broker])
     expect(away.code).toBe(8)
-    expect(away.stderr).toContain('hint: They wait in the state directory')
+    expect(away.stderr).toContain('hint: They are kept in the state directory')
     const { stdout } = await runAgent(['status', '--state', state, '--json'])
     const { created, queued } = JSON.parse(stdout)
     expect(queued).toBeGreaterThan(0)

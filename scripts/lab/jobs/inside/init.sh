@@ -3,7 +3,7 @@
 mount -t proc proc /proc
 n=0; for f in /lab/crowd/*; do [ $n -lt "$1" ] || break; n=$((n + 1)); "$f" infinity & done
 sleep 1; : > /job/.ready
-read -r go < /job/.go
+read -r _ < /job/.go
 cd /job && setsid "$2" /job/job.sh > /job/log 2>&1 < /dev/null &
 wait $!
 echo "ended $?" >> /job/log
