@@ -23,7 +23,7 @@ import type { Process } from '../domain/process.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 
 interface Group {
-  readonly process: Process
+  process: Process
   /** Frames in which the youngest members began, newest last; no longer than SHORT_LIVES_MIN. */
   births: number[]
   lastFrame: number
@@ -105,7 +105,12 @@ export class ShortLives {
         births: [],
         lastFrame: frameIndex,
       }
-    } else this.#groups.delete(name)
+    } else {
+      this.#groups.delete(name)
+      // The first member may be seen before its container is known.
+      if (group.process.container === undefined && process.container !== undefined)
+        group.process = { ...group.process, container: process.container }
+    }
     this.#groups.set(name, group)
     group.births.push(frameIndex)
     if (group.births.length > SHORT_LIVES_MIN) group.births.shift()
