@@ -1,6 +1,6 @@
 /**
  * The import table of ARCHITECTURE.md as a test: which room may know which, which file is the door to which
- * foreign library, and that the rooms in the middle of the street read no clock, chance or setting.
+ * foreign library, and that the rooms in the middle of the pipeline read no clock, chance or setting.
  * Change the table and the document together.
  */
 import { expect, test } from 'bun:test'

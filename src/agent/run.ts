@@ -26,12 +26,12 @@ import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
+import type { Agent } from './agent.ts'
 import { ingest, isAbreast, mayBeSilent } from './ingest.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
 import { Seconds, type UnjudgedReason } from './seconds.ts'
-import { booksOf, type StatusDocument } from './status-document.ts'
-import type { Street } from './street.ts'
+import { ledgerOf, type StatusDocument } from './status-document.ts'
 
 export interface RunOptions extends UserInput {
   /** Event seconds per second; Infinity: as fast as it can. */
@@ -54,15 +54,15 @@ export interface RunOutcome {
   readonly arrived: boolean
 }
 
-export async function runStreet(
-  street: Street,
+export async function runAgent(
+  agent: Agent,
   sources: readonly Source[],
   options: RunOptions,
   signal: AbortSignal,
 ): Promise<RunOutcome> {
-  const run = new Run(street, options, signal)
-  const before = raisedBy(street)
-  street.publisher?.start()
+  const run = new Run(agent, options, signal)
+  const before = raisedBy(agent)
+  agent.publisher?.start()
   await run.begin()
   let error: unknown
   for (const source of sources) {
@@ -76,19 +76,19 @@ export async function runStreet(
   await run.end(sources)
   // The final state of the outbox is that after its last deliveries.
   const drainMs = signal.aborted ? INTERRUPTED_DRAIN_MS : DRAIN_MS
-  const arrived = (await street.publisher?.end(drainMs)) ?? true
+  const arrived = (await agent.publisher?.end(drainMs)) ?? true
   const { format } = run
-  return { status: run.save(true), raised: raisedBy(street) - before, format, error, arrived }
+  return { status: run.save(true), raised: raisedBy(agent) - before, format, error, arrived }
 }
 
 /** Over the life of the state directory. */
-function raisedBy({ stages }: Street): number {
+function raisedBy({ stages }: Agent): number {
   const { opened, reopened } = stages.detector.status().alerts
   return opened + reopened
 }
 
 class Run {
-  readonly #street: Street
+  readonly #agent: Agent
   readonly #options: RunOptions
   readonly #signal: AbortSignal
   readonly #seconds: Seconds
@@ -114,15 +114,15 @@ class Run {
   #lossToldAtMs = Number.NEGATIVE_INFINITY
   #memorySavedAtMs: number
 
-  constructor(street: Street, options: RunOptions, signal: AbortSignal) {
-    this.#street = street
+  constructor(agent: Agent, options: RunOptions, signal: AbortSignal) {
+    this.#agent = agent
     this.#options = options
     this.#signal = signal
-    this.#memorySavedAtMs = street.clock.monotonic()
+    this.#memorySavedAtMs = agent.clock.monotonic()
     this.#seconds = new Seconds({
       process: (frame) => this.#walkOne(frame),
-      ledger: street.seconds,
-      clock: street.clock,
+      ledger: agent.seconds,
+      clock: agent.clock,
       isInterrupted: () => this.#isRecording && signal.aborted,
       onGivenUp: (error) => {
         this.#givenUp = error
@@ -132,7 +132,7 @@ class Run {
   }
 
   async take(source: Source): Promise<void> {
-    const { counter, clock, cost } = this.#street
+    const { counter, clock, cost } = this.#agent
     cost.include(() => source.pid)
     this.#source = source
     this.#isRecording = !source.live
@@ -167,9 +167,9 @@ class Run {
 
   /** What the last run left to be told, and what ended since then. */
   async begin(): Promise<void> {
-    const { stages, publisher, outbox, options, clock } = this.#street
+    const { stages, publisher, outbox, options, clock } = this.#agent
     if (publisher !== undefined)
-      await stages.outputs.put(untold(this.#street, outbox.before), undefined)
+      await stages.outputs.put(untold(this.#agent, outbox.before), undefined)
     if (!options.resume) return
     const now = Math.floor(clock.now() / 1000)
     const gone = stages.detector.closeWhere((of) => areGone(of, processStart), 'gone', now)
@@ -177,17 +177,17 @@ class Run {
   }
 
   async end(sources: readonly Source[]): Promise<void> {
-    await this.#walkAll(this.#street.counter.end())
+    await this.#walkAll(this.#agent.counter.end())
     await this.#options.beforeEnd?.()
     // A host that is watched goes on without us. A pipe may carry either: it is over when its writer says so.
     const goesOn =
-      this.#street.options.resume ||
+      this.#agent.options.resume ||
       (this.#signal.aborted && sources.some(({ name }) => name === 'pipe'))
-    await finish(this.#street.stages, !goesOn)
+    await finish(this.#agent.stages, !goesOn)
   }
 
   #closeSilent(source: Source): void {
-    const { counter, clock } = this.#street
+    const { counter, clock } = this.#agent
     if (!this.#seconds.isIdle) return
     const silentMs = clock.monotonic() - this.#heardAtMs
     const silent = mayBeSilent(source, counter.eventTimeMs, clock.now())
@@ -207,15 +207,15 @@ class Run {
       return 'filtered'
     }
     await this.#keepPace(frame.index)
-    const street = this.#street
+    const agent = this.#agent
     this.#tellLoss(frame.lost)
-    const now = street.clock.now()
+    const now = agent.clock.now()
     const endMs = (frame.index + 1) * 1000
     const source = this.#source
-    street.lagMs =
+    agent.lagMs =
       source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
-    await walk(street.stages, frame)
-    street.stages.adaptation.tick(frame.index, street.memory.since)
+    await walk(agent.stages, frame)
+    agent.stages.adaptation.tick(frame.index, agent.memory.since)
     return undefined
   }
 
@@ -230,7 +230,7 @@ class Run {
   /** A second with losses raises no alert. Losses can be forced by an attacker, so they are reported. */
   #tellLoss(lost: number): void {
     this.#lost += lost
-    const now = this.#street.clock.monotonic()
+    const now = this.#agent.clock.monotonic()
     if (this.#lost === 0 || now - this.#lossToldAtMs < LOSS_TOLD_EVERY_MS) return
     log.warn('Calls were lost: windows with these seconds raise no alerts', { calls: this.#lost })
     this.#lossToldAtMs = now
@@ -240,7 +240,7 @@ class Run {
   async #keepPace(index: number): Promise<void> {
     const { pace = Number.POSITIVE_INFINITY } = this.#options
     if (!Number.isFinite(pace) || this.#signal.aborted) return
-    const now = this.#street.clock.monotonic()
+    const now = this.#agent.clock.monotonic()
     this.#paceFrom ??= { index, atMs: now }
     const waitMs = this.#paceFrom.atMs + ((index - this.#paceFrom.index) * 1000) / pace - now
     if (waitMs <= 0) return
@@ -257,7 +257,7 @@ class Run {
 
   /** What cannot be saved now is saved next time. */
   #saveNow(): void {
-    const now = this.#street.clock.monotonic()
+    const now = this.#agent.clock.monotonic()
     try {
       if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
         this.#memorySavedAtMs = now
@@ -272,26 +272,26 @@ class Run {
 
   /** The baseline of this host and the maxima of its ordinary hours. */
   #keepBaseline(): void {
-    const { local, memory, stages } = this.#street
+    const { local, memory, stages } = this.#agent
     local.memory.put(memory.snapshot())
     local.hostLevel.put(stages.detector.hostLevel.snapshot())
   }
 
   /** Saves the ledger. @param ended the agent ends after this */
   save(ended: boolean): StatusDocument {
-    const street = this.#street
-    this.#savedAtMs = street.clock.monotonic()
-    keepAlerts(street, [])
-    for (const { label, from, to } of street.local.labels.list())
-      if (label !== 'fine') street.stages.detector.hostLevel.exclude(from, to)
+    const agent = this.#agent
+    this.#savedAtMs = agent.clock.monotonic()
+    keepAlerts(agent, [])
+    for (const { label, from, to } of agent.local.labels.list())
+      if (label !== 'fine') agent.stages.detector.hostLevel.exclude(from, to)
     if (ended) this.#keepBaseline()
     else {
-      street.stages.detector.allow = street.local.allowed.list()
-      street.stages.detector.policy = new Policy(street.local.policy.list())
+      agent.stages.detector.allow = agent.local.allowed.list()
+      agent.stages.detector.policy = new Policy(agent.local.policy.list())
     }
     const status = this.#status()
-    street.local.ledger.put({
-      savedAtMs: street.clock.now(),
+    agent.local.ledger.put({
+      savedAtMs: agent.clock.now(),
       pid: process.pid,
       ended,
       ledger: status,
@@ -300,8 +300,8 @@ class Run {
   }
 
   #status(): StatusDocument {
-    const { stages, counter, outbox, publisher, cost, options, seconds } = this.#street
-    const { startedMs, lagMs } = this.#street
+    const { stages, counter, outbox, publisher, cost, options, seconds } = this.#agent
+    const { startedMs, lagMs } = this.#agent
     const { buffer, detector } = stages
     const collector = this.#parser?.status
     return {
@@ -312,7 +312,7 @@ class Run {
       host: options.settings.host,
       source: options.source,
       model: options.model.classes.modelId,
-      ...booksOf({ counter, detector, outbox }, seconds),
+      ...ledgerOf({ counter, detector, outbox }, seconds),
       lagMs,
       buffer: {
         ...buffer.ledger(),

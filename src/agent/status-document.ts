@@ -109,7 +109,7 @@ interface Parts {
 }
 
 /** The accounting parts of the document. */
-export function booksOf({ counter, detector, outbox }: Parts, seconds: SecondsLedger) {
+export function ledgerOf({ counter, detector, outbox }: Parts, seconds: SecondsLedger) {
   const { observed, counted, dropped, samples } = counter.ledger()
   const { created, acknowledged, queued, merged, dropped: undelivered } = outbox.ledger()
   return {

@@ -10,9 +10,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { type RunOutcome, runStreet } from '../agent/run.ts'
+import { openAgent } from '../agent/agent.ts'
+import { type RunOutcome, runAgent } from '../agent/run.ts'
 import { recordingSource } from '../agent/sources.ts'
-import { openStreet } from '../agent/street.ts'
 import { singlePassword } from '../aggregator/access.ts'
 import { type Aggregator, startAggregator } from '../aggregator/aggregator.ts'
 import type { AlertKind } from '../domain/alert.ts'
@@ -148,9 +148,9 @@ class DemoAgents {
     signal.throwIfAborted()
     const shown = this.#asJson ? jsonLinesOutput() : terminalOutput(host)
     const outputs = [shown, this.#counted]
-    const street = this.#open(host, state, { broker: this.#broker, learn: '0s' }, outputs)
-    const outcome = await runStreet(
-      street,
+    const agent = this.#open(host, state, { broker: this.#broker, learn: '0s' }, outputs)
+    const outcome = await runAgent(
+      agent,
       [recordingSource(this.#recording)],
       {
         host,
@@ -159,7 +159,7 @@ class DemoAgents {
       },
       signal,
     )
-    await street.close()
+    await agent.close()
     if (outcome.arrived || outcome.error !== undefined || signal.aborted) return outcome
     const error = new AgentError('ERR_BROKER', `Cannot deliver the alerts of "${host}" in time`)
     return { ...outcome, error }
@@ -167,10 +167,10 @@ class DemoAgents {
 
   /** Fills the host's baseline; alerts of that time are discarded. */
   async #live(host: string, state: string, signal: AbortSignal): Promise<void> {
-    const street = this.#open(host, state, { learn: '7d' })
+    const agent = this.#open(host, state, { learn: '7d' })
     const before = [recordingSource(this.#baseline)]
-    const { error } = await runStreet(street, before, { host }, signal)
-    await street.close()
+    const { error } = await runAgent(agent, before, { host }, signal)
+    await agent.close()
     if (error !== undefined) throw error
   }
 
@@ -181,7 +181,7 @@ class DemoAgents {
     outputs: readonly Output[] = [],
   ) {
     const { settings } = loadSettings({ state, site: 'demo', host, brokerUser: USER, ...flags })
-    return openStreet({
+    return openAgent({
       settings: { ...settings, brokerPassword: this.#secret },
       model: this.#model,
       source: { name: 'recording', why: 'the demo' },

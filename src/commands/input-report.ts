@@ -36,7 +36,7 @@ function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0)
 }
 
-type Books = Pick<InputLedger, 'observed' | 'counted' | 'dropped'>
+type Ledger = Pick<InputLedger, 'observed' | 'counted' | 'dropped'>
 
 /** The next step where input was refused for a reason that the user can do something about. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -53,7 +53,7 @@ export function filesInWords(paths: readonly string[]): string {
 }
 
 /** @param what the files as a message names them @throws AgentError where nothing was counted: that is no quiet host */
-export function requireCounted({ observed, counted, dropped }: Books, what: string): void {
+export function requireCounted({ observed, counted, dropped }: Ledger, what: string): void {
   if (counted > 0) return
   if (observed === 0) {
     throw new AgentError('ERR_INPUT', `Cannot count ${what}: it contains no system calls`, {
@@ -71,7 +71,7 @@ export function requireCounted({ observed, counted, dropped }: Books, what: stri
 }
 
 /** @throws AgentError where a live source that ran to its end showed nothing: no host is that quiet */
-export function requireObserved({ observed }: Books, source: string): void {
+export function requireObserved({ observed }: Ledger, source: string): void {
   if (observed > 0) return
   throw new AgentError('ERR_COLLECTOR', `Cannot watch this host: ${source} reported no calls`, {
     hint: 'Run "agent doctor", or run it for longer',
@@ -79,8 +79,8 @@ export function requireObserved({ observed }: Books, source: string): void {
 }
 
 /** Calls that were seen, or that the source says it lost, and that no frame holds. */
-export function droppedCalls(books: Books, onlyHost: boolean): number {
-  const { 'other-host': others = 0, ...dropped } = books.dropped
+export function droppedCalls(ledger: Ledger, onlyHost: boolean): number {
+  const { 'other-host': others = 0, ...dropped } = ledger.dropped
   return sum(dropped) + (onlyHost ? 0 : others)
 }
 
@@ -95,13 +95,13 @@ interface CodeOptions {
 
 /** The exit code of input that was counted, by the command's flags. @param format what it was; of several the last */
 export function inputExitCode(
-  books: Books,
+  ledger: Ledger,
   format: SourceFormat | undefined,
   { failOnLoss, onlyHost, json }: CodeOptions,
 ): number {
-  if (failOnLoss === true && droppedCalls(books, onlyHost !== undefined) > 0) return EXIT.lost
-  const unnamed = books.dropped['no-process'] ?? 0
-  if (format !== 'strace-text' || unnamed < UNNAMED_SHARE * books.observed) return EXIT.ok
+  if (failOnLoss === true && droppedCalls(ledger, onlyHost !== undefined) > 0) return EXIT.lost
+  const unnamed = ledger.dropped['no-process'] ?? 0
+  if (format !== 'strace-text' || unnamed < UNNAMED_SHARE * ledger.observed) return EXIT.ok
   if (json !== true) note(`hint: ${unnamed} calls name no process. ${ADVICE['no-process']}`)
   return EXIT.degraded
 }

@@ -85,11 +85,11 @@ export default defineCommand({
       (frames) => recording.write(frames),
     )
     progress.clear()
-    const books = await recording.close()
-    const { frames, vectors } = books
+    const totals = await recording.close()
+    const { frames, vectors } = totals
     note(
       args.json
-        ? JSON.stringify({ ...ledger, ...books, cpuSeconds: cost.cpuSeconds() })
+        ? JSON.stringify({ ...ledger, ...totals, cpuSeconds: cost.cpuSeconds() })
         : inputLine(ledger, frames, vectors),
     )
     if (error !== undefined) throw error

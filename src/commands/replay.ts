@@ -7,20 +7,20 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { runStreet } from '../agent/run.ts'
+import { openAgent } from '../agent/agent.ts'
+import { runAgent } from '../agent/run.ts'
 import { openFiles } from '../agent/sources.ts'
-import { openStreet } from '../agent/street.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { FILE_LATENESS_MS } from '../domain/limits.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { loadSettings } from '../settings/settings.ts'
+import { agentFlags } from './agent-flags.ts'
 import { jsonArg, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { filesInWords, inputExitCode, requireCounted } from './input-report.ts'
-import { inputBooks, isFiltered, noteLedger } from './run-report.ts'
-import { streetFlags } from './street-flags.ts'
+import { inputLedger, isFiltered, noteLedger } from './run-report.ts'
 
 export default defineCommand({
   meta: {
@@ -45,7 +45,7 @@ export default defineCommand({
       description: 'max (default), real, or N times faster than it was recorded',
       valueHint: 'max|real|N',
     },
-    ...streetFlags,
+    ...agentFlags,
     ...jsonArg,
   },
   async run({ args }) {
@@ -59,7 +59,7 @@ export default defineCommand({
       const sources = openFiles(args._, { stateDirectory: state })
       const model = await openModelInUse(settings.model, settings.state)
       shutdownSignal().throwIfAborted()
-      const street = openStreet({
+      const agent = openAgent({
         settings: { ...settings, state },
         model,
         source: { name: 'file', why: 'command line' },
@@ -67,8 +67,8 @@ export default defineCommand({
         counter: { latenessMs: FILE_LATENESS_MS },
         outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       })
-      const { status, raised, format, error, arrived } = await runStreet(
-        street,
+      const { status, raised, format, error, arrived } = await runAgent(
+        agent,
         sources,
         {
           pace,
@@ -76,14 +76,14 @@ export default defineCommand({
         },
         signal,
       )
-      await street.close()
+      await agent.close()
       await model.close()
       noteLedger(status, args.json)
       if (error !== undefined) throw error
       if (!arrived) throw undelivered(status.queued, settings.broker, ownState)
       if (shutdownSignal().aborted) return EXIT.interrupted
-      requireCounted(inputBooks(status), filesInWords(args._))
-      const code = inputExitCode(inputBooks(status), format, args)
+      requireCounted(inputLedger(status), filesInWords(args._))
+      const code = inputExitCode(inputLedger(status), format, args)
       if (code === EXIT.ok && isFiltered(status)) return EXIT.degraded
       return code !== EXIT.lost && raised > 0 ? EXIT.alerts : code
     } finally {

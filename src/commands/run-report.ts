@@ -47,7 +47,7 @@ export function isFiltered({ unjudged }: StatusDocument): boolean {
 }
 
 /** What a run saw, as `agent count` tells it. */
-export function inputBooks({ observed, counted, dropped }: StatusDocument) {
+export function inputLedger({ observed, counted, dropped }: StatusDocument) {
   return { observed: observed.calls, counted, dropped }
 }
 

@@ -1,6 +1,6 @@
 /**
  * `agent top`: the running agent, live. It only looks on: the agent tells what it knows over a socket in its
- * state directory (agent/live-view.ts), so this starts no street, needs no capability and writes nothing.
+ * state directory (agent/live-view.ts), so this starts no pipeline, needs no capability and writes nothing.
  *
  * On a terminal the screen is drawn anew each second, q or Ctrl-C ends it; elsewhere it prints one table. With
  * --json a document a second, for pipes.

@@ -6,10 +6,10 @@
  * capabilities by re-executing itself, so the process that parses, classifies and sends has none.
  */
 import { defineCommand } from 'citty'
+import { openAgent } from '../agent/agent.ts'
 import { latenessOf } from '../agent/ingest.ts'
-import { runStreet } from '../agent/run.ts'
+import { runAgent } from '../agent/run.ts'
 import { chooseSource, leaderNameOf, processStart } from '../agent/sources.ts'
-import { openStreet } from '../agent/street.ts'
 import { defined } from '../domain/defined.ts'
 import { EXIT } from '../domain/error.ts'
 import { isHost } from '../domain/source.ts'
@@ -22,11 +22,11 @@ import { systemClock } from '../platform/clock.ts'
 import { serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
 import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../settings/settings.ts'
+import { agentFlags } from './agent-flags.ts'
 import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
-import { inputBooks, isFiltered, noteLedger } from './run-report.ts'
-import { streetFlags } from './street-flags.ts'
+import { inputLedger, isFiltered, noteLedger } from './run-report.ts'
 
 export default defineCommand({
   meta: {
@@ -42,7 +42,7 @@ export default defineCommand({
   },
   args: {
     ...settingArgs('source', 'sysdigMode', 'cpuMax', 'adapt', ...OUTPUT_SETTINGS),
-    ...streetFlags,
+    ...agentFlags,
     ...jsonArg,
   },
   async run({ args }) {
@@ -62,7 +62,7 @@ export default defineCommand({
     const model = await openModelInUse(settings.model, settings.state)
     stop.throwIfAborted()
     const live = source.name !== 'file'
-    const street = openStreet({
+    const agent = openAgent({
       settings,
       model,
       source: { name: source.name, why },
@@ -90,8 +90,8 @@ export default defineCommand({
     const manager = serviceManager()
     signal.addEventListener('abort', () => manager.stopping(), { once: true })
     manager.ready()
-    const { status, format, error } = await runStreet(
-      street,
+    const { status, format, error } = await runAgent(
+      agent,
       [source],
       {
         ...userInput({ ...args, format: settings.format }),
@@ -99,15 +99,15 @@ export default defineCommand({
       },
       signal,
     )
-    await street.close()
+    await agent.close()
     await model.close()
     noteLedger(status, args.json)
     if (error !== undefined) throw error
-    const books = inputBooks(status)
-    if (books.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
-    if (isHost(source)) requireObserved(books, source.name)
-    else requireCounted(books, source.path === undefined ? 'the input' : `"${source.path}"`)
-    const code = inputExitCode(books, format, args)
+    const ledger = inputLedger(status)
+    if (ledger.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
+    if (isHost(source)) requireObserved(ledger, source.name)
+    else requireCounted(ledger, source.path === undefined ? 'the input' : `"${source.path}"`)
+    const code = inputExitCode(ledger, format, args)
     return code === EXIT.ok && isFiltered(status) ? EXIT.degraded : code
   },
 })

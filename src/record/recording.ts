@@ -29,7 +29,7 @@ interface Share {
   calls: number
 }
 
-export interface RecordingBooks {
+export interface RecordingTotals {
   readonly frames: number
   readonly vectors: number
   /** First and last second; absent where there was none. */
@@ -78,7 +78,7 @@ export class Recording {
   }
 
   /** Writes the held frames. @returns the totals, when everything is written */
-  async close(): Promise<RecordingBooks> {
+  async close(): Promise<RecordingTotals> {
     try {
       await this.#release(Number.POSITIVE_INFINITY)
     } finally {
@@ -86,13 +86,13 @@ export class Recording {
       await this.#out.close()
     }
     const { frameCount: count, vectorCount } = this.#out
-    const books = { frames: count, vectors: vectorCount, lostSeconds: this.#lostSeconds }
+    const totals = { frames: count, vectors: vectorCount, lostSeconds: this.#lostSeconds }
     const span = this.#first === undefined ? {} : { first: this.#first, last: this.#second }
-    if (this.#hosts === undefined) return { ...books, ...span }
+    if (this.#hosts === undefined) return { ...totals, ...span }
     const notRecorded = this.#shares.get(undefined) ?? { vectors: 0, calls: 0 }
     this.#shares.delete(undefined)
     const hosts = Object.fromEntries([...this.#shares].sort())
-    return { ...books, ...span, hosts, notRecorded }
+    return { ...totals, ...span, hosts, notRecorded }
   }
 
   /** Everything is handed on before the first wait: calls may overlap. */

@@ -3,12 +3,12 @@
  * the agent, every call is counted under the time that the clock then showed, and judging goes on within a sequence.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { runStreet } from '../../src/agent/run.ts'
+import { runAgent } from '../../src/agent/run.ts'
 import type { Source } from '../../src/domain/source.ts'
 import type { Model } from '../../src/model/model.ts'
 import { openModelInUse } from '../../src/operate/models.ts'
 import { type ManualClock, manualClock } from '../support/clock.ts'
-import { openTestStreet } from '../support/street.ts'
+import { openTestAgent } from '../support/open-agent.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 
 setDefaultTimeout(60_000)
@@ -48,15 +48,15 @@ const SECONDS = 40
 async function run(state: string, spans: readonly (readonly [number, number])[]) {
   const clock = manualClock(spans[0]![0] * 1000)
   const counter = { latenessMs: 0, followsClock: true }
-  const street = openTestStreet(model, state, { clock, counter })
-  const { status, error } = await runStreet(
-    street,
+  const agent = openTestAgent(model, state, { clock, counter })
+  const { status, error } = await runAgent(
+    agent,
     [host(clock, spans)],
     {},
     new AbortController().signal,
   )
-  const span = street.stages.buffer.span()
-  await street.close()
+  const span = agent.stages.buffer.span()
+  await agent.close()
   const calls = spans.reduce((sum, [, count]) => sum + count, 0) * PROCESSES * 4
   expect(error).toBeUndefined()
   expect(status.unjudged.error).toBeUndefined()

@@ -5,9 +5,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Agent } from '../../src/agent/agent.ts'
 import { areGone, untold } from '../../src/agent/kept-alerts.ts'
 import { finish, walk } from '../../src/agent/pipeline.ts'
-import type { Street } from '../../src/agent/street.ts'
 import type { Alert } from '../../src/domain/alert.ts'
 import { defined } from '../../src/domain/defined.ts'
 import type { Frame } from '../../src/domain/frame.ts'
@@ -16,7 +16,7 @@ import { openModelInUse } from '../../src/operate/models.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import type { AlertMessage } from '../../src/wire/alert-message.ts'
 import { manualClock } from '../support/clock.ts'
-import { labFrames, openTestStreet, recordingOutput } from '../support/street.ts'
+import { labFrames, openTestAgent, recordingOutput } from '../support/open-agent.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 
 setDefaultTimeout(60_000)
@@ -31,10 +31,10 @@ beforeAll(async () => {
 afterAll(() => model.close())
 
 /** Begins at the frame with number `at`. */
-function open(state: string, told: AlertMessage[] = [], broker?: string, at = 0): Street {
+function open(state: string, told: AlertMessage[] = [], broker?: string, at = 0): Agent {
   const clock = manualClock(frames[at]!.index * 1000)
   const outputs = [recordingOutput(told)]
-  return openTestStreet(model, state, { clock, outputs, ...defined({ broker }) })
+  return openTestAgent(model, state, { clock, outputs, ...defined({ broker }) })
 }
 
 const byId = (told: readonly Alert[]) => {
@@ -51,11 +51,11 @@ describe('alerts over restarts', () => {
     const state = directory()
     const told: AlertMessage[] = []
     for (let at = 0; at < frames.length; at += 4) {
-      const street = open(state, told, undefined, at)
-      for (const frame of frames.slice(at, at + 4)) await walk(street.stages, frame)
+      const agent = open(state, told, undefined, at)
+      for (const frame of frames.slice(at, at + 4)) await walk(agent.stages, frame)
       const isLast = at + 4 >= frames.length
-      if (clean || isLast) await finish(street.stages, isLast)
-      await street.close()
+      if (clean || isLast) await finish(agent.stages, isLast)
+      await agent.close()
     }
     expect(told.length).toBeGreaterThan(2)
     for (const [id, states] of byId(told)) {
@@ -107,9 +107,9 @@ describe('alerts over restarts', () => {
   test('ids are of this state directory alone, and the secret is readable by its owner only', async () => {
     const ids = async (state: string) => {
       const told: AlertMessage[] = []
-      const street = open(state, told)
-      for (const frame of frames) await walk(street.stages, frame)
-      await street.close()
+      const agent = open(state, told)
+      for (const frame of frames) await walk(agent.stages, frame)
+      await agent.close()
       return told.filter((alert) => alert.state === 'open').map(({ id }) => id)
     }
     const [here, there] = [directory(), directory()]

@@ -1,8 +1,8 @@
 /** A second is the unit of failure: the queue alone, then the whole pipeline with a fault in each stage in turn. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { runStreet } from '../../src/agent/run.ts'
+import type { Agent } from '../../src/agent/agent.ts'
+import { runAgent } from '../../src/agent/run.ts'
 import { Seconds, type SecondsLedger } from '../../src/agent/seconds.ts'
-import type { Street } from '../../src/agent/street.ts'
 import { memorySource } from '../../src/collect/memory.ts'
 import type { AgentError } from '../../src/domain/error.ts'
 import type { Frame } from '../../src/domain/frame.ts'
@@ -14,7 +14,7 @@ import { createLog, type Log } from '../../src/platform/log.ts'
 import { decodeSummary } from '../../src/wire/summary-message.ts'
 import { manualClock } from '../support/clock.ts'
 import { frameOf } from '../support/hand-frames.ts'
-import { LAB, openTestStreet } from '../support/street.ts'
+import { LAB, openTestAgent } from '../support/open-agent.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 
 setDefaultTimeout(60_000)
@@ -129,26 +129,26 @@ describe('a fault in one stage', () => {
   afterAll(() => model.close())
 
   /** Runs the recording; `inject` changes a stage before. */
-  async function run(inject: (street: Street) => void, source?: Source) {
+  async function run(inject: (agent: Agent) => void, source?: Source) {
     const state = directory()
-    const street = openTestStreet(model, state, { resume: false, broker: 'mqtt://127.0.0.1:1' })
-    Object.assign(street, { publisher: undefined })
-    inject(street)
+    const agent = openTestAgent(model, state, { resume: false, broker: 'mqtt://127.0.0.1:1' })
+    Object.assign(agent, { publisher: undefined })
+    inject(agent)
     const from = source ?? memorySource(recording, 'frames', 16_384)
-    const { status, error } = await runStreet(street, [from], {}, new AbortController().signal)
-    const summaries = street.outbox.take(999, ['summary']).map(({ payload }) => {
+    const { status, error } = await runAgent(agent, [from], {}, new AbortController().signal)
+    const summaries = agent.outbox.take(999, ['summary']).map(({ payload }) => {
       const decoded = decodeSummary(payload)
       if (!decoded.ok) throw new Error(decoded.reason)
       return decoded.value
     })
-    const alerts = street.local.alerts.list()
-    await street.close()
+    const alerts = agent.local.alerts.list()
+    await agent.close()
     return { status, error, summaries, alerts }
   }
 
   /** The k-th call of a method of a stage throws. */
-  function throwing(stage: keyof Street['stages'], method: string, k: number, forGood = false) {
-    return ({ stages }: Street) => {
+  function throwing(stage: keyof Agent['stages'], method: string, k: number, forGood = false) {
+    return ({ stages }: Agent) => {
       const target = stages[stage] as unknown as Record<string, (...args: unknown[]) => unknown>
       const real = target[method]!.bind(target)
       let calls = 0
@@ -184,7 +184,7 @@ describe('a fault in one stage', () => {
     ['live', 'push'],
     ['summariser', 'push'],
   ] as const)(
-    'of %s costs one second: the agent goes on, and its books close',
+    'of %s costs one second: the agent goes on, and its ledger balances',
     async (stage, method) => {
       const outcome = await run(throwing(stage, method, SECOND))
       expect(outcome.error).toBeUndefined()
@@ -199,12 +199,12 @@ describe('a fault in one stage', () => {
   )
 
   test('an output that fails costs its messages, and not the second', async () => {
-    const street = (of: Street) => {
+    const agent = (of: Agent) => {
       of.outbox.put = () => {
         throw new Error('seeded in outbox')
       }
     }
-    const { status, alerts } = await run(street)
+    const { status, alerts } = await run(agent)
     expect(status.unjudged).toEqual({})
     expect(status.outputs.outbox!.refused.error).toBeGreaterThan(0)
     expect(alerts.length).toBe(status.detection.alerts.opened)
@@ -216,8 +216,8 @@ describe('a fault in one stage', () => {
       ['explainer', 'explain'],
       ['live', 'push'],
     ] as const) {
-      const outcome = await run((street) => {
-        const { detector } = street.stages
+      const outcome = await run((agent) => {
+        const { detector } = agent.stages
         const real = detector.push.bind(detector)
         let raised = false
         detector.push = (predictions) => {
@@ -225,7 +225,7 @@ describe('a fault in one stage', () => {
           raised ||= alerts.length > 0
           return alerts
         }
-        const target = street.stages[stage] as unknown as Record<
+        const target = agent.stages[stage] as unknown as Record<
           string,
           (...a: unknown[]) => unknown
         >

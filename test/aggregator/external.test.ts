@@ -79,7 +79,7 @@ describe.skipIf(mosquitto === null)('an aggregator on mosquitto', () => {
     await until('the announcement to the site heard of', () => said('lab').at(-1) === 'online')
     await running.close()
     await until(
-      'the good-bye',
+      'the offline status',
       () => said('named').at(-1) === 'offline' && said('lab').at(-1) === 'offline',
     )
     await listener.end()

@@ -173,7 +173,7 @@ async function conservation(program: string): Promise<string[]> {
   const counted = callsOf(frames, 'bench-calls', 'getppid')
   const { observed, counted: all } = counter.ledger()
   return [
-    `conservation: ${counted} of ${expected} calls in ${frames.length} frames; books: ${all} of ${observed}`,
+    `conservation: ${counted} of ${expected} calls in ${frames.length} frames; ledger: ${all} of ${observed}`,
   ]
 }
 

@@ -1,5 +1,5 @@
 /**
- * What one second costs the control plane: a frame walks down the street with 10, 100, 300 and 1,000 processes that
+ * What one second costs the control plane: a frame walks through the pipeline with 10, 100, 300 and 1,000 processes that
  * are all active, as they are in no quiet host. The processes are those of a recording, over again under other pids
  * and shifted in time, so that the net, the memory and the tests see what they see in life.
  *
@@ -11,8 +11,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { openAgent } from '../../src/agent/agent.ts'
 import { openFiles } from '../../src/agent/sources.ts'
-import { openStreet } from '../../src/agent/street.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import type { Process } from '../../src/domain/process.ts'
 import { openModelInUse } from '../../src/operate/models.ts'
@@ -69,7 +69,7 @@ async function measure(processes: number): Promise<Measured> {
   const state = mkdtempSync(join(tmpdir(), 'bench-second-'))
   const recorded = await readRecording()
   const model = await openModelInUse(process.env.AGENT_MODEL, state)
-  const street = openStreet({
+  const agent = openAgent({
     settings: {
       ...{ state, site: 'bench', host: 'bench', falseAlarmsPerDay: 1, learn: 86_400_000, send: [] },
       ...{ broker: undefined, brokerUser: undefined, brokerPassword: undefined },
@@ -81,7 +81,7 @@ async function measure(processes: number): Promise<Measured> {
     resume: false,
   })
   const { buffer, shortLives, sequencer, classifier, detector, explainer, summariser, outputs } =
-    street.stages
+    agent.stages
   const steps: Record<string, number[]> = {}
   let judged = 0
   try {
@@ -107,7 +107,7 @@ async function measure(processes: number): Promise<Measured> {
     }
     return { steps, judged: Math.round(judged / SECONDS), rssBytes: process.memoryUsage.rss() }
   } finally {
-    await street.close()
+    await agent.close()
     await model.close()
     rmSync(state, { recursive: true, force: true })
   }

@@ -52,7 +52,7 @@ describe('VanishedPrograms', () => {
     expect(vanished.look()).toEqual([])
   })
 
-  test('names so many at most, the most restless first, and survives what ends meanwhile', () => {
+  test('names so many at most, the most active first, and survives what ends meanwhile', () => {
     const vanished = new VanishedPrograms([], proc)
     for (let pid = 10; pid < 40; pid++) runs(pid, 'x', 0)
     vanished.look()

@@ -33,7 +33,7 @@ const frames =
   '{"t":1700000011,"pid":5,"start":1700000010,"name":"x","counts":{"write":1}}\n'
 
 describe('agent count', () => {
-  test('writes frames to stdout and the books to stderr', () => {
+  test('writes frames to stdout and the ledger to stderr', () => {
     const { exitCode, out, said } = agent(['count', put('own.txt', own)])
     expect(out).toBe(frames)
     expect(said).toBe('2 calls observed = 2 counted + 0 dropped; 2 frames, 2 vectors\n')
@@ -228,13 +228,13 @@ describe('agent record', () => {
     expect(exitCode).toBe(0)
   })
 
-  test('--json gives the books as the last line of stderr, --tree the names that processes had', () => {
+  test('--json gives the ledger as the last line of stderr, --tree the names that processes had', () => {
     const { said } = agent(
       ['record', '--source', '-', '--out', 'r.ndjson', '--tree', 'r.tsv', '--json'],
       new TextEncoder().encode(own),
     )
-    const books = { observed: 2, counted: 2, dropped: {}, frames: 2, vectors: 2, lostSeconds: 0 }
-    expect(JSON.parse(said.trimEnd().split('\n').at(-1)!)).toMatchObject(books)
+    const ledger = { observed: 2, counted: 2, dropped: {}, frames: 2, vectors: 2, lostSeconds: 0 }
+    expect(JSON.parse(said.trimEnd().split('\n').at(-1)!)).toMatchObject(ledger)
     expect(readFileSync(join(directory, 'r.tsv'), 'utf8')).toBe('1700000010\tX\t5\tx\n')
   })
 

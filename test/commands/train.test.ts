@@ -165,7 +165,7 @@ test('train --base: the model that came with the agent, and a program by its lab
   )
 })
 
-test('train --frame adds seconds up, and the live street does as the manifest says', async () => {
+test('train --frame adds seconds up, and the live pipeline does as the manifest says', async () => {
   const out = join(directory, 'longer')
   const shape = ['--frame', '2', '--sequence', '5', '--hidden', '8', '--epochs', '2']
   const trained = await agent('train', frames, '--out', out, ...shape)

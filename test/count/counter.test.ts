@@ -453,7 +453,7 @@ describe('Counter, CPU time', () => {
 })
 
 describe('Counter, what was not seen', () => {
-  test('is of its process and second: the frame has no loss, the books have it', () => {
+  test('is of its process and second: the frame has no loss, the ledger have it', () => {
     const counter = new Words()
     counter.call(5, 'cat', T0)
     counter.call(6, 'blind', T0)
@@ -559,7 +559,7 @@ describe('Counter, whatever it is told', () => {
     offset: time,
   })
 
-  test('the books close, indexes grow, no process is twice in a frame, calls ascend', () => {
+  test('the ledger close, indexes grow, no process is twice in a frame, calls ascend', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), fc.boolean(), (steps, small) => {
         const counter = new Words(

@@ -135,12 +135,12 @@ describe('Detector.push() from a cold start', () => {
 })
 
 test('Detector.push() finds a tool by its own name that is started over and over', () => {
-  const confessing = {
+  const malicious = {
     ...classes,
     toolClassOf: (name: string) => (name === 'miner' ? classes.names.indexOf('miner') : undefined),
   }
   const often = (name: string) =>
-    live(detectorWith({ classes: confessing }), T, 40, (second) =>
+    live(detectorWith({ classes: malicious }), T, 40, (second) =>
       second % 10 < 2 ? [{ pid: second - (second % 10), name, at: [4.4, 4.4] }] : [],
     )
   expect(often('miner')[0]).toMatchObject({ kind: 'non-grata', predicted: { class: 'miner' } })

@@ -1,7 +1,7 @@
 /**
  * What comes in is bad, through the real binary: each has a message with the next step, the right exit code, no
- * stack, and the books still close. What single rooms do with the same is in their own tests; sysdig's
- * files are in test/commands/count.test.ts, refusing brokers in street.test.ts.
+ * stack, and the ledger still close. What single rooms do with the same is in their own tests; sysdig's
+ * files are in test/commands/count.test.ts, refusing brokers in pipeline.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
@@ -57,20 +57,23 @@ function expectRefusal({ code, stderr }: Ran, exitCode: number, message: string)
   expect(code).toBe(exitCode)
 }
 
-interface Books {
+interface Ledger {
   readonly observed: number
   readonly counted: number
   readonly dropped: Record<string, number>
 }
 
-/** `agent count` of bytes, and its books, which must close. */
-async function counted(name: string, bytes: Uint8Array | string): Promise<Ran & { books: Books }> {
+/** `agent count` of bytes, and its ledger, which must close. */
+async function counted(
+  name: string,
+  bytes: Uint8Array | string,
+): Promise<Ran & { ledger: Ledger }> {
   const ran = await runAgent(['count', put(name, bytes), '--json'])
   const line = ran.stderr.split('\n').find((text) => text.startsWith('{"observed"'))
-  const books = JSON.parse(line ?? '{}') as Books
-  const dropped = Object.values(books.dropped).reduce((sum, n) => sum + n, 0)
-  expect(books.observed).toBe(books.counted + dropped)
-  return { ...ran, books }
+  const ledger = JSON.parse(line ?? '{}') as Ledger
+  const dropped = Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0)
+  expect(ledger.observed).toBe(ledger.counted + dropped)
+  return { ...ran, ledger }
 }
 
 describe('captures', () => {
@@ -101,19 +104,19 @@ describe('captures', () => {
   ])('a .%s that is cut gives what came before, and ends with 1', async (ending, pack) => {
     const whole = pack(ownLines(400))
     const cut = whole.subarray(0, whole.length / 2)
-    const { books, code, stderr } = await counted(`cut.${ending}`, cut)
-    expect(books.counted).toBeGreaterThan(0)
+    const { ledger, code, stderr } = await counted(`cut.${ending}`, cut)
+    expect(ledger.counted).toBeGreaterThan(0)
     expect(stderr).toContain('to its end')
     expect(code).toBe(1)
   })
 
   test('a line of 1 MiB is one dropped line; what is around it counts', async () => {
-    const { books, code } = await counted(
+    const { ledger, code } = await counted(
       'long',
       `${ownLines(2)}${'x'.repeat(1_048_576)}\n${ownLines(2, 1_700_000_002)}`,
     )
-    expect(books.counted).toBe(160)
-    expect(Object.values(books.dropped)).toEqual([1])
+    expect(ledger.counted).toBe(160)
+    expect(Object.values(ledger.dropped)).toEqual([1])
     expect(code).toBe(0)
   })
 
@@ -125,8 +128,11 @@ describe('captures', () => {
       Buffer.from(name),
     )
     const odd = [...names, Uint8Array.of(0xff, 0xfe, 0x41)].map(line)
-    const { stdout, books, code } = await counted('odd', Buffer.concat([Buffer.from(head), ...odd]))
-    expect(books).toMatchObject({ counted: 45, dropped: {} })
+    const { stdout, ledger, code } = await counted(
+      'odd',
+      Buffer.concat([Buffer.from(head), ...odd]),
+    )
+    expect(ledger).toMatchObject({ counted: 45, dropped: {} })
     expectPlain(stdout)
     expect(stdout).not.toContain('\u202e')
     expect(code).toBe(0)
@@ -134,9 +140,9 @@ describe('captures', () => {
 
   test('time that goes back and jumps a day neither fails nor makes frames for the gap', async () => {
     const text = ownLines(5) + ownLines(1, 1_699_990_000) + ownLines(5, 1_700_086_400)
-    const { stdout, books, code } = await counted('jump', text)
-    expect(books.observed).toBe(440)
-    expect(books.counted).toBeGreaterThanOrEqual(400)
+    const { stdout, ledger, code } = await counted('jump', text)
+    expect(ledger.observed).toBe(440)
+    expect(ledger.counted).toBeGreaterThanOrEqual(400)
     expect(stdout.split('\n').length).toBeLessThan(30)
     expect(code).toBe(0)
   })
@@ -158,7 +164,7 @@ describe('captures', () => {
       '--state',
       join(folder, 'm'),
     ])
-    const ledger = JSON.parse(stderr.trim().split('\n').at(-1) ?? '') as Books & {
+    const ledger = JSON.parse(stderr.trim().split('\n').at(-1) ?? '') as Ledger & {
       observed: { calls: number }
     }
     const dropped = Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0)
@@ -317,7 +323,7 @@ describe('places', () => {
     expect(await child.exited).toBe(130)
   })
 
-  test('lost calls show in the log and in the books, which end with 3', async () => {
+  test('lost calls show in the log and in the ledger, which end with 3', async () => {
     const state = join(folder, 'lossy')
     const lines = Array.from({ length: 20 }, (_, i) => {
       const t = 1_700_000_000 + i

@@ -53,7 +53,7 @@ describe.skipIf(SKIP)('facts in agent watch', () => {
     rmSync(state, { recursive: true, force: true })
   })
 
-  test('a proof is in the books, and the reader holds nothing but what it reads with', async () => {
+  test('a proof is in the ledger, and the reader holds nothing but what it reads with', async () => {
     const facts = await until(
       'a proof',
       async () => {

@@ -103,9 +103,9 @@ describe.skipIf(SKIP)(`agent record --source kernel${SKIP ? ` (skipped: ${refusa
       const { host, name } = JSON.parse(line) as Line
       expect([host, name]).toEqual(['box', expect.stringMatching(/^(ke-inside|unshare)$/)])
     }
-    const books = JSON.parse(said.trimEnd().split('\n').at(-1)!)
-    expect(books.hosts.box.calls + books.notRecorded.calls).toBe(books.counted)
-    expect(books.notRecorded.calls).toBeGreaterThan(500)
+    const ledger = JSON.parse(said.trimEnd().split('\n').at(-1)!)
+    expect(ledger.hosts.box.calls + ledger.notRecorded.calls).toBe(ledger.counted)
+    expect(ledger.notRecorded.calls).toBeGreaterThan(500)
     // By name: in a pid namespace this test knows its own pids, and the kernel's record the host's.
     const tree = readFileSync(place('t.tsv'), 'utf8')
     const pidOf = (name: string) => new RegExp(`\\tX\\t(\\d+)\\t${name}$`, 'm').exec(tree)?.[1]

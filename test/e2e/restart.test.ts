@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AlertMessage } from '../../src/wire/alert-message.ts'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
-import { LAB } from '../support/street.ts'
+import { LAB } from '../support/open-agent.ts'
 import { until } from '../support/until.ts'
 
 /** More for a long look: CALLSIGN_TEST_KILLS=20. */

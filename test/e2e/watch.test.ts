@@ -1,4 +1,4 @@
-/** `agent watch` over a pipe, as a stranger runs it: its signals, its books, and what it leaves alone. */
+/** `agent watch` over a pipe, as a stranger runs it: its signals, its ledger, and what it leaves alone. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,8 +33,8 @@ async function statusOf(state: string): Promise<{ code: number; status: Status }
 }
 
 describe('agent watch --source -', () => {
-  test('ends with its pipe, and its books close', async () => {
-    const state = join(folder, 'books')
+  test('ends with its pipe, and its ledger balances', async () => {
+    const state = join(folder, 'ledger')
     const input = `${ownLines(8)}not a line\n`
     const { code } = await runAgent(['watch', '--source', '-', '--state', state], { stdin: input })
     expect(code).toBe(0)
@@ -60,7 +60,7 @@ describe('agent watch --source -', () => {
       })
       child.stdin.write(ownLines(8))
       await child.stdin.flush()
-      // The first frames have walked when the books were written for the first time.
+      // The first frames have walked when the ledger were written for the first time.
       await eventually(async () => (await runAgent(['status', '--state', state])).code === 0)
       expect((await statusOf(state)).status.state).toBe('running')
       child.kill(signal)

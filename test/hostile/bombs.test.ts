@@ -80,7 +80,7 @@ describe('bombs', () => {
   })
 })
 
-test('290 clock games: the books close, seconds only rise, nothing is made for a gap', async () => {
+test('290 clock games: the ledger close, seconds only rise, nothing is made for a gap', async () => {
   const random = randomOf(5)
   const steps = [0, 1, -1, 2, 59, 61, -59, -61, 3_600, -3_600, 86_400, -86_400, 1e9, -1e9]
   const path = join(directory(), 'clock.ndjson')

@@ -1,4 +1,4 @@
-/** Mutated lines of every format, frames and the collector's records: no parser throws, and every call is in the books. */
+/** Mutated lines of every format, frames and the collector's records: no parser throws, and every call is in the ledger. */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { isCapture } from '../../src/collect/capture-file.ts'
 import { compressionOf } from '../../src/collect/decompress.ts'
@@ -82,7 +82,7 @@ const INPUTS: readonly (readonly [string, SourceFormat, readonly Uint8Array[], U
 ]
 
 describe.each(INPUTS)('%s', (_, format, seeds, input = {}) => {
-  test(`${RUNS} mutants: none throws, the books close, nothing outlives its bounds`, () => {
+  test(`${RUNS} mutants: none throws, the ledger close, nothing outlives its bounds`, () => {
     const made = attack(seeds, (bytes) => {
       const counter = new Counter()
       const parser = createParser(format, counter, { endMs: 1_800_000_000_000, ...input })

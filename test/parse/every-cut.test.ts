@@ -42,9 +42,9 @@ describe('createParser()', () => {
     const [whole, ...cut] = everyCut(bytes, () => {
       const sink = new TallyRecorder()
       const parser = createParser(format, sink, { endMs: 1_795_440_000_000 })
-      return { parser, result: () => sink.books }
+      return { parser, result: () => sink.ledger }
     })
-    for (const books of cut) expect(books).toEqual(whole)
+    for (const ledger of cut) expect(ledger).toEqual(whole)
   })
 
   test('skips a line over the bound alike, however it comes', () => {
@@ -63,7 +63,7 @@ describe('createParser()', () => {
       const parser = createParser('sysdig-text', sink)
       for (let at = 0; at < bytes.length; at += size) parser.push(bytes.subarray(at, at + size))
       parser.end()
-      return sink.books
+      return sink.ledger
     }
     const whole = read(bytes.length)
     expect(whole).toMatchObject({

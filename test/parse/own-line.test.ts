@@ -177,8 +177,8 @@ describe('OwnLineParser', () => {
 
   test('counts what parsing every field of every line counts', () => {
     const bytes = fixture('sysdig/lab.own.041.txt.gz')
-    const { books } = own(bytes)
-    expect(books).toEqual(slowly(bytes).books)
+    const { ledger } = own(bytes)
+    expect(ledger).toEqual(slowly(bytes).ledger)
   })
 
   test('counts the same when its memo is forgotten again and again', () => {
@@ -189,7 +189,7 @@ describe('OwnLineParser', () => {
     const parser = new Lines(new OwnLineParser(sink, other, births, 64), sink)
     parser.push(bytes)
     parser.end()
-    expect(sink.books).toEqual(slowly(bytes).books)
+    expect(sink.ledger).toEqual(slowly(bytes).ledger)
   })
 
   test('gives up its names when the sink has', () => {

@@ -205,7 +205,7 @@ describe('Outbox over restarts and kills', () => {
     fc.constant({ kind: 'restart' as const }),
   )
 
-  test('closes its books after any steps, and gives each number once', () => {
+  test('closes its ledger after any steps, and gives each number once', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const path = join(directory(), 'outbox.db')

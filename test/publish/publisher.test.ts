@@ -90,7 +90,7 @@ async function giveReceipts(aedes: AedesBroker) {
 }
 
 describe('Publisher', () => {
-  test('says that it is there, sends alerts before summaries, and says good-bye', async () => {
+  test('says that it is there, sends alerts before summaries, and says offline status', async () => {
     const aedes = await broker()
     const { publisher: one, outbox } = publisher(aedes.url)
     outbox.put([], sampleSummary)

@@ -1,4 +1,4 @@
-/** Recordings of several hosts that share a kernel: which vector goes to whom, and what the books say. */
+/** Recordings of several hosts that share a kernel: which vector goes to whom, and what the ledger say. */
 import { describe, expect, test } from 'bun:test'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -80,7 +80,7 @@ describe('HostsFile.hostOf()', () => {
 describe('Recording', () => {
   const lines = (path: string) => readFileSync(path, 'utf8').trimEnd().split('\n')
 
-  test('writes each vector under its host, losses for all, and closes its books', async () => {
+  test('writes each vector under its host, losses for all, and closes its ledger', async () => {
     const hosts = put('11\tac\n12\tas\n')
     const out = join(directory(), 'frames.ndjson')
     const recording = new Recording({ out, hosts, host: 'machine' })

@@ -73,7 +73,7 @@ export class TallyRecorder implements TallySink {
   }
 
   /** What two ways of reading the same must agree on: everything but samples. */
-  get books(): unknown {
+  get ledger(): unknown {
     const { calls, cpuMs, drops, losses, unseen, exits, facts } = this
     return { calls, cpuMs, drops, losses, unseen, exits, facts }
   }

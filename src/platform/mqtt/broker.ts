@@ -754,11 +754,11 @@ class Client {
   end(why: string | undefined, reason?: number): void {
     if (this.#ended) return
     if (why !== undefined && why !== 'taken-over') this.#broker.options.onRefused(why)
-    const goodBye =
+    const disconnect =
       reason === undefined || this.#connect === undefined
         ? undefined
         : mqtt.disconnect(this.#connect.protocol, reason)
-    if (goodBye !== undefined && this.#outgoingBytes === 0) this.#socket.write(goodBye)
+    if (disconnect !== undefined && this.#outgoingBytes === 0) this.#socket.write(disconnect)
     this.#finish()
     this.#broker.part(this.#socket)
   }

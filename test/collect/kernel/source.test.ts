@@ -95,7 +95,7 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
   test('counts every call of several threads and processes, once', () =>
     expect(callsOf(recording.frames, 'kc-storm', 'getppid')).toBe(STORM * 2 * 3))
 
-  test('closes the books: all that was observed is counted or lost by the kernel, and hardly anything is lost', () => {
+  test('closes the ledger: all that was observed is counted or lost by the kernel, and hardly anything is lost', () => {
     const { observed, counted, dropped } = recording.counter.ledger()
     // The whole machine is counted, whatever else runs on it: beside a package manager 98 calls found no room.
     const { 'lost(kernel)': lost = 0, ...others } = dropped

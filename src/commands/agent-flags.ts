@@ -3,7 +3,7 @@ import { PIPELINE_SETTINGS } from '../settings/settings.ts'
 import { settingArgs } from './common.ts'
 import { inputFlags } from './input-flags.ts'
 
-export const streetFlags = {
+export const agentFlags = {
   duration: { type: 'string', description: 'stop after this time (30s, 10m)', valueHint: 'TIME' },
   ...inputFlags,
   ...settingArgs(...PIPELINE_SETTINGS),

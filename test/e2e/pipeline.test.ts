@@ -24,7 +24,7 @@ interface Alert {
 
 let folder = ''
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'street-'))
+  folder = mkdtempSync(join(tmpdir(), 'agent-'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -1,8 +1,8 @@
 /** The agent's stages as `watch` puts them together, over the recorded laboratory host. */
 import { join } from 'node:path'
+import { type Agent, type AgentOptions, openAgent } from '../../src/agent/agent.ts'
 import { ingest } from '../../src/agent/ingest.ts'
 import { openFiles } from '../../src/agent/sources.ts'
-import { openStreet, type Street, type StreetOptions } from '../../src/agent/street.ts'
 import { Counter } from '../../src/count/counter.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import type { Model } from '../../src/model/model.ts'
@@ -23,13 +23,13 @@ export async function labFrames(): Promise<Frame[]> {
 }
 
 /** A host that is watched, whose state outlives the run. */
-export function openTestStreet(
+export function openTestAgent(
   model: Model,
   state: string,
-  options: Partial<StreetOptions> & { readonly broker?: string } = {},
-): Street {
+  options: Partial<AgentOptions> & { readonly broker?: string } = {},
+): Agent {
   const { broker, ...more } = options
-  return openStreet({
+  return openAgent({
     settings: {
       ...{
         state,

@@ -51,13 +51,13 @@ import { type Stages, warm } from './pipeline.ts'
 import type { SecondsLedger } from './seconds.ts'
 import { Sight } from './sight.ts'
 
-export type StreetSettings = Pick<
+export type AgentSettings = Pick<
   Settings,
   Exclude<(typeof PIPELINE_SETTINGS)[number], 'format' | 'model'> | 'brokerPassword'
 >
 
-export interface StreetOptions {
-  readonly settings: StreetSettings
+export interface AgentOptions {
+  readonly settings: AgentSettings
   readonly model: Model
   readonly source: { readonly name: string; readonly why: string }
   readonly counter?: CounterOptions
@@ -82,7 +82,7 @@ export interface StreetOptions {
   readonly chosen?: ChosenOutputs
 }
 
-export interface Street {
+export interface Agent {
   readonly stages: Stages
   readonly counter: Counter
   readonly local: LocalStore
@@ -90,7 +90,7 @@ export interface Street {
   readonly memory: HostMemory
   readonly publisher: Publisher | undefined
   readonly cost: OwnCost
-  readonly options: StreetOptions
+  readonly options: AgentOptions
   readonly clock: Clock
   readonly startedMs: number
   /** Seconds taken and not judged; written by the run, read by the gauges. */
@@ -102,7 +102,7 @@ export interface Street {
 }
 
 /** @throws AgentError where the state directory cannot be used, or the settings contradict each other */
-export function openStreet(options: StreetOptions): Street {
+export function openAgent(options: AgentOptions): Agent {
   const { settings, model, clock = systemClock } = options
   const calibration = detectionCalibration(model)
   const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
@@ -127,7 +127,7 @@ export function openStreet(options: StreetOptions): Street {
       site,
       host,
       classNames: classes.names,
-      gauges: () => gaugesOf(street),
+      gauges: () => gaugesOf(agent),
     })
     const adaptation = hostAdaptation(options, calibration, classes, summariser, cost)
     const detector = new Detector({
@@ -144,7 +144,7 @@ export function openStreet(options: StreetOptions): Street {
       judge: detector,
     })
     adaptation.begin(detector)
-    const street: Street = {
+    const agent: Agent = {
       counter,
       local,
       outbox,
@@ -164,14 +164,14 @@ export function openStreet(options: StreetOptions): Street {
         adaptation,
         detector,
         explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
-        outputs: outputsOf(() => street, { local, outbox, clock, options }),
+        outputs: outputsOf(() => agent, { local, outbox, clock, options }),
         governor,
         judging,
         sight: new Sight(),
         live: new LiveView({
           classes,
           detector,
-          about: () => describeAgent(street),
+          about: () => describeAgent(agent),
         }),
         summariser,
       },
@@ -180,34 +180,34 @@ export function openStreet(options: StreetOptions): Street {
           ? undefined
           : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
       async close() {
-        street.stages.live.close()
-        street.stages.adaptation.close()
-        street.stages.facts.close()
-        await street.stages.outputs.close()
-        await street.publisher?.end(0)
+        agent.stages.live.close()
+        agent.stages.adaptation.close()
+        agent.stages.facts.close()
+        await agent.stages.outputs.close()
+        await agent.publisher?.end(0)
         buffer.close()
         outbox.close()
         local.close()
         lock.release()
       },
     }
-    restoreDetection(street, options.secretIds !== true)
+    restoreDetection(agent, options.secretIds !== true)
     const pastSeconds = sequenceSeconds(model.manifest) - 1
-    if (options.resume) warm(street.stages, pastSeconds, Math.floor(clock.now() / 1000))
-    if (options.live === true) street.stages.live.open(settings.state)
-    return street
+    if (options.resume) warm(agent.stages, pastSeconds, Math.floor(clock.now() / 1000))
+    if (options.live === true) agent.stages.live.open(settings.state)
+    return agent
   } catch (error) {
     lock.release()
     throw error
   }
 }
 
-/** @param street itself: outputs are asked for while it is put together */
-function outputsOf(street: () => Street, { local, outbox, clock, options }: StreetParts): Outputs {
+/** @param agent itself: outputs are asked for while it is put together */
+function outputsOf(agent: () => Agent, { local, outbox, clock, options }: AgentParts): Outputs {
   const { site, host, broker, send } = options.settings
   const sendCommandLines = send.includes('command-lines')
   return new Outputs({ site, host, numbering: outbox, clock, sendCommandLines }, [
-    localOutput((alerts) => keepAlerts(street(), alerts)),
+    localOutput((alerts) => keepAlerts(agent(), alerts)),
     // Without a broker nothing is queued that nothing would ever take.
     ...(broker === undefined ? [] : [outboxOutput(outbox)]),
     ...chosenOutputs({ ...options.chosen, queue: local.webhookQueue, now: clock.now }),
@@ -215,7 +215,7 @@ function outputsOf(street: () => Street, { local, outbox, clock, options }: Stre
   ])
 }
 
-type StreetParts = Pick<Street, 'local' | 'outbox' | 'clock' | 'options'>
+type AgentParts = Pick<Agent, 'local' | 'outbox' | 'clock' | 'options'>
 
 /** Names that a class of the model stands for. */
 function namesOf(classes: ModelClasses): (name: string) => boolean {
@@ -226,7 +226,7 @@ function namesOf(classes: ModelClasses): (name: string) => boolean {
 }
 
 /** What a summary says beside the frames. */
-function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Street): Gauges {
+function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Agent): Gauges {
   return {
     dropped: counter.ledger().dropped,
     alertsOpen: stages.detector.status().alerts.open,
@@ -239,7 +239,7 @@ function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Street): Ga
 }
 
 /** The agent about itself, for `agent top`. */
-function describeAgent({ stages, counter, cost, options, lagMs }: Street): LiveAgent {
+function describeAgent({ stages, counter, cost, options, lagMs }: Agent): LiveAgent {
   const { level, does } = stages.governor.status()
   return {
     host: options.settings.host,
@@ -253,7 +253,7 @@ function describeAgent({ stages, counter, cost, options, lagMs }: Street): LiveA
   }
 }
 
-function publisherOptions({ settings, model, source }: StreetOptions) {
+function publisherOptions({ settings, model, source }: AgentOptions) {
   const { site, host, delivery } = settings
   return {
     site,
@@ -265,7 +265,7 @@ function publisherOptions({ settings, model, source }: StreetOptions) {
 }
 
 /** What settings and rules say of detection. */
-function operatorsWishes({ settings, secretIds }: StreetOptions, local: LocalStore) {
+function operatorsWishes({ settings, secretIds }: AgentOptions, local: LocalStore) {
   return {
     host: settings.host,
     falseAlertsPerDay: settings.falseAlarmsPerDay,
@@ -277,7 +277,7 @@ function operatorsWishes({ settings, secretIds }: StreetOptions, local: LocalSto
 }
 
 function hostAdaptation(
-  { model, settings, adaptCommand }: StreetOptions,
+  { model, settings, adaptCommand }: AgentOptions,
   calibration: DetectionCalibration,
   classes: HostClasses,
   summariser: Summariser,
