@@ -1,10 +1,11 @@
 /**
- * Builds the one file that is installed: `bun scripts/build.ts [--target linux-x64-baseline] [--out FILE]`.
+ * Builds the one file that is installed: `bun scripts/build.ts [--target linux-x64-baseline] [--out
+ * FILE]`.
  *
- * Everything travels inside: runtime, code (minified, as bytecode: `--version` in 10 ms instead of 30),
- * native libraries of the target, the aggregator's page, the default model, the demo's captures. The module
- * `src/platform/embedded.ts` is replaced by one whose paths lead into the binary. Never `strip` the result:
- * the payload would be lost.
+ * Everything travels inside: runtime, code (minified, as bytecode: `--version` in 10 ms instead of
+ * 30), native libraries of the target, the aggregator's page, the default model, the demo's
+ * captures. The module `src/platform/embedded.ts` is replaced by one whose paths lead into the
+ * binary. Never `strip` the result: the payload would be lost.
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -99,7 +100,8 @@ async function embeddedModule(target: Target): Promise<string> {
     imports.push(`import f${imports.length} from ${JSON.stringify(path)} with { type: 'file' }`)
     return `f${imports.length - 1}`
   }
-  // Extracted under a name that holds its content's hash, so that a file of another version is never taken for it.
+  // Extracted under a name that holds its content's hash, so that a file of another version is
+  // never taken for it.
   const library = async (name: string) => {
     const path = join(checkout, 'node_modules', name)
     const hash = new Bun.CryptoHasher('sha256').update(await Bun.file(path).bytes()).digest('hex')

@@ -1,11 +1,14 @@
 /**
- * Do the tests notice a fault? Changes one thing in one place of a room (a comparison, a sign, a constant, a call that is
- * left out), runs that room's tests, and lists the changes that no test noticed.
+ * Do the tests notice a fault? Changes one thing in one place of a room (a comparison, a sign, a
+ * constant, a call that is left out), runs that room's tests, and lists the changes that no test
+ * noticed.
  *
- *   bun scripts/mutate.ts [--rooms count,detect,publish,aggregator,model] [--per-room 40] [--seed 1] [--minutes 20] [--nice 10]
+ *   bun scripts/mutate.ts [--rooms count,detect,publish,aggregator,model] [--per-room 40] [--seed
+ *   1] [--minutes 20] [--nice 10]
  *
- * Works in a copy below the temporary directory, one mutant at a time and at low priority. The same seed gives the same
- * mutants. Some survivors are no fault: they change nothing that can be seen, or only what something costs.
+ * Works in a copy below the temporary directory, one mutant at a time and at low priority. The same
+ * seed gives the same mutants. Some survivors are no fault: they change nothing that can be seen,
+ * or only what something costs.
  */
 import {
   cpSync,
@@ -58,7 +61,10 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
 }
 /** The page has tests of its own, in a browser. */
 const LEFT_OUT = /\/dashboard\//
-/** A test run of a mutant that loops is ended after so many times what the whole one takes, and so much. */
+/**
+ * A test run of a mutant that loops is ended after so many times what the whole one takes, and so
+ * much.
+ */
 const SLOWER = 4
 const LIMIT_MIN_MS = 60_000
 

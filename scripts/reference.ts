@@ -1,6 +1,7 @@
 /**
- * Writes the generated part of docs/reference: commands, settings, exit codes and metrics, from the code that defines
- * them. `bun scripts/reference.ts` writes the files; a test fails while they differ from the code.
+ * Writes the generated part of docs/reference: commands, settings, exit codes and metrics, from the
+ * code that defines them. `bun scripts/reference.ts` writes the files; a test fails while they
+ * differ from the code.
  */
 import type { CommandDef } from 'citty'
 import { resolved } from '../src/commands/arguments.ts'

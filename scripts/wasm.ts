@@ -1,6 +1,7 @@
 /**
- * Makes src/parse/own-line-core.ts from src/parse/own-line.wat: `bun scripts/wasm.ts`. The result is checked in (it is
- * shorter than a licence), so that building the agent needs no WebAssembly tool; a test makes it again and compares.
+ * Makes src/parse/own-line-core.ts from src/parse/own-line.wat: `bun scripts/wasm.ts`. The result
+ * is checked in (it is shorter than a licence), so that building the agent needs no WebAssembly
+ * tool; a test makes it again and compares.
  */
 import wabt from 'wabt'
 

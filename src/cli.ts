@@ -1,10 +1,10 @@
 /**
- * The program `agent`: finds the command, runs it, and turns what comes of it into an exit code. The only
- * place that hears signals, prints errors and ends the process.
+ * The program `agent`: finds the command, runs it, and turns what comes of it into an exit code.
+ * The only place that hears signals, prints errors and ends the process.
  *
- * Commands are loaded when they are called for: `--version` must not wait for MQTT, SQLite and a net (10 ms
- * instead of 100). Native libraries are told where to go here, as soon as the state directory is known,
- * and before any command could load one (`platform/native.ts`).
+ * Commands are loaded when they are called for: `--version` must not wait for MQTT, SQLite and a
+ * net (10 ms instead of 100). Native libraries are told where to go here, as soon as the state
+ * directory is known, and before any command could load one (`platform/native.ts`).
  */
 import type { CommandDef } from 'citty'
 import { COMMANDS, SHOWN_COMMANDS } from './commands/table.ts'
@@ -60,7 +60,10 @@ async function runCommand(path: string, command: CommandDef, words: string[]): P
   return typeof code === 'number' ? code : EXIT.ok
 }
 
-/** What must be known before the command begins. A broken settings file is the command's to report; until then defaults do. */
+/**
+ * What must be known before the command begins. A broken settings file is the command's to report;
+ * until then defaults do.
+ */
 async function prepareProcess(flags: Readonly<Record<string, unknown>>): Promise<void> {
   const { defaultState, loadSettings } = await import('./settings/settings.ts')
   const { setNativeHome } = await import('./platform/native.ts')
@@ -102,7 +105,8 @@ async function printRootHelp(): Promise<number> {
   return EXIT.ok
 }
 
-// --- Errors ---------------------------------------------------------------------------------------
+// --- Errors
+// ---------------------------------------------------------------------------------------
 
 function report(error: unknown, asJson: boolean): number {
   const known = error instanceof AgentError ? error : unexpected(error)
@@ -119,7 +123,9 @@ function report(error: unknown, asJson: boolean): number {
   return known.exitCode
 }
 
-/** A verifier speaks in lines; each after the first is set in, so that none looks like one of ours. */
+/**
+ * A verifier speaks in lines; each after the first is set in, so that none looks like one of ours.
+ */
 function safeLines(text: string): string {
   return text.split('\n').map(safeName).join('\n  ')
 }
@@ -142,7 +148,8 @@ function isClosedPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'
 }
 
-// --- The process ----------------------------------------------------------------------------------
+// --- The process
+// ----------------------------------------------------------------------------------
 
 const words = process.argv.slice(2)
 const asJson = words.includes('--json')

@@ -1,7 +1,7 @@
 /**
- * The import table of ARCHITECTURE.md as a test: which room may know which, which file is the door to which
- * foreign library, and that the rooms in the middle of the pipeline read no clock, chance or setting.
- * Change the table and the document together.
+ * The import table of ARCHITECTURE.md as a test: which room may know which, which file is the door
+ * to which foreign library, and that the rooms in the middle of the pipeline read no clock, chance
+ * or setting. Change the table and the document together.
  */
 import { expect, test } from 'bun:test'
 import { Glob } from 'bun'
@@ -65,7 +65,9 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['settings/settings.ts'],
 }
 
-/** Bun.Transpiler.scanImports leaves type-only imports out, and those say who knows whom as well. */
+/**
+ * Bun.Transpiler.scanImports leaves type-only imports out, and those say who knows whom as well.
+ */
 const importPattern = /(?:\bfrom\s|\bimport\s*\(?)\s*['"]([^'"$\n]+)['"]/g
 const pure = /^(domain|parse|count|detect|wire)\//
 const ambient =

@@ -1,4 +1,7 @@
-/** Habits that a tool can hold: heads of files, words, bounds in one place, nothing of the machine that it was written on. */
+/**
+ * Habits that a tool can hold: heads of files, words, bounds in one place, nothing of the machine
+ * that it was written on.
+ */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,7 +1,8 @@
 /**
- * The adaptation to this host on disk, in `adapted/` of the state directory: `adaptation.json` (what the agent runs),
- * `rows.bin` (windows of this host kept for the next time) and `outcome.json` (what came of the last attempt). A command makes
- * them, the running agent reads them; each is written beside its place and moved into it.
+ * The adaptation to this host on disk, in `adapted/` of the state directory: `adaptation.json`
+ * (what the agent runs), `rows.bin` (windows of this host kept for the next time) and
+ * `outcome.json` (what came of the last attempt). A command makes them, the running agent reads
+ * them; each is written beside its place and moved into it.
  */
 import {
   existsSync,

@@ -1,9 +1,11 @@
 /**
- * Builds the pipeline from settings: opens the state directory, restores the state of the last run, and connects the stages
- * together. The only place that knows all of them. Also the way back: `close` leaves everything on disk.
+ * Builds the pipeline from settings: opens the state directory, restores the state of the last run,
+ * and connects the stages together. The only place that knows all of them. Also the way back:
+ * `close` leaves everything on disk.
  *
- * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db (memory
- * of the host, ledger, alerts), alert-ids.secret, lib/ (native libraries of the compiled binary), chisels/.
+ * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db
+ * (memory of the host, ledger, alerts), alert-ids.secret, lib/ (native libraries of the compiled
+ * binary), chisels/.
  */
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
@@ -70,11 +72,17 @@ export interface AgentOptions {
   readonly cpuMax?: number
   /** Reads facts about processes of this host; absent for recordings and without permissions. */
   readonly reader?: FactsReader
-  /** Adapts the model to this host in a process of its own: right for a live host, wrong for a capture. */
+  /**
+   * Adapts the model to this host in a process of its own: right for a live host, wrong for a
+   * capture.
+   */
   readonly adaptCommand?: readonly string[]
   /** `agent top` may look on. */
   readonly live?: boolean
-  /** Ids of alerts are made with the host's secret: for a host that is watched. A recording gives the same ids everywhere. */
+  /**
+   * Ids of alerts are made with the host's secret: for a host that is watched. A recording gives
+   * the same ids everywhere.
+   */
   readonly secretIds?: boolean
   /** Where alerts and summaries go beside the local store and the broker. */
   readonly outputs?: readonly Output[]
@@ -97,11 +105,16 @@ export interface Agent {
   readonly seconds: SecondsLedger
   /** Lag of the last frame, ms; written by the run, read by the gauges. */
   lagMs: number
-  /** Closes the files. What has not been delivered by then waits in the outbox for the next start. */
+  /**
+   * Closes the files. What has not been delivered by then waits in the outbox for the next start.
+   */
   close(): Promise<void>
 }
 
-/** @throws AgentError where the state directory cannot be used, or the settings contradict each other */
+/**
+ * @throws AgentError where the state directory cannot be used, or the settings contradict each
+ *   other
+ */
 export function openAgent(options: AgentOptions): Agent {
   const { settings, model, clock = systemClock } = options
   const calibration = detectionCalibration(model)

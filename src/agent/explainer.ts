@@ -1,10 +1,10 @@
 /**
  * Explains an alert by occlusion: the syscalls that decided, found by running the net.
  *
- * For an opening alert, each call that its process made in the sequence is removed in turn and the net is run again, all
- * in one batch of at most EXPLAINED_CALLS_MAX + 1 rows: about a millisecond, so it is done for every alert.
- * `detect/explain.ts` interprets the results. Calls that the model merges (open, openat) are removed together and
- * shown under the most frequent one.
+ * For an opening alert, each call that its process made in the sequence is removed in turn and the
+ * net is run again, all in one batch of at most EXPLAINED_CALLS_MAX + 1 rows: about a millisecond,
+ * so it is done for every alert. `detect/explain.ts` interprets the results. Calls that the model
+ * merges (open, openat) are removed together and shown under the most frequent one.
  */
 import type { DetectionCalibration } from '../detect/calibration.ts'
 import type { Detector } from '../detect/detector.ts'
@@ -46,7 +46,10 @@ export class Explainer {
     this.#ordinary = this.#profile(ordinary)
   }
 
-  /** The same alerts; those that open have their reasons, which the detector keeps for their later messages. */
+  /**
+   * The same alerts; those that open have their reasons, which the detector keeps for their later
+   * messages.
+   */
   async explain(alerts: readonly Alert[], sequences: SequenceBatch): Promise<readonly Alert[]> {
     const explained: Alert[] = []
     for (const alert of alerts) {
@@ -106,7 +109,10 @@ export class Explainer {
     return [...components.values()].sort((a, b) => b.calls - a.calls || a.index - b.index)
   }
 
-  /** The sequence as it is, and once without each component: [1 + components, sequenceFrames, width]. */
+  /**
+   * The sequence as it is, and once without each component: [1 + components, sequenceFrames,
+   * width].
+   */
   #occluded(
     vectors: readonly (CountVector | undefined)[],
     components: readonly Component[],

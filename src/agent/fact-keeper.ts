@@ -1,9 +1,11 @@
 /**
- * Facts about processes, gathered beside the pipeline: asks the facts reader, keeps what it said for as long as it may
- * be needed (also after the process ended), and turns it into findings and context for whoever judges.
+ * Facts about processes, gathered beside the pipeline: asks the facts reader, keeps what it said
+ * for as long as it may be needed (also after the process ended), and turns it into findings and
+ * context for whoever judges.
  *
- * Nothing here waits: `want` and `push` put questions on a list, the most urgent go out within the second's bound, and
- * answers are there a second later. Without a reader (a recording, no rights) it knows nothing, and says so.
+ * Nothing here waits: `want` and `push` put questions on a list, the most urgent go out within the
+ * second's bound, and answers are there a second later. Without a reader (a recording, no rights)
+ * it knows nothing, and says so.
  */
 
 import { Blinding } from '../detect/blinding.ts'
@@ -59,7 +61,10 @@ const ASK_AGAIN_SECONDS = 10
 /** Urgency of what a judge wants to know; triggers have less. */
 const WANTED = 4
 
-/** Questions under way at a time: watching files and hashing programs take seconds, and looks must not wait for them. */
+/**
+ * Questions under way at a time: watching files and hashing programs take seconds, and looks must
+ * not wait for them.
+ */
 const LANES = { files: FILE_WATCHES_MAX, program: 12, look: 24 } as const
 
 function laneOf({ questions }: Trigger): keyof typeof LANES {
@@ -104,7 +109,9 @@ export class FactKeeper implements FactJudge {
     return this.#reader !== undefined
   }
 
-  /** Looks at a second for what is worth a question, and sends the most urgent ones. Once a frame. */
+  /**
+   * Looks at a second for what is worth a question, and sends the most urgent ones. Once a frame.
+   */
   push(frame: Frame): void {
     for (const proof of this.#blinding.push(frame)) this.#prove(proof)
     if (this.#reader === undefined) return
@@ -237,7 +244,8 @@ export class FactKeeper implements FactJudge {
       pid > 0 ? Math.floor(startMs / 1000) : 0,
       questions,
     )
-    // It is gone. Its files may lie where its parent works, and what its parent is tells where it came from.
+    // It is gone. Its files may lie where its parent works, and what its parent is tells where it
+    // came from.
     if (answer === 'gone' && ppid !== undefined && ppid > 1 && (isFiles || urgency === WANTED)) {
       const path = process.exe ?? ''
       const child = path.startsWith('/') ? { name: process.name, path } : undefined
@@ -282,7 +290,10 @@ export class FactKeeper implements FactJudge {
   }
 }
 
-/** What may be said of a process that is gone: where it came from, whose it is, and what it executed. */
+/**
+ * What may be said of a process that is gone: where it came from, whose it is, and what it
+ * executed.
+ */
 function childOf(
   { name }: Process,
   pid: number,

@@ -1,6 +1,6 @@
 /**
- * Keeps the agent below --cpu-max by classifying less often, at defined levels. Counting is not throttled: every call is
- * counted, buffered and summarised at every level.
+ * Keeps the agent below --cpu-max by classifying less often, at defined levels. Counting is not
+ * throttled: every call is counted, buffered and summarised at every level.
  *
  *   level 0   every window is classified
  *         1   each process every 2nd second, those under suspicion every second
@@ -8,15 +8,15 @@
  *         3   as 2, and no more than GOVERNED_WINDOWS_MAX windows a second: half of them for the most
  *             suspicious, the others for those that waited longest (new ones first)
  *
- * By process and not by second, so that a process which calls every fifth second is classified, too. Evidence does not
- * decay over skipped windows (detect/evidence.ts), and a suspect is classified every second, so an alert comes
- * later by four seconds at most up to level 2.
+ * By process and not by second, so that a process which calls every fifth second is classified,
+ * too. Evidence does not decay over skipped windows (detect/evidence.ts), and a suspect is
+ * classified every second, so an alert comes later by four seconds at most up to level 2.
  *
- * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has been well below for
- * a minute, and twice as long after each time that was too early. Only if it helps: the cost of classification is measured,
- * and a level that would save less than WORTH of the limit is not used. So the limit is exceeded if counting alone
- * costs more; the log says so. Costs are per second of the host's life, so a recording poured in is not
- * throttled.
+ * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has
+ * been well below for a minute, and twice as long after each time that was too early. Only if it
+ * helps: the cost of classification is measured, and a level that would save less than WORTH of the
+ * limit is not used. So the limit is exceeded if counting alone costs more; the log says so. Costs
+ * are per second of the host's life, so a recording poured in is not throttled.
  */
 import type { Standing } from '../detect/detector.ts'
 import {
@@ -98,14 +98,19 @@ export interface Shares {
   readonly judging: number
 }
 
-/** Whether the next level would save enough to be worth it. (What the last one saves is a guess.) */
+/**
+ * Whether the next level would save enough to be worth it. (What the last one saves is a guess.)
+ */
 function wouldHelp(level: Level, judging: number, cap: number): boolean {
   if (level === 3) return false
   const left = level === 2 ? 0.5 : STRIDE[level] / STRIDE[(level + 1) as Level]
   return judging * (1 - left) >= WORTH * cap
 }
 
-/** @param shares over the last window, all of it since the last change; @param cap as a share of a core */
+/**
+ * @param shares over the last window, all of it since the last change; @param cap as a share of a
+ *   core
+ */
 export function nextState(
   state: GovernorState,
   shares: Shares,
@@ -168,7 +173,8 @@ export function chooseWindows(
   })
   const half = Math.ceil(windowsMax / 2)
   suspects.sort((a, b) => candidates[b]!.suspicion - candidates[a]!.suspicion || a - b)
-  // Suspects beyond their half wait their turn like the others, so that many suspects do not hide one.
+  // Suspects beyond their half wait their turn like the others, so that many suspects do not hide
+  // one.
   for (const place of suspects.splice(half))
     if (candidates[place]!.waited >= STRIDE[level]) due.push(place)
   if (level === 3) {
@@ -320,8 +326,9 @@ export class Governor {
   }
 
   /**
-   * The frame in which a process of which nothing is known counts as judged. By pid, so that not all are due in the same
-   * second; at the last level places are given to who has waited longest, and it has waited for ever.
+   * The frame in which a process of which nothing is known counts as judged. By pid, so that not
+   * all are due in the same second; at the last level places are given to who has waited longest,
+   * and it has waited for ever.
    */
   #before({ pid }: Process, level: Level): number {
     if (level === 3) return Number.NEGATIVE_INFINITY

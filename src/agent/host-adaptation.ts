@@ -1,6 +1,6 @@
 /**
- * Host adaptation in the running agent: starts a low-priority child (`agent adapt --now`) at set times and loads the
- * adaptation from disk, whoever made it. Nothing is learnt in this process.
+ * Host adaptation in the running agent: starts a low-priority child (`agent adapt --now`) at set
+ * times and loads the adaptation from disk, whoever made it. Nothing is learnt in this process.
  *
  * A damaged or mismatched adaptation is ignored with a warning; the shared model is used alone.
  */
@@ -185,7 +185,10 @@ export class HostAdaptation {
   }
 }
 
-/** Unix second at which the host is to be adapted to next; undefined where a person reverted the last one. */
+/**
+ * Unix second at which the host is to be adapted to next; undefined where a person reverted the
+ * last one.
+ */
 export function nextAdaptation(
   since: number,
   outcome: AdaptOutcome | undefined,

@@ -1,8 +1,8 @@
 /**
  * The data plane: a source's bytes become tallies. Nothing here waits except for more bytes.
  *
- * If the source does not tell its format, it is detected from the first bytes. If reading fails, everything before is
- * still parsed before the error is thrown.
+ * If the source does not tell its format, it is detected from the first bytes. If reading fails,
+ * everything before is still parsed before the error is thrown.
  */
 import { AgentError } from '../domain/error.ts'
 import {
@@ -31,7 +31,9 @@ export interface Ingested {
   readonly bytes: number
 }
 
-/** @throws AgentError ERR_INPUT where the format is not recognised, and whatever the source throws */
+/**
+ * @throws AgentError ERR_INPUT where the format is not recognised, and whatever the source throws
+ */
 export async function ingest(
   source: Source,
   sink: TallySink,
@@ -66,9 +68,9 @@ export function latenessOf(source: Source): number {
 }
 
 /**
- * Whether a source that is silent may be taken to have no more calls of the seconds gone by: it does not say so
- * itself, is live, and what it told last was told about when it happened. (A pipe may carry a recording, and its
- * writer may stop for a while.)
+ * Whether a source that is silent may be taken to have no more calls of the seconds gone by: it
+ * does not say so itself, is live, and what it told last was told about when it happened. (A pipe
+ * may carry a recording, and its writer may stop for a while.)
  */
 export function mayBeSilent(source: Source, eventTimeMs: number, nowMs: number): boolean {
   return source.wholeSeconds !== true && isAbreast(source, eventTimeMs, nowMs)
@@ -86,7 +88,10 @@ class Recogniser implements Parser {
   #parser: Parser | undefined
   /** What came before the format was known. */
   #head = new Uint8Array(0)
-  /** The first bytes of lines that may tell each call twice, until there are enough of them to see it. */
+  /**
+   * The first bytes of lines that may tell each call twice, until there are enough of them to see
+   * it.
+   */
   #looked: Uint8Array[] | undefined
   #lookedBytes = 0
   #parserOptions: ParserOptions = {}

@@ -1,9 +1,9 @@
 /**
  * The live view of `agent top`: one document per second, made only while a client is connected.
  *
- * The running agent serves it on a socket in its state directory (platform/linux/local-socket.ts), so that no second
- * pipeline is started and nothing is left on disk. Bounded: LIVE_ROWS_MAX processes, the most suspicious first,
- * then the busiest; how many more there are is told.
+ * The running agent serves it on a socket in its state directory (platform/linux/local-socket.ts),
+ * so that no second pipeline is started and nothing is left on disk. Bounded: LIVE_ROWS_MAX
+ * processes, the most suspicious first, then the busiest; how many more there are is told.
  */
 import { join } from 'node:path'
 import type { Standing } from '../detect/detector.ts'

@@ -1,10 +1,10 @@
 /**
- * What the agent itself costs: CPU and memory of this process and of the collector it started, for status,
- * summaries, metrics and the governor.
+ * What the agent itself costs: CPU and memory of this process and of the collector it started, for
+ * status, summaries, metrics and the governor.
  *
- * CPU is user and system time of all threads. A collector that has ended is in the kernel's total of ended
- * children, so a restart loses nothing. Not in it: the kernel's own work for us (counting adds to the calls
- * that are counted; its maps are the kernel's memory).
+ * CPU is user and system time of all threads. A collector that has ended is in the kernel's total
+ * of ended children, so a restart loses nothing. Not in it: the kernel's own work for us (counting
+ * adds to the calls that are counted; its maps are the kernel's memory).
  */
 import type { Clock } from '../platform/clock.ts'
 import {
@@ -41,8 +41,8 @@ function ownCpuSeconds(): number {
 }
 
 /**
- * CPU seconds of one kind of work of this thread. What the engine's other threads do meanwhile is left out: compiling
- * and collecting garbage are not what the work costs for good.
+ * CPU seconds of one kind of work of this thread. What the engine's other threads do meanwhile is
+ * left out: compiling and collecting garbage are not what the work costs for good.
  */
 export class CpuMeter {
   seconds = 0

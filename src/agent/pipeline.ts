@@ -1,8 +1,10 @@
 /**
- * The control plane on one page: how one closed second is processed, for all processes together. One
- * transaction, one inference batch, one pass of decisions. (The data plane, bytes to tallies, is `ingest.ts`.)
+ * The control plane on one page: how one closed second is processed, for all processes together.
+ * One transaction, one inference batch, one pass of decisions. (The data plane, bytes to tallies,
+ * is `ingest.ts`.)
  *
- * Walks never overlap (`run.ts` sees to it), so no step needs a lock, and frames come in ascending order.
+ * Walks never overlap (`run.ts` sees to it), so no step needs a lock, and frames come in ascending
+ * order.
  */
 import type { RollingBuffer } from '../buffer/rolling-buffer.ts'
 import type { Detector } from '../detect/detector.ts'
@@ -42,8 +44,9 @@ export interface Stages {
 }
 
 /**
- * Resolves when each output has what this second gave. Where a stage throws, so does this, after what was raised has been
- * told and what was counted is in the summary; no stage is left with half a second.
+ * Resolves when each output has what this second gave. Where a stage throws, so does this, after
+ * what was raised has been told and what was counted is in the summary; no stage is left with half
+ * a second.
  */
 export async function walk(stages: Stages, frame: Frame): Promise<void> {
   const { buffer, explainer, live, outputs, summariser } = stages
@@ -78,7 +81,10 @@ function takeFrame({ governor, shortLives, sequencer }: Stages, frame: Frame) {
   }
 }
 
-/** Where it fails, evidence on these processes neither grows nor fades; alerts raised before are in the next second's. */
+/**
+ * Where it fails, evidence on these processes neither grows nor fades; alerts raised before are in
+ * the next second's.
+ */
 async function judge({ classifier, adaptation, detector }: Stages, sequences: SequenceBatch) {
   try {
     const predictions = adaptation.mix(await classifier.predict(sequences), sequences)
@@ -91,7 +97,8 @@ async function judge({ classifier, adaptation, detector }: Stages, sequences: Se
 
 /**
  * The input is over: what is begun is summed up.
- * @param closes open alerts are closed, as those of a recording are; an agent that is stopped leaves them open for its next start
+ * @param closes open alerts are closed, as those of a recording are; an agent that is stopped
+ *   leaves them open for its next start
  */
 export async function finish(
   { detector, outputs, summariser }: Stages,
@@ -101,8 +108,9 @@ export async function finish(
 }
 
 /**
- * After a restart: the last sequence is taken from the buffer, so there are no blind ten seconds. Frames that are older than
- * a sequence, or from a future that the clock had then, are no past of what comes.
+ * After a restart: the last sequence is taken from the buffer, so there are no blind ten seconds.
+ * Frames that are older than a sequence, or from a future that the clock had then, are no past of
+ * what comes.
  */
 export function warm(
   { buffer, shortLives, sequencer }: Stages,

@@ -1,12 +1,13 @@
 /**
- * Runs the pipeline over a source until its end or the signal: bytes in at the source's pace, a walk for each
- * second that has closed, the ledger saved every few seconds.
+ * Runs the pipeline over a source until its end or the signal: bytes in at the source's pace, a
+ * walk for each second that has closed, the ledger saved every few seconds.
  *
- * A frame closes by event time; the kernel source says itself when a second is over. Where another stream of the
- * present falls silent, event time is taken to go on as the monotonic clock does since the last byte, which closes the
- * last second of an idle host. A recording that comes through a pipe is not closed so: its writer may only have paused.
- * Seconds are processed one at a time (seconds.ts), and the source waits for them: a pipe then fills, and what its writer
- * loses is its writer's to tell.
+ * A frame closes by event time; the kernel source says itself when a second is over. Where another
+ * stream of the present falls silent, event time is taken to go on as the monotonic clock does
+ * since the last byte, which closes the last second of an idle host. A recording that comes through
+ * a pipe is not closed so: its writer may only have paused. Seconds are processed one at a time
+ * (seconds.ts), and the source waits for them: a pipe then fills, and what its writer loses is its
+ * writer's to tell.
  */
 import { CallFamilies } from '../count/call-families.ts'
 import { defined } from '../domain/defined.ts'
@@ -179,7 +180,8 @@ class Run {
   async end(sources: readonly Source[]): Promise<void> {
     await this.#walkAll(this.#agent.counter.end())
     await this.#options.beforeEnd?.()
-    // A host that is watched goes on without us. A pipe may carry either: it is over when its writer says so.
+    // A host that is watched goes on without us. A pipe may carry either: it is over when its
+    // writer says so.
     const goesOn =
       this.#agent.options.resume ||
       (this.#signal.aborted && sources.some(({ name }) => name === 'pipe'))
@@ -227,7 +229,10 @@ class Run {
     })
   }
 
-  /** A second with losses raises no alert. Losses can be forced by an attacker, so they are reported. */
+  /**
+   * A second with losses raises no alert. Losses can be forced by an attacker, so they are
+   * reported.
+   */
   #tellLoss(lost: number): void {
     this.#lost += lost
     const now = this.#agent.clock.monotonic()

@@ -1,8 +1,10 @@
 /**
- * The queue of closed seconds, with one consumer: seconds are processed one after the other, whoever closed them.
+ * The queue of closed seconds, with one consumer: seconds are processed one after the other,
+ * whoever closed them.
  *
- * A second is the unit of failure. One whose processing throws is counted as unjudged, the stages are left in a defined
- * state (pipeline.ts), and the next second is processed. Only FAILED_SECONDS_MAX in a row end the agent.
+ * A second is the unit of failure. One whose processing throws is counted as unjudged, the stages
+ * are left in a defined state (pipeline.ts), and the next second is processed. Only
+ * FAILED_SECONDS_MAX in a row end the agent.
  */
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'

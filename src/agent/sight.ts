@@ -1,14 +1,18 @@
 /**
- * How much of the host was seen, for `agent status` and whoever must be told that this host cannot see: seconds with
- * losses, processes that were not seen whole and why, and the share of the last day's windows that were not judged
- * for it. Counted by hour, so that a blind hour fades after a day.
+ * How much of the host was seen, for `agent status` and whoever must be told that this host cannot
+ * see: seconds with losses, processes that were not seen whole and why, and the share of the last
+ * day's windows that were not judged for it. Counted by hour, so that a blind hour fades after a
+ * day.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame, UnseenProcess, UnseenReason } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
 
 export interface SightStatus {
-  /** Seconds in which calls were lost and it is not known whose: no window with one of them is judged. */
+  /**
+   * Seconds in which calls were lost and it is not known whose: no window with one of them is
+   * judged.
+   */
   readonly lossySeconds: number
   /** Processes that were not seen whole, counted once a second, by reason. */
   readonly unseen: Readonly<Partial<Record<UnseenReason, number>>>
@@ -16,7 +20,10 @@ export interface SightStatus {
   readonly unseenUsers: number
   /** Windows of the last 24 hours, and those among them that were not judged for lost calls. */
   readonly day: { readonly windows: number; readonly blind: number }
-  /** Of the latest second with processes that were not seen whole: the one that made most different calls. */
+  /**
+   * Of the latest second with processes that were not seen whole: the one that made most different
+   * calls.
+   */
   readonly most?: {
     readonly second: number
     readonly pid: number

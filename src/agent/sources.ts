@@ -12,7 +12,8 @@ export { sysdigVersion, trySysdig } from '../collect/sysdig.ts'
 export { processStart } from '../platform/linux/process-start.ts'
 
 /**
- * Files as sources, `-` being stdin; the files of one `strace -ff` are one. All are looked at before the first is read.
+ * Files as sources, `-` being stdin; the files of one `strace -ff` are one. All are looked at
+ * before the first is read.
  * @throws AgentError ERR_INPUT for the first that is not there
  */
 export function openFiles(paths: readonly string[], options: FileOptions): Source[] {
@@ -22,7 +23,9 @@ export function openFiles(paths: readonly string[], options: FileOptions): Sourc
   return traces.length === 0 ? sources : [straceFilesSource(traces), ...sources]
 }
 
-/** A recording that came with the agent, as a source. @param packed frames as NDJSON, packed by zstd */
+/**
+ * A recording that came with the agent, as a source. @param packed frames as NDJSON, packed by zstd
+ */
 export function recordingSource(packed: Uint8Array): Source {
   return memorySource(Bun.zstdDecompressSync(packed), 'frames')
 }

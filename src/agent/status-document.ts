@@ -1,9 +1,10 @@
 /**
- * What `agent status` shows: the ledger of one state directory, written every few seconds and at the end
- * (`buffer/ledger-store.ts` keeps the bytes). Plain data; the keys of `--json` are a public contract.
+ * What `agent status` shows: the ledger of one state directory, written every few seconds and at
+ * the end (`buffer/ledger-store.ts` keeps the bytes). Plain data; the keys of `--json` are a public
+ * contract.
  *
- * The ledger balances: observed.calls = counted + Σ dropped, created = acknowledged + queued + merged + Σ undelivered,
- * detection.alerts.opened = open + closed.
+ * The ledger balances: observed.calls = counted + Σ dropped, created = acknowledged + queued +
+ * merged + Σ undelivered, detection.alerts.opened = open + closed.
  */
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
 import type { Counter } from '../count/counter.ts'
@@ -82,7 +83,10 @@ export function collectorWords({ most, lost, unrecorded }: CollectorStatus): str
   ].join(', ')
 }
 
-/** What of the host was not seen, and its share of the last day; for people. Empty where all was seen. */
+/**
+ * What of the host was not seen, and its share of the last day; for people. Empty where all was
+ * seen.
+ */
 export function blindWords({ lossySeconds, unseen, unseenUsers, day, most }: SightStatus): string {
   const count = (n: number) => n.toLocaleString('en-US')
   const parts: string[] = []

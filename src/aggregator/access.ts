@@ -1,22 +1,23 @@
 /**
  * Access rules of the embedded broker.
  *
- * Only the aggregator itself publishes receipts and an aggregator's status; an agent may subscribe to receipts of
- * single hosts and never with a wildcard, so no client can read the whole fleet. An authenticated name (password
- * file, or the CN of a client certificate) may act for one host or one site:
+ * Only the aggregator itself publishes receipts and an aggregator's status; an agent may subscribe
+ * to receipts of single hosts and never with a wildcard, so no client can read the whole fleet. An
+ * authenticated name (password file, or the CN of a client certificate) may act for one host or one
+ * site:
  *
  *   web-1           the host web-1 of the aggregator's own site
  *   berlin/web-1    the host web-1 of the site berlin
  *   berlin/*        every host of the site berlin
- *   @grafana        reads every site, publishes nothing
- *   berlin/@grafana reads the site berlin, publishes nothing
+ *   @grafana        reads every site, publishes nothing berlin/@grafana reads the site berlin,
+ *     publishes nothing
  *
- * An unauthenticated client may send for a few hosts, so that one program cannot fill the store with invented ones; use
- * it on loopback and on fully trusted networks only.
+ * An unauthenticated client may send for a few hosts, so that one program cannot fill the store
+ * with invented ones; use it on loopback and on fully trusted networks only.
  *
- * Password file: lines `name:secret`, `#` begins a comment. A secret that begins with `$` is a hash as
- * Bun.password makes it (argon2, bcrypt); anything else is the secret itself, and then no other user may read
- * the file. Wrong passwords are answered late, and later the more an address gives.
+ * Password file: lines `name:secret`, `#` begins a comment. A secret that begins with `$` is a hash
+ * as Bun.password makes it (argon2, bcrypt); anything else is the secret itself, and then no other
+ * user may read the file. Wrong passwords are answered late, and later the more an address gives.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -158,14 +159,18 @@ function fits(set: Set<string>, value: string, most: number): boolean {
   return true
 }
 
-// --- Passwords ---------------------------------------------------------------------------------------
+// --- Passwords
+// ---------------------------------------------------------------------------------------
 
 /** Reads a password file; names and secrets are checked at connect. */
 export function readPasswordFile(path: string): Authenticate {
   return slowed(authenticator(parsePasswords(path, readSecretFile(path))))
 }
 
-/** One secret for one name, without a file: for a demonstration that begins and ends with its own agents. */
+/**
+ * One secret for one name, without a file: for a demonstration that begins and ends with its own
+ * agents.
+ */
 export function singlePassword(name: string, secret: string): Authenticate {
   return slowed(authenticator(new Map([[name, secret]])))
 }

@@ -1,6 +1,6 @@
 /**
- * Assembles the aggregator: store, broker, subscriber, page; started in this order and stopped in reverse, so that
- * received messages are committed and receipted before the end.
+ * Assembles the aggregator: store, broker, subscriber, page; started in this order and stopped in
+ * reverse, so that received messages are committed and receipted before the end.
  *
  * Killed without warning it loses nothing either: agents keep what was not receipted.
  */
@@ -33,7 +33,10 @@ export interface Listener {
 }
 
 export interface AggregatorOptions {
-  /** SQLite file, made if absent; or the address of a PostgreSQL database, which other aggregators may share. */
+  /**
+   * SQLite file, made if absent; or the address of a PostgreSQL database, which other aggregators
+   * may share.
+   */
   readonly store: string
   /** How long and how much it keeps, as `--retain` has it. */
   readonly retain?: string
@@ -65,7 +68,11 @@ export interface Aggregator {
 
 const TIDY_EVERY_MS = 60_000
 
-/** Resolves when both ports answer. @throws AgentError where one cannot be had, or the store cannot be opened */
+/**
+ * Resolves when both ports answer.
+ *
+ * @throws AgentError where one cannot be had, or the store cannot be opened
+ */
 export async function startAggregator(options: AggregatorOptions): Promise<Aggregator> {
   const { clock, log, version } = options
   const startedMs = clock.now()
@@ -91,7 +98,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   })
   let http: HttpServer | undefined
   try {
-    // First the page, so that it is there when the first alert is; it can do without a broker, not the other way round.
+    // The page first: it works without a broker, and must be there when the first alert is.
     http = startHttp({
       host: options.http.host,
       port: options.http.port,
@@ -140,7 +147,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     async close() {
       clearInterval(tidy)
       clearInterval(following)
-      // What was taken is committed and receipted; nothing more is taken, or a busy fleet would never let it end.
+      // Accepted messages are committed and receipted; no more are accepted, so that this ends.
       openLink.quiesce()
       await subscriber.drain()
       await openLink.close()
@@ -200,7 +207,10 @@ function passwords(listener: Listener) {
   return { authenticate: readPasswordFile(passwordFile) }
 }
 
-/** @throws AgentError if anyone could send for hosts or read alerts, unless --allow-anonymous is given */
+/**
+ * @throws AgentError if anyone could send for hosts or read alerts, unless --allow-anonymous is
+ *   given
+ */
 function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions): void {
   const doors: [string, string, Listener, string][] = [
     ['The page and the API', '--http', http, '--http-password-file'],

@@ -1,9 +1,10 @@
 /**
  * The JSON API: one function from a URL to a text, so that it can be read in one go.
  *
- * Lists are `{"items":[…],"next":cursor}`; `next` goes back as `after` and is null on the last page.
- * Alerts are given as they came on the wire. A parameter that is unknown, repeated or out of range is
- * refused and not guessed at: a script with `?stat=open` must not get an answer that looks like no alerts.
+ * Lists are `{"items":[…],"next":cursor}`; `next` goes back as `after` and is null on the last
+ * page. Alerts are given as they came on the wire. A parameter that is unknown, repeated or out of
+ * range is refused and not guessed at: a script with `?stat=open` must not get an answer that looks
+ * like no alerts.
  */
 import {
   API_ID_CHARS_MAX,

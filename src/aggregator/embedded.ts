@@ -1,6 +1,6 @@
 /**
- * The aggregator as its own broker: messages reach the subscriber inside the process, and a PUBACK leaves
- * only after the commit, so that an agent without receipts loses nothing either.
+ * The aggregator as its own broker: messages reach the subscriber inside the process, and a PUBACK
+ * leaves only after the commit, so that an agent without receipts loses nothing either.
  *
  * A site is announced when a client first asks for its aggregator, before the answer: an agent that
  * connects for the first time in its life knows from the start that receipts are to be waited for.

@@ -1,10 +1,10 @@
 /**
  * Server-sent events [HTML 9.2]: what a commit changed, to every page that is open.
  *
- * Events are numbered; a page that comes back says the last one it saw and gets the rest, or one `reset`
- * where that is too long ago or the aggregator was restarted: then it asks the API anew. A page that does
- * not read is disconnected when its queue is full (the browser reconnects). A comment every 15 s keeps proxies from
- * closing the connection and detects closed ones.
+ * Events are numbered; a page that comes back says the last one it saw and gets the rest, or one
+ * `reset` where that is too long ago or the aggregator was restarted: then it asks the API anew. A
+ * page that does not read is disconnected when its queue is full (the browser reconnects). A
+ * comment every 15 s keeps proxies from closing the connection and detects closed ones.
  */
 import { EVENT_BACKLOG_BYTES_MAX, EVENT_STREAMS_MAX, EVENTS_KEPT_MAX } from '../domain/limits.ts'
 

@@ -1,14 +1,15 @@
 /**
- * An external broker (mosquitto, EMQX, …): one connection that subscribes and sends receipts, and one per site, because
- * a connection has one will and each site has its own announcement.
+ * An external broker (mosquitto, EMQX, …): one connection that subscribes and sends receipts, and
+ * one per site, because a connection has one will and each site has its own announcement.
  *
- * Aggregators that share a store (PostgreSQL) share alerts and summaries (`$share/aggregators/…`, MQTT 5), each message
- * to one of them; those with a store each all get everything, or each would hold half of every alert's life.
- * Statuses are never shared: they are retained, and a shared subscription is given no retained messages. Where the
- * broker knows no shared subscriptions every aggregator gets everything, and the store drops what it has.
+ * Aggregators that share a store (PostgreSQL) share alerts and summaries (`$share/aggregators/…`,
+ * MQTT 5), each message to one of them; those with a store each all get everything, or each would
+ * hold half of every alert's life. Statuses are never shared: they are retained, and a shared
+ * subscription is given no retained messages. Where the broker knows no shared subscriptions every
+ * aggregator gets everything, and the store drops what it has.
  *
- * An unreachable broker does not end the aggregator: agents keep their alerts, and we reconnect with jittered back-off.
- * A refused login or a wrong certificate at the start does.
+ * An unreachable broker does not end the aggregator: agents keep their alerts, and we reconnect
+ * with jittered back-off. A refused login or a wrong certificate at the start does.
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
@@ -51,7 +52,9 @@ export interface ExternalContext {
   readonly sharesStore: boolean
 }
 
-/** A broker hands over what all hosts send: not the bound of an agent, which expects receipts only. */
+/**
+ * A broker hands over what all hosts send: not the bound of an agent, which expects receipts only.
+ */
 const INBOUND_PER_SECOND = 200_000
 
 export async function connectExternal(
@@ -274,7 +277,10 @@ class Lasting {
     }
   }
 
-  /** Doubled each time, and anything from half of it up: a thousand clients must not come back at once. */
+  /**
+   * Doubled each time, and anything from half of it up: a thousand clients must not come back at
+   * once.
+   */
   #pause(attempt: number): Promise<void> {
     const most = Math.min(BROKER_PAUSE_MAX_MS, BROKER_PAUSE_MIN_MS * 2 ** Math.min(attempt, 10))
     return new Promise((resolve) => {

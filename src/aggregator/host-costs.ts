@@ -1,10 +1,11 @@
 /**
  * Cost of the agents on their hosts, summed from their summaries for /metrics.
  *
- * Totals since this aggregator began (Prometheus knows counters that begin anew), of summaries that were stored,
- * so that none counts twice; where several aggregators share the work, each has what it took, and the
- * sums over them are right. Bounded: METRICS_HOSTS_MAX hosts, the first heard; one that was silent for an hour
- * gives up its place. Drop reasons beyond SUMMARY_REASONS_MAX of a host add up to `other`.
+ * Totals since this aggregator began (Prometheus knows counters that begin anew), of summaries that
+ * were stored, so that none counts twice; where several aggregators share the work, each has what
+ * it took, and the sums over them are right. Bounded: METRICS_HOSTS_MAX hosts, the first heard; one
+ * that was silent for an hour gives up its place. Drop reasons beyond SUMMARY_REASONS_MAX of a host
+ * add up to `other`.
  */
 import { METRICS_HOSTS_MAX, SUMMARY_REASONS_MAX } from '../domain/limits.ts'
 import type { SummaryHead } from '../wire/summary-head.ts'

@@ -1,12 +1,14 @@
 /**
  * The aggregator's HTTP side: page, API, events, metrics, health. It only reads.
  *
- * Every answer carries the headers that make it harmless: no script but our own file, no framing, no
- * guessing of types, nothing for other origins (there is no CORS). The Host header must be an address, this
- * host's name or one that was given; on a loopback address, its name. Otherwise any page in the operator's
- * browser could read the fleet by giving its own name a second address (DNS rebinding).
+ * Every answer carries the headers that make it harmless: no script but our own file, no framing,
+ * no guessing of types, nothing for other origins (there is no CORS). The Host header must be an
+ * address, this host's name or one that was given; on a loopback address, its name. Otherwise any
+ * page in the operator's browser could read the fleet by giving its own name a second address (DNS
+ * rebinding).
  *
- * Does not promise: users and roles. A password file protects everything; use a proxy for anything finer.
+ * Does not promise: users and roles. A password file protects everything; use a proxy for anything
+ * finer.
  */
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'

@@ -1,7 +1,7 @@
 /**
- * The page's files, wherever the program runs from: the compiled binary holds them bundled (Bun's HTML
- * import), from source they are bundled at start. They are served by http.ts and not by Bun's own HTML
- * routes, because those cannot be given security headers.
+ * The page's files, wherever the program runs from: the compiled binary holds them bundled (Bun's
+ * HTML import), from source they are bundled at start. They are served by http.ts and not by Bun's
+ * own HTML routes, because those cannot be given security headers.
  */
 import index from './dashboard/index.html'
 

@@ -1,16 +1,15 @@
 /**
- * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms or more, commits
- * it in one transaction, and only then says so. Of summaries it reads the head alone; their rows are decoded when
- * somebody looks. Alerts go first: when more comes than can be stored, summaries are refused while alerts still are
- * taken, and their agents keep them.
+ * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms
+ * or more, commits it in one transaction, and only then says so. Of summaries it reads the head
+ * alone; their rows are decoded when somebody looks. Alerts go first: when more comes than can be
+ * stored, summaries are refused while alerts still are taken, and their agents keep them.
  *
- * A receipt is published after the commit and for nothing
- * else, also for a repeat (its first receipt may be lost). A commit that fails is answered by silence, and
- * the agent sends again. What is refused is counted by reason and never receipted; nothing a client sends
- * ends the aggregator.
+ * A receipt is published after the commit and for nothing else, also for a repeat (its first
+ * receipt may be lost). A commit that fails is answered by silence, and the agent sends again. What
+ * is refused is counted by reason and never receipted; nothing a client sends ends the aggregator.
  *
- * A host may send for itself only: payload and topic must name the same host. Whether a client may publish on a topic
- * is checked in the broker (access.ts).
+ * A host may send for itself only: payload and topic must name the same host. Whether a client may
+ * publish on a topic is checked in the broker (access.ts).
  */
 import {
   BOOT_AHEAD_MS_MAX,
@@ -121,7 +120,10 @@ export class Subscriber {
     this.#refused.set(key, (this.#refused.get(key) ?? 0) + 1)
   }
 
-  /** @param settled called once: after the commit, at once where there is nothing to store, with an error where it could not be stored. */
+  /**
+   * @param settled called once: after the commit, at once where there is nothing to store, with an
+   *   error where it could not be stored.
+   */
   take({ topic, payload }: Incoming, settled: (unsettled?: Unsettled) => void = () => {}): void {
     const { bytesMax = INGEST_BYTES_MAX, rowsMax = GROUP_COMMIT_ROWS_MAX } = this.#options
     const arrival = this.#read(topic, payload)
@@ -252,7 +254,8 @@ export class Subscriber {
     const { message } = decoded.value
     if (message.site !== parsed.site || message.host !== parsed.host)
       return this.#refusal('host-mismatch')
-    // A boot counter begins at a clock; one far beyond every clock would outdo all that the true host says later.
+    // A boot counter begins at a clock; one far beyond every clock would outdo all that the true
+    // host says later.
     if (message.boot > this.#options.clock.now() + BOOT_AHEAD_MS_MAX)
       return this.#refusal('boot-ahead')
     this.#received[kind]++

@@ -1,7 +1,7 @@
 /**
- * The newest state of each alert of this host, for `agent alerts` and `agent explain`, and what the detector must
- * know about them after a restart, written in the same transaction. At most ALERTS_KEPT_MAX alerts are kept; the
- * least recently updated are evicted and counted.
+ * The newest state of each alert of this host, for `agent alerts` and `agent explain`, and what the
+ * detector must know about them after a restart, written in the same transaction. At most
+ * ALERTS_KEPT_MAX alerts are kept; the least recently updated are evicted and counted.
  */
 import type { Alert } from '../domain/alert.ts'
 import { ALERTS_KEPT_MAX } from '../domain/limits.ts'

@@ -1,6 +1,6 @@
 /**
- * Keeps the host's baseline (`detect/memory.ts`) as bytes over a restart. A checksum precedes them: a truncated
- * baseline is discarded.
+ * Keeps the host's baseline (`detect/memory.ts`) as bytes over a restart. A checksum precedes them:
+ * a truncated baseline is discarded.
  */
 import type { LocalFile } from './local-file.ts'
 

@@ -1,4 +1,7 @@
-/** One JSON value under a name in the local store. Its content is opaque here: who wrote it checks it when it comes back. */
+/**
+ * One JSON value under a name in the local store. Its content is opaque here: who wrote it checks
+ * it when it comes back.
+ */
 import type { LocalFile } from './local-file.ts'
 
 export class JsonDocument {

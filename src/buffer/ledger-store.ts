@@ -1,6 +1,6 @@
 /**
- * The ledger as a JSON document, saved every few seconds and at the end, so that `agent status` can show it
- * while the agent runs and after it ended, also by kill -9. Its content is opaque here.
+ * The ledger as a JSON document, saved every few seconds and at the end, so that `agent status` can
+ * show it while the agent runs and after it ended, also by kill -9. Its content is opaque here.
  */
 import { parseJson, reading } from '../domain/untrusted.ts'
 import type { LocalFile } from './local-file.ts'

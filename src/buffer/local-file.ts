@@ -1,4 +1,6 @@
-/** How the stores of `local.db` access their file: `read` and `write` never throw for a disk error. */
+/**
+ * How the stores of `local.db` access their file: `read` and `write` never throw for a disk error.
+ */
 import type { Database } from '../platform/sqlite.ts'
 
 export interface LocalFile {

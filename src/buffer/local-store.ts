@@ -1,10 +1,11 @@
 /**
- * What the host keeps for itself beside frames and outbox: the memory of its programs' behaviour, the ledger
- * that `agent status` reads, its own alerts, and what the operator decided. One file, small stores; each lives in a file of its own
- * beside this one.
+ * What the host keeps for itself beside frames and outbox: the memory of its programs' behaviour,
+ * the ledger that `agent status` reads, its own alerts, and what the operator decided. One file,
+ * small stores; each lives in a file of its own beside this one.
  *
- * Losing it does not stop the agent: a failed write returns false and is counted, a damaged file is renamed and
- * a new one begun. `status`, `alerts` and `explain` open it read-only, whether the agent runs or not.
+ * Losing it does not stop the agent: a failed write returns false and is counted, a damaged file is
+ * renamed and a new one begun. `status`, `alerts` and `explain` open it read-only, whether the
+ * agent runs or not.
  */
 
 import { type AlertLabel, parseAlertLabel } from '../domain/alert-label.ts'

@@ -1,19 +1,20 @@
 /**
- * A frame as bytes and back: one packed blob a second is what makes the buffer cheap (0.07 ms a transaction
- * against 0.56 ms with a row per process, measured).
+ * A frame as bytes and back: one packed blob a second is what makes the buffer cheap (0.07 ms a
+ * transaction against 0.56 ms with a row per process, measured).
  *
- * Columnar like the frame itself, and each column as small numbers: pids and starts as differences to the previous
- * one, syscall indexes as gaps, names as indexes into a table of this frame. Numbers are unsigned LEB128 of up to
- * 53 bits, signed ones zigzag. A checksum precedes them, because SQLite has none for its pages: a flipped bit
- * must not become a wrong count.
+ * Columnar like the frame itself, and each column as small numbers: pids and starts as differences
+ * to the previous one, syscall indexes as gaps, names as indexes into a table of this frame.
+ * Numbers are unsigned LEB128 of up to 53 bits, signed ones zigzag. A checksum precedes them,
+ * because SQLite has none for its pages: a flipped bit must not become a wrong count.
  *
- *   version u8 | crc32 u32le | index | lost | start unit | strings | columns of processes | lengths | gaps | counts
- *   since version 2: | silent and unseen processes, 0 or 1 + how many | CPU ms | why unseen, kinds, lost calls | unseen
- *   users and their lost calls. Silent processes, then unseen ones, stand at the end of the columns of processes, with
- *   vectors of no length.
- *   and where the clock was set: | by how many seconds
+ *   version u8 | crc32 u32le | index | lost | start unit | strings | columns of processes | lengths
+ *   | gaps | counts since version 2: | silent and unseen processes, 0 or 1 + how many | CPU ms |
+ *   why unseen, kinds, lost calls | unseen users and their lost calls. Silent processes, then
+ *   unseen ones, stand at the end of the columns of processes, with vectors of no length. and where
+ *   the clock was set: | by how many seconds
  *
- * Old versions stay readable for as long as a buffer lasts (an hour); an unknown version is refused.
+ * Old versions stay readable for as long as a buffer lasts (an hour); an unknown version is
+ * refused.
  */
 import type { Frame, Unseen, UnseenReason } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
@@ -78,7 +79,8 @@ export function packFrame(frame: Frame): Uint8Array {
   for (let i = 0; i < vectors; i++) {
     let last = -1
     for (let k = offsets[i]!; k < offsets[i + 1]!; k++) {
-      // Ascending within a vector (a frame's invariant), so gaps are at least 1; signed keeps a broken frame readable.
+      // Ascending within a vector (a frame's invariant), so gaps are at least 1; signed keeps a
+      // broken frame readable.
       out.signed(syscalls[k]! - last - 1)
       last = syscalls[k]!
     }

@@ -1,16 +1,17 @@
 /**
- * The last hour of frames on disk. It refills the sequencer after a restart and gives `agent train` and
- * `agent explain` their frames. A ring bounded by time (frame t is in slot t % N) and by bytes.
+ * The last hour of frames on disk. It refills the sequencer after a restart and gives `agent train`
+ * and `agent explain` their frames. A ring bounded by time (frame t is in slot t % N) and by bytes.
  *
  *        slot   0    1    2    3   …  N−1
  *               t₀+N t₀+N+1   t₀+2 …          append(t₀+N+2) replaces t₀+2, in one transaction
  *
- * Invariants: the buffer holds frames of the last N seconds up to the newest; appending frame t removes exactly
- * those that are older. If the clock went back, frames at or after the appended one are removed and counted.
+ * Invariants: the buffer holds frames of the last N seconds up to the newest; appending frame t
+ * removes exactly those that are older. If the clock went back, frames at or after the appended one
+ * are removed and counted.
  *
- * If the disk is full, read-only or damaged, the frame is not kept, counted by reason, and the next append tries
- * again; the buffer then has a gap, as after a restart. A damaged file is renamed and a new one begun; a frame
- * with a wrong checksum is skipped and counted.
+ * If the disk is full, read-only or damaged, the frame is not kept, counted by reason, and the next
+ * append tries again; the buffer then has a gap, as after a restart. A damaged file is renamed and
+ * a new one begun; a frame with a wrong checksum is skipped and counted.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -185,7 +186,8 @@ export class RollingBuffer {
     this.#file.close()
   }
 
-  // --- The ring -----------------------------------------------------------------------------------
+  // --- The ring
+  // -----------------------------------------------------------------------------------
 
   #slotOf(index: number): number {
     return ((index % this.framesMax) + this.framesMax) % this.framesMax
@@ -205,7 +207,9 @@ export class RollingBuffer {
     return { count, bytes }
   }
 
-  /** Frames that this one evicts: too old by time, and the oldest while there are too many bytes. */
+  /**
+   * Frames that this one evicts: too old by time, and the oldest while there are too many bytes.
+   */
   #expiredBy(index: number, bytes: number): number[] {
     const expired: number[] = []
     let total = this.#bytes + bytes
@@ -249,7 +253,8 @@ export class RollingBuffer {
     return undefined
   }
 
-  // --- The disk -----------------------------------------------------------------------------------
+  // --- The disk
+  // -----------------------------------------------------------------------------------
 
   #load(database: Database): void {
     const rows = database

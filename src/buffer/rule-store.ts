@@ -1,7 +1,7 @@
 /**
- * What the operator decided, as one small JSON document a kind: what is allowed, and severities. A command writes it,
- * the running agent reads it again every few seconds. Bounded: at the bound a new rule is refused, for no old
- * one may be dropped without a word.
+ * What the operator decided, as one small JSON document a kind: what is allowed, and severities. A
+ * command writes it, the running agent reads it again every few seconds. Bounded: at the bound a
+ * new rule is refused, for no old one may be dropped without a word.
  */
 import type { LocalFile } from './local-file.ts'
 

@@ -1,10 +1,12 @@
 /**
- * bpftrace as source, for kernels that refuse our own counter, and as an independent witness in tests.
+ * bpftrace as source, for kernels that refuse our own counter, and as an independent witness in
+ * tests.
  *
- * Two maps, chosen in the kernel by the parity of the second; the one that is not being written is printed
- * and cleared. Printing and clearing one live map silently loses half a percent (measured). A tick that fires
- * while its CPU runs a program is silently lost by the kernel, so there are four a second, and those that find
- * nothing new print an empty second that the parser passes over. What it prints is in parse/bpftrace-map.ts.
+ * Two maps, chosen in the kernel by the parity of the second; the one that is not being written is
+ * printed and cleared. Printing and clearing one live map silently loses half a percent (measured).
+ * A tick that fires while its CPU runs a program is silently lost by the kernel, so there are four
+ * a second, and those that find nothing new print an empty second that the parser passes over. What
+ * it prints is in parse/bpftrace-map.ts.
  */
 import { AgentError } from '../domain/error.ts'
 import { BPFTRACE_KEYS_MAX, BPFTRACE_START_MS } from '../domain/limits.ts'
@@ -60,7 +62,9 @@ export function bpftraceSource(): BpftraceSource {
   }
 }
 
-/** Whether it can trace here. @returns its path @throws AgentError that says what to install or run */
+/**
+ * Whether it can trace here. @returns its path @throws AgentError that says what to install or run
+ */
 export async function tryBpftrace(): Promise<string> {
   const bpftrace = findProgram('bpftrace')
   if (bpftrace === undefined) {

@@ -1,8 +1,8 @@
 /**
  * sysdig's capture files (.scap), read by the installed sysdig with our chisel.
  *
- * A truncated capture is read as far as possible, with a warning. One that sysdig cannot read, or crashes on (old
- * versions do on new captures, by SIGSEGV), is an error; everything before is used.
+ * A truncated capture is read as far as possible, with a warning. One that sysdig cannot read, or
+ * crashes on (old versions do on new captures, by SIGSEGV), is an error; everything before is used.
  */
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,10 @@ import { lastLine, requireSysdig } from './sysdig.ts'
 /** How often its output is looked for: a file's reader waits for us, not for the clock. */
 const READ_EVERY_MS = 2
 
-/** pcapng's section header, which sysdig's captures begin with as well; byte order magic of either kind. */
+/**
+ * pcapng's section header, which sysdig's captures begin with as well; byte order magic of either
+ * kind.
+ */
 export function isCapture(head: Uint8Array): boolean {
   if (head.length < 12) return false
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
@@ -34,8 +37,8 @@ export interface CaptureOptions {
 }
 
 /**
- * The chisel's lines of a capture that only we can unpack: it goes to a file that no other user can read and that is
- * gone afterwards. One that is cut gives what came before.
+ * The chisel's lines of a capture that only we can unpack: it goes to a file that no other user can
+ * read and that is gone afterwards. One that is cut gives what came before.
  * @param head the first bytes of `rest`, taken already
  */
 export async function* readUnpacked(
@@ -60,7 +63,10 @@ export async function* readUnpacked(
   }
 }
 
-/** @returns what ended it before its end @throws AgentError where it grows beyond the bound, or the disk is full */
+/**
+ * @returns what ended it before its end @throws AgentError where it grows beyond the bound, or the
+ *   disk is full
+ */
 async function writeBounded(
   path: string,
   file: string,

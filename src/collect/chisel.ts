@@ -1,6 +1,6 @@
 /**
- * Our chisel as a file: sysdig reads it from a path. It is in the agent's own directory, which no one
- * else can write to, for sysdig runs it as root.
+ * Our chisel as a file: sysdig reads it from a path. It is in the agent's own directory, which no
+ * one else can write to, for sysdig runs it as root.
  */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

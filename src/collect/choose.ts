@@ -1,8 +1,8 @@
 /**
  * Selects the source for --source, with the reason.
  *
- * `auto` takes the first that works: our counter in the kernel, bpftrace, sysdig. If none works, the error has the
- * reason of each.
+ * `auto` takes the first that works: our counter in the kernel, bpftrace, sysdig. If none works,
+ * the error has the reason of each.
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
@@ -17,14 +17,21 @@ import { type SysdigMode, sysdigSource, trySysdig } from './sysdig.ts'
 export interface ChooseOptions {
   readonly stateDirectory?: string
   readonly sysdigMode?: SysdigMode
-  /** Where the command will write, if not below the state directory: decides whose process it becomes. */
+  /**
+   * Where the command will write, if not below the state directory: decides whose process it
+   * becomes.
+   */
   readonly writesTo?: string
-  /** Leave the process its capabilities where the kernel counts (tests; it sheds them by executing itself anew). */
+  /**
+   * Leave the process its capabilities where the kernel counts (tests; it sheds them by executing
+   * itself anew).
+   */
   readonly keepPrivileges?: boolean
   /** Asks to give up: whoever executes itself anew would forget that it was asked. */
   readonly signal?: AbortSignal
   /**
-   * Called while the capabilities are still here, where they are shed after it; told whose process the next image will be.
+   * Called while the capabilities are still here, where they are shed after it; told whose process
+   * the next image will be.
    * @returns pid of a part of ours that is not to be counted
    */
   readonly beforeShedding?: (user: User | undefined) => number | undefined
@@ -36,7 +43,10 @@ export interface Chosen {
   readonly why: string
 }
 
-/** @throws AgentError that says what to install or run: exit 7 or 6, or 1 for a file that is not there */
+/**
+ * @throws AgentError that says what to install or run: exit 7 or 6, or 1 for a file that is not
+ *   there
+ */
 export async function chooseSource(spec: string, options: ChooseOptions = {}): Promise<Chosen> {
   switch (spec) {
     case 'auto':

@@ -1,6 +1,7 @@
 /**
- * .gz, .zst and .xz as streams: decompressed data is passed on and never collected, so that an archive
- * of nothing but zeros costs time, not memory. A broken archive gives what came before the break, then an error.
+ * .gz, .zst and .xz as streams: decompressed data is passed on and never collected, so that an
+ * archive of nothing but zeros costs time, not memory. A broken archive gives what came before the
+ * break, then an error.
  *
  * xz has no decoder in the platform; the `xz` program does it.
  */

@@ -1,6 +1,6 @@
 /**
- * A file as source: text, JSON, frames, compressed or not, or a capture for sysdig. The format is detected from its
- * first bytes.
+ * A file as source: text, JSON, frames, compressed or not, or a capture for sysdig. The format is
+ * detected from its first bytes.
  */
 import { closeSync, openSync, open as openWhenReady, readSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -72,7 +72,10 @@ async function* readFile(
   }
 }
 
-/** What is inside of .zst and .xz shows when it comes out: a capture goes to a file of its own, for sysdig reads nothing else. */
+/**
+ * What is inside of .zst and .xz shows when it comes out: a capture goes to a file of its own, for
+ * sysdig reads nothing else.
+ */
 async function* readPacked(
   path: string,
   unpacked: AsyncGenerator<Uint8Array>,
@@ -122,11 +125,14 @@ function readHead(path: string, descriptor: number, head: Uint8Array): number {
   }
 }
 
-/** sysdig packs its captures with gzip: what is inside a .gz is known only from its own first bytes. */
+/**
+ * sysdig packs its captures with gzip: what is inside a .gz is known only from its own first bytes.
+ */
 function unpackedHead(start: Uint8Array): Uint8Array {
   if (compressionOf(start) !== 'gzip') return start
   try {
-    // Cut in the middle: ask for what can be had of it. So few bytes cannot unpack to more than half a megabyte.
+    // Cut in the middle: ask for what can be had of it. So few bytes cannot unpack to more than
+    // half a megabyte.
     return gunzipSync(start.subarray(0, 512), { finishFlush: constants.Z_SYNC_FLUSH })
   } catch {
     return new Uint8Array(0)

@@ -1,4 +1,7 @@
-/** The comm of a process's leader, for live sources that have shown only another thread's (Counter asks once). */
+/**
+ * The comm of a process's leader, for live sources that have shown only another thread's (Counter
+ * asks once).
+ */
 import { readFileSync } from 'node:fs'
 
 export function leaderNameOf(pid: number): string | undefined {

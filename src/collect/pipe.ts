@@ -1,12 +1,12 @@
 /**
  * Reading a live stream at our own pace.
  *
- * sysdig makes one write(2) per event, so wake-ups cost more than parsing: the pipe is enlarged, and
- * read every READ_EVERY_MS (docs/decisions/010-one-thread.md). While much is waiting it is read without a pause, with a turn of the event loop
- * now and then, so that signals and timers run.
+ * sysdig makes one write(2) per event, so wake-ups cost more than parsing: the pipe is enlarged,
+ * and read every READ_EVERY_MS (docs/decisions/010-one-thread.md). While much is waiting it is read
+ * without a pause, with a turn of the event loop now and then, so that signals and timers run.
  *
- * stdin is never made non-blocking, for others may share its description: a pipe is opened anew through
- * /proc/self/fd, a file is read as a file, and a socket by Bun's stream.
+ * stdin is never made non-blocking, for others may share its description: a pipe is opened anew
+ * through /proc/self/fd, a file is read as a file, and a socket by Bun's stream.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { defined } from '../domain/defined.ts'
@@ -23,7 +23,8 @@ const QUIET_BYTES = READ_BYTES >> 4
 const TURN_MS = 20
 
 /**
- * Chunks of a non-blocking descriptor until its end or the signal; each valid until the next. Closes it.
+ * Chunks of a non-blocking descriptor until its end or the signal; each valid until the next.
+ * Closes it.
  * @param everyMs how long to sleep when it was empty
  */
 export async function* readPipe(
@@ -122,7 +123,10 @@ async function* readDescriptor(
   yield* readPipe(own, signal, everyMs)
 }
 
-/** A socket (what some programs give their children as stdin) cannot be opened anew; one that is silent must not outlast the signal. */
+/**
+ * A socket (what some programs give their children as stdin) cannot be opened anew; one that is
+ * silent must not outlast the signal.
+ */
 async function* readSocket(descriptor: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const reader = Bun.file(descriptor).stream().getReader()
   const stop = () => {

@@ -1,6 +1,7 @@
 /**
- * `strace -ff -o trace` writes a file for each process, `trace.812`, whose lines name no process: the file does. Such files
- * are read as one trace, line by line in the order of their times, with the pid before each line.
+ * `strace -ff -o trace` writes a file for each process, `trace.812`, whose lines name no process:
+ * the file does. Such files are read as one trace, line by line in the order of their times, with
+ * the pid before each line.
  *
  * A file with another kind of lines stays what it is, whatever it is called.
  */
@@ -97,7 +98,10 @@ class Trace {
   #to = 0
   /** The next line without its end; undefined after the last. */
   line: string | undefined
-  /** Its time as it is written: all of a trace are written alike, so that they compare as text. A line without one has that of the last. */
+  /**
+   * Its time as it is written: all of a trace are written alike, so that they compare as text. A
+   * line without one has that of the last.
+   */
   time = ''
 
   constructor(path: string) {

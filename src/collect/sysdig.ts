@@ -1,13 +1,13 @@
 /**
  * sysdig, live: started by us, watched, started again when it ends.
  *
- * With our chisel it counts inside and prints one line per process and second: a tenth of the cost of a line
- * per call, and nothing lost where text drops a fifth. Line mode is the fallback; then our own processes are
- * filtered out, or their reads would be captured and printed and read again.
+ * With our chisel it counts inside and prints one line per process and second: a tenth of the cost
+ * of a line per call, and nothing lost where text drops a fifth. Line mode is the fallback; then
+ * our own processes are filtered out, or their reads would be captured and printed and read again.
  *
- * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v), in events: up to 0.40 a call has two. While it
- * is not running nothing is counted: each of
- * those seconds is marked as incomplete (one lost call stands for "at least one").
+ * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v), in events: up to 0.40
+ * a call has two. While it is not running nothing is counted: each of those seconds is marked as
+ * incomplete (one lost call stands for "at least one").
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
@@ -64,7 +64,8 @@ export function requireSysdig(): string {
 }
 
 /**
- * Whether it can capture this host: the trial is one event, and a sysdig that finds no driver says so at once.
+ * Whether it can capture this host: the trial is one event, and a sysdig that finds no driver says
+ * so at once.
  * @returns its version and engine, in words @throws AgentError that says what to do
  */
 export async function trySysdig(): Promise<string> {
@@ -89,7 +90,10 @@ async function versionOf(program: readonly string[]): Promise<string> {
   return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'of unknown version'
 }
 
-/** @throws AgentError ERR_COLLECTOR where sysdig is not installed; why it cannot capture shows when it is read */
+/**
+ * @throws AgentError ERR_COLLECTOR where sysdig is not installed; why it cannot capture shows when
+ *   it is read
+ */
 export function sysdigSource(options: SysdigOptions = {}): Source {
   const program = options.program ?? [requireSysdig()]
   const mode = options.mode ?? 'chisel'
@@ -154,7 +158,10 @@ class LiveSysdig {
     }
   }
 
-  /** Its output to the end; asked to stop, it still gives what it has. One that says nothing for long hangs. */
+  /**
+   * Its output to the end; asked to stop, it still gives what it has. One that says nothing for
+   * long hangs.
+   */
   async *#readChild(child: Child, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const silentMaxMs = this.#options.silentMaxMs ?? COLLECTOR_SILENT_MS
     const over = new AbortController()

@@ -1,10 +1,10 @@
 /**
- * Programs that run and of which a collector shows nothing. When sysdig loses events it may lose a whole program, and at
- * its end it tells a number, not whose calls they were.
+ * Programs that run and of which a collector shows nothing. When sysdig loses events it may lose a
+ * whole program, and at its end it tells a number, not whose calls they were.
  *
- * A process whose main thread has slept and woken several times has made system calls. If the stream has none of it in
- * that time, it has vanished. What only computes makes none, and is not named. /proc is read once in a while: two small
- * files for each process.
+ * A process whose main thread has slept and woken several times has made system calls. If the
+ * stream has none of it in that time, it has vanished. What only computes makes none, and is not
+ * named. /proc is read once in a while: two small files for each process.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { VANISHED_NAMED_MAX, VANISHED_SLEEPS_MIN } from '../domain/limits.ts'
@@ -29,13 +29,19 @@ export class VanishedPrograms {
     this.#proc = proc
   }
 
-  /** Takes note of the processes in the chisel's lines `@1700000000 812 L …`. A line that was cut may be missed. */
+  /**
+   * Takes note of the processes in the chisel's lines `@1700000000 812 L …`. A line that was cut
+   * may be missed.
+   */
   push(chunk: Uint8Array): void {
     const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
     for (const [, pid] of text.matchAll(/^@\d+ (\d+) [LT] /gm)) this.#seen.add(Number(pid))
   }
 
-  /** @returns names and pids of those that slept since the last call and were not seen, the most active first */
+  /**
+   * @returns names and pids of those that slept since the last call and were not seen, the most
+   *   active first
+   */
   look(): string[] {
     const now = this.#sleepers()
     const vanished = [...now].flatMap(([pid, { start, sleeps, name }]) => {

@@ -1,6 +1,6 @@
 /**
- * Whether a .zst file holds its last frame to the end (RFC 8878, section 3). Only headers are read: a few bytes for
- * each 128 KiB, so that asking costs nothing beside unpacking.
+ * Whether a .zst file holds its last frame to the end (RFC 8878, section 3). Only headers are read:
+ * a few bytes for each 128 KiB, so that asking costs nothing beside unpacking.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 

@@ -1,6 +1,7 @@
 /**
- * `agent adapt`: this host's own names become classes beside those of the model, learnt from what the agent has
- * buffered. A running agent does this by itself (--adapt auto) and takes into use what this command writes within seconds.
+ * `agent adapt`: this host's own names become classes beside those of the model, learnt from what
+ * the agent has buffered. A running agent does this by itself (--adapt auto) and takes into use
+ * what this command writes within seconds.
  */
 import { defineCommand } from 'citty'
 import { AdaptationFiles, type AdaptOutcome } from '../agent/adaptation-files.ts'

@@ -126,7 +126,10 @@ function storeOf({ store, state }: Settings, given: boolean): string {
   return store ?? join(state, 'aggregate.db')
 }
 
-/** Moves everything from one store to another, host by host; what the other has already stays as it is. */
+/**
+ * Moves everything from one store to another, host by host; what the other has already stays as it
+ * is.
+ */
 async function migrate(
   action: string,
   from: string,

@@ -1,4 +1,7 @@
-/** `agent alerts`: the alerts of this host, newest first, as its local store keeps them; `--follow` goes on as they come. */
+/**
+ * `agent alerts`: the alerts of this host, newest first, as its local store keeps them; `--follow`
+ * goes on as they come.
+ */
 import { defineCommand } from 'citty'
 import type { Alert, AlertKind, AlertState } from '../domain/alert.ts'
 import { compareSeverity, SEVERITIES, type Severity } from '../domain/behaviour.ts'
@@ -104,7 +107,10 @@ function oneOf<const T extends string>(
   )
 }
 
-/** Shows each change of an alert once. The store is read anew: the agent that writes it is another process. */
+/**
+ * Shows each change of an alert once. The store is read anew: the agent that writes it is another
+ * process.
+ */
 async function follow(
   list: () => readonly Alert[],
   seen: readonly Alert[],

@@ -1,7 +1,7 @@
 /**
  * `agent allow`: suppresses expected alerts; a running agent reads it within seconds. Given an
- * alert's id, the rule names all that is known of that alert and nothing wider. A rule that names no behaviour does
- * not cover critical ones.
+ * alert's id, the rule names all that is known of that alert and nothing wider. A rule that names
+ * no behaviour does not cover critical ones.
  */
 import { defineCommand } from 'citty'
 import type { Alert } from '../domain/alert.ts'

@@ -1,7 +1,8 @@
 /**
- * From words to a command and its arguments, strictly. citty parses leniently: an unknown flag, a missing
- * value and surplus words pass in silence. For an agent that watches a host, `--brokr` silently ignored
- * means alerts that are not delivered, so each is an error (exit code 2) that suggests the nearest name.
+ * From words to a command and its arguments, strictly. citty parses leniently: an unknown flag, a
+ * missing value and surplus words pass in silence. For an agent that watches a host, `--brokr`
+ * silently ignored means alerts that are not delivered, so each is an error (exit code 2) that
+ * suggests the nearest name.
  */
 import { type ArgsDef, type CommandDef, parseArgs } from 'citty'
 import { AgentError } from '../domain/error.ts'
@@ -70,7 +71,9 @@ function checkPositionals(path: string, args: ArgsDef, given: readonly string[])
   if (surplus !== undefined) throw usage(path, `Unexpected argument "${surplus}"`)
 }
 
-/** Whether a positional argument (`FILE…`) or a flag (`--train FRAMES…`) takes any number of values. */
+/**
+ * Whether a positional argument (`FILE…`) or a flag (`--train FRAMES…`) takes any number of values.
+ */
 export function takesMany(args: ArgsDef): boolean {
   return Object.values(args).some((definition) => definition.valueHint?.endsWith('…'))
 }

@@ -1,6 +1,7 @@
 /**
- * `agent collect-kernel`: the kernel source's own process. Hidden: it writes records to stdout and JSON to
- * stderr for the process that started it, and ends with its stdin (collect/kernel/collector-process.ts).
+ * `agent collect-kernel`: the kernel source's own process. Hidden: it writes records to stdout and
+ * JSON to stderr for the process that started it, and ends with its stdin
+ * (collect/kernel/collector-process.ts).
  */
 import { defineCommand } from 'citty'
 import { runCollector, selfCommand } from '../operate/kernel-collector.ts'

@@ -1,15 +1,19 @@
 /**
- * What all commands share, so that they feel like one program: shared flags, output, the shutdown signal.
+ * What all commands share, so that they feel like one program: shared flags, output, the shutdown
+ * signal.
  *
- * A command is `export default defineCommand({ meta, args, run })` of citty and returns its exit code
- * (nothing = 0) or throws an AgentError. It never exits, never hears signals and never prints errors:
- * cli.ts does. Its data goes to stdout by `writeOut`, messages go to stderr by `note` or the log.
+ * A command is `export default defineCommand({ meta, args, run })` of citty and returns its exit
+ * code (nothing = 0) or throws an AgentError. It never exits, never hears signals and never prints
+ * errors: cli.ts does. Its data goes to stdout by `writeOut`, messages go to stderr by `note` or
+ * the log.
  *
  * Conventions that cli.ts relies on:
  * - `meta.examples` are shown by `--help`; every command has at least one.
  * - A positional argument that takes many has a `valueHint` ending in `…`; read them from `args._`.
- * - A flag that is a setting comes from `settingArgs(…)` and has no default here: the settings know it.
- * - Interrupted (SIGINT) and complete anyway → 0; interrupted with work undone → `EXIT.interrupted`.
+ * - A flag that is a setting comes from `settingArgs(…)` and has no default here: the settings know
+ *   it.
+ * - Interrupted (SIGINT) and complete anyway → 0; interrupted with work undone →
+ *   `EXIT.interrupted`.
  */
 import type { ArgsDef, CommandMeta } from 'citty'
 import { AgentError } from '../domain/error.ts'
@@ -82,8 +86,9 @@ const shutdown = new AbortController()
 let listen = () => {}
 
 /**
- * Aborted by the first SIGINT or SIGTERM: finish what is accepted, flush, return within a second. A command that never
- * asks for it ends at once at a signal; then whatever it writes must be whole at any moment.
+ * Aborted by the first SIGINT or SIGTERM: finish what is accepted, flush, return within a second. A
+ * command that never asks for it ends at once at a signal; then whatever it writes must be whole at
+ * any moment.
  */
 export function shutdownSignal(): AbortSignal {
   listen()

@@ -1,4 +1,7 @@
-/** `agent completion SHELL`: a script for the shell, written from the commands themselves, so that it cannot fall behind. */
+/**
+ * `agent completion SHELL`: a script for the shell, written from the commands themselves, so that
+ * it cannot fall behind.
+ */
 import { type CommandDef, defineCommand } from 'citty'
 import { kebab } from '../settings/settings.ts'
 import { argsOf, resolved } from './arguments.ts'

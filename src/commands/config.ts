@@ -1,4 +1,7 @@
-/** `agent config show`: every setting, its value, and where the value came from. `check`: whether all can be used. */
+/**
+ * `agent config show`: every setting, its value, and where the value came from. `check`: whether
+ * all can be used.
+ */
 
 import { accessSync, constants } from 'node:fs'
 import { defineCommand } from 'citty'

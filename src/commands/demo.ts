@@ -1,8 +1,9 @@
 /**
- * `agent demo`: the main job on one machine, without root and without anything installed. Starts an aggregator with
- * its own broker, and an agent per recorded host; each agent first lives through an hour of that host's
- * ordinary life, then through some minutes with attacks, masquerades and novelties in them (models/recordings/demo). Everything
- * is the real thing: the recording was counted on running hosts, alerts go over MQTT on loopback.
+ * `agent demo`: the main job on one machine, without root and without anything installed. Starts an
+ * aggregator with its own broker, and an agent per recorded host; each agent first lives through an
+ * hour of that host's ordinary life, then through some minutes with attacks, masquerades and
+ * novelties in them (models/recordings/demo). Everything is the real thing: the recording was
+ * counted on running hosts, alerts go over MQTT on loopback.
  *
  * Ends by itself with --once and wherever stdout is no terminal; else the page stays until Ctrl-C.
  */
@@ -199,7 +200,10 @@ class DemoAgents {
   }
 }
 
-/** What `hosts` agents wait for at their end, so that the page stays as it is until the user has seen enough. */
+/**
+ * What `hosts` agents wait for at their end, so that the page stays as it is until the user has
+ * seen enough.
+ */
 function untilAborted(signal: AbortSignal, hosts: number): () => Promise<void> {
   let running = hosts
   return async () => {

@@ -1,6 +1,7 @@
 /**
- * `agent explain ID`: one alert in full, for the person who has to decide: what the process calls itself, what it
- * behaves like, which facts and calls decided, what it did around that time, and the commands to run next.
+ * `agent explain ID`: one alert in full, for the person who has to decide: what the process calls
+ * itself, what it behaves like, which facts and calls decided, what it did around that time, and
+ * the commands to run next.
  */
 import { defineCommand } from 'citty'
 import type { Alert } from '../domain/alert.ts'

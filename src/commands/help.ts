@@ -1,6 +1,7 @@
 /**
- * `--help` at every level: what it does, how it is called, flags, examples. citty's own usage has no
- * examples and asks every sub-command to load first; this one prints in the time that `--version` takes.
+ * `--help` at every level: what it does, how it is called, flags, examples. citty's own usage has
+ * no examples and asks every sub-command to load first; this one prints in the time that
+ * `--version` takes.
  */
 import type { ArgDef, ArgsDef, CommandDef } from 'citty'
 import { EXIT_CODES } from '../domain/error.ts'

@@ -1,4 +1,7 @@
-/** What can be said of input beside its name: one list for every command that counts, so that they cannot drift apart. */
+/**
+ * What can be said of input beside its name: one list for every command that counts, so that they
+ * cannot drift apart.
+ */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { UserInput } from '../domain/source.ts'

@@ -1,11 +1,17 @@
-/** Messages of `count` and `record` about their input on stderr: progress, and the ledger at the end. */
+/**
+ * Messages of `count` and `record` about their input on stderr: progress, and the ledger at the
+ * end.
+ */
 
 import { AgentError, EXIT } from '../domain/error.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import type { SourceFormat } from '../domain/source.ts'
 import { coloured, note, safeText } from './common.ts'
 
-/** How many calls were counted, and which not and why, on one line (and one more per reason with a sample). */
+/**
+ * How many calls were counted, and which not and why, on one line (and one more per reason with a
+ * sample).
+ */
 export function inputLine(ledger: InputLedger, frameCount: number, vectorCount: number): string {
   const dropped = Object.entries(ledger.dropped)
   const lines = [
@@ -52,7 +58,10 @@ export function filesInWords(paths: readonly string[]): string {
   return paths.map((path) => (path === '-' ? 'the input' : `"${path}"`)).join(', ')
 }
 
-/** @param what the files as a message names them @throws AgentError where nothing was counted: that is no quiet host */
+/**
+ * @param what the files as a message names them @throws AgentError where nothing was counted: that
+ *   is no quiet host
+ */
 export function requireCounted({ observed, counted, dropped }: Ledger, what: string): void {
   if (counted > 0) return
   if (observed === 0) {
@@ -70,7 +79,9 @@ export function requireCounted({ observed, counted, dropped }: Ledger, what: str
   )
 }
 
-/** @throws AgentError where a live source that ran to its end showed nothing: no host is that quiet */
+/**
+ * @throws AgentError where a live source that ran to its end showed nothing: no host is that quiet
+ */
 export function requireObserved({ observed }: Ledger, source: string): void {
   if (observed > 0) return
   throw new AgentError('ERR_COLLECTOR', `Cannot watch this host: ${source} reported no calls`, {
@@ -93,7 +104,10 @@ interface CodeOptions {
   readonly json?: boolean | undefined
 }
 
-/** The exit code of input that was counted, by the command's flags. @param format what it was; of several the last */
+/**
+ * The exit code of input that was counted, by the command's flags. @param format what it was; of
+ * several the last
+ */
 export function inputExitCode(
   ledger: Ledger,
   format: SourceFormat | undefined,

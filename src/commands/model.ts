@@ -1,4 +1,7 @@
-/** `agent model`: the models that this agent has, whether they are whole, which is in use, who made them. */
+/**
+ * `agent model`: the models that this agent has, whether they are whole, which is in use, who made
+ * them.
+ */
 import { readFile } from 'node:fs/promises'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'

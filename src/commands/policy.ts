@@ -1,5 +1,6 @@
 /**
- * `agent policy`: malicious behaviours and their severities on this host. A running agent reads a change within seconds.
+ * `agent policy`: malicious behaviours and their severities on this host. A running agent reads a
+ * change within seconds.
  */
 import { defineCommand } from 'citty'
 import {

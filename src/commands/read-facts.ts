@@ -1,6 +1,7 @@
 /**
- * `agent read-facts`: the facts reader's own process. Hidden: it takes questions on stdin and answers on stdout for
- * the process that started it, and ends with its stdin (facts/reader-process.ts).
+ * `agent read-facts`: the facts reader's own process. Hidden: it takes questions on stdin and
+ * answers on stdout for the process that started it, and ends with its stdin
+ * (facts/reader-process.ts).
  */
 import { defineCommand } from 'citty'
 import { runReader } from '../operate/facts-reader.ts'

@@ -1,4 +1,7 @@
-/** `agent record`: a live source to a frames file. No model is needed; `train` and `evaluate` read what it writes. */
+/**
+ * `agent record`: a live source to a frames file. No model is needed; `train` and `evaluate` read
+ * what it writes.
+ */
 import { defineCommand } from 'citty'
 import { OwnCost } from '../agent/own-cost.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'

@@ -1,7 +1,7 @@
 /**
- * `agent replay FILE…`: the same pipeline as `watch`, over captures, at maximum speed: deterministic, exit code 10 if
- * there were alerts. Without --state it works in a directory of its own that is gone afterwards, so a
- * replay never mixes with what the live agent remembers.
+ * `agent replay FILE…`: the same pipeline as `watch`, over captures, at maximum speed:
+ * deterministic, exit code 10 if there were alerts. Without --state it works in a directory of its
+ * own that is gone afterwards, so a replay never mixes with what the live agent remembers.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** `agent seccomp NAME --audit`: a seccomp profile of what this host's buffer saw, with its coverage. */
+/**
+ * `agent seccomp NAME --audit`: a seccomp profile of what this host's buffer saw, with its
+ * coverage.
+ */
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { readBufferedFrames } from '../operate/buffered-frames.ts'

@@ -1,4 +1,7 @@
-/** `agent simulate fleet`: how many hosts this aggregator carries, by recorded summaries on real connections. */
+/**
+ * `agent simulate fleet`: how many hosts this aggregator carries, by recorded summaries on real
+ * connections.
+ */
 import { readFileSync } from 'node:fs'
 import { defineCommand } from 'citty'
 import { defined } from '../domain/defined.ts'

@@ -1,6 +1,6 @@
 /**
- * `agent simulate attack`: safe stand-ins of attacks beside a running agent, and whether it found them: the proof,
- * within a minute, that this agent on this host sees.
+ * `agent simulate attack`: safe stand-ins of attacks beside a running agent, and whether it found
+ * them: the proof, within a minute, that this agent on this host sees.
  */
 import { defineCommand } from 'citty'
 import type { Alert } from '../domain/alert.ts'

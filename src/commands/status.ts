@@ -30,7 +30,10 @@ export default defineCommand({
   },
 })
 
-/** Disk trouble, lost calls, seconds that failed and a cap that costs judgements are worth an exit code; a broker that is away is not, for its queue is what it is there for. */
+/**
+ * Disk trouble, lost calls, seconds that failed and a cap that costs judgements are worth an exit
+ * code; a broker that is away is not, for its queue is what it is there for.
+ */
 function isWell(status: StatusDocument): boolean {
   const { buffer, dropped, governor } = status
   return (
@@ -182,7 +185,10 @@ function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocum
   return `${cpuMax} % of a core: ${level === 0 ? '' : `level ${level}, `}${does}${past}`
 }
 
-/** How much of this host has a class, and what is done about the rest. Agents of before adaptations told nothing of it. */
+/**
+ * How much of this host has a class, and what is done about the rest. Agents of before adaptations
+ * told nothing of it.
+ */
 function knownWords(adaptation: StatusDocument['adaptation'] | undefined, now: number): string {
   if (adaptation === undefined) return 'not told'
   const { known, names, figures, due, refused } = adaptation
@@ -225,7 +231,10 @@ function ago(ms: number): string {
   return seconds < 120 ? `as of ${seconds} s ago` : `as of ${new Date(ms).toISOString()}`
 }
 
-/** Share of strange processes above which claims are weighed less (detect/unrest.ts), so a reader should know. */
+/**
+ * Share of strange processes above which claims are weighed less (detect/unrest.ts), so a reader
+ * should know.
+ */
 const UNREST_SHOWN = 0.1
 
 function unrestWords(share: number): string {

@@ -1,4 +1,7 @@
-/** `agent support`: one readable JSON document to put beside the report of a problem. Nothing is sent anywhere. */
+/**
+ * `agent support`: one readable JSON document to put beside the report of a problem. Nothing is
+ * sent anywhere.
+ */
 import { writeFileSync } from 'node:fs'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'

@@ -1,7 +1,7 @@
 /**
- * Every command: what it does in one line, and how to load it. The lines stand here and not only in the
- * commands, so that `agent --help` and `--version` load none of them. A command may have a more exact description
- * in its own help.
+ * Every command: what it does in one line, and how to load it. The lines stand here and not only in
+ * the commands, so that `agent --help` and `--version` load none of them. A command may have a more
+ * exact description in its own help.
  */
 export interface Entry {
   readonly summary: string

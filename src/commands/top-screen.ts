@@ -1,6 +1,6 @@
 /**
- * What `agent top` shows, as text: a document in, lines out. Nothing of it moves a cursor, so that a test can read
- * it; names come from outside and are made safe before they are measured and cut.
+ * What `agent top` shows, as text: a document in, lines out. Nothing of it moves a cursor, so that
+ * a test can read it; names come from outside and are made safe before they are measured and cut.
  */
 import type { LiveAgent, LiveDocument, LiveProcess } from '../agent/live-view.ts'
 import { type Paint, safeText } from './common.ts'
@@ -18,7 +18,9 @@ const CLASS_COLUMNS = 20
 /** Shown as under suspicion from this share of an alert on. */
 const SUSPICIOUS = 0.5
 
-/** As many lines as fit, none longer than the screen is wide. Without a size: all of them, whole. */
+/**
+ * As many lines as fit, none longer than the screen is wide. Without a size: all of them, whole.
+ */
 export function screenLines(document: LiveDocument, paint: Paint, size?: ScreenSize): string[] {
   const { processes, processesOmitted, agent, time } = document
   const clock = new Date(time * 1000).toISOString().slice(11, 19)

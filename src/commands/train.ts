@@ -1,4 +1,7 @@
-/** `agent train FRAMES… --out DIR`: frames to a model directory, with progress, early stop and calibration. */
+/**
+ * `agent train FRAMES… --out DIR`: frames to a model directory, with progress, early stop and
+ * calibration.
+ */
 import { basename } from 'node:path'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'

@@ -1,6 +1,7 @@
 /**
- * `agent uninstall`: removes what install.sh put here: this binary, its record, and the service that runs it.
- * With `--purge` also the state. What it did not install it does not touch, and it stops nothing else.
+ * `agent uninstall`: removes what install.sh put here: this binary, its record, and the service
+ * that runs it. With `--purge` also the state. What it did not install it does not touch, and it
+ * stops nothing else.
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
- * `agent update --from WHERE`: puts a newer release in the place of this binary, verified as install.sh does
- * it, tried out before it counts, put in place by one rename. A running agent goes on with the old one until
- * it is restarted; nothing here stops or starts services.
+ * `agent update --from WHERE`: puts a newer release in the place of this binary, verified as
+ * install.sh does it, tried out before it counts, put in place by one rename. A running agent goes
+ * on with the old one until it is restarted; nothing here stops or starts services.
  */
 import {
   accessSync,

@@ -1,9 +1,10 @@
 /**
- * `agent watch`: the main job. A live source, a pipe or a file goes through the pipeline; alerts go to the
- * terminal, the local store and, with --broker, over MQTT.
+ * `agent watch`: the main job. A live source, a pipe or a file goes through the pipeline; alerts go
+ * to the terminal, the local store and, with --broker, over MQTT.
  *
- * The source is chosen before anything is opened: where the kernel counts for us, this process sheds its
- * capabilities by re-executing itself, so the process that parses, classifies and sends has none.
+ * The source is chosen before anything is opened: where the kernel counts for us, this process
+ * sheds its capabilities by re-executing itself, so the process that parses, classifies and sends
+ * has none.
  */
 import { defineCommand } from 'citty'
 import { openAgent } from '../agent/agent.ts'

@@ -1,7 +1,8 @@
 /**
- * Cholesky's factor of a symmetric positive definite matrix and the solution of a system by it: the inner step
- * of Newton's method in both linear baselines, a few hundred columns wide. Matrices are row-major, only their lower
- * half is read and written. Sums use four accumulators, because a single chain of additions is latency-bound.
+ * Cholesky's factor of a symmetric positive definite matrix and the solution of a system by it: the
+ * inner step of Newton's method in both linear baselines, a few hundred columns wide. Matrices are
+ * row-major, only their lower half is read and written. Sums use four accumulators, because a
+ * single chain of additions is latency-bound.
  */
 
 /** Replaces the lower half of the n × n matrix at `at` by its factor L, where A = L·Lᵀ. */

@@ -1,6 +1,6 @@
 /**
- * Statistics of recordings before training: how many count vectors each program has (the paper's Fig. 5), and how
- * sparse a vector is [Paper III-B, V-A].
+ * Statistics of recordings before training: how many count vectors each program has (the paper's
+ * Fig. 5), and how sparse a vector is [Paper III-B, V-A].
  */
 import { ALIAS_RULES, classNameOf } from '../model/aliases.ts'
 import type { Recording } from '../train/data/recording.ts'

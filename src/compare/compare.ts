@@ -1,15 +1,17 @@
 /**
- * The paper's Tables I and II on any frames: three baselines on single seconds with a majority vote, three
- * nets on sequences, several runs each, macro precision and recall with their deviation.
+ * The paper's Tables I and II on any frames: three baselines on single seconds with a majority
+ * vote, three nets on sequences, several runs each, macro precision and recall with their
+ * deviation.
  *
- * Blocks are ten wall-clock seconds that do not overlap, as the paper's; the split is by time with a gap, or
- * at random as the paper's (neighbouring blocks on both sides, so its figures flatter), or by file: train on one
- * host's, test on another's. Rows are `frequency` unless another recipe is given. The nets have the paper's
- * 64 units, Adam, and the L2 of its authors' code; batches of 128 and a rate of 0.003 that falls along a cosine
- * instead of their 512 and 0.001, because there are fewer blocks. No augmentation, smoothing or class balance here.
+ * Blocks are ten wall-clock seconds that do not overlap, as the paper's; the split is by time with
+ * a gap, or at random as the paper's (neighbouring blocks on both sides, so its figures flatter),
+ * or by file: train on one host's, test on another's. Rows are `frequency` unless another recipe is
+ * given. The nets have the paper's 64 units, Adam, and the L2 of its authors' code; batches of 128
+ * and a rate of 0.003 that falls along a cosine instead of their 512 and 0.001, because there are
+ * fewer blocks. No augmentation, smoothing or class balance here.
  *
- * Runs differ by the seed alone, as in the paper. Logistic regression and SVM converge to a unique optimum, so one
- * training is used for all runs (the paper's deviation for them is 1e-16).
+ * Runs differ by the seed alone, as in the paper. Logistic regression and SVM converge to a unique
+ * optimum, so one training is used for all runs (the paper's deviation for them is 1e-16).
  */
 import { ALIAS_RULES } from '../model/aliases.ts'
 import { Normaliser } from '../model/normalise.ts'

@@ -1,6 +1,6 @@
 /**
- * A comparison for people: the tables side by side as Markdown, beside the paper's own figures, and as pictures
- * (SVG, no library): the tables, and the paper's Fig. 5.
+ * A comparison for people: the tables side by side as Markdown, beside the paper's own figures, and
+ * as pictures (SVG, no library): the tables, and the paper's Fig. 5.
  */
 
 import { xml } from '../train/evaluate/evaluation-report.ts'
@@ -23,7 +23,10 @@ const paperRow = (precision: number, p: number, recall: number, r: number): Pape
   recall: { mean: recall, sd: r },
 })
 
-/** The paper's Tables I (laboratory, 28 classes) and II (production, 20 classes): macro precision and recall, 10 runs. */
+/**
+ * The paper's Tables I (laboratory, 28 classes) and II (production, 20 classes): macro precision
+ * and recall, 10 runs.
+ */
 export const PAPER: Readonly<
   Record<string, { readonly laboratory: PaperRow; readonly production: PaperRow }>
 > = {
@@ -154,7 +157,10 @@ const COLOURS: Readonly<Record<SplitKind, readonly [string, string]>> = {
 }
 const BAR = 12
 
-/** Precision and recall of each model as bars with their deviation, one pair for each split; the paper's as a line across each. */
+/**
+ * Precision and recall of each model as bars with their deviation, one pair for each split; the
+ * paper's as a line across each.
+ */
 export function comparisonSvg(comparison: Comparison): string {
   const { splits } = comparison
   const all = splits.flatMap(({ rows }) => rows)

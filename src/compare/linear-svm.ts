@@ -1,12 +1,14 @@
 /**
- * Linear SVM, one class against the rest, squared hinge loss: the optimum that LIBLINEAR and scikit-learn's
- * LinearSVC seek [Paper V-A, 18]. The intercept is one more column of ones, regularised like the others, as
- * there; a row that stands for several seconds has its cost C multiplied accordingly.
+ * Linear SVM, one class against the rest, squared hinge loss: the optimum that LIBLINEAR and
+ * scikit-learn's LinearSVC seek [Paper V-A, 18]. The intercept is one more column of ones,
+ * regularised like the others, as there; a row that stands for several seconds has its cost C
+ * multiplied accordingly.
  *
- * Solved in the primal by Newton steps with an exact line search (Keerthi and DeCoste 2005): with squared hinges the
- * loss is quadratic while the same rows are within the margin, so a step solves one system as wide as a row, and
- * when the set of rows does not change, the optimum is exact. Dual coordinate descent, LIBLINEAR's default, was used
- * before: with one row for 7,000 equal seconds it had not converged after 200 passes. Deterministic.
+ * Solved in the primal by Newton steps with an exact line search (Keerthi and DeCoste 2005): with
+ * squared hinges the loss is quadratic while the same rows are within the margin, so a step solves
+ * one system as wide as a row, and when the set of rows does not change, the optimum is exact. Dual
+ * coordinate descent, LIBLINEAR's default, was used before: with one row for 7,000 equal seconds it
+ * had not converged after 200 passes. Deterministic.
  */
 
 import type { RowClassifier, Rows } from '../train/forest/rows.ts'
@@ -21,7 +23,10 @@ export interface SvmOptions {
 
 export const SVM_DEFAULTS: SvmOptions = { c: 1, stepsMax: 200 }
 
-/** Gradient norm relative to the first one at which a class is finished although rows still change sides. */
+/**
+ * Gradient norm relative to the first one at which a class is finished although rows still change
+ * sides.
+ */
 const TOLERANCE = 1e-10
 
 export class LinearSvm implements RowClassifier {

@@ -1,11 +1,12 @@
 /**
- * Multinomial logistic regression [Paper V-A, 19]: the weighted sum of the losses plus half the squared norm of the
- * weights (scikit-learn's objective at C = 1; intercepts are not regularised).
+ * Multinomial logistic regression [Paper V-A, 19]: the weighted sum of the losses plus half the
+ * squared norm of the weights (scikit-learn's objective at C = 1; intercepts are not regularised).
  *
- * Solved to its unique optimum by Newton's method: each step's system is solved by conjugate gradients, which need only
- * products with the Hessian, preconditioned by the block of each class. Columns (shares of calls) differ by orders of
- * magnitude, so first-order methods converge slowly: Adam, used before, stopped short, and scikit-learn's L-BFGS
- * takes thousands of passes. Deterministic.
+ * Solved to its unique optimum by Newton's method: each step's system is solved by conjugate
+ * gradients, which need only products with the Hessian, preconditioned by the block of each class.
+ * Columns (shares of calls) differ by orders of magnitude, so first-order methods converge slowly:
+ * Adam, used before, stopped short, and scikit-learn's L-BFGS takes thousands of passes.
+ * Deterministic.
  */
 
 import type { RowClassifier, Rows } from '../train/forest/rows.ts'

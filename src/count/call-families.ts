@@ -1,9 +1,11 @@
 /**
- * Recognises a capture that was made with a filter on system calls: whole families of calls are missing from it.
+ * Recognises a capture that was made with a filter on system calls: whole families of calls are
+ * missing from it.
  *
- * Any host with six or more different programs uses nearly all families within seconds: over 367,000 host-seconds of our
- * recordings, each start cumulative, at most three of twelve were missing once 300 calls had been seen. A capture limited
- * to a few kinds of calls misses eight. Of fewer programs nothing can be said: one program may do nothing but read.
+ * Any host with six or more different programs uses nearly all families within seconds: over
+ * 367,000 host-seconds of our recordings, each start cumulative, at most three of twelve were
+ * missing once 300 calls had been seen. A capture limited to a few kinds of calls misses eight. Of
+ * fewer programs nothing can be said: one program may do nothing but read.
  */
 import type { Frame } from '../domain/frame.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
@@ -24,7 +26,10 @@ const FAMILIES = Object.entries({
   seek: 'lseek',
 })
 
-/** Calls and different names that have to be seen before absence means anything, and families that must be missing then. */
+/**
+ * Calls and different names that have to be seen before absence means anything, and families that
+ * must be missing then.
+ */
 const ENOUGH_CALLS = 500
 const ENOUGH_NAMES = 6
 const MANY_MISSING = 5
@@ -46,7 +51,10 @@ export class CallFamilies {
     return [...this.#missing]
   }
 
-  /** Takes the frames of a capture in order. @returns whether, as far as is seen, calls were filtered out of it */
+  /**
+   * Takes the frames of a capture in order. @returns whether, as far as is seen, calls were
+   * filtered out of it
+   */
   isFiltered(frame: Frame): boolean {
     if (this.#missing.size < MANY_MISSING) return false
     for (const syscall of frame.syscalls) {

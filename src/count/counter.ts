@@ -1,19 +1,21 @@
 /**
- * Tallies become frames: the counts of each second and process, keyed by pid@start, under the name that the
- * thread-group leader last presented in that second.
+ * Tallies become frames: the counts of each second and process, keyed by pid@start, under the name
+ * that the thread-group leader last presented in that second.
  *
- * Time is what the tallies say. A frame closes when event time has passed its end by the allowed lateness;
- * `closeUntil` closes by another clock (live sources that fall silent). Frame indexes only grow, but as said below.
+ * Time is what the tallies say. A frame closes when event time has passed its end by the allowed
+ * lateness; `closeUntil` closes by another clock (live sources that fall silent). Frame indexes
+ * only grow, but as said below.
  *
  *   closed … | open frames … event time |  ← within CLOCK_JUMP_MS: progress
  *            ^ nextIndex                        beyond it, either way: quarantined until confirmed for
  *                                               CLOCK_JUMP_CONFIRM_MS, or dropped when time returns
  *
- * A jump forward that goes on is accepted, and nothing is made for the gap. So is one that another follows: in a
- * capture of what happens every ten minutes all times are far apart, and each is right. A jump backward that goes on is
- * accepted, too. In a recording indexes cannot shrink: from then on times are shifted so that counting goes on
- * where it stood, until the clock has caught up. On a live host, where the clock was wrong and has been put right,
- * indexes go back with it, and the first frame says so (`clockSetSeconds`). Nothing here reads a clock.
+ * A jump forward that goes on is accepted, and nothing is made for the gap. So is one that another
+ * follows: in a capture of what happens every ten minutes all times are far apart, and each is
+ * right. A jump backward that goes on is accepted, too. In a recording indexes cannot shrink: from
+ * then on times are shifted so that counting goes on where it stood, until the clock has caught up.
+ * On a live host, where the clock was wrong and has been put right, indexes go back with it, and
+ * the first frame says so (`clockSetSeconds`). Nothing here reads a clock.
  *
  * Accounting: every observed call is counted, or dropped with a reason, at any moment.
  */
@@ -44,16 +46,19 @@ export interface CounterOptions {
   readonly namesMax?: number
   readonly clockJumpMs?: number
   readonly clockJumpConfirmMs?: number
-  /** The clock of a live host: where it is set back, indexes go back with it, and frames after a jump are marked. */
+  /**
+   * The clock of a live host: where it is set back, indexes go back with it, and frames after a
+   * jump are marked.
+   */
   readonly followsClock?: boolean
   /**
-   * Called once for a process of which only another thread's name is known (live sources read /proc). Not used
-   * for captures.
+   * Called once for a process of which only another thread's name is known (live sources read
+   * /proc). Not used for captures.
    */
   readonly leaderName?: (pid: number) => string | undefined
   /**
-   * Asked once for each process, at most PROC_READS_MAX times a second, where the source tells no start: then a process has
-   * the same key in every run of the agent. Unix seconds.
+   * Asked once for each process, at most PROC_READS_MAX times a second, where the source tells no
+   * start: then a process has the same key in every run of the agent. Unix seconds.
    */
   readonly startOf?: (pid: number) => number | undefined
 }
@@ -227,7 +232,9 @@ export class Counter implements TallySink {
     return frames
   }
 
-  /** Frames whose end plus lateness is not after `timeMs`, by a clock of the caller's; ascending. */
+  /**
+   * Frames whose end plus lateness is not after `timeMs`, by a clock of the caller's; ascending.
+   */
   closeUntil(timeMs: number): Frame[] {
     this.#closeBefore(this.#firstOpenAt(timeMs + this.#shiftMs))
     return this.closeReady()
@@ -415,8 +422,9 @@ export class Counter implements TallySink {
   readonly #nameOf = (id: NameId): string => this.#names.nameOf(id)
 
   /**
-   * Frees the eighth of the processes that has been silent longest, except those in open frames. If open frames hold
-   * all of them, the table stays full until one closes: searching at each call would be quadratic.
+   * Frees the eighth of the processes that has been silent longest, except those in open frames. If
+   * open frames hold all of them, the table stays full until one closes: searching at each call
+   * would be quadratic.
    */
   #makeRoom(): void {
     const oldest = this.#open[0]?.index ?? Number.POSITIVE_INFINITY

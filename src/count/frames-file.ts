@@ -1,9 +1,10 @@
 /**
  * Frames as NDJSON (docs/reference/formats.md): one line per process and second.
  *
- * Lines are written as bytes, because writing must not cost more than counting: what does not change from second to
- * second (pid, start, name, exe …) is encoded once per process, syscall names are kept quoted, and only digits are
- * new. (Measured: a quarter of the cost of building strings and encoding them.)
+ * Lines are written as bytes, because writing must not cost more than counting: what does not
+ * change from second to second (pid, start, name, exe …) is encoded once per process, syscall names
+ * are kept quoted, and only digits are new. (Measured: a quarter of the cost of building strings
+ * and encoding them.)
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame, Unseen } from '../domain/frame.ts'
@@ -75,7 +76,8 @@ export class FrameEncoder {
   }
 
   /**
-   * A second without calls, CPU time and losses has no line; a process that made no call has one without counts.
+   * A second without calls, CPU time and losses has no line; a process that made no call has one
+   * without counts.
    * @returns how many vectors were written
    */
   push(frame: Frame): number {

@@ -1,10 +1,12 @@
 /**
- * Interned names: the bytes of a comm become a small integer, and on demand one shared, sanitised string.
+ * Interned names: the bytes of a comm become a small integer, and on demand one shared, sanitised
+ * string.
  *
- * Bytes are compared raw, in slots of NAME_BYTES_MAX, so that a known name costs a hash and a compare and no string.
- * The table is bounded: a process that renames itself each millisecond fills it in a minute. `reclaim` then frees
- * names that no process has any more; earlier ids of them are void, which the owner detects by an epoch. If the
- * table fills up within one push, further names get the id OVERFLOW.
+ * Bytes are compared raw, in slots of NAME_BYTES_MAX, so that a known name costs a hash and a
+ * compare and no string. The table is bounded: a process that renames itself each millisecond fills
+ * it in a minute. `reclaim` then frees names that no process has any more; earlier ids of them are
+ * void, which the owner detects by an epoch. If the table fills up within one push, further names
+ * get the id OVERFLOW.
  */
 import { NAME_BYTES_MAX, NAMES_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'

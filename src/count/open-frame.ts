@@ -1,9 +1,10 @@
 /**
- * A second while it is being counted: (process slot, syscall) → count in flat arrays that are reused for later
- * seconds, so that the only allocation per second is its Frame.
+ * A second while it is being counted: (process slot, syscall) → count in flat arrays that are
+ * reused for later seconds, so that the only allocation per second is its Frame.
  *
- * Cells are dense, in the order of first occurrence; an open-addressing index finds them. Counts are doubles, because
- * one hostile line may claim 2^31 calls; `close` clamps them to 32 bits and returns what was cut off.
+ * Cells are dense, in the order of first occurrence; an open-addressing index finds them. Counts
+ * are doubles, because one hostile line may claim 2^31 calls; `close` clamps them to 32 bits and
+ * returns what was cut off.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame, SilentProcess, Unseen, UnseenProcess } from '../domain/frame.ts'
@@ -116,7 +117,8 @@ export class OpenFrame {
   }
 
   /**
-   * Makes the Frame and clears this. Beyond `processesMax` the processes with the fewest calls are left out.
+   * Makes the Frame and clears this. Beyond `processesMax` the processes with the fewest calls are
+   * left out.
    * @returns the frame and how many calls it does not contain
    */
   close(
@@ -187,7 +189,10 @@ export class OpenFrame {
     }
   }
 
-  /** CPU times of the frame's vectors, and processes with CPU time only; at the limit the busiest are kept. */
+  /**
+   * CPU times of the frame's vectors, and processes with CPU time only; at the limit the busiest
+   * are kept.
+   */
   #closeCpu(
     vectors: readonly { readonly vector: number }[],
     processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,

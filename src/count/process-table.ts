@@ -1,13 +1,13 @@
 /**
- * The process that has a pid now: identity is pid@start, and a pid seen after its process exited, or with another
- * start, is another process. Columnar, one slot per process, slots are reused.
+ * The process that has a pid now: identity is pid@start, and a pid seen after its process exited,
+ * or with another start, is another process. Columnar, one slot per process, slots are reused.
  *
- * The name of a process is that of its thread-group leader. Until that is known, another thread's name is used (the
- * leader of a daemon may make no call for minutes). A forked child has its parent's name until it execs; a rename
- * or an exec keeps the identity.
+ * The name of a process is that of its thread-group leader. Until that is known, another thread's
+ * name is used (the leader of a daemon may make no call for minutes). A forked child has its
+ * parent's name until it execs; a rename or an exec keeps the identity.
  *
- * Known gap: a process that ended without an exit in the stream and whose pid was reused. It is taken for the old
- * process unless the source reports start times.
+ * Known gap: a process that ended without an exit in the stream and whose pid was reused. It is
+ * taken for the old process unless the source reports start times.
  */
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
@@ -65,7 +65,10 @@ export class ProcessTable {
     return this.#used
   }
 
-  /** The slot of the process that has this pid at this time, made where there is none; -1 when the table is full. */
+  /**
+   * The slot of the process that has this pid at this time, made where there is none; -1 when the
+   * table is full.
+   */
   slotOf(pid: number, timeMs: number): number {
     const slot = this.find(pid)
     if (slot < 0) return this.#create(pid)
@@ -83,7 +86,10 @@ export class ProcessTable {
     }
   }
 
-  /** Notes a call in this second (NaN: quarantined). @returns the leader's name if `name` is one, else NO_NAME */
+  /**
+   * Notes a call in this second (NaN: quarantined). @returns the leader's name if `name` is one,
+   * else NO_NAME
+   */
   see(slot: number, name: NameId, frameIndex: number): NameId {
     if (frameIndex > this.#lastSeen[slot]!) this.#lastSeen[slot] = frameIndex
     if (frameIndex < this.#firstSeen[slot]!) this.#firstSeen[slot] = frameIndex
@@ -96,7 +102,8 @@ export class ProcessTable {
   }
 
   /**
-   * What a source reports beside calls. A start that differs from the known one makes another process.
+   * What a source reports beside calls. A start that differs from the known one makes another
+   * process.
    * @returns the slot, and the previous facts if they changed
    */
   describe(
@@ -127,7 +134,10 @@ export class ProcessTable {
     if (slot >= 0 && Number.isNaN(this.#ended[slot]!)) this.#ended[slot] = timeMs
   }
 
-  /** The clock was set back to this second: none was seen or ended in what is the future now. Starts that were told stay. */
+  /**
+   * The clock was set back to this second: none was seen or ended in what is the future now. Starts
+   * that were told stay.
+   */
   stepBack(frameIndex: number): void {
     for (let slot = 0; slot < this.#used; slot++) {
       this.#lastSeen[slot] = Math.min(this.#lastSeen[slot]!, frameIndex)
@@ -201,7 +211,10 @@ export class ProcessTable {
     this.#cachedName.fill(-1)
   }
 
-  /** Frees processes that ended before the second `beforeIndex`, and the longest silent until `keep` are left. */
+  /**
+   * Frees processes that ended before the second `beforeIndex`, and the longest silent until `keep`
+   * are left.
+   */
   evict(beforeIndex: number, keep: number): void {
     const silent: number[] = []
     const free = new Set(this.#free)
@@ -227,7 +240,9 @@ export class ProcessTable {
     return this.#replace(slot, pid)
   }
 
-  /** The old slot stays until its frames are closed (evict frees it), but the pid means the new one. */
+  /**
+   * The old slot stays until its frames are closed (evict frees it), but the pid means the new one.
+   */
   #replace(slot: number, pid: number): number {
     if (Number.isNaN(this.#ended[slot]!)) this.#ended[slot] = 0
     const made = this.#take(pid)

@@ -4,9 +4,9 @@
  *   second <TAB> F <TAB> parent <TAB> pid      a process is seen for the first time
  *   second <TAB> X <TAB> pid <TAB> name        its name, at first and whenever it presents another
  *
- * Only processes with vectors appear, and of several names in one second only the last. Control characters in a name
- * are written as \xNN, so no process can forge a line. The parent is the creator if the source reports it (the
- * kernel source does), else the current parent.
+ * Only processes with vectors appear, and of several names in one second only the last. Control
+ * characters in a name are written as \xNN, so no process can forge a line. The parent is the
+ * creator if the source reports it (the kernel source does), else the current parent.
  */
 import type { Frame } from '../domain/frame.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'

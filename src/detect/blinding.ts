@@ -1,9 +1,10 @@
 /**
- * Detects blinding: a user whose processes make so many different calls that the kernel's maps, or a process's own
- * quota, are exhausted. Their behaviour is then not classified, so this raises an alert by itself.
+ * Detects blinding: a user whose processes make so many different calls that the kernel's maps, or
+ * a process's own quota, are exhausted. Their behaviour is then not classified, so this raises an
+ * alert by itself.
  *
- * Ordinary programs make 20 to 60 different calls in a second, 120 at most; a thousand compilers at once fill the maps
- * as well, but each with few. Pure; frames in ascending order.
+ * Ordinary programs make 20 to 60 different calls in a second, 120 at most; a thousand compilers at
+ * once fill the maps as well, but each with few. Pure; frames in ascending order.
  */
 import type { Proof } from '../domain/finding.ts'
 import type { Frame, UnseenProcess } from '../domain/frame.ts'

@@ -1,8 +1,8 @@
 /**
- * The detection calibration of a model: whitening of states, prototypes of each class, and thresholds of evidence.
- * Made by train/calibrate/detection-calibration.ts on recordings that the net
- * was not trained on; kept in the manifest's `detection`, so it comes from a disk or from the network and is
- * checked here.
+ * The detection calibration of a model: whitening of states, prototypes of each class, and
+ * thresholds of evidence. Made by train/calibrate/detection-calibration.ts on recordings that the
+ * net was not trained on; kept in the manifest's `detection`, so it comes from a disk or from the
+ * network and is checked here.
  */
 import { AgentError } from '../domain/error.ts'
 import { MODEL_NAMES_MAX, MODEL_STATE_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
@@ -15,7 +15,10 @@ export const DETECTION_FORMAT = 1
 export const CLASS_PROTOTYPES_MAX = 64
 export const PROTOTYPE_STEP = 1 / 8
 
-/** The level of one name that the model gets wrong: what its evidence reached in ordinary life, without and with memory. */
+/**
+ * The level of one name that the model gets wrong: what its evidence reached in ordinary life,
+ * without and with memory.
+ */
 export interface OwnLevel {
   readonly name: string
   readonly stream: StreamName
@@ -35,13 +38,19 @@ export interface DetectionCalibration {
   readonly offsets: Uint32Array
   /** Distance to its own class's nearest prototype that 99 % of a class's windows stay within. */
   readonly radii: Float32Array
-  /** Share of a class's held-out windows that the net takes for this other class, class by class: how little that word against the name is worth. */
+  /**
+   * Share of a class's held-out windows that the net takes for this other class, class by class:
+   * how little that word against the name is worth.
+   */
   readonly confusions: readonly ReadonlyMap<number, number>[]
   /** The same for a class that it was never taken for: how few windows of it there were. */
   readonly unsure: Float32Array
   /** Share of a class's held-out windows that the net takes for a malicious class. */
   readonly suspect: Float32Array
-  /** Names (names.ts, memoryName) of ordinary programs that were seen in training, with a class or without. */
+  /**
+   * Names (names.ts, memoryName) of ordinary programs that were seen in training, with a class or
+   * without.
+   */
   readonly ordinary: ReadonlySet<string>
   /** Tails of the evidence, by stream: without and with the host's memory. */
   readonly tails: Readonly<Record<StreamName, Readonly<Record<Stage, Tail>>>>
@@ -51,10 +60,16 @@ export interface DetectionCalibration {
   readonly profiles: readonly (readonly (readonly [syscall: string, share: number])[])[]
 }
 
-/** `claim`: evidence that a process is not what it claims to be. `malice`: evidence of a malicious class. */
+/**
+ * `claim`: evidence that a process is not what it claims to be. `malice`: evidence of a malicious
+ * class.
+ */
 export type StreamName = 'claim' | 'malice'
 
-/** Evidence ends at 60 (evidence.ts): a budget that needs more gets a level that a minute of evidence can still reach. */
+/**
+ * Evidence ends at 60 (evidence.ts): a budget that needs more gets a level that a minute of
+ * evidence can still reach.
+ */
 const HIGHEST_LEVEL = 45
 
 /** The levels for a budget, by stream, stage and name. */
@@ -125,7 +140,10 @@ export function writeDetectionCalibration(calibration: DetectionCalibration): Wr
   }
 }
 
-/** What a host has measured of its own: of classes that it added, which follow the model's, and of the model's. */
+/**
+ * What a host has measured of its own: of classes that it added, which follow the model's, and of
+ * the model's.
+ */
 export interface HostMeasured {
   readonly doubts: ReadonlyMap<
     number,
@@ -139,7 +157,10 @@ export interface HostMeasured {
   readonly profiles: DetectionCalibration['profiles']
 }
 
-/** A model's calibration with the classes that a host added; those have no prototypes, the host's memory has. */
+/**
+ * A model's calibration with the classes that a host added; those have no prototypes, the host's
+ * memory has.
+ */
 export function calibrationHere(
   base: DetectionCalibration,
   { doubts, profiles }: HostMeasured,
@@ -241,7 +262,9 @@ function readCalibration(
   }
 }
 
-/** The first models know of mistakes only how many there were (`unsure`), whatever the other class. */
+/**
+ * The first models know of mistakes only how many there were (`unsure`), whatever the other class.
+ */
 function readConfusions(root: Fields, classCount: number): Map<number, number>[] {
   if (!root.has('confusions')) return Array.from({ length: classCount }, () => new Map())
   return root

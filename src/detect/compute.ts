@@ -1,8 +1,8 @@
 /**
  * Detects pure computation: CPU time with almost no calls, for a quarter of a minute.
  *
- * Miners do, and so do compilers, renderers and simulations: a reason to look at what the program is and whom it is
- * connected to, no more.
+ * Miners do, and so do compilers, renderers and simulations: a reason to look at what the program
+ * is and whom it is connected to, no more.
  */
 import { type Frame, vectorTotal } from '../domain/frame.ts'
 import { COMPUTERS_MAX } from '../domain/limits.ts'

@@ -1,11 +1,12 @@
 /**
- * Detects many connections without data, from counts alone: connects and reads, summed over about ten seconds, by
- * process and by short-lived children of one parent.
+ * Detects many connections without data, from counts alone: connects and reads, summed over about
+ * ten seconds, by process and by short-lived children of one parent.
  *
- * A scanner connects by the hundred and hears nothing; a load generator hears an answer to each, and what checks a few
- * ports connects seldom. Not promised: that the connections lead to different places. A client that tries one dead
- * service again and again looks the same, so this supports what else is seen; only what does so
- * dozens of times a second, for as long as the sum lasts, is a scan by that alone.
+ * A scanner connects by the hundred and hears nothing; a load generator hears an answer to each,
+ * and what checks a few ports connects seldom. Not promised: that the connections lead to different
+ * places. A client that tries one dead service again and again looks the same, so this supports
+ * what else is seen; only what does so dozens of times a second, for as long as the sum lasts, is a
+ * scan by that alone.
  */
 import type { Frame } from '../domain/frame.ts'
 import { CONNECTORS_MAX } from '../domain/limits.ts'

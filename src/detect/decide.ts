@@ -1,8 +1,9 @@
 /**
  * The paper's decision table [Paper III]: the verdict for one prediction of one process.
  *
- * Window-wise and without memory, so that the paper's figures stay reproducible. What a run of windows means
- * is `evidence.ts`; it asks this table once more, about the probabilities of the whole run.
+ * Window-wise and without memory, so that the paper's figures stay reproducible. What a run of
+ * windows means is `evidence.ts`; it asks this table once more, about the probabilities of the
+ * whole run.
  */
 import type { ModelClasses } from '../domain/prediction.ts'
 import type { Verdict } from '../domain/verdict.ts'
@@ -14,8 +15,8 @@ export interface Prediction {
 }
 
 /**
- * @param claimed index of the class that the presented name claims; undefined where the model knows none: such a
- *   name claims nothing that could be contradicted, so it is never a masquerade.
+ * @param claimed index of the class that the presented name claims; undefined where the model knows
+ *   none: such a name claims nothing that could be contradicted, so it is never a masquerade.
  */
 export function decide(
   prediction: Prediction,
@@ -33,7 +34,10 @@ export function decide(
   return { kind: 'expected' }
 }
 
-/** The most probable class of row `row` among those that `counts` names; class −1 where it names none. */
+/**
+ * The most probable class of row `row` among those that `counts` names; class −1 where it names
+ * none.
+ */
 export function mostProbable(
   probabilities: Float32Array,
   row: number,

@@ -1,21 +1,24 @@
 /**
- * One alert per cause: what crosses its level opens an alert, what goes on updates it (not more often than
- * ALERT_UPDATE_SECONDS), what has been quiet closes it, and what returns within a day is the same alert again.
+ * One alert per cause: what crosses its level opens an alert, what goes on updates it (not more
+ * often than ALERT_UPDATE_SECONDS), what has been quiet closes it, and what returns within a day is
+ * the same alert again.
  *
- * An alert of low severity is an observation: it is stored like the others, without a notification. One that turns out to
- * be worse becomes an alert. Certainty only grows, and is told at once; at most ALERTS_CONFIRMED_PER_DAY_MAX alerts
- * are confirmed a day, a quarter of them kept for critical ones, the rest stay provisional, counted as withheld.
+ * An alert of low severity is an observation: it is stored like the others, without a notification.
+ * One that turns out to be worse becomes an alert. Certainty only grows, and is told at once; at
+ * most ALERTS_CONFIRMED_PER_DAY_MAX alerts are confirmed a day, a quarter of them kept for critical
+ * ones, the rest stay provisional, counted as withheld.
  *
- * A cause is a kind of alert on one process; processes of one name that look like the same class at the same time (within
- * ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers). A process that already has an alert gets no second one,
- * except that a novelty may still turn out to be something worse; the novelty is then closed.
+ * A cause is a kind of alert on one process; processes of one name that look like the same class at
+ * the same time (within ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers).
+ * A process that already has an alert gets no second one, except that a novelty may still turn out
+ * to be something worse; the novelty is then closed.
  *
- * An id is made of host, process, kind and the host's secret: the same process has the same alert after a restart of the
- * agent, and without the secret the id cannot be predicted. Opened in a minute are at most
- * ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
+ * An id is made of host, process, kind and the host's secret: the same process has the same alert
+ * after a restart of the agent, and without the secret the id cannot be predicted. Opened in a
+ * minute are at most ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
  *
- * The state survives restarts: `changes` is what must be stored since the last call, `restore` loads it. At every
- * moment opened = open + closed, over the whole life of the state directory.
+ * The state survives restarts: `changes` is what must be stored since the last call, `restore`
+ * loads it. At every moment opened = open + closed, over the whole life of the state directory.
  */
 import type {
   Alert,
@@ -120,7 +123,9 @@ export interface BookLimits {
   readonly confirmedPerDay?: number
 }
 
-/** Of what may be opened in a minute, and confirmed in a day, what is left to the worse severities. */
+/**
+ * Of what may be opened in a minute, and confirmed in a day, what is left to the worse severities.
+ */
 const SHARE_OF_ALL = 0.75
 const DAY_SECONDS = 86_400
 const RANK: Readonly<Record<AlertKind, number>> = { novelty: 1, masquerade: 2, 'non-grata': 2 }
@@ -252,8 +257,9 @@ export class AlertBook {
   }
 
   /**
-   * Seconds go on at this frame: after a restart, or where the clock was set. What is open is not counted as quiet in a
-   * time that was not watched, and nothing was heard or told in what is the future now.
+   * Seconds go on at this frame: after a restart, or where the clock was set. What is open is not
+   * counted as quiet in a time that was not watched, and nothing was heard or told in what is the
+   * future now.
    */
   resumeAt(frameIndex: number): void {
     this.#openedAt.length = 0
@@ -269,7 +275,8 @@ export class AlertBook {
     return { ...this.#counts, open: this.#open, closed: opened - this.#open }
   }
 
-  // --- Over a restart -----------------------------------------------------------------------------
+  // --- Over a restart
+  // -----------------------------------------------------------------------------
 
   /** What must be kept since the last call; undefined where nothing changed. */
   changes(): BookChanges | undefined {
@@ -322,7 +329,8 @@ export class AlertBook {
     this.#changed.clear()
   }
 
-  // --- Causes -------------------------------------------------------------------------------------
+  // --- Causes
+  // -------------------------------------------------------------------------------------
 
   #idOf({ process, kind }: Crossing): string {
     return alertId(this.#secret, [this.#host, processKey(process), kind])
@@ -358,8 +366,8 @@ export class AlertBook {
   }
 
   /**
-   * The cause that a process is under. After a restart its start may be told as the neighbouring second: it is rounded,
-   * and the clock has been slewed meanwhile.
+   * The cause that a process is under. After a restart its start may be told as the neighbouring
+   * second: it is rounded, and the clock has been slewed meanwhile.
    */
   #causeOf(process: Process): Cause | undefined {
     const found = this.#ofProcess.get(processKey(process))
@@ -483,7 +491,9 @@ export class AlertBook {
   }
 }
 
-/** @param from the severity from which all the room may be used; the others leave a quarter of it */
+/**
+ * @param from the severity from which all the room may be used; the others leave a quarter of it
+ */
 function shareOf(severity: Severity, from: Severity): number {
   return severity === 'low' || compareSeverity(severity, from) <= 0 ? 1 : SHARE_OF_ALL
 }
@@ -496,7 +506,9 @@ function hasRoom(at: number[], frameIndex: number, spanSeconds: number, room: nu
   return true
 }
 
-/** An alert that got worse: what refuted an observation says nothing of the alert that it becomes. */
+/**
+ * An alert that got worse: what refuted an observation says nothing of the alert that it becomes.
+ */
 function restated(alert: Omit<Alert, 'ended'>, crossing: Crossing): Omit<Alert, 'ended'> {
   const { behaviour: _, techniques: __, because: ___, ...rest } = alert
   const { severity, behaviour, techniques = [], because = [] } = crossing
@@ -526,8 +538,8 @@ export function readKeptCauses(values: readonly unknown[]): KeptCause[] {
 }
 
 /**
- * What makes two crossings one cause: kind and name, and for something malicious also what it is. A server whose
- * workers go wrong looks like this class here and like that one there.
+ * What makes two crossings one cause: kind and name, and for something malicious also what it is. A
+ * server whose workers go wrong looks like this class here and like that one there.
  */
 function likenessOf({ kind, process, predicted }: Crossing): string {
   return `${kind}\n${process.name}\n${kind === 'non-grata' ? predicted.class : ''}`

@@ -1,14 +1,16 @@
 /**
  * Predictions in, alerts out: one pass per second over all classified processes.
  *
- * Per process the evidence of a window (judge.ts) is accumulated (evidence.ts); above a threshold the paper's table
- * (decide.ts) is applied to the mean of the run, and dedup.ts makes an alert, an update or nothing of it. Then
- * windows without evidence against them are added to the host's baseline. Programs that are new on the host have no
- * class to contradict; they are alerted once, after enough activity.
+ * Per process the evidence of a window (judge.ts) is accumulated (evidence.ts); above a threshold
+ * the paper's table (decide.ts) is applied to the mean of the run, and dedup.ts makes an alert, an
+ * update or nothing of it. Then windows without evidence against them are added to the host's
+ * baseline. Programs that are new on the host have no class to contradict; they are alerted once,
+ * after enough activity.
  *
- * Pure: no clock, no chance, no files. The caller keeps the memory (`HostMemory.snapshot`) and fills in `why`
- * (`explain`). By design: incomplete seconds raise no alert; names of shells and interpreters are not claims;
- * a name that another name's memory covers (a renamed worker) is not new; names before exec (a child of systemd) are ignored.
+ * Pure: no clock, no chance, no files. The caller keeps the memory (`HostMemory.snapshot`) and
+ * fills in `why` (`explain`). By design: incomplete seconds raise no alert; names of shells and
+ * interpreters are not claims; a name that another name's memory covers (a renamed worker) is not
+ * new; names before exec (a child of systemd) are ignored.
  */
 import type { Alert, AlertEnd, AlertKind, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
@@ -114,7 +116,10 @@ export class Detector {
   readonly #unrest = new Unrest()
   readonly #whitened: Float32Array
   readonly #claims = new Map<string, number | undefined>()
-  /** Classes that accuse: malicious ones but those of dual-use tools, which are programs like any other. */
+  /**
+   * Classes that accuse: malicious ones but those of dual-use tools, which are programs like any
+   * other.
+   */
   readonly #hostLevel: HostLevel
   /** Highest share of a level in this second that no fact refuted. */
   #highest = 0
@@ -160,7 +165,10 @@ export class Detector {
     this.#policy = policy
   }
 
-  /** The host's classes have changed: `classes` says so already, and this is what was measured of them. */
+  /**
+   * The host's classes have changed: `classes` says so already, and this is what was measured of
+   * them.
+   */
   recalibrate(calibration: DetectionCalibration): void {
     this.#calibration = calibration
     this.#accusing = accusingOf(this.#classes)
@@ -337,7 +345,10 @@ export class Detector {
     return alert
   }
 
-  /** Evidence on a question has come near its level: facts are asked for, and at the level all are weighed. */
+  /**
+   * Evidence on a question has come near its level: facts are asked for, and at the level all are
+   * weighed.
+   */
   #crossing(
     evidence: ProcessEvidence,
     claimed: number | undefined,
@@ -398,7 +409,8 @@ export class Detector {
     const mean = evidence.mean!
     const best = mostProbable(mean, 0, mean.length, (c) => c !== claimed)
     const verdict = decide(best, claimed, this.#accusing, CONFIDENCE_MIN)
-    // That a behaviour is none of the named ones is for the memory to say: without one the model just does not know it.
+    // That a behaviour is none of the named ones is for the memory to say: without one the model
+    // just does not know it.
     const isUnknown = verdict.kind === 'novelty' || best.class === this.#classes.background
     if (isUnknown && !warm) return undefined
     const outcome = this.#weighed(evidence, share, {
@@ -475,7 +487,8 @@ export class Detector {
     })
     if (outcome.kind !== 'alert') return outcome
     this.#highest = Math.max(this.#highest, share)
-    // Facts that prove need no statistics; all else is held to what this host's ordinary life reaches.
+    // Facts that prove need no statistics; all else is held to what this host's ordinary life
+    // reaches.
     return outcome.isProven || share >= this.#hostLevel.factor ? outcome : { kind: 'wait' }
   }
 
@@ -511,7 +524,10 @@ export class Detector {
     })
   }
 
-  /** A program whose name has no class and that this host has never seen: alerted once, then remembered. */
+  /**
+   * A program whose name has no class and that this host has never seen: alerted once, then
+   * remembered.
+   */
   #newcomer(
     { process, malice }: ProcessEvidence,
     name: string,
@@ -593,7 +609,8 @@ export class Detector {
     if (evidence.malice.level > this.#levels.of('malice', stage, name) / 2) return
     if (evidence.claim.level > this.#levels.of('claim', stage, name) / 2) return
     if (this.#book.isOpen(evidence.process)) return
-    // A name's first minutes are taken as they come: there is nothing yet that they could deviate from.
+    // A name's first minutes are taken as they come: there is nothing yet that they could deviate
+    // from.
     this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm, evidence.own)
   }
 

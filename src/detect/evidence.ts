@@ -1,9 +1,11 @@
 /**
- * Accumulates evidence over windows: one sequential test per process and question, after Page's cumulative sum (CUSUM).
+ * Accumulates evidence over windows: one sequential test per process and question, after Page's
+ * cumulative sum (CUSUM).
  *
- * Each window contributes a number that is negative for benign activity and positive otherwise; the CUSUM statistic is floored at zero. It decays over seconds without a
- * window. One deviating window is never an alert; ten in a row are. Windows overlap by nine tenths, so the numbers
- * are no independent likelihoods: levels are calibrated on recordings, not derived.
+ * Each window contributes a number that is negative for benign activity and positive otherwise; the
+ * CUSUM statistic is floored at zero. It decays over seconds without a window. One deviating window
+ * is never an alert; ten in a row are. Windows overlap by nine tenths, so the numbers are no
+ * independent likelihoods: levels are calibrated on recordings, not derived.
  *
  * Evidence stays with pid@start: a process that renames itself keeps what it has done.
  */
@@ -37,7 +39,10 @@ export interface ProcessEvidence {
   held: number
   readonly claim: Stream
   readonly malice: Stream
-  /** What it added to its name's memory since its claim is in doubt: no process is the measure of itself. */
+  /**
+   * What it added to its name's memory since its claim is in doubt: no process is the measure of
+   * itself.
+   */
   readonly own: Tally
   /** Running mean of the class probabilities; absent while nothing speaks against the process. */
   mean: Float32Array | undefined
@@ -66,8 +71,8 @@ export class Evidence {
 
   /**
    * The evidence on a process, faded to this frame.
-   * @param line restart chain of the same name: a new process continues with the malicious evidence of the last, as a tool
-   * that is started over and over leaves none of them time to show itself
+   * @param line restart chain of the same name: a new process continues with the malicious evidence
+   *   of the last, as a tool that is started over and over leaves none of them time to show itself
    */
   at(process: Process, frameIndex: number, line?: number): ProcessEvidence {
     const key = processKey(process)
@@ -159,7 +164,10 @@ export function accumulate(to: Stream, increment: number, frameIndex: number): v
   if (to.level > to.peak) to.peak = to.level
 }
 
-/** Keeps the running mean of row `row` while there is a suspicion, so that the alert names what the run looked like. */
+/**
+ * Keeps the running mean of row `row` while there is a suspicion, so that the alert names what the
+ * run looked like.
+ */
 export function average(
   evidence: ProcessEvidence,
   probabilities: Float32Array,

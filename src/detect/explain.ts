@@ -1,13 +1,18 @@
 /**
- * The decisive calls of an alert, from the net's output with and without each of them. `agent/explainer.ts` runs the net.
+ * The decisive calls of an alert, from the net's output with and without each of them.
+ * `agent/explainer.ts` runs the net.
  *
- * A call's contribution is by how much the odds of the alert fall when all of that call is taken out of
- * the sequence (occlusion): exact for this net and this sequence, no estimate. What is not there cannot be
- * taken away, so calls that the claimed class always shows and the process never made are added behind.
+ * A call's contribution is by how much the odds of the alert fall when all of that call is taken
+ * out of the sequence (occlusion): exact for this net and this sequence, no estimate. What is not
+ * there cannot be taken away, so calls that the claimed class always shows and the process never
+ * made are added behind.
  */
 import type { Reason } from '../domain/alert.ts'
 
-/** What the alert is about: the odds of `predicted` against `claimed`; indexes of classes, undefined where there is none. */
+/**
+ * What the alert is about: the odds of `predicted` against `claimed`; indexes of classes, undefined
+ * where there is none.
+ */
 export interface Question {
   readonly predicted: number | undefined
   readonly claimed: number | undefined
@@ -51,7 +56,8 @@ export interface Occluded {
 
 /**
  * @param expected usual share by syscall, of the claimed class or of ordinary programs
- * @returns what decided most first; where nothing speaks for the alert, what differs most from what is usual
+ * @returns what decided most first; where nothing speaks for the alert, what differs most from what
+ *   is usual
  */
 export function reasonsOf(
   occluded: readonly Occluded[],

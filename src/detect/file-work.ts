@@ -1,8 +1,10 @@
 /**
- * Detects mass rewriting of files, from counts alone: calls that remove or rename files beside calls that write, added
- * up over some seconds, by process and, for tools that are started once a file, by the process that starts them.
+ * Detects mass rewriting of files, from counts alone: calls that remove or rename files beside
+ * calls that write, added up over some seconds, by process and, for tools that are started once a
+ * file, by the process that starts them.
  *
- * Encryptors do this, and so do rsync, make, git and a queue's worker: it is a reason to look at the files, no more.
+ * Encryptors do this, and so do rsync, make, git and a queue's worker: it is a reason to look at
+ * the files, no more.
  */
 import type { Frame } from '../domain/frame.ts'
 import { FILE_WORKERS_MAX } from '../domain/limits.ts'
@@ -17,7 +19,9 @@ const OPENS = indexes('open openat openat2 creat')
 
 /** What is left of a second's work in the next. */
 const DECAY = 0.85
-/** Files removed or renamed, of late, from which on it is by the dozen; one a second comes to 6.7. */
+/**
+ * Files removed or renamed, of late, from which on it is by the dozen; one a second comes to 6.7.
+ */
 const REMOVED = 5
 /** Files opened, read and written in place. */
 const REWRITTEN = 40

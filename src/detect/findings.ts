@@ -1,9 +1,10 @@
 /**
  * Derives findings from facts about a process: what they prove, support or refute, one clause each.
  *
- * Pure. Each rule was checked on benign activity first: what developers and administrators do every day is no
- * evidence, or supports at most. A name refutes nothing by itself, a verified file does: an unmodified program under
- * its own name is no masquerade, whatever a model says that it resembles.
+ * Pure. Each rule was checked on benign activity first: what developers and administrators do every
+ * day is no evidence, or supports at most. A name refutes nothing by itself, a verified file does:
+ * an unmodified program under its own name is no masquerade, whatever a model says that it
+ * resembles.
  */
 
 import type { Finding } from '../domain/finding.ts'
@@ -26,7 +27,10 @@ import {
   isWebServerName,
 } from './program-names.ts'
 
-/** Whether a name is that of a program: one of the model's classes, or one that this host was seen to have. */
+/**
+ * Whether a name is that of a program: one of the model's classes, or one that this host was seen
+ * to have.
+ */
 export type KnowsName = (name: string) => boolean
 
 export function findingsOf(process: Process, facts: ProcessFacts, knows: KnowsName): Finding[] {
@@ -46,7 +50,8 @@ export function fileOf({ path, inMemory }: Executable): string {
   return inMemory ? file.replace(/^memfd:/, '') : file
 }
 
-// --- Names ------------------------------------------------------------------------------------------
+// --- Names
+// ------------------------------------------------------------------------------------------
 
 function* kernelThread({ name }: Process, { look }: ProcessFacts): Generator<Finding> {
   if (look === undefined || look.isKernelThread || look.name !== name) return
@@ -88,7 +93,8 @@ function* masquerade(
     // An interpreter under its own name claims nothing that could be refuted.
     if (state === 'verified' && !isInterpreterProgram(file))
       yield refutes('masquerade', `${path} is the unmodified file of package ${program.package}`)
-    // What root put into /usr/local or /opt is as ordinary as a package: most images of containers are made so.
+    // What root put into /usr/local or /opt is as ordinary as a package: most images of containers
+    // are made so.
     const isPlaced = program.isRoots === true && executable.place === 'other'
     const isRunnable = isManyPrograms(file) || isInterpreterProgram(file)
     if (state === 'unowned' && claims && !isPlaced && !isRunnable)
@@ -124,7 +130,8 @@ function fileName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
-// --- Shells -----------------------------------------------------------------------------------------
+// --- Shells
+// -----------------------------------------------------------------------------------------
 
 function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
   const executable = look?.executable
@@ -221,9 +228,13 @@ function* webShell({ look }: ProcessFacts): Generator<Finding> {
     yield supports('web-shell', `a shell below ${server.name} (${server.pid})`)
 }
 
-// --- Files ------------------------------------------------------------------------------------------
+// --- Files
+// ------------------------------------------------------------------------------------------
 
-/** So many files that became unreadable are no accident; so many that did not say that it does something else. */
+/**
+ * So many files that became unreadable are no accident; so many that did not say that it does
+ * something else.
+ */
 const ENCRYPTED_FILES = 3
 const ORDINARY_FILES = 6
 
@@ -249,7 +260,8 @@ function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Ge
     yield refutes('file-encryption', `${sampled} files that it changed are as readable as before`)
 }
 
-// --- Computing --------------------------------------------------------------------------------------
+// --- Computing
+// --------------------------------------------------------------------------------------
 
 /** Ports that pools of miners listen on, and little else. */
 const POOL_PORT =
@@ -289,7 +301,8 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
   else if (isStranger && !pool.isLoopback) yield supports('crypto-miner', what)
 }
 
-// --- Connecting -------------------------------------------------------------------------------------
+// --- Connecting
+// -------------------------------------------------------------------------------------
 
 /** In ten seconds: so many without an answer are a scan's, so few are ordinary. */
 const MANY_CONNECTS = 150

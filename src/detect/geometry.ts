@@ -1,12 +1,16 @@
 /**
  * Distances between states of the net, in units of how much one program differs from itself.
  *
- * A state is whitened by the training data's within-class covariance: a direction in which every program
- * varies counts little, one in which programs are constant counts much. The distance is the root mean square
- * over the whitened components, so that it does not grow with the size of the net and 1.4 is what two states of one
- * program differ by on average. Flat arrays, no object per row: 300 processes a second pass through here.
+ * A state is whitened by the training data's within-class covariance: a direction in which every
+ * program varies counts little, one in which programs are constant counts much. The distance is the
+ * root mean square over the whitened components, so that it does not grow with the size of the net
+ * and 1.4 is what two states of one program differ by on average. Flat arrays, no object per row:
+ * 300 processes a second pass through here.
  */
-/** Whitened components are cut here: far is far, no single component decides alone, and a byte holds one. */
+/**
+ * Whitened components are cut here: far is far, no single component decides alone, and a byte holds
+ * one.
+ */
 export const COMPONENT_MAX = 127 / 8
 
 export interface Whitening {
@@ -49,7 +53,10 @@ export function distance(
   return Math.sqrt(sum / size)
 }
 
-/** Nearest of the first `count` rows of `points` to the whitened state `state`; index -1 and Infinity when there is none. */
+/**
+ * Nearest of the first `count` rows of `points` to the whitened state `state`; index -1 and
+ * Infinity when there is none.
+ */
 export function nearest(
   state: Float32Array,
   points: Float32Array,

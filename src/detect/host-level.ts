@@ -1,15 +1,17 @@
 /**
- * The threshold of this host: the hourly maxima of evidence in benign activity give a threshold that keeps the budget
- * whatever the distribution is (a conformal bound).
+ * The threshold of this host: the hourly maxima of evidence in benign activity give a threshold
+ * that keeps the budget whatever the distribution is (a conformal bound).
  *
- * The score of an hour is the highest share of its level that any process's evidence reached in it, unless a fact
- * refuted it. After N ordinary hours the level for a budget of q alerts a day is the k-th largest score, with
- * k = ⌊(N + 1) · q / 24⌋: then at most k / (N + 1) of hours hold an alert by chance, if hours are exchangeable. Fewer
- * hours than that give no guarantee; the calibrated levels of the model stay in force, as they do below it.
+ * The score of an hour is the highest share of its level that any process's evidence reached in it,
+ * unless a fact refuted it. After N ordinary hours the level for a budget of q alerts a day is the
+ * k-th largest score, with k = ⌊(N + 1) · q / 24⌋: then at most k / (N + 1) of hours hold an alert
+ * by chance, if hours are exchangeable. Fewer hours than that give no guarantee; the calibrated
+ * levels of the model stay in force, as they do below it.
  *
- * An hour with an alert counts after a day, unless somebody said that the alert was right: leaving out what the agent
- * itself suspected would hide its mistakes from its own calibration. An attacker who wants the level up must raise
- * alerts for days, and it rises at most by HOST_LEVEL.liftPerDay a day.
+ * An hour with an alert counts after a day, unless somebody said that the alert was right: leaving
+ * out what the agent itself suspected would hide its mistakes from its own calibration. An attacker
+ * who wants the level up must raise alerts for days, and it rises at most by HOST_LEVEL.liftPerDay
+ * a day.
  */
 import { HOST_HOURS_MAX } from '../domain/limits.ts'
 import { HOST_LEVEL } from './thresholds.ts'

@@ -1,9 +1,11 @@
 /**
- * Which incident an alert belongs to: one attack raises alerts on many processes, which are grouped. Alerts are of one incident where they share a container, a unit or session, a parent process below the host's
- * own services, or a name together with a behaviour, within INCIDENT_QUIET_SECONDS of each other.
+ * Which incident an alert belongs to: one attack raises alerts on many processes, which are
+ * grouped. Alerts are of one incident where they share a container, a unit or session, a parent
+ * process below the host's own services, or a name together with a behaviour, within
+ * INCIDENT_QUIET_SECONDS of each other.
  *
- * The id of an incident is that of its first alert. Keys are bounded; at the bound the longest unused go, and a later
- * alert then begins an incident of its own.
+ * The id of an incident is that of its first alert. Keys are bounded; at the bound the longest
+ * unused go, and a later alert then begins an incident of its own.
  */
 import type { Alert } from '../domain/alert.ts'
 import { INCIDENT_KEYS_MAX, INCIDENT_QUIET_SECONDS } from '../domain/limits.ts'
@@ -18,7 +20,10 @@ export class Incidents {
   /** Insertion order is order of the last use. */
   readonly #ofKey = new Map<string, { readonly id: string; last: number }>()
 
-  /** The incident of an alert that is raised now; it has its own id until it is known to belong to another's. */
+  /**
+   * The incident of an alert that is raised now; it has its own id until it is known to belong to
+   * another's.
+   */
   of(alert: Alert, frameIndex: number): string {
     const keys = keysOf(alert)
     let id = alert.id

@@ -1,8 +1,8 @@
 /**
- * The increments of one window for the two questions of evidence.ts. The shared model says what a process behaves like,
- * the host's baseline says what its name usually does on this host. If the baseline of a name is filled, evidence
- * against the name counts only as far as the behaviour deviates from the baseline, too; before that the model decides
- * alone, with a higher threshold.
+ * The increments of one window for the two questions of evidence.ts. The shared model says what a
+ * process behaves like, the host's baseline says what its name usually does on this host. If the
+ * baseline of a name is filled, evidence against the name counts only as far as the behaviour
+ * deviates from the baseline, too; before that the model decides alone, with a higher threshold.
  */
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'
@@ -17,19 +17,24 @@ export interface Signs {
   /** ln p(best class that is not claimed) / p(claimed class); 0 where nothing is claimed. */
   readonly against: number
   /**
-   * The same without the class of other programs, which says no more than that it is not known, and on a young host without
-   * interpreters, as which every program written for one passes.
+   * The same without the class of other programs, which says no more than that it is not known, and
+   * on a young host without interpreters, as which every program written for one passes.
    */
   readonly againstNamed: number
   /** ln p(malicious) / p(not malicious). */
   readonly malice: number
   /** Index of the most probable malicious class; −1 where the model has none. */
   readonly worst: number
-  /** Distance to the nearest prototype of the best malicious class, in units of that class's radius. */
+  /**
+   * Distance to the nearest prototype of the best malicious class, in units of that class's radius.
+   */
   readonly toMalicious: number
   /** Distance to what the name usually does here; Infinity where the memory holds nothing of it. */
   readonly toUsual: number
-  /** Share of ordinary windows of the claimed class that the net takes for the one that speaks against it. */
+  /**
+   * Share of ordinary windows of the claimed class that the net takes for the one that speaks
+   * against it.
+   */
   readonly unsure: number
   /** Share of them that it takes for something malicious; 0 where nothing is claimed. */
   readonly suspect: number
@@ -39,7 +44,10 @@ export interface Signs {
   readonly contradicted: number
   /** The name matches a malicious class. */
   readonly maliciousName: boolean
-  /** 1 where the host behaves as it usually does, 0 where so many of its programs do not that none stands out. */
+  /**
+   * 1 where the host behaves as it usually does, 0 where so many of its programs do not that none
+   * stands out.
+   */
   readonly calm: number
 }
 
@@ -49,7 +57,10 @@ export interface Name {
   readonly claimed: number | undefined
   /** It is a malicious program's. */
   readonly maliciousName: boolean
-  /** The host is too young to hold it against a name that its program looks like the interpreter it may be written for. */
+  /**
+   * The host is too young to hold it against a name that its program looks like the interpreter it
+   * may be written for.
+   */
   readonly spareInterpreters: boolean
 }
 
@@ -136,7 +147,8 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
     return clamp(signs.againstNamed - JUDGE.coldDrift, -2, most)
   }
   if (signs.toUsual < JUDGE.usual) return -1
-  // Something new from a name that often shows something new says little; so does the model where it often errs.
+  // Something new from a name that often shows something new says little; so does the model where
+  // it often errs.
   const worth = (rate: number, drift: number) => Math.max(0, -Math.log(rate) - drift)
   const { againstWeight, strangeWeight, strangeDrift } = JUDGE
   const against = clamp(

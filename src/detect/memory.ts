@@ -1,19 +1,21 @@
 /**
- * The baseline of this host: for each name a bounded set of prototypes of the net's states, and when the name was first
- * and last seen.
+ * The baseline of this host: for each name a bounded set of prototypes of the net's states, and
+ * when the name was first and last seen.
  *
- * A model from elsewhere is permanently wrong about some programs of a host; the net's *states* transfer between hosts
- * even where its classes do not. So evidence counts only where the behaviour deviates from this baseline, too.
+ * A model from elsewhere is permanently wrong about some programs of a host; the net's *states*
+ * transfer between hosts even where its classes do not. So evidence counts only where the behaviour
+ * deviates from this baseline, too.
  *
- * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then stays where
- * it is. It never moves towards what is seen, which limits gradual poisoning. What lies far from all that is usual is not taken in
- * until it has recurred for long enough (`RECUR`), and a name takes in one such a day (`STRANGE_EVERY`). Near is what
- * is near to an anchor (learnt, or taken in as strange), not to the last thing that came near: so a
- * slow walk towards another behaviour is too slow to be of use. The caller never offers what is near a malicious class or
+ * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then
+ * stays where it is. It never moves towards what is seen, which limits gradual poisoning. What lies
+ * far from all that is usual is not taken in until it has recurred for long enough (`RECUR`), and a
+ * name takes in one such a day (`STRANGE_EVERY`). Near is what is near to an anchor (learnt, or
+ * taken in as strange), not to the last thing that came near: so a slow walk towards another
+ * behaviour is too slow to be of use. The caller never offers what is near a malicious class or
  * under an alert. While learning (`--learn`) all else is taken in at once.
  *
- * Not promised: that what was already wrong while the host was learned is found later by this memory; the model's own
- * judgement stays in force for that.
+ * Not promised: that what was already wrong while the host was learned is found later by this
+ * memory; the model's own judgement stays in force for that.
  */
 import {
   MEMORY_KEEP_SECONDS,
@@ -29,7 +31,9 @@ import { distance, nearest } from './geometry.ts'
 const COVER = 0.5
 /** Beyond this from all anchors a state is strange for its name. */
 const STRANGE = 1
-/** Seconds it must have been seen, and seconds from the first to the last sight, to become usual. */
+/**
+ * Seconds it must have been seen, and seconds from the first to the last sight, to become usual.
+ */
 const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
 /** Seconds between two strange behaviours taken in under one name. */
 const STRANGE_EVERY = 86_400
@@ -37,7 +41,9 @@ const STRANGE_EVERY = 86_400
 const SETTLED_SECONDS = 60
 /** Surprise is counted over about so many of a name's last judged seconds. */
 const SECONDS_COUNTED = 16_384
-/** Prototypes are kept in steps of this, one byte a component: what is restored is what was kept. */
+/**
+ * Prototypes are kept in steps of this, one byte a component: what is restored is what was kept.
+ */
 const STEP = 1 / 8
 const MAGIC = 0x4d454d31 // MEM1
 
@@ -54,8 +60,9 @@ interface Points {
 const COLUMNS = ['seen', 'first', 'last', 'anchor'] as const
 
 /**
- * What one process added to its name's counts since something speaks against it. Where those were halved in the meantime
- * (SECONDS_COUNTED), this is not: too much is left out then, never too little.
+ * What one process added to its name's counts since something speaks against it. Where those were
+ * halved in the meantime (SECONDS_COUNTED), this is not: too much is left out then, never too
+ * little.
  */
 export interface Tally {
   seconds: number
@@ -73,7 +80,10 @@ interface NameMemory {
   seconds: number
   /** Seconds among them that showed what was not near anything known. */
   surprises: number
-  /** Judged seconds of processes whose name claims a class, and those in which the model spoke against it. */
+  /**
+   * Judged seconds of processes whose name claims a class, and those in which the model spoke
+   * against it.
+   */
   claims: number
   contradictions: number
   /** When a strange behaviour was last taken in; 0 for never. */
@@ -105,7 +115,8 @@ export class HostMemory {
   readonly #scratch: Float32Array
 
   /**
-   * @param modelId states of one net mean nothing to another: a snapshot of another model is not restored
+   * @param modelId states of one net mean nothing to another: a snapshot of another model is not
+   *   restored
    * @param size components of a whitened state
    */
   constructor(modelId: string, size: number) {
@@ -125,8 +136,9 @@ export class HostMemory {
   }
 
   /**
-   * How likely the next second of this name is to show something new, as its past goes: near 0 for a daemon, high for a
-   * tool that does something else with each set of arguments, 1 for a name never seen.
+   * How likely the next second of this name is to show something new, as its past goes: near 0 for
+   * a daemon, high for a tool that does something else with each set of arguments, 1 for a name
+   * never seen.
    */
   surprise(name: string, own: Tally = NOTHING): number {
     const memory = this.#names.get(name)
@@ -135,7 +147,9 @@ export class HostMemory {
     return (surprises + 1) / (Math.max(0, memory.seconds - own.seconds - SETTLED_SECONDS) + 2)
   }
 
-  /** Share of the name's windows here in which the model spoke against it; 1 for a name never seen. */
+  /**
+   * Share of the name's windows here in which the model spoke against it; 1 for a name never seen.
+   */
   contradicted(name: string, own: Tally = NOTHING): number {
     const memory = this.#names.get(name)
     if (memory === undefined) return 1
@@ -143,7 +157,10 @@ export class HostMemory {
     return (contradictions + 1) / (Math.max(0, memory.claims - own.claims) + 2)
   }
 
-  /** A window of a process whose name claims a class, whatever the verdict. Unknown names are passed over. */
+  /**
+   * A window of a process whose name claims a class, whatever the verdict. Unknown names are passed
+   * over.
+   */
   countClaim(name: string, contradicted: boolean, own: Tally = { ...NOTHING }): void {
     const memory = this.#names.get(name)
     if (memory === undefined) return
@@ -164,7 +181,10 @@ export class HostMemory {
     return nearest(state, memory.usual.at, memory.usual.count, this.size).distance
   }
 
-  /** Distance to the nearest usual state under any name: costs a pass over all prototypes, so only for names that are new. */
+  /**
+   * Distance to the nearest usual state under any name: costs a pass over all prototypes, so only
+   * for names that are new.
+   */
   anyDistance(state: Float32Array): number {
     let best = Number.POSITIVE_INFINITY
     for (const { usual } of this.#names.values()) {
@@ -311,7 +331,9 @@ export class HostMemory {
     }
   }
 
-  /** Lets go of names that have not been seen for MEMORY_KEEP_SECONDS. Once an hour is often enough. */
+  /**
+   * Lets go of names that have not been seen for MEMORY_KEEP_SECONDS. Once an hour is often enough.
+   */
   tidy(frameIndex: number): void {
     for (const [name, memory] of this.#names) {
       if (frameIndex - memory.last > MEMORY_KEEP_SECONDS) this.#forget(name)
@@ -372,8 +394,8 @@ export class HostMemory {
   }
 
   /**
-   * Takes a snapshot's place. Bytes that are no whole snapshot of this model leave the memory empty and are counted;
-   * it never throws, for a host that cannot remember must still watch.
+   * Takes a snapshot's place. Bytes that are no whole snapshot of this model leave the memory empty
+   * and are counted; it never throws, for a host that cannot remember must still watch.
    * @returns whether it was restored
    */
   restore(bytes: Uint8Array): boolean {

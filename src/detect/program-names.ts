@@ -1,12 +1,16 @@
 /**
- * What names of programs mean for findings from facts: threads of the kernel, daemons that every administrator
- * knows, shells, interpreters, tools that relay; and whether a name can be that of an executable.
+ * What names of programs mean for findings from facts: threads of the kernel, daemons that every
+ * administrator knows, shells, interpreters, tools that relay; and whether a name can be that of an
+ * executable.
  *
  * Pure lists and rules. A name is only a claim; facts tell what a process is.
  */
 import { isInterpreter } from './names.ts'
 
-/** As threads of the kernel are called; no user's program is, but to hide. The ambiguous ones are left out. */
+/**
+ * As threads of the kernel are called; no user's program is, but to hide. The ambiguous ones are
+ * left out.
+ */
 const KERNEL_THREADS =
   /^\[?(kworker\/|ksoftirqd\/|migration\/\d|cpuhp\/\d|idle_inject\/|irq\/\d|jbd2\/|xfsaild\/|rcu[bcop]s?\/|rcuog\/|rcu_(sched|bh|preempt|par_gp|gp|exp|tasks)|kthreadd|kswapd\d|kcompactd\d|khugepaged|khungtaskd|kauditd|kblockd|kintegrityd|kthrotld|kdamond|kpsmoused|kdmflush|oom_reaper|mm_percpu_wq|inet_frag_wq|scsi_(eh|tmf)_\d|ext4-rsv-conver|btrfs-(cleaner|transacti)|nvme-wq|ata_sff\]?$|md\d+_raid|ipv6_addrconf|slub_flushwq|pool_workqueue_release)|^\[(watchdogd|netns|writeback|loop\d+|ksmd|kdevtmpfs|edac-poller|devfreq_wq|zswap|psimon|nfsd|lockd)\]?$/
 
@@ -28,7 +32,9 @@ const DAEMONS = new Set(
   ).split(' '),
 )
 
-/** A program that runs on many hosts as a service: whoever takes its name wants to be taken for it. */
+/**
+ * A program that runs on many hosts as a service: whoever takes its name wants to be taken for it.
+ */
 export function isDaemonName(name: string): boolean {
   return DAEMONS.has(name.replace(/:.*$/, '')) || /^php-fpm[\d.]*$/.test(name)
 }
@@ -75,7 +81,10 @@ export function isWebServerName(name: string): boolean {
 /** Of names that the kernel keeps. */
 const COMM_CHARS = 15
 
-/** Whether a process of this name can be that file under its own name: cut, with a version, with what it does. */
+/**
+ * Whether a process of this name can be that file under its own name: cut, with a version, with
+ * what it does.
+ */
 export function canBeNamed(name: string, file: string): boolean {
   if (file.slice(0, COMM_CHARS) === name.slice(0, COMM_CHARS)) return true
   const [a, b] = [stemOf(name), stemOf(file)]

@@ -1,14 +1,15 @@
 /**
- * Groups short-lived processes of one name: a tool that is started every second (a scanner in a loop, helpers of a shell
- * script) has no process with ten seconds of evidence, and would never be classified.
+ * Groups short-lived processes of one name: a tool that is started every second (a scanner in a
+ * loop, helpers of a shell script) has no process with ten seconds of evidence, and would never be
+ * classified.
  *
- * Beside its processes a frame gets one more vector per name (and parent, where one is known): the sum over the
- * processes that bear it and are in the first seconds of their life. Its pid is minus the first member's, as kill(2) names
- * groups, so it can never meet a real process; `latest` says which pid to look at. It goes to the model like
- * any process. A group needs several processes.
+ * Beside its processes a frame gets one more vector per name (and parent, where one is known): the
+ * sum over the processes that bear it and are in the first seconds of their life. Its pid is minus
+ * the first member's, as kill(2) names groups, so it can never meet a real process; `latest` says
+ * which pid to look at. It goes to the model like any process. A group needs several processes.
  *
- * What it does not promise: that the members belong together. Two users' `grep` are one group where the source
- * tells no parent.
+ * What it does not promise: that the members belong together. Two users' `grep` are one group where
+ * the source tells no parent.
  */
 import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -57,7 +58,10 @@ export class ShortLives {
     this.#last = -1
   }
 
-  /** The frame with its groups behind its processes; the frame itself where there is none. A frame that is not later than the last is a new present. */
+  /**
+   * The frame with its groups behind its processes; the frame itself where there is none. A frame
+   * that is not later than the last is a new present.
+   */
   push(frame: Frame): Frame {
     if (this.#first < 0 || frame.index < this.#last) this.#first = frame.index
     this.#last = frame.index
@@ -66,7 +70,8 @@ export class ShortLives {
     for (let i = 0; i < frame.processes.length; i++) {
       const process = frame.processes[i]!
       const started = Math.floor(process.startMs / 1000)
-      // Where no source tells the start it is the second of first sight: what was there when we came is not young.
+      // Where no source tells the start it is the second of first sight: what was there when we
+      // came is not young.
       if (frame.index - started >= SHORT_LIFE_FRAMES || started <= this.#first) continue
       // Told by a clock that has been set since.
       if (started > frame.index) continue
@@ -89,7 +94,8 @@ export class ShortLives {
     let group = this.#groups.get(name)
     if (group === undefined) {
       if (this.#groups.size >= this.#max) {
-        // The map keeps insertion order and a group that lives on is moved to its end: the first is the longest silent.
+        // The map keeps insertion order and a group that lives on is moved to its end: the first is
+        // the longest silent.
         const oldest = this.#groups.keys().next().value!
         this.#groups.delete(oldest)
         this.#evicted++

@@ -1,10 +1,12 @@
 /**
- * The tail of evidence in benign activity: the peaks of a host's names on recordings that the model was not trained
- * on. Above a threshold they follow a generalised Pareto distribution (peaks over threshold), which gives levels for
- * rarer alerts than the recordings are long; below it they are read off as they were seen.
+ * The tail of evidence in benign activity: the peaks of a host's names on recordings that the model
+ * was not trained on. Above a threshold they follow a generalised Pareto distribution (peaks over
+ * threshold), which gives levels for rarer alerts than the recordings are long; below it they are
+ * read off as they were seen.
  *
- * Names whose claim the model contradicts for good reach the ceiling of evidence. They are not in the tail of that question, and
- * not forgotten: each has a level of its own (`OwnLevel`), and a line in the model's card. There is no exception for malicious evidence.
+ * Names whose claim the model contradicts for good reach the ceiling of evidence. They are not in
+ * the tail of that question, and not forgotten: each has a level of its own (`OwnLevel`), and a
+ * line in the model's card. There is no exception for malicious evidence.
  */
 import { assert } from '../domain/assert.ts'
 
@@ -54,9 +56,10 @@ export function rateAt(tail: Tail, level: number): number {
 }
 
 /**
- * Peaks of ordinary life to a tail: threshold at the highest tenth (at least ten), scale and shape by probability-weighted
- * moments (Hosking and Wallis 1987), which stand few peaks and one odd one.
- * @param scaleMin no tail is taken to fall faster: recordings of an hour have not seen the odd seconds of a week
+ * Peaks of ordinary life to a tail: threshold at the highest tenth (at least ten), scale and shape
+ * by probability-weighted moments (Hosking and Wallis 1987), which stand few peaks and one odd one.
+ * @param scaleMin no tail is taken to fall faster: recordings of an hour have not seen the odd
+ *   seconds of a week
  */
 export function fitTail(peaks: readonly number[], days: number, scaleMin: number): Tail {
   assert(days > 0, 'a tail is fitted to some time')

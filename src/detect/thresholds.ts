@@ -1,11 +1,15 @@
 /**
- * Every manually chosen number of detection: what it trades off, and what it was measured on. The thresholds of evidence
- * are not here: they come with a model, from its calibration data (calibration.ts).
+ * Every manually chosen number of detection: what it trades off, and what it was measured on. The
+ * thresholds of evidence are not here: they come with a model, from its calibration data
+ * (calibration.ts).
  *
  * "Recordings" are the laboratory hosts of models/recordings; B and E were never trained on.
  */
 
-/** The memory knows a name well after so many judged seconds, and so many seconds since its first sight. */
+/**
+ * The memory knows a name well after so many judged seconds, and so many seconds since its first
+ * sight.
+ */
 export const WARM = { seconds: 60, age: 600 }
 
 /** Judged seconds after which a new program has shown enough of itself to be called new. */
@@ -13,20 +17,27 @@ export const NEWCOMER_SECONDS = 4
 /** A new name nearer than this to what any name usually does here is an old program. */
 export const NEWCOMER_USUAL = 0.5
 
-/** A longer gap between two frames is time that was not watched (a restart, a suspended machine, a clock that was set). */
+/**
+ * A longer gap between two frames is time that was not watched (a restart, a suspended machine, a
+ * clock that was set).
+ */
 export const UNWATCHED_SECONDS = 60
 
 /** A run whose most probable class is less probable than this matches no class. */
 export const CONFIDENCE_MIN = 0.35
 
-/** Share of a level from which facts about the process are read: early enough to be there when it is reached. */
+/**
+ * Share of a level from which facts about the process are read: early enough to be there when it is
+ * reached.
+ */
 export const FACTS_FROM = 0.3
 /** So long evidence that has reached its level waits for an answer. */
 export const FACT_SECONDS = 4
 
 /**
- * Mean probability of the class that an alert names, below which it stays an observation, and from which it is
- * confirmed. Cold, the model stands alone: half of its wrong guesses on a busy host had less than 0.5.
+ * Mean probability of the class that an alert names, below which it stays an observation, and from
+ * which it is confirmed. Cold, the model stands alone: half of its wrong guesses on a busy host had
+ * less than 0.5.
  */
 export const CERTAINTY = {
   cold: { provisional: 0.5, confirmed: 0.6 },
@@ -37,23 +48,35 @@ export const CERTAINTY = {
 export const HOST_LEVEL = {
   /** A part of an hour that was watched for less says nothing of the hour. */
   watchedSeconds: 1_800,
-  /** The level may grow by this factor in a day: an attacker needs days, and raises alerts on each of them. */
+  /**
+   * The level may grow by this factor in a day: an attacker needs days, and raises alerts on each
+   * of them.
+   */
   liftPerDay: 1.5,
-  /** Evidence saturates at about three times its level: above this nothing but a fact would ever alert. */
+  /**
+   * Evidence saturates at about three times its level: above this nothing but a fact would ever
+   * alert.
+   */
   most: 2.5,
 } as const
 
 export const JUDGE = {
   /** Ordinary windows of a class that is at home elsewhere stay below this. */
   coldDrift: 0.5,
-  /** Nearer than this to what is usual here, a window speaks for the process whatever the model says. */
+  /**
+   * Nearer than this to what is usual here, a window speaks for the process whatever the model
+   * says.
+   */
   usual: 1,
   /** Distance to what is usual that speaks neither way. */
   strangeDrift: 1.2,
   strangeWeight: 1,
   surpriseDrift: 2.5,
   contradictedDrift: 2,
-  /** ln of the odds that a program with a malicious one's name is that program, before it has done anything. */
+  /**
+   * ln of the odds that a program with a malicious one's name is that program, before it has done
+   * anything.
+   */
   maliciousNameOdds: 4,
   suspectDrift: 1,
   againstWeight: 0.5,

@@ -1,10 +1,11 @@
 /**
- * Selects processes for the facts reader, independently of the model: names of
- * kernel threads, names that are not the executable's, known names in odd places, shells and interpreters, who rewrites
- * files by the dozen, and who computes without calls.
+ * Selects processes for the facts reader, independently of the model: names of kernel threads,
+ * names that are not the executable's, known names in odd places, shells and interpreters, who
+ * rewrites files by the dozen, and who computes without calls.
  *
- * One pass a second over what the frame says already; no look at /proc. Pure, but for what was asked before: each
- * process is looked at when it is new, and shells a few times more, for they change hands.
+ * One pass a second over what the frame says already; no look at /proc. Pure, but for what was
+ * asked before: each process is looked at when it is new, and shells a few times more, for they
+ * change hands.
  */
 import type { Frame } from '../domain/frame.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'
@@ -40,8 +41,8 @@ const SHELL_AGES = [0, 3, 15] as const
 /** And from then on. */
 const SHELL_EVERY = 45
 /**
- * What is asked first. A busy host starts more shells in a second than can be asked about, and most are gone by then: they
- * must not keep the few waiting whose name alone is strange.
+ * What is asked first. A busy host starts more shells in a second than can be asked about, and most
+ * are gone by then: they must not keep the few waiting whose name alone is strange.
  */
 const URGENCY = {
   look: 0,

@@ -1,9 +1,11 @@
 /**
- * Host-wide deviation: the share of processes that deviate from the baseline at the same time (common-mode noise).
+ * Host-wide deviation: the share of processes that deviate from the baseline at the same time
+ * (common-mode noise).
  *
- * On a host that is starved of CPU, restarted or restored from a snapshot all programs deviate. Masquerade evidence is then
- * discounted, down to zero. Malicious evidence is not discounted, and neither is that of a host with a young baseline:
- * whoever disturbs a host to hide a masquerade must use programs that match no malicious class.
+ * On a host that is starved of CPU, restarted or restored from a snapshot all programs deviate.
+ * Masquerade evidence is then discounted, down to zero. Malicious evidence is not discounted, and
+ * neither is that of a host with a young baseline: whoever disturbs a host to hide a masquerade
+ * must use programs that match no malicious class.
  */
 
 /** Farther than this from all that is usual under its name a process is strange. */

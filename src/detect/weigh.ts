@@ -1,6 +1,6 @@
 /**
- * Combines evidence and facts: the model and the host's baseline have accumulated evidence on a question (evidence.ts);
- * facts about the process confirm or refute it.
+ * Combines evidence and facts: the model and the host's baseline have accumulated evidence on a
+ * question (evidence.ts); facts about the process confirm or refute it.
  *
  *   a fact proves      → confirmed at once
  *   a fact refutes     → an observation: the behaviour is unusual, but not what the model says

@@ -1,11 +1,15 @@
-/** An alert: evidence above its threshold. The same shape is stored, sent and shown (wire/ makes it JSON). */
+/**
+ * An alert: evidence above its threshold. The same shape is stored, sent and shown (wire/ makes it
+ * JSON).
+ */
 import type { BehaviourId, Severity } from './behaviour.ts'
 
 export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
 export type AlertState = 'open' | 'update' | 'closed'
 /**
- * Why an alert was closed: nothing more was seen for a while; its process had ended while the agent was not running; its
- * process has a worse alert now; the recording is over; too many alerts were open at a time.
+ * Why an alert was closed: nothing more was seen for a while; its process had ended while the agent
+ * was not running; its process has a worse alert now; the recording is over; too many alerts were
+ * open at a time.
  */
 export type AlertEnd = 'quiet' | 'gone' | 'replaced' | 'end' | 'bound'
 export const ALERT_ENDS: readonly AlertEnd[] = ['quiet', 'gone', 'replaced', 'end', 'bound']
@@ -16,7 +20,10 @@ export interface ClassConfidence {
   readonly confidence: number
 }
 
-/** One syscall that decided: how much of the window it was (0…1), and what the claimed class usually shows. */
+/**
+ * One syscall that decided: how much of the window it was (0…1), and what the claimed class usually
+ * shows.
+ */
 export interface Reason {
   readonly syscall: string
   readonly seen: number
@@ -70,7 +77,10 @@ export interface Alert {
   } & ProcessContext
   readonly severity: Severity
   readonly certainty: Certainty
-  /** Shared by the alerts of one incident: one session, unit or root ancestor, or one name and behaviour. */
+  /**
+   * Shared by the alerts of one incident: one session, unit or root ancestor, or one name and
+   * behaviour.
+   */
   readonly incident: string
   /** The malicious behaviour, where the alert is about one. */
   readonly behaviour?: BehaviourId

@@ -1,9 +1,10 @@
 /**
- * "This is fine": what the operator said about alerts that are expected. A rule covers an alert if everything it names
- * is equal there; it names at least one thing. What it covers is counted, not raised.
+ * "This is fine": what the operator said about alerts that are expected. A rule covers an alert if
+ * everything it names is equal there; it names at least one thing. What it covers is counted, not
+ * raised.
  *
- * A rule that names no behaviour does not cover a critical one: saying that `backup` may look strange does not say
- * that it may encrypt files.
+ * A rule that names no behaviour does not cover a critical one: saying that `backup` may look
+ * strange does not say that it may encrypt files.
  */
 import { BEHAVIOUR_IDS, type BehaviourId, type Severity } from './behaviour.ts'
 import { defined } from './defined.ts'

@@ -1,10 +1,10 @@
 /**
- * Malicious behaviours. A class marked malicious is one of these, with its default severity and its ATT&CK techniques
- * (v19.2). `agent policy` changes
- * severities on a host; this table is the default.
+ * Malicious behaviours. A class marked malicious is one of these, with its default severity and its
+ * ATT&CK techniques (v19.2). `agent policy` changes severities on a host; this table is the
+ * default.
  *
- * `tool-use` is the behaviour of a dual-use tool by itself (nc, dig, socat, a load generator): an observation, not an
- * alert, unless the tool has another name or shows one of the other behaviours.
+ * `tool-use` is the behaviour of a dual-use tool by itself (nc, dig, socat, a load generator): an
+ * observation, not an alert, unless the tool has another name or shows one of the other behaviours.
  */
 
 export const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const

@@ -1,6 +1,7 @@
 /**
- * Optional keys are absent, never undefined (`exactOptionalPropertyTypes`): what is encoded or compared then has no
- * empty keys. This is how a value that may be undefined becomes such a key: `{ id, ...defined({ exe, container }) }`.
+ * Optional keys are absent, never undefined (`exactOptionalPropertyTypes`): what is encoded or
+ * compared then has no empty keys. This is how a value that may be undefined becomes such a key: `{
+ * id, ...defined({ exe, container }) }`.
  */
 export type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
 

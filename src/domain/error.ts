@@ -1,6 +1,6 @@
 /**
- * Operating errors with a closed set of codes. Each code defines whether waiting helps (`retriable`) and its exit code;
- * only cli.ts prints an AgentError and exits with that code.
+ * Operating errors with a closed set of codes. Each code defines whether waiting helps
+ * (`retriable`) and its exit code; only cli.ts prints an AgentError and exits with that code.
  */
 const CODES = {
   ERR_FAILED: { exit: 1, retriable: false },
@@ -48,7 +48,10 @@ export class AgentError extends Error {
   /** The next step for the reader, in the imperative. */
   readonly hint: string | undefined
 
-  /** @param message starts with a capital and the action, quotes strings, no full stop, says what is and what should be. */
+  /**
+   * @param message starts with a capital and the action, quotes strings, no full stop, says what is
+   *   and what should be.
+   */
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code

@@ -1,10 +1,10 @@
 /**
  * What a fact about a process says on one question, apart from any statistics of its calls.
  *
- * Facts come from the kernel (open files, executable, sockets, CPU time) and are read when evidence begins to
- * rise; `findings` of them are weighed beside the model and the host's memory. A finding that proves is enough
- * for an alert by itself, one that supports lowers what the model must show, one that refutes keeps the model's
- * suspicion from becoming an alert.
+ * Facts come from the kernel (open files, executable, sockets, CPU time) and are read when evidence
+ * begins to rise; `findings` of them are weighed beside the model and the host's memory. A finding
+ * that proves is enough for an alert by itself, one that supports lowers what the model must show,
+ * one that refutes keeps the model's suspicion from becoming an alert.
  */
 import type { ProcessContext } from './alert.ts'
 import type { BehaviourId } from './behaviour.ts'
@@ -16,7 +16,9 @@ export type Question = BehaviourId | 'masquerade'
 export interface Finding {
   readonly question: Question
   readonly says: 'proves' | 'supports' | 'refutes'
-  /** For people, in one clause: "standard input and output are one TCP connection to 10.0.0.5:4444". */
+  /**
+   * For people, in one clause: "standard input and output are one TCP connection to 10.0.0.5:4444".
+   */
   readonly because: string
 }
 
@@ -27,8 +29,8 @@ export interface Proof {
 }
 
 /**
- * What reads facts, as the detector sees it. Reading takes time: what is wanted now is known a second or two later, and
- * stays known after the process has ended.
+ * What reads facts, as the detector sees it. Reading takes time: what is wanted now is known a
+ * second or two later, and stays known after the process has ended.
  */
 export interface FactJudge {
   /** Evidence on this question begins to rise. Cheap to repeat. */

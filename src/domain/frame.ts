@@ -1,13 +1,13 @@
 /**
  * One second of one host: all its count vectors [Paper III-A "time frames", III-B].
  *
- * Stored by column (compressed sparse rows): a process makes about ten different calls in a second, so a
- * dense vector of 450 integers would be 98 % zeros. The four arrays are what the buffer packs and what the
- * sequencer reads; there is no object per call and none per vector but its Process.
+ * Stored by column (compressed sparse rows): a process makes about ten different calls in a second,
+ * so a dense vector of 450 integers would be 98 % zeros. The four arrays are what the buffer packs
+ * and what the sequencer reads; there is no object per call and none per vector but its Process.
  *
- * Invariants (`count/counter.ts` makes them, tests hold them): frame indexes only grow, but
- * where the clock of a live host is set back; each process has at
- * most one vector in a frame; syscall indexes ascend within a vector; counts are > 0.
+ * Invariants (`count/counter.ts` makes them, tests hold them): frame indexes only grow, but where
+ * the clock of a live host is set back; each process has at most one vector in a frame; syscall
+ * indexes ascend within a vector; counts are > 0.
  */
 import type { Process } from './process.ts'
 
@@ -15,25 +15,36 @@ export interface Frame {
   /** Whole seconds since the Unix epoch. */
   readonly index: number
   readonly processes: readonly Process[]
-  /** Vector i is the range [offsets[i], offsets[i + 1]) of the two arrays below; length processes.length + 1. */
+  /**
+   * Vector i is the range [offsets[i], offsets[i + 1]) of the two arrays below; length
+   * processes.length + 1.
+   */
   readonly offsets: Uint32Array
   /** Syscall indexes (domain/syscalls.ts). */
   readonly syscalls: Uint16Array
   readonly counts: Uint32Array
-  /** CPU time of process i in this second, ms, all its threads together; undefined where the source does not tell. */
+  /**
+   * CPU time of process i in this second, ms, all its threads together; undefined where the source
+   * does not tell.
+   */
   readonly cpuMs?: Uint32Array
-  /** Processes that used CPU time and made no call, by pid; they have no vector. Only with `cpuMs`. */
+  /**
+   * Processes that used CPU time and made no call, by pid; they have no vector. Only with `cpuMs`.
+   */
   readonly silent?: readonly SilentProcess[]
   /**
-   * Calls of this second that the source lost without knowing whose; 0 in a complete frame. A frame with losses raises
-   * nothing.
+   * Calls of this second that the source lost without knowing whose; 0 in a complete frame. A frame
+   * with losses raises nothing.
    */
   readonly lost: number
-  /** Processes that were not seen whole in this second; undefined where all were. Nothing is concluded about them. */
+  /**
+   * Processes that were not seen whole in this second; undefined where all were. Nothing is
+   * concluded about them.
+   */
   readonly unseen?: Unseen
   /**
-   * The clock was set before this second, by so many seconds, or the machine was suspended: nothing before it is its past.
-   * Absent where time went on.
+   * The clock was set before this second, by so many seconds, or the machine was suspended: nothing
+   * before it is its past. Absent where time went on.
    */
   readonly clockSetSeconds?: number
 }
@@ -46,15 +57,18 @@ export interface Unseen {
 }
 
 /**
- * `many-kinds`: it made more different calls than are told apart, and the rest is counted as `other`.
- * `no-room`: its user's processes took all the room that one user gets.
+ * `many-kinds`: it made more different calls than are told apart, and the rest is counted as
+ * `other`. `no-room`: its user's processes took all the room that one user gets.
  */
 export type UnseenReason = 'many-kinds' | 'no-room'
 
 export interface UnseenProcess {
   readonly process: Process
   readonly reason: UnseenReason
-  /** Different calls that it made, as far as they were told apart: who makes most is likely to be the cause. */
+  /**
+   * Different calls that it made, as far as they were told apart: who makes most is likely to be
+   * the cause.
+   */
   readonly kinds: number
   /** Its calls that are in no count. */
   readonly lost: number

@@ -1,7 +1,7 @@
 /**
- * Operations of io_uring as the system calls that do the same: a program that reads files through a ring behaves like
- * one that reads them by read(2), and is recognised as such. By opcode (uapi/linux/io_uring.h, append-only there);
- * what has no counterpart, or is newer, is `other`.
+ * Operations of io_uring as the system calls that do the same: a program that reads files through a
+ * ring behaves like one that reads them by read(2), and is recognised as such. By opcode
+ * (uapi/linux/io_uring.h, append-only there); what has no counterpart, or is newer, is `other`.
  */
 import { OTHER, syscallIndexOf } from './syscalls.ts'
 

@@ -1,6 +1,6 @@
 /**
- * The ledger: observed = counted + dropped(reason); created = acknowledged + queued + merged + dropped(reason).
- * `agent status` prints it; a difference is a bug.
+ * The ledger: observed = counted + dropped(reason); created = acknowledged + queued + merged +
+ * dropped(reason). `agent status` prints it; a difference is a bug.
  */
 export interface InputLedger {
   /** Calls that the source showed (or said it lost). */

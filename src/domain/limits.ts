@@ -1,9 +1,9 @@
 /**
  * Every bound in the agent and the aggregator, and the relations between them.
  *
- * Each constant says what it trades off. At a limit the oldest or least valuable item is dropped, counted by reason and
- * shown by `agent status`. Limits are arguments with these defaults, so that a test can reach them after three
- * frames instead of an hour.
+ * Each constant says what it trades off. At a limit the oldest or least valuable item is dropped,
+ * counted by reason and shown by `agent status`. Limits are arguments with these defaults, so that
+ * a test can reach them after three frames instead of an hour.
  */
 import { assert } from './assert.ts'
 
@@ -14,25 +14,43 @@ export const FRAME_MS = 1_000
 export const SEQUENCE_FRAMES = 10
 /** A window with fewer active seconds than this is not classified. */
 export const ACTIVE_FRAMES_MIN = 3
-/** A process is judged from this age (seconds) on; the seconds before its birth are rows of zeros. Ten would cost each alert six seconds. */
+/**
+ * A process is judged from this age (seconds) on; the seconds before its birth are rows of zeros.
+ * Ten would cost each alert six seconds.
+ */
 export const JUDGED_AGE_FRAMES = 4
-/** A frame closes when event time has passed its end by this: sysdig's CPUs step back at most 0.1 ms, pipes stall longer. */
+/**
+ * A frame closes when event time has passed its end by this: sysdig's CPUs step back at most 0.1
+ * ms, pipes stall longer.
+ */
 export const LATENESS_MS = 1_500
 /** The same for files, where latency does not matter: some are merged from several. */
 export const FILE_LATENESS_MS = 5_000
-/** Event time that runs ahead of the wall clock (live) or of the last event (files) by more than this is a jump, not progress. */
+/**
+ * Event time that runs ahead of the wall clock (live) or of the last event (files) by more than
+ * this is a jump, not progress.
+ */
 export const CLOCK_JUMP_MS = 60_000
-/** The longest time that a setting may name (ten years): longer is a slip of the finger, and no timer could wait for it. */
+/**
+ * The longest time that a setting may name (ten years): longer is a slip of the finger, and no
+ * timer could wait for it.
+ */
 export const DURATION_MS_MAX = 3_650 * 86_400_000
 
 // --- Processes and names ------------------------------------------------------------------------
-/** Processes in one frame. 100,000 pids in a minute are 1,700 a second; the quietest beyond this are dropped, counted. */
+/**
+ * Processes in one frame. 100,000 pids in a minute are 1,700 a second; the quietest beyond this are
+ * dropped, counted.
+ */
 export const FRAME_PROCESSES_MAX = 16_384
 /** Processes of one frame that used CPU time and made no call: the busiest. */
 export const SILENT_PROCESSES_MAX = 1_024
 /** A process without calls is told of from this CPU time on (ms of a second). */
 export const SILENT_CPU_MS_MIN = 20
-/** Processes remembered between frames (identity, last rows, evidence); the longest silent goes first. */
+/**
+ * Processes remembered between frames (identity, last rows, evidence); the longest silent goes
+ * first.
+ */
 export const PROCESSES_MAX = 32_768
 /** A user's number in the kernel. */
 export const UID_MAX = 0xffff_ffff
@@ -41,19 +59,26 @@ export const NAME_BYTES_MAX = 64
 /** Distinct names interned at a time. */
 export const NAMES_MAX = 65_536
 
-/** A process this young (seconds) also counts towards the group of its name; older ones have windows of their own. */
+/**
+ * A process this young (seconds) also counts towards the group of its name; older ones have windows
+ * of their own.
+ */
 export const SHORT_LIFE_FRAMES = 3
 /** So many births within two sequences make a group. */
 export const SHORT_LIVES_MIN = 3
 /** Groups at a time; the longest silent goes first. */
 export const SHORT_LIVES_MAX = 512
 
-// --- Detection ------------------------------------------------------------------------------------
+// --- Detection
+// ------------------------------------------------------------------------------------
 /** Names in a host's memory; what has not been seen for longest goes first. */
 export const MEMORY_NAMES_MAX = 2_048
 /** Prototypes under one name: they cover its behaviours, they do not sample them. */
 export const MEMORY_PROTOTYPES_PER_NAME_MAX = 48
-/** Behaviours of one name that have not recurred for long enough to count as usual; the least seen goes. */
+/**
+ * Behaviours of one name that have not recurred for long enough to count as usual; the least seen
+ * goes.
+ */
 export const MEMORY_PENDING_PER_NAME_MAX = 8
 /** Names on trial as new programs at a time. */
 export const NEWCOMERS_MAX = 1_024
@@ -71,7 +96,10 @@ export const ALERT_UPDATE_SECONDS = 60
 export const ALERT_REMEMBER_SECONDS = 86_400
 /** Causes remembered, also over a restart; the longest silent goes first. */
 export const ALERTS_REMEMBERED_MAX = 4_096
-/** Processes of one cause that are known after a restart; an older one that goes on opens an alert of its own. */
+/**
+ * Processes of one cause that are known after a restart; an older one that goes on opens an alert
+ * of its own.
+ */
 export const ALERT_OWNERS_KEPT_MAX = 256
 /** `agent alerts --follow` looks so often. */
 export const ALERTS_FOLLOW_EVERY_MS = 1_000
@@ -98,7 +126,9 @@ export const ALERT_LABELS_MAX = 1_024
 export const HOST_HOURS_MAX = 336
 /** A simulated attack ends by itself after so long. */
 export const SIMULATION_SECONDS_MAX = 120
-/** Hosts that `agent simulate fleet` plays (each is an open file), and how many connect at a time. */
+/**
+ * Hosts that `agent simulate fleet` plays (each is an open file), and how many connect at a time.
+ */
 export const SIMULATED_HOSTS_MAX = 100_000
 export const SIMULATED_CONNECTING_MAX = 200
 /** Files that a simulated encryptor makes for itself. */
@@ -126,28 +156,52 @@ export const STRACE_FILES_MAX = 512
 export const STRACE_READ_BYTES = 65_536 + LINE_BYTES_MAX
 /** A capture that sysdig cannot unpack itself is unpacked beside the state, up to so much. */
 export const CAPTURE_BYTES_MAX = 16 * 1_073_741_824
-/** How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; a pipe of 1 MiB lasts 20 ms at 52 MB/s. */
+/**
+ * How often a live pipe is read: fewer wake-ups cost the agent and sysdig less; a pipe of 1 MiB
+ * lasts 20 ms at 52 MB/s.
+ */
 export const READ_EVERY_MS = 20
-/** The same while little comes: fewer wake-ups, and a burst of 52 MB/s waits 30 ms in the collector's own buffers. */
+/**
+ * The same while little comes: fewer wake-ups, and a burst of 52 MB/s waits 30 ms in the
+ * collector's own buffers.
+ */
 export const READ_QUIET_MS = 50
-/** Size asked for a pipe (F_SETPIPE_SZ): at the kernel's 64 KiB, reading every READ_EVERY_MS throttles the writer. */
+/**
+ * Size asked for a pipe (F_SETPIPE_SZ): at the kernel's 64 KiB, reading every READ_EVERY_MS
+ * throttles the writer.
+ */
 export const PIPE_BYTES = 1_048_576
 /** If nothing in so many first bytes looks like a format we know, it is none. */
 export const FORMAT_HEAD_BYTES = 65_536
-/** So many first bytes of lines without a direction tell whether each call is in them twice; 64 KiB may be one long loop of one program. */
+/**
+ * So many first bytes of lines without a direction tell whether each call is in them twice; 64 KiB
+ * may be one long loop of one program.
+ */
 export const PAIRS_HEAD_BYTES = 262_144
-/** A live source that is silent: its seconds are closed by the clock, this long after lateness, looked at this often. */
+/**
+ * A live source that is silent: its seconds are closed by the clock, this long after lateness,
+ * looked at this often.
+ */
 export const CLOSE_AFTER_MS = 1_000
 export const CLOSE_EVERY_MS = 250
 /** Frames are written in pieces of this size. */
 export const WRITE_BYTES = 262_144
-/** A collector that ended is started again after this, doubling; one that ran for COLLECTOR_STEADY_MS begins anew. */
+/**
+ * A collector that ended is started again after this, doubling; one that ran for
+ * COLLECTOR_STEADY_MS begins anew.
+ */
 export const COLLECTOR_RESTART_MIN_MS = 500
 export const COLLECTOR_RESTART_MAX_MS = 30_000
 export const COLLECTOR_STEADY_MS = 60_000
-/** A live collector that says nothing for so long hangs: something calls in each second of a host's life. */
+/**
+ * A live collector that says nothing for so long hangs: something calls in each second of a host's
+ * life.
+ */
 export const COLLECTOR_SILENT_MS = 60_000
-/** How often sysdig's stream is compared with what runs, sleeps in that time that prove system calls, and programs named. */
+/**
+ * How often sysdig's stream is compared with what runs, sleeps in that time that prove system
+ * calls, and programs named.
+ */
 export const VANISHED_EVERY_MS = 10_000
 export const VANISHED_SLEEPS_MIN = 10
 export const VANISHED_NAMED_MAX = 8
@@ -157,7 +211,9 @@ export const CHILD_GRACE_MS = 3_000
 export const STDERR_BYTES_MAX = 16_384
 /** A clock jump is confirmed after this time; until then its calls are quarantined. */
 export const CLOCK_JUMP_CONFIRM_MS = 2_000
-/** Lines whose meaning is remembered byte for byte: 160 bytes each, forgotten all at once when full. */
+/**
+ * Lines whose meaning is remembered byte for byte: 160 bytes each, forgotten all at once when full.
+ */
 export const LINE_MEMO_MAX = 8_192
 /** Threads whose process was learned from a clone line. The oldest half goes at the bound. */
 export const THREADS_MAX = 65_536
@@ -166,32 +222,53 @@ export const TALLY_MAX = 0x7fff_ffff
 /** First samples of refused input that are kept for `agent status`, per reason. */
 export const REJECT_SAMPLE_BYTES = 160
 
-// --- Counting in the kernel -------------------------------------------------------------------------
-/** Different (process, syscall) pairs in a second: 400-900 are usual, 25,000 where 1,000 programs start; 2.6 MB of kernel memory for each of four maps. */
+// --- Counting in the kernel
+// -------------------------------------------------------------------------
+/**
+ * Different (process, syscall) pairs in a second: 400-900 are usual, 25,000 where 1,000 programs
+ * start; 2.6 MB of kernel memory for each of four maps.
+ */
 export const KERNEL_COUNT_KEYS = 32_768
 /** Processes with a record in a second; 1.7 MB for each of four maps. */
 export const KERNEL_PROCESSES_MAX = 8_192
-/** Different calls of one process in a second: 20-60 are usual, 120 are many. What it makes beyond them is one key. */
+/**
+ * Different calls of one process in a second: 20-60 are usual, 120 are many. What it makes beyond
+ * them is one key.
+ */
 export const KERNEL_PROCESS_KEYS_MAX = 256
 /** Users followed who may keep the host from being seen. */
 export const BLINDERS_MAX = 256
-/** Processes and users of one second that are named as unseen; the rest is told as a loss of the whole second. */
+/**
+ * Processes and users of one second that are named as unseen; the rest is told as a loss of the
+ * whole second.
+ */
 export const UNSEEN_MAX = 4_096
-/** A program that began in the old second has left by then; where membarrier(2) works one tick is waited and then known. */
+/**
+ * A program that began in the old second has left by then; where membarrier(2) works one tick is
+ * waited and then known.
+ */
 export const KERNEL_GRACE_MS = 25
 /** /proc look-ups a second (33-75 us each) for what the kernel's record does not hold. */
 export const PROC_READS_MAX = 200
-/** cgroups whose container is remembered, and directories looked at when a new one has to be found. */
+/**
+ * cgroups whose container is remembered, and directories looked at when a new one has to be found.
+ */
 export const CGROUPS_MAX = 4_096
 export const CGROUP_WALK_MAX = 5_000
-/** Reading all processes' CPU times takes at most this share of a core: 0.8 µs a thread (measured), so it is made less often from 6,000 threads on. */
+/**
+ * Reading all processes' CPU times takes at most this share of a core: 0.8 µs a thread (measured),
+ * so it is made less often from 6,000 threads on.
+ */
 export const CPU_WALK_SHARE_MAX = 0.005
 /** One record of the collector's stream: the calls of one process, at most. */
 export const KERNEL_RECORD_BYTES_MAX = 65_536
 /** The collector's one message, including the end of the verifier's log. */
 export const MESSAGE_BYTES_MAX = 1_048_576
 
-/** A recording of several hosts waits this long (seconds) for a host that has just booted to be named. */
+/**
+ * A recording of several hosts waits this long (seconds) for a host that has just booted to be
+ * named.
+ */
 export const HOSTS_HOLD_SECONDS = 20
 /** Lines of the file that names them. */
 export const HOSTS_FILE_LINES_MAX = 4_096
@@ -201,7 +278,10 @@ export const HOSTS_FILE_LINES_MAX = 4_096
 export const LOSS_TOLD_EVERY_MS = 60_000
 /** The same for an output that fails. */
 export const OUTPUT_TROUBLE_TOLD_EVERY_MS = 60_000
-/** So many seconds in a row that cannot be processed end the agent: whatever started it starts it anew. */
+/**
+ * So many seconds in a row that cannot be processed end the agent: whatever started it starts it
+ * anew.
+ */
 export const FAILED_SECONDS_MAX = 30
 /** The same failure is told in the log at most this often. */
 export const FAILURE_TOLD_EVERY_MS = 60_000
@@ -214,32 +294,49 @@ export const DRAIN_MS = 15_000
 /** The same where somebody asked it to end now. */
 export const INTERRUPTED_DRAIN_MS = 500
 
-// --- Facts about processes ---------------------------------------------------------------------------
+// --- Facts about processes
+// ---------------------------------------------------------------------------
 /** Characters of a command line that are kept with an alert. */
 export const COMMAND_CHARS_MAX = 512
-/** Questions to the facts reader: under way at a time (they fit into its pipe), and asked in one second. */
+/**
+ * Questions to the facts reader: under way at a time (they fit into its pipe), and asked in one
+ * second.
+ */
 export const FACTS_WAITING_MAX = 64
 export const FACTS_PER_SECOND_MAX = 30
 /** Processes that wait to be asked about. */
 export const FACTS_WANTED_MAX = 512
-/** A question without an answer for so long has failed; one about files takes FILE_WATCH_MS of it. */
+/**
+ * A question without an answer for so long has failed; one about files takes FILE_WATCH_MS of it.
+ */
 export const FACTS_ANSWER_MS = 20_000
 /** One question or answer as a line. */
 export const FACT_LINE_BYTES_MAX = 65_536
-/** Processes whose facts are kept, also after they ended; those asked about longest ago go first. */
+/**
+ * Processes whose facts are kept, also after they ended; those asked about longest ago go first.
+ */
 export const FACTS_KEPT_MAX = 2_048
-/** Bytes of one file of /proc that are read: a socket table of 60,000 connections has 9 MB, and is cut. */
+/**
+ * Bytes of one file of /proc that are read: a socket table of 60,000 connections has 9 MB, and is
+ * cut.
+ */
 export const PROC_TEXT_BYTES_MAX = 65_536
 export const SOCKET_TABLE_BYTES_MAX = 4_194_304
 /** Mount tables (of containers) remembered for a moment. */
 export const MOUNT_TABLES_MAX = 64
-/** Ancestors of a process that are told, descriptors of one that are looked at, processes in one table. */
+/**
+ * Ancestors of a process that are told, descriptors of one that are looked at, processes in one
+ * table.
+ */
 export const PARENTS_MAX = 12
 export const DESCRIPTORS_MAX = 512
 export const PROCESS_TABLE_MAX = 16_384
 /** Processes at the other end of pipes that are looked at for one shell. */
 export const RELAY_CANDIDATES_MAX = 48
-/** Where a process rewrites files: so many directories, files of each and looks, the last after FILE_WATCH_MS. */
+/**
+ * Where a process rewrites files: so many directories, files of each and looks, the last after
+ * FILE_WATCH_MS.
+ */
 export const WATCHED_FOLDERS_MAX = 24
 export const WATCHED_FILES_PER_FOLDER_MAX = 32
 export const FOLDER_ENTRIES_MAX = 2_048
@@ -252,23 +349,34 @@ export const FILE_WORKERS_MAX = 2_048
 export const CONNECTORS_MAX = 2_048
 /** Processes whose CPU time is added up. */
 export const COMPUTERS_MAX = 2_048
-/** An executable is hashed once; a larger one is not, and not more than so many bytes in a second. */
+/**
+ * An executable is hashed once; a larger one is not, and not more than so many bytes in a second.
+ */
 export const HASHED_BYTES_MAX = 256 * 1_048_576
 export const HASHED_BYTES_PER_SECOND = 48 * 1_048_576
 export const HASHES_KEPT_MAX = 1_024
-/** Package databases (containers have their own) are kept as indexes of so many files in all, twelve bytes each. */
+/**
+ * Package databases (containers have their own) are kept as indexes of so many files in all, twelve
+ * bytes each.
+ */
 export const PACKAGE_FILES_KEPT_MAX = 800_000
 export const PACKAGE_FILES_MAX = 400_000
 export const PACKAGE_LISTS_MAX = 20_000
 export const PACKAGE_LIST_BYTES_MAX = 32 * 1_048_576
 
 // --- Own cost -----------------------------------------------------------------------------------
-/** The governor reads the agent's CPU this often, and judges it over a window of this length (seconds). */
+/**
+ * The governor reads the agent's CPU this often, and judges it over a window of this length
+ * (seconds).
+ */
 export const GOVERNOR_EVERY_MS = 2_000
 export const GOVERNOR_WINDOW_SECONDS = 10
 /** What starting costs (loading, compiling, learning names) is no reason to do less. */
 export const GOVERNOR_START_SECONDS = 30
-/** Quiet for so long (seconds), it goes one level back; twice as long after each time that was too early. */
+/**
+ * Quiet for so long (seconds), it goes one level back; twice as long after each time that was too
+ * early.
+ */
 export const GOVERNOR_CALM_SECONDS = 60
 export const GOVERNOR_CALM_SECONDS_MAX = 960
 /** Windows a second at the last level: about 0.3 % of a core (measured). */
@@ -280,13 +388,19 @@ export const LIVE_BYTES_MAX = 262_144
 export const LIVE_VIEWERS_MAX = 4
 
 // --- bpftrace -----------------------------------------------------------------------------------
-/** Keys of one of bpftrace's maps; beyond it calls are lost in silence, and its default of 4,096 is a busy second. */
+/**
+ * Keys of one of bpftrace's maps; beyond it calls are lost in silence, and its default of 4,096 is
+ * a busy second.
+ */
 export const BPFTRACE_KEYS_MAX = 65_536
 /** How long it may take to try it out: it compiles with LLVM. */
 export const BPFTRACE_START_MS = 15_000
 
 // --- Rolling buffer -----------------------------------------------------------------------------
-/** Seconds in the rolling buffer: one hour, about 40 MB at 300 busy processes (measured); the ring never grows past BUFFER_BYTES_MAX. */
+/**
+ * Seconds in the rolling buffer: one hour, about 40 MB at 300 busy processes (measured); the ring
+ * never grows past BUFFER_BYTES_MAX.
+ */
 export const BUFFER_FRAMES_MAX = 3_600
 export const BUFFER_BYTES_MAX = 256 * 1_048_576
 
@@ -295,16 +409,22 @@ export const ALERTS_KEPT_MAX = 10_000
 /** Rules of `agent allow`; a new one beyond it is refused. */
 export const ALLOW_RULES_MAX = 500
 
-// --- Alerts and the way out -----------------------------------------------------------------------
+// --- Alerts and the way out
+// -----------------------------------------------------------------------
 /** Rows in the outbox by size; summaries merge, then go; alerts last. */
 export const OUTBOX_BYTES_MAX = 32 * 1_048_576
 /** What a row costs beside its payload, in memory and in the file's pages. */
 export const OUTBOX_ROW_BYTES = 96
 /** Rows held in memory while the disk takes none; beyond it summaries go, then alerts, counted. */
 export const OUTBOX_UNSAVED_BYTES_MAX = 2 * 1_048_576
-/** Summaries merge up to this span before they are dropped: an hour as one is still worth having. */
+/**
+ * Summaries merge up to this span before they are dropped: an hour as one is still worth having.
+ */
 export const SUMMARY_MERGE_SECONDS_MAX = 3_600
-/** Calls of a process that are taken away in turn to explain an alert: rows of one more inference batch. */
+/**
+ * Calls of a process that are taken away in turn to explain an alert: rows of one more inference
+ * batch.
+ */
 export const EXPLAINED_CALLS_MAX = 24
 /** New alerts in one minute; beyond it they are merged into a count. */
 export const ALERTS_PER_MINUTE_MAX = 60
@@ -312,39 +432,56 @@ export const ALERTS_PER_MINUTE_MAX = 60
 export const ALERT_BYTES_MAX = 4_096
 /** A summary as CBOR. 1,440 a day of at most this size stay below the day's 20 MB. */
 export const SUMMARY_BYTES_MAX = 12_288
-/** Processes of a summary before it is fitted: at eight bytes a row, the least there is, no message holds more. */
+/**
+ * Processes of a summary before it is fitted: at eight bytes a row, the least there is, no message
+ * holds more.
+ */
 export const SUMMARY_PROCESSES_MAX = 1_536
 export const SUMMARY_EVERY_MS = 60_000
 /** Rows sent and not yet receipted. */
 export const IN_FLIGHT_MAX = 256
-/** A row without a receipt is sent again after this; doubled each time up to RESEND_AFTER_MAX_MS. */
+/**
+ * A row without a receipt is sent again after this; doubled each time up to RESEND_AFTER_MAX_MS.
+ */
 export const RESEND_AFTER_MS = 1_500
 export const RESEND_AFTER_MAX_MS = 600_000
 /** Sent by one host in any 24 hours, whatever happens: beyond it rows wait, summaries first. */
 export const WIRE_BYTES_PER_DAY_MAX = 20_000_000
 /** The share of it that only alerts may use. */
 export const WIRE_BYTES_ALERTS_ONLY = 2_000_000
-/** Without a known aggregator, a PUBACK counts only after an announcement had this long to arrive. */
+/**
+ * Without a known aggregator, a PUBACK counts only after an announcement had this long to arrive.
+ */
 export const AGGREGATOR_SETTLE_MS = 1_000
 /** Less would be no wait. */
 export const RETRY_WAIT_MIN_MS = 10
-/** Waits between attempts to reach a broker, by chance up to a bound that doubles; the second pair where it refused us. */
+/**
+ * Waits between attempts to reach a broker, by chance up to a bound that doubles; the second pair
+ * where it refused us.
+ */
 export const RECONNECT_MIN_MS = 2_000
 export const RECONNECT_MAX_MS = 60_000
 export const REFUSED_MIN_MS = 15_000
 export const REFUSED_MAX_MS = 600_000
 /** TCP, TLS and CONNACK together. */
 export const CONNECT_TIMEOUT_MS = 10_000
-/** Acknowledged rows are forgotten on disk at most this much later: a crash before only sends them again. */
+/**
+ * Acknowledged rows are forgotten on disk at most this much later: a crash before only sends them
+ * again.
+ */
 export const OUTBOX_FLUSH_MS = 100
 /** What a broker may send an agent: a longer packet or more packets a second end the connection. */
 export const INBOUND_BYTES_MAX = 1_048_576
 export const INBOUND_PER_SECOND_MAX = 2_000
 
-// --- Messages on the wire ---------------------------------------------------------------------------
+// --- Messages on the wire
+// ---------------------------------------------------------------------------
 /** One level of a topic: a host name of DNS has at most 253 characters. */
 export const TOPIC_PART_CHARS_MAX = 253
-/** Texts in messages: ids, classes, containers and models; a longer one is cut by us and refused from others. */
+/**
+ * Texts in messages: ids, classes, containers and models; a longer one is cut by us and refused
+ * from others.
+ */
 export const WIRE_TEXT_CHARS_MAX = 128
 export const WIRE_PATH_CHARS_MAX = 1_024
 /** Calls that explain one alert. */
@@ -357,14 +494,19 @@ export const ALERT_TECHNIQUES_MAX = 8
 /** One fact in words. */
 export const WIRE_CLAUSE_CHARS_MAX = 256
 export const STATUS_BYTES_MAX = 4_096
-/** A summary of SUMMARY_BYTES_MAX holds some 600 rows; what decodes to more than this is no summary. */
+/**
+ * A summary of SUMMARY_BYTES_MAX holds some 600 rows; what decodes to more than this is no summary.
+ */
 export const SUMMARY_ROWS_MAX = 8_192
 /** Calls named for one process: as many as are sent, as many as are read. */
 export const SUMMARY_TOP_CALLS_MAX = 3
 export const SUMMARY_TOP_CALLS_READ_MAX = 16
 /** A call that is less of its process than this says nothing and costs four bytes. */
 export const SUMMARY_TOP_SHARE_MIN = 0.1
-/** Drop reasons in one summary: as many as are sent (the rest adds up to `other`), as many as are read. */
+/**
+ * Drop reasons in one summary: as many as are sent (the rest adds up to `other`), as many as are
+ * read.
+ */
 export const SUMMARY_REASONS_MAX = 32
 export const SUMMARY_REASONS_READ_MAX = 64
 /** Every other row of a full window stored: more ranges than this are never needed at once. */
@@ -373,16 +515,26 @@ export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
 /** Reasons that are counted apart for messages of a broker that were ignored. */
 export const IGNORED_REASONS_MAX = 32
 
-// --- Models ---------------------------------------------------------------------------------------
-/** model.onnx: the largest we make is 4 MB, with a forest of 60 trees; a larger file than this is not read. */
+// --- Models
+// ---------------------------------------------------------------------------------------
+/**
+ * model.onnx: the largest we make is 4 MB, with a forest of 60 trees; a larger file than this is
+ * not read.
+ */
 export const MODEL_BYTES_MAX = 64 * 1_048_576
 export const MANIFEST_BYTES_MAX = 8 * 1_048_576
 export const MODEL_CLASSES_MAX = 4_096
-/** A forest in model.onnx: trees, nodes and leaves of all together (40 bytes each once loaded), nodes from a root to its farthest leaf. */
+/**
+ * A forest in model.onnx: trees, nodes and leaves of all together (40 bytes each once loaded),
+ * nodes from a root to its farthest leaf.
+ */
 export const FOREST_TREES_MAX = 1_024
 export const FOREST_NODES_MAX = 1_048_576
 export const FOREST_DEPTH_MAX = 128
-/** Windows that a forest is grown on, each once as it was and once varied: 200,000 rows of 200 numbers are 40 MB. */
+/**
+ * Windows that a forest is grown on, each once as it was and once varied: 200,000 rows of 200
+ * numbers are 40 MB.
+ */
 export const FOREST_WINDOWS_MAX = 100_000
 /** Names of ordinary programs that a model brings beside its classes. */
 export const MODEL_NAMES_MAX = 4_096
@@ -391,88 +543,147 @@ export const MODEL_TOOLS_MAX = 64
 /** Numbers in one row of the net's input. */
 export const MODEL_WIDTH_MAX = 4_096
 export const MODEL_STATE_MAX = 4_096
-/** Frames in one sequence that a model may ask for: a longer one outlives the start of most attacks. */
+/**
+ * Frames in one sequence that a model may ask for: a longer one outlives the start of most attacks.
+ */
 export const MODEL_SEQUENCE_FRAMES_MAX = 60
-/** And seconds, where a model adds several up to one frame: so many of each process are kept in memory. */
+/**
+ * And seconds, where a model adds several up to one frame: so many of each process are kept in
+ * memory.
+ */
 export const MODEL_SEQUENCE_SECONDS_MAX = 300
-/** Beyond so many vectors `agent train` takes a window only every second, third … second of each process: an epoch draws a thousand of a class. */
+/**
+ * Beyond so many vectors `agent train` takes a window only every second, third … second of each
+ * process: an epoch draws a thousand of a class.
+ */
 export const TRAINING_VECTORS_MAX = 700_000
 /**
- * What `agent train` keeps as predictions while it calibrates detection: so many seconds of each host, and so many
- * vectors of all together (one of 100 classes and 64 state numbers has 650 bytes).
+ * What `agent train` keeps as predictions while it calibrates detection: so many seconds of each
+ * host, and so many vectors of all together (one of 100 classes and 64 state numbers has 650
+ * bytes).
  */
 export const DETECTION_BEFORE_SECONDS_MAX = 1_500
 export const DETECTION_HELD_OUT_SECONDS_MAX = 3_600
 export const DETECTION_VECTORS_MAX = 450_000
-/** Rows of windows that a model brings and a host keeps for its adaptation, and numbers of one that are not zero. */
+/**
+ * Rows of windows that a model brings and a host keeps for its adaptation, and numbers of one that
+ * are not zero.
+ */
 export const HOST_ROWS_MAX = 100_000
 export const HOST_ROW_CELLS_MAX = 1_024
-/** Names of a host that become classes of it, the most seen first, and rows that are kept of each. */
+/**
+ * Names of a host that become classes of it, the most seen first, and rows that are kept of each.
+ */
 export const HOST_NAMES_MAX = 256
 export const HOST_ROWS_PER_NAME_MAX = 240
 /** references.bin of a model. */
 export const REFERENCES_BYTES_MAX = 2 * 1_048_576
-/** Seconds of a host's life after which it is adapted to, then every day; and the pause after it where much is unknown again. */
+/**
+ * Seconds of a host's life after which it is adapted to, then every day; and the pause after it
+ * where much is unknown again.
+ */
 export const ADAPT_AFTER_SECONDS = [600, 3_600, 21_600, 86_400] as const
 export const ADAPT_AGAIN_SECONDS = 3_600
 /** How often a running agent looks whether the adaptation on its disk has changed. */
 export const ADAPT_LOOK_SECONDS = 10
-/** Adapting takes some seconds of CPU, at the lowest priority; one that takes longer than this is given up. */
+/**
+ * Adapting takes some seconds of CPU, at the lowest priority; one that takes longer than this is
+ * given up.
+ */
 export const ADAPT_WAIT_MS = 1_200_000
 /** An adaptation on disk: 40 trees of a busy host are 2 MB. */
 export const ADAPTATION_BYTES_MAX = 16 * 1_048_576
-/** Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for some 30 ms at most. */
+/**
+ * Sequences in one run of the net; a larger batch goes in parts, so that the thread is held for
+ * some 30 ms at most.
+ */
 export const INFERENCE_ROWS_MAX = 1_024
 
 // --- Aggregator ---------------------------------------------------------------------------------
-/** Payload of one MQTT message that the aggregator accepts: the largest is a summary of a host with 600 processes. */
+/**
+ * Payload of one MQTT message that the aggregator accepts: the largest is a summary of a host with
+ * 600 processes.
+ */
 export const PAYLOAD_BYTES_MAX = 65_536
 /** Rows in one answer of the API. */
 export const PAGE_ROWS_MAX = 1_000
-/** A boot counter may be ahead of the aggregator's clock by this: host clocks are a year off at most. */
+/**
+ * A boot counter may be ahead of the aggregator's clock by this: host clocks are a year off at
+ * most.
+ */
 export const BOOT_AHEAD_MS_MAX = 400 * 86_400_000
-/** Messages are gathered this long before one transaction: an fsync is shared, a receipt waits no longer. */
+/**
+ * Messages are gathered this long before one transaction: an fsync is shared, a receipt waits no
+ * longer.
+ */
 export const GROUP_COMMIT_MS = 20
-/** On a slow disk the pause grows with the commits, so that they block a fifth of the time at most; up to this. */
+/**
+ * On a slow disk the pause grows with the commits, so that they block a fifth of the time at most;
+ * up to this.
+ */
 export const GROUP_COMMIT_MS_MAX = 250
 /** Messages in one transaction: it blocks the event loop for some 20 ms. */
 export const GROUP_COMMIT_ROWS_MAX = 2_000
-/** Bytes of messages that wait for their commit; beyond it a message is refused, and its agent sends it again. */
+/**
+ * Bytes of messages that wait for their commit; beyond it a message is refused, and its agent sends
+ * it again.
+ */
 export const INGEST_BYTES_MAX = 64 * 1_048_576
 /** Connections of the embedded broker: 20,000 hosts, some of them twice while they reconnect. */
 export const CONNECTIONS_MAX = 25_000
-/** Messages of one client that wait for their commit, and bytes of all clients that are read or waiting; then sockets are not read. */
+/**
+ * Messages of one client that wait for their commit, and bytes of all clients that are read or
+ * waiting; then sockets are not read.
+ */
 export const BROKER_IN_FLIGHT_MAX = 64
 export const BROKER_IN_FLIGHT_BYTES_MAX = 64 * 1_048_576
-/** What waits for one client that does not read: a receipt has some 60 bytes, a fleet model up to 4 MB. */
+/**
+ * What waits for one client that does not read: a receipt has some 60 bytes, a fleet model up to 4
+ * MB.
+ */
 export const BROKER_BACKLOG_BYTES_MAX = 8 * 1_048_576
 /** Before CONNECT a client has no reason to send more than a will and a name. */
 export const CONNECT_BYTES_MAX = 16_384
 export const CLIENT_ID_CHARS_MAX = 128
 /** Filters of one client: an agent asks for four. */
 export const BROKER_FILTERS_MAX = 64
-/** While all clients together have too much under way, one that gathers more than this is let go. */
+/**
+ * While all clients together have too much under way, one that gathers more than this is let go.
+ */
 export const GATHERED_BYTES_SPARED = 16_384
 /** Chunks of one packet are joined when they are more: each costs more than its bytes. */
 export const BROKER_CHUNKS_MAX = 32
-/** Hosts that one connection may speak for without proof, and one address; a site's account speaks for a fleet. */
+/**
+ * Hosts that one connection may speak for without proof, and one address; a site's account speaks
+ * for a fleet.
+ */
 export const HOSTS_PER_CONNECTION_MAX = 16
 export const HOSTS_PER_ADDRESS_MAX = 1_024
 /** Addresses and accounts whose hosts are remembered; the oldest are forgotten. */
 export const IDENTITIES_MAX = 10_000
-/** A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time. */
+/**
+ * A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time.
+ */
 export const FLEET_MODEL_BYTES_MAX = 4 * 1_048_576
 export const LARGE_PACKETS_MAX = 8
 /** Hosts in the store; beyond it those offline for longest go, with what they sent. */
 export const HOSTS_MAX = 50_000
-/** Sites that the aggregator announces itself to, and those that one client may name without proof. */
+/**
+ * Sites that the aggregator announces itself to, and those that one client may name without proof.
+ */
 export const SITES_MAX = 64
 export const SITES_PER_ADDRESS_MAX = 4
-/** Alerts kept (about 2 kB each with their history), of one host, and changes of one alert; --retain sets the first. */
+/**
+ * Alerts kept (about 2 kB each with their history), of one host, and changes of one alert; --retain
+ * sets the first.
+ */
 export const ALERTS_STORED_MAX = 200_000
 export const ALERTS_PER_HOST_MAX = 10_000
 export const ALERT_CHANGES_MAX = 64
-/** Days that closed alerts, hourly figures (about 60 bytes an hour and host) and silent hosts are kept, and bytes of all. */
+/**
+ * Days that closed alerts, hourly figures (about 60 bytes an hour and host) and silent hosts are
+ * kept, and bytes of all.
+ */
 export const ALERT_DAYS_KEPT = 365
 export const HOURLY_DAYS_KEPT = 30
 export const HOST_DAYS_KEPT = 90
@@ -486,11 +697,16 @@ export const HOURS_LISTED_MAX = 750
 export const API_WAITING_MAX = 256
 /** Hosts whose agents' cost is in /metrics: five series each and one per drop reason. */
 export const METRICS_HOSTS_MAX = 1_000
-/** Pauses between attempts to reach a database, and between looks at what other aggregators stored. */
+/**
+ * Pauses between attempts to reach a database, and between looks at what other aggregators stored.
+ */
 export const STORE_PAUSE_MS = 1_000
 /** Alerts of other aggregators that are read at a time, for the pages of this one. */
 export const FOLLOWED_ALERTS_MAX = 1_000
-/** Pages and scripts that listen to /api/v1/events at a time, events kept for those who come back, bytes queued for a slow one. */
+/**
+ * Pages and scripts that listen to /api/v1/events at a time, events kept for those who come back,
+ * bytes queued for a slow one.
+ */
 export const EVENT_STREAMS_MAX = 64
 export const EVENTS_KEPT_MAX = 1_024
 export const EVENT_BACKLOG_BYTES_MAX = 1_048_576
@@ -500,14 +716,26 @@ export const BROKER_PAUSE_MIN_MS = 250
 export const BROKER_PAUSE_MAX_MS = 15_000
 /** An id in an address of the API. */
 export const API_ID_CHARS_MAX = 128
-/** Distinct reasons for refusing a message: they come from our own lists, and a list of them can still not grow. */
+/**
+ * Distinct reasons for refusing a message: they come from our own lists, and a list of them can
+ * still not grow.
+ */
 export const REFUSAL_REASONS_MAX = 128
-/** A store up to this is looked through at start, which takes a second at most; a larger one is trusted until it fails. */
+/**
+ * A store up to this is looked through at start, which takes a second at most; a larger one is
+ * trusted until it fails.
+ */
 export const STORE_CHECK_BYTES_MAX = 128 * 1_048_576
-/** Verifications of hashed secrets under way, some 50 ms of a core and 64 MB each, and those that wait. */
+/**
+ * Verifications of hashed secrets under way, some 50 ms of a core and 64 MB each, and those that
+ * wait.
+ */
 export const VERIFYING_MAX = 2
 export const VERIFYING_QUEUE_MAX = 256
-/** A wrong password is answered after this, longer the more of them an address gave; so many of its answers wait at a time. */
+/**
+ * A wrong password is answered after this, longer the more of them an address gave; so many of its
+ * answers wait at a time.
+ */
 export const WRONG_PASSWORD_MS = 500
 export const WRONG_PASSWORD_MS_MAX = 8_000
 export const WRONG_PASSWORDS_WAITING_MAX = 32

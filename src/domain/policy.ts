@@ -1,9 +1,10 @@
 /**
- * What this host's operator thinks of each malicious behaviour: its severity, which `agent policy` changes
- * (domain/behaviour.ts has the defaults).
+ * What this host's operator thinks of each malicious behaviour: its severity, which `agent policy`
+ * changes (domain/behaviour.ts has the defaults).
  *
- * Severity decides what happens: critical and high are alerts and never become usual here; medium is an alert that
- * recurrence under one name can make usual; low is an observation, kept and counted but shown only when asked for.
+ * Severity decides what happens: critical and high are alerts and never become usual here; medium
+ * is an alert that recurrence under one name can make usual; low is an observation, kept and
+ * counted but shown only when asked for.
  */
 import {
   BEHAVIOUR_IDS,
@@ -50,7 +51,10 @@ export class Policy {
     return this.#changed.get(behaviour) ?? BEHAVIOURS[behaviour].severity
   }
 
-  /** Whether the host's memory may take such a behaviour for usual once it has recurred for long enough. */
+  /**
+   * Whether the host's memory may take such a behaviour for usual once it has recurred for long
+   * enough.
+   */
   mayBecomeUsual(behaviour: BehaviourId): boolean {
     const severity = this.severityOf(behaviour)
     return severity === 'medium' || severity === 'low'

@@ -26,16 +26,26 @@ export interface ModelClasses {
   readonly names: readonly string[]
   readonly malicious: readonly boolean[]
   /**
-   * The behaviour that a class stands for. Malicious classes have one where their maker said which; the class of dual-use
-   * tools has `tool-use` and is not malicious.
+   * The behaviour that a class stands for. Malicious classes have one where their maker said which;
+   * the class of dual-use tools has `tool-use` and is not malicious.
    */
   readonly behaviours?: readonly (BehaviourId | undefined)[]
-  /** Interpreters and shells: many programs under one name, so what they claim binds them to little. */
+  /**
+   * Interpreters and shells: many programs under one name, so what they claim binds them to little.
+   */
   readonly generic?: readonly boolean[]
-  /** Index of the class of other ordinary programs, whose members share nothing but being ordinary. */
+  /**
+   * Index of the class of other ordinary programs, whose members share nothing but being ordinary.
+   */
   readonly background?: number
-  /** Index of the class that a presented name claims, by name and alias rules; undefined where the model knows none. */
+  /**
+   * Index of the class that a presented name claims, by name and alias rules; undefined where the
+   * model knows none.
+   */
   claimedBy(name: string): number | undefined
-  /** Index of the malicious class whose tools bear this name: a process called hydra is taken for one. */
+  /**
+   * Index of the malicious class whose tools bear this name: a process called hydra is taken for
+   * one.
+   */
   toolClassOf?(name: string): number | undefined
 }

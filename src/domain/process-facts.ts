@@ -1,11 +1,14 @@
 /**
- * What was read about one process beside its calls: plain answers of the facts reader (`facts/`), from which
- * `detect/findings.ts` draws its findings. Numbers, paths and names only: no content of any file or memory is ever
- * in here.
+ * What was read about one process beside its calls: plain answers of the facts reader (`facts/`),
+ * from which `detect/findings.ts` draws its findings. Numbers, paths and names only: no content of
+ * any file or memory is ever in here.
  */
 import type { ProcessContext } from './alert.ts'
 
-/** What can be asked about a process. `look` is cheap; the others cost milliseconds to seconds and are asked with a reason. */
+/**
+ * What can be asked about a process. `look` is cheap; the others cost milliseconds to seconds and
+ * are asked with a reason.
+ */
 export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files', 'network'] as const
 export type FactQuestion = (typeof FACT_QUESTIONS)[number]
 
@@ -26,7 +29,10 @@ export type StreamKind = 'tcp' | 'unix' | 'pipe' | 'pty' | 'file' | 'null' | 'cl
 /** What one of the descriptors 0, 1, 2 is. */
 export interface Stream {
   readonly kind: StreamKind
-  /** Number of the pipe, socket or terminal: two streams with one number are one thing. 0 for the others. */
+  /**
+   * Number of the pipe, socket or terminal: two streams with one number are one thing. 0 for the
+   * others.
+   */
   readonly id: number
 }
 
@@ -47,8 +53,8 @@ export interface Look {
 }
 
 /**
- * `verified`: the unmodified file of an installed package. `owned`: a package owns the path, its content is not known.
- * `unknown`: there is no trusted package database.
+ * `verified`: the unmodified file of an installed package. `owned`: a package owns the path, its
+ * content is not known. `unknown`: there is no trusted package database.
  */
 export type PackageState = 'verified' | 'owned' | 'modified' | 'unowned' | 'unknown'
 
@@ -73,7 +79,10 @@ export interface Connection {
   readonly isLoopback: boolean
   /** No socket listens on its local port: it is an outgoing connection. */
   readonly isOutgoing: boolean
-  /** Its ports look as if it had come from outside, and who listened for it is gone: then that is no proof. */
+  /**
+   * Its ports look as if it had come from outside, and who listened for it is gone: then that is no
+   * proof.
+   */
   readonly isDoubtful?: true
 }
 
@@ -84,8 +93,9 @@ export interface Relay {
   readonly executable?: Executable
   readonly state: PackageState
   /**
-   * `terminal`: it holds the master of the terminal. `pipes`: its own standard streams are the other ends of both
-   * pipes; `half`: of one of them. `parent`: it is the parent, and holds the other ends elsewhere.
+   * `terminal`: it holds the master of the terminal. `pipes`: its own standard streams are the
+   * other ends of both pipes; `half`: of one of them. `parent`: it is the parent, and holds the
+   * other ends elsewhere.
    */
   readonly holds: 'terminal' | 'pipes' | 'half' | 'parent'
   readonly isListening: boolean
@@ -109,7 +119,10 @@ export interface FileChanges {
   readonly sampled: number
   /** Of them: what was readable or had a known format is now without either. */
   readonly encrypted: number
-  /** Unreadable files that came under the name of one that is gone, with an ending of their own, and whose previous content is unknown. */
+  /**
+   * Unreadable files that came under the name of one that is gone, with an ending of their own, and
+   * whose previous content is unknown.
+   */
   readonly replaced: number
   /** It was seen with a file there open for writing. */
   readonly isWriter: boolean
@@ -138,13 +151,17 @@ export interface Contacts {
 /** All that is known of one process; each part replaces an older one. */
 export interface ProcessFacts {
   readonly look?: Look
-  /** Where it came from, by its parent: for a process that was gone before it could be looked at. */
+  /**
+   * Where it came from, by its parent: for a process that was gone before it could be looked at.
+   */
   readonly origin?: ProcessContext
   readonly program?: Program
   readonly streams?: Streams
   readonly files?: FileChanges
   readonly network?: Network
-  /** It computes and asks the kernel for next to nothing: share of a core, when that was noticed. */
+  /**
+   * It computes and asks the kernel for next to nothing: share of a core, when that was noticed.
+   */
   readonly cores?: number
   /** Files that it removed of late, by its calls, when its files were looked at. */
   readonly unlinked?: number

@@ -1,11 +1,17 @@
 /**
- * Who a process is. A pid alone is not a process (pids are reused): identity is pid + start time, rounded
- * to whole seconds, because /proc, the kernel and captures disagree below that.
+ * Who a process is. A pid alone is not a process (pids are reused): identity is pid + start time,
+ * rounded to whole seconds, because /proc, the kernel and captures disagree below that.
  */
 export interface Process {
-  /** > 0; minus the first member's pid where this stands for a group of short-lived processes (detect/short-lives.ts). */
+  /**
+   * > 0; minus the first member's pid where this stands for a group of short-lived processes
+   * (detect/short-lives.ts).
+   */
   readonly pid: number
-  /** When it started, whole seconds since the Unix epoch in ms; where no source says, the second it was first seen. */
+  /**
+   * When it started, whole seconds since the Unix epoch in ms; where no source says, the second it
+   * was first seen.
+   */
   readonly startMs: number
   /** The name it *presents*: the comm of its thread-group leader, made safe (see `safeName`). */
   readonly name: string
@@ -13,7 +19,10 @@ export interface Process {
   readonly container?: string
   readonly ppid?: number
   readonly uid?: number
-  /** Inode of the pid namespace it lives in, where the source tells: which container, where several share a kernel. */
+  /**
+   * Inode of the pid namespace it lives in, where the source tells: which container, where several
+   * share a kernel.
+   */
   readonly pidNamespace?: number
   /** Of a group: pid of its latest member. */
   readonly latest?: number
@@ -30,8 +39,8 @@ export function processKey(process: Process): ProcessKey {
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]/g
 
 /**
- * A name fit for terminals, logs, JSON and topics: control characters, bidirectional overrides and U+FFFD become `?`.
- * What is left is bounded by the caller (NAME_BYTES_MAX).
+ * A name fit for terminals, logs, JSON and topics: control characters, bidirectional overrides and
+ * U+FFFD become `?`. What is left is bounded by the caller (NAME_BYTES_MAX).
  */
 export function safeName(name: string): string {
   return name.replace(UNSAFE, '?')

@@ -1,6 +1,6 @@
 /**
- * The two ends of the data plane: the interfaces of sources and parsers, so that live capture, pipes, files and tests
- * use the same pipeline.
+ * The two ends of the data plane: the interfaces of sources and parsers, so that live capture,
+ * pipes, files and tests use the same pipeline.
  */
 import type { DropReason } from './tally.ts'
 
@@ -27,18 +27,24 @@ export interface Source {
   readonly format?: SourceFormat
   /** The file it reads, for messages. */
   readonly path?: string
-  /** About when its bytes were written, Unix ms, where that is not now: gives times of day their date. */
+  /**
+   * About when its bytes were written, Unix ms, where that is not now: gives times of day their
+   * date.
+   */
   readonly endMs?: number
   /** True where event time is now: frames close by the wall clock, too. */
   readonly live: boolean
   /**
-   * True where each second is told once and whole, idle ones too: its frame closes with the word that it is over, and
-   * neither lateness nor a clock has a say in it.
+   * True where each second is told once and whole, idle ones too: its frame closes with the word
+   * that it is over, and neither lateness nor a clock has a say in it.
    */
   readonly wholeSeconds?: boolean
   /** The process that collects for us, once it runs: what it costs, we cost. */
   readonly pid?: number | undefined
-  /** Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid until the next. */
+  /**
+   * Bytes in the order the tool wrote them; ends when the tool or the file ends. A chunk is valid
+   * until the next.
+   */
   read(signal: AbortSignal, report?: LossReport): AsyncIterable<Uint8Array>
 }
 
@@ -51,7 +57,10 @@ export interface UserInput {
   /** Whose calls those are that name no process (strace of one process), and what it is called. */
   readonly pid?: number
   readonly name?: string
-  /** Midnight UTC of the date that the first time of day has, Unix ms; default: as the stream's end says. */
+  /**
+   * Midnight UTC of the date that the first time of day has, Unix ms; default: as the stream's end
+   * says.
+   */
   readonly dateMs?: number
 }
 
@@ -60,7 +69,10 @@ export function isHost({ name }: Source): boolean {
   return name === 'kernel' || name === 'sysdig' || name === 'bpftrace'
 }
 
-/** What a collector says of its own cost and losses: of the last second, and summed up since its start. */
+/**
+ * What a collector says of its own cost and losses: of the last second, and summed up since its
+ * start.
+ */
 export interface CollectorStatus {
   /** How long taking the second out of the kernel took. */
   readonly drainMs: number
@@ -76,7 +88,10 @@ export interface CollectorStatus {
   readonly complete: boolean
 }
 
-/** What every parser is: bytes in, tallies out; wherever the bytes are cut, the tallies are the same. */
+/**
+ * What every parser is: bytes in, tallies out; wherever the bytes are cut, the tallies are the
+ * same.
+ */
 export interface Parser {
   push(chunk: Uint8Array): void
   /** The stream has ended: what is left is the last line. */

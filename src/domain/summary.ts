@@ -12,7 +12,10 @@ export interface ProcessSummary {
   /** The class it behaved most like, and its mean confidence; absent where it was never judged. */
   readonly class?: string
   readonly confidence?: number
-  /** The most frequent calls of the span, by index into the summary's own `syscalls`, with their counts. */
+  /**
+   * The most frequent calls of the span, by index into the summary's own `syscalls`, with their
+   * counts.
+   */
   readonly top: readonly (readonly [syscall: number, count: number])[]
 }
 

@@ -1,10 +1,10 @@
 /**
  * Kernel numbers to syscall indexes, for the collector that counts by number. Three tables: x86_64,
- * i386 (32-bit calls on x86_64) and arm64 (the kernel's generic table). Written as names in the order of
- * their numbers; `N:` jumps to number N, `-` skips one.
+ * i386 (32-bit calls on x86_64) and arm64 (the kernel's generic table). Written as names in the
+ * order of their numbers; `N:` jumps to number N, `-` skips one.
  *
- * If a table has another name for the same call, the common name is used (i386's `clock_gettime64`, … keep theirs:
- * they are different calls). A number without a name here is `other`.
+ * If a table has another name for the same call, the common name is used (i386's `clock_gettime64`,
+ * … keep theirs: they are different calls). A number without a name here is `other`.
  */
 import { OTHER, syscallIndexOf } from './syscalls.ts'
 

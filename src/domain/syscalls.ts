@@ -1,12 +1,14 @@
 /**
  * The names of Linux's system calls, and what else sysdig calls three of them.
  *
- * A position in this list is a *syscall index*: the small integer that is used throughout the pipeline and stored in
- * the rolling buffer. So the list is append-only: a new call goes to the end, nothing is ever moved or
- * taken out. Index 0 is `other`, for calls that the list does not know.
+ * A position in this list is a *syscall index*: the small integer that is used throughout the
+ * pipeline and stored in the rolling buffer. So the list is append-only: a new call goes to the
+ * end, nothing is ever moved or taken out. Index 0 is `other`, for calls that the list does not
+ * know.
  *
- * The order says nothing of kernel numbers (x86_64's, i386's and arm64's differ); collectors that count by
- * number map their own tables to these names. Models carry their own vocabulary by name (manifest).
+ * The order says nothing of kernel numbers (x86_64's, i386's and arm64's differ); collectors that
+ * count by number map their own tables to these names. Models carry their own vocabulary by name
+ * (manifest).
  */
 const X86_64 = `
   read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction

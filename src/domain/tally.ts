@@ -1,20 +1,24 @@
 /**
  * The single input of the pipeline: the interface between parsers and the counter.
  *
- * An event is a tally of one (a line of sysdig, of strace); chisel and in-kernel counting give totals. So
- * later steps do not depend on the source. The calls are made for every line: primitive arguments, no
- * object, names as interned ids.
+ * An event is a tally of one (a line of sysdig, of strace); chisel and in-kernel counting give
+ * totals. So later steps do not depend on the source. The calls are made for every line: primitive
+ * arguments, no object, names as interned ids.
  */
 
 import type { UnseenReason } from './frame.ts'
 
 /**
- * A name interned by `TallySink.intern`; valid until `TallySink.nameEpoch` changes (between two pushes, when a
- * host has shown more names than the table holds). Whoever keeps ids over pushes looks at the epoch first.
+ * A name interned by `TallySink.intern`; valid until `TallySink.nameEpoch` changes (between two
+ * pushes, when a host has shown more names than the table holds). Whoever keeps ids over pushes
+ * looks at the epoch first.
  */
 export type NameId = number
 
-/** The id as the name of another thread than the leader: it stands in until the leader's own name is known. */
+/**
+ * The id as the name of another thread than the leader: it stands in until the leader's own name is
+ * known.
+ */
 export function threadName(id: NameId): NameId {
   return -id
 }
@@ -56,7 +60,10 @@ export interface UnseenCalls {
 export interface TallySink {
   /** Grows when interned ids have been given up. */
   readonly nameEpoch: number
-  /** Interns the bytes [from, to) as a name; made safe and cut to NAME_BYTES_MAX. Cheap when seen before. */
+  /**
+   * Interns the bytes [from, to) as a name; made safe and cut to NAME_BYTES_MAX. Cheap when seen
+   * before.
+   */
   intern(bytes: Uint8Array, from: number, to: number): NameId
   /**
    * So many calls of one syscall by one process at one time.
@@ -66,20 +73,30 @@ export interface TallySink {
    * @param timeMs Unix time in ms
    */
   add(pid: number, name: NameId, syscall: number, count: number, timeMs: number): void
-  /** CPU time that all threads of a process used in the second of `timeMs`; told of processes without calls, too. */
+  /**
+   * CPU time that all threads of a process used in the second of `timeMs`; told of processes
+   * without calls, too.
+   */
   cpu(pid: number, name: NameId, cpuMs: number, timeMs: number): void
   /** What a source knows of a process beside its calls: at first sight, and renewed by an exec. */
   describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void
   /** The process ended: the same pid seen later is another process. */
   exit(pid: number, timeMs: number): void
-  /** Calls that were observed and cannot be counted. `sample` is kept once per reason, made safe. */
+  /**
+   * Calls that were observed and cannot be counted. `sample` is kept once per reason, made safe.
+   */
   drop(reason: DropReason, count: number, sample?: string): void
-  /** A process was not seen whole in this second: its lost calls are counted as dropped, and its vector is marked. */
+  /**
+   * A process was not seen whole in this second: its lost calls are counted as dropped, and its
+   * vector is marked.
+   */
   unseenProcess(pid: number, name: NameId, unseen: UnseenCalls, timeMs: number): void
   /** The same of a user's processes that are not told apart. */
   unseenUser(uid: number, lost: number, timeMs: number): void
   /** The source lost so many calls around this time: counted, and the frame is marked. */
   lost(reason: DropReason, count: number, timeMs: number): void
-  /** Event time has come this far though nothing was called (an idle second of a counting source). */
+  /**
+   * Event time has come this far though nothing was called (an idle second of a counting source).
+   */
   advance(timeMs: number): void
 }

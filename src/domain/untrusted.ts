@@ -1,12 +1,14 @@
 /**
- * How a value from outside (a file, a snapshot, a payload from the broker) becomes a value of ours: each field is checked
- * once, where it comes in, and nowhere else.
+ * How a value from outside (a file, a snapshot, a payload from the broker) becomes a value of ours:
+ * each field is checked once, where it comes in, and nowhere else.
  *
- * `reading` never throws. It gives the value, or the first field that is wrong with what it is and what it should be.
- * Text comes out safe for terminals and pages (`safeName`) and no longer than asked. Unknown fields do no
- * harm: `Fields.rest()` hands them on, made safe, so that an older reader stores and shows what a newer writer says.
+ * `reading` never throws. It gives the value, or the first field that is wrong with what it is and
+ * what it should be. Text comes out safe for terminals and pages (`safeName`) and no longer than
+ * asked. Unknown fields do no harm: `Fields.rest()` hands them on, made safe, so that an older
+ * reader stores and shows what a newer writer says.
  *
- * Parsers that look at every line of a capture use the two predicates at the end instead: no object is made for a line.
+ * Parsers that look at every line of a capture use the two predicates at the end instead: no object
+ * is made for a line.
  */
 import { safeName } from './process.ts'
 
@@ -74,7 +76,9 @@ interface TextOptions {
   readonly empty?: boolean
 }
 
-/** One value and where it stands, as `forest.weight` or `classes[2].name`. Within `reading` only. */
+/**
+ * One value and where it stands, as `forest.weight` or `classes[2].name`. Within `reading` only.
+ */
 export class Field {
   readonly value: unknown
   readonly path: string

@@ -1,11 +1,15 @@
 /**
- * What the first kilobytes of a file look like, in numbers that can leave the reader: how even its bytes are, and
- * whether it begins as a known format does. Encrypted data is even and begins as nothing known.
+ * What the first kilobytes of a file look like, in numbers that can leave the reader: how even its
+ * bytes are, and whether it begins as a known format does. Encrypted data is even and begins as
+ * nothing known.
  *
  * Pure. It tells nothing of what the file holds.
  */
 
-/** Bits per byte above which a block of some kilobytes is as even as chance (4 KiB of chance have 7.95). */
+/**
+ * Bits per byte above which a block of some kilobytes is as even as chance (4 KiB of chance have
+ * 7.95).
+ */
 const EVEN_BITS = 7.8
 /** Shorter blocks of chance are less even: with fewer bytes nothing is said. */
 const BLOCK_BYTES_LEAST = 512
@@ -83,7 +87,8 @@ export function contentOf(bytes: Uint8Array): Content {
     if (text.startsWith(beginning, offset)) return 'format'
   if (bytes.length < BLOCK_BYTES_LEAST) return 'short'
   if (evenness(bytes) < evenBits(bytes.length)) return 'plain'
-  // The header of a public-key packet is three bytes, which chance has as well: both are cipher text.
+  // The header of a public-key packet is three bytes, which chance has as well: both are cipher
+  // text.
   return 'cipher'
 }
 
@@ -105,12 +110,17 @@ export function evenness(bytes: Uint8Array): number {
   return bits
 }
 
-/** Chance of `length` bytes has about 8 − 255/(2·ln 2·length) bits; what lies well below is no chance. */
+/**
+ * Chance of `length` bytes has about 8 − 255/(2·ln 2·length) bits; what lies well below is no
+ * chance.
+ */
 function evenBits(length: number): number {
   return Math.min(EVEN_BITS, 8 - 255 / (2 * Math.LN2 * length) - 0.1)
 }
 
-/** A zlib stream (git's objects, thumbnails, caches): the method, and a checksum over the two bytes. */
+/**
+ * A zlib stream (git's objects, thumbnails, caches): the method, and a checksum over the two bytes.
+ */
 function isZlib(bytes: Uint8Array): boolean {
   const first = bytes[0] ?? 0
   const second = bytes[1] ?? 0

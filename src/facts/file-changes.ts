@@ -1,10 +1,12 @@
 /**
- * What becomes of files while a process rewrites many: from states of the same files, seen one after the other, to
- * how many were turned into something unreadable. Pure; the looking is file-watch.ts.
+ * What becomes of files while a process rewrites many: from states of the same files, seen one
+ * after the other, to how many were turned into something unreadable. Pure; the looking is
+ * file-watch.ts.
  *
- * A file counts as encrypted where something readable, or of a known format, stood under its name (or under its name
- * without the new ending) and now something even stands there. What was even before proves nothing: backups, caches,
- * random test data, keys. What is compressed has a format, and is ordinary.
+ * A file counts as encrypted where something readable, or of a known format, stood under its name
+ * (or under its name without the new ending) and now something even stands there. What was even
+ * before proves nothing: backups, caches, random test data, keys. What is compressed has a format,
+ * and is ordinary.
  */
 import { defined } from '../domain/defined.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
@@ -35,7 +37,9 @@ export class FileLedger {
   readonly #files = new Map<string, Known>()
   /** The process was seen with a file of these open for writing. */
   isWriter = false
-  /** Of the process, with a slash at its end; undefined where it is the root, which says nothing. */
+  /**
+   * Of the process, with a slash at its end; undefined where it is the root, which says nothing.
+   */
   workingDirectory: string | undefined
   /** Unreadable newcomers in the place of another file, by their ending. */
   readonly #replaced = new Map<string, Set<string>>()
@@ -77,7 +81,10 @@ export class FileLedger {
     this.see(path, { ...state, version: `successor ${state.version}` })
   }
 
-  /** A file that came in these seconds; `isAlone` where the name without its last ending is no file any more. */
+  /**
+   * A file that came in these seconds; `isAlone` where the name without its last ending is no file
+   * any more.
+   */
   seeNew(path: string, state: FileState, isAlone: boolean): void {
     if (!isAlone || state.head !== 'cipher') return
     const ending = replacementEnding(path)

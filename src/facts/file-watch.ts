@@ -1,10 +1,12 @@
 /**
- * Watches for some seconds what a process does to files: where it works is seen from its descriptors, its children's
- * and its working directory, and the files there are looked into again and again (file-changes.ts says what became
- * of them). An encryptor has each file open for a moment only, so directories are watched, not descriptors.
+ * Watches for some seconds what a process does to files: where it works is seen from its
+ * descriptors, its children's and its working directory, and the files there are looked into again
+ * and again (file-changes.ts says what became of them). An encryptor has each file open for a
+ * moment only, so directories are watched, not descriptors.
  *
- * Bounded in directories, files, bytes and time; a few milliseconds a look. Regular files on local file systems only,
- * reached through descriptors of their directories: no link and no rename leads elsewhere.
+ * Bounded in directories, files, bytes and time; a few milliseconds a look. Regular files on local
+ * file systems only, reached through descriptors of their directories: no link and no rename leads
+ * elsewhere.
  */
 import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
@@ -220,7 +222,9 @@ function openFolder(path: string, via: string): Folder | undefined {
   }
 }
 
-/** Folders within a folder: all, or those in which something was made, renamed or removed just now. */
+/**
+ * Folders within a folder: all, or those in which something was made, renamed or removed just now.
+ */
 function subfolders(folder: Folder, onlyBusy: boolean): string[] {
   const since = Date.now() - RECENT_MS
   const names: string[] = []

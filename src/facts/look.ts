@@ -1,6 +1,6 @@
 /**
- * A cheap look at one process: what it executes, what its standard streams are, who it is and where it comes
- * from. Some twenty reads of /proc, a fraction of a millisecond.
+ * A cheap look at one process: what it executes, what its standard streams are, who it is and where
+ * it comes from. Some twenty reads of /proc, a fraction of a millisecond.
  */
 import { basename } from 'node:path'
 import type { ParentProcess, ProcessContext } from '../domain/alert.ts'
@@ -27,7 +27,10 @@ const DELETED = ' (deleted)'
 
 const users = new UserNames()
 
-/** The process that was meant, if it still lives: pids are used again. @param start Unix seconds; 0 if not known */
+/**
+ * The process that was meant, if it still lives: pids are used again. @param start Unix seconds; 0
+ * if not known
+ */
 export function findProcess(pid: number, start: number): ProcStat | undefined {
   const stat = procStat(pid)
   if (stat === undefined || start === 0) return stat
@@ -112,7 +115,8 @@ export function streamOf(pid: number, descriptor: number): Stream {
   const pipe = numberOfLink(link, 'pipe')
   if (pipe !== undefined) return { kind: 'pipe', id: pipe }
   const socket = numberOfLink(link, 'socket')
-  // Which kind of socket it is stands in the tables of its network; looked up only where it matters.
+  // Which kind of socket it is stands in the tables of its network; looked up only where it
+  // matters.
   if (socket !== undefined) return { kind: 'unix', id: socket }
   const terminal = /^\/dev\/pts\/(\d+)/.exec(link)?.[1]
   if (terminal !== undefined) return { kind: 'pty', id: Number(terminal) }

@@ -1,6 +1,7 @@
 /**
- * What the agent asks the facts reader, and what it answers: JSON, a line each. Both ends are this program, yet the
- * reader holds rights that its asker has given up, so it takes a question apart before it believes it.
+ * What the agent asks the facts reader, and what it answers: JSON, a line each. Both ends are this
+ * program, yet the reader holds rights that its asker has given up, so it takes a question apart
+ * before it believes it.
  */
 import { defined } from '../domain/defined.ts'
 import { FACT_QUESTIONS, type FactQuestion, type ProcessFacts } from '../domain/process-facts.ts'
@@ -12,13 +13,15 @@ export interface FactRequest {
   readonly start: number
   readonly questions: readonly FactQuestion[]
   /**
-   * A child of this process that is gone already: the question about its program is answered by what lies where it was,
-   * as this process sees it.
+   * A child of this process that is gone already: the question about its program is answered by
+   * what lies where it was, as this process sees it.
    */
   readonly child?: { readonly name: string; readonly path: string }
 }
 
-/** Why there is no answer. `gone`: the process ended first; `busy`: too many were asked at a time. */
+/**
+ * Why there is no answer. `gone`: the process ended first; `busy`: too many were asked at a time.
+ */
 export const FACT_FAILURES = ['gone', 'busy', 'late', 'failed', 'ended'] as const
 export type FactFailure = (typeof FACT_FAILURES)[number]
 

@@ -1,8 +1,9 @@
 /**
  * Understands the lists of installed packages: dpkg's md5sums and apk's database. Pure.
  *
- * A list of a hundred thousand files is kept as three numbers a file (of its path, of its content, where it was read),
- * 1.2 MB; a hit is looked up in the list's text again, so that hash collisions do no harm.
+ * A list of a hundred thousand files is kept as three numbers a file (of its path, of its content,
+ * where it was read), 1.2 MB; a hit is looked up in the list's text again, so that hash collisions
+ * do no harm.
  */
 import { PACKAGE_FILES_MAX } from '../domain/limits.ts'
 

@@ -1,11 +1,11 @@
 /**
- * Whether a program is what a package installed: by the package database of the process's own root, and by the
- * content of its executable. dpkg and apk are asked; where there is only another database (rpm, pacman) or none,
- * nothing is known, which is no evidence of anything.
+ * Whether a program is what a package installed: by the package database of the process's own root,
+ * and by the content of its executable. dpkg and apk are asked; where there is only another
+ * database (rpm, pacman) or none, nothing is known, which is no evidence of anything.
  *
- * A database is trusted only if root of this host wrote it: a container with its own root has its own database, too.
- * Not promised: that a verified program runs only its own code. A library put before it by LD_PRELOAD, or code
- * written into its memory, changes no file.
+ * A database is trusted only if root of this host wrote it: a container with its own root has its
+ * own database, too. Not promised: that a verified program runs only its own code. A library put
+ * before it by LD_PRELOAD, or code written into its memory, changes no file.
  */
 import { lstatSync, readlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -42,7 +42,10 @@ const LISTS_LEAST = 5
 const CHUNK_BYTES = 262_144
 const chunkBuffer = new Uint8Array(CHUNK_BYTES)
 const COMM_CHARS = 15
-/** Of the reader's time so much at most goes into reading databases: more roots than are kept would be read over and over. */
+/**
+ * Of the reader's time so much at most goes into reading databases: more roots than are kept would
+ * be read over and over.
+ */
 const READING_SHARE = 0.01
 /** Programs in squashed images that snapd verifies: no package of dpkg, and no stranger. */
 const IMAGES = /^\/(snap|nix\/store|gnu\/store)\//
@@ -83,7 +86,9 @@ export class Packages {
     return program
   }
 
-  /** The program of a child that is gone: by the path that it was executed by, in its parent's root. */
+  /**
+   * The program of a child that is gone: by the path that it was executed by, in its parent's root.
+   */
   async programOfChild(
     parent: number,
     { name, path: called }: { readonly name: string; readonly path: string },
@@ -220,7 +225,10 @@ export class Packages {
     return index
   }
 
-  /** Waits until a database may be read; of several that wait, one reads then and the others wait on. */
+  /**
+   * Waits until a database may be read; of several that wait, one reads then and the others wait
+   * on.
+   */
   async #turnToRead(): Promise<void> {
     for (;;) {
       const waitMs = this.#readAgainMs - performance.now()
@@ -229,7 +237,9 @@ export class Packages {
     }
   }
 
-  /** Of a file's content; undefined where it is too large, or gone. Once for each state of a file. */
+  /**
+   * Of a file's content; undefined where it is too large, or gone. Once for each state of a file.
+   */
   async #digestOf(path: string, algorithm: Algorithm): Promise<string | undefined> {
     const stat = statOf(path)
     if (stat === undefined || !stat.isFile() || stat.size > HASHED_BYTES_MAX) return undefined
@@ -324,7 +334,9 @@ function filesOf(root: string, list: string, algorithm: Algorithm): Iterable<Pac
 const PROGRAM_FOLDERS = ['/usr/bin', '/usr/sbin', '/bin', '/sbin'] as const
 const ALIAS_FOLDERS = [...PROGRAM_FOLDERS, '/usr/local/bin', '/usr/local/sbin'] as const
 
-/** Whether this root has a program of the name, and whether that is another name of the executable. */
+/**
+ * Whether this root has a program of the name, and whether that is another name of the executable.
+ */
 function namedIn(
   root: string,
   name: string,
@@ -351,7 +363,10 @@ function isRootsFile(path: string): boolean {
   return stat !== undefined && stat.uid === 0 && (stat.mode & 0o022) === 0
 }
 
-/** Where a path leads within a root, links of its last part followed; undefined where nothing is there. */
+/**
+ * Where a path leads within a root, links of its last part followed; undefined where nothing is
+ * there.
+ */
 function resolvedIn(root: string, path: string): string | undefined {
   let at = path
   try {

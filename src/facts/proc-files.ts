@@ -1,9 +1,11 @@
 /**
- * Gets the bytes: bounded reads of /proc and of files that other users own, by a process that may read everything.
+ * Gets the bytes: bounded reads of /proc and of files that other users own, by a process that may
+ * read everything.
  *
- * So it is careful whom it serves: nothing but regular files on local file systems is opened (a pipe would wait, a
- * device act, a dead network mount hang), links are followed only where the kernel made them, and what is read stays
- * in the reader. Each function gives undefined (or nothing) where a process is gone, hidden or odd.
+ * So it is careful whom it serves: nothing but regular files on local file systems is opened (a
+ * pipe would wait, a device act, a dead network mount hang), links are followed only where the
+ * kernel made them, and what is read stays in the reader. Each function gives undefined (or
+ * nothing) where a process is gone, hidden or odd.
  */
 import {
   closeSync,
@@ -128,7 +130,8 @@ export function statOf(path: string): Stats | undefined {
 
 /**
  * Opens a regular file for reading and hands it over; never waits, never acts on a device.
- * @param path its last part may be a link only where the kernel made it (/proc/PID/exe, /proc/PID/fd/3)
+ * @param path its last part may be a link only where the kernel made it (/proc/PID/exe,
+ *   /proc/PID/fd/3)
  */
 export function withFile<T>(
   path: string,
@@ -197,7 +200,10 @@ export function parseMounts(text: string): Mount[] {
   return mounts
 }
 
-/** Whether what lies at an absolute path can be looked at without waiting for another machine or process. */
+/**
+ * Whether what lies at an absolute path can be looked at without waiting for another machine or
+ * process.
+ */
 export function isLocalIn(mounts: readonly Mount[], path: string): boolean {
   let best: Mount | undefined
   for (const mount of mounts) {

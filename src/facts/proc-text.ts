@@ -1,6 +1,7 @@
 /**
- * Understands what /proc says of a process. Pure: the bytes are brought. Everything in them may be chosen by the
- * process itself, so nothing here throws, every length is checked, and no line break forges a field.
+ * Understands what /proc says of a process. Pure: the bytes are brought. Everything in them may be
+ * chosen by the process itself, so nothing here throws, every length is checked, and no line break
+ * forges a field.
  */
 import { COMMAND_CHARS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
@@ -22,7 +23,8 @@ export interface ProcStat {
 
 /** @param text of /proc/PID/stat; undefined where it is none */
 export function parseStat(text: string): ProcStat | undefined {
-  // A name may hold anything, brackets and line breaks too: fields are counted from the last bracket on.
+  // A name may hold anything, brackets and line breaks too: fields are counted from the last
+  // bracket on.
   const open = text.indexOf('(')
   const close = text.lastIndexOf(')')
   if (open < 0 || close < open) return undefined
@@ -80,7 +82,9 @@ const SECRET_PAIR =
   /((?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|credentials?|auth(?:orization)?|private[-_]?key)[\w-]*\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&;,"']+)/gi
 const MASK = '***'
 
-/** The command line as one line for people, secrets masked, cut. '' for a process without arguments. */
+/**
+ * The command line as one line for people, secrets masked, cut. '' for a process without arguments.
+ */
 export function maskedCommand(words: readonly string[]): string {
   const shown: string[] = []
   let hideNext = false
@@ -109,7 +113,9 @@ function maskedWord(word: string, program: string): string {
 const TAKES_WORD = /^-(W|X|I|O|r|M|d|B|S|T)$/
 const NO_SCRIPT = /^(-c|-e|-m|-E|-n?e|-r|--eval|-)$/
 
-/** The file that an interpreter was told to run, as it was written; undefined where there is none. */
+/**
+ * The file that an interpreter was told to run, as it was written; undefined where there is none.
+ */
 export function scriptOf(words: readonly string[]): string | undefined {
   for (let i = 1; i < Math.min(words.length, 16); i++) {
     const word = words[i]!

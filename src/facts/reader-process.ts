@@ -1,10 +1,12 @@
 /**
- * The process that reads facts about other processes (`agent read-facts`, started by reader.ts, never by hand).
+ * The process that reads facts about other processes (`agent read-facts`, started by reader.ts,
+ * never by hand).
  *
- * It may look into every process (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH) and does nothing else: it parses no traffic,
- * opens no connection and writes no file. The agent itself, which does, has no such right. What leaves it are paths,
- * names and numbers; never the content of a file. It is apart from the collector, too: a dead network mount or a
- * directory of a million files may hold it up, and counting goes on.
+ * It may look into every process (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH) and does nothing else: it
+ * parses no traffic, opens no connection and writes no file. The agent itself, which does, has no
+ * such right. What leaves it are paths, names and numbers; never the content of a file. It is apart
+ * from the collector, too: a dead network mount or a directory of a million files may hold it up,
+ * and counting goes on.
  *
  *   stdin   questions, a line each (messages.ts); its end means: finish
  *   stdout  answers, a line each
@@ -50,7 +52,10 @@ export async function runReader(self: readonly string[], signal: AbortSignal): P
   return 0
 }
 
-/** Executes itself anew with the two rights, no other and none to be had again; stays as it is where that is refused. */
+/**
+ * Executes itself anew with the two rights, no other and none to be had again; stays as it is where
+ * that is refused.
+ */
 function becomeReader(self: readonly string[]): void {
   raise()
   const user = JSON.parse(process.env[AS_USER] ?? 'null') as { uid: number; gid: number } | null
@@ -65,7 +70,10 @@ function becomeReader(self: readonly string[]): void {
   }
 }
 
-/** Beside busy neighbours an answer must not come after its process is gone; what it does is bounded each second. */
+/**
+ * Beside busy neighbours an answer must not come after its process is gone; what it does is bounded
+ * each second.
+ */
 function raise(): void {
   try {
     setPriority(-5)
@@ -123,7 +131,8 @@ class Answerer {
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
       facts = { ...facts, ...(await this.#part(question, pid, stat, facts, child)) }
-    // If it ended meanwhile, what was read may be of its successor and is discarded. Files are those of directories opened before.
+    // If it ended meanwhile, what was read may be of its successor and is discarded. Files are
+    // those of directories opened before.
     if (findProcess(pid, start)?.startMs === stat.startMs) return facts
     return { look: seen, ...defined({ files: facts.files }) }
   }

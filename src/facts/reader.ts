@@ -1,9 +1,10 @@
 /**
  * Asks the facts reader (reader-process.ts), which has the rights that this process gives up.
  *
- * It is started while they are still here (`prepareReader`), and its descriptors are kept over the exec that sheds
- * them; the new image adopts it (`adoptReader`). Questions go out without waiting: a reader that hangs costs its
- * answers and nothing else. Each question is answered or fails with a reason, within a bounded time.
+ * It is started while they are still here (`prepareReader`), and its descriptors are kept over the
+ * exec that sheds them; the new image adopts it (`adoptReader`). Questions go out without waiting:
+ * a reader that hangs costs its answers and nothing else. Each question is answered or fails with a
+ * reason, within a bounded time.
  */
 import { closeSync, readFileSync, writeSync } from 'node:fs'
 import { defined } from '../domain/defined.ts'
@@ -39,8 +40,8 @@ export interface ReaderStatus {
 }
 
 /**
- * Starts a reader for the image of this process that comes after the next exec. Nothing happens where the rights
- * are not here, or one was started already.
+ * Starts a reader for the image of this process that comes after the next exec. Nothing happens
+ * where the rights are not here, or one was started already.
  * @param command runs `runReader`
  * @param user whose process the reader becomes; root's where undefined
  * @returns its pid

@@ -1,6 +1,7 @@
 /**
- * Understands /proc/PID/net/tcp and tcp6: whose end a socket is, and whether somebody listens on its local port.
- * Pure. A connection without a listening socket is outgoing; that distinguishes a reverse shell from a service.
+ * Understands /proc/PID/net/tcp and tcp6: whose end a socket is, and whether somebody listens on
+ * its local port. Pure. A connection without a listening socket is outgoing; that distinguishes a
+ * reverse shell from a service.
  */
 import type { Connection } from '../domain/process-facts.ts'
 
@@ -66,7 +67,9 @@ function isEphemeral(port: number): boolean {
   return port >= 32_768
 }
 
-/** "0100007F:1F90": the address in words of the machine's byte order, the port in plain hexadecimal. */
+/**
+ * "0100007F:1F90": the address in words of the machine's byte order, the port in plain hexadecimal.
+ */
 function endOf(text: string): Omit<Socket, 'localPort'> | undefined {
   const [hex = '', portHex = ''] = text.split(':')
   const port = Number.parseInt(portHex, 16)

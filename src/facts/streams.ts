@@ -1,6 +1,7 @@
 /**
- * Who is at the other end of a shell's standard streams: a TCP connection itself, the holder of its terminal's
- * master, or processes that its pipes lead to. Tells what is there; what it means is for `detect/findings.ts`.
+ * Who is at the other end of a shell's standard streams: a TCP connection itself, the holder of its
+ * terminal's master, or processes that its pipes lead to. Tells what is there; what it means is for
+ * `detect/findings.ts`.
  */
 import { defined } from '../domain/defined.ts'
 import { PARENTS_MAX, RELAY_CANDIDATES_MAX, SOCKET_TABLE_BYTES_MAX } from '../domain/limits.ts'
@@ -168,8 +169,9 @@ function recentProcesses(): ReadonlyMap<number, ProcStat> {
 }
 
 /**
- * Processes to which the shell's output leads and from which its input comes: one that is both relays it, and so do two
- * that are connected to the same place. Looked for in its session and among its parent and siblings.
+ * Processes to which the shell's output leads and from which its input comes: one that is both
+ * relays it, and so do two that are connected to the same place. Looked for in its session and
+ * among its parent and siblings.
  */
 function pipeHolders(pid: number, stat: ProcStat, input: number, output: number): Holder[] {
   const near: { pid: number; reads: Set<number>; writes: Set<number> }[] = []

@@ -1,13 +1,15 @@
 /**
- * What a host has added to the model that came with it: classes of its own names, and trees grown on its own windows beside the net.
- * The net, its states and its id stay as they are, so the host's memory stays valid, and to revert is to delete a file.
+ * What a host has added to the model that came with it: classes of its own names, and trees grown
+ * on its own windows beside the net. The net, its states and its id stay as they are, so the host's
+ * memory stays valid, and to revert is to delete a file.
  *
- * With f the trees' votes and p the shared model's probabilities, both over all classes, and w the trees' weight,
- * what the model says becomes w · f + (1 − w) · p: a class that the host added has p = 0. Whether it is malicious is then
- * asked of the model's trees and, with as many votes, of trees that were grown with this host's own windows among the ordinary
- * ones (malice-judge.ts).
+ * With f the trees' votes and p the shared model's probabilities, both over all classes, and w the
+ * trees' weight, what the model says becomes w · f + (1 − w) · p: a class that the host added has p
+ * = 0. Whether it is malicious is then asked of the model's trees and, with as many votes, of trees
+ * that were grown with this host's own windows among the ordinary ones (malice-judge.ts).
  *
- * Made by train/adapt.ts in a process of its own, read by the running agent: a value, checked where it is read.
+ * Made by train/adapt.ts in a process of its own, read by the running agent: a value, checked where
+ * it is read.
  */
 import { AgentError } from '../domain/error.ts'
 import { HOST_NAMES_MAX, MODEL_CLASSES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
@@ -34,13 +36,21 @@ export interface AdaptationFigures {
   /** Seconds of the host's life that it was made of, and names among them. */
   readonly seconds: number
   readonly names: number
-  /** Held-out windows, and shares of them that are recognised and called malicious: by the shared model, then adapted. */
+  /**
+   * Held-out windows, and shares of them that are recognised and called malicious: by the shared
+   * model, then adapted.
+   */
   readonly windows: number
   readonly recall: readonly [shared: number, adapted: number]
   readonly malicious: readonly [shared: number, adapted: number]
-  /** Share of malicious windows of the model's references, held out, that the trees call malicious. */
+  /**
+   * Share of malicious windows of the model's references, held out, that the trees call malicious.
+   */
   readonly references: number
-  /** Windows that were not learnt from: near a critical or high behaviour, under an alert, or with losses. */
+  /**
+   * Windows that were not learnt from: near a critical or high behaviour, under an alert, or with
+   * losses.
+   */
   readonly quarantined: number
 }
 
@@ -54,7 +64,10 @@ export interface Adaptation {
   readonly added: readonly string[]
   readonly trees: HostTreeTable
   readonly weight: number
-  /** Classes whose windows the shared model recognises here: about a name that claims one its word stands alone. */
+  /**
+   * Classes whose windows the shared model recognises here: about a name that claims one its word
+   * stands alone.
+   */
   readonly trusted: readonly number[]
   /** Where the model brings trees for that question. */
   readonly malice?: MaliceTable
@@ -223,7 +236,8 @@ export class HostJudge {
   }
 
   /**
-   * One window: the shared model's probabilities and its row to all classes' probabilities at out[at…].
+   * One window: the shared model's probabilities and its row to all classes' probabilities at
+   * out[at…].
    * @param claimed class of the model that the process's name claims
    */
   mixRow(

@@ -1,10 +1,11 @@
 /**
- * Maps a presented name to the class it claims. Names contain versions (`php-fpm8.2` on one host, `php-fpm8.4` on
- * another) and some programs rename themselves; the rules are part of the manifest, so that each model defines which
- * names are the same program.
+ * Maps a presented name to the class it claims. Names contain versions (`php-fpm8.2` on one host,
+ * `php-fpm8.4` on another) and some programs rename themselves; the rules are part of the manifest,
+ * so that each model defines which names are the same program.
  *
- * A rule is plain text with at most a few `#`, each for a version (digits and dots), and at most one `*` at its end. It is
- * not a regular expression, so that a hostile manifest cannot cause slow matching.
+ * A rule is plain text with at most a few `#`, each for a version (digits and dots), and at most
+ * one `*` at its end. It is not a regular expression, so that a hostile manifest cannot cause slow
+ * matching.
  */
 export interface AliasRule {
   readonly pattern: string

@@ -1,8 +1,8 @@
 /**
  * One batch a second through the net: sequences in, calibrated class probabilities and states out.
  *
- * Runs on the calling thread. Measured: 300 processes take 4–5 ms; a worker would need a copy of the batch and tens of
- * megabytes. Larger batches are run in parts of INFERENCE_ROWS_MAX.
+ * Runs on the calling thread. Measured: 300 processes take 4–5 ms; a worker would need a copy of
+ * the batch and tens of megabytes. Larger batches are run in parts of INFERENCE_ROWS_MAX.
  */
 import { assert } from '../domain/assert.ts'
 import { INFERENCE_ROWS_MAX } from '../domain/limits.ts'

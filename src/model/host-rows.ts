@@ -1,10 +1,11 @@
 /**
- * What a host's own trees see of a window (host-trees.ts): the mean and the deviation of each number of the net's rows over the
- * active seconds, the share of the seconds that were active, and how many calls they had (mean and deviation of
- * ln(1 + calls)). Order within the window is lost; the net is there for that.
+ * What a host's own trees see of a window (host-trees.ts): the mean and the deviation of each
+ * number of the net's rows over the active seconds, the share of the seconds that were active, and
+ * how many calls they had (mean and deviation of ln(1 + calls)). Order within the window is lost;
+ * the net is there for that.
  *
- * One function makes these rows on a running host, from the buffer while adapting, and for the rows that come with
- * a model (references.ts), so that a threshold means the same everywhere.
+ * One function makes these rows on a running host, from the buffer while adapting, and for the rows
+ * that come with a model (references.ts), so that a threshold means the same everywhere.
  */
 
 /** Divides ln(1 + calls), so that a million calls a second are about 1. */

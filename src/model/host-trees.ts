@@ -1,8 +1,10 @@
 /**
- * A random forest grown on a host's own windows (train/adapt.ts), as it runs beside the shared net: plain loops over flat
- * arrays, a few hundred nanoseconds a tree and window. A leaf holds the shares of its classes, in steps of 1/255.
+ * A random forest grown on a host's own windows (train/adapt.ts), as it runs beside the shared net:
+ * plain loops over flat arrays, a few hundred nanoseconds a tree and window. A leaf holds the
+ * shares of its classes, in steps of 1/255.
  *
- * Written as JSON with base64 columns inside an adaptation; read back with every index checked, as it comes from a disk.
+ * Written as JSON with base64 columns inside an adaptation; read back with every index checked, as
+ * it comes from a disk.
  */
 import { FOREST_NODES_MAX, MODEL_CLASSES_MAX } from '../domain/limits.ts'
 

@@ -1,11 +1,14 @@
 /**
- * Whether a window is malicious, asked apart from which program it is of: trees over what a host's own trees see of a window (host-rows.ts), grown on
- * malicious behaviours by many implementations against ordinary programs of every kind. A net that tells a hundred programs apart
- * puts an unknown ordinary one wherever it fits best, often on something malicious; these trees know "ordinary" as one thing.
+ * Whether a window is malicious, asked apart from which program it is of: trees over what a host's
+ * own trees see of a window (host-rows.ts), grown on malicious behaviours by many implementations
+ * against ordinary programs of every kind. A net that tells a hundred programs apart puts an
+ * unknown ordinary one wherever it fits best, often on something malicious; these trees know
+ * "ordinary" as one thing.
  *
- * With v the trees' votes (ordinary, and each behaviour), the probability of malice is the logistic of
- * slope · logit(1 − v(ordinary)) + shift, which was fitted on programs and implementations that the trees had not seen. It
- * replaces the net's: behaviours share it as the trees voted, ordinary classes share the rest as the net said.
+ * With v the trees' votes (ordinary, and each behaviour), the probability of malice is the logistic
+ * of slope · logit(1 − v(ordinary)) + shift, which was fitted on programs and implementations that
+ * the trees had not seen. It replaces the net's: behaviours share it as the trees voted, ordinary
+ * classes share the rest as the net said.
  */
 import { hostRowWidth, writeHostRow } from './host-rows.ts'
 import { type HostTreeTable, readTrees, vote, writeTrees } from './host-trees.ts'

@@ -1,8 +1,10 @@
 /**
- * manifest.json: everything about a model beside its weights, and the parser of such files. They come from disk or from
- * the network, so each field is checked; an error names the field, its value and the expected value.
+ * manifest.json: everything about a model beside its weights, and the parser of such files. They
+ * come from disk or from the network, so each field is checked; an error names the field, its value
+ * and the expected value.
  *
- * Not checked here: that model.onnx is the right file (`model.ts` compares the hash) and who made it (`signature.ts`).
+ * Not checked here: that model.onnx is the right file (`model.ts` compares the hash) and who made
+ * it (`signature.ts`).
  */
 import { createHash } from 'node:crypto'
 import { BEHAVIOUR_IDS, type BehaviourId } from '../domain/behaviour.ts'
@@ -30,7 +32,10 @@ export const MANIFEST_FORMAT = 1
 export interface ManifestClass {
   readonly name: string
   readonly malicious: boolean
-  /** What a malicious class stands for; `tool-use` is the one behaviour that is not malicious by itself. */
+  /**
+   * What a malicious class stands for; `tool-use` is the one behaviour that is not malicious by
+   * itself.
+   */
   readonly behaviour?: BehaviourId
   /** Names under which tools of a malicious class run. */
   readonly tools?: readonly string[]
@@ -65,7 +70,10 @@ export interface Manifest {
   readonly format: number
   /** sha256 of model.onnx. */
   readonly id: string
-  /** sha256 over all other fields, so over the net as well: what tells two models apart. Absent in old manifests. */
+  /**
+   * sha256 over all other fields, so over the net as well: what tells two models apart. Absent in
+   * old manifests.
+   */
   readonly digest?: string
   readonly name: string
   readonly created: string
@@ -109,8 +117,8 @@ export function sequenceSeconds({
 }
 
 /**
- * sha256 over the fields of a manifest, whatever their order and white space. It holds the sum of model.onnx, so that
- * changed thresholds, classes or weights all show.
+ * sha256 over the fields of a manifest, whatever their order and white space. It holds the sum of
+ * model.onnx, so that changed thresholds, classes or weights all show.
  */
 export function manifestDigest(manifest: object): string {
   const { digest: _, ...fields } = JSON.parse(JSON.stringify(manifest)) as Record<string, unknown>

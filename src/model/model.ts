@@ -1,10 +1,11 @@
 /**
- * Loads a model directory: the manifest is checked, the weights are hashed, the graph is inspected before it is run, and
- * run once on synthetic rows. After that no further checks are needed.
+ * Loads a model directory: the manifest is checked, the weights are hashed, the graph is inspected
+ * before it is run, and run once on synthetic rows. After that no further checks are needed.
  *
- * A directory may come from anywhere (`fleet/model`, a download), so file names are fixed and never taken from the
- * manifest, sizes are checked before reading, only operators that our own exports use are accepted, and external or
- * non-finite weights are refused. Who made a model is verified in `signature.ts`.
+ * A directory may come from anywhere (`fleet/model`, a download), so file names are fixed and never
+ * taken from the manifest, sizes are checked before reading, only operators that our own exports
+ * use are accepted, and external or non-finite weights are refused. Who made a model is verified in
+ * `signature.ts`.
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -30,7 +31,10 @@ export const REFERENCES_FILE = 'references.bin'
 export const CARD_FILE = 'MODEL_CARD.md'
 export const SIGNATURE_FILE = 'signature'
 
-/** All that the graphs of train/net/export.ts and export-forest.ts consist of, beside trees (model/trees.ts). */
+/**
+ * All that the graphs of train/net/export.ts and export-forest.ts consist of, beside trees
+ * (model/trees.ts).
+ */
 const OPERATORS = new Set(
   (
     'Transpose LSTM Squeeze Gemm MatMul Concat Identity Reshape Slice ReduceMean Add Mul Unsqueeze ' +
@@ -76,7 +80,10 @@ export async function readModelFiles(directory: string): Promise<ModelFiles> {
   }
 }
 
-/** The rows that a model brings for adapting it; undefined where it brings none. ERR_MODEL where they are not the manifest's. */
+/**
+ * The rows that a model brings for adapting it; undefined where it brings none. ERR_MODEL where
+ * they are not the manifest's.
+ */
 export function referencesOf(
   { references: bytes }: ModelFiles,
   { manifest, directory }: Pick<Model, 'manifest' | 'directory'>,

@@ -1,12 +1,13 @@
 /**
  * Converts a second's counts to one row of the net's input, by the model's recipe.
  *
- * With the recipe `frequency` this is the paper's example [Paper III-B]: counts divided by their sum. (The
- * example does not agree with itself: its list of calls holds four reads and three writes, its table three
- * and two; the normalised row 0.142 0.428 0.285 0.142 follows the table, cut instead of rounded.)
+ * With the recipe `frequency` this is the paper's example [Paper III-B]: counts divided by their
+ * sum. (The example does not agree with itself: its list of calls holds four reads and three
+ * writes, its table three and two; the normalised row 0.142 0.428 0.285 0.142 follows the table,
+ * cut instead of rounded.)
  *
- * An idle second is a row of zeros, never NaN (the authors' own code divides by zero there). A call whose
- * name the model does not know goes to its `other` component, so that shares still sum to 1.
+ * An idle second is a row of zeros, never NaN (the authors' own code divides by zero there). A call
+ * whose name the model does not know goes to its `other` component, so that shares still sum to 1.
  */
 import { assert } from '../domain/assert.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
@@ -19,7 +20,10 @@ const QUIET_SCALE = Math.log(1 + QUIET_CALLS)
 export class Normaliser {
   /** d: numbers in a row. */
   readonly width: number
-  /** Name of each share; a family has the name of its first member. What the rate adds comes after these. */
+  /**
+   * Name of each share; a family has the name of its first member. What the rate adds comes after
+   * these.
+   */
   readonly components: readonly string[]
   /** Component of each syscall index (domain/syscalls.ts). */
   readonly componentOf: Uint16Array
@@ -42,7 +46,8 @@ export class Normaliser {
     assert(other !== undefined, 'a vocabulary holds "other"')
     const known = new Set(vocabulary)
     this.components = components
-    // A member of a family that the vocabulary lacks still belongs to the family where another member is there.
+    // A member of a family that the vocabulary lacks still belongs to the family where another
+    // member is there.
     this.componentOf = Uint16Array.from(SYSCALLS, (name) => {
       if (known.has(name) || headOf.has(name)) return indexOf.get(headOf.get(name) ?? name) ?? other
       return other
@@ -81,7 +86,10 @@ export class Normaliser {
     return total
   }
 
-  /** As `row`, from counts by component, each component at most once: what training keeps and varies. */
+  /**
+   * As `row`, from counts by component, each component at most once: what training keeps and
+   * varies.
+   */
   rowOfComponents(
     components: ArrayLike<number>,
     counts: ArrayLike<number>,
@@ -109,7 +117,8 @@ export class Normaliser {
   ): void {
     if (total === 0) return
     const size = this.components.length
-    // Two calls of a family share a component: a share is written negative when it is first met, and turned at the end.
+    // Two calls of a family share a component: a share is written negative when it is first met,
+    // and turned at the end.
     for (let k = from; k < to; k++) {
       const i = at + (componentOf === undefined ? indexes[k]! : componentOf[indexes[k]!]!)
       const count = out[i]!

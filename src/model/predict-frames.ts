@@ -1,5 +1,6 @@
 /**
- * Runs a model over a series of one host's frames, for evaluation, calibration and replays: one Predictions per frame.
+ * Runs a model over a series of one host's frames, for evaluation, calibration and replays: one
+ * Predictions per frame.
  */
 import type { Frame } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'

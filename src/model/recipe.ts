@@ -1,32 +1,37 @@
 /**
- * The recipe of how a second's counts become a row of numbers. It is part of a model's manifest, so training, evaluation
- * and the live host use the same code.
+ * The recipe of how a second's counts become a row of numbers. It is part of a model's manifest, so
+ * training, evaluation and the live host use the same code.
  *
- * `frequency` is the paper's: counts divided by their sum [Paper III-B]. The others add steps that improve the results
- * (measured): equivalent calls are summed first (which one is used depends on libc or runtime), the square root raises
- * rare calls, and a rate may be added to the shares.
+ * `frequency` is the paper's: counts divided by their sum [Paper III-B]. The others add steps that
+ * improve the results (measured): equivalent calls are summed first (which one is used depends on
+ * libc or runtime), the square root raises rare calls, and a rate may be added to the shares.
  */
 import { AgentError } from '../domain/error.ts'
 
 export interface Recipe {
   readonly name: string
-  /** Names that share one component, named after the first. Names outside any family have their own component. */
+  /**
+   * Names that share one component, named after the first. Names outside any family have their own
+   * component.
+   */
   readonly families: readonly (readonly string[])[]
   /** Each share is raised to this power; 0.5 is the square root. */
   readonly power: number
   /**
-   * Added to the shares. `log-total`: ln(1 + calls in the second) / 10. `log-counts`: the same of each component.
-   * `quiet`: ln(1 + calls) / ln 4 up to 3 calls and 1 above: it distinguishes one timer per second from two, which
-   * depends on the program, but not loads, which depend on the host.
+   * Added to the shares. `log-total`: ln(1 + calls in the second) / 10. `log-counts`: the same of
+   * each component. `quiet`: ln(1 + calls) / ln 4 up to 3 calls and 1 above: it distinguishes one
+   * timer per second from two, which depends on the program, but not loads, which depend on the
+   * host.
    */
   readonly rate: 'none' | 'log-total' | 'log-counts' | 'quiet'
 }
 
 /**
- * Equivalent calls of which the C library, the kernel version or the architecture selects one. Deliberately not merged:
- * epoll_wait and epoll_pwait, nanosleep and clock_nanosleep, kill and tgkill. There the language runtime decides, which
- * distinguishes programs on any host: with them merged, accuracy on a Debian 13 host fell from 0.907 to 0.847
- * (trained on two Debian 12 laboratories).
+ * Equivalent calls of which the C library, the kernel version or the architecture selects one.
+ * Deliberately not merged: epoll_wait and epoll_pwait, nanosleep and clock_nanosleep, kill and
+ * tgkill. There the language runtime decides, which distinguishes programs on any host: with them
+ * merged, accuracy on a Debian 13 host fell from 0.907 to 0.847 (trained on two Debian 12
+ * laboratories).
  */
 const FAMILIES = `
   open openat openat2 creat

@@ -1,10 +1,11 @@
 /**
- * Labelled rows of windows (host-rows.ts), sparse and small: what a model brings of malicious behaviours and of ordinary
- * programs elsewhere (`references.bin`), and what an agent keeps of its own host's ordinary life between two
- * adaptations. A few thousand rows are some 300 kB.
+ * Labelled rows of windows (host-rows.ts), sparse and small: what a model brings of malicious
+ * behaviours and of ordinary programs elsewhere (`references.bin`), and what an agent keeps of its
+ * own host's ordinary life between two adaptations. A few thousand rows are some 300 kB.
  *
- * As bytes: magic, length of the header, checksum of all else, header (JSON: width, and for each label its rows' lengths),
- * columns (u16), values (u16, in steps of 1/32768). They come from a disk, so every number is checked.
+ * As bytes: magic, length of the header, checksum of all else, header (JSON: width, and for each
+ * label its rows' lengths), columns (u16), values (u16, in steps of 1/32768). They come from a
+ * disk, so every number is checked.
  */
 import { HOST_ROW_CELLS_MAX, HOST_ROWS_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
 

@@ -1,19 +1,21 @@
 /**
- * Makes sequences of frames: the last ten seconds of each process that is classified now, as one batch for the net
- * [Paper III-D].
+ * Makes sequences of frames: the last ten seconds of each process that is classified now, as one
+ * batch for the net [Paper III-D].
  *
- * Nothing is copied per process. The last ten frames are kept unchanged, and a process is a slot: ten small integers
- * with the position of its vector in each of them.
+ * Nothing is copied per process. The last ten frames are kept unchanged, and a process is a slot:
+ * ten small integers with the position of its vector in each of them.
  *
  *      ring position   0     1     2   …   9        frame index % 10
  *      slot 0          4     -1    3       7        vector in that frame, -1 = silent
  *      slot 1          -1    0     0       2
  *
- * A model with longer frames has rows that are sums of several seconds; its sequences still end with every second.
+ * A model with longer frames has rows that are sums of several seconds; its sequences still end
+ * with every second.
  *
- * A second in which a process made no call, or of which there is no frame, is a row of zeros. A process is
- * judged in a frame in which it was active, once it has lived for `ageMin` seconds and was active in
- * `activeMin` of the ten; what was before its birth are rows of zeros. One that is silent for ten seconds leaves; whoever returns is known by its start time.
+ * A second in which a process made no call, or of which there is no frame, is a row of zeros. A
+ * process is judged in a frame in which it was active, once it has lived for `ageMin` seconds and
+ * was active in `activeMin` of the ten; what was before its birth are rows of zeros. One that is
+ * silent for ten seconds leaves; whoever returns is known by its start time.
  */
 import type { Frame } from '../domain/frame.ts'
 import {
@@ -108,15 +110,19 @@ export class Sequencer {
     this.#last = Number.NEGATIVE_INFINITY
   }
 
-  /** Earlier frames, oldest first, whose sequences are not needed: from the buffer, after a restart. */
+  /**
+   * Earlier frames, oldest first, whose sequences are not needed: from the buffer, after a restart.
+   */
   warm(frames: Iterable<Frame>): void {
     for (const frame of frames) this.#take(frame)
   }
 
   /**
-   * The sequences that end in this frame. A frame that is not later than the last is a new present (the clock went back),
-   * and one before which the clock was set has no past: sequences begin anew.
-   * @param choose which of the processes that could be judged are to be: ascending places in the list it is given
+   * The sequences that end in this frame. A frame that is not later than the last is a new present
+   * (the clock went back), and one before which the clock was set has no past: sequences begin
+   * anew.
+   * @param choose which of the processes that could be judged are to be: ascending places in the
+   *   list it is given
    */
   push(
     frame: Frame,
@@ -187,8 +193,9 @@ export class Sequencer {
   }
 
   /**
-   * The counts behind the last sequence of a process, oldest row first; undefined where it was silent. Views
-   * into the frames where a row is one second, valid as long as the caller holds them.
+   * The counts behind the last sequence of a process, oldest row first; undefined where it was
+   * silent. Views into the frames where a row is one second, valid as long as the caller holds
+   * them.
    */
   vectorsOf(process: Process): (CountVector | undefined)[] {
     const slot = this.#slotOf.get(process.pid)
@@ -288,7 +295,10 @@ export class Sequencer {
     return slot
   }
 
-  /** Whoever was silent for a whole sequence has nothing to remember; beyond the bound the longest silent goes first. */
+  /**
+   * Whoever was silent for a whole sequence has nothing to remember; beyond the bound the longest
+   * silent goes first.
+   */
   #letGo(index: number): void {
     let silence = this.#length
     while (silence > 0) {
@@ -314,7 +324,10 @@ export class Sequencer {
   }
 }
 
-/** A start time in the future is from before the clock was set: the age is unknown and treated as sufficient. */
+/**
+ * A start time in the future is from before the clock was set: the age is unknown and treated as
+ * sufficient.
+ */
 function isYoung({ startMs }: Process, frameIndex: number, ageMin: number): boolean {
   const started = Math.floor(startMs / 1000)
   return started > frameIndex - ageMin + 1 && started <= frameIndex

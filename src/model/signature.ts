@@ -1,6 +1,6 @@
 /**
- * Ed25519 signature over the bytes of manifest.json. The manifest contains the hash of model.onnx, so one signature covers
- * both; the model card is not covered.
+ * Ed25519 signature over the bytes of manifest.json. The manifest contains the hash of model.onnx,
+ * so one signature covers both; the model card is not covered.
  */
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import { AgentError } from '../domain/error.ts'
@@ -20,7 +20,9 @@ export function signManifest(manifest: Uint8Array, key: string): string {
   }
 }
 
-/** @throws AgentError ERR_SIGNATURE if the signature does not match. @param key public key in PEM */
+/**
+ * @throws AgentError ERR_SIGNATURE if the signature does not match. @param key public key in PEM
+ */
 export function checkSignature(
   manifest: Uint8Array,
   signature: string,

@@ -1,15 +1,19 @@
 /**
- * Which trees of a model file may be run. The file may come from anywhere, and ONNX Runtime walks each tree recursively
- * when it loads and without a bound when it predicts. Therefore a child stands after its parent (no cycle), every node
- * and leaf has exactly one parent (nothing is visited twice), depth and sizes are bounded, every number is finite and
- * every index lies in its array.
+ * Which trees of a model file may be run. The file may come from anywhere, and ONNX Runtime walks
+ * each tree recursively when it loads and without a bound when it predicts. Therefore a child
+ * stands after its parent (no cycle), every node and leaf has exactly one parent (nothing is
+ * visited twice), depth and sizes are bounded, every number is finite and every index lies in its
+ * array.
  *
- * A leaf holds one class and its weight: each tree votes for the class that is most common in its leaf.
+ * A leaf holds one class and its weight: each tree votes for the class that is most common in its
+ * leaf.
  */
 import { FOREST_DEPTH_MAX, FOREST_NODES_MAX, FOREST_TREES_MAX } from '../domain/limits.ts'
 import type { OnnxTrees } from '../platform/onnx/trees.ts'
 
-/** Why these trees must not be run; undefined where they may. @param columnCount numbers in a row */
+/**
+ * Why these trees must not be run; undefined where they may. @param columnCount numbers in a row
+ */
 export function troubleWithTrees(trees: OnnxTrees, columnCount: number): string | undefined {
   const { columns, splits, left, right, leftLeaf, rightLeaf, leafTargets, leafWeights } = trees
   const nodes = columns.length

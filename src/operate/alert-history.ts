@@ -1,6 +1,7 @@
 /**
- * What a process did around an alert, from the rolling buffer: ten seconds a row, with the calls it made most. Looked up
- * by `agent explain`; the buffer holds an hour or so, after which only the alert itself is left.
+ * What a process did around an alert, from the rolling buffer: ten seconds a row, with the calls it
+ * made most. Looked up by `agent explain`; the buffer holds an hour or so, after which only the
+ * alert itself is left.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'

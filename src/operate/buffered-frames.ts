@@ -1,6 +1,7 @@
 /**
- * The frames of this host that the agent's rolling buffer still holds (an hour, as a rule), read beside a
- * running agent: what `agent train --from-buffer` trains on. Their hash stands for the file they never were.
+ * The frames of this host that the agent's rolling buffer still holds (an hour, as a rule), read
+ * beside a running agent: what `agent train --from-buffer` trains on. Their hash stands for the
+ * file they never were.
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -30,7 +31,10 @@ export interface Suspects {
   isAllowed(name: string): boolean
 }
 
-/** The buffered seconds one by one, so that an hour of a busy host is never in memory, and what was held against its processes. */
+/**
+ * The buffered seconds one by one, so that an hour of a busy host is never in memory, and what was
+ * held against its processes.
+ */
 export async function bufferedHost<T>(
   state: string,
   take: (frames: Iterable<Frame>, suspects: Suspects) => Promise<T>,

@@ -1,7 +1,7 @@
 /**
- * The checks of `agent doctor`: each finding says what was found and, if something is wrong or could be better, the
- * next step. Nothing is repaired, and nothing is left behind except extracted libraries; a failing check is a finding,
- * too.
+ * The checks of `agent doctor`: each finding says what was found and, if something is wrong or
+ * could be better, the next step. Nothing is repaired, and nothing is left behind except extracted
+ * libraries; a failing check is a finding, too.
  *
  * `wrong`: the agent cannot work with this configuration; `optional`: it works, and could do more.
  */
@@ -90,7 +90,10 @@ function nextOf(error: unknown): { next?: string } {
   return error instanceof AgentError && error.hint !== undefined ? { next: error.hint } : {}
 }
 
-/** Under systemd's MemoryDenyWriteExecute the JIT is off, and bun:ffi with it: 25 times slower, no kernel source. */
+/**
+ * Under systemd's MemoryDenyWriteExecute the JIT is off, and bun:ffi with it: 25 times slower, no
+ * kernel source.
+ */
 function jit(): Omit<Finding, 'check'> {
   const next = 'Remove MemoryDenyWriteExecute=yes from the service unit'
   let denied: boolean
@@ -210,7 +213,10 @@ function state(directory: string): Omit<Finding, 'check'> {
   return { state: 'ok', found: `${directory}, ${megabytes(free)} free` }
 }
 
-/** What the collector of the agent that runs here, or ran last, says of itself; undefined where there was none. */
+/**
+ * What the collector of the agent that runs here, or ran last, says of itself; undefined where
+ * there was none.
+ */
 function collector(directory: string): Omit<Finding, 'check'> | undefined {
   let said: CollectorStatus | undefined
   try {
@@ -228,7 +234,10 @@ function collector(directory: string): Omit<Finding, 'check'> | undefined {
   }
 }
 
-/** A clock that is behind the binary itself is wrong for sure; certificates and other hosts' times need a right one. */
+/**
+ * A clock that is behind the binary itself is wrong for sure; certificates and other hosts' times
+ * need a right one.
+ */
 function clock(): Omit<Finding, 'check'> {
   const built = statSync(process.execPath).mtimeMs
   const now = Date.now()

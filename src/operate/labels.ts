@@ -1,9 +1,10 @@
 /**
- * What an alert really was, as a person says it: the process's frames around the evidence, copied out of the rolling
- * buffer into a frames file beside it, for `agent train` and `agent adapt`. What is bad gets a line in a scenarios
- * file as well, so that training makes it malicious.
+ * What an alert really was, as a person says it: the process's frames around the evidence, copied
+ * out of the rolling buffer into a frames file beside it, for `agent train` and `agent adapt`. What
+ * is bad gets a line in a scenarios file as well, so that training makes it malicious.
  *
- * Both files are in the state directory and bounded; at the bound nothing more is kept, and that is said.
+ * Both files are in the state directory and bounded; at the bound nothing more is kept, and that is
+ * said.
  */
 import { appendFileSync, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +30,10 @@ export interface Labelled {
   readonly file: string
 }
 
-/** @param word `fine`: it is what its name says; `bad`: it is what the alert says; else the name of a class */
+/**
+ * @param word `fine`: it is what its name says; `bad`: it is what the alert says; else the name of
+ *   a class
+ */
 export function labelAlert(state: string, host: string, alert: Alert, word: string): Labelled {
   const label = word === 'fine' ? alert.process.name : word === 'bad' ? nameOf(alert) : word
   const file = join(state, LABELLED_FRAMES)

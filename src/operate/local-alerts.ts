@@ -1,6 +1,7 @@
 /**
- * The host's own alerts and what was allowed, for the commands that look at them or change them: beside a running
- * agent or after it ended. The store is opened for one look and closed again, so nothing is held up.
+ * The host's own alerts and what was allowed, for the commands that look at them or change them:
+ * beside a running agent or after it ended. The store is opened for one look and closed again, so
+ * nothing is held up.
  */
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'

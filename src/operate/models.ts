@@ -1,9 +1,10 @@
 /**
- * The models of this agent. In use is the one of `--model DIR`, else the one selected by `agent model use`, else the
- * shipped model.
+ * The models of this agent. In use is the one of `--model DIR`, else the one selected by `agent
+ * model use`, else the shipped model.
  *
- * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of their digest; `in-use` there
- * holds the name. Copies, so that changes of the original directory do not affect the agent.
+ * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of
+ * their digest; `in-use` there holds the name. Copies, so that changes of the original directory do
+ * not affect the agent.
  */
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -64,7 +65,10 @@ export async function modelFilesInUse(
   return { files: await modelFiles(where), where }
 }
 
-/** @throws AgentError ERR_PERMISSION for files that somebody else may change: they decide what is called an attack */
+/**
+ * @throws AgentError ERR_PERMISSION for files that somebody else may change: they decide what is
+ *   called an attack
+ */
 function requireTrustedModel(directory: string): void {
   for (const path of [
     directory,
@@ -117,7 +121,10 @@ export async function listModels(state: string): Promise<ListedModel[]> {
   return listed
 }
 
-/** Checks the model and makes it the one in use. @param which a directory, a name of `listModels`, or `default` */
+/**
+ * Checks the model and makes it the one in use. @param which a directory, a name of `listModels`,
+ * or `default`
+ */
 export async function useModel(which: string, state: string): Promise<string> {
   requireOwnState(state)
   const models = join(state, 'models')

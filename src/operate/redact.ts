@@ -1,9 +1,10 @@
 /**
- * Redacts private data in texts: host and site names, users, addresses, mail addresses,
- * home directories and what stands in URLs beside the scheme. The same word becomes the same token everywhere, so that a
- * report stays readable.
+ * Redacts private data in texts: host and site names, users, addresses, mail addresses, home
+ * directories and what stands in URLs beside the scheme. The same word becomes the same token
+ * everywhere, so that a report stays readable.
  *
- * It knows what it is told and what has a known shape. The names of programs stay: they are what a report is about.
+ * It knows what it is told and what has a known shape. The names of programs stay: they are what a
+ * report is about.
  */
 const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'<>,]+/gi, 'address'],

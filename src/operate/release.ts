@@ -1,7 +1,8 @@
 /**
- * A release as `install.sh` and `agent update` take it: plain files below one address. SHA256SUMS has an
- * Ed25519 signature and holds the sum of everything else, so one key vouches for all; the address may be
- * plain http or a directory. What is not signed by the key is not read further, let alone run.
+ * A release as `install.sh` and `agent update` take it: plain files below one address. SHA256SUMS
+ * has an Ed25519 signature and holds the sum of everything else, so one key vouches for all; the
+ * address may be plain http or a directory. What is not signed by the key is not read further, let
+ * alone run.
  */
 import { createPublicKey, verify } from 'node:crypto'
 import { join } from 'node:path'
@@ -75,7 +76,10 @@ function checkSignature(sums: Uint8Array, signature: Uint8Array, key: string, fr
     )
 }
 
-/** The first line, `# callsign 0.2.0 2026-11-30T10:00:00Z`: signed, so that an old release cannot pass for a new one. */
+/**
+ * The first line, `# callsign 0.2.0 2026-11-30T10:00:00Z`: signed, so that an old release cannot
+ * pass for a new one.
+ */
 function parseHead(sums: string, from: string): { version: string; date: string } {
   const [, version, date] = /^# callsign (\d+\.\d+\.\d+\S*) (\S+)\n/.exec(sums) ?? []
   if (version !== undefined && date !== undefined) return { version, date }

@@ -1,4 +1,7 @@
-/** The last saved status of an agent, for `agent status`: readable while it runs and after it ended in any way. */
+/**
+ * The last saved status of an agent, for `agent status`: readable while it runs and after it ended
+ * in any way.
+ */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatusDocument } from '../agent/status-document.ts'

@@ -1,9 +1,11 @@
 /**
- * A seccomp profile of what the rolling buffer saw of one name, with what is known of its completeness.
+ * A seccomp profile of what the rolling buffer saw of one name, with what is known of its
+ * completeness.
  *
- * How likely is a call that was not seen yet? Good and Turing: as likely as the calls that were seen in one second only.
- * None such does not mean never, so one is assumed at least. An enforcing profile kills the program at that call; so it
- * is written only where less than one in a thousand days is to be expected.
+ * How likely is a call that was not seen yet? Good and Turing: as likely as the calls that were
+ * seen in one second only. None such does not mean never, so one is assumed at least. An enforcing
+ * profile kills the program at that call; so it is written only where less than one in a thousand
+ * days is to be expected.
  */
 import type { Frame } from '../domain/frame.ts'
 import { OTHER, SYSCALLS } from '../domain/syscalls.ts'
@@ -69,7 +71,10 @@ const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
   arm64: ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'],
 }
 
-/** In the format of OCI runtimes (runc, Docker, Podman, Kubernetes). @param enforce else what is missing is only logged */
+/**
+ * In the format of OCI runtimes (runc, Docker, Podman, Kubernetes). @param enforce else what is
+ * missing is only logged
+ */
 export function seccompProfile({ calls }: Coverage, enforce: boolean): object {
   return {
     defaultAction: enforce ? 'SCMP_ACT_ERRNO' : 'SCMP_ACT_LOG',

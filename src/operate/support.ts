@@ -1,4 +1,7 @@
-/** What a report of a problem needs: findings, settings, the saved ledger and the service's last log lines, redacted. */
+/**
+ * What a report of a problem needs: findings, settings, the saved ledger and the service's last log
+ * lines, redacted.
+ */
 import { readFileSync } from 'node:fs'
 import { hostname, release, totalmem, userInfo } from 'node:os'
 import { commit, target, version } from '../platform/embedded.ts'

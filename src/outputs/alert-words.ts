@@ -1,6 +1,7 @@
 /**
- * Alerts as a person reads them on a terminal: how bad, who, what it behaves like, which facts or calls decided,
- * where to look next. One place, so that `watch`, `alerts` and `explain` say the same.
+ * Alerts as a person reads them on a terminal: how bad, who, what it behaves like, which facts or
+ * calls decided, where to look next. One place, so that `watch`, `alerts` and `explain` say the
+ * same.
  */
 import type { Alert, AlertEnd } from '../domain/alert.ts'
 import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
@@ -12,7 +13,10 @@ const paint = paintFor(process.stdout)
 /** Calls that a line names. */
 const REASONS_SHOWN = 4
 
-/** One line; where an alert opens or is confirmed, the reasons, the context and the next command below it. */
+/**
+ * One line; where an alert opens or is confirmed, the reasons, the context and the next command
+ * below it.
+ */
 export function alertLines(alert: Alert, host?: string): string {
   const time = new Date(alert.time * 1000).toISOString().slice(11, 19)
   const word = alert.severity.toUpperCase().padEnd(8)

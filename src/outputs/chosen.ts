@@ -1,4 +1,7 @@
-/** The outputs that an operator's settings ask for, beside the local store, the broker and the terminal. */
+/**
+ * The outputs that an operator's settings ask for, beside the local store, the broker and the
+ * terminal.
+ */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { fileOutput } from './file.ts'

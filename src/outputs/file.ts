@@ -1,6 +1,7 @@
 /**
- * Alerts as JSON lines in a file, for log shippers. At its bound the file is renamed to `<file>.1`, that one to
- * `<file>.2` and so on; the oldest goes. Opened anew for each write, so an outside logrotate works as well.
+ * Alerts as JSON lines in a file, for log shippers. At its bound the file is renamed to `<file>.1`,
+ * that one to `<file>.2` and so on; the oldest goes. Opened anew for each write, so an outside
+ * logrotate works as well.
  */
 import { appendFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { ALERT_FILE_BYTES_MAX, ALERT_FILES_MAX } from '../domain/limits.ts'

@@ -1,4 +1,6 @@
-/** Alerts as NDJSON on stdout, one message a line, as it is on the wire. Waits for a slow reader. */
+/**
+ * Alerts as NDJSON on stdout, one message a line, as it is on the wire. Waits for a slow reader.
+ */
 import { writeJson } from '../platform/terminal.ts'
 import type { Output } from './output.ts'
 

@@ -1,7 +1,7 @@
 /**
- * One notice an incident and change: what a person is told outside of the host. An incident is told when its first alert
- * is confirmed, again when it gets worse, and once more when its last alert is closed. Observations and provisional
- * alerts are not sent.
+ * One notice an incident and change: what a person is told outside of the host. An incident is told
+ * when its first alert is confirmed, again when it gets worse, and once more when its last alert is
+ * closed. Observations and provisional alerts are not sent.
  */
 import { compareSeverity, type Severity } from '../domain/behaviour.ts'
 import { NOTICE_INCIDENTS_MAX } from '../domain/limits.ts'

@@ -1,4 +1,7 @@
-/** Queues alerts and summaries for the broker. What the outbox gives up later, it counts in its own ledger. */
+/**
+ * Queues alerts and summaries for the broker. What the outbox gives up later, it counts in its own
+ * ledger.
+ */
 import type { Alert } from '../domain/alert.ts'
 import type { Summary } from '../domain/summary.ts'
 import type { Output } from './output.ts'

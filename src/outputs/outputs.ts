@@ -1,8 +1,8 @@
 /**
  * The list of outputs: numbers each message, then passes the messages to each output in order.
  *
- * If an output throws, the next ones still get the messages: what it should have taken is counted as refused and logged
- * once a minute.
+ * If an output throws, the next ones still get the messages: what it should have taken is counted
+ * as refused and logged once a minute.
  */
 import type { Alert } from '../domain/alert.ts'
 import { OUTPUT_TROUBLE_TOLD_EVERY_MS } from '../domain/limits.ts'

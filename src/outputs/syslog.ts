@@ -1,9 +1,11 @@
 /**
- * Alerts as syslog messages [RFC 5424] to a server: by UDP [RFC 5426], or by TCP and TLS with a length before each
- * message [RFC 6587 3.4.1, RFC 5425]. Facility authpriv; the severity follows the alert's.
+ * Alerts as syslog messages [RFC 5424] to a server: by UDP [RFC 5426], or by TCP and TLS with a
+ * length before each message [RFC 6587 3.4.1, RFC 5425]. Facility authpriv; the severity follows
+ * the alert's.
  *
- * A server that is away is tried again with growing pauses; meanwhile messages wait in a bounded queue, and at the bound
- * the oldest goes, counted. UDP promises nothing: what is sent is taken for delivered.
+ * A server that is away is tried again with growing pauses; meanwhile messages wait in a bounded
+ * queue, and at the bound the oldest goes, counted. UDP promises nothing: what is sent is taken for
+ * delivered.
  */
 import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'

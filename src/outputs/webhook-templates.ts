@@ -1,4 +1,7 @@
-/** A notice in the words of those who receive it: plain JSON, Slack, ntfy, Alertmanager (API v2), PagerDuty (events v2). */
+/**
+ * A notice in the words of those who receive it: plain JSON, Slack, ntfy, Alertmanager (API v2),
+ * PagerDuty (events v2).
+ */
 import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
 import { context, reasons, sentence, who } from './alert-words.ts'
 import type { Notice } from './notices.ts'

@@ -1,9 +1,11 @@
 /**
- * Notices by HTTP to a chat, a pager or a program of the operator's own: one POST an incident and change.
+ * Notices by HTTP to a chat, a pager or a program of the operator's own: one POST an incident and
+ * change.
  *
- * Not delivered is tried again with growing pauses, also after a restart: what waits is kept in the local store. At the
- * bound the oldest notice goes, counted. A server that says 4xx will say so again: such a notice is given up at once.
- * With a secret each request is signed: `X-Callsign-Signature: sha256=HMAC(secret, timestamp + "." + body)`.
+ * Not delivered is tried again with growing pauses, also after a restart: what waits is kept in the
+ * local store. At the bound the oldest notice goes, counted. A server that says 4xx will say so
+ * again: such a notice is given up at once. With a secret each request is signed:
+ * `X-Callsign-Signature: sha256=HMAC(secret, timestamp + "." + body)`.
  */
 import { createHmac } from 'node:crypto'
 import { WEBHOOK_QUEUE_MAX, WEBHOOK_RETRY_MS, WEBHOOK_TIMEOUT_MS } from '../domain/limits.ts'

@@ -1,9 +1,10 @@
 /**
- * Recognises the child's half of a clone: the kernel returns from clone twice, so sysdig prints it twice, for the parent
- * and as the child's first line. It is one call, the parent's.
+ * Recognises the child's half of a clone: the kernel returns from clone twice, so sysdig prints it
+ * twice, for the parent and as the child's first line. It is one call, the parent's.
  *
- * If a line has the result, the child's is 0. If not, a clone that is the first line of its thread is taken for the
- * child's. Cost: for a thread that existed before the capture and whose first line is a clone, that call is missed.
+ * If a line has the result, the child's is 0. If not, a clone that is the first line of its thread
+ * is taken for the child's. Cost: for a thread that existed before the capture and whose first line
+ * is a clone, that call is missed.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { isClone } from './call-type.ts'
@@ -12,10 +13,15 @@ const RESULT_0 = new TextEncoder().encode('res=0')
 const BLANK = 32
 
 export class Births {
-  /** Threads that have made a call; false: so far only clones, one of which may be the child's half. */
+  /**
+   * Threads that have made a call; false: so far only clones, one of which may be the child's half.
+   */
   readonly #settled = new Map<number, boolean>()
 
-  /** Notes a call of this thread. @returns true if it is the child's half of the clone that created the thread */
+  /**
+   * Notes a call of this thread. @returns true if it is the child's half of the clone that created
+   * the thread
+   */
   isBirth(tid: number, type: number): boolean {
     const settled = this.#settled.get(tid)
     if (settled === true) return false

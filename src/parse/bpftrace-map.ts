@@ -1,5 +1,6 @@
 /**
- * `bpftrace -f json` of our script (collect/bpftrace.ts): the maps of one second between two printed lines.
+ * `bpftrace -f json` of our script (collect/bpftrace.ts): the maps of one second between two
+ * printed lines.
  *
  *   {"type": "printf", "data": "M x86_64\n"}             machine of the syscall numbers; default x86_64
  *   {"type": "printf", "data": "T 1795420780\n"}         the following calls happened in this second
@@ -9,8 +10,8 @@
  *   {"type": "printf", "data": "E\n"}                     the second is complete
  *   {"type": "lost_events", "data": {"events": 10}}
  *
- * Maps outside T and E are those that bpftrace prints when it exits: already counted, or truncated; they are ignored.
- * Names are JSON strings, so no process can forge a line.
+ * Maps outside T and E are those that bpftrace prints when it exits: already counted, or truncated;
+ * they are ignored. Names are JSON strings, so no process can forge a line.
  */
 import { TALLY_MAX } from '../domain/limits.ts'
 import { numberTables } from '../domain/syscall-numbers.ts'

@@ -1,9 +1,9 @@
 /**
  * What the type in a line means: a syscall by its index, or an event that is not a call.
  *
- * sysdig prints `switch`, `procexit`, `signaldeliver` and others among the calls; 0.29 gives some of them a
- * `syscall.type` as well. So only known names are calls, known other events are ignored, and anything else is an
- * unknown type, which the ledger counts.
+ * sysdig prints `switch`, `procexit`, `signaldeliver` and others among the calls; 0.29 gives some
+ * of them a `syscall.type` as well. So only known names are calls, known other events are ignored,
+ * and anything else is an unknown type, which the ledger counts.
  */
 import { SYSCALLS, SYSDIG_ALIASES, syscallIndexOf } from '../domain/syscalls.ts'
 

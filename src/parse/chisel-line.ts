@@ -1,13 +1,16 @@
 /**
- * What our chisel prints (collect/chisel.lua), one line per process and second, and what collect/sysdig.ts adds to it:
+ * What our chisel prints (collect/chisel.lua), one line per process and second, and what
+ * collect/sysdig.ts adds to it:
  *
- *   @1795420780 812 L epoll_wait=12,read=3 nginx      calls; L: the leader's name, T: another thread's
+ *   @1795420780 812 L epoll_wait=12,read=3 nginx      calls; L: the leader's name, T: another
+ *     thread's
  *   @1795420780 812 X                                 the process ended in this second
- *   @1795420780 . 12                                  the second is complete; 12 calls had no process
+ *   @1795420780 . 12                                  the second is complete; 12 calls had no
+ *     process
  *   @1795420780 ! 85090                               sysdig lost so many calls by then
  *
- * A name is the rest of its line and has no control characters (the chisel replaces them), so no process can forge a
- * line. An unknown type is counted as `unknown-syscall` with all its calls.
+ * A name is the rest of its line and has no control characters (the chisel replaces them), so no
+ * process can forge a line. An unknown type is counted as `unknown-syscall` with all its calls.
  */
 import { TALLY_MAX } from '../domain/limits.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'

@@ -1,9 +1,10 @@
 /**
- * Detects whether lines without a direction contain each call twice, at entry and exit: sysdig 0.29 with its own driver
- * prints both unless the filter `evt.dir=<` is given.
+ * Detects whether lines without a direction contain each call twice, at entry and exit: sysdig 0.29
+ * with its own driver prints both unless the filter `evt.dir=<` is given.
  *
- * In such a stream a run of lines of one type in one thread has an even length. If only exits are printed, most runs
- * are odd: in 64 KiB of our recordings at most 14 % of the runs against at least 58 %. Few runs are inconclusive.
+ * In such a stream a run of lines of one type in one thread has an even length. If only exits are
+ * printed, most runs are odd: in 64 KiB of our recordings at most 14 % of the runs against at least
+ * 58 %. Few runs are inconclusive.
  */
 import { AgentError } from '../domain/error.ts'
 import type { SourceFormat } from '../domain/source.ts'

@@ -1,5 +1,6 @@
 /**
- * Reads numbers from bytes in place. Each returns NaN or a negative constant for invalid input; nothing throws.
+ * Reads numbers from bytes in place. Each returns NaN or a negative constant for invalid input;
+ * nothing throws.
  */
 
 /** No process: `<NA>`, -1, 0. */
@@ -9,7 +10,9 @@ export const BAD_PID = -1
 
 const ZERO = 48
 
-/** A run of digits as a number; NaN if there is any other byte, none at all, or more than 15 digits. */
+/**
+ * A run of digits as a number; NaN if there is any other byte, none at all, or more than 15 digits.
+ */
 export function readNumber(bytes: Uint8Array, from: number, to: number): number {
   if (to <= from || to - from > 15) return Number.NaN
   let value = 0
@@ -21,7 +24,9 @@ export function readNumber(bytes: Uint8Array, from: number, to: number): number 
   return value
 }
 
-/** A pid or tid as sysdig prints it: `<NA>` and numbers below 1 are NO_PID, anything else BAD_PID. */
+/**
+ * A pid or tid as sysdig prints it: `<NA>` and numbers below 1 are NO_PID, anything else BAD_PID.
+ */
 export function readPid(bytes: Uint8Array, from: number, to: number): number {
   const value = readNumber(bytes, from, to)
   if (value > 0 && value <= 0x7fff_ffff) return value
@@ -40,7 +45,10 @@ export function isNotAvailable(bytes: Uint8Array, from: number, to: number): boo
   )
 }
 
-/** Nanoseconds since 1970 as Unix ms: the digits are over 2^53, so the last six are checked and left out. */
+/**
+ * Nanoseconds since 1970 as Unix ms: the digits are over 2^53, so the last six are checked and left
+ * out.
+ */
 export function readRawTime(bytes: Uint8Array, from: number, to: number): number {
   if (to - from < 7 || to - from > 19) return Number.NaN
   if (Number.isNaN(readNumber(bytes, to - 6, to))) return Number.NaN

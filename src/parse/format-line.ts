@@ -1,16 +1,19 @@
 /**
- * Lines of any sysdig `-p` format that has a time, a pid and a type, including sysdig's default line.
+ * Lines of any sysdig `-p` format that has a time, a pid and a type, including sysdig's default
+ * line.
  *
- * The format is compiled once into steps of (field, the literal text after it). Most fields hold no blank and end where
- * their literal begins. A name may hold anything, so the one field after which matching is uncertain is the name:
- * of all ends that let the rest of the line match, the last within the 15 bytes of a comm is taken. What
- * sysdig prints after it (`key=value`) cannot look like `(tid) < type`, so `a (1) < read` as a name
- * forges nothing. A newline in a name does: see own-line.ts.
+ * The format is compiled once into steps of (field, the literal text after it). Most fields hold no
+ * blank and end where their literal begins. A name may hold anything, so the one field after which
+ * matching is uncertain is the name: of all ends that let the rest of the line match, the last
+ * within the 15 bytes of a comm is taken. What sysdig prints after it (`key=value`) cannot look
+ * like `(tid) < type`, so `a (1) < read` as a name forges nothing. A newline in a name does: see
+ * own-line.ts.
  *
- * Where the line tells the direction, exits are counted (`<`): old libraries print both events of a call, new ones exits
- * only. Where it does not, every line is a call; then ask sysdig for `evt.dir=<` (entry-and-exit.ts finds out). Of the two
- * exits of a clone one is counted (births.ts). Times of day have no date: it is
- * taken from the end of the stream (the file's mtime, or now), and goes on over midnight.
+ * Where the line tells the direction, exits are counted (`<`): old libraries print both events of a
+ * call, new ones exits only. Where it does not, every line is a call; then ask sysdig for
+ * `evt.dir=<` (entry-and-exit.ts finds out). Of the two exits of a clone one is counted
+ * (births.ts). Times of day have no date: it is taken from the end of the stream (the file's mtime,
+ * or now), and goes on over midnight.
  */
 import { AgentError } from '../domain/error.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
@@ -85,7 +88,10 @@ export interface LineFormat {
 
 const encoder = new TextEncoder()
 
-/** Compiles the string given to `sysdig -p`. @throws AgentError ERR_USAGE saying which field is missing */
+/**
+ * Compiles the string given to `sysdig -p`. @throws AgentError ERR_USAGE saying which field is
+ * missing
+ */
 export function parseFormatString(format: string): LineFormat {
   const text = format.replace(/^\*/, '').replace(/\\n$/, '')
   const field = /%(?:\d+)?([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+(?:\[[^\]%]*\])?)/gi
@@ -332,7 +338,10 @@ function find(want: Uint8Array, bytes: Uint8Array, from: number, to: number): nu
   return -1
 }
 
-/** Ends the match at a byte that this kind of field cannot contain, so that a name is not cut in the wrong place. */
+/**
+ * Ends the match at a byte that this kind of field cannot contain, so that a name is not cut in the
+ * wrong place.
+ */
 function isPlain(kind: FieldKind, bytes: Uint8Array, from: number, to: number): boolean {
   if (to === from) return false
   for (let i = from; i < to; i++) if (bytes[i] === BLANK) return false

@@ -1,8 +1,8 @@
 /**
  * A frames file (docs/reference/formats.md): one line per process and second, one tally per count.
  *
- * Pids of two hosts mean different processes: a file of several hosts is read for one (`host`, else that of
- * the first line); the others' lines are counted as `other-host`.
+ * Pids of two hosts mean different processes: a file of several hosts is read for one (`host`, else
+ * that of the first line); the others' lines are counted as `other-host`.
  */
 import { TALLY_MAX, UID_MAX } from '../domain/limits.ts'
 import { OTHER, syscallIndexOf } from '../domain/syscalls.ts'

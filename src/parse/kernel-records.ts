@@ -1,9 +1,10 @@
 /**
  * Parser of the stream of our in-kernel counter (domain/kernel-stream.ts).
  *
- * Names are sent each second because a process may have renamed itself; no state is needed but the second.
- * The stream comes from our own process over a pipe; it is checked like any input, and after a record that
- * cannot be, nothing can be trusted to be a record: the rest is dropped, counted as malformed.
+ * Names are sent each second because a process may have renamed itself; no state is needed but the
+ * second. The stream comes from our own process over a pipe; it is checked like any input, and
+ * after a record that cannot be, nothing can be trusted to be a record: the rest is dropped,
+ * counted as malformed.
  */
 import { URING_OPERATIONS } from '../domain/io-uring.ts'
 import {
@@ -35,7 +36,10 @@ const LOSSES = ['no room', 'late'] as const
 const UNSEEN_REASONS = ['many-kinds', 'no-room', 'no-room'] as const
 const LAST_NUMBER = COMPAT_FLAG - 1
 const CALL_BYTES = 6
-/** A process that ended in a second ended in its middle, as far as we know: after its calls, before the next second's. */
+/**
+ * A process that ended in a second ended in its middle, as far as we know: after its calls, before
+ * the next second's.
+ */
 const EXIT_AT_MS = 500
 
 export class KernelRecordsParser implements Parser {

@@ -1,9 +1,9 @@
 /**
  * Turns chunks of bytes, cut anywhere, into blocks of whole lines.
  *
- * Most of a chunk is passed on in place; only a line that the cut divides is copied. So parsers see the same lines
- * wherever the bytes were cut, and the cost of a cut does not depend on the line count. A line longer than
- * LINE_BYTES_MAX is skipped to its end and counted.
+ * Most of a chunk is passed on in place; only a line that the cut divides is copied. So parsers see
+ * the same lines wherever the bytes were cut, and the cost of a cut does not depend on the line
+ * count. A line longer than LINE_BYTES_MAX is skipped to its end and counted.
  */
 import { LINE_BYTES_MAX } from '../domain/limits.ts'
 import type { Parser } from '../domain/source.ts'
@@ -45,7 +45,10 @@ export function byLine(
   }
 }
 
-/** One line without its newline: too long is counted, a trailing carriage return and empty lines are ignored. */
+/**
+ * One line without its newline: too long is counted, a trailing carriage return and empty lines are
+ * ignored.
+ */
 export function giveLine(
   parser: LineParser,
   sink: TallySink,

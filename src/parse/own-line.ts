@@ -1,22 +1,23 @@
 /**
- * Fast path for the line that we request from sysdig, `*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type
- * %proc.name`:
+ * Fast path for the line that we request from sysdig, `*%evt.rawtime %proc.pid %thread.tid %evt.dir
+ * %syscall.type %proc.name`:
  *
- *   1795426328000096320 25113 25143 < futex opendkim
- *   └─ second ┘└─ ns ──┘└────── the rest ──────────┘
+ *   1795426328000096320 25113 25143 < futex opendkim └─ second ┘└─ ns ──┘└────── the rest
+ *   ──────────┘
  *
  * The direction may be missing, as it did before.
  *
- * The rest repeats: a process makes the same calls from the same threads over and over. Its meaning is cached byte for
- * byte, and a line costs one hash of the rest (eight bytes a step, which also finds the end of the line), one
- * compare and one increment in a WebAssembly loop (own-line.wat). Totals go to the sink when the second, a process's
- * name or the chunk ends; the sink gets tallies, not lines.
+ * The rest repeats: a process makes the same calls from the same threads over and over. Its meaning
+ * is cached byte for byte, and a line costs one hash of the rest (eight bytes a step, which also
+ * finds the end of the line), one compare and one increment in a WebAssembly loop (own-line.wat).
+ * Totals go to the sink when the second, a process's name or the chunk ends; the sink gets tallies,
+ * not lines.
  *
- * Every line that is not exactly of this shape goes to `other`: unusual times, long names, other formats, broken
- * lines. So this file never decides what is rejected.
+ * Every line that is not exactly of this shape goes to `other`: unusual times, long names, other
+ * formats, broken lines. So this file never decides what is rejected.
  *
- * What it does not promise: a newline inside a name ends the line here as it does for every reader of
- * sysdig's text; a local process can forge such lines. `-j` and the chisel prevent it.
+ * What it does not promise: a newline inside a name ends the line here as it does for every reader
+ * of sysdig's text; a local process can forge such lines. `-j` and the chisel prevent it.
  */
 import { LINE_MEMO_MAX } from '../domain/limits.ts'
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
@@ -48,12 +49,13 @@ const MEANINGS_AT = 40
 const LEADERS_AT = 44
 const TOUCHED_AT = 48
 const SHIFT = 56
-// Then one cache line for each rest: its hash, tally, length + 1 (0 where free), and from byte 16 on itself;
+// Then one cache line for each rest: its hash, tally, length + 1 (0 where free), and from byte 16
+// on itself;
 const ENTRIES = 1_024
 const ENTRY = 64
-// then what it means: pid, name, syscall, and where the pid's last leader name is kept; those names, by the pid's last
-// bits (two pids that share them cost flushes, not order); the slots that have a tally; and the lines being read,
-// with room behind for words that reach beyond.
+// then what it means: pid, name, syscall, and where the pid's last leader name is kept; those
+// names, by the pid's last bits (two pids that share them cost flushes, not order); the slots that
+// have a tally; and the lines being read, with room behind for words that reach beyond.
 const MEANING = 16
 const LEADERS = 16_384
 const INPUT_BYTES = 262_144
@@ -184,7 +186,10 @@ export class OwnLineParser implements BlockParser {
     return end + 1
   }
 
-  /** Makes the second that the line begins with the one at hand; false where it is that already, or none. */
+  /**
+   * Makes the second that the line begins with the one at hand; false where it is that already, or
+   * none.
+   */
   #turnTo(line: number): boolean {
     const secondMs = readNumber(this.#bytes, line, line + 10) * 1000
     if (Number.isNaN(secondMs) || secondMs === this.#secondMs) return false
@@ -194,7 +199,10 @@ export class OwnLineParser implements BlockParser {
     return true
   }
 
-  /** The pid's leader has a new name: earlier totals are flushed first, so names keep their order (A, B, A). */
+  /**
+   * The pid's leader has a new name: earlier totals are flushed first, so names keep their order
+   * (A, B, A).
+   */
   #rename(slot: number): void {
     this.flush()
     const meaning = (this.#meanings + slot * MEANING) >> 2

@@ -1,6 +1,6 @@
 /**
- * Detects the format of a stream from its first whole lines. The first line may be truncated and notices may be mixed
- * in, so the lines vote.
+ * Detects the format of a stream from its first whole lines. The first line may be truncated and
+ * notices may be mixed in, so the lines vote.
  */
 import type { SourceFormat } from '../domain/source.ts'
 
@@ -9,7 +9,8 @@ const VOTING_LINES = 64
 const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
   ['chisel', /^@\d{1,11} (\d+ [LTX]|[.!] \d)/],
   ['sysdig-text', /^\d{19} (-?\d+|<NA>) (-?\d+|<NA>) \S+( |$)/],
-  // Times of the clock, of Unix, or since something (which the parser refuses); with -pc and -pk a virtual id beside the id.
+  // Times of the clock, of Unix, or since something (which the parser refuses); with -pc and -pk a
+  // virtual id beside the id.
   [
     'sysdig-text',
     /^\d+ (\d\d:\d\d:\d\d|\d{1,11})\.\d{9} \d+ .*\((-?\d+|<NA>)(:(-?\d+|<NA>))?\) [<>] /,
@@ -20,7 +21,8 @@ const SHAPES: readonly (readonly [SourceFormat, RegExp])[] = [
     'bpftrace-json',
     /^\{\s*"type":\s*"(map|attached_probes|printf|time|hist|stats|value|lost_events)"/,
   ],
-  // `[pid 2747] `, `2747 ` or neither, a name within with -Y; a time of Unix, of the clock, since something, or none.
+  // `[pid 2747] `, `2747 ` or neither, a name within with -Y; a time of Unix, of the clock, since
+  // something, or none.
   [
     'strace-text',
     /^ *(\[pid +\d+(<.{0,60}>)?\] |\d{1,7}(<.{0,60}>)? )? *(\d+(\.\d{3,9})? |\d\d:\d\d:\d\d(\.\d{1,9})? )([a-z_0-9?]{2,40}\(|--- |\+\+\+ |<\.\.\. )/,

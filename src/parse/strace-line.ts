@@ -7,13 +7,15 @@
  *   2747 1795426653.021500 <... read resumed>"x", 1) = 1      … and not here
  *   2747 1795426653.022000 +++ exited with 0 +++
  *
- * On a terminal the thread is written as `[pid 2747]`, and left out while there is one only. -Y adds a name
- * (`2747<sh>`). Times are Unix times (-ttt) or times of day (-t, -tt). Output of other programs is malformed.
+ * On a terminal the thread is written as `[pid 2747]`, and left out while there is one only. -Y
+ * adds a name (`2747<sh>`). Times are Unix times (-ttt) or times of day (-t, -tt). Output of other
+ * programs is malformed.
  *
- * A call is counted at its begin. The first column is a thread: clone lines with CLONE_THREAD give its process. strace
- * prints no names: execve's path gives one (its last part, cut as the kernel does), fork and clone inherit it,
- * prctl(PR_SET_NAME) changes it; `-Y` prints names beside the pid, which is better. A process that existed before
- * has no name until then. Lines without a thread belong to the process given by --pid; else they are `no-process`.
+ * A call is counted at its begin. The first column is a thread: clone lines with CLONE_THREAD give
+ * its process. strace prints no names: execve's path gives one (its last part, cut as the kernel
+ * does), fork and clone inherit it, prctl(PR_SET_NAME) changes it; `-Y` prints names beside the
+ * pid, which is better. A process that existed before has no name until then. Lines without a
+ * thread belong to the process given by --pid; else they are `no-process`.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { type NameId, NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
@@ -233,7 +235,10 @@ export class StraceLineParser implements LineParser {
   }
 }
 
-/** What strace says beside calls: `strace: Process 24491 attached`, and the rest of a line that it cut in two. */
+/**
+ * What strace says beside calls: `strace: Process 24491 attached`, and the rest of a line that it
+ * cut in two.
+ */
 function isStracesOwn(bytes: Uint8Array, from: number, to: number): boolean {
   return isAt(ATTACHED, bytes, from, to) || isAt(UNFINISHED, bytes, from, to)
 }
@@ -276,7 +281,10 @@ function skipBlanks(bytes: Uint8Array, from: number, to: number): number {
   return at
 }
 
-/** After the `>` that closes a comm: the last within its 15 bytes (escapes are four bytes each) that a time follows. */
+/**
+ * After the `>` that closes a comm: the last within its 15 bytes (escapes are four bytes each) that
+ * a time follows.
+ */
 function closeOfComm(bytes: Uint8Array, open: number, to: number, isBracketed: boolean): number {
   let found = -1
   for (let at = open + 1; at < Math.min(to, open + 2 + 4 * COMM_BYTES); at++) {

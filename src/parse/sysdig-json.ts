@@ -1,9 +1,9 @@
 /**
  * `sysdig -j`: one flat object per line, with the default keys or those of any -p.
  *
- * Read byte by byte instead of with JSON.parse: evt.rawtime exceeds 2^53, and an object per line is expensive. Only what
- * sysdig prints is understood: strings, numbers, true, false, null; a nested value is skipped. Names are escaped in
- * JSON, so a newline in a name cannot forge a line.
+ * Read byte by byte instead of with JSON.parse: evt.rawtime exceeds 2^53, and an object per line is
+ * expensive. Only what sysdig prints is understood: strings, numbers, true, false, null; a nested
+ * value is skipped. Names are escaped in JSON, so a newline in a name cannot forge a line.
  */
 import { NO_NAME, type TallySink, threadName } from '../domain/tally.ts'
 import { Births, isChildsResult } from './births.ts'
@@ -47,7 +47,9 @@ export class SysdigJsonParser implements LineParser {
   readonly #clock: DayClock
   readonly #threads = new ThreadTable()
   readonly #births = new Births()
-  /** Value of key i is [starts[i], ends[i]) of the line, without its quotes; -1 if absent or null. */
+  /**
+   * Value of key i is [starts[i], ends[i]) of the line, without its quotes; -1 if absent or null.
+   */
   readonly #starts = new Int32Array(KEYS.length)
   readonly #ends = new Int32Array(KEYS.length)
   readonly #byThread: boolean

@@ -1,7 +1,7 @@
 /**
- * sysdig's text in an unspecified format: our own line, else its default line or that of `-pc` and `-pk` (the same with
- * a container before the name). Each line is tried separately, so that a stream with a truncated start, or with
- * notices in between, loses nothing else.
+ * sysdig's text in an unspecified format: our own line, else its default line or that of `-pc` and
+ * `-pk` (the same with a container before the name). Each line is tried separately, so that a
+ * stream with a truncated start, or with notices in between, loses nothing else.
  */
 import type { Parser } from '../domain/source.ts'
 import type { TallySink } from '../domain/tally.ts'

@@ -1,8 +1,10 @@
 /**
- * Maps a tid to its process, for lines that show only the thread: sysdig's default line and default JSON keys.
+ * Maps a tid to its process, for lines that show only the thread: sysdig's default line and default
+ * JSON keys.
  *
- * The first line of a new thread has its process: `clone res=0 exe=… tid=6783(x) pid=6772(odd) …`. Threads that existed
- * before the capture count as processes of their own; a format with %proc.pid avoids that.
+ * The first line of a new thread has its process: `clone res=0 exe=… tid=6783(x) pid=6772(odd) …`.
+ * Threads that existed before the capture count as processes of their own; a format with %proc.pid
+ * avoids that.
  */
 import { THREADS_MAX } from '../domain/limits.ts'
 import { readPid } from './fields.ts'

@@ -1,14 +1,19 @@
 /**
- * Parses times as sysdig prints them: times of day without a date, in the time zone of the machine that printed them.
+ * Parses times as sysdig prints them: times of day without a date, in the time zone of the machine
+ * that printed them.
  *
- * The date is derived: the first time of the stream is assumed to lie within the 24 hours before `endMs` (a file's
- * mtime, or now), unless the user gives it, and each step back by more than half a day is a midnight.
+ * The date is derived: the first time of the stream is assumed to lie within the 24 hours before
+ * `endMs` (a file's mtime, or now), unless the user gives it, and each step back by more than half
+ * a day is a midnight.
  */
 import type { UserInput } from '../domain/source.ts'
 import { readNumber } from './fields.ts'
 
 export interface ParserOptions extends UserInput {
-  /** About when the stream ended, Unix ms: gives times of day their date. Default: they count from 1970. */
+  /**
+   * About when the stream ended, Unix ms: gives times of day their date. Default: they count from
+   * 1970.
+   */
   readonly endMs?: number
   /** Local time minus UTC where the stream was printed. Default 0. */
   readonly utcOffsetMs?: number
@@ -32,7 +37,10 @@ export class DayClock {
     this.#dayMs = options.dateMs ?? Number.NaN
   }
 
-  /** `09:38:16.582343241`, `09:38:16`, or `1795426696.582343241` (`-t a`) as Unix ms; NaN for anything else. */
+  /**
+   * `09:38:16.582343241`, `09:38:16`, or `1795426696.582343241` (`-t a`) as Unix ms; NaN for
+   * anything else.
+   */
   readTimeOfDay(bytes: Uint8Array, from: number, to: number): number {
     const seconds = bytes[from + 2] === 58 ? Number.NaN : readUnixSeconds(bytes, from, to)
     if (!Number.isNaN(seconds)) return seconds
@@ -66,7 +74,10 @@ export class DayClock {
   }
 }
 
-/** `1795426696.582343241` as Unix ms, with 0 to 9 digits of the second; what counts from a start (`-t r`) is NaN. */
+/**
+ * `1795426696.582343241` as Unix ms, with 0 to 9 digits of the second; what counts from a start
+ * (`-t r`) is NaN.
+ */
 export function readUnixSeconds(bytes: Uint8Array, from: number, to: number): number {
   let dot = bytes.indexOf(46, from)
   if (dot < 0 || dot > to) dot = to

@@ -1,6 +1,7 @@
 /**
- * Files shipped with the agent (default model, demo recordings), by their path in the checkout. Run from source they are
- * read from the checkout, in the compiled binary from the binary; nothing is unpacked to disk.
+ * Files shipped with the agent (default model, demo recordings), by their path in the checkout. Run
+ * from source they are read from the checkout, in the compiled binary from the binary; nothing is
+ * unpacked to disk.
  */
 import { readFileSync } from 'node:fs'
 import { AgentError } from '../domain/error.ts'

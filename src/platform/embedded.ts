@@ -1,9 +1,10 @@
 /**
- * What is embedded in the binary: native libraries, the default model, the demo's recordings, the commit.
+ * What is embedded in the binary: native libraries, the default model, the demo's recordings, the
+ * commit.
  *
- * This module is used when run from source: all files are in the checkout. `scripts/build.ts` replaces it by a generated
- * module with the same exports, whose paths lead into the binary ("/$bunfs/…"). Only Bun can read such paths, so
- * libraries go through `native.ts`.
+ * This module is used when run from source: all files are in the checkout. `scripts/build.ts`
+ * replaces it by a generated module with the same exports, whose paths lead into the binary
+ * ("/$bunfs/…"). Only Bun can read such paths, so libraries go through `native.ts`.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,15 +21,22 @@ export const version: string = manifest.version
 export const commit: string = 'source'
 /** Bun's name of the platform that the binary was built for. */
 export const target: string = `linux-${process.arch}`
-/** Public key (PEM) of the releases that `agent update` accepts; '' in a build that is not a release. */
+/**
+ * Public key (PEM) of the releases that `agent update` accepts; '' in a build that is not a
+ * release.
+ */
 export const releaseKey: string = ''
 /** Where its releases are served; '' in a build that is not told. */
 export const releaseUrl: string = ''
-/** Native libraries: where their bytes are, and the file name to extract them to (only `native.ts` does). */
+/**
+ * Native libraries: where their bytes are, and the file name to extract them to (only `native.ts`
+ * does).
+ */
 export const libraries = {
   onnxLibrary: library(`onnxruntime-node/bin/napi-v6/linux/${process.arch}/libonnxruntime.so.1`),
   onnxAddon: library(`onnxruntime-node/bin/napi-v6/linux/${process.arch}/onnxruntime_binding.node`),
-  // Bun refuses any file *named* better_sqlite3.node; better-sqlite3's prebuilt one has another name.
+  // Bun refuses any file *named* better_sqlite3.node; better-sqlite3's prebuilt one has another
+  // name.
   sqliteAddon: library(`better-sqlite3/prebuilds/linux-${process.arch}.node`),
 }
 

@@ -1,14 +1,15 @@
 /**
- * Explicit garbage collection: the engine lets garbage grow until the heap has doubled, 40 MB at 300 processes
- * (measured). A full collection takes 20 ms; once a minute that is 0.03 % of a core.
+ * Explicit garbage collection: the engine lets garbage grow until the heap has doubled, 40 MB at
+ * 300 processes (measured). A full collection takes 20 ms; once a minute that is 0.03 % of a core.
  */
 export function collectGarbage(): void {
   Bun.gc(true)
 }
 
 /**
- * For loops over megabytes of tensors, which are outside the engine's heap and do not trigger a collection (600 MB in
- * three seconds, measured). Call it in each round; it collects in every `every`th.
+ * For loops over megabytes of tensors, which are outside the engine's heap and do not trigger a
+ * collection (600 MB in three seconds, measured). Call it in each round; it collects in every
+ * `every`th.
  */
 export function collectEvery(every: number): () => void {
   let rounds = 0

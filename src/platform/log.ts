@@ -1,10 +1,10 @@
 /**
- * Log lines on stderr. Levels: error = data lost or action needed; warn = unexpected, but recovered; info = started,
- * stopped, loaded; debug = at most once a second, never per call. Messages are constant and values are fields, so that
- * lines can be searched.
+ * Log lines on stderr. Levels: error = data lost or action needed; warn = unexpected, but
+ * recovered; info = started, stopped, loaded; debug = at most once a second, never per call.
+ * Messages are constant and values are fields, so that lines can be searched.
  *
- * `AGENT_LOG` sets the level (default info), `AGENT_LOG_FORMAT=json` gives one object per line. Values are sanitised for
- * terminals, because a process can choose its own name.
+ * `AGENT_LOG` sets the level (default info), `AGENT_LOG_FORMAT=json` gives one object per line.
+ * Values are sanitised for terminals, because a process can choose its own name.
  */
 import { fstatSync, writeSync } from 'node:fs'
 import { safeName } from '../domain/process.ts'

@@ -1,4 +1,7 @@
-/** TCP on 127.0.0.1 for simulations: a listener that says lines to whoever connects, and connections that may fail. */
+/**
+ * TCP on 127.0.0.1 for simulations: a listener that says lines to whoever connects, and connections
+ * that may fail.
+ */
 import { connect, createServer, type Socket } from 'node:net'
 
 const ADDRESS = '127.0.0.1'

@@ -1,16 +1,17 @@
 /**
- * Loads native libraries: the binary's own copies, extracted to a private directory (`private-directory.ts`) below the
- * agent's state directory.
+ * Loads native libraries: the binary's own copies, extracted to a private directory
+ * (`private-directory.ts`) below the agent's state directory.
  *
- * Vulnerability that this closes: by default Bun extracts embedded libraries to $TMPDIR or /tmp, and
- * onnxruntime's addon looks for `libonnxruntime.so.1` beside itself (RUNPATH $ORIGIN). A file of that name
- * planted in /tmp by any user was loaded by root; a noexec /tmp prevented the start. So every library is loaded by an
- * absolute path of ours, and our libonnxruntime first: the linker then uses it for its SONAME.
+ * Vulnerability that this closes: by default Bun extracts embedded libraries to $TMPDIR or /tmp,
+ * and onnxruntime's addon looks for `libonnxruntime.so.1` beside itself (RUNPATH $ORIGIN). A file
+ * of that name planted in /tmp by any user was loaded by root; a noexec /tmp prevented the start.
+ * So every library is loaded by an absolute path of ours, and our libonnxruntime first: the linker
+ * then uses it for its SONAME.
  *
- * Files are named by their content's hash, written under a temporary name, synced and renamed: an existing one is
- * complete. Costs 0.1–0.2 s at the first start and a stat later; the 38 MB of page cache are dropped at once.
- * Nothing happens until a library is asked for, so `--version` and commands without libraries write nothing.
- * From source there is nothing to extract.
+ * Files are named by their content's hash, written under a temporary name, synced and renamed: an
+ * existing one is complete. Costs 0.1–0.2 s at the first start and a stat later; the 38 MB of page
+ * cache are dropped at once. Nothing happens until a library is asked for, so `--version` and
+ * commands without libraries write nothing. From source there is nothing to extract.
  */
 import { dlopen, FFIType } from 'bun:ffi'
 import {
@@ -60,8 +61,8 @@ export function libraryPath(name: LibraryName): string {
 /** Loads our own libonnxruntime, so that the addon imported next uses it by its SONAME. */
 export function loadOnnxLibrary(): void {
   if (onnxLoaded) return
-  // Later versions send telemetry; ours has none, and if that changed it would still be off. Setting
-  // process.env does not reach the C environment (Bun 1.4.5).
+  // Later versions send telemetry; ours has none, and if that changed it would still be off.
+  // Setting process.env does not reach the C environment (Bun 1.4.5).
   setenv('ORT_DISABLE_TELEMETRY', '1')
   const path = libraryPath('onnxLibrary')
   dlopen(path, { OrtGetApiBase: { args: [], returns: FFIType.ptr } })
@@ -80,7 +81,8 @@ export function libraryDirectory(): string | undefined {
   return directory
 }
 
-// --- Extraction -----------------------------------------------------------------------------------
+// --- Extraction
+// -----------------------------------------------------------------------------------
 
 function extract(from: string, target: string, directory: string): void {
   const aside = `${target}.new-${process.pid}`
@@ -110,8 +112,8 @@ function extract(from: string, target: string, directory: string): void {
 const MADV_PAGEOUT = 21
 
 /**
- * The copied bytes are clean pages of our own executable, which stay resident while memory is free. MADV_PAGEOUT drops
- * them (measured: 38 MB less after the first start); older kernels ignore it.
+ * The copied bytes are clean pages of our own executable, which stay resident while memory is free.
+ * MADV_PAGEOUT drops them (measured: 38 MB less after the first start); older kernels ignore it.
  */
 function giveBackPages(): void {
   for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
@@ -151,7 +153,8 @@ function chooseDirectory(): string {
   })
 }
 
-// --- The C environment ----------------------------------------------------------------------------
+// --- The C environment
+// ----------------------------------------------------------------------------
 
 function chosen(directory: string): string {
   // Bun should not extract anything itself any more; if it does, then not to /tmp.

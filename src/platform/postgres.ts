@@ -1,11 +1,12 @@
 /**
  * The one door to PostgreSQL: Bun's own client behind four calls.
  *
- * Whole numbers come back as text where the column is a bigint, so queries cast them to `float8`, which holds all
- * that we write. Many rows go in as one JSON text (`$1::text::json`): one statement a batch, whatever its size.
+ * Whole numbers come back as text where the column is a bigint, so queries cast them to `float8`,
+ * which holds all that we write. Many rows go in as one JSON text (`$1::text::json`): one statement
+ * a batch, whatever its size.
  *
- * Errors are AgentErrors: ERR_BROKER-like waiting helps where the server is away, and is what the caller does; a
- * database that is not there or refuses us is ERR_CONFIG or ERR_PERMISSION.
+ * Errors are AgentErrors: ERR_BROKER-like waiting helps where the server is away, and is what the
+ * caller does; a database that is not there or refuses us is ERR_CONFIG or ERR_PERMISSION.
  */
 import { SQL } from 'bun'
 import { AgentError } from '../domain/error.ts'
@@ -19,7 +20,10 @@ export interface PostgresQueries {
 export interface Postgres extends PostgresQueries {
   /** Without user and password: for messages. */
   readonly shown: string
-  /** All or nothing, and on disk when it resolves. Tried again where it met another transaction (deadlock). */
+  /**
+   * All or nothing, and on disk when it resolves. Tried again where it met another transaction
+   * (deadlock).
+   */
   transaction<T>(body: (inside: PostgresQueries) => Promise<T>): Promise<T>
   close(): Promise<void>
 }

@@ -1,7 +1,8 @@
 /**
- * A database file that tolerates disk errors: it is opened on demand, each kind of error is logged once and not at each
- * attempt, recovery is logged, a damaged file is renamed and counted. The owner (outbox, rolling buffer, local store)
- * decides what is lost with the file and what is kept in memory meanwhile.
+ * A database file that tolerates disk errors: it is opened on demand, each kind of error is logged
+ * once and not at each attempt, recovery is logged, a damaged file is renamed and counted. The
+ * owner (outbox, rolling buffer, local store) decides what is lost with the file and what is kept
+ * in memory meanwhile.
  */
 import { type Log, log as processLog } from './log.ts'
 import {
@@ -18,7 +19,10 @@ export interface ResilientOptions extends OpenOptions {
   readonly name: string
   /** Log line when a write fails: `Cannot write the outbox, rows wait in memory`. */
   readonly trouble: string
-  /** Called each time the file is opened, to prepare statements and read. May throw what SQLite throws. */
+  /**
+   * Called each time the file is opened, to prepare statements and read. May throw what SQLite
+   * throws.
+   */
   readonly prepare?: (database: Database) => void
   readonly log?: Log
 }

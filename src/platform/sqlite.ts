@@ -1,12 +1,13 @@
 /**
- * The only module that uses SQLite: better-sqlite3 if its addon loads, else Bun's own SQLite (the addon's prebuilt
- * binary needs glibc 2.34; Debian 11, Ubuntu 20.04 and RHEL 8 have older ones). `sqliteEngine()` tells which one is
- * used and why. The rest of the agent uses the narrow interface below.
+ * The only module that uses SQLite: better-sqlite3 if its addon loads, else Bun's own SQLite (the
+ * addon's prebuilt binary needs glibc 2.34; Debian 11, Ubuntu 20.04 and RHEL 8 have older ones).
+ * `sqliteEngine()` tells which one is used and why. The rest of the agent uses the narrow interface
+ * below.
  *
- * Every file has WAL and synchronous NORMAL (a kill loses nothing committed; a power cut may lose the last commits, not
- * the file), mode 0600, numbered schema steps. A damaged file is renamed to `….damaged-<time>` and a new one begun;
- * the caller is told and counts it. A full or read-only disk, a file of a newer agent and missing permissions are
- * AgentErrors with a hint.
+ * Every file has WAL and synchronous NORMAL (a kill loses nothing committed; a power cut may lose
+ * the last commits, not the file), mode 0600, numbered schema steps. A damaged file is renamed to
+ * `….damaged-<time>` and a new one begun; the caller is told and counts it. A full or read-only
+ * disk, a file of a newer agent and missing permissions are AgentErrors with a hint.
  *
  * Does not promise: anything about a file that another program writes to.
  */
@@ -51,7 +52,10 @@ export interface Database {
 }
 
 export interface OpenOptions {
-  /** Step n brings the file from user_version n to n + 1; never changed once released, only added to. */
+  /**
+   * Step n brings the file from user_version n to n + 1; never changed once released, only added
+   * to.
+   */
   readonly schema: readonly string[]
   /** `full` also waits for the disk at each commit: for what a power cut must not take. */
   readonly synchronous?: 'normal' | 'full'
@@ -69,10 +73,16 @@ export interface OpenOptions {
   readonly now?: () => number
 }
 
-/** Kind of a failure, which decides the reaction: wait (full, busy, io), replace the file (damaged), report (others). */
+/**
+ * Kind of a failure, which decides the reaction: wait (full, busy, io), replace the file (damaged),
+ * report (others).
+ */
 export type SqliteProblem = 'full' | 'readonly' | 'busy' | 'io' | 'damaged' | 'permission' | 'other'
 
-/** How long a statement waits for another process (`agent status` beside a running agent) before it is `busy`. */
+/**
+ * How long a statement waits for another process (`agent status` beside a running agent) before it
+ * is `busy`.
+ */
 const BUSY_MS = 2_000
 /** better-sqlite3's own default is 16 MB for each file. */
 const CACHE_KIB = 2_048
@@ -123,8 +133,8 @@ export function setAside(path: string, now: number): string {
 /**
  * Allows one agent per state directory.
  *
- * The lock is SQLite's own lock on an empty file, held as long as the process lives and dropped by the
- * kernel when it dies, also by kill -9; so there is no stale lock to clean up.
+ * The lock is SQLite's own lock on an empty file, held as long as the process lives and dropped by
+ * the kernel when it dies, also by kill -9; so there is no stale lock to clean up.
  */
 export function lockDirectory(directory: string): { release(): void } {
   const path = `${directory}/lock.db`
@@ -269,7 +279,10 @@ function prepareFile(engine: Engine, path: string, options: OpenOptions): void {
   }
 }
 
-/** SQLite gives the WAL and its index the mode of the file, so the file is created first with mode 0600. */
+/**
+ * SQLite gives the WAL and its index the mode of the file, so the file is created first with mode
+ * 0600.
+ */
 function createPrivate(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
@@ -357,7 +370,9 @@ class OpenDatabase implements Database {
   }
 }
 
-/** SQLite has rolled back by itself after some errors (full, I/O): then there is nothing left to do. */
+/**
+ * SQLite has rolled back by itself after some errors (full, I/O): then there is nothing left to do.
+ */
 function rollBack(engine: Engine): void {
   try {
     engine.exec('ROLLBACK')
@@ -366,7 +381,8 @@ function rollBack(engine: Engine): void {
   }
 }
 
-// --- The two engines ------------------------------------------------------------------------------
+// --- The two engines
+// ------------------------------------------------------------------------------
 
 interface Engine {
   readonly name: SqliteEngine

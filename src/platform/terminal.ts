@@ -1,6 +1,9 @@
 /** stdout as data and as a terminal: written to the end, coloured only where a person looks. */
 
-/** Writes data and waits until the reader has taken it; a reader that went away is no error (cli.ts ends the process). */
+/**
+ * Writes data and waits until the reader has taken it; a reader that went away is no error (cli.ts
+ * ends the process).
+ */
 export function writeOut(text: string): Promise<void> {
   return new Promise((resolve) => {
     process.stdout.write(text, () => resolve())

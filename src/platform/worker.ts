@@ -1,6 +1,6 @@
 /**
- * The one place that starts a thread. From source a worker is its file; in the binary it is a further entry
- * point, which scripts/build.ts names.
+ * The one place that starts a thread. From source a worker is its file; in the binary it is a
+ * further entry point, which scripts/build.ts names.
  */
 import { compiled } from './embedded.ts'
 

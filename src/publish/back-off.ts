@@ -1,6 +1,7 @@
 /**
- * Exponential back-off with full jitter: a random wait up to a bound that doubles each time, so that 20,000 agents
- * do not reconnect at once when their aggregator returns (a TLS handshake costs it 1–2.5 ms).
+ * Exponential back-off with full jitter: a random wait up to a bound that doubles each time, so
+ * that 20,000 agents do not reconnect at once when their aggregator returns (a TLS handshake costs
+ * it 1–2.5 ms).
  */
 import { RETRY_WAIT_MIN_MS } from '../domain/limits.ts'
 

@@ -1,6 +1,7 @@
 /**
- * What one host may send in any 24 hours (20 MB). Kept by the hour: 25 numbers, so the bound holds for every span of
- * 24 hours and not only between midnights. Alerts have a share of their own. Not kept over a restart.
+ * What one host may send in any 24 hours (20 MB). Kept by the hour: 25 numbers, so the bound holds
+ * for every span of 24 hours and not only between midnights. Alerts have a share of their own. Not
+ * kept over a restart.
  */
 import { WIRE_BYTES_ALERTS_ONLY, WIRE_BYTES_PER_DAY_MAX } from '../domain/limits.ts'
 import type { EventKind } from '../wire/origin.ts'

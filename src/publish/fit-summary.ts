@@ -1,6 +1,6 @@
 /**
- * Limits the size of summaries: fits one into a message, and merges two when the outbox is full. The least busy
- * processes are left out and counted in `processesOmitted`.
+ * Limits the size of summaries: fits one into a message, and merges two when the outbox is full.
+ * The least busy processes are left out and counted in `processesOmitted`.
  */
 import { defined } from '../domain/defined.ts'
 import { SUMMARY_BYTES_MAX, SUMMARY_REASONS_MAX, SUMMARY_TOP_CALLS_MAX } from '../domain/limits.ts'

@@ -1,16 +1,20 @@
 /**
- * Alerts and summaries to be sent, kept on disk until the receipt comes: numbered, bounded, counted.
+ * Alerts and summaries to be sent, kept on disk until the receipt comes: numbered, bounded,
+ * counted.
  *
- * created = acknowledged + queued + merged + dropped(reason), at every moment and over kill -9: the counters are
- * written in the same transaction as the rows. They count over the whole life of the state directory.
+ * created = acknowledged + queued + merged + dropped(reason), at every moment and over kill -9: the
+ * counters are written in the same transaction as the rows. They count over the whole life of the
+ * state directory.
  *
- * The index of all rows is in memory and the disk is its journal: while the disk is full, rows wait in memory (bounded;
- * dropped and counted beyond) and are written when there is space. Payloads are on disk only, once written.
+ * The index of all rows is in memory and the disk is its journal: while the disk is full, rows wait
+ * in memory (bounded; dropped and counted beyond) and are written when there is space. Payloads are
+ * on disk only, once written.
  *
- * Invariants: a row that was handed out is never changed or merged, because it may have arrived; rows of an earlier
- * boot may have been handed out. A number (boot, seq) is never used for two messages. At the limit, summaries are
- * merged (to an hour at most), then the oldest rows are dropped, alerts last. An alert update that was not handed
- * out is replaced by the next message about the same alert.
+ * Invariants: a row that was handed out is never changed or merged, because it may have arrived;
+ * rows of an earlier boot may have been handed out. A number (boot, seq) is never used for two
+ * messages. At the limit, summaries are merged (to an hour at most), then the oldest rows are
+ * dropped, alerts last. An alert update that was not handed out is replaced by the next message
+ * about the same alert.
  */
 import type { Alert } from '../domain/alert.ts'
 import { assert } from '../domain/assert.ts'
@@ -79,7 +83,8 @@ interface Row {
   span: readonly [from: number, to: number] | undefined
 }
 
-// Rows have a row id: without one a message longer than a quarter of a page would take a page of its own.
+// Rows have a row id: without one a message longer than a quarter of a page would take a page of
+// its own.
 const SCHEMA = [
   `CREATE TABLE rows(
      boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
@@ -217,7 +222,10 @@ export class Outbox {
     this.#handedOutCount.summary = 0
   }
 
-  /** Removes acknowledged rows, of those handed out. Written by the next flush or put. @returns how many */
+  /**
+   * Removes acknowledged rows, of those handed out. Written by the next flush or put. @returns how
+   * many
+   */
   acknowledge(ranges: readonly SequenceRange[]): number {
     const gone: Row[] = []
     for (const row of this.#handedOut.values()) {
@@ -254,7 +262,10 @@ export class Outbox {
     return true
   }
 
-  /** Whether an aggregator has ever announced itself on this site: then only its receipt counts as delivery. */
+  /**
+   * Whether an aggregator has ever announced itself on this site: then only its receipt counts as
+   * delivery.
+   */
   get aggregatorSeen(): boolean {
     return this.#numbers.has(`aggregator/${this.#options.site}`)
   }
@@ -394,7 +405,10 @@ export class Outbox {
     return first
   }
 
-  /** Merges the oldest two neighbouring summaries that may be merged, under the number of the later one. */
+  /**
+   * Merges the oldest two neighbouring summaries that may be merged, under the number of the later
+   * one.
+   */
   #mergeOldest(): boolean {
     let first: Row | undefined
     for (const row of this.#queues.summary.values()) {
@@ -438,7 +452,8 @@ export class Outbox {
     return decoded.ok ? decoded.value : undefined
   }
 
-  // --- The disk -----------------------------------------------------------------------------------
+  // --- The disk
+  // -----------------------------------------------------------------------------------
 
   #prepare(database: Database): void {
     this.#insert = database.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)')
@@ -513,7 +528,10 @@ export class Outbox {
     }
   }
 
-  /** Rows that were only in the damaged file are counted as dropped; rows in memory go to the new file. */
+  /**
+   * Rows that were only in the damaged file are counted as dropped; rows in memory go to the new
+   * file.
+   */
   #startAnew(): void {
     if (!this.#file.putAside()) return
     for (const kind of KINDS) {

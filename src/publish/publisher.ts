@@ -1,15 +1,17 @@
 /**
- * Sends the outbox to the broker and publishes the agent's online status. It runs beside the pipeline and never stops
- * it: a broker that is unreachable, slow or hostile only makes the queue longer.
+ * Sends the outbox to the broker and publishes the agent's online status. It runs beside the
+ * pipeline and never stops it: a broker that is unreachable, slow or hostile only makes the queue
+ * longer.
  *
- * One session: connect (with an MQTT will) → subscribe to receipts and to the aggregator's status → publish `online` →
- * rows, at most IN_FLIGHT_MAX unacknowledged. A row leaves the outbox at the aggregator's receipt, because a PUBACK is
- * not delivery (89 of 3,068 alerts were lost that way, measured). If no aggregator has ever announced itself, the
- * PUBACK counts (`--delivery auto`). Rows without a receipt are sent again: at each connect, when the aggregator
- * returns, and after a wait that doubles.
+ * One session: connect (with an MQTT will) → subscribe to receipts and to the aggregator's status →
+ * publish `online` → rows, at most IN_FLIGHT_MAX unacknowledged. A row leaves the outbox at the
+ * aggregator's receipt, because a PUBACK is not delivery (89 of 3,068 alerts were lost that way,
+ * measured). If no aggregator has ever announced itself, the PUBACK counts (`--delivery auto`).
+ * Rows without a receipt are sent again: at each connect, when the aggregator returns, and after a
+ * wait that doubles.
  *
- * Delivery is at least once: the aggregator drops duplicates by (host, boot, seq). Bytes per day are bounded
- * (ByteBudget), so a fault at the other end cannot cause unlimited resending.
+ * Delivery is at least once: the aggregator drops duplicates by (host, boot, seq). Bytes per day
+ * are bounded (ByteBudget), so a fault at the other end cannot cause unlimited resending.
  */
 import { createHash } from 'node:crypto'
 import { defined } from '../domain/defined.ts'
@@ -108,7 +110,10 @@ const MESSAGE_OVERHEAD_BYTES = 320
 /** How long a broker keeps a summary for a consumer that is not connected. */
 const SUMMARY_EXPIRY_SECONDS = 86_400
 
-/** How long a refused subscription waits, and a row that was set aside while nothing is known of an aggregator. */
+/**
+ * How long a refused subscription waits, and a row that was set aside while nothing is known of an
+ * aggregator.
+ */
 const SUBSCRIBE_AGAIN_MS = 3_000
 const TAKE_BACK_AFTER_MS = 60_000
 
@@ -131,7 +136,10 @@ export class Publisher {
   #aggregator: PublisherState['aggregator'] = 'unknown'
   #lastAcknowledgedMs: number | undefined
   #lastError: string | undefined
-  /** When rows that the broker has had are taken up again for an aggregator; Infinity where there are none. */
+  /**
+   * When rows that the broker has had are taken up again for an aggregator; Infinity where there
+   * are none.
+   */
   #takeBackAt = Infinity
   #subscribeAt = Infinity
   #sent = 0
@@ -140,7 +148,9 @@ export class Publisher {
   #wake: () => void = () => {}
   #woken = false
   #flushedAt = 0
-  /** The broker's protocol at the last session: an old one is not asked for MQTT 5 at each attempt. */
+  /**
+   * The broker's protocol at the last session: an old one is not asked for MQTT 5 at each attempt.
+   */
   #protocol: 5 | 4 | undefined
   #hurry: () => void = () => {}
 
@@ -205,7 +215,9 @@ export class Publisher {
     return emptied
   }
 
-  /** Drains, publishes `offline`, and ends. Undelivered rows stay in the outbox for the next start. */
+  /**
+   * Drains, publishes `offline`, and ends. Undelivered rows stay in the outbox for the next start.
+   */
   async end(drainMs: number): Promise<boolean> {
     const drained =
       this.#running === undefined ? this.#outbox.queued === 0 : await this.drain(drainMs)
@@ -218,7 +230,8 @@ export class Publisher {
     return drained
   }
 
-  // --- Sessions -----------------------------------------------------------------------------------
+  // --- Sessions
+  // -----------------------------------------------------------------------------------
 
   async #run(): Promise<void> {
     const { reconnectMs, refusedMs, random } = this.#options
@@ -268,7 +281,9 @@ export class Publisher {
     })
   }
 
-  /** The same for each session of this host, so that the broker ends a half-open earlier session. */
+  /**
+   * The same for each session of this host, so that the broker ends a half-open earlier session.
+   */
   #clientId(): string {
     const { site, host } = this.#options
     const digest = createHash('sha256').update(`${site}/${host}`).digest('hex')
@@ -306,8 +321,8 @@ export class Publisher {
   }
 
   /**
-   * Subscribes before it publishes, so that no receipt or announcement is missed. If the broker refuses the
-   * subscription, rows are sent all the same; if it does not answer, the session ends.
+   * Subscribes before it publishes, so that no receipt or announcement is missed. If the broker
+   * refuses the subscription, rows are sent all the same; if it does not answer, the session ends.
    */
   async #openSession(connection: MqttConnection): Promise<void> {
     const patience = setTimeout(
@@ -319,7 +334,10 @@ export class Publisher {
     clearTimeout(patience)
   }
 
-  /** A cluster that has just lost a node refuses for a while: a refused subscription is asked for again. */
+  /**
+   * A cluster that has just lost a node refuses for a while: a refused subscription is asked for
+   * again.
+   */
   async #subscribe(connection: MqttConnection): Promise<void> {
     this.#subscribeAt = Infinity
     try {
@@ -380,7 +398,10 @@ export class Publisher {
     return waitMs
   }
 
-  /** Each write is synced, so receipts that arrive one by one share a write. @returns ms until the next */
+  /**
+   * Each write is synced, so receipts that arrive one by one share a write. @returns ms until the
+   * next
+   */
   #flush(): number {
     if (!this.#outbox.dirty) return Infinity
     const leftMs = this.#flushedAt + OUTBOX_FLUSH_MS - this.#clock.monotonic()
@@ -435,11 +456,13 @@ export class Publisher {
   }
 
   /**
-   * While no aggregator is there, the broker's other subscribers still get every row once: a row that the broker has
-   * leaves its place to the next, stays in the outbox, and is sent again when an aggregator is back.
+   * While no aggregator is there, the broker's other subscribers still get every row once: a row
+   * that the broker has leaves its place to the next, stays in the outbox, and is sent again when
+   * an aggregator is back.
    */
   #setAsideAccepted(now: number): void {
-    // An aggregator that may not announce itself can still be there: what it gave no receipt for goes again in a while.
+    // An aggregator that may not announce itself can still be there: what it gave no receipt for
+    // goes again in a while.
     if (now >= this.#takeBackAt && this.#aggregator === 'unknown') this.#takeBack()
     if (!this.#needsReceipt() || this.#aggregator === 'online' || now < this.#settledAt) return
     for (const [key, { accepted }] of this.#sending) {
@@ -471,7 +494,8 @@ export class Publisher {
     }
   }
 
-  // --- What comes in ------------------------------------------------------------------------------
+  // --- What comes in
+  // ------------------------------------------------------------------------------
 
   #receive({ topic, payload }: MqttMessage): void {
     if (topic === this.#topics.receipt) this.#receiveReceipt(payload)
@@ -497,7 +521,8 @@ export class Publisher {
     this.#aggregator = status.value.state
     if (status.value.state === 'online') {
       if (this.#takeBackAt !== Infinity) this.#takeBack()
-      // It may have missed messages while it was unreachable: they are sent again without a long wait.
+      // It may have missed messages while it was unreachable: they are sent again without a long
+      // wait.
       const resendAfterMs = this.#options.resendAfterMs ?? RESEND_AFTER_MS
       for (const sending of this.#sending.values()) {
         sending.waitMs = Math.min(sending.waitMs, resendAfterMs)
@@ -512,7 +537,8 @@ export class Publisher {
     this.#ignored.set(name, (this.#ignored.get(name) ?? 0) + 1)
   }
 
-  // --- Status ---------------------------------------------------------------------------------------
+  // --- Status
+  // ---------------------------------------------------------------------------------------
 
   #publishStatus(state: StatusMessage['state']): Promise<void> {
     const payload = this.#status(state, 'ended')
@@ -548,7 +574,8 @@ export class Publisher {
     this.#lastError = reason
   }
 
-  // --- Waiting --------------------------------------------------------------------------------------
+  // --- Waiting
+  // --------------------------------------------------------------------------------------
 
   #tellEmpty(): void {
     for (const listener of this.#emptyListeners) listener()

@@ -1,10 +1,11 @@
 /**
- * A minute of frames as one Summary, sent whether or not there are alerts: it shows the aggregator what a host's
- * processes do, and that the host is alive. Its size is bounded whatever happens on the host (`fit-summary.ts`).
+ * A minute of frames as one Summary, sent whether or not there are alerts: it shows the aggregator
+ * what a host's processes do, and that the host is alive. Its size is bounded whatever happens on
+ * the host (`fit-summary.ts`).
  *
- * Minutes are cut by event time, at a phase derived from site and host: 20,000 hosts are spread over the minute, and
- * the same frames give the same summaries. Counts (calls, dropped, CPU) are of the span; the gauges give totals,
- * which are subtracted here.
+ * Minutes are cut by event time, at a phase derived from site and host: 20,000 hosts are spread
+ * over the minute, and the same frames give the same summaries. Counts (calls, dropped, CPU) are of
+ * the span; the gauges give totals, which are subtracted here.
  */
 import { defined } from '../domain/defined.ts'
 import { type Frame, vectorTotal } from '../domain/frame.ts'
@@ -53,7 +54,10 @@ interface Seen {
   readonly container: string | undefined
   active: number
   calls: number
-  /** Where its first vector stands. Most processes of a busy host live for one second: they need no map. */
+  /**
+   * Where its first vector stands. Most processes of a busy host live for one second: they need no
+   * map.
+   */
   readonly first: Frame
   readonly row: number
   /** From its second vector on: what all of them add up to. */
@@ -100,7 +104,8 @@ export class Summariser {
   /** @returns the summary of the previous span if this frame begins a new one */
   push(frame: Frame, predictions?: Predictions): Summary | undefined {
     const span = Math.floor((frame.index - this.#phase) / this.#seconds)
-    // Where the clock was set back within a minute, a span begins anew as well: it has no end before its beginning.
+    // Where the clock was set back within a minute, a span begins anew as well: it has no end
+    // before its beginning.
     const isOver = span !== this.#span || frame.index < this.#to
     const summary = this.#span !== undefined && isOver ? this.end() : undefined
     if (this.#span === undefined) {

@@ -16,7 +16,10 @@ export interface Counted {
   readonly error: unknown
 }
 
-/** @param give takes frames, ascending; awaited, so that a slow writer holds up the reader and not memory */
+/**
+ * @param give takes frames, ascending; awaited, so that a slow writer holds up the reader and not
+ *   memory
+ */
 export async function countSource(
   source: Source,
   options: UserInput & Pick<IngestOptions, 'afterChunk'> & CounterOptions,
@@ -28,7 +31,8 @@ export async function countSource(
   let bytes = 0
   let recognised: SourceFormat | undefined
   let error: unknown
-  // While bytes come, event time alone closes: a pipe's clock may be behind ours. Where they stop, it is taken to go on.
+  // While bytes come, event time alone closes: a pipe's clock may be behind ours. Where they stop,
+  // it is taken to go on.
   let heardAtMs = performance.now()
   let timer: Timer | undefined
   let giving: Promise<void> | undefined

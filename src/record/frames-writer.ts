@@ -1,6 +1,6 @@
 /**
- * Writes frames to a file or stdout as NDJSON, compressed by file name. Text is collected into large writes: one
- * write(2) per line would cost more than the counting.
+ * Writes frames to a file or stdout as NDJSON, compressed by file name. Text is collected into
+ * large writes: one write(2) per line would cost more than the counting.
  */
 import { closeSync, constants as files, openSync, statSync, writeSync } from 'node:fs'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'

@@ -1,12 +1,12 @@
 /**
- * Maps processes to hosts that share a kernel: containers have their own pid namespaces, and a file names them.
- * Containers start while a recording runs, so the file is read again when an unknown namespace appears, at most once
- * per second of the recording.
+ * Maps processes to hosts that share a kernel: containers have their own pid namespaces, and a file
+ * names them. Containers start while a recording runs, so the file is read again when an unknown
+ * namespace appears, at most once per second of the recording.
  *
  *   pid namespace (its inode, as /proc/PID/ns/pid shows) <TAB> host; the host `-` is not recorded
  *
- * Namespaces that are never named are not recorded either: the machine's own is one. What cannot be read later on
- * leaves what was known.
+ * Namespaces that are never named are not recorded either: the machine's own is one. What cannot be
+ * read later on leaves what was known.
  */
 import { readFileSync } from 'node:fs'
 import { AgentError } from '../domain/error.ts'

@@ -1,9 +1,9 @@
 /**
  * What `agent record` makes of frames: the frames file, the process tree, and totals of both.
  *
- * Where a hosts file tells several hosts apart, each vector has its own, and frames wait for HOSTS_HOLD_SECONDS, so
- * that a container is named by the time its first seconds are written. The totals then tell what went to which host,
- * and what to none: together it is all that was counted.
+ * Where a hosts file tells several hosts apart, each vector has its own, and frames wait for
+ * HOSTS_HOLD_SECONDS, so that a container is named by the time its first seconds are written. The
+ * totals then tell what went to which host, and what to none: together it is all that was counted.
  */
 import { closeSync } from 'node:fs'
 import { ProcessTree } from '../count/process-tree.ts'

@@ -1,6 +1,7 @@
 /**
- * A secret of this host alone, made at the first start and kept in the state directory, readable by the agent only.
- * Ids of alerts are made with it: without it an id cannot be predicted, and an alert not closed in advance.
+ * A secret of this host alone, made at the first start and kept in the state directory, readable by
+ * the agent only. Ids of alerts are made with it: without it an id cannot be predicted, and an
+ * alert not closed in advance.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -19,7 +20,9 @@ import { isOurFile } from '../platform/linux/private-directory.ts'
 const FILE = 'alert-ids.secret'
 const SECRET = /^[0-9a-f]{64}$/
 
-/** @param directory the state directory, not writable for other users. @throws AgentError ERR_STATE */
+/**
+ * @param directory the state directory, not writable for other users. @throws AgentError ERR_STATE
+ */
 export function hostSecret(directory: string): string {
   const path = join(directory, FILE)
   const known = read(path)

@@ -1,11 +1,12 @@
 /**
- * Settings and their origins: flag over `AGENT_*` over the settings file over default. One table defines every key; its
- * name gives the flag (`--false-alarms-per-day`), the variable (`AGENT_FALSE_ALARMS_PER_DAY`) and the key of the
- * file (`false_alarms_per_day`). Keys of the aggregator are in the file's `[aggregate]` table.
+ * Settings and their origins: flag over `AGENT_*` over the settings file over default. One table
+ * defines every key; its name gives the flag (`--false-alarms-per-day`), the variable
+ * (`AGENT_FALSE_ALARMS_PER_DAY`) and the key of the file (`false_alarms_per_day`). Keys of the
+ * aggregator are in the file's `[aggregate]` table.
  *
- * An unknown key is an error that suggests the nearest one: a misspelt setting that is silently ignored is worse than
- * an agent that does not start. Secrets have no flag (command lines are visible on a host): they come from a file or
- * from the environment.
+ * An unknown key is an error that suggests the nearest one: a misspelt setting that is silently
+ * ignored is worse than an agent that does not start. Secrets have no flag (command lines are
+ * visible on a host): they come from a file or from the environment.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
@@ -249,7 +250,10 @@ export const OUTPUT_SETTINGS = [
   'webhookTemplate',
   'webhookSecretFile',
 ] as const satisfies SettingName[]
-/** Those of a whole pipeline, live or replayed: flags of `watch` and `replay`, and all that the pipeline gets. */
+/**
+ * Those of a whole pipeline, live or replayed: flags of `watch` and `replay`, and all that the
+ * pipeline gets.
+ */
 export const PIPELINE_SETTINGS = [
   'format',
   'model',
@@ -296,7 +300,10 @@ export function loadSettings(
   })
 }
 
-/** Everything that is wrong with the settings, not only the first. @returns them as far as they can be used, too */
+/**
+ * Everything that is wrong with the settings, not only the first. @returns them as far as they can
+ * be used, too
+ */
 export function checkSettings(env: Environment = process.env): {
   readonly problems: readonly AgentError[]
   readonly resolved: ResolvedSettings
@@ -353,7 +360,9 @@ export interface BrokerLogin {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
 
-/** How to log in at the broker. @throws AgentError ERR_CONFIG where the password file cannot be read */
+/**
+ * How to log in at the broker. @throws AgentError ERR_CONFIG where the password file cannot be read
+ */
 export function brokerLogin(settings: BrokerSettings): BrokerLogin {
   const { brokerUser: username, ca, cert, key } = settings
   const password = settings.brokerPassword ?? passwordIn(settings.brokerPasswordFile)

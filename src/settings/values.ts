@@ -1,6 +1,6 @@
 /**
- * Parsers of values from flags, variables and the settings file. Each throws an Error that says what is wrong with the
- * value; `loadSettings` adds where it came from.
+ * Parsers of values from flags, variables and the settings file. Each throws an Error that says
+ * what is wrong with the value; `loadSettings` adds where it came from.
  */
 import { DURATION_MS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'

@@ -1,9 +1,10 @@
 /**
- * Harmless behaviours that must raise an alert on the host that runs them: the quickest proof that a running agent
- * sees. Everything happens in one scratch directory of ours and on the loopback interface, and ends by itself.
+ * Harmless behaviours that must raise an alert on the host that runs them: the quickest proof that
+ * a running agent sees. Everything happens in one scratch directory of ours and on the loopback
+ * interface, and ends by itself.
  *
- * What it proves: that this agent on this host finds these very stand-ins. It is no measure of how many attacks are
- * found (the model card is).
+ * What it proves: that this agent on this host finds these very stand-ins. It is no measure of how
+ * many attacks are found (the model card is).
  */
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

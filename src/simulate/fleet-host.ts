@@ -1,6 +1,6 @@
 /**
- * One simulated host: a socket that speaks just enough MQTT 5 as a client. 20,000 of a real client would measure
- * that client. It keeps what is not receipted and sends it again, as an agent does.
+ * One simulated host: a socket that speaks just enough MQTT 5 as a client. 20,000 of a real client
+ * would measure that client. It keeps what is not receipted and sends it again, as an agent does.
  */
 import type { Socket } from 'bun'
 import { defined } from '../domain/defined.ts'

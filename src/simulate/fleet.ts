@@ -1,9 +1,10 @@
 /**
- * Load as a fleet makes it, on real MQTT connections: recorded summaries, alerts, receipts that are waited for, hosts that
- * drop and come back all at once, hosts that do not read, and clients that send rubbish.
+ * Load as a fleet makes it, on real MQTT connections: recorded summaries, alerts, receipts that are
+ * waited for, hosts that drop and come back all at once, hosts that do not read, and clients that
+ * send rubbish.
  *
- * The same seed gives the same hosts the same summaries and the same alerts. What is told are times and counts as the
- * hosts see them; what the aggregator costs is its own /metrics to say.
+ * The same seed gives the same hosts the same summaries and the same alerts. What is told are times
+ * and counts as the hosts see them; what the aggregator costs is its own /metrics to say.
  */
 import type { Alert } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
@@ -139,7 +140,9 @@ class Fleet {
     })
   }
 
-  /** As many at a time as a network lets in; those refused come again after a while, as agents do. */
+  /**
+   * As many at a time as a network lets in; those refused come again after a while, as agents do.
+   */
   async #connectAll(): Promise<{ seconds: number; longestMs: number; refused: number }> {
     const { signal } = this.#options
     const began = performance.now()

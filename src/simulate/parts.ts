@@ -1,6 +1,6 @@
 /**
- * The simulated attacks that need a program of their own: parts of this one, started by attack.ts. Each ends after
- * SIMULATION_SECONDS_MAX, whatever becomes of who started it.
+ * The simulated attacks that need a program of their own: parts of this one, started by attack.ts.
+ * Each ends after SIMULATION_SECONDS_MAX, whatever becomes of who started it.
  */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
@@ -23,7 +23,10 @@ export async function runPart(part: string, argument: string, clock: Clock): Pro
   throw new AgentError('ERR_USAGE', `Cannot simulate part "${part}": there is none`)
 }
 
-/** Makes files, then replaces each by one that cannot be read, as an encryptor does; begins anew when all are. */
+/**
+ * Makes files, then replaces each by one that cannot be read, as an encryptor does; begins anew
+ * when all are.
+ */
 async function replaceFiles(directory: string, goesOn: () => boolean): Promise<void> {
   while (goesOn()) {
     for (let i = 0; i < SIMULATED_FILES; i++)

@@ -1,7 +1,8 @@
 /**
- * Recorded summaries as templates: site, host and numbers are put into the bytes, where encoding each anew would cost
- * more than all that is to be measured. The fields stand at the head of the payload and take as many bytes as in
- * the recording: names of one length, numbers of four or eight bytes.
+ * Recorded summaries as templates: site, host and numbers are put into the bytes, where encoding
+ * each anew would cost more than all that is to be measured. The fields stand at the head of the
+ * payload and take as many bytes as in the recording: names of one length, numbers of four or eight
+ * bytes.
  */
 import { readAsset } from '../platform/assets.ts'
 import type { Origin } from '../wire/origin.ts'
@@ -25,7 +26,8 @@ export class SummaryTemplate {
     this.bytes = bytes
     this.#site = after(bytes, TEMPLATE_SITE) - TEMPLATE_SITE.length
     this.#host = after(bytes, TEMPLATE_HOST) - TEMPLATE_HOST.length
-    // A key of CBOR begins with its kind and length, which are the letters b (2), c (3) and d (4) here.
+    // A key of CBOR begins with its kind and length, which are the letters b (2), c (3) and d (4)
+    // here.
     const number = (key: string): number => after(bytes, key) + 1
     this.#at = {
       boot: number('dboot'),

@@ -1,4 +1,7 @@
-/** A model's files and a host's buffered seconds to the files of an adaptation: `adapt.ts` between bytes and bytes. */
+/**
+ * A model's files and a host's buffered seconds to the files of an adaptation: `adapt.ts` between
+ * bytes and bytes.
+ */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'

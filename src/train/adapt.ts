@@ -1,13 +1,16 @@
 /**
- * `agent adapt` without its files: a model, what it brings of malicious and ordinary windows elsewhere (references), and a
- * host's buffered seconds in; trees that know this host's own names out, or why they are not better.
+ * `agent adapt` without its files: a model, what it brings of malicious and ordinary windows
+ * elsewhere (references), and a host's buffered seconds in; trees that know this host's own names
+ * out, or why they are not better.
  *
- * The first three quarters of the time teach, the last quarter measures: the adaptation is only given where it recognises more
- * of the host's held-out windows than the shared model does, calls no more of them malicious, and still knows the
- * malicious references that it did not see. What is given is then grown on all of the time.
+ * The first three quarters of the time teach, the last quarter measures: the adaptation is only
+ * given where it recognises more of the host's held-out windows than the shared model does, calls
+ * no more of them malicious, and still knows the malicious references that it did not see. What is
+ * given is then grown on all of the time.
  *
- * A name is a class of this host if its processes last and it has been seen often enough. Names of moments (compilers,
- * `ls`, package scripts) teach the class of other programs together: they are ordinary here, and promise nothing.
+ * A name is a class of this host if its processes last and it has been seen often enough. Names of
+ * moments (compilers, `ls`, package scripts) teach the class of other programs together: they are
+ * ordinary here, and promise nothing.
  */
 import { FOREST_DEPTH_MAX, HOST_NAMES_MAX, HOST_ROWS_PER_NAME_MAX } from '../domain/limits.ts'
 import {
@@ -26,7 +29,10 @@ import { HostTableBuilder } from './forest/host-table.ts'
 import { growTrees } from './forest/random-forest.ts'
 import type { Rows } from './forest/rows.ts'
 
-/** Windows of a name that make it a class of this host, and the life of its longest process (seconds). */
+/**
+ * Windows of a name that make it a class of this host, and the life of its longest process
+ * (seconds).
+ */
 const CLASS_WINDOWS_MIN = 30
 const CLASS_LIFE_MIN = 30
 /** Held-out windows without which nothing is said. */
@@ -44,7 +50,9 @@ const REFERENCES_MIN = 0.6
 /** Held-out ordinary windows called malicious may be so many more than before. */
 const MALICIOUS_SLACK = 0.001
 const DOUBT_WINDOWS_MIN = 20
-/** Share of a class's held-out windows that the shared model recognises where its word stands alone. */
+/**
+ * Share of a class's held-out windows that the shared model recognises where its word stands alone.
+ */
 const TRUSTED_SHARE = 0.95
 /** Trees that ask for malice, and rows of each name that stand for ordinary life here. */
 const MALICE_TREES = 30
@@ -231,7 +239,10 @@ function growMalice(
   return { trees: builder.end(), classes, slope, shift }
 }
 
-/** Moments share one class: of each as few windows as leave the class no larger than the others together. */
+/**
+ * Moments share one class: of each as few windows as leave the class no larger than the others
+ * together.
+ */
 function grow(
   { model, kept, seed = 1 }: AdaptInput,
   { ofLabel, count }: HostClassList,
@@ -332,7 +343,8 @@ function measure(
     if (malicious[top]) tally.malicious++
   }
   const malignant = references.filter(({ label }) => malicious[label])
-  // The shared model's sequences do not travel with its rows: it is taken to be undecided about them.
+  // The shared model's sequences do not travel with its rows: it is taken to be undecided about
+  // them.
   const undecided = new Float32Array(model.classes.names.length).fill(
     1 / model.classes.names.length,
   )

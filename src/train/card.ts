@@ -1,6 +1,6 @@
 /**
- * MODEL_CARD.md: what a person must know before using a model, from the measurements of its training. Written by the
- * trainer, so that its numbers equal those of the manifest.
+ * MODEL_CARD.md: what a person must know before using a model, from the measurements of its
+ * training. Written by the trainer, so that its numbers equal those of the manifest.
  */
 
 import type { OwnLevel } from '../detect/calibration.ts'

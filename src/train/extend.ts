@@ -1,13 +1,15 @@
 /**
- * `agent train --base` without terminal output: a model and a user's recordings in, an extended model out. The training
- * data of the base is not required.
+ * `agent train --base` without terminal output: a model and a user's recordings in, an extended
+ * model out. The training data of the base is not required.
  *
- * The base's LSTM stays as it is; the readout gets columns for the new classes and is trained on the new
- * windows and on states of the old classes drawn from the base's prototypes (`fit-readout.ts`). So recipe,
- * vocabulary, sequence and everything that detection measured in the net's states stay valid.
+ * The base's LSTM stays as it is; the readout gets columns for the new classes and is trained on
+ * the new windows and on states of the old classes drawn from the base's prototypes
+ * (`fit-readout.ts`). So recipe, vocabulary, sequence and everything that detection measured in the
+ * net's states stay valid.
  *
- * A forest beside the base's net is kept unchanged: it distinguishes the old classes, and the new ones get the net's
- * probabilities (formula in `export-forest.ts`). It cannot be regrown without the old windows.
+ * A forest beside the base's net is kept unchanged: it distinguishes the old classes, and the new
+ * ones get the net's probabilities (formula in `export-forest.ts`). It cannot be regrown without
+ * the old windows.
  */
 import {
   type DetectionCalibration,
@@ -272,7 +274,10 @@ function calibrationAt(
   }
 }
 
-/** Share of the old classes' states for which the new readout predicts the same class as the old one. */
+/**
+ * Share of the old classes' states for which the new readout predicts the same class as the old
+ * one.
+ */
 function keptShare(
   before: Parameters,
   classes: number,

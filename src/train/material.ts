@@ -1,6 +1,7 @@
 /**
- * What `train.ts` and `extend.ts` have in common: recordings become labelled windows before a net is involved, and a
- * new model is run over their hosts afterwards, for the calibration of detection.
+ * What `train.ts` and `extend.ts` have in common: recordings become labelled windows before a net
+ * is involved, and a new model is run over their hosts afterwards, for the calibration of
+ * detection.
  */
 import { JUDGED_AGE_FRAMES, TRAINING_VECTORS_MAX } from '../domain/limits.ts'
 import type { AliasRule } from '../model/aliases.ts'

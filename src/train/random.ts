@@ -1,4 +1,7 @@
-/** A small seeded generator (mulberry32): training, splits and tests are the same on every run of a seed. */
+/**
+ * A small seeded generator (mulberry32): training, splits and tests are the same on every run of a
+ * seed.
+ */
 export class Random {
   #state: number
 

@@ -1,6 +1,6 @@
 /**
- * Writes a model directory: weights, manifest, card. Everything is written beside the target and then moved, so that an
- * interrupted write leaves the old model intact.
+ * Writes a model directory: weights, manifest, card. Everything is written beside the target and
+ * then moved, so that an interrupted write leaves the old model intact.
  */
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * `agent train` without terminal output: recordings in, a model directory's contents out, in this order: windows,
- * classes, vocabulary, training, temperature, state space, figures, manifest.
+ * `agent train` without terminal output: recordings in, a model directory's contents out, in this
+ * order: windows, classes, vocabulary, training, temperature, state space, figures, manifest.
  */
 import { writeDetectionCalibration } from '../detect/calibration.ts'
 import { defined } from '../domain/defined.ts'
@@ -54,7 +54,9 @@ export interface TrainOptions {
   readonly frameSeconds: number
   readonly stride: number
   readonly windowsMin: number
-  /** Export over all known calls instead of those seen in training: same results, twice the cost. */
+  /**
+   * Export over all known calls instead of those seen in training: same results, twice the cost.
+   */
   readonly fullVocabulary: boolean
   readonly fit: FitOptions
   /** A forest beside the net. */
@@ -246,7 +248,10 @@ function sharedClasses(classes: readonly ManifestClass[]): Set<number> {
   )
 }
 
-/** What a model brings beside its net: rows to adapt it with, and the trees of malice. An export over all calls has other columns. */
+/**
+ * What a model brings beside its net: rows to adapt it with, and the trees of malice. An export
+ * over all calls has other columns.
+ */
 function besideTheNet(
   { windows, labels, normaliser }: FitData,
   batches: Batches,
@@ -275,8 +280,9 @@ function roundedFigures({ auc, recall, falseShare, windows }: MaliceFigures): Ma
 }
 
 /**
- * What windows are drawn evenly by: a program's by their recordings, so that the longest is not what the program is; those of a
- * class that many programs share by their processes, so that no long-lived one is what the class is.
+ * What windows are drawn evenly by: a program's by their recordings, so that the longest is not
+ * what the program is; those of a class that many programs share by their processes, so that no
+ * long-lived one is what the class is.
  */
 function sourcesOf({ list }: Windows, labels: Int32Array, many: ReadonlySet<number>): Int32Array {
   const processes = new Map<string, number>()

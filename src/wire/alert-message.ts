@@ -1,11 +1,13 @@
 /**
  * An alert on the wire (alert.schema.json): JSON, so that any subscriber can read it.
  *
- * `boot` stands beside `seq` because MQTT 3.1.1 has no user properties and the aggregator needs both to
- * drop duplicates. A message never exceeds ALERT_BYTES_MAX: it loses `why` first, then its context and the end
- * of `exe` and `container`. Shares and confidences are rounded to four digits: more is noise.
+ * `boot` stands beside `seq` because MQTT 3.1.1 has no user properties and the aggregator needs
+ * both to drop duplicates. A message never exceeds ALERT_BYTES_MAX: it loses `why` first, then its
+ * context and the end of `exe` and `container`. Shares and confidences are rounded to four digits:
+ * more is noise.
  *
- * Agents before severities existed sent none: such an alert is read as high and confirmed, an incident of its own.
+ * Agents before severities existed sent none: such an alert is read as high and confirmed, an
+ * incident of its own.
  */
 import {
   ALERT_ENDS,

@@ -1,11 +1,11 @@
 /**
- * Where a message comes from, and its number. An aggregator keeps one message per (site, host, boot, seq):
- * at least once on the way becomes exactly once in the store.
+ * Where a message comes from, and its number. An aggregator keeps one message per (site, host,
+ * boot, seq): at least once on the way becomes exactly once in the store.
  *
- * `boot` grows with each start of the agent on one state directory (as Sparkplug's bdSeq); a new or lost
- * state starts at the clock's milliseconds, so its numbers are not taken for repeats of old ones. `seq`
- * starts at 1 with each boot. Of two messages about one alert id, the one with the higher (boot, seq) is
- * the newer, in whatever order they arrive.
+ * `boot` grows with each start of the agent on one state directory (as Sparkplug's bdSeq); a new or
+ * lost state starts at the clock's milliseconds, so its numbers are not taken for repeats of old
+ * ones. `seq` starts at 1 with each boot. Of two messages about one alert id, the one with the
+ * higher (boot, seq) is the newer, in whatever order they arrive.
  */
 export interface Origin {
   readonly site: string
@@ -24,7 +24,10 @@ export function compareOrigin(
 
 export type EventKind = 'alert' | 'summary'
 
-/** The CloudEvents attributes that go as MQTT 5 user properties [CloudEvents MQTT binding, binary mode]. */
+/**
+ * The CloudEvents attributes that go as MQTT 5 user properties [CloudEvents MQTT binding, binary
+ * mode].
+ */
 export function cloudEvent(kind: EventKind, origin: Origin, time: number): Record<string, string> {
   return {
     specversion: '1.0',

@@ -1,10 +1,10 @@
 /**
- * What the aggregator has stored, sent to the agent after the commit; only then a row leaves the outbox. Sequence
- * numbers are inclusive ranges, so one receipt covers a whole group commit:
+ * What the aggregator has stored, sent to the agent after the commit; only then a row leaves the
+ * outbox. Sequence numbers are inclusive ranges, so one receipt covers a whole group commit:
  * `{"v":1,"stored":[[boot,from,to],…]}`.
  *
- * Anyone who may publish on the topic can send a receipt: the outbox removes only rows that it has handed out,
- * however wide the range is.
+ * Anyone who may publish on the topic can send a receipt: the outbox removes only rows that it has
+ * handed out, however wide the range is.
  */
 import { RECEIPT_BYTES_MAX, RECEIPT_RANGES_MAX } from '../domain/limits.ts'
 import { type Decoded, parseJson, reading, refuse, toInteger } from '../domain/untrusted.ts'
@@ -24,7 +24,9 @@ export interface ReceiptMessage {
 
 const utf8 = new TextEncoder()
 
-/** One or more payloads, each within the receiver's bounds. @param stored of one host, in any order. */
+/**
+ * One or more payloads, each within the receiver's bounds. @param stored of one host, in any order.
+ */
 export function encodeReceipts(
   stored: readonly Pick<Origin, 'boot' | 'seq'>[],
   rangesMax: number = RECEIPT_RANGES_MAX,

@@ -1,9 +1,10 @@
 /**
- * Retained online and offline status: published when a session begins, and left with the broker as the MQTT will.
+ * Retained online and offline status: published when a session begins, and left with the broker as
+ * the MQTT will.
  *
- * The will is written before the session begins, so its `time` is the start of the session, and `reason`
- * distinguishes an agent that ended from one that was lost. `boot` says which session a late `offline` belongs to:
- * one with a lower boot than the last `online` is outdated.
+ * The will is written before the session begins, so its `time` is the start of the session, and
+ * `reason` distinguishes an agent that ended from one that was lost. `boot` says which session a
+ * late `offline` belongs to: one with a lower boot than the last `online` is outdated.
  */
 import { STATUS_BYTES_MAX, TOPIC_PART_CHARS_MAX, WIRE_TEXT_CHARS_MAX } from '../domain/limits.ts'
 import { type Decoded, parseJson, reading, refuse } from '../domain/untrusted.ts'

@@ -1,6 +1,7 @@
 /**
- * What an aggregator needs of a summary to store it, to receipt it and to add up what its agent costs, without
- * decoding the rows of its processes; those are decoded when somebody looks (`summary-message.ts`).
+ * What an aggregator needs of a summary to store it, to receipt it and to add up what its agent
+ * costs, without decoding the rows of its processes; those are decoded when somebody looks
+ * (`summary-message.ts`).
  */
 
 import { defined } from '../domain/defined.ts'

@@ -1,13 +1,14 @@
 /**
- * A minute of a host in CBOR [RFC 8949]: what each process did, sent whether or not there are alerts.
+ * A minute of a host in CBOR [RFC 8949]: what each process did, sent whether or not there are
+ * alerts.
  *
- * Maps with readable keys outside, arrays of small numbers inside, because the processes make up most of a host's
- * traffic (2 MB a day for a quiet one): rows are ordered by pid, with pid and start as differences to the previous
- * row; names are indexes into one table; syscalls are indexes into our append-only list, or names where they are not
- * in it; confidence is in hundredths.
+ * Maps with readable keys outside, arrays of small numbers inside, because the processes make up
+ * most of a host's traffic (2 MB a day for a quiet one): rows are ordered by pid, with pid and
+ * start as differences to the previous row; names are indexes into one table; syscalls are indexes
+ * into our append-only list, or names where they are not in it; confidence is in hundredths.
  *
- * Decoding checks every number: indexes are within their tables, tables within their bounds, floats are finite; no
- * tags, no indefinite lengths, no repeated keys.
+ * Decoding checks every number: indexes are within their tables, tables within their bounds, floats
+ * are finite; no tags, no indefinite lengths, no repeated keys.
  */
 import { decode, encode } from 'cborg'
 import {
@@ -195,7 +196,10 @@ function readProcesses(
   })
 }
 
-/** An index into our list, or a name; an index beyond our list is from a newer agent and becomes "other". */
+/**
+ * An index into our list, or a name; an index beyond our list is from a newer agent and becomes
+ * "other".
+ */
 function readSyscall(value: unknown): string {
   if (typeof value === 'number') return SYSCALLS[count(value, 'syscalls')] ?? SYSCALLS[OTHER]!
   return toText(value, NAME_BYTES_MAX, true) ?? refuse('bad-field(syscalls)')

@@ -1,9 +1,10 @@
 /**
- * MQTT topics of agents and aggregators (docs/reference/topics.md): callsign/v1/<site>/<host>/<what>.
+ * MQTT topics of agents and aggregators (docs/reference/topics.md):
+ * callsign/v1/<site>/<host>/<what>.
  *
- * Site and host come from flags and host names, so they are checked once, at start: a slash, a wildcard or a
- * control character would let one host publish or subscribe as another. The host names `aggregator` and `fleet` are
- * reserved: their topics belong to the aggregator.
+ * Site and host come from flags and host names, so they are checked once, at start: a slash, a
+ * wildcard or a control character would let one host publish or subscribe as another. The host
+ * names `aggregator` and `fleet` are reserved: their topics belong to the aggregator.
  */
 import { AgentError } from '../domain/error.ts'
 import { TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
@@ -76,7 +77,10 @@ export function receiptTopic(site: string, host: string): string {
   return agentTopics(site, host).receipt
 }
 
-/** What an aggregator subscribes to. `site` '+' means every site; `$share` only if the broker supports it. */
+/**
+ * What an aggregator subscribes to. `site` '+' means every site; `$share` only if the broker
+ * supports it.
+ */
 export function aggregatorFilters(site = '+', shared = false): string[] {
   if (site !== '+') checkSite(site)
   const prefix = shared ? '$share/aggregators/' : ''

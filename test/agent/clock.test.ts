@@ -1,6 +1,7 @@
 /**
- * The clock of a live host is stepped while the agent runs, between two runs of one state directory, and both. Nothing ends
- * the agent, every call is counted under the time that the clock then showed, and judging goes on within a sequence.
+ * The clock of a live host is stepped while the agent runs, between two runs of one state
+ * directory, and both. Nothing ends the agent, every call is counted under the time that the clock
+ * then showed, and judging goes on within a sequence.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { runAgent } from '../../src/agent/run.ts'

@@ -1,4 +1,7 @@
-/** What the judges see of facts: known a moment after it was wanted, kept when the process is gone, nothing without a reader. */
+/**
+ * What the judges see of facts: known a moment after it was wanted, kept when the process is gone,
+ * nothing without a reader.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { FactKeeper } from '../../src/agent/fact-keeper.ts'
 import type { Process } from '../../src/domain/process.ts'

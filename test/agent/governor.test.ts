@@ -32,7 +32,10 @@ const processOf = (pid: number, name = 'nginx'): Process => ({ pid, startMs: 0, 
 /** All of it is what judging costs. */
 const all = (share: number) => ({ all: share, judging: share })
 
-/** The state after these seconds, each with a share and its length; shares as a governor would see them. */
+/**
+ * The state after these seconds, each with a share and its length; shares as a governor would see
+ * them.
+ */
 function through(
   state: GovernorState,
   spans: readonly (readonly [seconds: number, share: number])[],
@@ -324,7 +327,8 @@ describe('Governor', () => {
 
   test('spreads the windows of a level over its seconds, from the first on', () => {
     const { governor, live } = lifeOf()
-    // 27 % of a core for all, 13.5 for half of them, 5.4 for a fifth: two levels up within a minute.
+    // 27 % of a core for all, 13.5 for half of them, 5.4 for a fifth: two levels up within a
+    // minute.
     live(GOVERNOR_START_SECONDS, () => crowd, { perWindow: 0.0009 })
     const counts = live(60, () => crowd, { perWindow: 0.00017 }).map((pids) => pids.length)
     const level = governor.status().level
@@ -403,7 +407,9 @@ describe('at every level', () => {
   })
 })
 
-/** Tallies by chance through counter, sequencer and summariser, at a cost that the governor sees. */
+/**
+ * Tallies by chance through counter, sequencer and summariser, at a cost that the governor sees.
+ */
 function countedLife(seed: number, fixed: number) {
   const next = mulberry32(seed)
   const clock = manualClock(T * 1000)

@@ -1,6 +1,7 @@
 /**
- * Alerts over restarts of the agent, through the real stages and stores: the recorded host is cut into runs, and each cut is
- * an end by kill -9 (the files are closed, nothing is finished) or a clean stop.
+ * Alerts over restarts of the agent, through the real stages and stores: the recorded host is cut
+ * into runs, and each cut is an end by kill -9 (the files are closed, nothing is finished) or a
+ * clean stop.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { statSync } from 'node:fs'

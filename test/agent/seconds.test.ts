@@ -1,4 +1,7 @@
-/** A second is the unit of failure: the queue alone, then the whole pipeline with a fault in each stage in turn. */
+/**
+ * A second is the unit of failure: the queue alone, then the whole pipeline with a fault in each
+ * stage in turn.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Agent } from '../../src/agent/agent.ts'
 import { runAgent } from '../../src/agent/run.ts'

@@ -1,4 +1,6 @@
-/** `agent aggregate` as a process of its own, because only a process can be killed without warning. */
+/**
+ * `agent aggregate` as a process of its own, because only a process can be killed without warning.
+ */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

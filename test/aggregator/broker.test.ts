@@ -1,4 +1,7 @@
-/** The embedded broker by what its clients may do to it: fill it, stop it, speak for others, read along. */
+/**
+ * The embedded broker by what its clients may do to it: fill it, stop it, speak for others, read
+ * along.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** Bytes and floods of somebody who means harm; what counts is that the aggregator goes on serving the others. */
+/**
+ * Bytes and floods of somebody who means harm; what counts is that the aggregator goes on serving
+ * the others.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import fc from 'fast-check'
@@ -13,7 +16,10 @@ beforeAll(async () => {
 })
 afterAll(() => running.close())
 
-/** A whole session of MQTT 3.1.1: CONNECT with a will, SUBSCRIBE, PUBLISH at QoS 0, 1 and 2, PUBREL, PING, UNSUBSCRIBE, DISCONNECT. */
+/**
+ * A whole session of MQTT 3.1.1: CONNECT with a will, SUBSCRIBE, PUBLISH at QoS 0, 1 and 2, PUBREL,
+ * PING, UNSUBSCRIBE, DISCONNECT.
+ */
 function session(): Buffer {
   const text = (value: string | Uint8Array): Buffer => {
     const bytes = Buffer.from(value)

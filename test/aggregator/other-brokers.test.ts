@@ -1,6 +1,7 @@
 /**
- * Brokers that people run: a cluster of three nats-servers by its MQTT door (3.1.1), of which nodes die, and a
- * mosquitto whose access list (docs/operate-a-fleet.md) keeps hosts from each other's topics.
+ * Brokers that people run: a cluster of three nats-servers by its MQTT door (3.1.1), of which nodes
+ * die, and a mosquitto whose access list (docs/operate-a-fleet.md) keeps hosts from each other's
+ * topics.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'

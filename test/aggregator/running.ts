@@ -1,4 +1,7 @@
-/** A whole aggregator on free ports and a file of its own, and clients that speak MQTT to it over sockets. */
+/**
+ * A whole aggregator on free ports and a file of its own, and clients that speak MQTT to it over
+ * sockets.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,7 +109,10 @@ export const sampleStatus: StatusMessage = {
   source: 'sysdig',
 }
 
-/** Asks again and again until there is an answer; for what another process or socket does in its own time. */
+/**
+ * Asks again and again until there is an answer; for what another process or socket does in its own
+ * time.
+ */
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,

@@ -1,11 +1,13 @@
 /**
  * What a fleet costs the aggregator:
  *
- *   bun test/bench/aggregator.ts [--hosts 2000] [--seconds 20] [--every 10] [--alerts 10] [--agent dist/agent] [--store postgres://…]
+ *   bun test/bench/aggregator.ts [--hosts 2000] [--seconds 20] [--every 10] [--alerts 10] [--agent
+ *   dist/agent] [--store postgres://…]
  *
- * Recorded summaries (median 5 KB, 252 processes) on real connections by `simulate/fleet.ts`; the aggregator is a process
- * of its own (from source, or the given binary), and its CPU time is what it says in /metrics, so ours does not
- * count. What was sent is compared with what the store has. One line of JSON.
+ * Recorded summaries (median 5 KB, 252 processes) on real connections by `simulate/fleet.ts`; the
+ * aggregator is a process of its own (from source, or the given binary), and its CPU time is what
+ * it says in /metrics, so ours does not count. What was sent is compared with what the store has.
+ * One line of JSON.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

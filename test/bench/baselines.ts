@@ -1,7 +1,8 @@
 /**
- * `agent compare`'s three baselines against scikit-learn (Debian: python3-sklearn), on the same rows of laboratory A
- * (28 classes, equal seconds as one weighted row), one thread each, CPU seconds of the fit alone. Where both seek the
- * same optimum, the loss says who has come how near: a quick answer that has not arrived is not quick.
+ * `agent compare`'s three baselines against scikit-learn (Debian: python3-sklearn), on the same
+ * rows of laboratory A (28 classes, equal seconds as one weighted row), one thread each, CPU
+ * seconds of the fit alone. Where both seek the same optimum, the loss says who has come how near:
+ * a quick answer that has not arrived is not quick.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

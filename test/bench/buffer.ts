@@ -1,6 +1,7 @@
 /**
- * What a second costs the rolling buffer at 300 processes: CPU an append, bytes that reach the disk, size of
- * the file, and what a restart waits for. On a real file system (the temporary directory's), with both engines.
+ * What a second costs the rolling buffer at 300 processes: CPU an append, bytes that reach the
+ * disk, size of the file, and what a restart waits for. On a real file system (the temporary
+ * directory's), with both engines.
  */
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,7 @@
 /**
- * One second's decisions for 300 processes: signs, evidence, memory. Every process stands under a name of its own whose
- * memory is full, so each row is compared with all prototypes that a name may have: the worst case.
+ * One second's decisions for 300 processes: signs, evidence, memory. Every process stands under a
+ * name of its own whose memory is full, so each row is compared with all prototypes that a name may
+ * have: the worst case.
  */
 import { Detector } from '../../src/detect/detector.ts'
 import { HostMemory } from '../../src/detect/memory.ts'

@@ -1,6 +1,7 @@
 /**
- * What `agent train --base` learns and what it keeps: a quick base of laboratory A without eight programs, extended by a
- * recording of nothing but those, or of the whole host; judged on the last fifth of A and on host B, which neither saw.
+ * What `agent train --base` learns and what it keeps: a quick base of laboratory A without eight
+ * programs, extended by a recording of nothing but those, or of the whole host; judged on the last
+ * fifth of A and on host B, which neither saw.
  */
 import { openModel } from '../../src/model/model.ts'
 import { type Recording, readRecordings } from '../../src/train/data/recording.ts'
@@ -59,7 +60,10 @@ function filesOf({ onnx, manifest }: Trained): Base {
   }
 }
 
-/** Macro precision and recall of the left-out programs and of the base's own classes, on later A and on B. */
+/**
+ * Macro precision and recall of the left-out programs and of the base's own classes, on later A and
+ * on B.
+ */
 async function judged(
   { files, where }: Base,
   a: readonly Recording[],

@@ -1,7 +1,8 @@
 /**
- * What counting in the kernel adds to a call, what the collector itself costs at several rates of calls, and
- * that nothing is lost meanwhile. Beside it, in the same rounds: bpftrace's count(), `perf stat -a` (the
- * floor), `perf trace -s`, `strace -c`. Needs root, gcc; rows of tools that are not installed are left out.
+ * What counting in the kernel adds to a call, what the collector itself costs at several rates of
+ * calls, and that nothing is lost meanwhile. Beside it, in the same rounds: bpftrace's count(),
+ * `perf stat -a` (the floor), `perf trace -s`, `strace -c`. Needs root, gcc; rows of tools that are
+ * not installed are left out.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { kernelSource } from '../../src/collect/kernel/source.ts'
@@ -98,7 +99,8 @@ async function costPerCall(program: string): Promise<string[]> {
       figures.get(name)!.push(Number(await run(program, 'cost', '5000', '60')))
       await stop()
     }
-  // Differences within a round: whoever else traces this host comes and goes, and moves the base by 200 ns.
+  // Differences within a round: whoever else traces this host comes and goes, and moves the base by
+  // 200 ns.
   const alone = figures.get('alone')!
   return tools.map(([name]) => {
     const ns = figures.get(name)!

@@ -1,4 +1,7 @@
-/** Models of laboratory A that never saw a few of its programs: quick ones, for what has to be tried on programs left out. */
+/**
+ * Models of laboratory A that never saw a few of its programs: quick ones, for what has to be tried
+ * on programs left out.
+ */
 
 import { ALIAS_RULES } from '../../src/model/aliases.ts'
 import { recipeNamed } from '../../src/model/recipe.ts'

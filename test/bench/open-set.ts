@@ -1,7 +1,7 @@
 /**
- * How well a window of a program that no class knows can be told from one that has a class: AUROC of the scores that a
- * net gives for nothing, by leaving eight programs out of training at a time. What the detector uses beside the net's
- * word is the distance in state space; this is why.
+ * How well a window of a program that no class knows can be told from one that has a class: AUROC
+ * of the scores that a net gives for nothing, by leaving eight programs out of training at a time.
+ * What the detector uses beside the net's word is the distance in state space; this is why.
  */
 import { readDetectionCalibration } from '../../src/detect/calibration.ts'
 import { nearest, whiten } from '../../src/detect/geometry.ts'

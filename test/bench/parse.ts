@@ -1,7 +1,8 @@
 /**
- * Parse and count of our own line: the agent against a plain C program, mawk and `wc -l` on the same file in the same
- * run, rounds interleaved, CPU time (medians); and what the agent costs beside a live writer of one line per write(2).
- * The file is three recorded seconds of a busy host, again and again at later times.
+ * Parse and count of our own line: the agent against a plain C program, mawk and `wc -l` on the
+ * same file in the same run, rounds interleaved, CPU time (medians); and what the agent costs
+ * beside a live writer of one line per write(2). The file is three recorded seconds of a busy host,
+ * again and again at later times.
  */
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,7 @@
 /**
- * What the way out costs: alerts put into the outbox, alerts delivered over MQTT with a receipt or a PUBACK, a
- * summary of 300 processes. The broker is mosquitto where it is installed, else aedes in this process, whose
- * CPU then counts in.
+ * What the way out costs: alerts put into the outbox, alerts delivered over MQTT with a receipt or
+ * a PUBACK, a summary of 300 processes. The broker is mosquitto where it is installed, else aedes
+ * in this process, whose CPU then counts in.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** A capture through the whole agent, against sysdig printing the same capture to /dev/null, in one run. */
+/**
+ * A capture through the whole agent, against sysdig printing the same capture to /dev/null, in one
+ * run.
+ */
 import { join } from 'node:path'
 import { agentBinary } from '../support/agent-binary.ts'
 import type { Bench } from './run.ts'

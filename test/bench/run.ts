@@ -1,7 +1,8 @@
 /**
- * `bun run bench [NAME…]`: every bench beside this file, one after the other, so that they do not measure each
- * other. A bench exports `default { name, run(): Promise<string[]> }` and gives finished lines, figures with
- * their units and the ratio that matters; absolute times are of this machine, ratios travel.
+ * `bun run bench [NAME…]`: every bench beside this file, one after the other, so that they do not
+ * measure each other. A bench exports `default { name, run(): Promise<string[]> }` and gives
+ * finished lines, figures with their units and the ratio that matters; absolute times are of this
+ * machine, ratios travel.
  */
 import { cpus, release } from 'node:os'
 import { Glob } from 'bun'

@@ -1,11 +1,13 @@
 /**
- * What one second costs the control plane: a frame walks through the pipeline with 10, 100, 300 and 1,000 processes that
- * are all active, as they are in no quiet host. The processes are those of a recording, over again under other pids
- * and shifted in time, so that the net, the memory and the tests see what they see in life.
+ * What one second costs the control plane: a frame walks through the pipeline with 10, 100, 300 and
+ * 1,000 processes that are all active, as they are in no quiet host. The processes are those of a
+ * recording, over again under other pids and shifted in time, so that the net, the memory and the
+ * tests see what they see in life.
  *
- * Each number of processes has a process of its own, so that resident memory is its own. Time is CPU time of
- * all threads, so that a busy machine does not show; a share of a core is what one such second a second costs.
- * Frames come without a pause: a live agent, whose caches are cold each second, takes longer (`watch` says what).
+ * Each number of processes has a process of its own, so that resident memory is its own. Time is
+ * CPU time of all threads, so that a busy machine does not show; a share of a core is what one such
+ * second a second costs. Frames come without a pause: a live agent, whose caches are cold each
+ * second, takes longer (`watch` says what).
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -88,7 +90,8 @@ async function measure(processes: number): Promise<Measured> {
     for (let second = 0; second < WARM_UP + SECONDS; second++) {
       const frame = multiplied(recorded, second, processes)
       const step = startSteps(second < WARM_UP ? {} : steps)
-      // As `walk` in agent/pipeline.ts goes and `run.ts` tidies up, with a look at the clock after each step.
+      // As `walk` in agent/pipeline.ts goes and `run.ts` tidies up, with a look at the clock after
+      // each step.
       buffer.append(frame)
       step('buffer')
       const sequences = sequencer.push(shortLives.push(frame))
@@ -135,7 +138,10 @@ async function readRecording(): Promise<Frame[]> {
   return frames
 }
 
-/** `count` processes in this second: those of the recording, again and again, each time some seconds later. */
+/**
+ * `count` processes in this second: those of the recording, again and again, each time some seconds
+ * later.
+ */
 function multiplied(recorded: readonly Frame[], second: number, count: number): Frame {
   const processes: Process[] = []
   const offsets = [0]

@@ -1,7 +1,8 @@
 /**
- * Training against PyTorch (Debian's python3-torch): the same made-up sequences, the same batches in the same order, the
- * simple net of 64, Adam, one thread each; CPU time of an epoch, ours and theirs by turns. Dense rows are made of the same
- * sparse counts on both sides, as training does for every batch.
+ * Training against PyTorch (Debian's python3-torch): the same made-up sequences, the same batches
+ * in the same order, the simple net of 64, Adam, one thread each; CPU time of an epoch, ours and
+ * theirs by turns. Dense rows are made of the same sparse counts on both sides, as training does
+ * for every batch.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,6 @@
-/** sysdig live, by a program that behaves like it: real drivers are not to be had where tests run. */
+/**
+ * sysdig live, by a program that behaves like it: real drivers are not to be had where tests run.
+ */
 import { afterAll, afterEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

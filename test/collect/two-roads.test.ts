@@ -1,4 +1,7 @@
-/** Two roads, one place: a capture counted by sysdig with our chisel, as text, as JSON and as frames gives the same frames. */
+/**
+ * Two roads, one place: a capture counted by sysdig with our chisel, as text, as JSON and as frames
+ * gives the same frames.
+ */
 import { describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** `agent compare` as a person meets it: through the program, with what it writes and its exit codes. */
+/**
+ * `agent compare` as a person meets it: through the program, with what it writes and its exit
+ * codes.
+ */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,7 @@
 /**
- * `agent alerts`, `explain` and `allow` as a stranger calls them, on the state that a replay of the demo's recording
- * left. What is alerted there is the shipped model's business: expected is what the replay itself said.
+ * `agent alerts`, `explain` and `allow` as a stranger calls them, on the state that a replay of the
+ * demo's recording left. What is alerted there is the shipped model's business: expected is what
+ * the replay itself said.
  */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** `agent train`, `evaluate` and `model` as a person meets them: through the program, with its exit codes. */
+/**
+ * `agent train`, `evaluate` and `model` as a person meets them: through the program, with its exit
+ * codes.
+ */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * The three baselines on problems whose answer is known, and against scikit-learn on the same rows where it
- * is installed (Debian: python3-sklearn). It is a witness, not a dependency.
+ * The three baselines on problems whose answer is known, and against scikit-learn on the same rows
+ * where it is installed (Debian: python3-sklearn). It is a witness, not a dependency.
  */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { factorise, solve } from '../../src/compare/cholesky.ts'

@@ -1,4 +1,7 @@
-/** The paper's tables and its Fig. 5: figures worked by hand, and a small made-up laboratory through all six models. */
+/**
+ * The paper's tables and its Fig. 5: figures worked by hand, and a small made-up laboratory through
+ * all six models.
+ */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -262,7 +265,8 @@ const bars = (svg: string, attribute: string) =>
 
 test("comparisonSvg() draws bars as long as their figures and the paper's line where it belongs", () => {
   const svg = comparisonSvg(made)
-  // Two squares of the key for each split; then 0.9, 0.8, 1.0, 0.9 on an axis from 0.7 to 1 of 510 pixels.
+  // Two squares of the key for each split; then 0.9, 0.8, 1.0, 0.9 on an axis from 0.7 to 1 of 510
+  // pixels.
   const widths = bars(svg, ' width').slice(4)
   expect(widths).toEqual([340, 170, 510, 340])
   expect(svg).toContain(`x1="${130 + Math.round(5100 * (0.16 / 0.3)) / 10}"`)

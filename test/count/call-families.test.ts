@@ -13,7 +13,10 @@ const lines = new TextDecoder()
   .split('\n')
   .map((line) => JSON.parse(line) as Line)
 
-/** Whether each second of the recording is taken for filtered, when of each process only these calls were kept. */
+/**
+ * Whether each second of the recording is taken for filtered, when of each process only these calls
+ * were kept.
+ */
 function seconds(keep: (call: string) => boolean, from = 0): boolean[] {
   const counter = new Counter()
   const parser = createParser('frames', counter)

@@ -1,4 +1,7 @@
-/** What counts say of a scan, on the calls that real tools make in a second (per connection, from strace). */
+/**
+ * What counts say of a scan, on the calls that real tools make in a second (per connection, from
+ * strace).
+ */
 import { expect, test } from 'bun:test'
 import { Connecting } from '../../src/detect/connecting.ts'
 import { scanFindings } from '../../src/detect/findings.ts'

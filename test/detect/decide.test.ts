@@ -3,7 +3,8 @@ import { decide, mostProbable } from '../../src/detect/decide.ts'
 
 const classes = { names: ['nginx', 'cron', 'miner'], malicious: [false, false, true] }
 
-// [Paper III]: novelty is low confidence, non-grata a malicious class, masquerade another class than claimed, in this order.
+// [Paper III]: novelty is low confidence, non-grata a malicious class, masquerade another class
+// than claimed, in this order.
 test.each([
   ['sure of what it claims', 0, 0.9, 0, 'expected'],
   ['unsure of what it claims', 0, 0.3, 0, 'novelty'],

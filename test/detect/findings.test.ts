@@ -1,4 +1,7 @@
-/** The table from facts to findings. What real processes show is in test/facts; here are the cases that are dear to make. */
+/**
+ * The table from facts to findings. What real processes show is in test/facts; here are the cases
+ * that are dear to make.
+ */
 import { expect, test } from 'bun:test'
 import { findingsOf } from '../../src/detect/findings.ts'
 import { canBeNamed, isDaemonName, isKernelThreadName } from '../../src/detect/program-names.ts'

@@ -5,7 +5,10 @@ import type { Process } from '../../src/domain/process.ts'
 
 const T = 1_800_000_000
 
-/** A frame in which each process calls read (1) `count` times and, if its pid is even, write (2) once. */
+/**
+ * A frame in which each process calls read (1) `count` times and, if its pid is even, write (2)
+ * once.
+ */
 function frame(
   index: number,
   processes: readonly (Partial<Process> & { pid: number })[],

@@ -1,6 +1,7 @@
 /**
- * A world of two dimensions for the detector's tests: classes lie at corners, a window is a place between them. Class
- * probabilities follow from the distances, so a process is fully told by where it stands.
+ * A world of two dimensions for the detector's tests: classes lie at corners, a window is a place
+ * between them. Class probabilities follow from the distances, so a process is fully told by where
+ * it stands.
  */
 import type { DetectionCalibration } from '../../src/detect/calibration.ts'
 import { Detector, type DetectorOptions } from '../../src/detect/detector.ts'

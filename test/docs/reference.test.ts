@@ -1,4 +1,7 @@
-/** docs/reference against the code: the generated pages word by word, the others by what they must mention. */
+/**
+ * docs/reference against the code: the generated pages word by word, the others by what they must
+ * mention.
+ */
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { referencePages } from '../../scripts/reference.ts'

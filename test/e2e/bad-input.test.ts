@@ -1,7 +1,8 @@
 /**
- * What comes in is bad, through the real binary: each has a message with the next step, the right exit code, no
- * stack, and the ledger still close. What single rooms do with the same is in their own tests; sysdig's
- * files are in test/commands/count.test.ts, refusing brokers in pipeline.test.ts.
+ * What comes in is bad, through the real binary: each has a message with the next step, the right
+ * exit code, no stack, and the ledger still close. What single rooms do with the same is in their
+ * own tests; sysdig's files are in test/commands/count.test.ts, refusing brokers in
+ * pipeline.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
@@ -299,7 +300,8 @@ describe('places', () => {
     expectRefusal(ran, 5, 'no.pem')
   })
 
-  // Root without capabilities is a user like any other, and reaches the binary wherever the checkout is.
+  // Root without capabilities is a user like any other, and reaches the binary wherever the
+  // checkout is.
   const canShed = Bun.which('setpriv') !== null && process.geteuid?.() === 0
   test.skipIf(!canShed)('a state that is not ours to read is not taken for none', async () => {
     const state = join(folder, 'private')

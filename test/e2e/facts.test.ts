@@ -1,4 +1,7 @@
-/** The built binary on this host: a process that calls itself a thread of the kernel is proven, by a reader with two rights. */
+/**
+ * The built binary on this host: a process that calls itself a thread of the kernel is proven, by a
+ * reader with two rights.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** The built binary on the kernel source: exact, without capabilities in any thread, and complete when it is interrupted. */
+/**
+ * The built binary on the kernel source: exact, without capabilities in any thread, and complete
+ * when it is interrupted.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
@@ -127,7 +130,8 @@ test.skipIf(SKIP)(
       return said.includes('Watching')
     })
     reader.releaseLock()
-    // Over several seconds: a second that closed too early would have lost the rest of its calls as late.
+    // Over several seconds: a second that closed too early would have lost the rest of its calls as
+    // late.
     await run(calls.path('ke-plain'), 'steady', '3')
     agent.kill('SIGINT')
     expect(await agent.exited).toBe(0)

@@ -1,6 +1,7 @@
 /**
- * Where the built binary takes its native libraries from, and what it leaves alone: the hole of a library
- * planted in a directory that anybody can write to, and hosts on which /tmp or the home are of no use.
+ * Where the built binary takes its native libraries from, and what it leaves alone: the hole of a
+ * library planted in a directory that anybody can write to, and hosts on which /tmp or the home are
+ * of no use.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {

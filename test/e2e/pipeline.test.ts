@@ -1,6 +1,6 @@
 /**
- * The main job, as a stranger runs it: a recording walks through the built agent, over a real socket, into the
- * aggregator's store, while one or the other is killed.
+ * The main job, as a stranger runs it: a recording walks through the built agent, over a real
+ * socket, into the aggregator's store, while one or the other is killed.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * `agent watch` is killed again and again while a masquerade goes on, on one state directory: the alert keeps its id, is
- * opened once and closed once, on stdout, in the local store and at the aggregator.
+ * `agent watch` is killed again and again while a masquerade goes on, on one state directory: the
+ * alert keeps its id, is opened once and closed once, on stdout, in the local store and at the
+ * aggregator.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'

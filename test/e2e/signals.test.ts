@@ -1,6 +1,7 @@
 /**
- * Every command ends soon after SIGINT or SIGTERM, whatever it is doing, and leaves its output whole: there, or not
- * there. A signal during the start counts as well; the kernel source executes the program anew then.
+ * Every command ends soon after SIGINT or SIGTERM, whatever it is doing, and leaves its output
+ * whole: there, or not there. A signal during the start counts as well; the kernel source executes
+ * the program anew then.
  */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** `agent simulate attack` beside a running agent: the proof that this agent on this host sees, end to end. */
+/**
+ * `agent simulate attack` beside a running agent: the proof that this agent on this host sees, end
+ * to end.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** `agent top` through the binary: what a pipe gets, what a terminal gets, and what is said where no agent runs. */
+/**
+ * `agent top` through the binary: what a pipe gets, what a terminal gets, and what is said where no
+ * agent runs.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

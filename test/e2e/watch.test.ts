@@ -1,4 +1,7 @@
-/** `agent watch` over a pipe, as a stranger runs it: its signals, its ledger, and what it leaves alone. */
+/**
+ * `agent watch` over a pipe, as a stranger runs it: its signals, its ledger, and what it leaves
+ * alone.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** Encryptors and those who only look like them, each at work in a directory of its own, as root may see it. */
+/**
+ * Encryptors and those who only look like them, each at work in a directory of its own, as root may
+ * see it.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

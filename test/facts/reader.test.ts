@@ -1,4 +1,7 @@
-/** The facts reader on real processes: what is true of them, and that what ordinary life shows stays without a proof. */
+/**
+ * The facts reader on real processes: what is true of them, and that what ordinary life shows stays
+ * without a proof.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { copyFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'

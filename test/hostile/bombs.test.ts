@@ -1,4 +1,7 @@
-/** Files that are larger inside, lines without end, times that jump, state directories that are traps: through the built binary. */
+/**
+ * Files that are larger inside, lines without end, times that jump, state directories that are
+ * traps: through the built binary.
+ */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
   appendFileSync,

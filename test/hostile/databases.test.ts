@@ -1,4 +1,7 @@
-/** Mutated databases: each is used, or set aside and begun anew; none ends the agent, and writing works afterwards. */
+/**
+ * Mutated databases: each is used, or set aside and begun anew; none ends the agent, and writing
+ * works afterwards.
+ */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -58,7 +61,8 @@ describe.each(Object.keys(use))('%s', (name) => {
     for (let run = 0; run < DATABASES; run++) {
       rmSync(place, { recursive: true, force: true })
       mkdirSync(place)
-      // Pages are four kilobytes: a mutation of the head and the first pages hits what matters more often.
+      // Pages are four kilobytes: a mutation of the head and the first pages hits what matters more
+      // often.
       const bytes = mutate(run % 2 === 0 ? seed : seed.subarray(0, 8_192), random)
       writeFileSync(
         path,

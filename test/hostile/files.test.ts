@@ -1,4 +1,7 @@
-/** Mutated manifests, nets, settings and messages: each is taken or refused by reason, and nothing else is thrown. */
+/**
+ * Mutated manifests, nets, settings and messages: each is taken or refused by reason, and nothing
+ * else is thrown.
+ */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** Mutated lines of every format, frames and the collector's records: no parser throws, and every call is in the ledger. */
+/**
+ * Mutated lines of every format, frames and the collector's records: no parser throws, and every
+ * call is in the ledger.
+ */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { isCapture } from '../../src/collect/capture-file.ts'
 import { compressionOf } from '../../src/collect/decompress.ts'

@@ -1,6 +1,7 @@
 /**
- * Damage by chance, the same in each run: what a fault on the wire, a bad disk or a person with bad intent does to bytes.
- * HOSTILE_RUNS sets how many inputs each test makes (default 1,000, for the suite; databases a twentieth of it).
+ * Damage by chance, the same in each run: what a fault on the wire, a bad disk or a person with bad
+ * intent does to bytes. HOSTILE_RUNS sets how many inputs each test makes (default 1,000, for the
+ * suite; databases a twentieth of it).
  */
 
 export const RUNS = Number(process.env.HOSTILE_RUNS ?? 1_000)

@@ -1,7 +1,8 @@
 /**
- * install.sh and `agent update` with a release served over plain files: what is right goes in whole, what is
- * wrong changes nothing. Runs the script under sh as a stranger would, in folders of its own. What is
- * installed is a program of a few lines that answers --version: the real binary's 150 MB prove nothing more here.
+ * install.sh and `agent update` with a release served over plain files: what is right goes in
+ * whole, what is wrong changes nothing. Runs the script under sh as a stranger would, in folders of
+ * its own. What is installed is a program of a few lines that answers --version: the real binary's
+ * 150 MB prove nothing more here.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, sign } from 'node:crypto'

@@ -1,6 +1,7 @@
 /**
- * The laboratory's programs parse, its profiles say the same things differently, its scenario files are what `evaluate`
- * reads. What it records is not tested here: that takes root and minutes (`scripts/lab/run.sh --profile a --minutes 10`).
+ * The laboratory's programs parse, its profiles say the same things differently, its scenario files
+ * are what `evaluate` reads. What it records is not tested here: that takes root and minutes
+ * (`scripts/lab/run.sh --profile a --minutes 10`).
  */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -42,7 +43,8 @@ describe('programs', () => {
         'warning',
         '-e',
         'SC1090',
-        // Files without a first line are parts that others read: stand-ins whose odd code is the point.
+        // Files without a first line are parts that others read: stand-ins whose odd code is the
+        // point.
         ...shell.map((f) => join(LAB, f)).filter((f) => readFileSync(f, 'utf8').startsWith('#!')),
       ])
       expect(out).toBe('')

@@ -1,4 +1,7 @@
-/** The shipped model is whole, knows what it should, and still reaches on recordings what its card says. */
+/**
+ * The shipped model is whole, knows what it should, and still reaches on recordings what its card
+ * says.
+ */
 import { expect, test } from 'bun:test'
 import { loadModel } from '../../src/model/model.ts'
 import { readRecordings } from '../../src/train/data/recording.ts'

@@ -22,7 +22,8 @@ function rowOf(normaliser: Normaliser, counts: Record<string, number>): number[]
 
 test("Normaliser.row() gives the paper's two seconds with the recipe frequency [Paper III-B]", () => {
   const normaliser = new Normaliser(EXAMPLE, RECIPES.frequency!)
-  // The list of calls in the text has one read and one write more than its table; the table is what it normalises.
+  // The list of calls in the text has one read and one write more than its table; the table is what
+  // it normalises.
   const first = rowOf(normaliser, { fork: 1, read: 3, write: 2, open: 1 })
   const second = rowOf(normaliser, { exit: 1, read: 1, write: 2, close: 1 })
   const cut = (row: number[]) => row.map((share) => Math.floor(share * 1000 + 1e-4) / 1000)

@@ -1,4 +1,7 @@
-/** What a model file may say with trees: each way to make ONNX Runtime hang, fall or read elsewhere is refused before it is asked. */
+/**
+ * What a model file may say with trees: each way to make ONNX Runtime hang, fall or read elsewhere
+ * is refused before it is asked.
+ */
 import { describe, expect, test } from 'bun:test'
 import { FOREST_DEPTH_MAX, FOREST_TREES_MAX } from '../../src/domain/limits.ts'
 import { openModel } from '../../src/model/model.ts'

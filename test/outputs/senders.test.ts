@@ -1,4 +1,7 @@
-/** Outputs that leave the host, each against a real receiver: a file on a disk, a syslog server by UDP and TCP, an HTTP server. */
+/**
+ * Outputs that leave the host, each against a real receiver: a file on a disk, a syslog server by
+ * UDP and TCP, an HTTP server.
+ */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { createSocket } from 'node:dgram'

@@ -3,7 +3,10 @@ import { AgentError } from '../../src/domain/error.ts'
 import { refuseEntryAndExit } from '../../src/parse/entry-and-exit.ts'
 import { fixture } from '../support/fixture.ts'
 
-/** Lines of ends as sysdig 0.29 with its own driver prints them: each call also as it begins, after the thread's last. */
+/**
+ * Lines of ends as sysdig 0.29 with its own driver prints them: each call also as it begins, after
+ * the thread's last.
+ */
 function bothEnds(ends: string): string {
   const events: { time: bigint; line: string }[] = []
   const last = new Map<string, bigint>()

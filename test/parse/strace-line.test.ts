@@ -116,7 +116,8 @@ describe('StraceLineParser', () => {
     expect(drops).toEqual({})
     expect(exits).toHaveLength(3)
     const names = Object.keys(calls).map((key) => key.split(' ')[2])
-    // '': lines of a child that came before its parent's clone was through; the sink hears the name then.
+    // '': lines of a child that came before its parent's clone was through; the sink hears the name
+    // then.
     expect(new Set(names)).toEqual(new Set(['', 'bash', 'ls', 'true']))
   })
 })

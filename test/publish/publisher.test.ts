@@ -235,7 +235,8 @@ describe('Publisher and receipts', () => {
     const again: number[] = []
     for (let second = 1; second <= 16; second++) {
       clock.advance(1_000)
-      // Another message makes it look at the clock; when that has come, so has what was due before it.
+      // Another message makes it look at the clock; when that has come, so has what was due before
+      // it.
       outbox.put([alert(`look-${second}`)])
       await until('the other', () => alertsAt(aedes).some(({ id }) => id === `look-${second}`))
       const count = alertsAt(aedes).filter(({ id }) => id === 'a').length

@@ -1,6 +1,6 @@
 /**
- * What was accepted survives a power cut: each commit of the outbox and of the aggregator's store waits for the disk. Seen
- * from outside, by the calls that the process makes.
+ * What was accepted survives a power cut: each commit of the outbox and of the aggregator's store
+ * waits for the disk. Seen from outside, by the calls that the process makes.
  */
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'

@@ -76,7 +76,8 @@ describe('a pipe whose clock is behind', () => {
           name: 'pipe',
           live: true,
           async *read() {
-            // Slower than the clock's ticks, so that each looks in between; all within one second of its own.
+            // Slower than the clock's ticks, so that each looks in between; all within one second
+            // of its own.
             for (let i = 0; i < 6; i++) {
               const time = `${from + Math.floor(i / 3)}${String(i * 1_000_000).padStart(9, '0')}`
               yield new TextEncoder().encode(`${time} 5 5 read x\n`)

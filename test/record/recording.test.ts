@@ -1,4 +1,7 @@
-/** Recordings of several hosts that share a kernel: which vector goes to whom, and what the ledger say. */
+/**
+ * Recordings of several hosts that share a kernel: which vector goes to whom, and what the ledger
+ * say.
+ */
 import { describe, expect, test } from 'bun:test'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

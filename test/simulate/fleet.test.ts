@@ -1,4 +1,6 @@
-/** A simulated fleet against a real aggregator: what it sent is what is stored, whatever else comes. */
+/**
+ * A simulated fleet against a real aggregator: what it sent is what is stored, whatever else comes.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { singlePassword } from '../../src/aggregator/access.ts'
 import { simulateFleet } from '../../src/simulate/fleet.ts'

@@ -1,6 +1,7 @@
 /**
- * The built binary, for tests that use the agent as a stranger would. `AGENT` names one (scripts/test.sh has
- * just built it); else dist/agent is built anew when a source is younger, so that nobody tests yesterday's.
+ * The built binary, for tests that use the agent as a stranger would. `AGENT` names one
+ * (scripts/test.sh has just built it); else dist/agent is built anew when a source is younger, so
+ * that nobody tests yesterday's.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Brokers for tests: aedes in this process (MQTT 3.1.1), mosquitto as a child (MQTT 5; scripts/test.sh
- * installs it), and a bare socket for what no honest broker does.
+ * Brokers for tests: aedes in this process (MQTT 3.1.1), mosquitto as a child (MQTT 5;
+ * scripts/test.sh installs it), and a bare socket for what no honest broker does.
  */
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -95,7 +95,10 @@ export interface Mosquitto extends TestBroker {
   start(): Promise<void>
 }
 
-/** @param settings further lines of its configuration; `allow_anonymous true` unless they say otherwise */
+/**
+ * @param settings further lines of its configuration; `allow_anonymous true` unless they say
+ *   otherwise
+ */
 export async function startMosquitto(
   directory: string,
   settings: string[] = [],

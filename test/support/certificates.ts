@@ -1,4 +1,7 @@
-/** Certificates for tests, made by openssl: an authority, a server for 127.0.0.1 and localhost, clients, a stranger. */
+/**
+ * Certificates for tests, made by openssl: an authority, a server for 127.0.0.1 and localhost,
+ * clients, a stranger.
+ */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** The program run from its sources, for commands whose tests need no binary: what it says, and its exit code. */
+/**
+ * The program run from its sources, for commands whose tests need no binary: what it says, and its
+ * exit code.
+ */
 export async function agentFromSource(
   ...words: string[]
 ): Promise<{ out: string; err: string; code: number }> {

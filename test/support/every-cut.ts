@@ -1,7 +1,13 @@
-/** The same bytes cut in every way that could matter, so that no parser depends on where a read ended. */
+/**
+ * The same bytes cut in every way that could matter, so that no parser depends on where a read
+ * ended.
+ */
 import type { Parser } from '../../src/domain/source.ts'
 
-/** Feeds `bytes` whole, cut in two at each position, one byte at a time, and in odd pieces; gives what each way came to. */
+/**
+ * Feeds `bytes` whole, cut in two at each position, one byte at a time, and in odd pieces; gives
+ * what each way came to.
+ */
 export function everyCut<T>(
   bytes: Uint8Array,
   make: () => { parser: Parser; result: () => T },

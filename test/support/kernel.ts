@@ -1,6 +1,6 @@
 /**
- * What tests of the kernel source share: whether this host lets them, the collector as a program, the C
- * program that makes calls in exact numbers, and sums over frames.
+ * What tests of the kernel source share: whether this host lets them, the collector as a program,
+ * the C program that makes calls in exact numbers, and sums over frames.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,7 +20,10 @@ import { KernelRecordsParser } from '../../src/parse/kernel-records.ts'
 const programs = join(import.meta.dir, '../fixtures/programs')
 export const collectorCommand = [process.execPath, join(programs, 'collect-kernel.ts')]
 
-/** Undefined where the kernel counts for us; else the reason, which goes into the names of what is skipped. */
+/**
+ * Undefined where the kernel counts for us; else the reason, which goes into the names of what is
+ * skipped.
+ */
 export const refusal = whyNot()
 
 function whyNot(): string | undefined {
@@ -33,7 +36,10 @@ function whyNot(): string | undefined {
   }
 }
 
-/** Compiles fixtures/programs/calls.c under each of the names; a process is known by its file's name. */
+/**
+ * Compiles fixtures/programs/calls.c under each of the names; a process is known by its file's
+ * name.
+ */
 export function compileCalls(...names: string[]): { path(name: string): string; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'callsign-calls-'))
   const [first = 'calls', ...others] = names

@@ -1,4 +1,7 @@
-/** Recordings with some programs taken out, or nothing but them: what a model never saw, and its user's recording of it. */
+/**
+ * Recordings with some programs taken out, or nothing but them: what a model never saw, and its
+ * user's recording of it.
+ */
 import { ALIAS_RULES, classNameOf } from '../../src/model/aliases.ts'
 import type { LabelledFrame, Recording } from '../../src/train/data/recording.ts'
 

@@ -1,4 +1,7 @@
-/** Lines as sysdig writes them in our own format, made up: enough for a run whose ledger must balance. */
+/**
+ * Lines as sysdig writes them in our own format, made up: enough for a run whose ledger must
+ * balance.
+ */
 
 /** So many seconds of two ordinary processes, beginning at a second of Unix time. */
 export function ownLines(seconds: number, from = 1_700_000_000): string {

@@ -1,7 +1,7 @@
 /**
- * A PostgreSQL of the test's own, from the distribution's packages (scripts/test.sh installs them): a directory
- * in the temporary folder, a free port of loopback, ended with the test. The server refuses to run as root, so
- * that root starts it as the user `postgres`.
+ * A PostgreSQL of the test's own, from the distribution's packages (scripts/test.sh installs them):
+ * a directory in the temporary folder, a free port of loopback, ended with the test. The server
+ * refuses to run as root, so that root starts it as the user `postgres`.
  */
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

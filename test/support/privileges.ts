@@ -1,4 +1,7 @@
-/** What this machine lets a test do; asked once by trying, for being root says little in a container or a chroot. */
+/**
+ * What this machine lets a test do; asked once by trying, for being root says little in a container
+ * or a chroot.
+ */
 
 export const isRoot = process.geteuid?.() === 0
 

@@ -1,6 +1,6 @@
 /**
- * A file system of a few hundred kilobytes: what "the disk is full" and "read-only" really do. Needs root;
- * `canMount` says why a test is skipped otherwise.
+ * A file system of a few hundred kilobytes: what "the disk is full" and "read-only" really do.
+ * Needs root; `canMount` says why a test is skipped otherwise.
  */
 import { afterAll } from 'bun:test'
 import { spawnSync } from 'node:child_process'

@@ -1,6 +1,7 @@
 /**
- * A directory of its own for each test that asks, gone at the end of the file's tests. In memory where there is
- * a place for it: waiting for a disk (synchronous FULL) is not what the tests are about.
+ * A directory of its own for each test that asks, gone at the end of the file's tests. In memory
+ * where there is a place for it: waiting for a disk (synchronous FULL) is not what the tests are
+ * about.
  */
 import { afterAll } from 'bun:test'
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Looks again and again until something is there; the only waiting that tests with real processes do. */
+/**
+ * Looks again and again until something is there; the only waiting that tests with real processes
+ * do.
+ */
 export async function until<T>(
   what: string,
   look: () => T | undefined | Promise<T | undefined>,

@@ -1,4 +1,7 @@
-/** A model that knows two programs and a miner meets a host with programs of its own, and a miner that was there first. */
+/**
+ * A model that knows two programs and a miner meets a host with programs of its own, and a miner
+ * that was there first.
+ */
 import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { memoryName } from '../../src/detect/names.ts'
 import { defined } from '../../src/domain/defined.ts'

@@ -1,4 +1,7 @@
-/** A base that never saw four programs of a real host, and what becomes of it when its user brings a recording of them. */
+/**
+ * A base that never saw four programs of a real host, and what becomes of it when its user brings a
+ * recording of them.
+ */
 import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { readDetectionCalibration } from '../../src/detect/calibration.ts'
 import type { Manifest } from '../../src/model/manifest.ts'
@@ -135,7 +138,8 @@ test('extend() keeps the forest of a base for its classes, and new ones are not 
     classes: manifest.classes.length,
   }
   const parameters = importNet(net, base.files.onnx)
-  // Two trees that vote for the first class whatever they see: whoever were capped by them would show it.
+  // Two trees that vote for the first class whatever they see: whoever were capped by them would
+  // show it.
   const trees: OnnxTrees = {
     targets: net.classes,
     columns: Int32Array.of(0, 0),

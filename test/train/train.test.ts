@@ -1,4 +1,7 @@
-/** The whole road from frames files to a model that loads and tells processes apart, on a small made-up laboratory. */
+/**
+ * The whole road from frames files to a model that loads and tells processes apart, on a small
+ * made-up laboratory.
+ */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -100,7 +100,8 @@ describe('encodeAlert()', () => {
         const decoded = decodeAlert(payload)
         if (!decoded.ok) throw new Error(decoded.reason)
         const sent = toMessage(alert, sampleOrigin)
-        // The bound may have taken from `why`, from the context and from paths, and from nothing else.
+        // The bound may have taken from `why`, from the context and from paths, and from nothing
+        // else.
         const { why, process, peers, because, ...rest } = decoded.value
         const cut = { why: [], process: undefined, peers: undefined, because: undefined }
         expect(sent.why.slice(0, why.length)).toEqual([...why])

@@ -44,7 +44,9 @@ export function fillRow(link: HTMLAnchorElement, alert: HostAlert, now: number):
   )
 }
 
-/** A novelty is one because even its best fit is a poor one; a program that is new here has none. */
+/**
+ * A novelty is one because even its best fit is a poor one; a program that is new here has none.
+ */
 function sureOf({ kind, predicted }: HostAlert): Child[] {
   if (predicted.class === '') return []
   return [

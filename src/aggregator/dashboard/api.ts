@@ -94,7 +94,10 @@ export interface FeedListener {
 
 const PAUSE_MS = 3_000
 
-/** Events as they happen. The browser reconnects where it can; where it gives up (a 5xx, a proxy), we do. */
+/**
+ * Events as they happen. The browser reconnects where it can; where it gives up (a 5xx, a proxy),
+ * we do.
+ */
 export function listen(listener: FeedListener, again = false): void {
   const source = new EventSource('/api/v1/events')
   let seen = again

@@ -1,9 +1,9 @@
 /**
  * The aggregator's page: hosts, alerts as they come, one of them in detail.
  *
- * What is shown is kept in the address (`#kind=…&alert=…`), so that it can be sent to a colleague and the back
- * button works. Events change what is loaded; after an interruption everything is asked for anew. All
- * drawing happens once a frame, however many events come.
+ * What is shown is kept in the address (`#kind=…&alert=…`), so that it can be sent to a colleague
+ * and the back button works. Events change what is loaded; after an interruption everything is
+ * asked for anew. All drawing happens once a frame, however many events come.
  */
 import { detailOf as alertDetail, fillRow } from './alert-view.ts'
 import {
@@ -68,7 +68,8 @@ let hello = { version: '', broker: '' }
 let address = readAddress()
 let drawing = false
 
-// --- The address ------------------------------------------------------------------------------------
+// --- The address
+// ------------------------------------------------------------------------------------
 
 interface Address {
   readonly kind: string
@@ -115,7 +116,8 @@ function passesFilter(alert: HostAlert): boolean {
   )
 }
 
-// --- Loading ----------------------------------------------------------------------------------------
+// --- Loading
+// ----------------------------------------------------------------------------------------
 
 const alertKey = (alert: HostAlert): string => `${hostKey(alert)}/${alert.id}`
 let asked = 0
@@ -212,7 +214,8 @@ function wordsOf(error: unknown): string {
   return error instanceof ApiError ? error.message : 'The aggregator does not answer.'
 }
 
-// --- Drawing ----------------------------------------------------------------------------------------
+// --- Drawing
+// ----------------------------------------------------------------------------------------
 
 const now = (): number => Date.now() / 1_000
 
@@ -387,7 +390,8 @@ function showDetail(parts: HTMLElement[] | undefined): void {
   if (matchMedia('(max-width: 60rem)').matches) scrollTo({ top: 0 })
 }
 
-// --- What happens -----------------------------------------------------------------------------------
+// --- What happens
+// -----------------------------------------------------------------------------------
 
 addEventListener('hashchange', () => {
   const before = address
@@ -422,7 +426,8 @@ document.querySelector('.skip')?.addEventListener('click', (event) => {
 
 listen({
   connected(greeting) {
-    // "All addresses" is nothing that an agent could be given: the name that this page was asked under is.
+    // "All addresses" is nothing that an agent could be given: the name that this page was asked
+    // under is.
     const broker = greeting.broker.replace(/0\.0\.0\.0|\[::\]/, location.hostname)
     hello = { ...greeting, broker }
     lostAt = undefined
@@ -457,7 +462,10 @@ listen({
   },
 })
 
-/** Puts an alert that has just changed where the API would list it. @returns false where that is not loaded yet */
+/**
+ * Puts an alert that has just changed where the API would list it. @returns false where that is not
+ * loaded yet
+ */
 function place(key: string, alert: HostAlert): boolean {
   order = order.filter((other) => other !== key)
   const closed = order.findIndex((other) => alerts.get(other)?.state === 'closed')

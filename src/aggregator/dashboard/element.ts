@@ -1,6 +1,6 @@
 /**
- * Makes elements whose content is text, never markup: nothing that comes from a host can become a tag, an
- * attribute or a script here, because there is no way to say so.
+ * Makes elements whose content is text, never markup: nothing that comes from a host can become a
+ * tag, an attribute or a script here, because there is no way to say so.
  */
 import type { Part } from './words.ts'
 
@@ -40,7 +40,9 @@ export function words(parts: readonly Part[]): (Node | string)[] {
   return parts.map((part) => (typeof part === 'string' ? part : name(part.name)))
 }
 
-/** A bar of a share from 0 to 1; the number stands beside it as text, so it is hidden from readers. */
+/**
+ * A bar of a share from 0 to 1; the number stands beside it as text, so it is hidden from readers.
+ */
 export function bar(share: number, className: string): HTMLElement {
   const fill = element('span', { class: `fill ${className}` })
   fill.style.inlineSize = `${Math.min(Math.max(share, 0), 1) * 100}%`

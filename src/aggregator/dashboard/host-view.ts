@@ -1,4 +1,7 @@
-/** A host: as an entry of the list, and with its processes as its last summary tells them. Values in, elements out. */
+/**
+ * A host: as an entry of the list, and with its processes as its last summary tells them. Values
+ * in, elements out.
+ */
 import { block, facts, time } from './alert-view.ts'
 import type { Host, HostProcesses } from './api.ts'
 import { bar, element, hash, name } from './element.ts'

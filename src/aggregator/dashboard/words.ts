@@ -1,8 +1,9 @@
 /**
- * What the page says in words: sentences, times and shares. No DOM here, so that a test can read it.
+ * What the page says in words: sentences, times and shares. No DOM here, so that a test can read
+ * it.
  *
- * Names come apart from the words around them (`{ name }`), so that the page can set them off, and so that
- * no name, whatever it holds, is taken for a part of the sentence.
+ * Names come apart from the words around them (`{ name }`), so that the page can set them off, and
+ * so that no name, whatever it holds, is taken for a part of the sentence.
  */
 import type { Alert, AlertKind } from '../../domain/alert.ts'
 

@@ -1,4 +1,7 @@
-/** Cursors of lists as text: what the last row of a page was ordered by. Whoever makes one up gets another page, no more. */
+/**
+ * Cursors of lists as text: what the last row of a page was ordered by. Whoever makes one up gets
+ * another page, no more.
+ */
 
 export interface AlertCursor {
   readonly active: number

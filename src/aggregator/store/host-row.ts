@@ -1,4 +1,7 @@
-/** A host as a store has it in hand while it commits, and what a message changes of it: the same for every store. */
+/**
+ * A host as a store has it in hand while it commits, and what a message changes of it: the same for
+ * every store.
+ */
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import { type HostRecord, toSeconds } from './records.ts'
@@ -39,8 +42,9 @@ export function toRecord(row: StoredHost): HostRecord {
 }
 
 /**
- * Which of the last summaries of a host have been added up: the newest number of its newest boot, and a bit for
- * each of the 31 before it. Summaries come in order but for those that are sent again.
+ * Which of the last summaries of a host have been added up: the newest number of its newest boot,
+ * and a bit for each of the 31 before it. Summaries come in order but for those that are sent
+ * again.
  */
 export interface SummaryWindow {
   summaryBoot: number
@@ -74,7 +78,10 @@ export function applyStatus(host: HostRow, message: StatusMessage, nowMs: number
   return true
 }
 
-/** Notes a summary. `newest`: none was newer; `older`: new, but not the newest; the other two change nothing. */
+/**
+ * Notes a summary. `newest`: none was newer; `older`: new, but not the newest; the other two change
+ * nothing.
+ */
 export function noteSummary(
   window: SummaryWindow,
   { boot, seq }: { readonly boot: number; readonly seq: number },

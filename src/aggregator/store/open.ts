@@ -1,6 +1,6 @@
 /**
- * A store by its name: a file is SQLite, `postgres://…` a database; and who answers the API from it. SQLite is asked
- * on a thread of its own; PostgreSQL is another process anyway.
+ * A store by its name: a file is SQLite, `postgres://…` a database; and who answers the API from
+ * it. SQLite is asked on a thread of its own; PostgreSQL is another process anyway.
  *
  * A database that is away is waited for at the start, as a broker is.
  */

@@ -1,4 +1,7 @@
-/** The questions of the API, put to PostgreSQL: the same lists from the same indexes as `sqlite-reads.ts`. */
+/**
+ * The questions of the API, put to PostgreSQL: the same lists from the same indexes as
+ * `sqlite-reads.ts`.
+ */
 import type { PostgresQueries, PostgresValue } from '../../platform/postgres.ts'
 import { decodeSummary } from '../../wire/summary-message.ts'
 import {

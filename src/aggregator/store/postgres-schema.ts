@@ -1,9 +1,11 @@
 /**
- * The tables of the PostgreSQL store, in a schema of their own. What they hold is what `sqlite-schema.ts` says.
+ * The tables of the PostgreSQL store, in a schema of their own. What they hold is what
+ * `sqlite-schema.ts` says.
  *
- * What grows fastest is partitioned by day and leaves by dropping partitions: `changes` by the day on which their
- * alert began, `hours` by their own. A commit locks the rows of its hosts in one order, so that what two
- * aggregators store of one host at the same time is done one after the other.
+ * What grows fastest is partitioned by day and leaves by dropping partitions: `changes` by the day
+ * on which their alert began, `hours` by their own. A commit locks the rows of its hosts in one
+ * order, so that what two aggregators store of one host at the same time is done one after the
+ * other.
  */
 /** Step n brings the database to version n + 1; a released step is never changed. */
 export const POSTGRES_SCHEMA: readonly string[] = [

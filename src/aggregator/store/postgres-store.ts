@@ -1,12 +1,14 @@
 /**
  * The store as a PostgreSQL database, which several aggregators may share.
  *
- * A commit is one transaction of a few statements, each for the whole batch: it locks the hosts of the batch in one
- * order, reads what is known of their alerts, decides as the SQLite store does, and writes what changed. The server
- * has it on disk when `commit` resolves (`synchronous_commit`). What other aggregators store is seen by `follow`.
+ * A commit is one transaction of a few statements, each for the whole batch: it locks the hosts of
+ * the batch in one order, reads what is known of their alerts, decides as the SQLite store does,
+ * and writes what changed. The server has it on disk when `commit` resolves (`synchronous_commit`).
+ * What other aggregators store is seen by `follow`.
  *
- * Bounds are kept by `tidy`, by one aggregator at a time, and not by each commit: between two looks there may be some
- * more than they say. `size` of the retention is not used: deleted rows give no space back before a vacuum.
+ * Bounds are kept by `tidy`, by one aggregator at a time, and not by each commit: between two looks
+ * there may be some more than they say. `size` of the retention is not used: deleted rows give no
+ * space back before a vacuum.
  */
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
 import {
@@ -124,7 +126,8 @@ export class PostgresStore extends PostgresReads implements Store {
     await this.#db.close()
   }
 
-  // --- Writing -------------------------------------------------------------------------------------
+  // --- Writing
+  // -------------------------------------------------------------------------------------
 
   async commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]> {
     if (batch.length === 0) return []
@@ -162,7 +165,9 @@ export class PostgresStore extends PostgresReads implements Store {
     return this.#db.transaction((tx) => restoreArchive(tx, archive))
   }
 
-  /** Outside of the commit: a partition is made once a day, and two aggregators may try at a time. */
+  /**
+   * Outside of the commit: a partition is made once a day, and two aggregators may try at a time.
+   */
   async #makePartitions(wanted: Iterable<string>): Promise<void> {
     for (const one of new Set(wanted)) {
       if (this.#partitions.has(one)) continue
@@ -179,7 +184,8 @@ export class PostgresStore extends PostgresReads implements Store {
     }
   }
 
-  // --- What others store ---------------------------------------------------------------------------
+  // --- What others store
+  // ---------------------------------------------------------------------------
 
   /** Alerts that another aggregator stored since a while ago, each once. Ask again and again. */
   async follow(nowMs: number): Promise<StoreChange[]> {
@@ -206,7 +212,8 @@ export class PostgresStore extends PostgresReads implements Store {
     return true
   }
 
-  // --- Bounds --------------------------------------------------------------------------------------
+  // --- Bounds
+  // --------------------------------------------------------------------------------------
 
   async tidy(nowMs: number): Promise<void> {
     const staged: Staged = { ...NONE }
@@ -236,7 +243,10 @@ export class PostgresStore extends PostgresReads implements Store {
     }
   }
 
-  /** Closed alerts of the noisiest hosts go first, oldest first; only where these have none, active ones. */
+  /**
+   * Closed alerts of the noisiest hosts go first, oldest first; only where these have none, active
+   * ones.
+   */
   async #dropNoise(tx: PostgresQueries, staged: Staged): Promise<void> {
     const hosts = await tx.query<{ id: number; alerts: number }>(
       'SELECT id::float8 AS id, alerts FROM callsign.hosts WHERE alerts > 0',
@@ -356,7 +366,10 @@ function partitionsOf(batch: readonly Arrival[], nowMs: number): string[] {
   ]
 }
 
-/** Brings the database to the newest schema; of several aggregators that start at a time one does it. */
+/**
+ * Brings the database to the newest schema; of several aggregators that start at a time one does
+ * it.
+ */
 async function migrate(db: Postgres): Promise<void> {
   await db.transaction(async (tx) => {
     await tx.query(`SELECT pg_advisory_xact_lock(${SCHEMA_LOCK})`)
@@ -377,7 +390,8 @@ async function migrate(db: Postgres): Promise<void> {
   })
 }
 
-// --- One commit --------------------------------------------------------------------------------------
+// --- One commit
+// --------------------------------------------------------------------------------------
 
 class Commit {
   readonly changes: StoreChange[] = []
@@ -515,7 +529,8 @@ class Commit {
     }
   }
 
-  // --- Writing -------------------------------------------------------------------------------------
+  // --- Writing
+  // -------------------------------------------------------------------------------------
 
   async #writeAlerts(): Promise<void> {
     const touched = [...this.#alerts.values()].filter(({ added }) => added.length > 0)

@@ -1,6 +1,6 @@
 /**
- * Asks the reading thread: an address in, JSON out. A thread that fails is replaced, and what it was asked is
- * answered by an error; more questions than API_WAITING_MAX at a time are refused.
+ * Asks the reading thread: an address in, JSON out. A thread that fails is replaced, and what it
+ * was asked is answered by an error; more questions than API_WAITING_MAX at a time are refused.
  */
 import { API_WAITING_MAX } from '../../domain/limits.ts'
 import { startWorker } from '../../platform/worker.ts'

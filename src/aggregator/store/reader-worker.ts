@@ -1,7 +1,7 @@
 /**
- * The thread that answers the API from the SQLite store: it opens the file for reading only, and gets addresses
- * and gives texts. A question that throws is answered; a file that cannot be read ends the thread, and the
- * aggregator begins a new one.
+ * The thread that answers the API from the SQLite store: it opens the file for reading only, and
+ * gets addresses and gives texts. A question that throws is answered; a file that cannot be read
+ * ends the thread, and the aggregator begins a new one.
  */
 import { openDatabase } from '../../platform/sqlite.ts'
 import { answerApi, BadParameter } from '../api.ts'

@@ -5,7 +5,9 @@ export interface HostRecord {
   readonly site: string
   readonly host: string
   readonly state: 'online' | 'offline'
-  /** Why it is offline: a clean end, a lost connection, or no message since the aggregator started. */
+  /**
+   * Why it is offline: a clean end, a lost connection, or no message since the aggregator started.
+   */
   readonly reason?: string
   /** Unix seconds: of the last change of state, of the first and the last message. */
   readonly since: number

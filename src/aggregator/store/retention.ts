@@ -1,4 +1,7 @@
-/** `--retain` as text: how long and how much the store keeps, such as `masquerade=365d,novelty=90d,size=8GB`. */
+/**
+ * `--retain` as text: how long and how much the store keeps, such as
+ * `masquerade=365d,novelty=90d,size=8GB`.
+ */
 import type { AlertKind } from '../../domain/alert.ts'
 import { AgentError } from '../../domain/error.ts'
 import {

@@ -1,6 +1,6 @@
 /**
- * The questions of the API, put to the SQLite file. Every list is answered from an index in the order it is
- * shown, so that the thousandth page of ten million alerts costs what the first does.
+ * The questions of the API, put to the SQLite file. Every list is answered from an index in the
+ * order it is shown, so that the thousandth page of ten million alerts costs what the first does.
  *
  * Runs on a thread of its own (`reader-worker.ts`), so that no question keeps the broker waiting.
  */
@@ -203,7 +203,9 @@ export class SqliteReads implements Reads {
   }
 }
 
-/** Pages that hold something; the file does not shrink, but pages that became free are used again. */
+/**
+ * Pages that hold something; the file does not shrink, but pages that became free are used again.
+ */
 export function bytesUsed(db: Database): number {
   const value = (pragma: string): number =>
     Object.values(db.prepare<Record<string, number>>(`PRAGMA ${pragma}`).get() ?? {})[0] ?? 0

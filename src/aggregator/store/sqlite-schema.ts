@@ -1,10 +1,11 @@
 /**
  * The tables of the SQLite store, and nothing that needs more than SQLite's plain SQL.
  *
- * `alerts` holds each alert once, with its newest state, as it came on the wire; `changes` is how it got
- * there, one row per message, and what duplicates are recognised by. That is per alert and not per host on
- * purpose: a stranger who guesses sequence numbers can then not make the store take a true alert for a
- * repeat of his. `latest` is the newest summary of each host, `hours` what its summaries add up to.
+ * `alerts` holds each alert once, with its newest state, as it came on the wire; `changes` is how
+ * it got there, one row per message, and what duplicates are recognised by. That is per alert and
+ * not per host on purpose: a stranger who guesses sequence numbers can then not make the store take
+ * a true alert for a repeat of his. `latest` is the newest summary of each host, `hours` what its
+ * summaries add up to.
  */
 /** Step n brings the file to version n + 1; a released step is never changed. */
 export const SCHEMA: readonly string[] = [

@@ -1,13 +1,13 @@
 /**
  * The store as one SQLite file, written by one thread and read by another.
  *
- * A commit is one transaction with `synchronous` FULL; the group commit shares the price of it. Hosts and the
- * numbers of alerts are kept in memory, too (50,000 hosts are 15 MB): each message asks for its host. What a
- * transaction changed in memory is undone with it.
+ * A commit is one transaction with `synchronous` FULL; the group commit shares the price of it.
+ * Hosts and the numbers of alerts are kept in memory, too (50,000 hosts are 15 MB): each message
+ * asks for its host. What a transaction changed in memory is undone with it.
  *
- * At a bound the noisiest host pays first: of the host with the most alerts the closed one that changed longest
- * ago goes, so that no host can push out the alerts of others. Does not promise that a host is who it says: that
- * is the broker's business (`access.ts`).
+ * At a bound the noisiest host pays first: of the host with the most alerts the closed one that
+ * changed longest ago goes, so that no host can push out the alerts of others. Does not promise
+ * that a host is who it says: that is the broker's business (`access.ts`).
  */
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
@@ -76,7 +76,10 @@ export class SqliteStore implements Store {
   #sql!: ReturnType<typeof prepareStatements>
   #reads!: Reads
 
-  /** @param path a file, made with its directory if needed; a damaged one is set aside and a new one begun. */
+  /**
+   * @param path a file, made with its directory if needed; a damaged one is set aside and a new one
+   *   begun.
+   */
   constructor(path: string, bounds: Partial<StoreBounds> = {}) {
     this.#path = path
     this.#bounds = { ...BOUNDS, ...bounds }
@@ -114,7 +117,8 @@ export class SqliteStore implements Store {
     return { evicted, duplicates, late }
   }
 
-  // --- Questions -----------------------------------------------------------------------------------
+  // --- Questions
+  // -----------------------------------------------------------------------------------
 
   alerts: Reads['alerts'] = (query) => this.#reads.alerts(query)
   alert: Reads['alert'] = (id, at) => this.#reads.alert(id, at)
@@ -144,7 +148,8 @@ export class SqliteStore implements Store {
     return this.#sql.groups.all() as { kind: AlertKind; state: AlertState; count: number }[]
   }
 
-  // --- Writing -------------------------------------------------------------------------------------
+  // --- Writing
+  // -------------------------------------------------------------------------------------
 
   async commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]> {
     const changes: StoreChange[] = []
@@ -280,7 +285,8 @@ export class SqliteStore implements Store {
     this.#alerts -= host.alerts
   }
 
-  // --- One arrival ---------------------------------------------------------------------------------
+  // --- One arrival
+  // ---------------------------------------------------------------------------------
 
   #putAlert(host: HostRow, message: AlertMessage, nowMs: number, changes: StoreChange[]): void {
     const { time, kind, state, count, predicted, boot, seq } = message
@@ -349,7 +355,8 @@ export class SqliteStore implements Store {
     if (applyStatus(host, message, nowMs)) changes.push({ kind: 'host', host: toRecord(host) })
   }
 
-  // --- Hosts ---------------------------------------------------------------------------------------
+  // --- Hosts
+  // ---------------------------------------------------------------------------------------
 
   /** Ready to be changed in this transaction. */
   #host({ site, host: name }: { site: string; host: string }, nowMs: number): HostRow {
@@ -373,7 +380,8 @@ export class SqliteStore implements Store {
     )
   }
 
-  // --- Bounds --------------------------------------------------------------------------------------
+  // --- Bounds
+  // --------------------------------------------------------------------------------------
 
   /** @returns how many went */
   #dropOldAlerts(nowMs: number, most: number): number {
@@ -388,7 +396,9 @@ export class SqliteStore implements Store {
     return most - left
   }
 
-  /** The closed alerts of the noisiest hosts, oldest first; only where these have none, active ones. */
+  /**
+   * The closed alerts of the noisiest hosts, oldest first; only where these have none, active ones.
+   */
   #dropFromNoisiest(count: number): void {
     const level = levelFor(this.#hosts.values(), count)
     const hosts = [...this.#hosts.values()].filter((host) => host.alerts > level)

@@ -1,11 +1,12 @@
 /**
- * What the aggregator keeps, and what it can be asked: hosts, alerts with their history, the newest summary of
- * each host and its hours. Two stores keep it: one SQLite file (`sqlite-store.ts`), or a PostgreSQL database that
- * several aggregators share (`postgres-store.ts`). The same tests hold for both.
+ * What the aggregator keeps, and what it can be asked: hosts, alerts with their history, the newest
+ * summary of each host and its hours. Two stores keep it: one SQLite file (`sqlite-store.ts`), or a
+ * PostgreSQL database that several aggregators share (`postgres-store.ts`). The same tests hold for
+ * both.
  *
- * `commit` takes a batch, all or nothing, and is on disk when it resolves: a receipt lets an agent delete the
- * only other copy. The newest state of an alert is decided by (boot, seq) of its agent, in whatever order
- * messages arrive, and the same message twice changes nothing.
+ * `commit` takes a batch, all or nothing, and is on disk when it resolves: a receipt lets an agent
+ * delete the only other copy. The newest state of an alert is decided by (boot, seq) of its agent,
+ * in whatever order messages arrive, and the same message twice changes nothing.
  */
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
 import type { AlertMessage } from '../../wire/alert-message.ts'
@@ -53,7 +54,10 @@ export interface HostQuery {
   readonly state?: HostRecord['state']
   /** Part of `site/host`, in any case. */
   readonly search?: string
-  /** By site and host, or with those that need attention first: active alerts, then online, then by name. */
+  /**
+   * By site and host, or with those that need attention first: active alerts, then online, then by
+   * name.
+   */
   readonly order?: 'name' | 'attention'
 }
 
@@ -138,7 +142,10 @@ export interface Store extends Reads {
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>
   alertGroups(): Promise<{ kind: AlertKind; state: AlertState; count: number }[]>
-  /** Alerts that another aggregator stored since a while ago, each once; where others may store at all. */
+  /**
+   * Alerts that another aggregator stored since a while ago, each once; where others may store at
+   * all.
+   */
   follow?(nowMs: number): Promise<StoreChange[]>
   /** Now and then: removes what is too old or too much, a bounded amount at a time. */
   tidy(nowMs: number): Promise<void>

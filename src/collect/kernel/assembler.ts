@@ -1,17 +1,20 @@
 /**
- * A small assembler for eBPF: the kernel's own virtual machine, 64-bit instructions, eleven registers.
- * Why our own: LLVM weighs 190 MB, and the programs here have some hundred instructions.
+ * A small assembler for eBPF: the kernel's own virtual machine, 64-bit instructions, eleven
+ * registers. Why our own: LLVM weighs 190 MB, and the programs here have some hundred instructions.
  *
- * One method per instruction, named after what it does; jumps go to labels and are resolved in `bytes()`.
- * Only what program.ts needs is here. Whether a program is safe is not judged here: the kernel's verifier
- * does that, and its log is shown when it refuses.
+ * One method per instruction, named after what it does; jumps go to labels and are resolved in
+ * `bytes()`. Only what program.ts needs is here. Whether a program is safe is not judged here: the
+ * kernel's verifier does that, and its log is shown when it refuses.
  *
  * Encoding: opcode u8, registers u8 (source high, destination low), offset i16, immediate i32
  * (Documentation/bpf/standardization/instruction-set.rst).
  */
 import { assert } from '../../domain/assert.ts'
 
-/** R0: what calls return. R1–R5: arguments, lost by each call. R6–R9: kept over calls. FP: end of the 512-byte stack. */
+/**
+ * R0: what calls return. R1–R5: arguments, lost by each call. R6–R9: kept over calls. FP: end of
+ * the 512-byte stack.
+ */
 export const R0 = 0
 export const R1 = 1
 export const R2 = 2
@@ -71,7 +74,8 @@ export class Assembler {
     return this.#length
   }
 
-  // --- Moving --------------------------------------------------------------------------------------
+  // --- Moving
+  // --------------------------------------------------------------------------------------
   set(to: Register, value: number): this {
     return this.#emit(0xb7, to, 0, 0, value)
   }
@@ -110,7 +114,8 @@ export class Assembler {
     return this.#emit(0x62 | WIDTH_CODE[width], to, 0, offset, value)
   }
 
-  // --- Arithmetic, 64 bits unsigned ------------------------------------------------------------------
+  // --- Arithmetic, 64 bits unsigned
+  // ------------------------------------------------------------------
   add(to: Register, value: number): this {
     return this.#emit(0x07, to, 0, 0, value)
   }
@@ -161,7 +166,8 @@ export class Assembler {
     return this.#emit(0xdb, to, from, offset, ATOMIC_COMPARE_EXCHANGE)
   }
 
-  // --- Going elsewhere -------------------------------------------------------------------------------
+  // --- Going elsewhere
+  // -------------------------------------------------------------------------------
   label(name: string): this {
     assert(!this.#labels.has(name), `label "${name}" is set once`)
     this.#labels.set(name, this.#length)

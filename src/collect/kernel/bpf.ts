@@ -1,12 +1,12 @@
 /**
  * bpf(2), as far as the counter needs it: maps, programs, raw tracepoints, draining.
  *
- * Results are values or negative errno (platform/linux/libc.ts); `BpfError` is thrown only where a caller can
- * do nothing but give up or try a lesser variant. The verifier's log is asked for only after a refusal:
- * writing it costs milliseconds.
+ * Results are values or negative errno (platform/linux/libc.ts); `BpfError` is thrown only where a
+ * caller can do nothing but give up or try a lesser variant. The verifier's log is asked for only
+ * after a refusal: writing it costs milliseconds.
  *
- * Everything made here lives by its descriptor: when the process ends, however it ends, the kernel closes
- * them and takes the programs off. Nothing is pinned.
+ * Everything made here lives by its descriptor: when the process ends, however it ends, the kernel
+ * closes them and takes the programs off. Nothing is pinned.
  */
 import { closeSync } from 'node:fs'
 import { addressOf, bpfSyscall, ENOSPC, nativeBytes, zeroEnded } from '../../platform/linux/libc.ts'
@@ -31,7 +31,10 @@ const PROGRAM_RAW_TRACEPOINT = 17
 const PROGRAM_TRACING = 26
 const TRACE_ITER = 28
 
-/** Helpers that look into the kernel are for GPL-compatible programs only; this text is MIT, which is. */
+/**
+ * Helpers that look into the kernel are for GPL-compatible programs only; this text is MIT, which
+ * is.
+ */
 const LICENSE = 'Dual MIT/GPL'
 const LOG_BYTES = 1 << 20
 
@@ -71,7 +74,10 @@ export interface MapShape {
   readonly entries: number
 }
 
-/** @returns its descriptor. Hash maps are allocated at once: a full one refuses, it never evicts silently as LRU does. */
+/**
+ * @returns its descriptor. Hash maps are allocated at once: a full one refuses, it never evicts
+ *   silently as LRU does.
+ */
 export function createMap(name: string, shape: MapShape): number {
   const descriptor = bpf(COMMAND.mapCreate, 48, (a) => {
     a.setUint32(0, shape.kind === 'hash' ? MAP_HASH : MAP_ARRAY, true)
@@ -86,7 +92,8 @@ export function createMap(name: string, shape: MapShape): number {
 }
 
 /**
- * @param iteratorType for a program that walks over the kernel's objects: the type of the walk's function
+ * @param iteratorType for a program that walks over the kernel's objects: the type of the walk's
+ *   function
  * @returns its descriptor
  */
 export function loadProgram(name: string, code: Uint8Array, iteratorType = 0): number {
@@ -121,7 +128,9 @@ export function loadProgram(name: string, code: Uint8Array, iteratorType = 0): n
   )
 }
 
-/** Names came with 4.15, and raw tracepoints with 4.17: nothing to fall back for. At most 15 bytes. */
+/**
+ * Names came with 4.15, and raw tracepoints with 4.17: nothing to fall back for. At most 15 bytes.
+ */
 function setName(at: number, name: string): void {
   attributes.set(new TextEncoder().encode(name.slice(0, 15)), at)
 }
@@ -156,7 +165,8 @@ export function closeAll(descriptors: readonly number[]): void {
   for (const descriptor of descriptors) closeSync(descriptor)
 }
 
-// --- Elements ---------------------------------------------------------------------------------------
+// --- Elements
+// ---------------------------------------------------------------------------------------
 
 function element(command: number, map: number, key: Uint8Array, value?: Uint8Array): number {
   return bpf(command, 32, (a) => {

@@ -1,10 +1,10 @@
 /**
  * Where the members of the running kernel's structures lie, from its own type information
- * (/sys/kernel/btf/vmlinux, "BPF Type Format"). Offsets change with version and configuration, so nothing
- * about them is written down here but their names.
+ * (/sys/kernel/btf/vmlinux, "BPF Type Format"). Offsets change with version and configuration, so
+ * nothing about them is written down here but their names.
  *
- * One pass over 5 MB of types, 10–25 ms, only at start. Bytes come from root's kernel, still every read is
- * bounded: what does not parse is "no BTF", and the counter uses a lesser variant.
+ * One pass over 5 MB of types, 10–25 ms, only at start. Bytes come from root's kernel, still every
+ * read is bounded: what does not parse is "no BTF", and the counter uses a lesser variant.
  */
 
 const MAGIC = 0xeb9f
@@ -50,11 +50,16 @@ export interface TaskOffsets {
   readonly compatBit: number
   /** linux_binprm.interp: the path of what is really executed (for a script: its interpreter). */
   readonly binprmInterp: number
-  /** task_struct.nsproxy, nsproxy.pid_ns_for_children, pid_namespace.ns.inum; a kernel without them counts all the same. */
+  /**
+   * task_struct.nsproxy, nsproxy.pid_ns_for_children, pid_namespace.ns.inum; a kernel without them
+   * counts all the same.
+   */
   readonly nsproxy?: number | undefined
   readonly pidNamespace?: number | undefined
   readonly namespaceInode?: number | undefined
-  /** What the path of an executed file takes; without it there is the path by which it was called. */
+  /**
+   * What the path of an executed file takes; without it there is the path by which it was called.
+   */
   readonly file?: FileOffsets | undefined
   /** What CPU times take; a kernel without them counts all the same. */
   readonly cpu?: CpuOffsets | undefined
@@ -171,7 +176,10 @@ export class Btf {
     return 0
   }
 
-  /** Each string is there once, so a structure is found by where its name lies, without decoding 126,000 names. */
+  /**
+   * Each string is there once, so a structure is found by where its name lies, without decoding
+   * 126,000 names.
+   */
   #nameOffsets(names: ReadonlySet<string>): Map<number, string> {
     const { buffer, byteOffset } = this.#view
     const strings = Buffer.from(

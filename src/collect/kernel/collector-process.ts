@@ -1,17 +1,20 @@
 /**
- * The process that holds the kernel's counts (`agent collect-kernel`, started by source.ts, never by hand).
+ * The process that holds the kernel's counts (`agent collect-kernel`, started by source.ts, never
+ * by hand).
  *
- * Two lives, one pid. The *first* has CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE, to learn what running
- * processes execute): it puts the counter in, then executes itself anew with no capability at all, handing
- * over descriptors. The *second* only drains: since 5.19 a map that is already open needs no right. So in
- * the long run no process holds any; on older kernels the second keeps what bpf(2) wants.
+ * Two lives, one pid. The *first* has CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE, to learn what
+ * running processes execute): it puts the counter in, then executes itself anew with no capability
+ * at all, handing over descriptors. The *second* only drains: since 5.19 a map that is already open
+ * needs no right. So in the long run no process holds any; on older kernels the second keeps what
+ * bpf(2) wants.
  *
  *   stdin   nothing; its end means: finish (the parent closed it, or is gone)
  *   stdout  records, parse/kernel-records.ts
  *   stderr  JSON lines: {"ready":{…}} once, or {"error":{code,message,hint}} and the end
  *
- * kill -9 of either process leaves nothing behind: the programs hang on this process's descriptors, and the
- * kernel kills it with its parent. One that is stopped (SIGSTOP) is late afterwards, and says so.
+ * kill -9 of either process leaves nothing behind: the programs hang on this process's descriptors,
+ * and the kernel kills it with its parent. One that is stopped (SIGSTOP) is late afterwards, and
+ * says so.
  */
 import { readdirSync, writeFileSync, writeSync } from 'node:fs'
 import { AgentError } from '../../domain/error.ts'
@@ -51,7 +54,8 @@ export interface Ready {
 
 /**
  * @param self the command that runs this function again
- * @param signal asks to finish; so does the end of stdin. (Ctrl-C reaches us as it reaches our parent: both finish.)
+ * @param signal asks to finish; so does the end of stdin. (Ctrl-C reaches us as it reaches our
+ *   parent: both finish.)
  * @returns exit code
  */
 export async function runCollector(self: readonly string[], signal: AbortSignal): Promise<number> {
@@ -96,8 +100,9 @@ interface Handed {
 }
 
 /**
- * A collector that waits for a CPU drains late, and calls are lost: on a machine with eight busy processes 15 to 86 % of
- * bursts. What it does in a second takes milliseconds. And it is not the one to be killed for want of memory.
+ * A collector that waits for a CPU drains late, and calls are lost: on a machine with eight busy
+ * processes 15 to 86 % of bursts. What it does in a second takes milliseconds. And it is not the
+ * one to be killed for want of memory.
  */
 function comeFirst(): Priority {
   try {
@@ -108,7 +113,10 @@ function comeFirst(): Priority {
   return raisePriority()
 }
 
-/** Paths of running processes, read now because other users' processes cannot be inspected without capabilities. */
+/**
+ * Paths of running processes, read now because other users' processes cannot be inspected without
+ * capabilities.
+ */
 function describeRunning(writer: RecordWriter): void {
   const noName = new Uint8Array(0)
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))

@@ -1,9 +1,10 @@
 /**
- * CPU time by process and second, from what the walk over tasks reads (task-program.ts) and what the records of ended
- * processes say. The kernel tells totals of a life; here they become differences.
+ * CPU time by process and second, from what the walk over tasks reads (task-program.ts) and what
+ * the records of ended processes say. The kernel tells totals of a life; here they become
+ * differences.
  *
- * A walk takes 0.3 ms and 0.8 µs a thread. On hosts with very many threads it is made less often, so that it stays below
- * a bounded share of a core; the seconds in between tell no CPU times.
+ * A walk takes 0.3 ms and 0.8 µs a thread. On hosts with very many threads it is made less often,
+ * so that it stays below a bounded share of a core; the seconds in between tell no CPU times.
  */
 import { closeSync, readSync } from 'node:fs'
 import { CPU_WALK_SHARE_MAX } from '../../domain/limits.ts'
@@ -52,7 +53,10 @@ export class CpuTimes {
   readonly #totals = new Map<number, Total>()
   readonly #block = nativeBytes(BLOCK_BYTES)
   #walk = 0
-  /** CLOCK_BOOTTIME ms of the last walk; NaN before the first, which only says where everybody stands. */
+  /**
+   * CLOCK_BOOTTIME ms of the last walk; NaN before the first, which only says where everybody
+   * stands.
+   */
   #walkedMs = Number.NaN
   #costMs = 0
 
@@ -61,14 +65,19 @@ export class CpuTimes {
     this.#excluded = new Set(excluded)
   }
 
-  /** CPU time in µs since the last walk of a process that has ended. @param cpuNs of its whole life */
+  /**
+   * CPU time in µs since the last walk of a process that has ended. @param cpuNs of its whole life
+   */
   ended(pid: number, startNs: number, cpuNs: number): number {
     const total = this.#totals.get(pid)
     this.#totals.delete(pid)
     return Math.max(0, cpuNs - (total?.startNs === startNs ? total.cpuNs : 0)) / 1000
   }
 
-  /** Walks: who used CPU time since the last walk. Undefined where it is not due, or the kernel refuses. */
+  /**
+   * Walks: who used CPU time since the last walk. Undefined where it is not due, or the kernel
+   * refuses.
+   */
   read(): TaskTime[] | undefined {
     const began = readClock(CLOCK_BOOTTIME)
     const sinceMs = began - this.#walkedMs
@@ -132,7 +141,8 @@ export class CpuTimes {
         total.walk = walk
         continue
       }
-      // One that was there at the last walk and not met by it: how much it had used by then is not known.
+      // One that was there at the last walk and not met by it: how much it had used by then is not
+      // known.
       const isNew = startNs / 1e6 > this.#walkedMs
       if (isNew) times.push({ pid, startNs, micros: cpuNs / 1000 / seconds, ppid, uid, comm })
       this.#totals.set(pid, { startNs, cpuNs, walk })

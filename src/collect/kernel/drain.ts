@@ -1,10 +1,12 @@
 /**
- * Takes a second out of the kernel and writes it as records. One call, no waiting but the barrier's.
+ * Takes a second out of the kernel and writes it as records. One call, no waiting but the
+ * barrier's.
  *
- * Before a map is emptied no program may still be at work in it. Waiting a while would do nearly always;
- * membarrier(2) *knows*: it returns when every CPU has left what it was doing in the kernel, programs
- * included. So: one tick after the second's end by the clock that jiffies are part of (then no
- * CPU can read the old second any more), a barrier, then the drain. Without membarrier (nohz_full): 25 ms.
+ * Before a map is emptied no program may still be at work in it. Waiting a while would do nearly
+ * always; membarrier(2) *knows*: it returns when every CPU has left what it was doing in the
+ * kernel, programs included. So: one tick after the second's end by the clock that jiffies are part
+ * of (then no CPU can read the old second any more), a barrier, then the drain. Without membarrier
+ * (nohz_full): 25 ms.
  */
 import { LOSS, NAME_KIND, UNSEEN } from '../../domain/kernel-stream.ts'
 import {
@@ -78,7 +80,9 @@ export class Drain {
   readonly #turns: Turns
   /** Processes that were described, the longest silent first. */
   readonly #known = new Map<number, Known>()
-  /** Key and position of each count in one number, so that one native sort groups them by process. */
+  /**
+   * Key and position of each count in one number, so that one native sort groups them by process.
+   */
   readonly #order: Float64Array
   readonly #missKey = nativeBytes(4)
   readonly #missValue = nativeBytes(8)
@@ -107,7 +111,8 @@ export class Drain {
 
   /** How long until the next second may be drained; 0 if it is due. */
   get waitMs(): number {
-    // Not the precise clock: where a virtual CPU was held up, jiffies stand still, and so does this one.
+    // Not the precise clock: where a virtual CPU was held up, jiffies stand still, and so does this
+    // one.
     return Math.max(0, this.#ring.dueMs - readClock(CLOCK_MONOTONIC_COARSE))
   }
 
@@ -171,7 +176,10 @@ export class Drain {
     this.#writer.endOfSecond(micros, counts, records, unrecorded)
   }
 
-  /** After a long standstill: what the maps hold is drained, the seconds without a map are not walked through. */
+  /**
+   * After a long standstill: what the maps hold is drained, the seconds without a map are not
+   * walked through.
+   */
   #skipStandstill(): void {
     const behind = () => this.#ring.secondAt(readClock(CLOCK_MONOTONIC_COARSE)) - this.#ring.next
     if (behind() <= CATCH_UP_SECONDS) return
@@ -236,9 +244,13 @@ export class Drain {
     return count
   }
 
-  // --- Processes --------------------------------------------------------------------------------------
+  // --- Processes
+  // --------------------------------------------------------------------------------------
 
-  /** Names of this second; facts of those that are new, have another start, or executed. @returns who exited */
+  /**
+   * Names of this second; facts of those that are new, have another start, or executed. @returns
+   * who exited
+   */
   #writeProcesses(records: number): number[] {
     const exited: number[] = []
     const keys = new DataView(this.#records.keys.buffer)
@@ -311,15 +323,22 @@ export class Drain {
     return names.length === 0 ? '' : `/${names.join('/')}`
   }
 
-  /** One that filled its field was cut, and one that is not absolute says nothing: neither is a fact. */
+  /**
+   * One that filled its field was cut, and one that is not absolute says nothing: neither is a
+   * fact.
+   */
   #calledPath(at: number): string {
     const path = text(this.#records.values, at + RECORD.path, PATH_BYTES)
     return path.length >= PATH_BYTES - 1 || path[0] !== 0x2f ? '' : decoder.decode(path)
   }
 
-  // --- What was not seen ----------------------------------------------------------------------------
+  // --- What was not seen
+  // ----------------------------------------------------------------------------
 
-  /** Processes whose calls are not all told apart or not all counted, and users that had no room for a record. */
+  /**
+   * Processes whose calls are not all told apart or not all counted, and users that had no room for
+   * a record.
+   */
   #writeUnseen(records: number, users: readonly { uid: number; missed: number }[]): void {
     const keys = new DataView(this.#records.keys.buffer)
     const values = new DataView(this.#records.values.buffer)
@@ -344,7 +363,8 @@ export class Drain {
       })
   }
 
-  // --- CPU times --------------------------------------------------------------------------------------
+  // --- CPU times
+  // --------------------------------------------------------------------------------------
 
   /** Of processes that called or ended, whatever they used; of the silent ones the busiest. */
   #writeCpuTimes(times: readonly TaskTime[], records: number): void {
@@ -407,7 +427,8 @@ export class Drain {
     if (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
   }
 
-  // --- Calls ------------------------------------------------------------------------------------------
+  // --- Calls
+  // ------------------------------------------------------------------------------------------
 
   #writeCalls(counts: number): void {
     const keys = new DataView(this.#counts.keys.buffer)
@@ -442,7 +463,10 @@ export class Drain {
     if (open !== -1) this.#writer.endCalls()
   }
 
-  /** The records map was full: /proc may know. Not remembered, so a record in the next second describes it. */
+  /**
+   * The records map was full: /proc may know. Not remembered, so a record in the next second
+   * describes it.
+   */
   #unrecorded(pid: number): Known {
     const comm = this.#facts.comm(pid)
     return {

@@ -1,7 +1,8 @@
 /**
- * What the kernel's record does not hold: the container behind a cgroup, and, for processes that live
- * longer than a moment, what /proc adds. A supplement: each read may fail (the process is gone, hidepid, a
- * namespace of its own) and then the fact is left out. Bounded by PROC_READS_MAX a second.
+ * What the kernel's record does not hold: the container behind a cgroup, and, for processes that
+ * live longer than a moment, what /proc adds. A supplement: each read may fail (the process is
+ * gone, hidepid, a namespace of its own) and then the fact is left out. Bounded by PROC_READS_MAX a
+ * second.
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,7 +33,8 @@ export class Facts {
     if (this.#root === undefined || cgroup <= 1) return containerOfPath(this.#read(pid, 'cgroup'))
     const known = this.#containers.get(cgroup)
     if (known !== undefined) return known
-    // The process's own word if it lives; else a walk finds all new ones, now and then: 300 directories take 3 ms.
+    // The process's own word if it lives; else a walk finds all new ones, now and then: 300
+    // directories take 3 ms.
     const own = this.#read(pid, 'cgroup')
     if (own !== '') this.#remember(cgroup, containerOfPath(own))
     else if (this.#secondsToWalk === 0) {
@@ -88,7 +90,10 @@ export function exeOf(pid: number): string {
   }
 }
 
-/** Docker, Podman, containerd, CRI-O and Kubernetes name a container's cgroup by 64 hex digits; LXC and nspawn by its name. */
+/**
+ * Docker, Podman, containerd, CRI-O and Kubernetes name a container's cgroup by 64 hex digits; LXC
+ * and nspawn by its name.
+ */
 export function containerOfPath(path: string): string {
   const id = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/.exec(path)?.[0]
   if (id !== undefined) return id.slice(0, 12)

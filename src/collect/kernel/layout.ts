@@ -1,20 +1,25 @@
 /**
- * What the programs in the kernel write and the drain reads: keys, records, flags. Both sides import it,
- * so they cannot disagree.
+ * What the programs in the kernel write and the drain reads: keys, records, flags. Both sides
+ * import it, so they cannot disagree.
  *
- * A count's key is one u64: `tgid << 16 | uring << 11 | compat << 10 | number`, its value a u64. A process's key is its
- * tgid (u32), its value the record below. Numbers that no call has are all LAST_NUMBER, else any user could fill the
- * map by syscall(480), syscall(481), … (x32's bit 30 and syscall(-1) land there, too).
+ * A count's key is one u64: `tgid << 16 | uring << 11 | compat << 10 | number`, its value a u64. A
+ * process's key is its tgid (u32), its value the record below. Numbers that no call has are all
+ * LAST_NUMBER, else any user could fill the map by syscall(480), syscall(481), … (x32's bit 30 and
+ * syscall(-1) land there, too).
  *
- * No single process or user can fill the maps. A process has a quota of keys; calls beyond it are counted under one more key,
- * OVERFLOW_NUMBER. A user's share of a slot's keys and records is limited by what is left (QUOTA_FACTOR): one who
- * takes all he can leaves a third, which is everybody else's. Calls that find no room are counted in their
- * process's record (`missed`), or, where it has none, with its user: seconds of other users are not affected.
+ * No single process or user can fill the maps. A process has a quota of keys; calls beyond it are
+ * counted under one more key, OVERFLOW_NUMBER. A user's share of a slot's keys and records is
+ * limited by what is left (QUOTA_FACTOR): one who takes all he can leaves a third, which is
+ * everybody else's. Calls that find no room are counted in their process's record (`missed`), or,
+ * where it has none, with its user: seconds of other users are not affected.
  */
 import { NUMBER_BITS, URING_FLAG } from '../../domain/kernel-stream.ts'
 import type { MapShape } from './bpf.ts'
 
-/** Maps in the ring: one is written, one waits for its grace, two are room for a collector that is late. */
+/**
+ * Maps in the ring: one is written, one waits for its grace, two are room for a collector that is
+ * late.
+ */
 export const SLOTS = 4
 
 export const LAST_NUMBER = (1 << NUMBER_BITS) - 1
@@ -25,9 +30,9 @@ export const CALL_MASK = 2 * URING_FLAG - 1
 export const TGID_SHIFT = 16
 
 /**
- * Where most counts lie: a table in one value of an array map, addressed without a call. For each slot 1,024
- * buckets of a cache line; in a bucket four entries, a key and its count each. A key whose bucket is
- * full goes to the slot's hash map. Key 0 is free (there is no thread group 0).
+ * Where most counts lie: a table in one value of an array map, addressed without a call. For each
+ * slot 1,024 buckets of a cache line; in a bucket four entries, a key and its count each. A key
+ * whose bucket is full goes to the slot's hash map. Key 0 is free (there is no thread group 0).
  */
 export const TABLE = {
   bucketBits: 10,
@@ -55,8 +60,8 @@ export const RECORD = {
   /** 16 bytes, ended by NUL: the leader's comm, or the calling thread's (THREAD_COMM). */
   comm: 32,
   /**
-   * What was executed; empty unless an exec was seen. With FLAG.walked the names of its path from the last to the first,
-   * each ended by NUL; else the path as it was called, ended by NUL.
+   * What was executed; empty unless an exec was seen. With FLAG.walked the names of its path from
+   * the last to the first, each ended by NUL; else the path as it was called, ended by NUL.
    */
   path: 48,
   /** u64, CPU time of the whole life in ns, with FLAG.exit; 0 where the kernel gives no types. */
@@ -101,8 +106,9 @@ export const MISS = {
 export const MISSES_PER_SLOT = 2
 
 /**
- * What each user takes of a slot: an array of u64 in memory that we share, addressed by a hash of the uid with a
- * secret key (two users with the same hash share a quota). Behind all slots' users stand the slots' totals.
+ * What each user takes of a slot: an array of u64 in memory that we share, addressed by a hash of
+ * the uid with a secret key (two users with the same hash share a quota). Behind all slots' users
+ * stand the slots' totals.
  */
 export const USER = {
   bits: 12,

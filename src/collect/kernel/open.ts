@@ -1,10 +1,11 @@
 /**
- * Puts the counter into the kernel: maps, programs, tracepoints, and the calibration that ties the ring's
- * seconds to the wall clock's. Needs CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before 5.8), only here: what
- * comes out is descriptors and numbers (`OpenCounter`, plain JSON), which another program image can drain.
+ * Puts the counter into the kernel: maps, programs, tracepoints, and the calibration that ties the
+ * ring's seconds to the wall clock's. Needs CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before 5.8),
+ * only here: what comes out is descriptors and numbers (`OpenCounter`, plain JSON), which another
+ * program image can drain.
  *
- * A tick of jiffies is found without being told HZ: it is the resolution of CLOCK_MONOTONIC_COARSE, which
- * the kernel moves on in the same breath as jiffies.
+ * A tick of jiffies is found without being told HZ: it is the resolution of CLOCK_MONOTONIC_COARSE,
+ * which the kernel moves on in the same breath as jiffies.
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -83,7 +84,10 @@ export interface OpenCounter {
   /** What each user took, and which second each slot takes (layout.ts). */
   readonly users: number
   readonly turns: number
-  /** What walks over the kernel's tasks are made from: CPU times; undefined where the kernel has none. */
+  /**
+   * What walks over the kernel's tasks are made from: CPU times; undefined where the kernel has
+   * none.
+   */
   readonly tasks: number | undefined
   /** Thread groups that are not counted: the agent's own. */
   readonly excluded: readonly number[]
@@ -123,7 +127,10 @@ export interface OpenOptions {
   readonly task?: TaskOffsets
 }
 
-/** @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the end of the verifier's log if it refused */
+/**
+ * @throws AgentError ERR_PERMISSION or ERR_COLLECTOR, with the end of the verifier's log if it
+ *   refused
+ */
 export function openCounter(options: OpenOptions = {}): OpenCounter {
   unlimitLockedMemory()
   const types = readTypes()
@@ -254,7 +261,10 @@ function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions)
   }
 }
 
-/** CPU times are worth having, and no reason to count nothing: where this is refused they are not told. */
+/**
+ * CPU times are worth having, and no reason to count nothing: where this is refused they are not
+ * told.
+ */
 function openTasks(
   { task }: Variant,
   taskWalk: number,
@@ -274,7 +284,10 @@ function openTasks(
   }
 }
 
-/** Like CPU times: counted without where this kernel has no such tracepoint, or its memory cannot be read. */
+/**
+ * Like CPU times: counted without where this kernel has no such tracepoint, or its memory cannot be
+ * read.
+ */
 function openUring(
   variant: Variant,
   wiring: Wiring,
@@ -328,7 +341,10 @@ interface Self {
   readonly tickMs: number
 }
 
-/** Asks the kernel who we are and what time its counters show, and lays second 0 on a whole second of the wall clock. */
+/**
+ * Asks the kernel who we are and what time its counters show, and lays second 0 on a whole second
+ * of the wall clock.
+ */
 function calibrate(variant: Variant): Self {
   const map = createMap('self', { kind: 'array', keyBytes: 4, valueBytes: SELF.size, entries: 1 })
   const opened = [map]

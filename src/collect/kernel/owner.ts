@@ -1,6 +1,7 @@
 /**
- * Whose process root becomes when it gives its capabilities up: the owner of the place that it will write to.
- * Root without capabilities is a user like any other, and may not write into somebody else's directory.
+ * Whose process root becomes when it gives its capabilities up: the owner of the place that it will
+ * write to. Root without capabilities is a user like any other, and may not write into somebody
+ * else's directory.
  */
 import { type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'

@@ -1,8 +1,10 @@
 /**
- * Would the kernel source work here, and if not, what is missing? For `agent doctor` and the choice of a source.
+ * Would the kernel source work here, and if not, what is missing? For `agent doctor` and the choice
+ * of a source.
  *
- * The answer is a trial: a collector is started as for `agent watch`, and ended. The reasons are guesses around the
- * trial's error, each read from where the kernel says it; whoever lacks a capability is told which.
+ * The answer is a trial: a collector is started as for `agent watch`, and ended. The reasons are
+ * guesses around the trial's error, each read from where the kernel says it; whoever lacks a
+ * capability is told which.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'

@@ -1,18 +1,21 @@
 /**
  * The programs that count in the kernel, and why they are exact.
  *
- * `sys_enter` adds one to (process, syscall) in one of four maps; which one is decided *in the kernel, by
- * time*: second modulo four. A map is drained only when its second is over and every program that may have
- * seen it as current has left, so no add can race with a removal. (Measured: draining a live map lost
- * 23,178 of 8 million, swapping two maps lost 27, this loses none.) A call of a second whose map still holds an older
- * one is late: it is counted as lost and mixed with nothing. Each path ends in an add or in a miss.
+ * `sys_enter` adds one to (process, syscall) in one of four maps; which one is decided *in the
+ * kernel, by time*: second modulo four. A map is drained only when its second is over and every
+ * program that may have seen it as current has left, so no add can race with a removal. (Measured:
+ * draining a live map lost 23,178 of 8 million, swapping two maps lost 27, this loses none.) A call
+ * of a second whose map still holds an older one is late: it is counted as lost and mixed with
+ * nothing. Each path ends in an add or in a miss.
  *
  * Beside the counts each second has a record of every process in it, because most processes of a
- * second's life are gone before /proc is read. `sched_process_fork` makes it (at its first call a child's parent may
- * be gone), `sched_process_exec` renews it, `task_rename` puts the new name in, `sched_process_exit` flags it.
+ * second's life are gone before /proc is read. `sched_process_fork` makes it (at its first call a
+ * child's parent may be gone), `sched_process_exec` renews it, `task_rename` puts the new name in,
+ * `sched_process_exit` flags it.
  *
- * The code is emitted once for each map: with one call site for several maps the verifier cannot inline
- * the look-up (+30 ns a call). Time is jiffies: they cost nothing, nanoseconds cost 60 ns a call.
+ * The code is emitted once for each map: with one call site for several maps the verifier cannot
+ * inline the look-up (+30 ns a call). Time is jiffies: they cost nothing, nanoseconds cost 60 ns a
+ * call.
  */
 import { COMPAT_FLAG, NUMBER_BITS, URING_FLAG } from '../../domain/kernel-stream.ts'
 import { numberTables, unknownRanges } from '../../domain/syscall-numbers.ts'
@@ -89,7 +92,10 @@ const ANY = 0
 /** Context of a raw tracepoint: its arguments, eight bytes each. */
 const argument = (i: number): number => 8 * i
 
-/** Saved registers of the caller, for kernels without types: the code segment of x86, pstate of arm64. */
+/**
+ * Saved registers of the caller, for kernels without types: the code segment of x86, pstate of
+ * arm64.
+ */
 const REGISTERS =
   process.arch === 'arm64'
     ? { offset: 264, mask: 0x10, value: 0x10 }
@@ -100,7 +106,8 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
   const a = new Assembler()
   a.copy(R6, R1)
   if (isTyped(variant)) {
-    // The verifier knows the type of what it got, so its members are plain loads: R9 = task, R7 = tgid.
+    // The verifier knows the type of what it got, so its members are plain loads: R9 = task, R7 =
+    // tgid.
     a.call('getCurrentTaskBtf').copy(R9, R0).load(4, R7, R9, variant.task.tgid)
     leaveIfExcluded(a, wiring)
   } else {
@@ -124,8 +131,8 @@ export function enterProgram(variant: Variant, wiring: Wiring): Uint8Array {
 }
 
 /**
- * A submission to io_uring, by the thread that made it or by the ring's own (SQPOLL), which is one of its process.
- * The opcode is the call's number, with a mark.
+ * A submission to io_uring, by the thread that made it or by the ring's own (SQPOLL), which is one
+ * of its process. The opcode is the call's number, with a mark.
  */
 export function uringProgram(variant: Variant, wiring: Wiring, place: UringPlace): Uint8Array {
   const a = new Assembler()
@@ -178,7 +185,10 @@ const UNKNOWN = {
   compat: unknownRanges(MACHINE.compat),
 }
 
-/** R8 = LAST_NUMBER (of the same kind of call) where it lies in an unknown range; goes on to "numbered". */
+/**
+ * R8 = LAST_NUMBER (of the same kind of call) where it lies in an unknown range; goes on to
+ * "numbered".
+ */
 function mergeUnknown(a: Assembler): void {
   for (const [kind, flag] of [
     ['native', 0],
@@ -199,9 +209,10 @@ function mergeUnknown(a: Assembler): void {
 }
 
 /**
- * The short way, for all but a few: the key's bucket is one cache line, its four entries are looked at in turn.
- * Adds and leaves; goes to "new" where the bucket has room, and so the key was never counted; falls through where it
- * is full of others. R6 = slot, R7 = tgid, R8 = key, and from here on ENTRY = the bucket.
+ * The short way, for all but a few: the key's bucket is one cache line, its four entries are looked
+ * at in turn. Adds and leaves; goes to "new" where the bucket has room, and so the key was never
+ * counted; falls through where it is full of others. R6 = slot, R7 = tgid, R8 = key, and from here
+ * on ENTRY = the bucket.
  */
 function lookIntoTable(a: Assembler, table: number): void {
   // R9 = bucket: the slot's part of the table, and in it what a multiplication makes of the key.
@@ -223,7 +234,10 @@ function lookIntoTable(a: Assembler, table: number): void {
 
 const TABLE_ENTRIES = Array.from({ length: TABLE.entriesPerBucket }, (_, i) => i * TABLE.entryBytes)
 
-/** The first call of its kind by its process in this second: is there room for it? Key and tgid are on the stack. */
+/**
+ * The first call of its kind by its process in this second: is there room for it? Key and tgid are
+ * on the stack.
+ */
 function countFirst(a: Assembler, variant: Variant, wiring: Wiring, slot: number): void {
   const counts = wiring.counts[slot]!
   // R9 = the process's record.
@@ -286,8 +300,9 @@ function claimEntry(a: Assembler, slot: number): void {
 }
 
 /**
- * Takes one key or record of the slot for the caller's user, or goes to `refused`. A user may have QUOTA_FACTOR times
- * as many as are left, so one alone gets two thirds, and each further one less, and some are always left. Uses R6, R8.
+ * Takes one key or record of the slot for the caller's user, or goes to `refused`. A user may have
+ * QUOTA_FACTOR times as many as are left, so one alone gets two thirds, and each further one less,
+ * and some are always left. Uses R6, R8.
  */
 function admit(
   a: Assembler,
@@ -320,7 +335,10 @@ function userPlace(a: Assembler, wiring: Wiring, slot: number): void {
   lookUp(a, wiring.users, MISS_INDEX)
 }
 
-/** `sched_process_fork (parent, child)`: a new process's record, before it has called anything. Needs types. */
+/**
+ * `sched_process_fork (parent, child)`: a new process's record, before it has called anything.
+ * Needs types.
+ */
 export function forkProgram(variant: Variant & { task: TaskOffsets }, wiring: Wiring): Uint8Array {
   const a = new Assembler()
   a.copy(R6, R1)
@@ -338,8 +356,9 @@ export function forkProgram(variant: Variant & { task: TaskOffsets }, wiring: Wi
 }
 
 /**
- * `sched_process_exec (task, old pid, binprm)`: comm is already the new one; the record starts anew, with the path.
- * The parent stays the one that this second's record knows: who made the process, not who inherited it.
+ * `sched_process_exec (task, old pid, binprm)`: comm is already the new one; the record starts
+ * anew, with the path. The parent stays the one that this second's record knows: who made the
+ * process, not who inherited it.
  */
 export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
   const a = new Assembler()
@@ -376,9 +395,10 @@ export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {
 const PATH_STEPS = 20
 
 /**
- * Puts the path of the executed file into the built record, from its last name to the first, over mounts, and goes to
- * "path"; falls through where it is too long. Nothing in user space can tell it: programs called by a relative path, or
- * gone before /proc is read, and other users' programs once the capabilities are given up. R6 stays.
+ * Puts the path of the executed file into the built record, from its last name to the first, over
+ * mounts, and goes to "path"; falls through where it is too long. Nothing in user space can tell
+ * it: programs called by a relative path, or gone before /proc is read, and other users' programs
+ * once the capabilities are given up. R6 stays.
  */
 function walkPath(a: Assembler, file: FileOffsets): void {
   const follow = (to: Register, from: Register, offset: number) => {
@@ -461,7 +481,10 @@ export function exitProgram(variant: Variant, wiring: Wiring): Uint8Array {
   return leave(a)
 }
 
-/** `task_rename (task, new name)`: a leader's new name replaces the one in this second's record. Needs types. */
+/**
+ * `task_rename (task, new name)`: a leader's new name replaces the one in this second's record.
+ * Needs types.
+ */
 export function renameProgram(
   variant: Variant & { task: TaskOffsets },
   wiring: Wiring,
@@ -486,9 +509,9 @@ export function renameProgram(
 
 /**
  * Runs for a few moments at start: writes what the agent cannot know otherwise for the call
- * `lseek(-1, MAGIC, …)` of its own. In a pid namespace the agent's pid is not its pid in the kernel, and
- * jiffies are not to be read from outside. lseek and not a number of our own, because seccomp filters let it
- * pass; only where arguments cannot be read the number itself is the magic.
+ * `lseek(-1, MAGIC, …)` of its own. In a pid namespace the agent's pid is not its pid in the
+ * kernel, and jiffies are not to be read from outside. lseek and not a number of our own, because
+ * seccomp filters let it pass; only where arguments cannot be read the number itself is the magic.
  */
 export const SELF = { tgid: 0, parentTgid: 4, jiffies: 8, size: 16 } as const
 export const SELF_MAGIC = 0x41474e54
@@ -527,9 +550,13 @@ export function selfProgram(variant: Variant, map: number): Uint8Array {
   return leave(a)
 }
 
-// --- Parts ------------------------------------------------------------------------------------------
+// --- Parts
+// ------------------------------------------------------------------------------------------
 
-/** R7 = tgid of the caller; leaves at once for the agent's own. Immediates: a set in a map would cost 10 ns. */
+/**
+ * R7 = tgid of the caller; leaves at once for the agent's own. Immediates: a set in a map would
+ * cost 10 ns.
+ */
 function currentTgid(a: Assembler, wiring: Wiring): void {
   a.call('getCurrentPidTgid').copy(R7, R0).shiftRight(R7, 32)
   leaveIfExcluded(a, wiring)
@@ -544,7 +571,10 @@ function threadId(a: Assembler): void {
   a.call('getCurrentPidTgid').copy(R1, R0).shiftLeft(R1, 32).shiftRight(R1, 32)
 }
 
-/** R7 = tgid of the task that the tracepoint's argument points to; leaves where that is not the leader. Uses R8. */
+/**
+ * R7 = tgid of the task that the tracepoint's argument points to; leaves where that is not the
+ * leader. Uses R8.
+ */
 function taskIds(a: Assembler, variant: Variant & { task: TaskOffsets }, task: number): void {
   a.load(8, R3, R6, argument(task)).add(R3, variant.task.tgid)
   probe(a, SCRATCH, 4)
@@ -562,7 +592,8 @@ function isTyped(variant: Variant): variant is Variant & { readonly task: TaskOf
 /** R8 |= COMPAT_FLAG where this call has 32-bit numbers. A typed variant's task is in R9. */
 function markCompat(a: Assembler, variant: Variant): void {
   if (variant.compat === 'registers' || variant.task === undefined) {
-    // Sees 32-bit programs; misses int 0x80 from a 64-bit one, which only the thread's status shows.
+    // Sees 32-bit programs; misses int 0x80 from a 64-bit one, which only the thread's status
+    // shows.
     a.load(8, R3, R6, argument(0)).add(R3, REGISTERS.offset)
     probe(a, SCRATCH, 8)
     a.load(8, R1, FP, SCRATCH).and(R1, REGISTERS.mask)
@@ -582,7 +613,10 @@ function markCompat(a: Assembler, variant: Variant): void {
   a.or(R8, R1)
 }
 
-/** R6 = the current second's slot: ((now - origin) / second) mod 4; goes to `late` where that holds another second. */
+/**
+ * R6 = the current second's slot: ((now - origin) / second) mod 4; goes to `late` where that holds
+ * another second.
+ */
 function secondSlot(a: Assembler, wiring: Wiring, late = 'leave'): void {
   a.call('jiffies64')
   a.set64(R1, wiring.origin).subtract(R0, R1).divide(R0, wiring.ticksPerSecond)
@@ -618,7 +652,10 @@ function updateRecord(a: Assembler, map: number, mode: number): void {
   a.call('mapUpdate')
 }
 
-/** Adds one to the misses of this slot and reason. An array map always has its entries; the verifier wants the test. */
+/**
+ * Adds one to the misses of this slot and reason. An array map always has its entries; the verifier
+ * wants the test.
+ */
 function miss(a: Assembler, wiring: Wiring, slot: number, reason: number, next: string): void {
   a.storeValue(4, FP, MISS_INDEX, slot * MISSES_PER_SLOT + reason)
   lookUp(a, wiring.misses, MISS_INDEX)
@@ -675,7 +712,10 @@ function buildRecord(
   a.store(4, FP, BUILT + RECORD.parent, R1)
 }
 
-/** Puts the CPU time of the caller and of its process's threads that ended before it into the built record. */
+/**
+ * Puts the CPU time of the caller and of its process's threads that ended before it into the built
+ * record.
+ */
 function lifetimeCpu(a: Assembler, variant: Variant): void {
   const { task } = variant
   if (task?.cpu === undefined) return
@@ -688,7 +728,10 @@ function lifetimeCpu(a: Assembler, variant: Variant): void {
   a.store(8, FP, BUILT + RECORD.cpu, R1)
 }
 
-/** The caller's task: an address, or, where memory is read by typed loads, what the verifier knows as a task. */
+/**
+ * The caller's task: an address, or, where memory is read by typed loads, what the verifier knows
+ * as a task.
+ */
 function currentTask(a: Assembler, variant: Variant, to: Register): void {
   a.call(variant.probes ? 'getCurrentTask' : 'getCurrentTaskBtf').copy(to, R0)
 }
@@ -698,7 +741,10 @@ function follow(a: Assembler, variant: Variant, to: Register, from: Register, of
   read(a, variant, 8, to, from, offset)
 }
 
-/** `to` = a member of a structure of the kernel's; 0 where it cannot be read. Loses R0 to R5 where it probes. */
+/**
+ * `to` = a member of a structure of the kernel's; 0 where it cannot be read. Loses R0 to R5 where
+ * it probes.
+ */
 function read(
   a: Assembler,
   variant: Variant,

@@ -103,7 +103,8 @@ export class RecordWriter {
   }
 
   /**
-   * What a process did in this second is not known whole. @param pid 0 for all processes of the user
+   * What a process did in this second is not known whole. @param pid 0 for all processes of the
+   * user
    * @param lost calls that were not counted
    * @param keys different calls that the process made
    */

@@ -1,18 +1,20 @@
 /**
- * Which second of the ring is to be drained next, and what it is called. Pure: times are CLOCK_MONOTONIC
- * milliseconds given by the caller, so a suspended machine or a stopped agent is a number in a test.
+ * Which second of the ring is to be drained next, and what it is called. Pure: times are
+ * CLOCK_MONOTONIC milliseconds given by the caller, so a suspended machine or a stopped agent is a
+ * number in a test.
  *
  *        second      7        8        9       10       11
  *        map         3        0        1        2        3      (second mod 4)
  *                            over     over    now
  *                         └ drained after its grace, then the map is given to second 12
  *
- * A map takes one second only (turns.ts). A collector that is more than three seconds late still finds four whole
- * seconds; those after them had no map, or one for their rest only: they are told as lost, in part or whole.
+ * A map takes one second only (turns.ts). A collector that is more than three seconds late still
+ * finds four whole seconds; those after them had no map, or one for their rest only: they are told
+ * as lost, in part or whole.
  *
- * Labels: a second of the ring has the Unix second in which it lay when it was drained. The ring was laid
- * on whole seconds at start; a step of the wall clock moves the labels by whole seconds, and
- * within a minute back they stay where they are instead (a second must not come twice).
+ * Labels: a second of the ring has the Unix second in which it lay when it was drained. The ring
+ * was laid on whole seconds at start; a step of the wall clock moves the labels by whole seconds,
+ * and within a minute back they stay where they are instead (a second must not come twice).
  */
 import { CLOCK_JUMP_MS } from '../../domain/limits.ts'
 import { SLOTS } from './layout.ts'
@@ -70,7 +72,10 @@ export class Ring {
     return own
   }
 
-  /** Goes on with the present after a long standstill, once all maps were drained. @returns the new `next` */
+  /**
+   * Goes on with the present after a long standstill, once all maps were drained. @returns the new
+   * `next`
+   */
   skip(nowMs: number): number {
     const to = Math.max(this.#next, this.secondAt(nowMs))
     let late = 0
@@ -82,7 +87,10 @@ export class Ring {
     return to
   }
 
-  /** Calls of the next second that has this map, and of the one that has it now, which are not told apart. */
+  /**
+   * Calls of the next second that has this map, and of the one that has it now, which are not told
+   * apart.
+   */
   #spread(second: number, calls: number, nowMs: number): void {
     const first = second + SLOTS
     const now = this.secondAt(nowMs)

@@ -1,14 +1,15 @@
 /**
  * The kernel as a source: counts made in the kernel, one group of records a second.
  *
- * The counter lives in a process of its own (collector-process.ts), started here with the two or three
- * capabilities it needs and left with none. This process can then shed its own: `shedPrivileges` starts the
- * collector, executes the same command line anew without any capability, and the new image adopts the
- * running collector by its descriptors. That is done by exec because nothing else reaches all of Bun's
- * threads (platform/linux/capabilities.ts).
+ * The counter lives in a process of its own (collector-process.ts), started here with the two or
+ * three capabilities it needs and left with none. This process can then shed its own:
+ * `shedPrivileges` starts the collector, executes the same command line anew without any
+ * capability, and the new image adopts the running collector by its descriptors. That is done by
+ * exec because nothing else reaches all of Bun's threads (platform/linux/capabilities.ts).
  *
- * Promises: the stream ends normally only if it was asked to end; a second is told once; what was counted
- * before an abort is in the stream. Not supported: a restart, which needs the dropped privileges.
+ * Promises: the stream ends normally only if it was asked to end; a second is told once; what was
+ * counted before an abort is in the stream. Not supported: a restart, which needs the dropped
+ * privileges.
  */
 import { closeSync, read, readFileSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -91,16 +92,16 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
 }
 
 /**
- * Starts the collector and executes this same command line anew without capabilities, in all threads; the
- * pid stays. Returns (with nothing done) where there is nothing to shed: no capabilities, or shed already.
- * To be called before anything is opened that an exec would cut off.
+ * Starts the collector and executes this same command line anew without capabilities, in all
+ * threads; the pid stays. Returns (with nothing done) where there is nothing to shed: no
+ * capabilities, or shed already. To be called before anything is opened that an exec would cut off.
  *
- * Root without capabilities may write root's files only. So the new image belongs to whoever owns the place that
- * it will write to: `callsign` where the package made the state directory his, the caller of sudo for a
- * recording in her home, root for root's own.
+ * Root without capabilities may write root's files only. So the new image belongs to whoever owns
+ * the place that it will write to: `callsign` where the package made the state directory his, the
+ * caller of sudo for a recording in her home, root for root's own.
  * @param writesTo a file or directory, there or to be made; the state directory as a rule
- * @param startPartOf starts what else needs capabilities; told whose process the new image will be, tells a pid that is not
- *   to be counted
+ * @param startPartOf starts what else needs capabilities; told whose process the new image will be,
+ *   tells a pid that is not to be counted
  */
 export async function shedPrivileges(
   writesTo?: string,
@@ -114,7 +115,8 @@ export async function shedPrivileges(
   const collector = await startCollector({ ...options, excluded })
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, true)
-  // A signal heard by this image is unknown to the next: one that has just come is seen after a turn of the event loop.
+  // A signal heard by this image is unknown to the next: one that has just come is seen after a
+  // turn of the event loop.
   await Bun.sleep(1)
   if (options.signal?.aborted === true) {
     closeSync(collector.control)
@@ -133,9 +135,9 @@ export function collectorRuns(): boolean {
 }
 
 /**
- * The variable is accepted only if it can be ours: nothing is left to shed, or the collector that it names is a
- * child of this process (root that may not set securebits gets its capabilities back at an exec). From anywhere
- * else it would keep root's capabilities by saying that they are shed.
+ * The variable is accepted only if it can be ours: nothing is left to shed, or the collector that
+ * it names is a child of this process (root that may not set securebits gets its capabilities back
+ * at an exec). From anywhere else it would keep root's capabilities by saying that they are shed.
  */
 function handedOver(): Collector | undefined {
   try {
@@ -164,7 +166,10 @@ function adopt(): Collector | undefined {
   return collector
 }
 
-/** Starts a collector as `start` would, and ends it: whether this host lets one count, with the same rights and limits. */
+/**
+ * Starts a collector as `start` would, and ends it: whether this host lets one count, with the same
+ * rights and limits.
+ */
 export async function tryCollector(): Promise<Ready> {
   const { ready, records, messages, control } = await startCollector({})
   for (const descriptor of [control, records, messages]) closeSync(descriptor)

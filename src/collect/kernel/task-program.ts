@@ -1,12 +1,14 @@
 /**
- * A program that the kernel runs for each of its threads when we read the walk (a "task iterator", Linux 5.8):
- * how much CPU time it has used so far, and whose it is. This is how a process that makes no call is seen.
+ * A program that the kernel runs for each of its threads when we read the walk (a "task iterator",
+ * Linux 5.8): how much CPU time it has used so far, and whose it is. This is how a process that
+ * makes no call is seen.
  *
  * Why a walk and not the scheduler's tracepoints: a walk costs 0.8 µs a thread once a second, a
- * program at each switch costs every blocking call of the host. Times are as of a thread's last tick.
+ * program at each switch costs every blocking call of the host. Times are as of a thread's last
+ * tick.
  *
- * Kernel threads are left out (PF_KTHREAD). Loads are typed: the verifier knows what each pointer points to,
- * and one that leads nowhere reads as zero.
+ * Kernel threads are left out (PF_KTHREAD). Loads are typed: the verifier knows what each pointer
+ * points to, and one that leads nowhere reads as zero.
  */
 import { Assembler, FP, R0, R1, R2, R3, R6, R7, R8, R9 } from './assembler.ts'
 import type { CpuOffsets, TaskOffsets } from './btf.ts'

@@ -1,7 +1,7 @@
 /**
- * Which second each slot of the ring takes. The programs in the kernel add to a slot only in its own second, so
- * a collector that comes late finds whole seconds, unmixed; what happened meanwhile and found its slot still taken
- * was counted as late.
+ * Which second each slot of the ring takes. The programs in the kernel add to a slot only in its
+ * own second, so a collector that comes late finds whole seconds, unmixed; what happened meanwhile
+ * and found its slot still taken was counted as late.
  */
 import { nativeBytes } from '../../platform/linux/libc.ts'
 import { update } from './bpf.ts'

@@ -1,5 +1,6 @@
 /**
- * The ways of counting that kernels allow, from the best down. The first that the verifier takes is used.
+ * The ways of counting that kernels allow, from the best down. The first that the verifier takes is
+ * used.
  *
  *   direct     5.12  typed, and counts in a table that is addressed without a call (60 ns less a call)
  *   typed      5.11  offsets from BTF, 32-bit calls by a typed load (no cost)
@@ -7,7 +8,8 @@
  *   lockdown   5.12  lockdown=confidentiality: reads by typed loads alone; no renames, no path of what is executed
  *   untyped    5.8   no BTF: the thread's name, no start, no renames; int 0x80 of 64-bit programs not seen
  *
- * A kernel that is locked down and has no types has none: 32-bit calls could not be told from others.
+ * A kernel that is locked down and has no types has none: 32-bit calls could not be told from
+ * others.
  */
 import type { TaskOffsets } from './btf.ts'
 import type { Variant } from './program.ts'

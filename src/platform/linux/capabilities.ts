@@ -1,14 +1,14 @@
 /**
  * Capabilities, and dropping them in all threads.
  *
- * Bun has many threads, and Linux keeps credentials per thread: capset(2) changes the calling thread only. Two things do
- * apply to a whole program, and only they are used:
+ * Bun has many threads, and Linux keeps credentials per thread: capset(2) changes the calling
+ * thread only. Two things do apply to a whole program, and only they are used:
  * - a *child* starts with the credentials of the thread that spawned it (`withCapabilities`);
- * - an *exec* of one's own program keeps the pid and ends all threads but the caller, so the new image has
- *   the caller's credentials in all of its threads (`execWithoutCapabilities`).
+ * - an *exec* of one's own program keeps the pid and ends all threads but the caller, so the new
+ *   image has the caller's credentials in all of its threads (`execWithoutCapabilities`).
  *
- * Root regains all capabilities at each exec unless SECBIT_NOROOT is set; it is set for both. `heldCapabilities` reads
- * the actual state of each thread.
+ * Root regains all capabilities at each exec unless SECBIT_NOROOT is set; it is set for both.
+ * `heldCapabilities` reads the actual state of each thread.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { AgentError } from '../../domain/error.ts'
@@ -85,8 +85,9 @@ function maskOf(capabilities: readonly Capability[]): bigint {
 }
 
 /**
- * Runs `spawn`, which starts a child, so that the child has exactly these capabilities (of those that we have),
- * whatever its user. Must be called on the main thread, and `spawn` must spawn synchronously.
+ * Runs `spawn`, which starts a child, so that the child has exactly these capabilities (of those
+ * that we have), whatever its user. Must be called on the main thread, and `spawn` must spawn
+ * synchronously.
  */
 export function withCapabilities<T>(wanted: readonly Capability[], spawn: () => T): T {
   const before = readSets()
@@ -116,8 +117,8 @@ export interface NewImage {
 }
 
 /**
- * Drops all capabilities for good by re-executing this program (or another); returns only the reason of a failure.
- * Descriptors without close-on-exec stay open; the pid stays the same.
+ * Drops all capabilities for good by re-executing this program (or another); returns only the
+ * reason of a failure. Descriptors without close-on-exec stay open; the pid stays the same.
  */
 export function execWithoutCapabilities(
   command: readonly string[],

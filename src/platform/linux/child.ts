@@ -1,9 +1,10 @@
 /**
  * The only module that starts other programs: sysdig, bpftrace, xz.
  *
- * Their output comes through our own pipe, enlarged and non-blocking, so that the reader decides when to read
- * (collect/pipe.ts); Bun's stream would wake us for every write(2). The last bytes of stderr are kept, where such tools
- * report errors. A child that ignores SIGTERM is killed after a grace period.
+ * Their output comes through our own pipe, enlarged and non-blocking, so that the reader decides
+ * when to read (collect/pipe.ts); Bun's stream would wake us for every write(2). The last bytes of
+ * stderr are kept, where such tools report errors. A child that ignores SIGTERM is killed after a
+ * grace period.
  */
 import { closeSync } from 'node:fs'
 import { setPriority } from 'node:os'
@@ -31,13 +32,15 @@ export interface Child {
   stderr(): string
   /** SIGTERM, and SIGKILL after the grace period; settles when it has ended. */
   stop(): Promise<ChildEnd>
-  /** For a child that has closed its stdout: stops it if it does not end within the grace period. */
+  /**
+   * For a child that has closed its stdout: stops it if it does not end within the grace period.
+   */
   finish(): Promise<ChildEnd>
 }
 
 /**
- * Full path of a program on the PATH; never from the current directory, whose owner could otherwise choose what root
- * runs.
+ * Full path of a program on the PATH; never from the current directory, whose owner could otherwise
+ * choose what root runs.
  */
 export function findProgram(name: string): string | undefined {
   const folders = searchPath()
@@ -52,7 +55,10 @@ function searchPath(): string {
     .join(':')
 }
 
-/** A larger pipe lets its writer continue while we sleep. Errors (not a pipe, the user's limit) are ignored. */
+/**
+ * A larger pipe lets its writer continue while we sleep. Errors (not a pipe, the user's limit) are
+ * ignored.
+ */
 export function enlargePipe(descriptor: number): void {
   loadLibc().fcntl(descriptor, F_SETPIPE_SZ, PIPE_BYTES)
 }
@@ -156,7 +162,9 @@ export async function runCommand(
   }
 }
 
-/** Starts a part of our own program, its standard streams being descriptors that the caller made. */
+/**
+ * Starts a part of our own program, its standard streams being descriptors that the caller made.
+ */
 export function startPart(
   command: readonly string[],
   streams: { readonly stdin: number; readonly stdout: number; readonly stderr: number },

@@ -1,12 +1,13 @@
 /**
- * The few C library calls that Bun has no API for. Used by the in-kernel counter (bpf(2), clocks, barriers) and for
- * dropping privileges (capabilities, execve).
+ * The few C library calls that Bun has no API for. Used by the in-kernel counter (bpf(2), clocks,
+ * barriers) and for dropping privileges (capabilities, execve).
  *
- * Failures are returned as negative errno, never thrown: callers fall back. `bun:ffi`
- * needs the JIT; under MemoryDenyWriteExecute the first call throws, which `loadLibc` turns into an AgentError.
+ * Failures are returned as negative errno, never thrown: callers fall back. `bun:ffi` needs the
+ * JIT; under MemoryDenyWriteExecute the first call throws, which `loadLibc` turns into an
+ * AgentError.
  *
- * Not thread-aware: capset, prctl and setresuid by number change the calling thread alone (that is what
- * `capabilities.ts` builds on).
+ * Not thread-aware: capset, prctl and setresuid by number change the calling thread alone (that is
+ * what `capabilities.ts` builds on).
  */
 import { dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from 'bun:ffi'
 import { AgentError } from '../../domain/error.ts'
@@ -107,9 +108,12 @@ export function membarrier(command: number): number {
   return checked(loadLibc().syscall(NUMBERS.membarrier, command, 0, 0, 0, 0))
 }
 
-// --- Memory ---------------------------------------------------------------------------------------
+// --- Memory
+// ---------------------------------------------------------------------------------------
 
-/** Memory that is shared with whatever a descriptor stands for; stays mapped until the process ends. */
+/**
+ * Memory that is shared with whatever a descriptor stands for; stays mapped until the process ends.
+ */
 export function mapShared(descriptor: number, length: number): ArrayBuffer {
   const PROT_READ_WRITE = 3
   const MAP_SHARED = 1
@@ -120,7 +124,8 @@ export function mapShared(descriptor: number, length: number): ArrayBuffer {
   return toArrayBuffer(at as Pointer, 0, length)
 }
 
-// --- Clocks ---------------------------------------------------------------------------------------
+// --- Clocks
+// ---------------------------------------------------------------------------------------
 
 export const CLOCK_REALTIME = 0
 export const CLOCK_MONOTONIC = 1
@@ -151,7 +156,8 @@ export function clockResolution(clock: number): number {
   return readTimespec()
 }
 
-// --- Descriptors ------------------------------------------------------------------------------------
+// --- Descriptors
+// ------------------------------------------------------------------------------------
 
 const F_SETFD = 2
 const FD_CLOEXEC = 1
@@ -173,7 +179,10 @@ export function keepOverExec(descriptor: number, keep: boolean): void {
 const RLIMIT_MEMLOCK = 8
 const UNLIMITED = 0xffff_ffff_ffff_ffffn
 
-/** Lifts the limit for locked memory: before 5.11 maps are charged to it. Needs CAP_SYS_RESOURCE or a high hard limit. */
+/**
+ * Lifts the limit for locked memory: before 5.11 maps are charged to it. Needs CAP_SYS_RESOURCE or
+ * a high hard limit.
+ */
 export function unlimitLockedMemory(): void {
   const limit = new BigUint64Array(new ArrayBuffer(16)).fill(UNLIMITED)
   loadLibc().setrlimit(RLIMIT_MEMLOCK, ptr(limit))
@@ -186,13 +195,14 @@ export function lockedMemoryLimit(): number {
   return limit[0] === UNLIMITED ? Number.POSITIVE_INFINITY : Number(limit[0])
 }
 
-// --- Priority ---------------------------------------------------------------------------------------
+// --- Priority
+// ---------------------------------------------------------------------------------------
 
 export type Priority = 'real-time' | 'raised' | 'usual'
 
 /**
- * The calling thread, and threads that it makes, run before ordinary ones: as SCHED_RR, else at nice -15, else as
- * before. Kept over exec. Needs CAP_SYS_NICE.
+ * The calling thread, and threads that it makes, run before ordinary ones: as SCHED_RR, else at
+ * nice -15, else as before. Kept over exec. Needs CAP_SYS_NICE.
  */
 export function raisePriority(): Priority {
   const { sched_setscheduler, setpriority } = loadLibc()

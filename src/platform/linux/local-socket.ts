@@ -1,9 +1,10 @@
 /**
- * A unix socket for live-view clients: one side sends lines to all connected clients, the other reads them. The file has
- * mode 0600, so only the agent's user and root can connect.
+ * A unix socket for live-view clients: one side sends lines to all connected clients, the other
+ * reads them. The file has mode 0600, so only the agent's user and root can connect.
  *
- * The sender never waits and ignores input: a client that does not read misses lines and does not delay the agent. Paths
- * that are too long for a socket name (107 bytes) are used through /proc/self/fd.
+ * The sender never waits and ignores input: a client that does not read misses lines and does not
+ * delay the agent. Paths that are too long for a socket name (107 bytes) are used through
+ * /proc/self/fd.
  */
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
 import { createConnection } from 'node:net'

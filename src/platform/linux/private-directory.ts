@@ -1,10 +1,11 @@
 /**
- * A directory that no other user can write to. Needed for libraries, which an agent running as root executes, and for
- * the agent's state.
+ * A directory that no other user can write to. Needed for libraries, which an agent running as root
+ * executes, and for the agent's state.
  *
- * Required: our own uid, not writable for group or others, not a symbolic link, and no parent directory that others
- * could replace (root's and our own are trusted; so is /tmp with its sticky bit). Any other directory is refused and
- * never repaired: root's `--state /tmp` must not change the mode of /tmp.
+ * Required: our own uid, not writable for group or others, not a symbolic link, and no parent
+ * directory that others could replace (root's and our own are trusted; so is /tmp with its sticky
+ * bit). Any other directory is refused and never repaired: root's `--state /tmp` must not change
+ * the mode of /tmp.
  */
 import {
   lstatSync,
@@ -47,8 +48,8 @@ export function isOurFile(path: string): boolean {
 }
 
 /**
- * Why an existing file or directory that we obey cannot be trusted; undefined where only we, root, and whoever became root
- * by sudo can change it.
+ * Why an existing file or directory that we obey cannot be trusted; undefined where only we, root,
+ * and whoever became root by sudo can change it.
  */
 export function troubleWithOwner(path: string): string | undefined {
   try {

@@ -1,4 +1,6 @@
-/** Cost of another process of ours so far, from /proc: CPU of all its threads, and resident memory. */
+/**
+ * Cost of another process of ours so far, from /proc: CPU of all its threads, and resident memory.
+ */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface ProcessCost {
@@ -15,7 +17,8 @@ const TICKS = 100
  */
 export function processCost(pid: number, isOurs?: boolean): ProcessCost | undefined {
   try {
-    // Per thread, in ns: a tick of /proc/PID/stat is 10 ms, as much as a collector needs in ten seconds.
+    // Per thread, in ns: a tick of /proc/PID/stat is 10 ms, as much as a collector needs in ten
+    // seconds.
     let cpuNs = 0
     for (const thread of readdirSync(`/proc/${pid}/task`))
       cpuNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])

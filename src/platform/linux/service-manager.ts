@@ -1,6 +1,7 @@
 /**
- * Word to systemd that this service is ready, alive or ending [sd_notify(3)]: datagrams to the socket that NOTIFY_SOCKET
- * names. Does nothing where there is none. A pipeline that hangs stops the pings, and the service is restarted.
+ * Word to systemd that this service is ready, alive or ending [sd_notify(3)]: datagrams to the
+ * socket that NOTIFY_SOCKET names. Does nothing where there is none. A pipeline that hangs stops
+ * the pings, and the service is restarted.
  */
 import { addressOf, checked, loadLibc, nativeBytes } from './libc.ts'
 

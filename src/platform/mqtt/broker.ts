@@ -1,16 +1,17 @@
 /**
- * An MQTT broker inside the aggregator's process, MQTT 5 and 3.1.1, for one purpose: many hosts send to the aggregator
- * and receive receipts. Messages of clients go to `onMessage` and otherwise only to readers; only the aggregator
- * itself publishes to hosts.
+ * An MQTT broker inside the aggregator's process, MQTT 5 and 3.1.1, for one purpose: many hosts
+ * send to the aggregator and receive receipts. Messages of clients go to `onMessage` and otherwise
+ * only to readers; only the aggregator itself publishes to hosts.
  *
- * Why our own: a general broker keeps queues and sessions for strangers, which cost 220 MB and 0.8 ms a
- * connection at 20,000 hosts, and its queue of messages without a subscriber could end the process. Here
- * there are no sessions and no queues: a PUBACK leaves when the message has been settled, so what is
- * acknowledged is on disk, and a client that has too much under way is not read from until it is settled.
+ * Why our own: a general broker keeps queues and sessions for strangers, which cost 220 MB and 0.8
+ * ms a connection at 20,000 hosts, and its queue of messages without a subscriber could end the
+ * process. Here there are no sessions and no queues: a PUBACK leaves when the message has been
+ * settled, so what is acknowledged is on disk, and a client that has too much under way is not read
+ * from until it is settled.
  *
- * Bounded: connections, bytes of a packet, messages and bytes under way (of one client and of all), bytes
- * that wait for a slow reader, retained messages. Does not promise: sessions, shared subscriptions, exactly-once
- * (QoS 2 is answered, and repeats are the receiver's to recognise).
+ * Bounded: connections, bytes of a packet, messages and bytes under way (of one client and of all),
+ * bytes that wait for a slow reader, retained messages. Does not promise: sessions, shared
+ * subscriptions, exactly-once (QoS 2 is answered, and repeats are the receiver's to recognise).
  */
 import type { Socket, TCPSocketListener } from 'bun'
 import { AgentError } from '../../domain/error.ts'
@@ -32,13 +33,19 @@ export interface Peer {
 }
 
 export interface BrokerRules {
-  /** The identity that a name and password prove; undefined refuses. Absent: everyone is admitted, without a proven identity. */
+  /**
+   * The identity that a name and password prove; undefined refuses. Absent: everyone is admitted,
+   * without a proven identity.
+   */
   readonly authenticate?: (
     name: string,
     password: string,
     address: string,
   ) => Promise<string | undefined>
-  /** Why a client may not publish this, or undefined. Wills are asked about when the client connects. */
+  /**
+   * Why a client may not publish this, or undefined. Wills are asked about when the client
+   * connects.
+   */
   readonly mayPublish: (
     peer: Peer,
     message: { readonly topic: string; readonly retain: boolean; readonly bytes: number },
@@ -57,7 +64,10 @@ export interface BrokerMessage {
   readonly peer: Peer
 }
 
-/** Why a message was not taken: the sender is to send it again later, or (refused) it will never be taken. */
+/**
+ * Why a message was not taken: the sender is to send it again later, or (refused) it will never be
+ * taken.
+ */
 export type Unsettled = 'overloaded' | 'not-stored' | 'refused'
 
 const UNSETTLED_REASON: Readonly<Record<Unsettled, number>> = {
@@ -70,7 +80,10 @@ export interface BrokerOptions {
   readonly host: string
   /** 0 takes a free one; see `Broker.port`. */
   readonly port: number
-  /** PEM texts. With `clientCa` every client must bring a certificate of it, and is proven to be its common name. */
+  /**
+   * PEM texts. With `clientCa` every client must bring a certificate of it, and is proven to be its
+   * common name.
+   */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
   readonly connectionsMax: number
   /** A longer packet ends its connection as soon as its header is read. */
@@ -135,7 +148,9 @@ class OpenBroker implements Broker {
   readonly #retained = new Map<string, Retained>()
   readonly #large = new Set<Client>()
   readonly #held = new Set<Client>()
-  /** Sockets that were told to end, and since when: a peer that does not end its side is cut off. */
+  /**
+   * Sockets that were told to end, and since when: a peer that does not end its side is cut off.
+   */
   readonly #ending = new Map<Socket<Client>, number>()
   #listener: TCPSocketListener<Client> | undefined
   #sweep: ReturnType<typeof setInterval> | undefined
@@ -227,9 +242,13 @@ class OpenBroker implements Broker {
     for (const client of [...this.#clients]) client.end(undefined)
   }
 
-  // --- What clients ask of it ------------------------------------------------------------------------
+  // --- What clients ask of it
+  // ------------------------------------------------------------------------
 
-  /** A newer connection under the same name ends the older [MQTT-3.1.4-2]; the name holds what was proven. */
+  /**
+   * A newer connection under the same name ends the older [MQTT-3.1.4-2]; the name holds what was
+   * proven.
+   */
   admit(client: Client, name: string): void {
     this.#byName.get(name)?.end('taken-over', REASON.takenOver)
     this.#byName.set(name, client)
@@ -296,7 +315,10 @@ class OpenBroker implements Broker {
     }
   }
 
-  /** Counts bytes that a client begins or ceases to have under way; reads on where there is room again. */
+  /**
+   * Counts bytes that a client begins or ceases to have under way; reads on where there is room
+   * again.
+   */
   weigh(bytes: number): void {
     this.#bytes += bytes
     if (bytes >= 0 || this.#held.size === 0 || this.full || this.#closing) return
@@ -326,7 +348,8 @@ class OpenBroker implements Broker {
     this.#large.delete(client)
   }
 
-  // --- Connections -----------------------------------------------------------------------------------
+  // --- Connections
+  // -----------------------------------------------------------------------------------
 
   #welcome(socket: Socket<Client>): void {
     const open = this.#clients.size + this.#ending.size
@@ -382,7 +405,8 @@ class Client {
     this.#peer = { identity: undefined, address: socket.remoteAddress }
   }
 
-  // --- Bytes in --------------------------------------------------------------------------------------
+  // --- Bytes in
+  // --------------------------------------------------------------------------------------
 
   read(chunk: Uint8Array): void {
     if (this.#ended || this.#broker.closing) return
@@ -483,7 +507,8 @@ class Client {
     this.end(`protocol-error(${error.message})`, REASON.malformed)
   }
 
-  // --- Packets ---------------------------------------------------------------------------------------
+  // --- Packets
+  // ---------------------------------------------------------------------------------------
 
   #take(bytes: Uint8Array, from: number, body: number, end: number): void {
     const type = bytes[from]! >> 4
@@ -585,7 +610,10 @@ class Client {
     this.end(why)
   }
 
-  /** The common name of the certificate that a client was admitted with; it stands for the host, as a user name does. */
+  /**
+   * The common name of the certificate that a client was admitted with; it stands for the host, as
+   * a user name does.
+   */
   #certifiedName(): string | undefined {
     if (this.#broker.options.tls?.clientCa === undefined) return undefined
     const socket = this.#socket as unknown as {
@@ -675,9 +703,12 @@ class Client {
       for (const message of this.#broker.retainedFor(filter)) this.send(message, filter)
   }
 
-  // --- Bytes out -------------------------------------------------------------------------------------
+  // --- Bytes out
+  // -------------------------------------------------------------------------------------
 
-  /** At most once: a receipt that does not arrive is asked for again by sending the message again. */
+  /**
+   * At most once: a receipt that does not arrive is asked for again by sending the message again.
+   */
   send(
     message: {
       readonly topic: string
@@ -736,7 +767,8 @@ class Client {
     }
   }
 
-  // --- The end ---------------------------------------------------------------------------------------
+  // --- The end
+  // ---------------------------------------------------------------------------------------
 
   checkSilence(nowMs: number): void {
     if (this.#connect === undefined) {
@@ -798,7 +830,10 @@ function isWild(filter: string): boolean {
   return filter.includes('+') || filter.includes('#')
 }
 
-/** Whether a topic falls under a filter [MQTT 5, 4.7]; topics that begin with `$` are not for wildcards. */
+/**
+ * Whether a topic falls under a filter [MQTT 5, 4.7]; topics that begin with `$` are not for
+ * wildcards.
+ */
 export function matches(filter: string, topic: string): boolean {
   const wanted = filter.split('/')
   const levels = topic.split('/')

@@ -1,14 +1,15 @@
 /**
  * The one door to MQTT.js: one connection, made once, never remade behind our back.
  *
- * Reconnecting, queueing and what counts as delivered belong to the caller (MQTT.js's own store loses what it
- * holds in a crash: 100 of 100 messages, measured). This door adds what a client needs towards brokers that
- * are old, slow or hostile: MQTT 5 with 3.1.1 as fallback, a timeout around the whole handshake (MQTT.js
- * never settles when a TLS server refuses the client certificate), a look at each packet's length before
- * MQTT.js gathers it, and a bound on unsolicited packets per second.
+ * Reconnecting, queueing and what counts as delivered belong to the caller (MQTT.js's own store
+ * loses what it holds in a crash: 100 of 100 messages, measured). This door adds what a client
+ * needs towards brokers that are old, slow or hostile: MQTT 5 with 3.1.1 as fallback, a timeout
+ * around the whole handshake (MQTT.js never settles when a TLS server refuses the client
+ * certificate), a look at each packet's length before MQTT.js gathers it, and a bound on
+ * unsolicited packets per second.
  *
- * Errors are AgentErrors: ERR_BROKER where waiting may help, ERR_PERMISSION where the broker refuses us,
- * ERR_CONFIG where the address, a certificate or a key is wrong.
+ * Errors are AgentErrors: ERR_BROKER where waiting may help, ERR_PERMISSION where the broker
+ * refuses us, ERR_CONFIG where the address, a certificate or a key is wrong.
  */
 import { readFileSync } from 'node:fs'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
@@ -77,7 +78,10 @@ export interface MqttConnection {
   readonly packetBytesMax: number
   /** Resolves with the reason once the connection is gone, whoever ended it. */
   readonly closed: Promise<string>
-  /** QoS 1: resolves at the PUBACK; rejects where the broker refuses the message or the connection ends. */
+  /**
+   * QoS 1: resolves at the PUBACK; rejects where the broker refuses the message or the connection
+   * ends.
+   */
   publish(topic: string, payload: Uint8Array, options?: MqttPublishOptions): Promise<void>
   /** QoS 1 for all. */
   subscribe(filters: readonly string[]): Promise<void>
@@ -312,7 +316,10 @@ function publishProperties(options: MqttPublishOptions) {
   }
 }
 
-/** How many messages the broker lets us have under way [MQTT-3.2.2.3.3]; the others wait for a place. */
+/**
+ * How many messages the broker lets us have under way [MQTT-3.2.2.3.3]; the others wait for a
+ * place.
+ */
 function createPlaces(count: number) {
   const waiting: (() => void)[] = []
   let free = count
@@ -393,7 +400,8 @@ function clientOptions(
   }
 }
 
-// --- Errors -----------------------------------------------------------------------------------------
+// --- Errors
+// -----------------------------------------------------------------------------------------
 
 /** CONNACK codes by which a broker says "not you": 4 and 5 of MQTT 3.1.1, the others of MQTT 5. */
 const REFUSALS = new Set<unknown>([2, 4, 5, 0x85, 0x86, 0x87, 0x8a, 0x8c])
@@ -409,7 +417,8 @@ function connectError(
   const text = safeName(error?.message ?? 'it closed the connection').slice(0, 200)
   const options = error === undefined ? {} : { cause: error }
   const words = `Cannot reach broker "${address.url}": ${text}`
-  // 1 is 3.1.1's way to say it, 0x84 is 5's; some old brokers just hang up on what they do not know.
+  // 1 is 3.1.1's way to say it, 0x84 is 5's; some old brokers just hang up on what they do not
+  // know.
   if (protocol === 5 && (code === 1 || code === 0x84 || error === undefined)) {
     return new OtherWay({ protocol: 4 }, words, options)
   }
@@ -449,7 +458,8 @@ interface Pem {
 }
 
 /**
- * Read anew for each connection, as certificates are renewed; at start only to see that it can be done.
+ * Read anew for each connection, as certificates are renewed; at start only to see that it can be
+ * done.
  * @throws AgentError ERR_CONFIG
  */
 export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
@@ -489,7 +499,8 @@ export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
   )
 }
 
-// --- What a broker may send ---------------------------------------------------------------------------
+// --- What a broker may send
+// ---------------------------------------------------------------------------
 
 const PUBACK = 4
 const SUBACK = 9
@@ -502,9 +513,9 @@ interface InboundGuard {
 }
 
 /**
- * Reads the length in each packet's fixed header [MQTT-2.2.3] as the bytes come by and ends the connection
- * at the first that is too long: the parser behind it would gather up to 256 MB first. Packets are also
- * counted by the second.
+ * Reads the length in each packet's fixed header [MQTT-2.2.3] as the bytes come by and ends the
+ * connection at the first that is too long: the parser behind it would gather up to 256 MB first.
+ * Packets are also counted by the second.
  */
 function guardInbound(client: MqttClient, options: MqttConnectOptions): InboundGuard {
   const bytesMax = options.inboundBytesMax ?? INBOUND_BYTES_MAX

@@ -1,9 +1,11 @@
 /**
- * MQTT 3.1.1 and 5 as bytes: what our own broker reads from clients and writes to them, and no more.
+ * MQTT 3.1.1 and 5 as bytes: what our own broker reads from clients and writes to them, and no
+ * more.
  *
- * A reader checks every length before it follows it and throws `Malformed` with a reason; the broker ends
- * that connection. Properties of MQTT 5 are walked once: those that the broker acts on are kept, the others are
- * skipped by their type [MQTT 5, 2.2.2.2]. Payloads are views into the bytes that were read, not copies.
+ * A reader checks every length before it follows it and throws `Malformed` with a reason; the
+ * broker ends that connection. Properties of MQTT 5 are walked once: those that the broker acts on
+ * are kept, the others are skipped by their type [MQTT 5, 2.2.2.2]. Payloads are views into the
+ * bytes that were read, not copies.
  */
 import { BROKER_FILTERS_MAX } from '../../domain/limits.ts'
 
@@ -18,7 +20,10 @@ export const UNSUBSCRIBE = 10
 export const PINGREQ = 12
 export const DISCONNECT = 14
 
-/** Reason codes [MQTT 5, 2.4] that the broker gives; 3.1.1 has numbers of its own for CONNACK and SUBACK. */
+/**
+ * Reason codes [MQTT 5, 2.4] that the broker gives; 3.1.1 has numbers of its own for CONNACK and
+ * SUBACK.
+ */
 export const REASON = {
   success: 0,
   malformed: 0x81,
@@ -53,7 +58,9 @@ export interface Connect {
   readonly will: Will | undefined
   readonly username: string | undefined
   readonly password: string | undefined
-  /** What the client takes [MQTT 5, 3.1.2.11]: messages not acknowledged, and bytes of one packet. */
+  /**
+   * What the client takes [MQTT 5, 3.1.2.11]: messages not acknowledged, and bytes of one packet.
+   */
   readonly receiveMax: number
   readonly packetBytesMax: number
 }
@@ -215,7 +222,8 @@ const PROPERTY_TYPE: Readonly<
   [MAXIMUM_PACKET_SIZE]: 'dword',
 }
 
-// --- From clients ----------------------------------------------------------------------------------
+// --- From clients
+// ----------------------------------------------------------------------------------
 
 /** A client of another protocol; the broker says so in the way that this one understands. */
 export class UnsupportedVersion extends Malformed {
@@ -347,7 +355,8 @@ export function readDisconnect(
   return protocol === 5 && end > body && bytes[body] === 0x04
 }
 
-// --- To clients ------------------------------------------------------------------------------------
+// --- To clients
+// ------------------------------------------------------------------------------------
 
 export interface Granted {
   readonly receiveMax: number
@@ -480,7 +489,8 @@ function userProperties(message: {
   return Object.entries(all).flatMap(([key, value]) => [0x26, ...text(key), ...text(value)])
 }
 
-// --- As a client ------------------------------------------------------------------------------------
+// --- As a client
+// ------------------------------------------------------------------------------------
 
 /** A clean session of MQTT 5. */
 export function connect(options: {

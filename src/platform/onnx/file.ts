@@ -1,6 +1,6 @@
 /**
- * Reads and writes ONNX files: writes the graphs that train/ builds, and reads from an untrusted file what must be
- * checked before the runtime opens it (operators, external weights, trees).
+ * Reads and writes ONNX files: writes the graphs that train/ builds, and reads from an untrusted
+ * file what must be checked before the runtime opens it (operators, external weights, trees).
  */
 import { clone, create, createFileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
@@ -171,7 +171,10 @@ export function treesNode(trees: OnnxTrees, input: string, output: string): Onnx
   }
 }
 
-/** @throws AgentError ERR_MODEL if the bytes are not an ONNX file, or contain trees of a kind that we do not write */
+/**
+ * @throws AgentError ERR_MODEL if the bytes are not an ONNX file, or contain trees of a kind that
+ *   we do not write
+ */
 export function readOnnxFacts(bytes: Uint8Array): OnnxFacts {
   try {
     const model = readModel(bytes)
@@ -362,8 +365,8 @@ function tensorAttribute(
 }
 
 /**
- * `AttributeProto.ints` in packed encoding. ONNX's schema writes a tag before each number; every Protocol Buffers reader
- * accepts both, and a forest becomes a quarter smaller.
+ * `AttributeProto.ints` in packed encoding. ONNX's schema writes a tag before each number; every
+ * Protocol Buffers reader accepts both, and a forest becomes a quarter smaller.
  */
 const INTS_FIELD = 8
 const LENGTH_DELIMITED = 2
@@ -405,8 +408,9 @@ function unpackedInts({ $unknown }: AttributeProto): Int32Array | undefined {
 }
 
 /**
- * Parses an ONNX file, except `AttributeProto.ints`, which stay bytes in `$unknown`: the library would make a BigInt of
- * each, and a forest has a million of them (measured: 570 ms and 170 MB, instead of 6 ms).
+ * Parses an ONNX file, except `AttributeProto.ints`, which stay bytes in `$unknown`: the library
+ * would make a BigInt of each, and a forest has a million of them (measured: 570 ms and 170 MB,
+ * instead of 6 ms).
  */
 function readModel(bytes: Uint8Array): ModelProto {
   return fromBinary(leanSchema(), bytes)

@@ -1,13 +1,13 @@
 /**
- * The only module that uses ONNX Runtime: opens a session from bytes and runs it, for inference, training steps and
- * tests.
+ * The only module that uses ONNX Runtime: opens a session from bytes and runs it, for inference,
+ * training steps and tests.
  *
- * The library is imported dynamically at the first use: the compiled binary must load its own copy of libonnxruntime
- * first (`native.ts`), and commands without a model start fast.
+ * The library is imported dynamically at the first use: the compiled binary must load its own copy
+ * of libonnxruntime first (`native.ts`), and commands without a model start fast.
  *
- * Always one thread: ONNX Runtime's spinning thread pools are many times slower on a busy host, and one thread gives the
- * same bits on every run. `run` blocks the calling thread (4–8 ms for 300 processes), which is short enough for one
- * batch a second.
+ * Always one thread: ONNX Runtime's spinning thread pools are many times slower on a busy host, and
+ * one thread gives the same bits on every run. `run` blocks the calling thread (4–8 ms for 300
+ * processes), which is short enough for one batch a second.
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AgentError } from '../../domain/error.ts'

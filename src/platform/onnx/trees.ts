@@ -1,6 +1,6 @@
 /**
- * The trees of a TreeEnsemble (ONNX operator set `ai.onnx.ml` 5) as plain arrays. `model/trees.ts` decides which may be
- * run.
+ * The trees of a TreeEnsemble (ONNX operator set `ai.onnx.ml` 5) as plain arrays. `model/trees.ts`
+ * decides which may be run.
  */
 export interface OnnxTrees {
   /** Classes that a leaf may name. */

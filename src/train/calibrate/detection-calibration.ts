@@ -1,9 +1,11 @@
 /**
- * What detection needs of a newly trained net (detect/calibration.ts): the whitening of its states, prototypes of each
- * class, and how high evidence rises on benign recordings that the net was not trained on.
+ * What detection needs of a newly trained net (detect/calibration.ts): the whitening of its states,
+ * prototypes of each class, and how high evidence rises on benign recordings that the net was not
+ * trained on.
  *
- * Levels for the false-alarm budget come from the tail of the peaks (detect/tail.ts): an hour of calibration contains no
- * alarm that occurs once a day, so its rate is extrapolated from the highest peaks.
+ * Levels for the false-alarm budget come from the tail of the peaks (detect/tail.ts): an hour of
+ * calibration contains no alarm that occurs once a day, so its rate is extrapolated from the
+ * highest peaks.
  */
 import {
   type DetectionCalibration,
@@ -30,7 +32,10 @@ const PROTOTYPES_PER_CLASS = 12
 /** Prototypes are added until this share of the windows is near one. */
 const COVERED = 0.97
 const COVER = 0.6
-/** Share of the mean eigenvalue added to each (shrinkage), for directions in which the training data hardly varies. */
+/**
+ * Share of the mean eigenvalue added to each (shrinkage), for directions in which the training data
+ * hardly varies.
+ */
 const SHRINKAGE = 0.05
 
 /** A radius that no state lies outside of. */
@@ -46,7 +51,10 @@ export interface HostPredictions {
 
 export interface DetectionCalibrationInput {
   readonly classes: ModelClasses
-  /** Classes that trees of their own judge (model/malice-judge.ts): how near a state lies to them says nothing more. */
+  /**
+   * Classes that trees of their own judge (model/malice-judge.ts): how near a state lies to them
+   * says nothing more.
+   */
   readonly judged?: readonly number[]
   readonly stateSize: number
   /** Training windows: [n × stateSize], and the class of each. */
@@ -102,7 +110,8 @@ export function whiteningOf({
   for (let c = 0; c < classCount; c++) {
     for (let j = 0; j < stateSize; j++) means[c * stateSize + j]! /= Math.max(1, sizes[c]!)
   }
-  // Each class has the same weight however long it was recorded, so that the busiest daemon does not dominate.
+  // Each class has the same weight however long it was recorded, so that the busiest daemon does
+  // not dominate.
   const covariance = new Float64Array(stateSize * stateSize)
   const present = sizes.filter((size) => size > 1).length
   const difference = new Float64Array(stateSize)
@@ -194,9 +203,10 @@ function coverOf(rows: readonly number[], whitened: Float32Array, size: number):
 }
 
 /**
- * Confusion rates of each class's held-out windows: by predicted class, and with any malicious class; with one pseudo-count
- * each. Per class pair, because benign errors go in few directions: short runs of vmstat are predicted as "other
- * programs", which says nothing about a vmstat that is predicted as top.
+ * Confusion rates of each class's held-out windows: by predicted class, and with any malicious
+ * class; with one pseudo-count each. Per class pair, because benign errors go in few directions:
+ * short runs of vmstat are predicted as "other programs", which says nothing about a vmstat that is
+ * predicted as top.
  */
 export function mistakesOf({
   classes,
@@ -227,7 +237,10 @@ export function mistakesOf({
   }
 }
 
-/** Distance that 99 % of a class's windows keep to its prototypes; from held-out windows if there are enough. */
+/**
+ * Distance that 99 % of a class's windows keep to its prototypes; from held-out windows if there
+ * are enough.
+ */
 export function classRadii(
   { classes, labels, hosts }: DetectionCalibrationInput,
   draft: DetectionCalibration,
@@ -261,17 +274,23 @@ export function classRadii(
 }
 
 /**
- * Lower bound of a tail's scale: one unusual second stays in ten windows, so evidence comes in runs, and an hour does not
- * contain the unusual seconds of a week.
+ * Lower bound of a tail's scale: one unusual second stays in ten windows, so evidence comes in
+ * runs, and an hour does not contain the unusual seconds of a week.
  */
 const SCALE_LEAST = 2
 const NEVER = { seconds: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY }
 const STREAM_NAMES: readonly StreamName[] = ['claim', 'malice']
 
-/** The highest evidence on any process of a name, by stream: the processes of one name share an alert. */
+/**
+ * The highest evidence on any process of a name, by stream: the processes of one name share an
+ * alert.
+ */
 type Peaks = Readonly<Record<StreamName, Map<string, number>>>
 
-/** Tails of the peaks of each host's names, computed by the detector itself, on held-out benign frames. */
+/**
+ * Tails of the peaks of each host's names, computed by the detector itself, on held-out benign
+ * frames.
+ */
 export function tailsOf(
   { classes, hosts }: Pick<DetectionCalibrationInput, 'classes' | 'hosts'>,
   calibration: DetectionCalibration,
@@ -282,7 +301,8 @@ export function tailsOf(
     const peaks = hosts.map((host) => peaksOf(host, stage, classes, calibration))
     const tail = (stream: StreamName) => {
       const named = peaks.flatMap((of) => [...of[stream]])
-      // A level of its own is a name to hide under: only a contradicted claim is forgiven, malice never.
+      // A level of its own is a name to hide under: only a contradicted claim is forgiven, malice
+      // never.
       const isWrong = (peak: number) => stream === 'claim' && peak >= LEVEL_MAX
       const wrong = new Set(named.flatMap(([name, peak]) => (isWrong(peak) ? [name] : [])))
       for (const name of [...wrong].sort()) own.push({ name, stream, stage, level: OUT_OF_REACH })
@@ -302,7 +322,10 @@ export function tailsOf(
   }
 }
 
-/** Evidence at its ceiling never falls: only a level above that ceiling keeps a name that the model gets wrong quiet. */
+/**
+ * Evidence at its ceiling never falls: only a level above that ceiling keeps a name that the model
+ * gets wrong quiet.
+ */
 const OUT_OF_REACH = LEVEL_MAX + 1
 
 function peaksOf(

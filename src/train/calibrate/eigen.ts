@@ -1,6 +1,6 @@
 /**
- * Eigenvalues and eigenvectors of a symmetric matrix, by cyclic Jacobi rotations: slow, short and exact
- * enough for the hundred-odd components of a net's state, once per training.
+ * Eigenvalues and eigenvectors of a symmetric matrix, by cyclic Jacobi rotations: slow, short and
+ * exact enough for the hundred-odd components of a net's state, once per training.
  *
  * @returns eigenvalues, largest first; vector i is row i of `vectors`
  */

@@ -1,11 +1,12 @@
 /**
- * Extends the detection calibration of a base model by a user's recordings (detect/calibration.ts). The net's states are
- * those of the base, so its measurements stay valid: whitening, prototypes, radii and confusion of the old classes are
- * kept unchanged. New classes are measured like those of any new model; an old class gets further prototypes where
- * its program behaves differently in these recordings.
+ * Extends the detection calibration of a base model by a user's recordings (detect/calibration.ts).
+ * The net's states are those of the base, so its measurements stay valid: whitening, prototypes,
+ * radii and confusion of the old classes are kept unchanged. New classes are measured like those of
+ * any new model; an old class gets further prototypes where its program behaves differently in
+ * these recordings.
  *
- * Thresholds come from the base's recordings, which are longer than a user's; they are only raised, to the peaks of the
- * held-out part.
+ * Thresholds come from the base's recordings, which are longer than a user's; they are only raised,
+ * to the peaks of the held-out part.
  */
 import {
   CLASS_PROTOTYPES_MAX,
@@ -24,7 +25,10 @@ import {
   whitenAll,
 } from './detection-calibration.ts'
 
-/** A window of an old class nearer than this to a prototype of the base needs no prototype of its own. */
+/**
+ * A window of an old class nearer than this to a prototype of the base needs no prototype of its
+ * own.
+ */
 const NEAR = 0.6
 
 /** @param input all classes, those of the base first, and windows of the new recordings */
@@ -54,7 +58,10 @@ export function extendDetection(
   return { ...measured, tails: raised(base.tails, seen.tails), own: [...base.own, ...seen.own] }
 }
 
-/** The base's confusion of an old class, and its confusion with the new classes, which the base does not have. */
+/**
+ * The base's confusion of an old class, and its confusion with the new classes, which the base does
+ * not have.
+ */
 function joinedConfusions(
   { confusions }: DetectionCalibration,
   of: number,

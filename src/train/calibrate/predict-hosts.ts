@@ -1,4 +1,7 @@
-/** Predictions of a new model on the recordings it was made from, host by host, for calibrating detection. */
+/**
+ * Predictions of a new model on the recordings it was made from, host by host, for calibrating
+ * detection.
+ */
 import {
   ACTIVE_FRAMES_MIN,
   DETECTION_BEFORE_SECONDS_MAX,
@@ -15,7 +18,9 @@ import type { Part, Split } from '../data/split.ts'
 import { predictHost } from '../evaluate/detection-evaluate.ts'
 import type { HostPredictions } from './detection-calibration.ts'
 
-/** Predictions on each host's benign frames: some of those trained on, and all that were held out. */
+/**
+ * Predictions on each host's benign frames: some of those trained on, and all that were held out.
+ */
 export async function predictHosts(
   model: Model,
   recordings: readonly Recording[],
@@ -52,7 +57,10 @@ export async function predictHosts(
   return hosts
 }
 
-/** Only the windows that the detector uses: it skips processes that hardly ran, whose rows take 760 bytes each, too. */
+/**
+ * Only the windows that the detector uses: it skips processes that hardly ran, whose rows take 760
+ * bytes each, too.
+ */
 function judged(predictions: Predictions): Predictions {
   const { classCount, stateSize, activeFrames, incomplete } = predictions
   const rows = [...predictions.processes.keys()].filter(

@@ -2,7 +2,10 @@
 import { softmax } from '../../model/classifier.ts'
 import { argmaxRows, calibrationError } from '../evaluate/metrics.ts'
 
-/** The temperature with the lowest loss on held-out windows (golden section over its logarithm), and the remaining error. */
+/**
+ * The temperature with the lowest loss on held-out windows (golden section over its logarithm), and
+ * the remaining error.
+ */
 export function fitTemperature(
   logits: Float32Array,
   labels: ArrayLike<number>,

@@ -1,7 +1,8 @@
 /**
- * What votes against "ordinary" are worth as a probability of malice: its logit rises with the votes' logit, and it is one half
- * where so few ordinary windows of programs that the trees had not seen have more votes. A likelihood fitted with the
- * laboratory's share of malicious windows would say "malicious" of a host's strangers all day.
+ * What votes against "ordinary" are worth as a probability of malice: its logit rises with the
+ * votes' logit, and it is one half where so few ordinary windows of programs that the trees had not
+ * seen have more votes. A likelihood fitted with the laboratory's share of malicious windows would
+ * say "malicious" of a host's strangers all day.
  */
 import { maliceOf } from '../../model/malice-judge.ts'
 import { auroc } from '../evaluate/metrics.ts'

@@ -1,7 +1,7 @@
 /**
- * Windows as dense rows for the net, and data augmentation: counts are scaled as on a host with another load, redrawn
- * (Poisson), and a few calls are dropped as in another configuration. Time-major for the training graph, sequence
- * by sequence for the exported model.
+ * Windows as dense rows for the net, and data augmentation: counts are scaled as on a host with
+ * another load, redrawn (Poisson), and a few calls are dropped as in another configuration.
+ * Time-major for the training graph, sequence by sequence for the exported model.
  */
 import type { Normaliser } from '../../model/normalise.ts'
 import type { Random } from '../random.ts'
@@ -14,7 +14,10 @@ export interface Augmentation {
   readonly scaleSpread: number
   /** Probability that a call is dropped in an augmented window. */
   readonly dropCall: number
-  /** Seconds with at most this many calls keep their counts: periodic timers do not depend on the load. */
+  /**
+   * Seconds with at most this many calls keep their counts: periodic timers do not depend on the
+   * load.
+   */
   readonly quietMax: number
 }
 

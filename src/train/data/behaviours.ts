@@ -1,9 +1,10 @@
 /**
- * Maps the program of a labelled scenario to a behaviour, so that a class is "file encryption" and not one script that
- * does it. New recordings have the behaviour as their program; the first laboratories have the tool. A program that is
- * neither becomes a malicious class of its own.
+ * Maps the program of a labelled scenario to a behaviour, so that a class is "file encryption" and
+ * not one script that does it. New recordings have the behaviour as their program; the first
+ * laboratories have the tool. A program that is neither becomes a malicious class of its own.
  *
- * A dual-use tool by itself is `tool-use`, whatever the scenario did with it: its calls are those of its ordinary use.
+ * A dual-use tool by itself is `tool-use`, whatever the scenario did with it: its calls are those
+ * of its ordinary use.
  */
 import { type BehaviourId, isBehaviourId } from '../../domain/behaviour.ts'
 
@@ -41,8 +42,8 @@ export function behaviourOf(program: string): BehaviourId | undefined {
 }
 
 /**
- * Names of single-purpose tools. The claimed name of such a process is accepted; names that benign programs have as well
- * (nc, bash, openssl) are left out.
+ * Names of single-purpose tools. The claimed name of such a process is accepted; names that benign
+ * programs have as well (nc, bash, openssl) are left out.
  */
 export const TOOL_NAMES: Readonly<Partial<Record<BehaviourId, readonly string[]>>> = {
   'crypto-miner': ['xmrig', 'kdevtmpfsi', 'kinsing', 'minerd', 'cpuminer', 'ccminer', 'ethminer'],

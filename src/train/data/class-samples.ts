@@ -21,7 +21,10 @@ export function sampleByClass(ids: Int32Array, labels: Int32Array, perClass: num
   return Int32Array.from(sample).sort()
 }
 
-/** Mean share of each call in the windows of each class, its largest first: what an alert's `why` expects. */
+/**
+ * Mean share of each call in the windows of each class, its largest first: what an alert's `why`
+ * expects.
+ */
 export function profilesOf(windows: Windows, ids: Int32Array, labels: Int32Array, classes: number) {
   const shares = Array.from({ length: classes }, () => new Map<number, number>())
   const sizes = new Float64Array(classes)

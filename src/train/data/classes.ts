@@ -1,8 +1,9 @@
 /**
- * Chooses the classes of a model. A name (after the alias rules) with at least `windowsMin` training windows is a class;
- * rarer names are pooled in one class of other benign programs, so that an unknown benign program is not assigned to
- * the nearest malicious class. Each malicious behaviour (behaviours.ts) is a class, however few windows it has; a
- * malicious program without a known behaviour is a class of its own.
+ * Chooses the classes of a model. A name (after the alias rules) with at least `windowsMin`
+ * training windows is a class; rarer names are pooled in one class of other benign programs, so
+ * that an unknown benign program is not assigned to the nearest malicious class. Each malicious
+ * behaviour (behaviours.ts) is a class, however few windows it has; a malicious program without a
+ * known behaviour is a class of its own.
  */
 import { BEHAVIOURS } from '../../domain/behaviour.ts'
 import { defined } from '../../domain/defined.ts'
@@ -113,9 +114,9 @@ export interface GrownClasses extends Classes {
 }
 
 /**
- * The classes of a base in their order, followed by those that the user's windows add: names with enough windows and
- * non-grata programs. Windows of an existing class are added to it; those of a rare name to the base's class of other
- * programs, if it has one.
+ * The classes of a base in their order, followed by those that the user's windows add: names with
+ * enough windows and non-grata programs. Windows of an existing class are added to it; those of a
+ * rare name to the base's class of other programs, if it has one.
  */
 export function growClasses(
   base: readonly ManifestClass[],
@@ -162,7 +163,10 @@ export function growClasses(
   }
 }
 
-/** Counts windows by name: benign names first, then the most frequent. @param known malicious programs with a class */
+/**
+ * Counts windows by name: benign names first, then the most frequent. @param known malicious
+ * programs with a class
+ */
 function countedNames(windows: readonly Window[], known: ReadonlyMap<string, number>) {
   const counts = new Map<string, { name: string; malicious: boolean; count: number }>()
   for (const { name: said, malicious } of windows) {

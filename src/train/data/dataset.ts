@@ -1,13 +1,15 @@
 /**
- * Makes windows of recordings: for each process and second the last ten seconds, by the same rule as the live sequencer
- * (active now, known for ten seconds, active in three of them; a silent second is a row of zeros).
+ * Makes windows of recordings: for each process and second the last ten seconds, by the same rule
+ * as the live sequencer (active now, known for ten seconds, active in three of them; a silent
+ * second is a row of zeros).
  *
- * Sparse and shared: each vector is stored once, as counts by component, and a window is ten positions in that store
- * (−1 for a silent second). Two million vectors with ten calls each take 140 MB; the dense rows of a batch are made
- * from counts when needed, so that training can augment them.
+ * Sparse and shared: each vector is stored once, as counts by component, and a window is ten
+ * positions in that store (−1 for a silent second). Two million vectors with ten calls each take
+ * 140 MB; the dense rows of a batch are made from counts when needed, so that training can augment
+ * them.
  *
- * Excluded: a name that its process has for one second only (a forked child under its parent's name, until it execs),
- * and everything that `scenarios.ts` excludes.
+ * Excluded: a name that its process has for one second only (a forked child under its parent's
+ * name, until it execs), and everything that `scenarios.ts` excludes.
  */
 import { ShortLives } from '../../detect/short-lives.ts'
 import { ACTIVE_FRAMES_MIN, SEQUENCE_FRAMES } from '../../domain/limits.ts'
@@ -46,7 +48,10 @@ export interface WindowOptions {
   /** Seconds that are summed to one row. */
   readonly frameSeconds?: number
   readonly activeMin?: number
-  /** Minimum age of a process in seconds; JUDGED_AGE_FRAMES in the live sequencer, a whole sequence in the paper. */
+  /**
+   * Minimum age of a process in seconds; JUDGED_AGE_FRAMES in the live sequencer, a whole sequence
+   * in the paper.
+   */
   readonly ageMin?: number
   /** Take each ordinary process's window every so many seconds. */
   readonly stride?: number
@@ -107,7 +112,8 @@ export function makeWindows(
         // There are too few attacks to skip any.
         if (!malicious && (frame.index + process.pid) % stride !== 0) continue
         const old = Math.floor(process.startMs / 1000) <= frame.index - ageMin + 1
-        // Labelled attacks are few and short: windows too young or too quiet to be classified are used for training.
+        // Labelled attacks are few and short: windows too young or too quiet to be classified are
+        // used for training.
         const teaches = malicious && part === 'train' && active >= MALICIOUS_ACTIVE
         if (!teaches && !(old && active >= activeMin)) continue
         const at = list.length * frames
@@ -174,7 +180,10 @@ class Past {
     return active
   }
 
-  /** The vector of the row that begins with a second, −1 where it is silent. @param merge makes one of several */
+  /**
+   * The vector of the row that begins with a second, −1 where it is silent. @param merge makes one
+   * of several
+   */
   rowFrom(second: number, merge: (vectors: readonly number[]) => number): number {
     if (this.#rowSeconds === 1) return this.#vectorAt(second)
     const position = second % this.#length
@@ -210,8 +219,8 @@ function classNamer(aliases: readonly AliasRule[]): (name: string) => string {
 }
 
 /**
- * Names of recordings without any malicious scenario: a process that an attack leaves behind is not benign just because no
- * scenario lists it.
+ * Names of recordings without any malicious scenario: a process that an attack leaves behind is not
+ * benign just because no scenario lists it.
  */
 export function ordinaryNames(
   recordings: readonly Recording[],
@@ -248,7 +257,10 @@ export function callsOf(
   })
 }
 
-/** Names of the calls that occur in these windows, `other` first, then in the order of domain/syscalls.ts. */
+/**
+ * Names of the calls that occur in these windows, `other` first, then in the order of
+ * domain/syscalls.ts.
+ */
 export function vocabularyOf(windows: Windows, parts: ReadonlySet<Part>): string[] {
   const seen = new Uint8Array(SYSCALLS.length)
   seen[OTHER] = 1
@@ -311,7 +323,9 @@ function withGroups(recording: Recording): Recording {
   }
 }
 
-/** Vectors of many frames in three arrays that grow; one recording's groups are in memory at a time. */
+/**
+ * Vectors of many frames in three arrays that grow; one recording's groups are in memory at a time.
+ */
 class VectorStore {
   #vectors = 0
   #cells = 0

@@ -1,10 +1,11 @@
 /**
- * What a host did, as rows to learn from: one pass over its buffered seconds through the very stages that judge it, a few
- * hundred windows of each name spread evenly over the time, however long or busy it was.
+ * What a host did, as rows to learn from: one pass over its buffered seconds through the very
+ * stages that judge it, a few hundred windows of each name spread evenly over the time, however
+ * long or busy it was.
  *
- * Not taken: seconds with losses, processes under an alert, and windows that the shared model finds near a critical or high
- * behaviour ("quarantined", unless a person allowed the name). So what was wrong when the agent came is not learnt as
- * ordinary where anything speaks against it.
+ * Not taken: seconds with losses, processes under an alert, and windows that the shared model finds
+ * near a critical or high behaviour ("quarantined", unless a person allowed the name). So what was
+ * wrong when the agent came is not learnt as ordinary where anything speaks against it.
  */
 import { claimsNothing, isBeforeExec, memoryName } from '../../detect/names.ts'
 import { ShortLives } from '../../detect/short-lives.ts'
@@ -152,7 +153,10 @@ function isLossy({ incomplete }: SequenceBatch, n: number): boolean {
   return incomplete[n] === 1
 }
 
-/** Windows of one name: every so many of them, twice as many apart each time that there are too many. */
+/**
+ * Windows of one name: every so many of them, twice as many apart each time that there are too
+ * many.
+ */
 class NameSample implements HostName {
   readonly name: string
   readonly claimed: number | undefined

@@ -1,10 +1,12 @@
 /**
- * Frames files as recordings: one per file and host, with the host and the labels. The pipeline reads frames files
- * through the counter, which handles one host and no labels; here vectors are taken unchanged.
+ * Frames files as recordings: one per file and host, with the host and the labels. The pipeline
+ * reads frames files through the counter, which handles one host and no labels; here vectors are
+ * taken unchanged.
  *
- * A pid with several names in one second (fork, then exec) has a line for each in the files of some recorders: they are
- * merged into one vector, under the last name. A pid without `start` is a new process after an `exit_group` or after
- * ten minutes of silence. Malformed lines are counted; a file without a valid line is an error.
+ * A pid with several names in one second (fork, then exec) has a line for each in the files of some
+ * recorders: they are merged into one vector, under the last name. A pid without `start` is a new
+ * process after an `exit_group` or after ten minutes of silence. Malformed lines are counted; a
+ * file without a valid line is an error.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -335,7 +337,10 @@ function shown(text: string): string {
   return safeName(text).slice(0, NAME_BYTES_MAX)
 }
 
-/** Of several names in one second the last is kept: one that ended comes after others, one that exec'd before them. */
+/**
+ * Of several names in one second the last is kept: one that ended comes after others, one that
+ * exec'd before them.
+ */
 function lateness(cells: readonly (readonly [number, number])[]): number {
   if (cells.some(([syscall]) => syscall === EXIT_GROUP)) return 2
   return cells.some(([syscall]) => syscall === EXECVE) ? 0 : 1

@@ -1,7 +1,7 @@
 /**
- * Windows as rows of model/host-rows.ts: what the trees that ask for malice are grown on, and the few that travel with a model
- * (`references.bin`), so that a host can tell its own life from malicious behaviours and from ordinary programs elsewhere
- * without anyone's recordings.
+ * Windows as rows of model/host-rows.ts: what the trees that ask for malice are grown on, and the
+ * few that travel with a model (`references.bin`), so that a host can tell its own life from
+ * malicious behaviours and from ordinary programs elsewhere without anyone's recordings.
  */
 import { hostRowWidth, writeHostRow } from '../../model/host-rows.ts'
 import type { ManifestClass } from '../../model/manifest.ts'
@@ -17,7 +17,10 @@ const BACKGROUND_ROWS = 1_000
 const GENERIC_ROWS = 120
 const PROGRAM_ROWS = 10
 
-/** Windows of one process, and of one implementation in one recording, that the trees of malice are grown on. */
+/**
+ * Windows of one process, and of one implementation in one recording, that the trees of malice are
+ * grown on.
+ */
 const OF_PROCESS = 6
 const OF_IMPLEMENTATION = 30
 const ORDINARY_MOST = 20_000

@@ -1,13 +1,16 @@
 /**
- * Synthetic states of windows that are not available: a model directory has no training data, but prototypes of each
- * class's states (detect/calibration.ts), and drawn around those, states of the old classes can be shown to a
- * readout again while it learns new ones. As long as what makes the states does not change, they are as true as on
- * the day they were measured.
+ * Synthetic states of windows that are not available: a model directory has no training data, but
+ * prototypes of each class's states (detect/calibration.ts), and drawn around those, states of the
+ * old classes can be shown to a readout again while it learns new ones. As long as what makes the
+ * states does not change, they are as true as on the day they were measured.
  */
 import type { DetectionCalibration } from '../../detect/calibration.ts'
 import type { Random } from '../random.ts'
 
-/** Spread around a prototype per whitened component. Measured: 0.1 to 0.8 keep the old classes equally well. */
+/**
+ * Spread around a prototype per whitened component. Measured: 0.1 to 0.8 keep the old classes
+ * equally well.
+ */
 const SPREAD = 0.4
 
 /**
@@ -44,7 +47,10 @@ export function replayStates(
   return { states, labels }
 }
 
-/** Rows of a whitening matrix are eigenvectors, scaled: so its inverse is its transpose, scaled back twice. */
+/**
+ * Rows of a whitening matrix are eigenvectors, scaled: so its inverse is its transpose, scaled back
+ * twice.
+ */
 function unwhitening(matrix: Float32Array, size: number, stateSize: number): Float64Array {
   const back = new Float64Array(stateSize * size)
   for (let k = 0; k < size; k++) {

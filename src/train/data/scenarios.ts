@@ -1,8 +1,8 @@
 /**
- * Labelled scenarios of a recording ("happenings", docs/reference/formats.md) and their use in training: one malicious
- * class per non-grata behaviour, from its own processes between `from` and `to`; a masquerade whose program is a
- * behaviour adds to that class. The shell that started it, other programs it ran, other masquerades and novelties are
- * excluded from training.
+ * Labelled scenarios of a recording ("happenings", docs/reference/formats.md) and their use in
+ * training: one malicious class per non-grata behaviour, from its own processes between `from` and
+ * `to`; a masquerade whose program is a behaviour adds to that class. The shell that started it,
+ * other programs it ran, other masquerades and novelties are excluded from training.
  */
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
@@ -76,7 +76,9 @@ function readHappening(line: Fields): Happening {
 const nameList = (field: Field): string[] =>
   field.items(Infinity).map((name) => name.text(NAME_BYTES_MAX, { empty: true }))
 
-/** Finds the happening that a process belongs to at a time; by host and pid, so that it is cheap. */
+/**
+ * Finds the happening that a process belongs to at a time; by host and pid, so that it is cheap.
+ */
 export class HappeningIndex {
   readonly #byPid = new Map<string, Happening[]>()
   readonly #happenings: readonly Happening[]
@@ -180,9 +182,9 @@ export class MaliciousPrograms {
 }
 
 /**
- * Names of a happening that are the program's own. A `tar` run by an exfiltration is still `tar`: trained as malicious, it
- * would make every backup an alert. A program without a name of its own (a reverse shell is a shell) has its shells
- * and interpreters as well.
+ * Names of a happening that are the program's own. A `tar` run by an exfiltration is still `tar`:
+ * trained as malicious, it would make every backup an alert. A program without a name of its own (a
+ * reverse shell is a shell) has its shells and interpreters as well.
  */
 export function ownNames(
   { names, program }: Happening,

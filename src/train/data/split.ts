@@ -1,9 +1,10 @@
 /**
- * Divides data into training, calibration and test. By time with a gap, because neighbouring seconds of a process give
- * nearly the same window: a random split, the paper's protocol, has them on both sides and exists only to reproduce the
- * paper's table.
+ * Divides data into training, calibration and test. By time with a gap, because neighbouring
+ * seconds of a process give nearly the same window: a random split, the paper's protocol, has them
+ * on both sides and exists only to reproduce the paper's table.
  *
- * A split file (`models/recordings/lab-a/split.json`) fixes the parts of a recording and of its happenings.
+ * A split file (`models/recordings/lab-a/split.json`) fixes the parts of a recording and of its
+ * happenings.
  */
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
@@ -43,8 +44,8 @@ interface SplitFile {
 export const ALL_TRAIN: Split = { partOf: () => 'train', partOfHappening: () => 'train' }
 
 /**
- * Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap between them
- * (or a twentieth of the recording, if that is less).
+ * Each recording by time: the first share trains, the next calibrates, the rest tests, with a gap
+ * between them (or a twentieth of the recording, if that is less).
  */
 export function splitByTime(
   shares: { readonly train: number; readonly calibration: number },

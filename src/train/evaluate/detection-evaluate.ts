@@ -1,13 +1,14 @@
 /**
  * Runs the detector over labelled recordings: detection rates, delays and false alerts.
  *
- * A happening is found if an alert of its kind is raised for one of its pids between its first and last second. A masquerade by
- * a malicious program may be called non-grata and the other way round; how often the kind was the labelled one
- * is reported separately. An alert for a pid of no happening is false. An alert of another kind, or a late one, is
- * neither; it is counted as `other`.
+ * A happening is found if an alert of its kind is raised for one of its pids between its first and
+ * last second. A masquerade by a malicious program may be called non-grata and the other way round;
+ * how often the kind was the labelled one is reported separately. An alert for a pid of no
+ * happening is false. An alert of another kind, or a late one, is neither; it is counted as
+ * `other`.
  *
- * The host's baseline is built by the detector from `baseline`; without it the baseline is empty, and new programs are
- * learnt without an alert.
+ * The host's baseline is built by the detector from `baseline`; without it the baseline is empty,
+ * and new programs are learnt without an alert.
  */
 import type { DetectionCalibration } from '../../detect/calibration.ts'
 import { readDetectionCalibration } from '../../detect/calibration.ts'
@@ -79,7 +80,10 @@ export interface DetectionFigures {
   /** The rate extrapolated from the calibration tail at the thresholds used. */
   readonly falseAlertsPerHostDayExtrapolated: number
   readonly detection: Readonly<Record<HappeningKind, KindFigures>>
-  /** Happenings that were not trained on, by the behaviour of their program, whatever they called themselves. */
+  /**
+   * Happenings that were not trained on, by the behaviour of their program, whatever they called
+   * themselves.
+   */
   readonly behaviours: Readonly<Partial<Record<BehaviourId, { found: number; of: number }>>>
   readonly trainedOn: { readonly found: number; readonly of: number }
   readonly otherAlerts: number

@@ -1,6 +1,6 @@
 /**
- * Classification figures of a model on recordings: per window, per minute of a process, and the calibration of its
- * probabilities. Alarms are evaluated in `detection-evaluate.ts`.
+ * Classification figures of a model on recordings: per window, per minute of a process, and the
+ * calibration of its probabilities. Alarms are evaluated in `detection-evaluate.ts`.
  */
 import { FRAME_MS } from '../../domain/limits.ts'
 import { Classifier, softmax } from '../../model/classifier.ts'
@@ -98,7 +98,9 @@ function truth({ classes }: Model): (window: Window) => number | undefined {
   }
 }
 
-/** Adds up log p over the windows of one process, one name and one minute, and takes the best class. */
+/**
+ * Adds up log p over the windows of one process, one name and one minute, and takes the best class.
+ */
 function minuteFigures(
   names: readonly string[],
   list: readonly Window[],

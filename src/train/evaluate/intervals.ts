@@ -1,7 +1,8 @@
 /**
  * Confidence intervals: exact Poisson bounds for rates, Wilson's for shares, both at 95 %.
  *
- * Twenty host-hours without an alarm show only "at most 3.6 a day" (two-sided: 4.4); a bare 0 would claim more.
+ * Twenty host-hours without an alarm show only "at most 3.6 a day" (two-sided: 4.4); a bare 0 would
+ * claim more.
  */
 
 /** Bounds of the mean of a Poisson count. @param tail probability beyond each bound */

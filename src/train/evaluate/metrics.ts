@@ -1,4 +1,6 @@
-/** Figures per window: argmax, precision and recall per class, and their macro means [Paper V-A]. */
+/**
+ * Figures per window: argmax, precision and recall per class, and their macro means [Paper V-A].
+ */
 export interface ClassFigures {
   readonly name: string
   readonly windows: number

@@ -1,15 +1,16 @@
 /**
- * The forest's part of model.onnx: rows from the same `sequences` as the net, trees, and the mixture of both
- * probabilities. The output is still called `logits`: the logarithm of the mixture, so that temperature and softmax
- * apply to it as to those of a net.
+ * The forest's part of model.onnx: rows from the same `sequences` as the net, trees, and the
+ * mixture of both probabilities. The output is still called `logits`: the logarithm of the mixture,
+ * so that temperature and softmax apply to it as to those of a net.
  *
- * The net grows when a model is extended (`train --base`); the forest cannot, because the windows of the old classes are
- * not available. So the forest votes only among the classes it knows: with f its votes, p the net's probabilities, k
- * its known classes and w its weight,
+ * The net grows when a model is extended (`train --base`); the forest cannot, because the windows
+ * of the old classes are not available. So the forest votes only among the classes it knows: with f
+ * its votes, p the net's probabilities, k its known classes and w its weight,
  *
  *     mixed(c) = p(c) + w · (f(c) · Σ p(k) − p(c))   for c in k,   and p(c) for the others.
  *
- * This sums to 1; a new class keeps the net's probability; if the forest knows all classes it is w · f + (1 − w) · p.
+ * This sums to 1; a new class keeps the net's probability; if the forest knows all classes it is w
+ * · f + (1 − w) · p.
  */
 import { AgentError } from '../../domain/error.ts'
 import type { Recipe } from '../../model/recipe.ts'
@@ -127,7 +128,10 @@ export function mixedLogits(net: NetShape, recipe: Recipe, part: ForestPart, fro
   }
 }
 
-/** The forest of a model that was opened (`openModel` checks its trees); undefined where there is none. */
+/**
+ * The forest of a model that was opened (`openModel` checks its trees); undefined where there is
+ * none.
+ */
 export function importForest(onnx: Uint8Array): ForestPart | undefined {
   const { trees } = readOnnxFacts(onnx)
   if (trees === undefined) return undefined

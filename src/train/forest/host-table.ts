@@ -27,7 +27,8 @@ export class HostTableBuilder {
   }
 
   add(tree: Tree): void {
-    // Node numbers of the table by those of the tree: parents come first, as the trainer numbers them.
+    // Node numbers of the table by those of the tree: parents come first, as the trainer numbers
+    // them.
     const open: { node: number; hang: (at: number) => void }[] = [
       { node: 0, hang: (at) => this.#roots.push(at) },
     ]

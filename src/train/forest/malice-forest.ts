@@ -1,10 +1,11 @@
 /**
- * Grows the trees that ask whether a window is malicious (model/malice-judge.ts), and fits what their votes are worth on programs and
- * implementations that they have not seen: four times on three quarters of all names and implementations, judged on the
- * rest, so that every ordinary window was a stranger's and every malicious one by a tool that was not in the training data.
+ * Grows the trees that ask whether a window is malicious (model/malice-judge.ts), and fits what
+ * their votes are worth on programs and implementations that they have not seen: four times on
+ * three quarters of all names and implementations, judged on the rest, so that every ordinary
+ * window was a stranger's and every malicious one by a tool that was not in the training data.
  *
- * The few windows of each process and of each implementation are taken evenly: no long-lived daemon is what
- * "ordinary" is, and no noisy tool what its behaviour is.
+ * The few windows of each process and of each implementation are taken evenly: no long-lived daemon
+ * is what "ordinary" is, and no noisy tool what its behaviour is.
  */
 import { FOREST_DEPTH_MAX } from '../../domain/limits.ts'
 import { hostRowWidth } from '../../model/host-rows.ts'
@@ -27,7 +28,10 @@ export const MALICE_DEFAULTS = { trees: 26, leafMin: 10 } as const
 
 const FOLDS = 4
 
-/** A window: its row, the class of its behaviour or −1 where it is ordinary, and which program or implementation it is of. */
+/**
+ * A window: its row, the class of its behaviour or −1 where it is ordinary, and which program or
+ * implementation it is of.
+ */
 export interface MaliceExample {
   readonly row: SparseRow
   readonly label: number
@@ -42,7 +46,10 @@ export interface MaliceFigures {
   readonly windows: number
 }
 
-/** Fewer ordinary programs or malicious implementations than this say nothing of those that were not seen. */
+/**
+ * Fewer ordinary programs or malicious implementations than this say nothing of those that were not
+ * seen.
+ */
 const PROGRAMS_LEAST = 20
 const IMPLEMENTATIONS_LEAST = 8
 

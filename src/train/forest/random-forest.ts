@@ -1,9 +1,10 @@
 /**
- * Random forest [Paper V-A, 20]: trees on bootstrap draws, √d random columns at each node, Gini impurity,
- * grown until pure. Values are first put into at most 64 quantile bins, so that a node sorts its rows by counting
- * and costs two passes over them per column, however many classes there are; a column that is constant in a node is
- * not tried again below it. A threshold is the midpoint between the two values it separates. The vote of the trees is
- * the mean of their leaves' class shares, as in scikit-learn.
+ * Random forest [Paper V-A, 20]: trees on bootstrap draws, √d random columns at each node, Gini
+ * impurity, grown until pure. Values are first put into at most 64 quantile bins, so that a node
+ * sorts its rows by counting and costs two passes over them per column, however many classes there
+ * are; a column that is constant in a node is not tried again below it. A threshold is the midpoint
+ * between the two values it separates. The vote of the trees is the mean of their leaves' class
+ * shares, as in scikit-learn.
  */
 import { Random } from '../random.ts'
 import type { RowClassifier, Rows } from './rows.ts'
@@ -182,7 +183,10 @@ class TreeBuilder {
   readonly #order: Int32Array
   readonly #columns: Int32Array
   readonly #tried: number
-  /** What the columns tried at one node share: class, draws and bin of each of its rows, and its class sums. */
+  /**
+   * What the columns tried at one node share: class, draws and bin of each of its rows, and its
+   * class sums.
+   */
   readonly #labelAt: Int32Array
   readonly #drawsAt: Float64Array
   readonly #binAt: Uint8Array
@@ -275,7 +279,10 @@ class TreeBuilder {
     for (const total of this.#totals) this.#shares.push(total / sum)
   }
 
-  /** Constant columns found beside or below this depth apply to other rows; those found above it apply here. */
+  /**
+   * Constant columns found beside or below this depth apply to other rows; those found above it
+   * apply here.
+   */
   #forgetConstants(depth: number): void {
     for (let last = this.#constants.at(-1); last !== undefined; last = this.#constants.at(-1)) {
       if (last.depth < depth) return
@@ -321,7 +328,9 @@ class TreeBuilder {
     return best
   }
 
-  /** Undefined if the column is constant here, or every split would make a leaf that is too small. */
+  /**
+   * Undefined if the column is constant here, or every split would make a leaf that is too small.
+   */
   #bestBin(column: number, from: number, to: number): (SplitAt & { score: number }) | undefined {
     const count = to - from
     const binAt = this.#binAt
@@ -387,7 +396,10 @@ class TreeBuilder {
     return middle < right ? middle : left
   }
 
-  /** Counting sort of the node's positions; leaves in `#binEnd` where each bin from `low` to `high` ends. */
+  /**
+   * Counting sort of the node's positions; leaves in `#binEnd` where each bin from `low` to `high`
+   * ends.
+   */
   #sortByBin(count: number, low: number, high: number): void {
     const binAt = this.#binAt
     const ends = this.#binEnd.fill(0, low, high + 1)

@@ -1,7 +1,7 @@
 /**
- * Training rows of the paper's three baselines: single seconds, normalised, sparse [Paper V-A]. Seconds with the same
- * row and class are merged with a weight: idle daemons repeat themselves, and a weighted row gives the same optimum in
- * a fraction of the time.
+ * Training rows of the paper's three baselines: single seconds, normalised, sparse [Paper V-A].
+ * Seconds with the same row and class are merged with a weight: idle daemons repeat themselves, and
+ * a weighted row gives the same optimum in a fraction of the time.
  */
 import type { Normaliser } from '../../model/normalise.ts'
 import type { ComponentVectors, Windows } from '../data/dataset.ts'

@@ -1,11 +1,13 @@
 /**
- * The forest beside the net. Its features are those of the net without their order: the mean of each share over the
- * active seconds, and the share of active seconds. A net and a forest err on different classes, so together they are
- * better than either (docs/decisions/032-forest-beside-the-net.md).
+ * The forest beside the net. Its features are those of the net without their order: the mean of
+ * each share over the active seconds, and the share of active seconds. A net and a forest err on
+ * different classes, so together they are better than either
+ * (docs/decisions/032-forest-beside-the-net.md).
  *
- * Grown on a bounded number of windows of each class, balanced over its recordings: each window once unchanged and once
- * augmented like those of the net (batches.ts). The rows are computed by the same ONNX nodes that compute them on a
- * host, so that no threshold lies between two roundings of the same number.
+ * Grown on a bounded number of windows of each class, balanced over its recordings: each window
+ * once unchanged and once augmented like those of the net (batches.ts). The rows are computed by
+ * the same ONNX nodes that compute them on a host, so that no threshold lies between two roundings
+ * of the same number.
  *
  * A tree votes for the most common class of its leaf, which is all that the ONNX operator supports.
  */
@@ -35,9 +37,9 @@ export interface WindowForestOptions {
 }
 
 /**
- * Below one half the forest cannot outvote a confident net. Measured on a test host: at 0.6 the forest of one of two
- * seeds predicted up to 46 % of gunicorn's windows as postgres, which the net was confident they were not; at 0.45 and
- * 0.5 recall stays at 0.99.
+ * Below one half the forest cannot outvote a confident net. Measured on a test host: at 0.6 the
+ * forest of one of two seeds predicted up to 46 % of gunicorn's windows as postgres, which the net
+ * was confident they were not; at 0.45 and 0.5 recall stays at 0.99.
  */
 export const WINDOW_FOREST_DEFAULTS: Omit<WindowForestOptions, 'trees'> = {
   weight: 0.45,

@@ -1,11 +1,11 @@
 /**
- * Reverse-mode differentiation on a tape of a dozen primitive operations, written as an ONNX graph with its gradients.
- * With Adam (`step.ts`) this turns ONNX Runtime, which has no gradient operators, into a trainer: one run of the graph
- * is one training step.
+ * Reverse-mode differentiation on a tape of a dozen primitive operations, written as an ONNX graph
+ * with its gradients. With Adam (`step.ts`) this turns ONNX Runtime, which has no gradient
+ * operators, into a trainer: one run of the graph is one training step.
  *
- * Shapes are fixed when the tape is written (a batch has one size; a short batch is padded with weight 0), so nothing
- * is inferred at run time. Values are at most matrices. The tape writes float32 for training and
- * float64 for the test that compares gradients with finite differences.
+ * Shapes are fixed when the tape is written (a batch has one size; a short batch is padded with
+ * weight 0), so nothing is inferred at run time. Values are at most matrices. The tape writes
+ * float32 for training and float64 for the test that compares gradients with finite differences.
  */
 import { assert } from '../../domain/assert.ts'
 import type { OnnxAttribute, OnnxConstant, OnnxNode, OnnxValue } from '../../platform/onnx/file.ts'
@@ -153,7 +153,8 @@ export class Tape {
       attributes: { axis: { int: axis } },
     })
     if (!a.varies) return outputs
-    // Its gradient is complete when it is visited: its parts are recorded later, so visited earlier.
+    // Its gradient is complete when it is visited: its parts are recorded later, so visited
+    // earlier.
     this.#backward.push({
       outputs,
       step: () => {
@@ -184,7 +185,9 @@ export class Tape {
     return output
   }
 
-  /** Back-propagates from a [1, 1] value. @returns the gradient of each parameter, in their order */
+  /**
+   * Back-propagates from a [1, 1] value. @returns the gradient of each parameter, in their order
+   */
   gradients(loss: Value, parameters: readonly Value[]): Value[] {
     assert(
       loss.shape.every((size) => size === 1),

@@ -1,10 +1,10 @@
 /**
- * Exports trained parameters as model.onnx: the same function as the training graph's forward part, but with ONNX's own
- * LSTM operator, a free batch size, and the input `sequences` as [n, frames, width]; outputs `logits` and `state`.
- * Tests compare the two graphs.
+ * Exports trained parameters as model.onnx: the same function as the training graph's forward part,
+ * but with ONNX's own LSTM operator, a free batch size, and the input `sequences` as [n, frames,
+ * width]; outputs `logits` and `state`. Tests compare the two graphs.
  *
- * Training uses only the calls that occur in its data; `widen` gives the others rows of zeros, which changes no result:
- * an unknown call only reduces the shares of the known ones.
+ * Training uses only the calls that occur in its data; `widen` gives the others rows of zeros,
+ * which changes no result: an unknown call only reduces the shares of the known ones.
  */
 import { AgentError } from '../../domain/error.ts'
 import type { Recipe } from '../../model/recipe.ts'
@@ -157,7 +157,9 @@ export function importNet(net: NetShape, onnx: Uint8Array): Parameters {
   return parameters
 }
 
-/** The same net over other components, by name; components it was not trained on get rows of zeros. */
+/**
+ * The same net over other components, by name; components it was not trained on get rows of zeros.
+ */
 export function widen(
   net: NetShape,
   parameters: Parameters,
@@ -180,7 +182,9 @@ export function widen(
   return { net: { ...net, width: to.length }, parameters: widened }
 }
 
-/** [directions, 4 × hidden, rows]: each direction's matrix transposed, its gates in ONNX's order. */
+/**
+ * [directions, 4 × hidden, rows]: each direction's matrix transposed, its gates in ONNX's order.
+ */
 function stacked(
   directions: readonly string[],
   parameters: Parameters,

@@ -1,11 +1,12 @@
 /**
- * New classes for a net whose LSTM is frozen: only the readout is trained, on states of new windows and, against
- * catastrophic forgetting, on states of the old classes drawn from the model's prototypes (`replay.ts`), for which
- * its old output is the target.
+ * New classes for a net whose LSTM is frozen: only the readout is trained, on states of new windows
+ * and, against catastrophic forgetting, on states of the old classes drawn from the model's
+ * prototypes (`replay.ts`), for which its old output is the target.
  *
- * Measured on eight programs left out of a base's training (`bun run bench extend`): precision / recall of the old
- * classes stay at 0.989 / 0.988 of 0.990 / 0.993. Without the replay they fall to 0.54 / 0.40; with the whole net
- * trained on new windows and distilled from its old outputs there, to 0.98 / 0.74.
+ * Measured on eight programs left out of a base's training (`bun run bench extend`): precision /
+ * recall of the old classes stay at 0.989 / 0.988 of 0.990 / 0.993. Without the replay they fall to
+ * 0.54 / 0.40; with the whole net trained on new windows and distilled from its old outputs there,
+ * to 0.98 / 0.74.
  */
 import { softmax } from '../../model/classifier.ts'
 import { argmaxRows } from '../evaluate/metrics.ts'
@@ -16,7 +17,10 @@ import { StepRunner } from './step.ts'
 
 /** States of each old class in an epoch. */
 const REPLAYED_PER_CLASS = 300
-/** Weight of the label for a new window of an old class; the rest of the target is the base's output. */
+/**
+ * Weight of the label for a new window of an old class; the rest of the target is the base's
+ * output.
+ */
 const LABEL_SHARE = 0.5
 
 export const READOUT_FIT: FitOptions = { ...FIT_DEFAULTS, epochs: 6, learningRate: 0.03, l2: 0 }

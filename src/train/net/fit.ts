@@ -1,6 +1,7 @@
 /**
- * The training loop: epochs over a balanced sample of windows, a cosine learning rate, the best epoch by calibration loss
- * is kept, early stopping. All randomness comes from one seed, so the same seed and data give the same weights.
+ * The training loop: epochs over a balanced sample of windows, a cosine learning rate, the best
+ * epoch by calibration loss is kept, early stopping. All randomness comes from one seed, so the
+ * same seed and data give the same weights.
  */
 import type { Model } from '../../model/model.ts'
 import { type Augmentation, Batches } from '../data/batches.ts'
@@ -19,7 +20,10 @@ export interface FitOptions {
   readonly seed: number
   readonly labelSmoothing: number
   readonly augmentation: Augmentation | undefined
-  /** Windows of one class in an epoch: fewer are drawn several times (at most `repeatMax`), more are sampled. */
+  /**
+   * Windows of one class in an epoch: fewer are drawn several times (at most `repeatMax`), more are
+   * sampled.
+   */
   readonly perClassMin: number
   readonly perClassMax: number
   readonly repeatMax: number
@@ -57,7 +61,9 @@ export interface FitData {
   readonly normaliser: Model['normaliser']
   /** Class of each window, −1 for none. */
   readonly labels: Int32Array
-  /** What each window is drawn evenly by, its recording or its process; without it, all are of one. */
+  /**
+   * What each window is drawn evenly by, its recording or its process; without it, all are of one.
+   */
   readonly sources?: Int32Array
   /** Classes that stand for many programs: so many times as many windows of them are drawn. */
   readonly many?: ReadonlySet<number>
@@ -133,8 +139,8 @@ export async function fit(
 }
 
 /**
- * The windows of an epoch and their order: a bounded number of each class, balanced over its recordings, so that the
- * longest recording does not dominate the class.
+ * The windows of an epoch and their order: a bounded number of each class, balanced over its
+ * recordings, so that the longest recording does not dominate the class.
  */
 export function drawEpoch(
   data: Pick<FitData, 'labels' | 'training' | 'sources' | 'many'>,

@@ -1,16 +1,17 @@
 /**
- * The paper's three nets [Paper IV], written on a tape: one LSTM over the ten seconds and a readout (simple);
- * two LSTMs, one of them over the seconds in reverse, their last outputs side by side (bidirectional); and
- * LSTMs with tied weights over the same sequence at intervals of 1, 2 and 3 s, all last outputs side by side
- * (inception; each bidirectional, as in the authors' code).
+ * The paper's three nets [Paper IV], written on a tape: one LSTM over the ten seconds and a readout
+ * (simple); two LSTMs, one of them over the seconds in reverse, their last outputs side by side
+ * (bidirectional); and LSTMs with tied weights over the same sequence at intervals of 1, 2 and 3 s,
+ * all last outputs side by side (inception; each bidirectional, as in the authors' code).
  *
- * Details that the paper's text lacks are taken from the authors' code: forget-gate bias 1, L2 on the readout's weights
- * only. Two differences: their backward LSTM is read at its first step instead of its last; and their intervals sum
- * normalised seconds and normalise again, ours are means, so that one projection of the input serves all intervals
- * (the mean of projections is the projection of the mean).
+ * Details that the paper's text lacks are taken from the authors' code: forget-gate bias 1, L2 on
+ * the readout's weights only. Two differences: their backward LSTM is read at its first step
+ * instead of its last; and their intervals sum normalised seconds and normalise again, ours are
+ * means, so that one projection of the input serves all intervals (the mean of projections is the
+ * projection of the mean).
  *
- * Rows are time-major: row t·B + b is second t of sequence b. Gates are in the order i f o | g, so that one sigmoid
- * covers three of them.
+ * Rows are time-major: row t·B + b is second t of sequence b. Gates are in the order i f o | g, so
+ * that one sigmoid covers three of them.
  */
 
 import { Random } from '../random.ts'

@@ -1,9 +1,10 @@
 /**
- * One training step as one ONNX graph: forward, backward, Adam. ONNX Runtime runs it; the parameters and Adam's two
- * moments are input tensors and come out in a second set of tensors, and the two sets are swapped.
+ * One training step as one ONNX graph: forward, backward, Adam. ONNX Runtime runs it; the
+ * parameters and Adam's two moments are input tensors and come out in a second set of tensors, and
+ * the two sets are swapped.
  *
- * Measured before this was chosen: as fast as PyTorch on one thread, the same bits on every run of a machine
- * kind, no second runtime in the binary.
+ * Measured before this was chosen: as fast as PyTorch on one thread, the same bits on every run of
+ * a machine kind, no second runtime in the binary.
  */
 
 import { encodeOnnx } from '../../platform/onnx/file.ts'
@@ -41,7 +42,10 @@ function rowsShape(net: NetShape, { batch, trains }: StepOptions): readonly [num
   return trains === 'readout' ? [batch, stateSizeOf(net)] : [net.frames * batch, net.width]
 }
 
-/** The graph of the loss, and where asked for its gradients (as `gradient.<parameter>`), without Adam: for checking. */
+/**
+ * The graph of the loss, and where asked for its gradients (as `gradient.<parameter>`), without
+ * Adam: for checking.
+ */
 export function lossGraph(net: NetShape, options: StepOptions, precision: Precision): Uint8Array {
   const { tape, loss, gradients, names } = differentiate(net, options, precision)
   const outputs = [tape.apply('Identity', [loss], [1, 1], 'loss')]
@@ -103,7 +107,8 @@ function differentiate(net: NetShape, options: StepOptions, precision: Precision
     options.trains === 'readout'
       ? readout(tape, parameters, rows)
       : forward(tape, net, parameters, rows, options.batch).logits
-  // Targets are multiplied by the weight of their sequence and divided by the batch's sum of weights.
+  // Targets are multiplied by the weight of their sequence and divided by the batch's sum of
+  // weights.
   const fit = tape.scale(tape.sum(tape.mul(tape.logSoftmax(logits), targets)), -1)
   const weights = parameters.get('readout.weights')!
   const loss = tape.add(fit, tape.scale(tape.sum(tape.mul(weights, weights)), options.l2 / 2))

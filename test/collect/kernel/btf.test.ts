@@ -1,10 +1,16 @@
-/** Member offsets from type information: a small one made here, damage, and the running kernel's where it has one. */
+/**
+ * Member offsets from type information: a small one made here, damage, and the running kernel's
+ * where it has one.
+ */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { Btf, taskOffsets } from '../../../src/collect/kernel/btf.ts'
 import { BTF_PATH } from '../../../src/collect/kernel/open.ts'
 
-/** struct outer { int first; struct { int hidden; typed_t named; }; const struct inner in; } with inner { int deep } at 8. */
+/**
+ * struct outer { int first; struct { int hidden; typed_t named; }; const struct inner in; } with
+ * inner { int deep } at 8.
+ */
 function smallBtf(): Uint8Array {
   const names = ['', 'int', 'inner', 'deep', 'outer', 'first', 'hidden', 'named', 'typed_t', 'in']
   const strings = `${names.join('\0')}\0`

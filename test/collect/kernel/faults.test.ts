@@ -1,4 +1,7 @@
-/** What goes wrong around a counter in the kernel: full maps, late drains, refusals, sudden deaths, missing rights. */
+/**
+ * What goes wrong around a counter in the kernel: full maps, late drains, refusals, sudden deaths,
+ * missing rights.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -46,7 +46,9 @@ describe('Ring', () => {
 })
 
 describe('Labels', () => {
-  /** Wall clock minus monotonic clock such that second 0 of the ring is Unix second 1,700,000,000. */
+  /**
+   * Wall clock minus monotonic clock such that second 0 of the ring is Unix second 1,700,000,000.
+   */
   const offset = 1_700_000_000_000 - shape.originMs
   const labels = () => new Labels(new Ring(shape, shape.originMs))
 

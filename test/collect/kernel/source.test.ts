@@ -1,6 +1,7 @@
 /**
- * The kernel source for real, as root: what programs do in exact numbers must be in the frames in exactly
- * these numbers. One collector watches all programs of the first block at once, which is also the harder test.
+ * The kernel source for real, as root: what programs do in exact numbers must be in the frames in
+ * exactly these numbers. One collector watches all programs of the first block at once, which is
+ * also the harder test.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
@@ -18,7 +19,10 @@ import {
 
 const here = refusal === undefined ? 'here' : `here (skipped: ${refusal})`
 const SKIP = refusal !== undefined
-/** The kernel's pids are the host's: in a pid namespace a test cannot know them. Its inode is the kernel's own first. */
+/**
+ * The kernel's pids are the host's: in a pid namespace a test cannot know them. Its inode is the
+ * kernel's own first.
+ */
 const SEES_HOST_PIDS = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]'
 /** Absent before 6.6, where it cannot be forbidden either. */
 const URING_SWITCH = '/proc/sys/kernel/io_uring_disabled'
@@ -97,7 +101,8 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
 
   test('closes the ledger: all that was observed is counted or lost by the kernel, and hardly anything is lost', () => {
     const { observed, counted, dropped } = recording.counter.ledger()
-    // The whole machine is counted, whatever else runs on it: beside a package manager 98 calls found no room.
+    // The whole machine is counted, whatever else runs on it: beside a package manager 98 calls
+    // found no room.
     const { 'lost(kernel)': lost = 0, ...others } = dropped
     expect(others).toEqual({})
     expect(counted + lost).toBe(observed)
@@ -201,7 +206,8 @@ describe.skipIf(SKIP)(`kernelSource() ${here}`, () => {
       silent.some(({ process }) => process.name === 'kc-spin'),
     )
     expect(silentSeconds.length).toBeGreaterThanOrEqual(1)
-    // As of the last tick of each thread; the second in which a loaded machine drained late has none.
+    // As of the last tick of each thread; the second in which a loaded machine drained late has
+    // none.
     expect(cpuMs).toBeGreaterThan(spunMs * 0.5)
     expect(cpuMs).toBeLessThan(spunMs * 1.05 + 20)
   })

@@ -1,4 +1,6 @@
-/** The generated code and its schema: a field that is changed in onnx.proto must be generated again. */
+/**
+ * The generated code and its schema: a field that is changed in onnx.proto must be generated again.
+ */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import type { DescMessage } from '@bufbuild/protobuf'

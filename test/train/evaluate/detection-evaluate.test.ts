@@ -17,7 +17,10 @@ const happening = (more: Partial<Happening>): Happening => ({
   ...more,
 })
 
-/** A quiet host with one process that turns into something in seconds 100 to 140, and one that is wrong later. */
+/**
+ * A quiet host with one process that turns into something in seconds 100 to 140, and one that is
+ * wrong later.
+ */
 const second = (t: number): Standing[] => [
   { pid: 1, name: 'nginx', at: PLACES.nginx },
   ...(t >= 100 && t <= 140 ? [{ pid: 2, name: 'nginx', at: PLACES.cron } as const] : []),

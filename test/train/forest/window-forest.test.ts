@@ -1,4 +1,7 @@
-/** Trees of the trainer and the same trees in ONNX, rows made in two ways, and what the mixture with the net gives. */
+/**
+ * Trees of the trainer and the same trees in ONNX, rows made in two ways, and what the mixture with
+ * the net gives.
+ */
 import { describe, expect, test } from 'bun:test'
 import { softmax } from '../../../src/model/classifier.ts'
 import { RECIPES } from '../../../src/model/recipe.ts'
@@ -74,7 +77,10 @@ function dense(rows: Rows): Float32Array {
   return out
 }
 
-/** Column 1 at 0.5: left is class 2; right asks column 0 at 0.25: left class 0, right class 1 (two thirds of it). */
+/**
+ * Column 1 at 0.5: left is class 2; right asks column 0 at 0.25: left class 0, right class 1 (two
+ * thirds of it).
+ */
 const byHand: Tree = {
   column: Int32Array.of(1, -1, 0, -1, -1),
   threshold: Float32Array.of(0.5, 0, 0.25, 0, 0),

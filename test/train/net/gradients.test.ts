@@ -1,6 +1,7 @@
 /**
- * The trainer is a graph that we write ourselves, so its gradients are held against what a gradient is: how
- * much the loss changes when one number is changed a little. In float64, where that can be told exactly.
+ * The trainer is a graph that we write ourselves, so its gradients are held against what a gradient
+ * is: how much the loss changes when one number is changed a little. In float64, where that can be
+ * told exactly.
  */
 import { expect, test } from 'bun:test'
 import { onnxRuntime } from '../../../src/platform/onnx/runtime.ts'

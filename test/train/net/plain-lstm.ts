@@ -1,6 +1,6 @@
 /**
- * The simple net and its training written out by hand, number by number: an independent witness for the
- * graph (`step.ts`). Slow and plain on purpose; nothing of src/train's arithmetic is used.
+ * The simple net and its training written out by hand, number by number: an independent witness for
+ * the graph (`step.ts`). Slow and plain on purpose; nothing of src/train's arithmetic is used.
  */
 export interface PlainNet {
   readonly width: number
@@ -29,7 +29,10 @@ export interface PlainGradients {
   bo: number[]
 }
 
-/** Mean cross-entropy over the batch plus l2/2·|wo|², and its gradients by back-propagation through time. */
+/**
+ * Mean cross-entropy over the batch plus l2/2·|wo|², and its gradients by back-propagation through
+ * time.
+ */
 export function lossAndGradients(
   net: PlainNet,
   batch: number[][][],
