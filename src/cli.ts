@@ -105,8 +105,7 @@ async function printRootHelp(): Promise<number> {
   return EXIT.ok
 }
 
-// --- Errors
-// ---------------------------------------------------------------------------------------
+// --- Errors --------------------------------------------------------------------------------------
 
 function report(error: unknown, asJson: boolean): number {
   const known = error instanceof AgentError ? error : unexpected(error)
@@ -148,8 +147,7 @@ function isClosedPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'
 }
 
-// --- The process
-// ----------------------------------------------------------------------------------
+// --- The process ---------------------------------------------------------------------------------
 
 const words = process.argv.slice(2)
 const asJson = words.includes('--json')

@@ -159,8 +159,7 @@ function fits(set: Set<string>, value: string, most: number): boolean {
   return true
 }
 
-// --- Passwords
-// ---------------------------------------------------------------------------------------
+// --- Passwords -----------------------------------------------------------------------------------
 
 /** Reads a password file; names and secrets are checked at connect. */
 export function readPasswordFile(path: string): Authenticate {

@@ -186,8 +186,7 @@ export class RollingBuffer {
     this.#file.close()
   }
 
-  // --- The ring
-  // -----------------------------------------------------------------------------------
+  // --- The ring ----------------------------------------------------------------------------------
 
   #slotOf(index: number): number {
     return ((index % this.framesMax) + this.framesMax) % this.framesMax
@@ -253,8 +252,7 @@ export class RollingBuffer {
     return undefined
   }
 
-  // --- The disk
-  // -----------------------------------------------------------------------------------
+  // --- The disk ----------------------------------------------------------------------------------
 
   #load(database: Database): void {
     const rows = database

@@ -275,8 +275,7 @@ export class AlertBook {
     return { ...this.#counts, open: this.#open, closed: opened - this.#open }
   }
 
-  // --- Over a restart
-  // -----------------------------------------------------------------------------
+  // --- Over a restart ----------------------------------------------------------------------------
 
   /** What must be kept since the last call; undefined where nothing changed. */
   changes(): BookChanges | undefined {
@@ -329,8 +328,7 @@ export class AlertBook {
     this.#changed.clear()
   }
 
-  // --- Causes
-  // -------------------------------------------------------------------------------------
+  // --- Causes ------------------------------------------------------------------------------------
 
   #idOf({ process, kind }: Crossing): string {
     return alertId(this.#secret, [this.#host, processKey(process), kind])

@@ -50,8 +50,7 @@ export function fileOf({ path, inMemory }: Executable): string {
   return inMemory ? file.replace(/^memfd:/, '') : file
 }
 
-// --- Names
-// ------------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 function* kernelThread({ name }: Process, { look }: ProcessFacts): Generator<Finding> {
   if (look === undefined || look.isKernelThread || look.name !== name) return
@@ -130,8 +129,7 @@ function fileName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
-// --- Shells
-// -----------------------------------------------------------------------------------------
+// --- Shells --------------------------------------------------------------------------------------
 
 function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
   const executable = look?.executable
@@ -228,8 +226,7 @@ function* webShell({ look }: ProcessFacts): Generator<Finding> {
     yield supports('web-shell', `a shell below ${server.name} (${server.pid})`)
 }
 
-// --- Files
-// ------------------------------------------------------------------------------------------
+// --- Files ---------------------------------------------------------------------------------------
 
 /**
  * So many files that became unreadable are no accident; so many that did not say that it does
@@ -260,8 +257,7 @@ function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Ge
     yield refutes('file-encryption', `${sampled} files that it changed are as readable as before`)
 }
 
-// --- Computing
-// --------------------------------------------------------------------------------------
+// --- Computing -----------------------------------------------------------------------------------
 
 /** Ports that pools of miners listen on, and little else. */
 const POOL_PORT =
@@ -301,8 +297,7 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
   else if (isStranger && !pool.isLoopback) yield supports('crypto-miner', what)
 }
 
-// --- Connecting
-// -------------------------------------------------------------------------------------
+// --- Connecting ----------------------------------------------------------------------------------
 
 /** In ten seconds: so many without an answer are a scan's, so few are ordinary. */
 const MANY_CONNECTS = 150

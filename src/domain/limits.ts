@@ -69,8 +69,7 @@ export const SHORT_LIVES_MIN = 3
 /** Groups at a time; the longest silent goes first. */
 export const SHORT_LIVES_MAX = 512
 
-// --- Detection
-// ------------------------------------------------------------------------------------
+// --- Detection -----------------------------------------------------------------------------------
 /** Names in a host's memory; what has not been seen for longest goes first. */
 export const MEMORY_NAMES_MAX = 2_048
 /** Prototypes under one name: they cover its behaviours, they do not sample them. */
@@ -222,8 +221,7 @@ export const TALLY_MAX = 0x7fff_ffff
 /** First samples of refused input that are kept for `agent status`, per reason. */
 export const REJECT_SAMPLE_BYTES = 160
 
-// --- Counting in the kernel
-// -------------------------------------------------------------------------
+// --- Counting in the kernel ----------------------------------------------------------------------
 /**
  * Different (process, syscall) pairs in a second: 400-900 are usual, 25,000 where 1,000 programs
  * start; 2.6 MB of kernel memory for each of four maps.
@@ -294,8 +292,7 @@ export const DRAIN_MS = 15_000
 /** The same where somebody asked it to end now. */
 export const INTERRUPTED_DRAIN_MS = 500
 
-// --- Facts about processes
-// ---------------------------------------------------------------------------
+// --- Facts about processes -----------------------------------------------------------------------
 /** Characters of a command line that are kept with an alert. */
 export const COMMAND_CHARS_MAX = 512
 /**
@@ -409,8 +406,7 @@ export const ALERTS_KEPT_MAX = 10_000
 /** Rules of `agent allow`; a new one beyond it is refused. */
 export const ALLOW_RULES_MAX = 500
 
-// --- Alerts and the way out
-// -----------------------------------------------------------------------
+// --- Alerts and the way out ----------------------------------------------------------------------
 /** Rows in the outbox by size; summaries merge, then go; alerts last. */
 export const OUTBOX_BYTES_MAX = 32 * 1_048_576
 /** What a row costs beside its payload, in memory and in the file's pages. */
@@ -474,8 +470,7 @@ export const OUTBOX_FLUSH_MS = 100
 export const INBOUND_BYTES_MAX = 1_048_576
 export const INBOUND_PER_SECOND_MAX = 2_000
 
-// --- Messages on the wire
-// ---------------------------------------------------------------------------
+// --- Messages on the wire ------------------------------------------------------------------------
 /** One level of a topic: a host name of DNS has at most 253 characters. */
 export const TOPIC_PART_CHARS_MAX = 253
 /**
@@ -515,8 +510,7 @@ export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
 /** Reasons that are counted apart for messages of a broker that were ignored. */
 export const IGNORED_REASONS_MAX = 32
 
-// --- Models
-// ---------------------------------------------------------------------------------------
+// --- Models --------------------------------------------------------------------------------------
 /**
  * model.onnx: the largest we make is 4 MB, with a forest of 60 trees; a larger file than this is
  * not read.

@@ -81,8 +81,7 @@ export function libraryDirectory(): string | undefined {
   return directory
 }
 
-// --- Extraction
-// -----------------------------------------------------------------------------------
+// --- Extraction ----------------------------------------------------------------------------------
 
 function extract(from: string, target: string, directory: string): void {
   const aside = `${target}.new-${process.pid}`
@@ -153,8 +152,7 @@ function chooseDirectory(): string {
   })
 }
 
-// --- The C environment
-// ----------------------------------------------------------------------------
+// --- The C environment ---------------------------------------------------------------------------
 
 function chosen(directory: string): string {
   // Bun should not extract anything itself any more; if it does, then not to /tmp.

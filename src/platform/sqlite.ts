@@ -381,8 +381,7 @@ function rollBack(engine: Engine): void {
   }
 }
 
-// --- The two engines
-// ------------------------------------------------------------------------------
+// --- The two engines -----------------------------------------------------------------------------
 
 interface Engine {
   readonly name: SqliteEngine

@@ -452,8 +452,7 @@ export class Outbox {
     return decoded.ok ? decoded.value : undefined
   }
 
-  // --- The disk
-  // -----------------------------------------------------------------------------------
+  // --- The disk ----------------------------------------------------------------------------------
 
   #prepare(database: Database): void {
     this.#insert = database.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)')

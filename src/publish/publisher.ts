@@ -230,8 +230,7 @@ export class Publisher {
     return drained
   }
 
-  // --- Sessions
-  // -----------------------------------------------------------------------------------
+  // --- Sessions ----------------------------------------------------------------------------------
 
   async #run(): Promise<void> {
     const { reconnectMs, refusedMs, random } = this.#options
@@ -494,8 +493,7 @@ export class Publisher {
     }
   }
 
-  // --- What comes in
-  // ------------------------------------------------------------------------------
+  // --- What comes in -----------------------------------------------------------------------------
 
   #receive({ topic, payload }: MqttMessage): void {
     if (topic === this.#topics.receipt) this.#receiveReceipt(payload)
@@ -537,8 +535,7 @@ export class Publisher {
     this.#ignored.set(name, (this.#ignored.get(name) ?? 0) + 1)
   }
 
-  // --- Status
-  // ---------------------------------------------------------------------------------------
+  // --- Status ------------------------------------------------------------------------------------
 
   #publishStatus(state: StatusMessage['state']): Promise<void> {
     const payload = this.#status(state, 'ended')
@@ -574,8 +571,7 @@ export class Publisher {
     this.#lastError = reason
   }
 
-  // --- Waiting
-  // --------------------------------------------------------------------------------------
+  // --- Waiting -----------------------------------------------------------------------------------
 
   #tellEmpty(): void {
     for (const listener of this.#emptyListeners) listener()

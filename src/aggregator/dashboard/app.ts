@@ -68,8 +68,7 @@ let hello = { version: '', broker: '' }
 let address = readAddress()
 let drawing = false
 
-// --- The address
-// ------------------------------------------------------------------------------------
+// --- The address ---------------------------------------------------------------------------------
 
 interface Address {
   readonly kind: string
@@ -116,8 +115,7 @@ function passesFilter(alert: HostAlert): boolean {
   )
 }
 
-// --- Loading
-// ----------------------------------------------------------------------------------------
+// --- Loading -------------------------------------------------------------------------------------
 
 const alertKey = (alert: HostAlert): string => `${hostKey(alert)}/${alert.id}`
 let asked = 0
@@ -214,8 +212,7 @@ function wordsOf(error: unknown): string {
   return error instanceof ApiError ? error.message : 'The aggregator does not answer.'
 }
 
-// --- Drawing
-// ----------------------------------------------------------------------------------------
+// --- Drawing -------------------------------------------------------------------------------------
 
 const now = (): number => Date.now() / 1_000
 
@@ -390,8 +387,7 @@ function showDetail(parts: HTMLElement[] | undefined): void {
   if (matchMedia('(max-width: 60rem)').matches) scrollTo({ top: 0 })
 }
 
-// --- What happens
-// -----------------------------------------------------------------------------------
+// --- What happens --------------------------------------------------------------------------------
 
 addEventListener('hashchange', () => {
   const before = address

@@ -126,8 +126,7 @@ export class PostgresStore extends PostgresReads implements Store {
     await this.#db.close()
   }
 
-  // --- Writing
-  // -------------------------------------------------------------------------------------
+  // --- Writing -----------------------------------------------------------------------------------
 
   async commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]> {
     if (batch.length === 0) return []
@@ -184,8 +183,7 @@ export class PostgresStore extends PostgresReads implements Store {
     }
   }
 
-  // --- What others store
-  // ---------------------------------------------------------------------------
+  // --- What others store -------------------------------------------------------------------------
 
   /** Alerts that another aggregator stored since a while ago, each once. Ask again and again. */
   async follow(nowMs: number): Promise<StoreChange[]> {
@@ -212,8 +210,7 @@ export class PostgresStore extends PostgresReads implements Store {
     return true
   }
 
-  // --- Bounds
-  // --------------------------------------------------------------------------------------
+  // --- Bounds ------------------------------------------------------------------------------------
 
   async tidy(nowMs: number): Promise<void> {
     const staged: Staged = { ...NONE }
@@ -390,8 +387,7 @@ async function migrate(db: Postgres): Promise<void> {
   })
 }
 
-// --- One commit
-// --------------------------------------------------------------------------------------
+// --- One commit ----------------------------------------------------------------------------------
 
 class Commit {
   readonly changes: StoreChange[] = []
@@ -529,8 +525,7 @@ class Commit {
     }
   }
 
-  // --- Writing
-  // -------------------------------------------------------------------------------------
+  // --- Writing -----------------------------------------------------------------------------------
 
   async #writeAlerts(): Promise<void> {
     const touched = [...this.#alerts.values()].filter(({ added }) => added.length > 0)

@@ -117,8 +117,7 @@ export class SqliteStore implements Store {
     return { evicted, duplicates, late }
   }
 
-  // --- Questions
-  // -----------------------------------------------------------------------------------
+  // --- Questions ---------------------------------------------------------------------------------
 
   alerts: Reads['alerts'] = (query) => this.#reads.alerts(query)
   alert: Reads['alert'] = (id, at) => this.#reads.alert(id, at)
@@ -148,8 +147,7 @@ export class SqliteStore implements Store {
     return this.#sql.groups.all() as { kind: AlertKind; state: AlertState; count: number }[]
   }
 
-  // --- Writing
-  // -------------------------------------------------------------------------------------
+  // --- Writing -----------------------------------------------------------------------------------
 
   async commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]> {
     const changes: StoreChange[] = []
@@ -285,8 +283,7 @@ export class SqliteStore implements Store {
     this.#alerts -= host.alerts
   }
 
-  // --- One arrival
-  // ---------------------------------------------------------------------------------
+  // --- One arrival -------------------------------------------------------------------------------
 
   #putAlert(host: HostRow, message: AlertMessage, nowMs: number, changes: StoreChange[]): void {
     const { time, kind, state, count, predicted, boot, seq } = message
@@ -355,8 +352,7 @@ export class SqliteStore implements Store {
     if (applyStatus(host, message, nowMs)) changes.push({ kind: 'host', host: toRecord(host) })
   }
 
-  // --- Hosts
-  // ---------------------------------------------------------------------------------------
+  // --- Hosts -------------------------------------------------------------------------------------
 
   /** Ready to be changed in this transaction. */
   #host({ site, host: name }: { site: string; host: string }, nowMs: number): HostRow {
@@ -380,8 +376,7 @@ export class SqliteStore implements Store {
     )
   }
 
-  // --- Bounds
-  // --------------------------------------------------------------------------------------
+  // --- Bounds ------------------------------------------------------------------------------------
 
   /** @returns how many went */
   #dropOldAlerts(nowMs: number, most: number): number {

@@ -74,8 +74,7 @@ export class Assembler {
     return this.#length
   }
 
-  // --- Moving
-  // --------------------------------------------------------------------------------------
+  // --- Moving ------------------------------------------------------------------------------------
   set(to: Register, value: number): this {
     return this.#emit(0xb7, to, 0, 0, value)
   }
@@ -114,8 +113,7 @@ export class Assembler {
     return this.#emit(0x62 | WIDTH_CODE[width], to, 0, offset, value)
   }
 
-  // --- Arithmetic, 64 bits unsigned
-  // ------------------------------------------------------------------
+  // --- Arithmetic, 64 bits unsigned --------------------------------------------------------------
   add(to: Register, value: number): this {
     return this.#emit(0x07, to, 0, 0, value)
   }
@@ -166,8 +164,7 @@ export class Assembler {
     return this.#emit(0xdb, to, from, offset, ATOMIC_COMPARE_EXCHANGE)
   }
 
-  // --- Going elsewhere
-  // -------------------------------------------------------------------------------
+  // --- Going elsewhere ---------------------------------------------------------------------------
   label(name: string): this {
     assert(!this.#labels.has(name), `label "${name}" is set once`)
     this.#labels.set(name, this.#length)

@@ -165,8 +165,7 @@ export function closeAll(descriptors: readonly number[]): void {
   for (const descriptor of descriptors) closeSync(descriptor)
 }
 
-// --- Elements
-// ---------------------------------------------------------------------------------------
+// --- Elements ------------------------------------------------------------------------------------
 
 function element(command: number, map: number, key: Uint8Array, value?: Uint8Array): number {
   return bpf(command, 32, (a) => {

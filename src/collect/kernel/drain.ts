@@ -244,8 +244,7 @@ export class Drain {
     return count
   }
 
-  // --- Processes
-  // --------------------------------------------------------------------------------------
+  // --- Processes ---------------------------------------------------------------------------------
 
   /**
    * Names of this second; facts of those that are new, have another start, or executed. @returns
@@ -332,8 +331,7 @@ export class Drain {
     return path.length >= PATH_BYTES - 1 || path[0] !== 0x2f ? '' : decoder.decode(path)
   }
 
-  // --- What was not seen
-  // ----------------------------------------------------------------------------
+  // --- What was not seen -------------------------------------------------------------------------
 
   /**
    * Processes whose calls are not all told apart or not all counted, and users that had no room for
@@ -363,8 +361,7 @@ export class Drain {
       })
   }
 
-  // --- CPU times
-  // --------------------------------------------------------------------------------------
+  // --- CPU times ---------------------------------------------------------------------------------
 
   /** Of processes that called or ended, whatever they used; of the silent ones the busiest. */
   #writeCpuTimes(times: readonly TaskTime[], records: number): void {
@@ -427,8 +424,7 @@ export class Drain {
     if (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
   }
 
-  // --- Calls
-  // ------------------------------------------------------------------------------------------
+  // --- Calls -------------------------------------------------------------------------------------
 
   #writeCalls(counts: number): void {
     const keys = new DataView(this.#counts.keys.buffer)

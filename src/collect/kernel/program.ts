@@ -550,8 +550,7 @@ export function selfProgram(variant: Variant, map: number): Uint8Array {
   return leave(a)
 }
 
-// --- Parts
-// ------------------------------------------------------------------------------------------
+// --- Parts ---------------------------------------------------------------------------------------
 
 /**
  * R7 = tgid of the caller; leaves at once for the agent's own. Immediates: a set in a map would

@@ -108,8 +108,7 @@ export function membarrier(command: number): number {
   return checked(loadLibc().syscall(NUMBERS.membarrier, command, 0, 0, 0, 0))
 }
 
-// --- Memory
-// ---------------------------------------------------------------------------------------
+// --- Memory --------------------------------------------------------------------------------------
 
 /**
  * Memory that is shared with whatever a descriptor stands for; stays mapped until the process ends.
@@ -124,8 +123,7 @@ export function mapShared(descriptor: number, length: number): ArrayBuffer {
   return toArrayBuffer(at as Pointer, 0, length)
 }
 
-// --- Clocks
-// ---------------------------------------------------------------------------------------
+// --- Clocks --------------------------------------------------------------------------------------
 
 export const CLOCK_REALTIME = 0
 export const CLOCK_MONOTONIC = 1
@@ -156,8 +154,7 @@ export function clockResolution(clock: number): number {
   return readTimespec()
 }
 
-// --- Descriptors
-// ------------------------------------------------------------------------------------
+// --- Descriptors ---------------------------------------------------------------------------------
 
 const F_SETFD = 2
 const FD_CLOEXEC = 1
@@ -195,8 +192,7 @@ export function lockedMemoryLimit(): number {
   return limit[0] === UNLIMITED ? Number.POSITIVE_INFINITY : Number(limit[0])
 }
 
-// --- Priority
-// ---------------------------------------------------------------------------------------
+// --- Priority ------------------------------------------------------------------------------------
 
 export type Priority = 'real-time' | 'raised' | 'usual'
 

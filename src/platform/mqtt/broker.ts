@@ -242,8 +242,7 @@ class OpenBroker implements Broker {
     for (const client of [...this.#clients]) client.end(undefined)
   }
 
-  // --- What clients ask of it
-  // ------------------------------------------------------------------------
+  // --- What clients ask of it --------------------------------------------------------------------
 
   /**
    * A newer connection under the same name ends the older [MQTT-3.1.4-2]; the name holds what was
@@ -348,8 +347,7 @@ class OpenBroker implements Broker {
     this.#large.delete(client)
   }
 
-  // --- Connections
-  // -----------------------------------------------------------------------------------
+  // --- Connections -------------------------------------------------------------------------------
 
   #welcome(socket: Socket<Client>): void {
     const open = this.#clients.size + this.#ending.size
@@ -405,8 +403,7 @@ class Client {
     this.#peer = { identity: undefined, address: socket.remoteAddress }
   }
 
-  // --- Bytes in
-  // --------------------------------------------------------------------------------------
+  // --- Bytes in ----------------------------------------------------------------------------------
 
   read(chunk: Uint8Array): void {
     if (this.#ended || this.#broker.closing) return
@@ -507,8 +504,7 @@ class Client {
     this.end(`protocol-error(${error.message})`, REASON.malformed)
   }
 
-  // --- Packets
-  // ---------------------------------------------------------------------------------------
+  // --- Packets -----------------------------------------------------------------------------------
 
   #take(bytes: Uint8Array, from: number, body: number, end: number): void {
     const type = bytes[from]! >> 4
@@ -703,8 +699,7 @@ class Client {
       for (const message of this.#broker.retainedFor(filter)) this.send(message, filter)
   }
 
-  // --- Bytes out
-  // -------------------------------------------------------------------------------------
+  // --- Bytes out ---------------------------------------------------------------------------------
 
   /**
    * At most once: a receipt that does not arrive is asked for again by sending the message again.
@@ -767,8 +762,7 @@ class Client {
     }
   }
 
-  // --- The end
-  // ---------------------------------------------------------------------------------------
+  // --- The end -----------------------------------------------------------------------------------
 
   checkSilence(nowMs: number): void {
     if (this.#connect === undefined) {

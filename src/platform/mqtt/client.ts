@@ -400,8 +400,7 @@ function clientOptions(
   }
 }
 
-// --- Errors
-// -----------------------------------------------------------------------------------------
+// --- Errors --------------------------------------------------------------------------------------
 
 /** CONNACK codes by which a broker says "not you": 4 and 5 of MQTT 3.1.1, the others of MQTT 5. */
 const REFUSALS = new Set<unknown>([2, 4, 5, 0x85, 0x86, 0x87, 0x8a, 0x8c])
@@ -499,8 +498,7 @@ export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
   )
 }
 
-// --- What a broker may send
-// ---------------------------------------------------------------------------
+// --- What a broker may send ----------------------------------------------------------------------
 
 const PUBACK = 4
 const SUBACK = 9

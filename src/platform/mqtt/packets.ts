@@ -222,8 +222,7 @@ const PROPERTY_TYPE: Readonly<
   [MAXIMUM_PACKET_SIZE]: 'dword',
 }
 
-// --- From clients
-// ----------------------------------------------------------------------------------
+// --- From clients --------------------------------------------------------------------------------
 
 /** A client of another protocol; the broker says so in the way that this one understands. */
 export class UnsupportedVersion extends Malformed {
@@ -355,8 +354,7 @@ export function readDisconnect(
   return protocol === 5 && end > body && bytes[body] === 0x04
 }
 
-// --- To clients
-// ------------------------------------------------------------------------------------
+// --- To clients ----------------------------------------------------------------------------------
 
 export interface Granted {
   readonly receiveMax: number
@@ -489,8 +487,7 @@ function userProperties(message: {
   return Object.entries(all).flatMap(([key, value]) => [0x26, ...text(key), ...text(value)])
 }
 
-// --- As a client
-// ------------------------------------------------------------------------------------
+// --- As a client ---------------------------------------------------------------------------------
 
 /** A clean session of MQTT 5. */
 export function connect(options: {
