@@ -85,6 +85,12 @@ export class FactKeeper implements FactJudge {
   readonly #connecting = new Connecting()
   readonly #blinding = new Blinding()
   readonly #kept = new Map<ProcessKey, Kept>()
+  /**
+   * Programs that were found to be what they are called: what executes the same file in the same
+   * container is no masquerade either, though it was gone, or the reader busy, when it was asked
+   * about. Only while there is no answer about the process itself.
+   */
+  readonly #refuted = new Map<string, readonly Finding[]>()
   /** By process; what is asked about files apart, for it takes seconds. */
   readonly #wanted = new Map<string, Trigger>()
   readonly #asked = new Set<string>()
@@ -143,8 +149,17 @@ export class FactKeeper implements FactJudge {
     }
     const kept = this.#kept.get(processKey(process))
     const part = ANSWERS[question]
-    if (kept === undefined || part === undefined || kept.facts[part] === undefined) return undefined
+    if (part === undefined) return undefined
+    if (kept?.facts[part] === undefined)
+      return question === 'masquerade' ? this.#refuted.get(programOf(process)) : undefined
     return kept.findings.filter((finding) => finding.question === question)
+  }
+
+  isAsking(process: Process, question: Question): boolean {
+    const part = ANSWERS[question]
+    if (part === undefined) return false
+    const key = keyOf(process, part === 'files')
+    return this.#wanted.has(key) || this.#asked.has(key)
   }
 
   context(process: Process): (ProcessContext & { readonly peers?: readonly string[] }) | undefined {
@@ -187,7 +202,7 @@ export class FactKeeper implements FactJudge {
 
   #put(trigger: Trigger): void {
     const { process, questions, urgency } = trigger
-    const key = `${processKey(process)} ${questions.includes('files') ? 'files' : ''}`
+    const key = keyOf(process, questions.includes('files'))
     if (this.#second - (this.#failed.get(key) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_SECONDS)
       return
     const before = this.#wanted.get(key)
@@ -277,6 +292,7 @@ export class FactKeeper implements FactJudge {
     this.#kept.delete(key)
     this.#kept.set(key, { process, facts, findings, proven, ...defined({ filesSecond }) })
     if (this.#kept.size > FACTS_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!)
+    if (answer.program !== undefined) this.#noteProgram(process, findings)
     const path = answer.look?.executable?.path
     if (process.exe === undefined && path !== undefined && before?.facts.look === undefined) {
       const again = this.#triggers.reconsider({ ...process, exe: path }, this.#second)
@@ -288,6 +304,28 @@ export class FactKeeper implements FactJudge {
       this.#prove({ process, finding })
     }
   }
+
+  #noteProgram(process: Process, findings: readonly Finding[]): void {
+    if (process.exe === undefined) return
+    const key = programOf(process)
+    const refuting = findings.filter(
+      ({ question, says }) => question === 'masquerade' && says === 'refutes',
+    )
+    this.#refuted.delete(key)
+    if (refuting.length > 0) this.#refuted.set(key, refuting)
+    if (this.#refuted.size > FACTS_KEPT_MAX)
+      this.#refuted.delete(this.#refuted.keys().next().value!)
+  }
+}
+
+/** The file that was executed, as the kernel was told it, and the name that it runs under. */
+function programOf({ container = '', exe = '', name }: Process): string {
+  return `${container}\n${exe}\n${name}`
+}
+
+/** Of a question: what is asked about files is asked apart from the rest, for it takes seconds. */
+function keyOf(process: Process, isFiles: boolean): string {
+  return `${processKey(process)} ${isFiles ? 'files' : ''}`
 }
 
 /**

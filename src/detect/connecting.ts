@@ -35,6 +35,7 @@ interface Seen {
 }
 
 const NOTHING = { connects: 0, sends: 0, heard: 0, seconds: 0, isProven: false } as const
+const NO_CONTACTS: Contacts = { connects: 0, sends: 0, heard: 0 }
 /** Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each. */
 const BEYOND_DOUBT = { connects: 300, heard: 0.05, seconds: 8 } as const
 
@@ -59,7 +60,7 @@ export class Connecting {
       const calls = callsOf(frame, i)
       const key = processKey(process)
       const before = this.#seen.get(key)
-      // Who never connects is not followed, until somebody asks: then it has few connections.
+      // Who never connects is not followed: `of` knows what that means.
       if (before === undefined && calls.connects + calls.sends === 0) continue
       const seen = before ?? { ...NOTHING, last: frame.index }
       const faded = DECAY ** Math.max(0, frame.index - seen.last)
@@ -81,7 +82,8 @@ export class Connecting {
   /** Of some ten seconds; undefined before enough of them were seen. */
   of(process: Process): Contacts | undefined {
     const seen = this.#seen.get(processKey(process))
-    if (seen === undefined || seen.seconds < SECONDS_LEAST) return undefined
+    if (seen === undefined) return NO_CONTACTS
+    if (seen.seconds < SECONDS_LEAST) return undefined
     const { connects, sends, heard } = seen
     return { connects, sends, heard }
   }

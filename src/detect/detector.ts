@@ -484,6 +484,7 @@ export class Detector {
       warm,
       findings: question === undefined ? undefined : facts?.findings(process, question),
       hasFacts: facts !== undefined && question !== undefined,
+      isAsking: question !== undefined && facts?.isAsking(process, question) === true,
     })
     if (outcome.kind !== 'alert') return outcome
     this.#highest = Math.max(this.#highest, share)

@@ -31,8 +31,11 @@ export const CONFIDENCE_MIN = 0.35
  * reached.
  */
 export const FACTS_FROM = 0.3
-/** So long evidence that has reached its level waits for an answer. */
-export const FACT_SECONDS = 4
+/**
+ * Seconds that evidence waits for facts: where no answer is under way, and where one is. Watching
+ * files takes six seconds, and others may be watched first.
+ */
+export const FACT_SECONDS = { least: 4, most: 15 } as const
 
 /**
  * Mean probability of the class that an alert names, below which it stays an observation, and from

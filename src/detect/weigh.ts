@@ -28,6 +28,8 @@ export interface Suspicion {
   readonly findings: readonly Finding[] | undefined
   /** Facts can be read here. */
   readonly hasFacts: boolean
+  /** An answer is under way. */
+  readonly isAsking: boolean
 }
 
 export type Outcome =
@@ -50,7 +52,7 @@ const SETTLED_BY_FACTS: ReadonlySet<Question> = new Set<BehaviourId>([
 ])
 
 export function weigh(suspicion: Suspicion): Outcome {
-  const { question, findings, hasFacts, seconds } = suspicion
+  const { question, findings, hasFacts, isAsking, seconds } = suspicion
   const saying = (what: Finding['says']) =>
     (findings ?? []).filter(({ says }) => says === what).map(({ because }) => because)
   const speaking = [...saying('proves'), ...saying('supports')]
@@ -59,7 +61,8 @@ export function weigh(suspicion: Suspicion): Outcome {
   if (against.length > 0) return { kind: 'observation', because: against }
   if (speaking.length > 0) return alert('confirmed', speaking)
   if (hasFacts) {
-    if (findings === undefined && seconds < FACT_SECONDS) return { kind: 'wait' }
+    const patience = isAsking ? FACT_SECONDS.most : FACT_SECONDS.least
+    if (findings === undefined && seconds < patience) return { kind: 'wait' }
     if (findings !== undefined && SETTLED_BY_FACTS.has(question))
       return { kind: 'observation', because: [] }
   }

@@ -37,6 +37,8 @@ export interface FactJudge {
   want(process: Process, question: Question): void
   /** Undefined where this question was not answered for the process (yet), or cannot be. */
   findings(process: Process, question: Question): readonly Finding[] | undefined
+  /** Whether an answer to this question is under way. */
+  isAsking(process: Process, question: Question): boolean
   /** What is known of the process beside its calls. */
   context(process: Process): (ProcessContext & { readonly peers?: readonly string[] }) | undefined
   /** Proofs found since the last call. */

@@ -67,6 +67,29 @@ describe.skipIf(!isRoot)('with a reader', () => {
     }
     expect((await answered(gone, 'masquerade')).map(({ says }) => says)).toEqual(['refutes'])
     expect(keeper.context(gone)?.parents?.[0]).toMatchObject({ pid: process.pid })
+    // Another that nobody can be asked about executed the same file.
+    const { ppid: _, ...alone } = gone
+    const says = (other: Partial<Process>) =>
+      keeper.findings({ ...alone, pid: 4_194_303, ...other }, 'masquerade')?.map((f) => f.says)
+    expect(says({})).toEqual(['refutes'])
+    expect(says({ name: 'false' })).toBeUndefined()
+    expect(says({ exe: '/tmp/true' })).toBeUndefined()
+    expect(says({ container: '0123456789ab' })).toBeUndefined()
+  })
+
+  test('an answer is under way from the question on', async () => {
+    const child = Bun.spawn(['sleep', '100'])
+    const sleeper: Process = { pid: child.pid, startMs: Date.now(), name: 'sleep' }
+    expect(keeper.isAsking(sleeper, 'file-encryption')).toBe(false)
+    keeper.want(sleeper, 'file-encryption')
+    expect(keeper.isAsking(sleeper, 'file-encryption')).toBe(true)
+    expect(keeper.isAsking(sleeper, 'masquerade')).toBe(false)
+    tick()
+    expect(keeper.isAsking(sleeper, 'file-encryption')).toBe(true)
+    await until('an answer', () => !keeper.isAsking(sleeper, 'file-encryption'))
+    expect(keeper.findings(sleeper, 'file-encryption')).toEqual([])
+    child.kill('SIGKILL')
+    await child.exited
   })
 
   test('a proof is told once', async () => {

@@ -36,6 +36,7 @@ test.each<[string, Record<string, number>, Finding['says'][] | undefined]>([
   ['a health check of six ports', { execve: 1, read: 6, connect: 6 }, []],
   ['one of three', { execve: 1, read: 6, connect: 3 }, ['refutes']],
   ['dig once a second', { sendmsg: 1, recvmsg: 2, read: 30, execve: 1 }, ['refutes']],
+  ['computing, never connected', { read: 40, brk: 3 }, ['refutes']],
   ['packets of its own making', { sendto: 4000, recvfrom: 10 }, undefined],
 ])('%s', (_, counts, expected) => {
   expect(says(counts)).toEqual(expected)

@@ -309,6 +309,7 @@ describe('Detector and facts', () => {
   const facts = (findings: readonly Finding[] | undefined, proofs: Proof[] = []): FactJudge => ({
     want: () => {},
     findings: () => findings,
+    isAsking: () => false,
     context: () => ({ user: 'www-data', uid: 33, peers: ['10.0.0.5:4444'] }),
     proofs: () => proofs.splice(0),
   })

@@ -13,6 +13,7 @@ const suspicion = (more: Partial<Suspicion>): Suspicion => ({
   warm: false,
   findings: undefined,
   hasFacts: false,
+  isAsking: false,
   ...more,
 })
 
@@ -35,6 +36,16 @@ describe('weigh()', () => {
       { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
     ['facts not answered yet', { hasFacts: true }, { kind: 'wait' }],
+    [
+      'an answer that takes longer is waited for',
+      { hasFacts: true, isAsking: true, seconds: 12 },
+      { kind: 'wait' },
+    ],
+    [
+      'an answer that is late',
+      { hasFacts: true, isAsking: true, seconds: 15 },
+      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
+    ],
     [
       'facts never answered',
       { hasFacts: true, seconds: 12 },
