@@ -301,6 +301,11 @@ export const COMMAND_CHARS_MAX = 512
  */
 export const FACTS_WAITING_MAX = 64
 export const FACTS_PER_SECOND_MAX = 30
+/**
+ * Share of a core above which the reader of facts watches files less often. Faster would see more of
+ * the descriptors that are open for a moment.
+ */
+export const READER_CPU_SHARE = 0.03
 /** Processes that wait to be asked about. */
 export const FACTS_WANTED_MAX = 512
 /**
@@ -319,8 +324,9 @@ export const FACTS_KEPT_MAX = 2_048
  */
 export const PROC_TEXT_BYTES_MAX = 65_536
 export const SOCKET_TABLE_BYTES_MAX = 4_194_304
-/** Mount tables (of containers) remembered for a moment. */
+/** Mount and socket tables (of containers) remembered for a moment. */
 export const MOUNT_TABLES_MAX = 64
+export const SOCKET_TABLES_MAX = 16
 /**
  * Ancestors of a process that are told, descriptors of one that are looked at, processes in one
  * table.

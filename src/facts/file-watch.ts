@@ -20,6 +20,7 @@ import { safeName } from '../domain/process.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
 import { contentOf, isEven } from './entropy.ts'
 import { FileLedger, type FileState } from './file-changes.ts'
+import { Pace } from './pace.ts'
 import {
   descriptorsOf,
   entriesOf,
@@ -48,6 +49,9 @@ const ENOUGH = 6
 const ORDINARY_MS = 3_100
 const NEIGHBOURS = 5
 const NOT_WATCHED = /^\/(proc|sys|dev|run)(\/|$)/
+
+/** Of all watches together. */
+const pace = new Pace()
 
 interface Folder {
   readonly path: string
@@ -79,7 +83,7 @@ class FileWatch {
     for (const lookMs of LOOKS_MS) {
       while (performance.now() - began < lookMs) {
         for (const pid of [this.#pid, ...childrenOf(this.#pid)]) this.#sample(pid)
-        await Bun.sleep(this.#ledger.isWriter ? SAMPLE_EVERY_MS : SAMPLE_OFTEN_MS)
+        await Bun.sleep(pace.wait(this.#ledger.isWriter ? SAMPLE_EVERY_MS : SAMPLE_OFTEN_MS))
       }
       for (const folder of this.#folders.values()) this.#lookAgain(folder)
       const { encrypted, replaced, sampled } = this.#ledger.result()

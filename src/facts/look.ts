@@ -19,6 +19,7 @@ import {
   uidOf,
   unitOf,
 } from './proc-text.ts'
+import { Recent } from './recent.ts'
 import { UserNames } from './user-names.ts'
 
 /** Sources round a start to whole seconds, and the clock may have been set since. */
@@ -26,6 +27,8 @@ const START_APART_MS = 3_000
 const DELETED = ' (deleted)'
 
 const users = new UserNames()
+/** It moves with the clock; reading it adds up every interrupt of every processor. */
+const bootTime = new Recent<number>(1_000)
 
 /**
  * The process that was meant, if it still lives: pids are used again. @param start Unix seconds; 0
@@ -34,7 +37,7 @@ const users = new UserNames()
 export function findProcess(pid: number, start: number): ProcStat | undefined {
   const stat = procStat(pid)
   if (stat === undefined || start === 0) return stat
-  const bootMs = bootMsOf(procText('self', '../stat') ?? '')
+  const bootMs = bootTime.get('', () => bootMsOf(procText('self', '../stat') ?? ''))
   const apart = Math.abs(bootMs + stat.startMs - start * 1000)
   return apart <= START_APART_MS ? stat : undefined
 }

@@ -26,6 +26,7 @@ import {
   PROCESS_TABLE_MAX,
 } from '../domain/limits.ts'
 import { type ProcStat, parseStat } from './proc-text.ts'
+import { Recent } from './recent.ts'
 
 const SAFE = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 const scratch = new Uint8Array(PROC_TEXT_BYTES_MAX)
@@ -215,23 +216,15 @@ export function isLocalIn(mounts: readonly Mount[], path: string): boolean {
   return best !== undefined && LOCAL.has(best.type)
 }
 
-/** Mounts of a namespace and root are asked for several times in one answer, and seldom change. */
-const MOUNTS_KEPT_MS = 2_000
 const MOUNTINFO_BYTES = 262_144
-const knownMounts = new Map<
-  string,
-  { readonly mounts: readonly Mount[]; readonly readMs: number }
->()
+/** By mount namespace and root; they seldom change. */
+const mountTables = new Recent<readonly Mount[]>(2_000, MOUNT_TABLES_MAX)
 
 /** @param path as the process's root shows it */
 export function isLocalPath(pid: number, path: string): boolean {
   const key = `${procLink(pid, 'ns/mnt')} ${procLink(pid, 'root')}`
-  const now = performance.now()
-  let known = knownMounts.get(key)
-  if (known === undefined || now - known.readMs >= MOUNTS_KEPT_MS) {
-    if (knownMounts.size >= MOUNT_TABLES_MAX) knownMounts.clear()
-    known = { mounts: parseMounts(procText(pid, 'mountinfo', MOUNTINFO_BYTES) ?? ''), readMs: now }
-    knownMounts.set(key, known)
-  }
-  return isLocalIn(known.mounts, path)
+  const mounts = mountTables.get(key, () =>
+    parseMounts(procText(pid, 'mountinfo', MOUNTINFO_BYTES) ?? ''),
+  )
+  return isLocalIn(mounts, path)
 }

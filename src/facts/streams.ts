@@ -4,12 +4,18 @@
  * `detect/findings.ts`.
  */
 import { defined } from '../domain/defined.ts'
-import { PARENTS_MAX, RELAY_CANDIDATES_MAX, SOCKET_TABLE_BYTES_MAX } from '../domain/limits.ts'
+import {
+  PARENTS_MAX,
+  RELAY_CANDIDATES_MAX,
+  SOCKET_TABLE_BYTES_MAX,
+  SOCKET_TABLES_MAX,
+} from '../domain/limits.ts'
 import type { Connection, Look, Network, Relay, Stream, Streams } from '../domain/process-facts.ts'
 import { executableOf, look, streamOf } from './look.ts'
 import type { Packages } from './packages.ts'
 import { descriptorsOf, processTable, procLink, procStat, procText } from './proc-files.ts'
 import { numberOfLink, type ProcStat } from './proc-text.ts'
+import { Recent } from './recent.ts'
 import { connectionOf, parseSockets, type SocketTable } from './sockets.ts'
 
 /** More connections of one process say nothing more. */
@@ -24,29 +30,27 @@ export async function streamsOf(
   { streams }: Look,
   packages: Packages,
 ): Promise<Streams> {
-  const sockets = new SocketTables()
   const [input, output] = streams as [Stream, Stream]
   const connection =
     input.kind === 'unix' && input.id === output.id
-      ? connectionOf(sockets.of(pid), input.id)
+      ? connectionOf(socketsOf(pid), input.id)
       : undefined
   const holders = connection === undefined ? holdersOf(pid, stat, [input, output]) : []
   const relays: Relay[] = []
   for (const { pid: holder, holds } of holders.slice(0, RELAY_CANDIDATES_MAX)) {
-    const relay = await relayOf(holder, holds, sockets, packages)
+    const relay = await relayOf(holder, holds, packages)
     if (relay !== undefined) relays.push(relay)
   }
-  const peers = connectionsOf(pid, descriptorsOf(pid), sockets).map(({ remote }) => remote)
+  const peers = connectionsOf(pid, descriptorsOf(pid)).map(({ remote }) => remote)
   return { relays, peers, ...defined({ connection }) }
 }
 
 /** Connections of one process, and whether it waits for others. */
 export function networkOf(pid: number): Network {
-  const sockets = new SocketTables()
   const links = descriptorsOf(pid)
   return {
-    connections: connectionsOf(pid, links, sockets),
-    isListening: listensAt(links, sockets.of(pid)),
+    connections: connectionsOf(pid, links),
+    isListening: listensAt(links, socketsOf(pid)),
   }
 }
 
@@ -54,33 +58,26 @@ function listensAt(links: ReadonlyMap<number, string>, table: SocketTable): bool
   return [...links.values()].some((link) => table.listening.has(numberOfLink(link, 'socket') ?? -1))
 }
 
-/** Socket tables by network namespace, read once for one question. */
-class SocketTables {
-  readonly #tables = new Map<string, SocketTable>()
+/**
+ * By network namespace. Shorter than the others: a shell is asked about within a second of its
+ * connection.
+ */
+const socketTables = new Recent<SocketTable>(300, SOCKET_TABLES_MAX)
 
-  of(pid: number): SocketTable {
-    const network = procLink(pid, 'ns/net') ?? `of ${pid}`
-    let table = this.#tables.get(network)
-    if (table === undefined) {
-      table = parseSockets(
-        ['net/tcp', 'net/tcp6'].map((file) => procText(pid, file, SOCKET_TABLE_BYTES_MAX) ?? ''),
-      )
-      this.#tables.set(network, table)
-    }
-    return table
-  }
+function socketsOf(pid: number): SocketTable {
+  return socketTables.get(procLink(pid, 'ns/net') ?? `of ${pid}`, () =>
+    parseSockets(
+      ['net/tcp', 'net/tcp6'].map((file) => procText(pid, file, SOCKET_TABLE_BYTES_MAX) ?? ''),
+    ),
+  )
 }
 
-function connectionsOf(
-  pid: number,
-  links: ReadonlyMap<number, string>,
-  tables: SocketTables,
-): Connection[] {
+function connectionsOf(pid: number, links: ReadonlyMap<number, string>): Connection[] {
   const connections: Connection[] = []
   const numbers = [...links.values()].map((link) => numberOfLink(link, 'socket'))
   for (const socket of new Set(numbers)) {
     if (socket === undefined) continue
-    const connection = connectionOf(tables.of(pid), socket)
+    const connection = connectionOf(socketsOf(pid), socket)
     if (connection !== undefined) connections.push(connection)
     if (connections.length >= CONNECTIONS_TOLD) break
   }
@@ -90,16 +87,15 @@ function connectionsOf(
 async function relayOf(
   pid: number,
   holds: Relay['holds'],
-  sockets: SocketTables,
   packages: Packages,
 ): Promise<Relay | undefined> {
   const stat = procStat(pid)
   if (stat === undefined) return undefined
   const links = descriptorsOf(pid)
-  const connections = connectionsOf(pid, links, sockets)
+  const connections = connectionsOf(pid, links)
   // Without a connection there is no relay to look for.
   if (connections.length === 0) return undefined
-  const table = sockets.of(pid)
+  const table = socketsOf(pid)
   const numberOf = (descriptor: number) => numberOfLink(links.get(descriptor) ?? '', 'socket')
   const standard = [0, 1]
     .map(numberOf)
@@ -155,18 +151,7 @@ function holdsMaster(pid: number, terminal: number): boolean {
 }
 
 /** Reading all processes takes 10 ms at 600: pipelines of one second share it. */
-const TABLE_KEPT_MS = 1_000
-let table: ReadonlyMap<number, ProcStat> = new Map()
-let tableReadMs = Number.NEGATIVE_INFINITY
-
-function recentProcesses(): ReadonlyMap<number, ProcStat> {
-  const now = performance.now()
-  if (now - tableReadMs >= TABLE_KEPT_MS) {
-    table = processTable()
-    tableReadMs = now
-  }
-  return table
-}
+const processes = new Recent<ReadonlyMap<number, ProcStat>>(1_000)
 
 /**
  * Processes to which the shell's output leads and from which its input comes: one that is both
@@ -175,7 +160,7 @@ function recentProcesses(): ReadonlyMap<number, ProcStat> {
  */
 function pipeHolders(pid: number, stat: ProcStat, input: number, output: number): Holder[] {
   const near: { pid: number; reads: Set<number>; writes: Set<number> }[] = []
-  const related = [...recentProcesses()].filter(
+  const related = [...processes.get('', processTable)].filter(
     ([candidate, other]) =>
       candidate !== pid &&
       (other.session === stat.session || other.ppid === stat.ppid || candidate === stat.ppid),

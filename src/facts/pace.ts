@@ -1,0 +1,45 @@
+/**
+ * Keeps the reader's CPU time near its share of a core: whoever samples in a loop waits longer
+ * while the reader uses more. On a build host five processes that rewrite files are watched at a
+ * time; without this they took a fifth of a core (measured).
+ */
+import { READER_CPU_SHARE } from '../domain/limits.ts'
+
+const MEASURE_EVERY_MS = 500
+const SLOWEST = 16
+
+export class Pace {
+  readonly #cpuMs: () => number
+  readonly #nowMs: () => number
+  #factor = 1
+  #cpuBefore: number
+  #measuredMs: number
+
+  /** @param cpuMs user and system time of the process so far */
+  constructor(cpuMs: () => number = ownCpuMs, nowMs: () => number = () => performance.now()) {
+    this.#cpuMs = cpuMs
+    this.#nowMs = nowMs
+    this.#cpuBefore = cpuMs()
+    this.#measuredMs = nowMs()
+  }
+
+  /** @returns `ms`, or a multiple of it while too much is used */
+  wait(ms: number): number {
+    const passed = this.#nowMs() - this.#measuredMs
+    if (passed >= MEASURE_EVERY_MS) {
+      const cpu = this.#cpuMs()
+      const share = (cpu - this.#cpuBefore) / passed
+      // The longer wait shows in the next measurement only, so it changes by a bounded step.
+      const step = Math.min(2, Math.max(0.5, share / READER_CPU_SHARE))
+      this.#factor = Math.min(SLOWEST, Math.max(1, this.#factor * step))
+      this.#cpuBefore = cpu
+      this.#measuredMs += passed
+    }
+    return ms * this.#factor
+  }
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
