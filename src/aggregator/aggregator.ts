@@ -10,13 +10,17 @@ import { SITES_MAX, STORE_PAUSE_MS } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
+import { takeActions } from './actions.ts'
 import { type BrokerLink, startEmbedded } from './embedded.ts'
 import { EventHub } from './events.ts'
 import { connectExternal, type ExternalOptions } from './external.ts'
 import { HostCosts } from './host-costs.ts'
-import { type HttpServer, isLoopback, startHttp } from './http.ts'
+import { type HttpServer, startHttp } from './http.ts'
+import { HttpCounts } from './http-counts.ts'
+import { isLoopback } from './http-guard.ts'
 import { renderMetrics } from './metrics.ts'
 import { loadPage } from './page.ts'
+import type { ActionRecord } from './store/incident.ts'
 import { openStore } from './store/open.ts'
 import type { Store, StoreChange } from './store/store.ts'
 import { Subscriber } from './subscriber.ts'
@@ -96,6 +100,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     log,
     onChange: (change) => tellChange(change, events, costs, clock.now()),
   })
+  const counts = new HttpCounts()
   let http: HttpServer | undefined
   try {
     // The page first: it works without a broker, and must be there when the first alert is.
@@ -105,11 +110,14 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       ...defined({ tls: options.http.tls }),
       ...passwords(options.http),
       names: options.httpNames ?? [],
-      api: (url) => opened.ask(url),
+      api: (url) => opened.ask(url, clock.now() / 1_000),
+      act: takeActions(store, clock, (record) => tellAction(record, events, counts, log)),
+      onRefused: (reason) => counts.refuse(reason),
       events,
       page,
       metrics: () =>
         renderMetrics(store, subscriber, costs, {
+          http: counts,
           version,
           startedMs,
           broker: link?.load(),
@@ -118,16 +126,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         }),
       failing: () => link?.failing() ?? subscriber.counts().failing,
     })
-    if (options.broker.kind === 'embedded') {
-      await store.forgetConnections(startedMs)
-      link = await startEmbedded(subscriber, embeddedOptions(options, options.broker))
-    } else {
-      link = await connectExternal(
-        subscriber,
-        { ...options.broker, ...defined({ signal: options.signal }) },
-        { clock, log, version, sharesStore: store.kind === 'postgres' },
-      )
-    }
+    link = await openLink(options, store, subscriber)
   } catch (error) {
     await http?.close()
     events.close()
@@ -139,24 +138,40 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
   const following = followOthers(store, clock, (change) => tellChange(change, events, costs, 0))
 
-  const [openLink, openHttp] = [link, http]
+  const [linked, served] = [link, http]
   return {
-    brokerUrl: openLink.url,
-    url: openHttp.url,
+    brokerUrl: linked.url,
+    url: served.url,
     store,
     async close() {
       clearInterval(tidy)
       clearInterval(following)
       // Accepted messages are committed and receipted; no more are accepted, so that this ends.
-      openLink.quiesce()
+      linked.quiesce()
       await subscriber.drain()
-      await openLink.close()
+      await linked.close()
       await subscriber.drain()
       events.close()
-      await openHttp.close()
+      await served.close()
       await opened.close()
     },
   }
+}
+
+async function openLink(
+  options: AggregatorOptions,
+  store: Store,
+  subscriber: Subscriber,
+): Promise<BrokerLink> {
+  const { broker, clock, log, version, signal } = options
+  if (broker.kind === 'external')
+    return connectExternal(
+      subscriber,
+      { ...broker, ...defined({ signal }) },
+      { clock, log, version, sharesStore: store.kind === 'postgres' },
+    )
+  await store.forgetConnections(clock.now())
+  return startEmbedded(subscriber, embeddedOptions(options, broker))
 }
 
 async function announceSites(link: BrokerLink, store: Store, own: string | undefined) {
@@ -187,6 +202,14 @@ function tellChange(change: StoreChange, events: EventHub, costs: HostCosts, now
   if (change.kind === 'summary') costs.add(change.message, nowMs)
   else if (change.kind === 'alert') events.publish('alert', JSON.stringify(change.message))
   else events.publish('host', JSON.stringify(change.host))
+}
+
+/** What an operator did: to the pages that are open, the counters and the log. */
+function tellAction(record: ActionRecord, events: EventHub, counts: HttpCounts, log: Log): void {
+  const { actor, action, site, host, incident } = record
+  counts.took(action)
+  events.publish('action', JSON.stringify(record))
+  log.info('An operator acted', { actor, action, site, host, incident })
 }
 
 function embeddedOptions({ site, clock, version }: AggregatorOptions, listener: Listener) {

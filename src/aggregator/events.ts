@@ -47,7 +47,7 @@ export class EventHub {
   }
 
   /** @param data JSON on one line */
-  publish(event: 'alert' | 'host', data: string): void {
+  publish(event: 'alert' | 'host' | 'action', data: string): void {
     const number = ++this.#number
     const bytes = utf8.encode(`id: ${this.#run}-${number}\nevent: ${event}\ndata: ${data}\n\n`)
     this.#kept.push({ number, bytes })

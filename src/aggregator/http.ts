@@ -1,23 +1,22 @@
 /**
- * The aggregator's HTTP side: page, API, events, metrics, health. It only reads.
+ * The aggregator's HTTP side: page, API, events, metrics, health, and the actions of operators.
  *
  * Every answer carries the headers that make it harmless: no script but our own file, no framing,
- * no guessing of types, nothing for other origins (there is no CORS). The Host header must be an
- * address, this host's name or one that was given; on a loopback address, its name. Otherwise any
- * page in the operator's browser could read the fleet by giving its own name a second address (DNS
- * rebinding).
+ * no guessing of types, nothing for other origins (there is no CORS). `http-guard.ts` says who may
+ * ask and who may change something.
  *
- * Does not promise: users and roles. A password file protects everything; use a proxy for anything
- * finer.
+ * Does not promise: rights by site. An operator acts on every host that the store has.
  */
-import { isIP } from 'node:net'
-import { hostname } from 'node:os'
 import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
+import { REQUEST_BYTES_MAX } from '../domain/limits.ts'
 import { listenError } from '../platform/mqtt/broker.ts'
 import type { Authenticate } from './access.ts'
-import { BadParameter } from './api.ts'
+import { isActionPath } from './actions.ts'
+import { BadParameter } from './api-parameters.ts'
 import type { EventHub } from './events.ts'
+import { comeBack, failure, finish, jsonResponse } from './http-answers.ts'
+import { isCrossSite, isJson, isLoopback, isServedName, type Login, loginOf } from './http-guard.ts'
 import { METRICS_TYPE } from './metrics.ts'
 import type { PageFiles } from './page.ts'
 import { TooBusy } from './store/reader-thread.ts'
@@ -31,6 +30,10 @@ export interface HttpOptions {
   readonly names: readonly string[]
   /** Answers an address of the API with JSON, or with nothing. */
   readonly api: (url: URL) => Promise<string | undefined>
+  /** Does what an operator asks, and answers with JSON; or with nothing where there is no such thing. */
+  readonly act: (url: URL, body: string, actor: string) => Promise<string | undefined>
+  /** Told of each request that was refused, by reason. */
+  readonly onRefused: (reason: string) => void
   readonly events: EventHub
   readonly page: PageFiles
   readonly metrics: () => Promise<string>
@@ -45,16 +48,6 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-const SECURITY_HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-}
-
 export function startHttp(options: HttpOptions): HttpServer {
   const loopback = isLoopback(options.host)
   let server: ReturnType<typeof Bun.serve>
@@ -64,18 +57,13 @@ export function startHttp(options: HttpOptions): HttpServer {
       port: options.port,
       ...defined({ tls: options.tls }),
       idleTimeout: 30,
-      maxRequestBodySize: 1_024,
+      maxRequestBodySize: REQUEST_BYTES_MAX,
       async fetch(request, bun) {
         const url = new URL(request.url)
         // An event stream is quiet for as long as nothing happens.
         if (url.pathname === '/api/v1/events') bun.timeout(request, 0)
         const address = bun.requestIP(request)?.address ?? ''
-        const response = await answer(options, loopback, request, url, address)
-        for (const [name, value] of Object.entries(SECURITY_HEADERS))
-          response.headers.set(name, value)
-        return request.method === 'HEAD'
-          ? new Response(null, { status: response.status, headers: response.headers })
-          : response
+        return finish(request, await answer(options, loopback, request, url, address))
       },
       error: () => failure(500, 'internal', 'The aggregator failed to answer'),
     })
@@ -99,40 +87,67 @@ async function answer(
   url: URL,
   address: string,
 ): Promise<Response> {
-  if (!isServed(options, loopback, request.headers.get('host')))
-    return failure(
+  if (!isServedName(options.names, loopback, request.headers.get('host')))
+    return refuse(
+      options,
       421,
       'wrong-host',
-      'The page is not served under this name: --http-names NAME adds one',
+      'The page is not served under this name: add it with --http-names',
     )
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
+  const reads = request.method === 'GET' || request.method === 'HEAD'
+  if (!reads && !(request.method === 'POST' && isActionPath(url))) {
     const refused = failure(405, 'method-not-allowed', 'Only GET and HEAD are answered here')
     refused.headers.set('allow', 'GET, HEAD')
     return refused
   }
-  if (url.pathname === '/healthz') return health(options.failing())
-  if (
-    options.authenticate !== undefined &&
-    !(await mayRead(options.authenticate, request, address))
-  ) {
-    const refused = failure(401, 'not-authenticated', 'A name and a password are needed')
-    refused.headers.set('www-authenticate', 'Basic realm="callsign", charset="UTF-8"')
-    return refused
+  if (reads && url.pathname === '/healthz') return health(options.failing())
+  const login = await signIn(options, request, address)
+  if (login instanceof Response) return login
+  try {
+    return reads
+      ? await answerRead(options, request, url, login)
+      : await answerChange(options, request, url, login)
+  } catch (error) {
+    if (error instanceof BadParameter) return failure(400, 'bad-parameter', error.message)
+    if (error instanceof TooBusy) return comeBack('too-busy', 'Too many requests are waiting')
+    throw error
   }
+}
+
+/** @returns undefined where no login is needed */
+async function signIn(
+  options: HttpOptions,
+  request: Request,
+  address: string,
+): Promise<Login | undefined | Response> {
+  if (options.authenticate === undefined) return undefined
+  const login = await loginOf(options.authenticate, request, address)
+  if (typeof login === 'object') return login
+  if (login === 'wrong') options.onRefused('wrong-password')
+  const refused = failure(401, 'not-authenticated', 'A name and a password are needed')
+  refused.headers.set('www-authenticate', 'Basic realm="callsign", charset="UTF-8"')
+  return refused
+}
+
+async function answerRead(
+  options: HttpOptions,
+  request: Request,
+  url: URL,
+  login: Login | undefined,
+): Promise<Response> {
   if (url.pathname === '/metrics')
     return new Response(await options.metrics(), {
       headers: { 'content-type': METRICS_TYPE, 'cache-control': 'no-store' },
     })
   if (url.pathname === '/api/v1/events') return events(options.events, request)
+  if (url.pathname === '/api/v1/me')
+    return jsonResponse(
+      200,
+      JSON.stringify({ name: login?.name ?? null, mayAct: login?.mayAct ?? false }),
+    )
   if (url.pathname.startsWith('/api/')) {
-    try {
-      const json = await options.api(url)
-      return json === undefined ? failure(404, 'not-found', 'Not found') : jsonResponse(200, json)
-    } catch (error) {
-      if (error instanceof BadParameter) return failure(400, 'bad-parameter', error.message)
-      if (error instanceof TooBusy) return comeBack('too-busy', 'Too many requests are waiting')
-      throw error
-    }
+    const json = await options.api(url)
+    return json === undefined ? failure(404, 'not-found', 'Not found') : jsonResponse(200, json)
   }
   const file = options.page.get(url.pathname)
   if (file === undefined) return failure(404, 'not-found', 'There is no such page')
@@ -147,6 +162,35 @@ async function answer(
   })
 }
 
+/** A request that changes something: of our own page or a program, by an operator, as JSON. */
+async function answerChange(
+  options: HttpOptions,
+  request: Request,
+  url: URL,
+  login: Login | undefined,
+): Promise<Response> {
+  if (isCrossSite(request))
+    return refuse(options, 403, 'cross-site', 'The request comes from another site')
+  if (login === undefined)
+    return refuse(
+      options,
+      403,
+      'not-signed-in',
+      'Actions need a login: start the aggregator with --http-password-file',
+    )
+  if (!login.mayAct)
+    return refuse(options, 403, 'not-allowed', `"${login.name}" may read, and change nothing`)
+  if (!isJson(request))
+    return refuse(options, 415, 'not-json', 'The content type must be application/json')
+  const json = await options.act(url, await request.text(), login.name)
+  return json === undefined ? failure(404, 'not-found', 'Not found') : jsonResponse(201, json)
+}
+
+function refuse(options: HttpOptions, status: number, code: string, message: string): Response {
+  options.onRefused(code)
+  return failure(status, code, message)
+}
+
 function events(hub: EventHub, request: Request): Response {
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }
   if (request.method === 'HEAD') return new Response(null, { headers })
@@ -159,56 +203,6 @@ function health(failing: string | undefined): Response {
   return failing === undefined
     ? jsonResponse(200, '{"status":"ok"}')
     : jsonResponse(503, JSON.stringify({ status: 'failing', why: failing }))
-}
-
-function comeBack(code: string, message: string): Response {
-  const refused = failure(503, code, message)
-  refused.headers.set('retry-after', '10')
-  return refused
-}
-
-function failure(status: number, code: string, message: string): Response {
-  return jsonResponse(status, JSON.stringify({ error: { code, message } }))
-}
-
-function jsonResponse(status: number, json: string): Response {
-  return new Response(json, {
-    status,
-    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
-  })
-}
-
-async function mayRead(
-  authenticate: Authenticate,
-  request: Request,
-  address: string,
-): Promise<boolean> {
-  const [, encoded] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
-  if (encoded === undefined) return false
-  const text = Buffer.from(encoded, 'base64').toString('utf8')
-  const colon = text.indexOf(':')
-  return (
-    colon > 0 &&
-    (await authenticate(text.slice(0, colon), text.slice(colon + 1), address)) !== undefined
-  )
-}
-
-/** @param host an address to listen at, not a header */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
-
-function isServed({ names }: HttpOptions, loopback: boolean, header: string | null): boolean {
-  const name = (header ?? '').replace(/:\d+$/, '').toLowerCase()
-  if (name === 'localhost' || name === '[::1]' || isLoopback(name)) return true
-  if (loopback) return false
-  const own = hostname().toLowerCase()
-  return (
-    isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0 ||
-    name === own ||
-    name === own.split('.')[0] ||
-    names.some((one) => one.toLowerCase() === name)
-  )
 }
 
 function httpListenError({ host, port }: HttpOptions, cause: unknown): AgentError {

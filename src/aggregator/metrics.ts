@@ -1,5 +1,6 @@
 /** Metrics of the aggregator in Prometheus' text format [exposition format 0.0.4]. */
 import type { HostCost, HostCosts } from './host-costs.ts'
+import type { HttpCounts } from './http-counts.ts'
 import type { Store } from './store/store.ts'
 import type { Subscriber } from './subscriber.ts'
 
@@ -10,6 +11,7 @@ export interface Gauges {
   readonly broker: { connections: number; inFlightBytes: number; retained: number } | undefined
   readonly brokerUp: boolean
   readonly eventStreams: number
+  readonly http: HttpCounts
 }
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -94,6 +96,7 @@ export async function renderMetrics(
   )
   addBrokerLoad(add, gauges.broker)
   add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
+  addHttp(add, gauges.http)
   addHostCosts(add, costs)
   add(
     'process_start_time_seconds',
@@ -129,6 +132,21 @@ function addStore(add: AddMetric, store: Store, bytes: number): void {
   add('callsign_store_set_aside_total', 'counter', 'Damaged store files that were renamed.', [
     [{}, store.setAside.length],
   ])
+}
+
+function addHttp(add: AddMetric, { refused, actions }: HttpCounts): void {
+  add(
+    'callsign_http_refused_total',
+    'counter',
+    'Requests to the page and the API that were refused, by reason.',
+    [...refused].map(([reason, value]): Sample => [{ reason }, value]),
+  )
+  add(
+    'callsign_actions_total',
+    'counter',
+    'Actions of operators on incidents.',
+    [...actions].map(([action, value]): Sample => [{ action }, value]),
+  )
 }
 
 function addBrokerLoad(add: AddMetric, load: Gauges['broker']): void {

@@ -72,7 +72,9 @@ export default defineCommand({
       'require client certificates of this authority (PEM); the CN is the host name',
     ),
     passwordFile: fileArg('lines "name:secret"; name is a host, site/host, site/* or @reader'),
-    httpPasswordFile: fileArg('lines "name:secret" for page and API (HTTP Basic)'),
+    httpPasswordFile: fileArg(
+      'lines "name:secret" for page and API (HTTP Basic); an operator acts on incidents, "@name" reads',
+    ),
     ...jsonArg,
   },
   async run({ args }) {

@@ -691,6 +691,23 @@ export const STORE_BYTES_MAX = 8 * 2 ** 30
 export const RETAIN_DAYS_MAX = 36_500
 /** Rows that one look at the store removes: some 50 ms of the thread that stores. */
 export const TIDY_ROWS_MAX = 2_000
+/** Actions of operators that are kept, some 200 bytes each; the oldest go first. */
+export const ACTIONS_STORED_MAX = 100_000
+/** Alerts and actions of one incident in one answer of the API. */
+export const INCIDENT_ROWS_MAX = 200
+/** Spans of a histogram, and groups, in one answer of the API. */
+export const INCIDENT_SPANS_MAX = 1_000
+export const INCIDENT_GROUPS_MAX = 200
+/** A text that an operator writes: a note, a reason. */
+export const NOTE_CHARS_MAX = 2_000
+/** A mute or an allowance ends by itself. */
+export const MUTE_DAYS_MAX = 366
+/** Body of a request that changes something: a note in JSON, each character escaped. */
+export const REQUEST_BYTES_MAX = 16_384
+/** The last second that a date can have. */
+export const DATE_SECONDS_MAX = 8_640_000_000_000
+/** Words of a search, in characters. */
+export const SEARCH_CHARS_MAX = 200
 /** Hours of a host in one answer of the API: a month. */
 export const HOURS_LISTED_MAX = 750
 /** Questions to the API that wait for an answer; the next is told to come back. */

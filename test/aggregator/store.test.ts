@@ -1,95 +1,18 @@
 /** What every store promises, whichever keeps it; and what only the SQLite file does. */
-import { afterAll, afterEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { describe, expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { moveStore } from '../../src/aggregator/store/move.ts'
-import { PostgresStore } from '../../src/aggregator/store/postgres-store.ts'
-import { RETENTION } from '../../src/aggregator/store/retention.ts'
 import { SCHEMA } from '../../src/aggregator/store/sqlite-schema.ts'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
-import type { Arrival, Retention, Store, StoreBounds } from '../../src/aggregator/store/store.ts'
-import type { Alert } from '../../src/domain/alert.ts'
+import type { Arrival, Store } from '../../src/aggregator/store/store.ts'
 import { defined } from '../../src/domain/defined.ts'
 import { openDatabase } from '../../src/platform/sqlite.ts'
-import { type AlertMessage, toMessage } from '../../src/wire/alert-message.ts'
-import type { StatusMessage } from '../../src/wire/status-message.ts'
-import { readSummaryHead } from '../../src/wire/summary-head.ts'
-import { encodeSummary } from '../../src/wire/summary-message.ts'
-import { postgresBin, startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { sampleAlert, sampleSummary } from '../wire/samples.ts'
-import { sampleStatus } from './running.ts'
+import type { AlertMessage } from '../../src/wire/alert-message.ts'
+import { alert, retain, status, storeKinds, summary } from './store-kinds.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'store-'))
-const opened: Store[] = []
-let files = 0
-
-interface Kind {
-  readonly name: string
-  readonly skip?: boolean
-  /** A place that nothing has been stored at. */
-  place(): Promise<string>
-  open(place: string, bounds?: Partial<StoreBounds>): Promise<Store>
-}
-
-const sqlite: Kind = {
-  name: 'SqliteStore',
-  place: async () => join(directory, `${files++}.db`),
-  open: async (place, bounds) => new SqliteStore(place, bounds),
-}
-
-let server: TestPostgres | undefined
-const postgres: Kind = {
-  name: 'PostgresStore',
-  skip: postgresBin === undefined,
-  async place() {
-    server ??= await startPostgres()
-    return server.database()
-  },
-  open: (place, bounds) => PostgresStore.open(place, bounds),
-}
-
-afterEach(async () => {
-  for (const store of opened.splice(0)) await store.close()
-})
-afterAll(async () => {
-  await server?.close()
-  rmSync(directory, { recursive: true, force: true })
-})
-
-type Where = { host?: string; site?: string; boot?: number; seq: number }
-
-function alert(
-  changes: Partial<Alert>,
-  { host = 'a', site = 'lab', boot = 1, seq }: Where,
-): Arrival {
-  return {
-    kind: 'alert',
-    message: toMessage({ ...sampleAlert, ...changes }, { site, host, boot, seq }),
-  }
-}
-
-function summary(
-  { host = 'a', site = 'lab', boot = 1, seq }: Where,
-  from = 1_700_000_000,
-): Arrival {
-  const payload = encodeSummary(
-    { ...sampleSummary, from, to: from + 59 },
-    { site, host, boot, seq },
-  )
-  const head = readSummaryHead(payload)
-  if (!head.ok) throw new Error(head.reason)
-  return { kind: 'summary', message: head.value, payload }
-}
-
-function status(changes: Partial<StatusMessage>): Arrival {
-  return { kind: 'status', message: { ...sampleStatus, host: 'a', ...changes } }
-}
-
-const retain = (changes: Partial<Retention>): { retention: Retention } => ({
-  retention: { ...RETENTION, ...changes },
-})
+const { directory, sqlite, postgres, track } = storeKinds()
 
 async function listed(store: Store, query = {}): Promise<AlertMessage[]> {
   return (await store.alerts({ limit: 100, ...query })).bodies.map((body) => JSON.parse(body))
@@ -101,12 +24,8 @@ const idsOf = async (store: Store, query = {}): Promise<string[]> =>
 const totals = async (store: Store) => (await store.counts()).alerts
 
 for (const kind of [sqlite, postgres])
-  describe.skipIf(kind.skip === true)(kind.name, () => {
-    const open = async (bounds: Partial<StoreBounds> = {}, place?: string): Promise<Store> => {
-      const store = await kind.open(place ?? (await kind.place()), bounds)
-      opened.push(store)
-      return store
-    }
+  describe.skipIf(kind.skip)(kind.name, () => {
+    const { open } = kind
 
     test('commit() keeps one alert however often the same message comes', async () => {
       const store = await open()
@@ -264,7 +183,7 @@ for (const kind of [sqlite, postgres])
 
     test('it remembers over a restart what it was told', async () => {
       const place = await kind.place()
-      const store = await kind.open(place)
+      const store = await open({}, place)
       await store.commit([alert({ id: 'x' }, { seq: 1 }), status({}), summary({ seq: 2 })], 5_000)
       await store.close()
       const again = await open({}, place)
@@ -474,14 +393,11 @@ for (const kind of [sqlite, postgres])
     }, 60_000)
   })
 
-test.skipIf(postgresBin === undefined)(
+test.skipIf(postgres.skip)(
   'moveStore() takes everything from one kind of store to the other and back, and what is there stays',
   async () => {
     const now = 1_700_000_000_000
-    const first = await sqlite.open(await sqlite.place())
-    const middle = await postgres.open(await postgres.place())
-    const last = await sqlite.open(await sqlite.place())
-    opened.push(first, middle, last)
+    const [first, middle, last] = [await sqlite.open(), await postgres.open(), await sqlite.open()]
     for (let seq = 1; seq <= 3; seq++)
       for (const host of ['a', 'b'])
         await first.commit(
@@ -519,7 +435,7 @@ test.skipIf(postgresBin === undefined)(
 
 test('SqliteStore answers every filter from an index, in the order of the list', async () => {
   const path = await sqlite.place()
-  await (await sqlite.open(path)).close()
+  await sqlite.open({}, path)
   const db = openDatabase(path, { schema: SCHEMA })
   const planOf = (where: string) =>
     db
@@ -546,8 +462,7 @@ test('SqliteStore answers every filter from an index, in the order of the list',
 test('SqliteStore sets a damaged file aside and begins anew', async () => {
   const path = join(directory, 'damaged.db')
   writeFileSync(path, 'this is no database, and never was one'.repeat(200))
-  const store = new SqliteStore(path)
-  opened.push(store)
+  const store = track(new SqliteStore(path))
   expect(store.setAside).toHaveLength(1)
   expect(readFileSync(store.setAside[0]!, 'utf8')).toStartWith('this is no database')
   await store.commit([alert({ id: 'x' }, { seq: 1 })], 1)
@@ -555,8 +470,7 @@ test('SqliteStore sets a damaged file aside and begins anew', async () => {
 })
 
 test('SqliteStore stores on when it is full and hosts are many: whose turn it is costs no search for each', async () => {
-  const store = new SqliteStore(join(directory, 'full.db'), retain({ alerts: 5_000 }))
-  opened.push(store)
+  const store = await sqlite.open(retain({ alerts: 5_000 }))
   const hosts = 20_000
   const times = <T>(count: number, make: (i: number) => T): T[] =>
     Array.from({ length: count }, (_, i) => make(i))

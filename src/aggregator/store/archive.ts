@@ -1,5 +1,6 @@
 /** All that a store keeps of one host, as another store takes it. */
 import type { HostRow, HourPart } from './host-row.ts'
+import type { ArchivedAction, ArchivedTriage } from './incident.ts'
 import type { AlertChange } from './records.ts'
 
 export interface ArchivedAlert {
@@ -17,4 +18,7 @@ export interface HostArchive {
   readonly alerts: readonly ArchivedAlert[]
   readonly latest: { readonly received: number; readonly body: Uint8Array } | undefined
   readonly hours: readonly HourPart[]
+  /** What operators decided about its incidents, and the actions themselves. */
+  readonly triage: readonly ArchivedTriage[]
+  readonly actions: readonly ArchivedAction[]
 }

@@ -45,3 +45,28 @@ export function readHostCursor(text: string): HostCursor | undefined {
 export function likePattern(part: string): string {
   return `%${part.replace(/[\\%_]/g, '\\$&')}%`
 }
+
+export interface IncidentCursor {
+  /** Urgency, or 0 where the order is by time. */
+  readonly rank: number
+  readonly changed: number
+  readonly row: number
+}
+
+export function showIncidentCursor({ rank, changed, row }: IncidentCursor): string {
+  return `${rank}-${changed}-${row}`
+}
+
+export function readIncidentCursor(text: string): IncidentCursor | undefined {
+  const [, rank, changed, row] = /^(\d)-(\d{1,15})-(\d{1,15})$/.exec(text) ?? []
+  if (row === undefined) return undefined
+  return { rank: Number(rank), changed: Number(changed), row: Number(row) }
+}
+
+export function showRowCursor(row: number): string {
+  return String(row)
+}
+
+export function readRowCursor(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}

@@ -16,8 +16,8 @@ import type { Retention, Store } from './store.ts'
 
 export interface OpenedStore {
   readonly store: Store
-  /** JSON for an address of the API, or undefined where there is nothing of that name. */
-  ask(url: URL): Promise<string | undefined>
+  /** `now` in Unix seconds. JSON for an address of the API, or undefined where there is nothing of that name. */
+  ask(url: URL, now: number): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export async function openStore(
   const retention = parseRetention(retain)
   if (!isPostgres(location)) return openSqlite(location, retention)
   const store = await openWhenUp(location, retention, log, signal)
-  return { store, ask: (url) => answerApi(store, url), close: () => store.close() }
+  return { store, ask: (url, now) => answerApi(store, url, now), close: () => store.close() }
 }
 
 function openSqlite(path: string, retention: Retention): OpenedStore {
@@ -49,14 +49,14 @@ function openSqlite(path: string, retention: Retention): OpenedStore {
   let damaged = store.setAside.length
   return {
     store,
-    ask(url) {
+    ask(url, now) {
       // A file that was found damaged has another name now, and the reader still holds it.
       if (store.setAside.length !== damaged) {
         damaged = store.setAside.length
         reader.close()
         reader = new ReaderThread(path)
       }
-      return reader.ask(url)
+      return reader.ask(url, now)
     },
     async close() {
       reader.close()

@@ -3,8 +3,16 @@ import type { PostgresQueries } from '../../platform/postgres.ts'
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import type { ArchivedAlert, HostArchive } from './archive.ts'
 import type { HostRow, HourPart } from './host-row.ts'
-import { HOST_COLUMNS, WINDOW_COLUMNS } from './postgres-reads.ts'
-import { dayOf, HOURS_A_DAY, rowsOf } from './postgres-rows.ts'
+import { ACTION_COLUMNS, incidentColumns, TRIAGE_COLUMNS } from './incident.ts'
+import {
+  hostActionsStatement,
+  putActionStatement,
+  putTriageStatement,
+  triageStatement,
+} from './incident-sql.ts'
+import { addUpIncidents } from './postgres-incidents.ts'
+import { HOST_COLUMNS, POSTGRES_TABLES, queryNumbered, WINDOW_COLUMNS } from './postgres-reads.ts'
+import { dayOf, HOURS_A_DAY, rowsOf, SUM_COLUMNS } from './postgres-rows.ts'
 import { isActive } from './records.ts'
 
 type StoredAlert = Omit<ArchivedAlert, 'changes'> & { readonly row: number }
@@ -60,13 +68,15 @@ async function readArchive(
     })),
     latest,
     hours,
+    triage: await queryNumbered(db, triageStatement(POSTGRES_TABLES), [id]),
+    actions: await queryNumbered(db, hostActionsStatement(POSTGRES_TABLES), [host.site, host.host]),
   }
 }
 
 /** @returns false where the host is there already */
 export async function restoreArchive(
   tx: PostgresQueries,
-  { host, alerts, latest, hours }: HostArchive,
+  { host, alerts, latest, hours, triage, actions }: HostArchive,
 ): Promise<boolean> {
   const messages = alerts.map(({ body }) => JSON.parse(body) as AlertMessage)
   const active = messages.filter(({ state }) => isActive(state)).length
@@ -91,6 +101,17 @@ export async function restoreArchive(
      FROM ${rowsOf('hour int, seconds bigint, calls bigint, dropped bigint, "cpuMs" bigint, "rssBytes" bigint, "alertsOpen" bigint')}`,
     [JSON.stringify(hours), made.id],
   )
+  for (const one of triage)
+    await queryNumbered(tx, putTriageStatement(POSTGRES_TABLES), [
+      ...TRIAGE_COLUMNS.map((name) => one[name]),
+      ...[made.id, one.incident],
+    ])
+  for (const one of actions)
+    await queryNumbered(
+      tx,
+      putActionStatement(POSTGRES_TABLES),
+      ACTION_COLUMNS.map((name) => one[name]),
+    )
   return true
 }
 
@@ -107,13 +128,16 @@ async function restoreAlerts(
     return {
       ...{ day: dayOf(received), site, id, kind, state, active, boot, seq, received, changed },
       ...{ changes: changes.length, body, at },
+      ...incidentColumns(messages[at]!),
     }
   })
   const written = await tx.query<{ row: number; id: string }>(
     `INSERT INTO callsign.alerts
-       (day, host_id, site, id, kind, state, active, boot, seq, received, changed, changes, body)
-     SELECT day, $2, site, id, kind, state, active, boot, seq, received, changed, changes, body
-     FROM ${rowsOf('day int, site text, id text, kind text, state text, active smallint, boot bigint, seq bigint, received bigint, changed bigint, changes int, body text, at int')}
+       (day, host_id, site, id, kind, state, active, boot, seq, received, changed, changes, body,
+        incident, severity, confirmed, first, last)
+     SELECT day, $2, site, id, kind, state, active, boot, seq, received, changed, changes, body,
+       incident, severity, confirmed, first, last
+     FROM ${rowsOf(`day int, site text, id text, kind text, state text, active smallint, boot bigint, seq bigint, received bigint, changed bigint, changes int, body text, at int, ${SUM_COLUMNS}`)}
      ORDER BY at RETURNING row::float8 AS row, id`,
     [JSON.stringify(rows), hostId],
   )
@@ -131,5 +155,9 @@ async function restoreAlerts(
      SELECT day, row, boot, seq, time, state, count, class, confidence, received
      FROM ${rowsOf('day int, row bigint, boot bigint, seq bigint, time bigint, state text, count bigint, class text, confidence float8, received bigint')}`,
     [JSON.stringify(changes)],
+  )
+  await addUpIncidents(
+    tx,
+    messages.map(({ incident }) => ({ host_id: hostId, incident })),
   )
 }

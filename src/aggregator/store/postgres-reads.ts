@@ -14,6 +14,7 @@ import {
   showHostCursor,
 } from './cursor.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
+import { IncidentSql, type SqlParameter, type TableNames } from './incident-sql.ts'
 import { type AlertChange, isActive, toSeconds } from './records.ts'
 import type {
   AlertPage,
@@ -63,11 +64,36 @@ class Conditions {
   }
 }
 
+export const POSTGRES_TABLES: TableNames = {
+  incidents: 'callsign.incidents',
+  actions: 'callsign.actions',
+  alerts: 'callsign.alerts',
+  alertHost: 'host_id',
+}
+
+/** Runs a text with a `?` for each value: PostgreSQL has numbers there. */
+export function queryNumbered<Row>(
+  db: PostgresQueries,
+  text: string,
+  values: readonly SqlParameter[],
+): Promise<Row[]> {
+  let at = 0
+  return db.query<Row>(
+    text.replace(/\?/g, () => `$${++at}`),
+    values,
+  )
+}
+
 export class PostgresReads implements Reads {
+  readonly incidents: IncidentSql
   readonly #db: PostgresQueries
 
   constructor(db: PostgresQueries) {
     this.#db = db
+    this.incidents = new IncidentSql(
+      (text, values) => queryNumbered(db, text, values),
+      POSTGRES_TABLES,
+    )
   }
 
   async alerts(query: AlertQuery): Promise<AlertPage> {

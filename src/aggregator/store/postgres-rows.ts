@@ -10,3 +10,7 @@ export function dayOf(ms: number): number {
 export function rowsOf(columns: string): string {
   return `json_to_recordset($1::text::json) AS x (${columns})`
 }
+
+/** Of an alert, by which its incident is added up. */
+export const SUM_COLUMNS =
+  'incident text, severity bigint, confirmed bigint, first bigint, last bigint'

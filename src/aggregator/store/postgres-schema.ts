@@ -91,4 +91,81 @@ CREATE INDEX hours_by_host ON callsign.hours (host_id, hour);
   `
 CREATE INDEX alerts_by_site_kind ON callsign.alerts (site, kind, active, changed, row);
 `,
+  // Incidents: the alerts of one id added up, what operators did about them, and the audit list.
+  `
+ALTER TABLE callsign.alerts ADD COLUMN incident text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE callsign.alerts ADD COLUMN severity bigint NOT NULL DEFAULT 1;
+ALTER TABLE callsign.alerts ADD COLUMN confirmed bigint NOT NULL DEFAULT 1;
+ALTER TABLE callsign.alerts ADD COLUMN first bigint NOT NULL DEFAULT 0;
+ALTER TABLE callsign.alerts ADD COLUMN last bigint NOT NULL DEFAULT 0;
+UPDATE callsign.alerts SET
+  incident = coalesce(body::json->>'incident', id),
+  severity = CASE body::json->>'severity'
+    WHEN 'critical' THEN 0 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 1 END,
+  confirmed = (coalesce(body::json->>'certainty', 'confirmed') = 'confirmed')::int,
+  first = (body::json->>'first')::bigint,
+  last = (body::json->>'last')::bigint;
+CREATE INDEX alerts_by_incident ON callsign.alerts (host_id, incident);
+CREATE TABLE callsign.incidents (
+  row bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  host_id bigint NOT NULL,
+  site text COLLATE "C" NOT NULL,
+  host text COLLATE "C" NOT NULL,
+  incident text COLLATE "C" NOT NULL,
+  lead_row bigint NOT NULL,
+  active bigint NOT NULL,
+  urgency bigint NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  behaves text COLLATE "C" NOT NULL,
+  words text COLLATE "C" NOT NULL,
+  severity bigint NOT NULL,
+  confirmed bigint NOT NULL,
+  alerts bigint NOT NULL,
+  active_alerts bigint NOT NULL,
+  first bigint NOT NULL,
+  last bigint NOT NULL,
+  changed bigint NOT NULL,
+  acknowledged_by text COLLATE "C" NOT NULL DEFAULT '',
+  acknowledged_at bigint NOT NULL DEFAULT 0,
+  assignee text COLLATE "C" NOT NULL DEFAULT '',
+  muted_until bigint NOT NULL DEFAULT 0,
+  allowed_until bigint NOT NULL DEFAULT 0,
+  quiet_severity bigint NOT NULL,
+  label text COLLATE "C" NOT NULL DEFAULT '',
+  notes bigint NOT NULL DEFAULT 0,
+  UNIQUE (host_id, incident)
+);
+CREATE INDEX incidents_by_urgency ON callsign.incidents (urgency, changed, row);
+CREATE INDEX incidents_by_change ON callsign.incidents (changed, row);
+CREATE INDEX incidents_by_id ON callsign.incidents (incident);
+CREATE INDEX incidents_by_name ON callsign.incidents (host_id, name);
+CREATE INDEX incidents_by_begin ON callsign.incidents (first);
+INSERT INTO callsign.incidents (host_id, site, host, incident, lead_row, active, urgency, kind, name, behaves,
+  words, severity, confirmed, alerts, active_alerts, first, last, changed, quiet_severity)
+SELECT host_id, site, body::json->>'host', incident, row, (open > 0)::int,
+  (open > 0)::int * 4 + 3 - severity, kind, body::json->'process'->>'name',
+  coalesce(body::json->>'behaviour', body::json->'predicted'->>'class'),
+  lower(body), severity, ever_confirmed, total, open, began, ended, newest, severity
+FROM (
+  SELECT alerts.*,
+    row_number() OVER (PARTITION BY host_id, incident ORDER BY severity, confirmed DESC, row) AS place,
+    count(*) OVER one AS total, sum(active) OVER one AS open, max(confirmed) OVER one AS ever_confirmed,
+    min(first) OVER one AS began, max(last) OVER one AS ended, max(changed) OVER one AS newest
+  FROM callsign.alerts WINDOW one AS (PARTITION BY host_id, incident)
+) AS listed WHERE place = 1;
+CREATE TABLE callsign.actions (
+  row bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  time bigint NOT NULL,
+  actor text COLLATE "C" NOT NULL,
+  site text COLLATE "C" NOT NULL,
+  host text COLLATE "C" NOT NULL,
+  incident text COLLATE "C" NOT NULL,
+  action text COLLATE "C" NOT NULL,
+  value text COLLATE "C" NOT NULL,
+  until bigint NOT NULL,
+  severity bigint NOT NULL
+);
+CREATE INDEX actions_by_incident ON callsign.actions (incident, site, host);
+`,
 ]

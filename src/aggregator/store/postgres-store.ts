@@ -12,6 +12,7 @@
  */
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
 import {
+  ACTIONS_STORED_MAX,
   ALERT_CHANGES_MAX,
   ALERTS_PER_HOST_MAX,
   FOLLOWED_ALERTS_MAX,
@@ -28,12 +29,15 @@ import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import type { HostArchive } from './archive.ts'
 import { applyStatus, type HostRow, hostKey, hourOf, noteSummary, toRecord } from './host-row.ts'
+import { type Action, type ActionRecord, type IncidentKey, incidentColumns } from './incident.ts'
+import { dropActionsStatement } from './incident-sql.ts'
 import { levelFor } from './levels.ts'
 import { readArchives, restoreArchive } from './postgres-archive.ts'
-import { HOST_COLUMNS, PostgresReads, WINDOW_COLUMNS } from './postgres-reads.ts'
-import { DAY_MS, dayOf, HOURS_A_DAY, rowsOf } from './postgres-rows.ts'
+import { addUpIncidents, type TouchedIncident, takeAction } from './postgres-incidents.ts'
+import { HOST_COLUMNS, POSTGRES_TABLES, PostgresReads, WINDOW_COLUMNS } from './postgres-reads.ts'
+import { DAY_MS, dayOf, HOURS_A_DAY, rowsOf, SUM_COLUMNS } from './postgres-rows.ts'
 import { POSTGRES_SCHEMA } from './postgres-schema.ts'
-import { isActive } from './records.ts'
+import { isActive, toSeconds } from './records.ts'
 import { RETENTION } from './retention.ts'
 import type { Arrival, Retention, Store, StoreBounds, StoreChange, Tallies } from './store.ts'
 
@@ -65,6 +69,8 @@ interface AlertRow {
   boot: number
   seq: number
   changes: number
+  /** As the database has it; undefined for one that is new. */
+  readonly incident: string | undefined
   /** Of the changes that are kept; read for those in the batch only. */
   readonly seen: Set<string>
   /** To be written. */
@@ -139,6 +145,15 @@ export class PostgresStore extends PostgresReads implements Store {
     this.#add(staged)
     for (const change of changes) if (change.kind === 'alert') this.#note(change.message)
     return changes
+  }
+
+  act(
+    key: IncidentKey,
+    action: Action,
+    actor: string,
+    nowMs: number,
+  ): Promise<ActionRecord | undefined> {
+    return this.#db.transaction((tx) => takeAction(tx, key, action, actor, toSeconds(nowMs)))
   }
 
   async forgetConnections(nowMs: number): Promise<void> {
@@ -223,6 +238,7 @@ export class PostgresStore extends PostgresReads implements Store {
       await this.#dropOldAlerts(tx, nowMs, staged)
       await this.#dropNoise(tx, staged)
       await this.#dropHosts(tx, nowMs, staged)
+      await tx.query(dropActionsStatement(POSTGRES_TABLES, ACTIONS_STORED_MAX))
     })
     staged.hours += await this.#dropPartitions(nowMs)
     this.#add(staged)
@@ -288,7 +304,7 @@ export class PostgresStore extends PostgresReads implements Store {
       `DELETE FROM callsign.changes USING callsign.alerts
        WHERE changes.day = alerts.day AND alert_row = alerts.row AND host_id IN (${ids})`,
     )
-    for (const table of ['alerts', 'latest', 'hours'])
+    for (const table of ['alerts', 'incidents', 'latest', 'hours'])
       await tx.query(`DELETE FROM callsign.${table} WHERE host_id IN (${ids})`)
     await tx.query(`DELETE FROM callsign.hosts WHERE id IN (${ids})`)
     staged.hosts += rows.length
@@ -339,6 +355,10 @@ async function dropAlerts(
   const hosts = [...new Set(victims.map(({ hostId }) => hostId))].join(',')
   const rows = victims.map(({ row }) => row).join(',')
   await tx.query(`SELECT id FROM callsign.hosts WHERE id IN (${hosts}) ORDER BY id FOR UPDATE`)
+  const touched = await tx.query<TouchedIncident>(
+    `SELECT DISTINCT host_id::float8 AS host_id, incident FROM callsign.alerts
+     WHERE row IN (${rows})`,
+  )
   await tx.query(
     `DELETE FROM callsign.changes USING callsign.alerts
      WHERE changes.day = alerts.day AND alert_row = alerts.row AND alerts.row IN (${rows})`,
@@ -350,6 +370,7 @@ async function dropAlerts(
      FROM sums WHERE id = host_id RETURNING total::float8 AS count`,
   )
   staged.alerts += gone.reduce((sum, { count }) => sum + count, 0)
+  await addUpIncidents(tx, touched)
 }
 
 function partitionsOf(batch: readonly Arrival[], nowMs: number): string[] {
@@ -453,7 +474,7 @@ class Commit {
     if (asked.length === 0) return
     const rows = await this.#tx.query<Omit<AlertRow, 'seen' | 'added' | 'message'>>(
       `SELECT row::float8 AS row, host_id::float8 AS "hostId", site, id, day, active,
-         boot::float8 AS boot, seq::float8 AS seq, changes
+         boot::float8 AS boot, seq::float8 AS seq, changes, incident
        FROM callsign.alerts WHERE (host_id, id) IN
          (SELECT host, id FROM ${rowsOf('host bigint, id text')})`,
       [JSON.stringify(asked)],
@@ -494,7 +515,7 @@ class Commit {
       alert = {
         ...{ row: undefined, hostId: host.id, site: host.site, id: message.id },
         ...{ day: dayOf(this.#nowMs), active, boot: -1, seq: 0, changes: 0 },
-        ...{ seen: new Set(), added: [], message: undefined },
+        ...{ incident: undefined, seen: new Set(), added: [], message: undefined },
       }
       this.#alerts.set(key, alert)
       host.alerts++
@@ -534,22 +555,36 @@ class Commit {
     const rows = changed.map(({ day, hostId, site, id, active, boot, seq, message }) => ({
       ...{ day, host: hostId, site, id, active, boot, seq },
       ...{ kind: message!.kind, state: message!.state, body: JSON.stringify(message) },
+      ...incidentColumns(message!),
     }))
     if (rows.length > 0) {
       const written = await this.#tx.query<{ row: number; hostId: number; id: string }>(
         `INSERT INTO callsign.alerts AS alerts
-           (day, host_id, site, id, kind, state, active, boot, seq, received, changed, changes, body)
-         SELECT day, host, site, id, kind, state, active, boot, seq, $2, $2, 0, body
-         FROM ${rowsOf('day int, host bigint, site text, id text, kind text, state text, active smallint, boot bigint, seq bigint, body text')}
+           (day, host_id, site, id, kind, state, active, boot, seq, received, changed, changes, body,
+            incident, severity, confirmed, first, last)
+         SELECT day, host, site, id, kind, state, active, boot, seq, $2, $2, 0, body,
+           incident, severity, confirmed, first, last
+         FROM ${rowsOf(`day int, host bigint, site text, id text, kind text, state text, active smallint, boot bigint, seq bigint, body text, ${SUM_COLUMNS}`)}
          ON CONFLICT (host_id, id) DO UPDATE SET kind = excluded.kind, state = excluded.state,
            active = excluded.active, boot = excluded.boot, seq = excluded.seq,
-           changed = excluded.changed, body = excluded.body
+           changed = excluded.changed, body = excluded.body, incident = excluded.incident,
+           severity = excluded.severity, confirmed = excluded.confirmed, first = excluded.first,
+           last = excluded.last
          RETURNING row::float8 AS row, host_id::float8 AS "hostId", id`,
         [JSON.stringify(rows), this.#nowMs],
       )
       for (const { row, hostId, id } of written) this.#alerts.get(alertKey(hostId, id))!.row = row
     }
     await this.#writeChanges(touched)
+    await addUpIncidents(
+      this.#tx,
+      changed.flatMap(({ hostId, incident, message }) =>
+        [incident ?? message!.incident, message!.incident].map((one) => ({
+          host_id: hostId,
+          incident: one,
+        })),
+      ),
+    )
   }
 
   async #writeChanges(touched: readonly AlertRow[]): Promise<void> {

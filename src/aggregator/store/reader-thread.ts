@@ -4,7 +4,7 @@
  */
 import { API_WAITING_MAX } from '../../domain/limits.ts'
 import { startWorker } from '../../platform/worker.ts'
-import { BadParameter } from '../api.ts'
+import { BadParameter } from '../api-parameters.ts'
 import type { Answer, Question } from './reader-worker.ts'
 
 /** Too many questions wait. */
@@ -25,11 +25,14 @@ export class ReaderThread {
     this.#path = path
   }
 
-  /** @returns undefined where there is nothing of that name */
-  ask(url: URL): Promise<string | undefined> {
+  /**
+   * @param now Unix seconds
+   * @returns undefined where there is nothing of that name
+   */
+  ask(url: URL, now: number): Promise<string | undefined> {
     if (this.#waiting.size >= API_WAITING_MAX) return Promise.reject(new TooBusy())
     return new Promise((resolve, reject) => {
-      const question: Question = { number: ++this.#number, url: url.href }
+      const question: Question = { number: ++this.#number, url: url.href, now }
       this.#waiting.set(question.number, { resolve, reject })
       this.#begin().postMessage(question)
     })

@@ -4,13 +4,16 @@
  * ends the thread, and the aggregator begins a new one.
  */
 import { openDatabase } from '../../platform/sqlite.ts'
-import { answerApi, BadParameter } from '../api.ts'
+import { answerApi } from '../api.ts'
+import { BadParameter } from '../api-parameters.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
 
 export interface Question {
   readonly number: number
   readonly url: string
+  /** Unix seconds. */
+  readonly now: number
 }
 
 export interface Answer {
@@ -35,9 +38,9 @@ self.onmessage = async ({ data }: MessageEvent<string | Question>) => {
   self.postMessage(await answer(data))
 }
 
-async function answer({ number, url }: Question): Promise<Answer> {
+async function answer({ number, url, now }: Question): Promise<Answer> {
   try {
-    const json = await answerApi(reads!, new URL(url))
+    const json = await answerApi(reads!, new URL(url), now)
     return json === undefined ? { number } : { number, json }
   } catch (error) {
     if (error instanceof BadParameter) return { number, wrong: error.message }

@@ -16,6 +16,7 @@ import {
   showHostCursor,
 } from './cursor.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
+import { IncidentSql, type TableNames } from './incident-sql.ts'
 import { type AlertChange, isActive, toSeconds } from './records.ts'
 import type {
   AlertPage,
@@ -31,11 +32,24 @@ import type {
 
 const RANK = 'CASE WHEN active > 0 THEN 0 WHEN online = 1 THEN 1 ELSE 2 END'
 
+export const SQLITE_TABLES: TableNames = {
+  incidents: 'incidents',
+  actions: 'actions',
+  alerts: 'alerts',
+  alertHost: 'hostId',
+}
+
 export class SqliteReads implements Reads {
+  readonly incidents: IncidentSql
   readonly #db: Database
 
   constructor(db: Database) {
     this.#db = db
+    this.incidents = new IncidentSql(
+      async <Row>(text: string, values: readonly SqlValue[]) =>
+        db.prepare<Row>(text).all(...values),
+      SQLITE_TABLES,
+    )
   }
 
   async alerts(query: AlertQuery): Promise<AlertPage> {

@@ -6,6 +6,9 @@
  * not per host on purpose: a stranger who guesses sequence numbers can then not make the store take
  * a true alert for a repeat of his. `latest` is the newest summary of each host, `hours` what its
  * summaries add up to.
+ *
+ * `incidents` and `actions` have the column names of the PostgreSQL store: `incident-sql.ts` asks
+ * both.
  */
 /** Step n brings the file to version n + 1; a released step is never changed. */
 export const SCHEMA: readonly string[] = [
@@ -119,5 +122,82 @@ CREATE INDEX hoursByAge ON hours (hour);
   // A kind that a site has none of is told at once, too.
   `
 CREATE INDEX alertsBySiteKind ON alerts (site, kind, active, changed, row);
+`,
+  // Incidents: the alerts of one id added up, what operators did about them, and the audit list.
+  `
+ALTER TABLE alerts ADD COLUMN incident TEXT NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN severity INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE alerts ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE alerts ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE alerts ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+UPDATE alerts SET
+  incident = coalesce(json_extract(body, '$.incident'), id),
+  severity = CASE json_extract(body, '$.severity')
+    WHEN 'critical' THEN 0 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 1 END,
+  confirmed = coalesce(json_extract(body, '$.certainty'), 'confirmed') = 'confirmed',
+  first = json_extract(body, '$.first'),
+  last = json_extract(body, '$.last');
+CREATE INDEX alertsByIncident ON alerts (hostId, incident);
+CREATE TABLE incidents (
+  row INTEGER PRIMARY KEY AUTOINCREMENT,
+  host_id INTEGER NOT NULL,
+  site TEXT NOT NULL,
+  host TEXT NOT NULL,
+  incident TEXT NOT NULL,
+  lead_row INTEGER NOT NULL,
+  active INTEGER NOT NULL,
+  urgency INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  behaves TEXT NOT NULL,
+  words TEXT NOT NULL,
+  severity INTEGER NOT NULL,
+  confirmed INTEGER NOT NULL,
+  alerts INTEGER NOT NULL,
+  active_alerts INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  acknowledged_by TEXT NOT NULL DEFAULT '',
+  acknowledged_at INTEGER NOT NULL DEFAULT 0,
+  assignee TEXT NOT NULL DEFAULT '',
+  muted_until INTEGER NOT NULL DEFAULT 0,
+  allowed_until INTEGER NOT NULL DEFAULT 0,
+  quiet_severity INTEGER NOT NULL,
+  label TEXT NOT NULL DEFAULT '',
+  notes INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (host_id, incident)
+);
+CREATE INDEX incidentsByUrgency ON incidents (urgency, changed, row);
+CREATE INDEX incidentsByChange ON incidents (changed, row);
+CREATE INDEX incidentsById ON incidents (incident);
+CREATE INDEX incidentsByName ON incidents (host_id, name);
+CREATE INDEX incidentsByBegin ON incidents (first);
+INSERT INTO incidents (host_id, site, host, incident, lead_row, active, urgency, kind, name, behaves,
+  words, severity, confirmed, alerts, active_alerts, first, last, changed, quiet_severity)
+SELECT hostId, site, json_extract(body, '$.host'), incident, row, open > 0,
+  (open > 0) * 4 + 3 - severity, kind, json_extract(body, '$.process.name'),
+  coalesce(json_extract(body, '$.behaviour'), json_extract(body, '$.predicted.class')),
+  lower(body), severity, everConfirmed, total, open, began, ended, newest, severity
+FROM (
+  SELECT alerts.*,
+    row_number() OVER (PARTITION BY hostId, incident ORDER BY severity, confirmed DESC, row) AS place,
+    count(*) OVER one AS total, sum(active) OVER one AS open, max(confirmed) OVER one AS everConfirmed,
+    min(first) OVER one AS began, max(last) OVER one AS ended, max(changed) OVER one AS newest
+  FROM alerts WINDOW one AS (PARTITION BY hostId, incident)
+) WHERE place = 1;
+CREATE TABLE actions (
+  row INTEGER PRIMARY KEY AUTOINCREMENT,
+  time INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  site TEXT NOT NULL,
+  host TEXT NOT NULL,
+  incident TEXT NOT NULL,
+  action TEXT NOT NULL,
+  value TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  severity INTEGER NOT NULL
+);
+CREATE INDEX actionsByIncident ON actions (incident, site, host);
 `,
 ]

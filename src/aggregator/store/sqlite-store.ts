@@ -13,6 +13,7 @@ import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
 import { defined } from '../../domain/defined.ts'
 import {
+  ACTIONS_STORED_MAX,
   ALERT_CHANGES_MAX,
   ALERTS_PER_HOST_MAX,
   HOSTS_MAX,
@@ -33,10 +34,36 @@ import {
   noteSummary,
   toRecord,
 } from './host-row.ts'
+import {
+  ACTION_COLUMNS,
+  type Action,
+  type ActionRecord,
+  type ArchivedAction,
+  type ArchivedTriage,
+  INCIDENT_COLUMNS,
+  type IncidentKey,
+  type IncidentSum,
+  incidentColumns,
+  incidentRow,
+  severityOfRank,
+  TRIAGE_COLUMNS,
+} from './incident.ts'
+import {
+  type ActionTarget,
+  actionStatements,
+  dropActionsStatement,
+  hostActionsStatement,
+  putActionStatement,
+  putStatement,
+  putTriageStatement,
+  sumStatement,
+  targetStatement,
+  triageStatement,
+} from './incident-sql.ts'
 import { levelFor } from './levels.ts'
-import { isActive } from './records.ts'
+import { isActive, toSeconds } from './records.ts'
 import { RETENTION } from './retention.ts'
-import { bytesUsed, SqliteReads } from './sqlite-reads.ts'
+import { bytesUsed, SQLITE_TABLES, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
 import type {
   Arrival,
@@ -70,6 +97,8 @@ export class SqliteStore implements Store {
   /** How things were when the transaction began; undefined for a host that it made. */
   readonly #undo = new Map<HostRow, HostRow | undefined>()
   readonly #dropped: HostRow[] = []
+  /** Incidents whose alerts changed in this transaction, by host. */
+  readonly #touched = new Map<number, Set<string>>()
   #staged = { ...NONE }
   #alerts = 0
   #db!: Database
@@ -123,6 +152,10 @@ export class SqliteStore implements Store {
   alert: Reads['alert'] = (id, at) => this.#reads.alert(id, at)
   hosts: Reads['hosts'] = (query) => this.#reads.hosts(query)
   latestSummary: Reads['latestSummary'] = (host, site) => this.#reads.latestSummary(host, site)
+  get incidents(): Reads['incidents'] {
+    return this.#reads.incidents
+  }
+
   hours: Reads['hours'] = (host, site, limit) => this.#reads.hours(host, site, limit)
   usage: Reads['usage'] = () => this.#reads.usage()
 
@@ -190,7 +223,32 @@ export class SqliteStore implements Store {
         this.#dropHost(host)
       }
       if (bytesUsed(this.#db) > bytes) this.#dropFromNoisiest(this.#bounds.tidyRows)
+      this.#sql.dropActions.run()
     })
+  }
+
+  async act(
+    key: IncidentKey,
+    action: Action,
+    actor: string,
+    nowMs: number,
+  ): Promise<ActionRecord | undefined> {
+    let record: ActionRecord | undefined
+    this.#transaction(() => {
+      const target = this.#sql.target.get(key.incident, key.site, key.host) as
+        | ActionTarget
+        | undefined
+      if (target === undefined) return
+      const time = toSeconds(nowMs)
+      for (const { text, values } of actionStatements(SQLITE_TABLES, target, key, action, {
+        actor,
+        time,
+      }))
+        this.#db.prepare(text).run(...values)
+      const { row } = this.#sql.lastAction.get() as { row: number }
+      record = { ...key, ...action, row, time, actor, severity: severityOfRank(target.severity) }
+    })
+    return record
   }
 
   async close(): Promise<void> {
@@ -217,17 +275,26 @@ export class SqliteStore implements Store {
         this.#sql.addHour.run(
           ...[row.id, hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen],
         )
+      this.#addUpIncidents()
+      for (const one of archive.triage)
+        this.#sql.putTriage.run(...TRIAGE_COLUMNS.map((name) => one[name]), row.id, one.incident)
+      for (const one of archive.actions)
+        this.#sql.putAction.run(...ACTION_COLUMNS.map((name) => one[name]))
     })
     return true
   }
 
   #restoreAlert(host: HostRow, { body, received, changed, changes }: ArchivedAlert): void {
-    const { id, kind, state, boot, seq } = JSON.parse(body) as AlertMessage
+    const message = JSON.parse(body) as AlertMessage
+    const { id, kind, state, boot, seq } = message
     const active = isActive(state) ? 1 : 0
+    const sums = incidentColumns(message)
     const { row } = this.#sql.insertAlert.get(
       ...[host.id, host.site, id, kind, state, active],
       ...[boot, seq, received, changed, body],
+      ...[sums.incident, sums.severity, sums.confirmed, sums.first, sums.last],
     ) as { row: number }
+    this.#touch(host.id, sums.incident)
     this.#countAlerts(host, 1, active)
     for (const one of changes)
       this.#sql.insertChange.run(
@@ -241,10 +308,12 @@ export class SqliteStore implements Store {
   #transaction(body: () => void): void {
     this.#undo.clear()
     this.#dropped.length = 0
+    this.#touched.clear()
     this.#staged = { ...NONE }
     try {
       this.#db.transaction(() => {
         body()
+        this.#addUpIncidents()
         for (const host of this.#undo.keys()) if (this.#byId.has(host.id)) this.#writeHost(host)
       })
     } catch (error) {
@@ -256,6 +325,25 @@ export class SqliteStore implements Store {
     }
     for (const key of Object.keys(NONE) as (keyof typeof NONE)[])
       this.#tallies[key] += this.#staged[key]
+  }
+
+  #touch(hostId: number, incident: string): void {
+    const known = this.#touched.get(hostId)
+    if (known === undefined) this.#touched.set(hostId, new Set([incident]))
+    else known.add(incident)
+  }
+
+  #addUpIncidents(): void {
+    for (const [hostId, incidents] of this.#touched)
+      for (const incident of incidents) {
+        const sum = this.#sql.sumIncident.get(hostId, incident) as IncidentSum | undefined
+        if (sum === undefined) this.#sql.dropIncident.run(hostId, incident)
+        else {
+          const row = incidentRow(sum)
+          this.#sql.putIncident.run(...INCIDENT_COLUMNS.map((name) => row[name]))
+        }
+      }
+    this.#touched.clear()
   }
 
   #undoChanges(): void {
@@ -289,6 +377,8 @@ export class SqliteStore implements Store {
     const { time, kind, state, count, predicted, boot, seq } = message
     const active = isActive(state) ? 1 : 0
     const body = JSON.stringify(message)
+    const { incident, severity, confirmed, first, last } = incidentColumns(message)
+    const sums = [incident, severity, confirmed, first, last]
     const known = this.#sql.alertOf.get(host.id, message.id) as AlertRow | undefined
     const row =
       known?.row ??
@@ -296,6 +386,7 @@ export class SqliteStore implements Store {
         this.#sql.insertAlert.get(
           ...[host.id, host.site, message.id, kind, state, active],
           ...[boot, seq, nowMs, nowMs, body],
+          ...sums,
         ) as { row: number }
       ).row
     if (known === undefined) this.#countAlerts(host, 1, active)
@@ -312,9 +403,11 @@ export class SqliteStore implements Store {
       if (kept > this.#bounds.changesMax) this.#sql.dropSecondChange.run(row, row)
       this.#sql.countChanges.run(Math.min(kept, this.#bounds.changesMax), row)
       if (compareOrigin(message, known) < 0) return // an older state, arrived late: history only
-      this.#sql.updateAlert.run(kind, state, active, boot, seq, nowMs, body, row)
+      this.#sql.updateAlert.run(kind, state, active, boot, seq, nowMs, body, ...sums, row)
       this.#countAlerts(host, 0, active - known.active)
+      if (known.incident !== incident) this.#touch(host.id, known.incident)
     }
+    this.#touch(host.id, incident)
     changes.push({ kind: 'alert', message })
     if (host.alerts > this.#bounds.alertsPerHostMax) this.#dropAlertsOf(host, 1)
     const { alerts } = this.#bounds.retention
@@ -383,7 +476,9 @@ export class SqliteStore implements Store {
     let left = most
     for (const kind of KINDS) {
       const before = nowMs - this.#bounds.retention.days[kind] * DAY_MS
-      for (const { row, hostId } of this.#sql.oldAlerts.all(kind, before, left) as OldAlert[]) {
+      const old = this.#sql.oldAlerts.all(kind, before, left) as OldAlert[]
+      for (const { row, hostId, incident } of old) {
+        this.#touch(hostId, incident)
         this.#dropAlert(this.#byId.get(hostId), row, 0)
         left--
       }
@@ -410,8 +505,15 @@ export class SqliteStore implements Store {
   #dropAlertsOf(host: HostRow, count: number, closedOnly = false): number {
     if (count <= 0) return 0
     const statement = closedOnly ? this.#sql.oldestClosedOf : this.#sql.oldestOf
-    const rows = statement.all(host.id, count) as { row: number; active: number }[]
-    for (const { row, active } of rows) this.#dropAlert(host, row, active)
+    const rows = statement.all(host.id, count) as {
+      row: number
+      active: number
+      incident: string
+    }[]
+    for (const { row, active, incident } of rows) {
+      this.#touch(host.id, incident)
+      this.#dropAlert(host, row, active)
+    }
     return rows.length
   }
 
@@ -435,6 +537,8 @@ export class SqliteStore implements Store {
   #dropHost(host: HostRow): void {
     this.#sql.dropChangesOf.run(host.id)
     this.#sql.dropAlertsOf.run(host.id)
+    this.#sql.dropIncidentsOf.run(host.id)
+    this.#touched.delete(host.id)
     this.#sql.dropLatestOf.run(host.id)
     this.#sql.dropHoursOf.run(host.id)
     this.#sql.dropHost.run(host.id)
@@ -473,6 +577,10 @@ function readArchive(db: Database, { id, active: _, alerts: __, ...host }: HostR
          WHERE hostId = ? ORDER BY hour`,
       )
       .all(id),
+    triage: db.prepare<ArchivedTriage>(triageStatement(SQLITE_TABLES)).all(id),
+    actions: db
+      .prepare<ArchivedAction>(hostActionsStatement(SQLITE_TABLES))
+      .all(host.site, host.host),
   }
 }
 
@@ -482,11 +590,13 @@ interface AlertRow {
   readonly boot: number
   readonly seq: number
   readonly changes: number
+  readonly incident: string
 }
 
 interface OldAlert {
   readonly row: number
   readonly hostId: number
+  readonly incident: string
 }
 
 function prepareStatements(db: Database) {
@@ -503,15 +613,16 @@ function prepareStatements(db: Database) {
     setFirstSeen: db.prepare('UPDATE hosts SET firstSeen = ? WHERE id = ?'),
     dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),
     alertOf: db.prepare(
-      'SELECT row, active, boot, seq, changes FROM alerts WHERE hostId = ? AND id = ?',
+      'SELECT row, active, boot, seq, changes, incident FROM alerts WHERE hostId = ? AND id = ?',
     ),
     insertAlert: db.prepare(
-      `INSERT INTO alerts (hostId, site, id, kind, state, active, boot, seq, received, changed, changes, body)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?) RETURNING row`,
+      `INSERT INTO alerts (hostId, site, id, kind, state, active, boot, seq, received, changed, changes,
+         body, incident, severity, confirmed, first, last)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) RETURNING row`,
     ),
     updateAlert: db.prepare(
-      `UPDATE alerts SET kind = ?, state = ?, active = ?, boot = ?, seq = ?, changed = ?, body = ?
-       WHERE row = ?`,
+      `UPDATE alerts SET kind = ?, state = ?, active = ?, boot = ?, seq = ?, changed = ?, body = ?,
+         incident = ?, severity = ?, confirmed = ?, first = ?, last = ? WHERE row = ?`,
     ),
     countChanges: db.prepare('UPDATE alerts SET changes = ? WHERE row = ?'),
     insertChange: db.prepare('INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
@@ -522,14 +633,14 @@ function prepareStatements(db: Database) {
     ),
     groups: db.prepare('SELECT kind, state, count(*) AS count FROM alerts GROUP BY kind, state'),
     oldAlerts: db.prepare(
-      'SELECT row, hostId FROM alerts WHERE kind = ? AND active = 0 AND changed < ? LIMIT ?',
+      'SELECT row, hostId, incident FROM alerts WHERE kind = ? AND active = 0 AND changed < ? LIMIT ?',
     ),
     oldestClosedOf: db.prepare(
-      `SELECT row, active FROM alerts WHERE hostId = ? AND active = 0
+      `SELECT row, active, incident FROM alerts WHERE hostId = ? AND active = 0
        ORDER BY changed, row LIMIT ?`,
     ),
     oldestOf: db.prepare(
-      'SELECT row, active FROM alerts WHERE hostId = ? ORDER BY active, changed, row LIMIT ?',
+      'SELECT row, active, incident FROM alerts WHERE hostId = ? ORDER BY active, changed, row LIMIT ?',
     ),
     dropAlert: db.prepare('DELETE FROM alerts WHERE row = ?'),
     dropChanges: db.prepare('DELETE FROM changes WHERE alertRow = ?'),
@@ -537,6 +648,22 @@ function prepareStatements(db: Database) {
       'DELETE FROM changes WHERE alertRow IN (SELECT row FROM alerts WHERE hostId = ?)',
     ),
     dropAlertsOf: db.prepare('DELETE FROM alerts WHERE hostId = ?'),
+    sumIncident: db.prepare(
+      sumStatement(SQLITE_TABLES, '(SELECT ? AS host_id, ? AS incident) AS x'),
+    ),
+    putIncident: db.prepare(
+      putStatement(
+        SQLITE_TABLES,
+        `(SELECT ${INCIDENT_COLUMNS.map((name) => `? AS ${name}`).join(', ')}) AS x`,
+      ),
+    ),
+    dropIncident: db.prepare('DELETE FROM incidents WHERE host_id = ? AND incident = ?'),
+    dropIncidentsOf: db.prepare('DELETE FROM incidents WHERE host_id = ?'),
+    target: db.prepare(targetStatement(SQLITE_TABLES)),
+    putTriage: db.prepare(putTriageStatement(SQLITE_TABLES)),
+    putAction: db.prepare(putActionStatement(SQLITE_TABLES)),
+    lastAction: db.prepare('SELECT max(row) AS row FROM actions'),
+    dropActions: db.prepare(dropActionsStatement(SQLITE_TABLES, ACTIONS_STORED_MAX)),
     putLatest: db.prepare('INSERT OR REPLACE INTO latest VALUES (?, ?, ?)'),
     dropLatestOf: db.prepare('DELETE FROM latest WHERE hostId = ?'),
     addHour: db.prepare(

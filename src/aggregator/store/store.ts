@@ -14,6 +14,7 @@ import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import type { SummaryMessage } from '../../wire/summary-message.ts'
 import type { HostArchive } from './archive.ts'
+import type { Action, ActionRecord, IncidentKey, IncidentReads } from './incident.ts'
 import type { AlertChange, HostRecord } from './records.ts'
 
 export type Arrival =
@@ -92,6 +93,7 @@ export interface Where {
 
 /** What the API and the page ask. */
 export interface Reads {
+  readonly incidents: IncidentReads
   alerts(query: AlertQuery): Promise<AlertPage>
   /** The alert with this id; where two hosts claim it, the one heard first unless `at` says. */
   alert(
@@ -138,6 +140,17 @@ export interface Store extends Reads {
    * @returns what changed, in order; repeats change nothing
    */
   commit(batch: readonly Arrival[], nowMs: number): Promise<StoreChange[]>
+  /**
+   * What an operator did about an incident, on disk when it resolves.
+   *
+   * @returns undefined where there is no such incident
+   */
+  act(
+    key: IncidentKey,
+    action: Action,
+    actor: string,
+    nowMs: number,
+  ): Promise<ActionRecord | undefined>
   /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>
