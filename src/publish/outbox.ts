@@ -145,9 +145,10 @@ export class Outbox {
       .all()) {
       this.#numbers.set(name, value)
     }
-    // If the state was lost, old numbers must not be reused: boot starts at the clock.
+    // Numbers must not be used twice, also where the state was lost or a disk restored from a
+    // snapshot: boot follows the clock, and grows where the clock was set back.
     const last = this.#numbers.get('boot')
-    this.boot = last === undefined ? (options.now ?? Date.now)() : last + 1
+    this.boot = Math.max((options.now ?? Date.now)(), (last ?? 0) + 1)
     this.before =
       last === undefined ? undefined : { boot: last, seq: this.#numbers.get('seq') ?? 0 }
     this.#set('boot', this.boot)

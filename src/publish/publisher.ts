@@ -66,6 +66,8 @@ export interface PublisherOptions {
   readonly clock?: Clock
   readonly log?: Log
   readonly random?: () => number
+  /** How a session is opened; the simulator has a network of its own. */
+  readonly connect?: typeof connectMqtt
   readonly inFlightMax?: number
   readonly resendAfterMs?: number
   readonly settleMs?: number
@@ -266,7 +268,8 @@ export class Publisher {
 
   #connect(): Promise<MqttConnection> {
     const { broker, username, password, tls, connectTimeoutMs } = this.#options
-    return connectMqtt(broker, {
+    const { connect = connectMqtt } = this.#options
+    return connect(broker, {
       clientId: this.#clientId(),
       ...(this.#protocol === 4 ? { protocol: 4 as const } : {}),
       ...defined({ username, password, tls, timeoutMs: connectTimeoutMs }),
