@@ -381,6 +381,7 @@ export class Detector {
       stream: evidence.malice,
       // That it is malicious is surer than which of the malicious behaviours it is.
       confidence: sumOf(mean, malicious),
+      named: best.confidence,
       warm,
     })
     if (outcome.kind === 'wait') return undefined
@@ -417,6 +418,7 @@ export class Detector {
       question: 'masquerade',
       stream: evidence.claim,
       confidence: best.confidence,
+      named: best.confidence,
       warm,
     })
     if (outcome.kind === 'wait') return undefined
@@ -467,11 +469,12 @@ export class Detector {
       readonly question: Question | undefined
       readonly stream: Stream
       readonly confidence: number
+      readonly named: number
       readonly warm: boolean
     },
   ): Outcome {
     const { facts } = this.#options
-    const { question, stream, confidence, warm } = about
+    const { question, stream, confidence, named, warm } = about
     if (question !== undefined) facts?.want(process, question)
     if (share < 1) {
       this.#highest = Math.max(this.#highest, share)
@@ -480,6 +483,8 @@ export class Detector {
     const outcome = weigh({
       question: question ?? 'masquerade',
       confidence,
+      named,
+      isAnyProgram: claimsNothing(process.name),
       seconds: this.#frameIndex - stream.from,
       warm,
       findings: question === undefined ? undefined : facts?.findings(process, question),

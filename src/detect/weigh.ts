@@ -8,6 +8,7 @@
  *   not answered yet   → wait, for FACT_SECONDS at most
  *   facts are silent   → an observation where facts can settle the question (a reverse shell has a socket, an
  *                        encryptor leaves unreadable files); else as if there were none
+ *   no answer in time  → provisional, whatever the model says
  *   no facts to be had → provisional at the level, confirmed once windows that do not overlap agree
  */
 import type { Certainty } from '../domain/alert.ts'
@@ -18,8 +19,12 @@ import { CERTAINTY, FACT_SECONDS } from './thresholds.ts'
 
 export interface Suspicion {
   readonly question: Question
-  /** Mean probability, over the run, of the class that the alert would name. */
+  /** Mean probability, over the run, of what the alert would say. */
   readonly confidence: number
+  /** That of the one class that it would name. */
+  readonly named: number
+  /** Its name is a shell's or an interpreter's: any program may run under it. */
+  readonly isAnyProgram: boolean
   /** Seconds since the evidence last left zero. */
   readonly seconds: number
   /** The host's memory finds it strange, too. */
@@ -69,11 +74,15 @@ export function weigh(suspicion: Suspicion): Outcome {
   return byEvidenceAlone(suspicion)
 }
 
-function byEvidenceAlone({ confidence, seconds, warm }: Suspicion): Outcome {
-  const { provisional, confirmed } = CERTAINTY[warm ? 'warm' : 'cold']
-  if (confidence < provisional) return { kind: 'observation', because: [] }
-  const disjoint = seconds >= SEQUENCE_FRAMES
-  return alert(disjoint && confidence >= confirmed ? 'confirmed' : 'provisional', [])
+function byEvidenceAlone(suspicion: Suspicion): Outcome {
+  const { question, confidence, named, isAnyProgram, seconds, warm } = suspicion
+  const { hasFacts, findings } = suspicion
+  const bar = CERTAINTY[isAnyProgram ? 'anyProgram' : warm ? 'warm' : 'cold']
+  if (confidence < bar.provisional || named < bar.named) return { kind: 'observation', because: [] }
+  const hasAnswer = question === 'masquerade' || SETTLED_BY_FACTS.has(question)
+  const isUnanswered = hasFacts && hasAnswer && findings === undefined
+  const isSure = seconds >= SEQUENCE_FRAMES && confidence >= bar.confirmed
+  return alert(isSure && !isUnanswered ? 'confirmed' : 'provisional', [])
 }
 
 function alert(certainty: Certainty, because: readonly string[], isProven = false): Outcome {

@@ -32,7 +32,7 @@ import {
   plainPath,
   TableBuilder,
 } from './package-lists.ts'
-import { entriesOf, isLocalPath, readAt, statOf, withFile } from './proc-files.ts'
+import { entriesOf, isLocalPath, readAt, statOf, withFile, withRoot } from './proc-files.ts'
 
 const DPKG_INFO = '/var/lib/dpkg/info'
 const DPKG_AT_WORK = '/var/lib/dpkg/tmp.ci'
@@ -60,6 +60,14 @@ interface Index {
   readonly lists: readonly string[]
 }
 
+/** Under its name, by the path that it was executed by. */
+interface GoneChild {
+  readonly name: string
+  readonly path: string
+}
+
+const NOTHING_KNOWN: Program = { state: 'unknown', isAlias: false }
+
 export class Packages {
   /** By the database's file or directory, the one asked longest ago first. */
   readonly #indexes = new Map<string, Index>()
@@ -72,9 +80,12 @@ export class Packages {
   #paidUntilMs = 0
 
   async program(pid: number, look: Look): Promise<Program> {
+    return (await withRoot(pid, (root) => this.#programIn(root, pid, look))) ?? NOTHING_KNOWN
+  }
+
+  async #programIn(root: string, pid: number, look: Look): Promise<Program> {
     const { executable } = look
-    if (executable === undefined) return { state: 'unknown', isAlias: false }
-    const root = `/proc/${pid}/root`
+    if (executable === undefined) return NOTHING_KNOWN
     const database = isLocalPath(pid, DPKG_INFO) ? databaseOf(root) : undefined
     const key = this.#keyOf(pid, look, database)
     const known = key === undefined ? undefined : this.#programs.get(key)
@@ -89,11 +100,15 @@ export class Packages {
   /**
    * The program of a child that is gone: by the path that it was executed by, in its parent's root.
    */
-  async programOfChild(
+  async programOfChild(parent: number, child: GoneChild): Promise<Program> {
+    return (await withRoot(parent, (root) => this.#childIn(root, parent, child))) ?? NOTHING_KNOWN
+  }
+
+  async #childIn(
+    root: string,
     parent: number,
-    { name, path: called }: { readonly name: string; readonly path: string },
+    { name, path: called }: GoneChild,
   ): Promise<Program> {
-    const root = `/proc/${parent}/root`
     const path = resolvedIn(root, called) ?? called
     const executable = { path, deleted: false, inMemory: false, place: placeOf(path) }
     const database = isLocalPath(parent, DPKG_INFO) ? databaseOf(root) : undefined

@@ -85,6 +85,27 @@ export function descriptorsOf(pid: number): Map<number, string> {
   return links
 }
 
+/**
+ * Runs with a path of a process's root that leads there for as long as it runs, also when the
+ * process has ended: what /proc/PID/root leads to is gone with it, in the middle of any work.
+ */
+export async function withRoot<T>(
+  pid: number,
+  use: (root: string) => Promise<T>,
+): Promise<T | undefined> {
+  let descriptor: number
+  try {
+    descriptor = openSync(`/proc/${pid}/root`, constants.O_RDONLY | constants.O_DIRECTORY)
+  } catch {
+    return undefined
+  }
+  try {
+    return await use(`/proc/self/fd/${descriptor}`)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Names in a directory, at most so many, in the file system's order. */
 export function entriesOf(path: string, max: number): string[] {
   const names: string[] = []

@@ -9,6 +9,8 @@ const finding = (says: 'proves' | 'supports' | 'refutes') => ({
 const suspicion = (more: Partial<Suspicion>): Suspicion => ({
   question: 'masquerade',
   confidence: 0.9,
+  named: 0.9,
+  isAnyProgram: false,
   seconds: 3,
   warm: false,
   findings: undefined,
@@ -44,11 +46,31 @@ describe('weigh()', () => {
     [
       'an answer that is late',
       { hasFacts: true, isAsking: true, seconds: 15 },
-      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
+      { kind: 'alert', certainty: 'provisional', because: [], isProven: false },
     ],
     [
       'facts never answered',
       { hasFacts: true, seconds: 12 },
+      { kind: 'alert', certainty: 'provisional', because: [], isProven: false },
+    ],
+    [
+      'a question that no fact answers',
+      { question: 'dns-tunnel', hasFacts: true, seconds: 12 },
+      { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
+    ],
+    [
+      "an interpreter's terminal, between two behaviours",
+      { question: 'password-guessing', isAnyProgram: true, confidence: 0.65, named: 0.55 },
+      { kind: 'observation', because: [] },
+    ],
+    [
+      'a shell that is surely malicious and nobody knows in which way',
+      { question: 'exfiltration', isAnyProgram: true, confidence: 0.76, named: 0.4 },
+      { kind: 'observation', because: [] },
+    ],
+    [
+      'an interpreter that is surely one behaviour',
+      { question: 'dns-tunnel', isAnyProgram: true, confidence: 0.8, named: 0.7, seconds: 10 },
       { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
     [
