@@ -1,12 +1,13 @@
 /** `agent evaluate --model DIR FRAMES…`: how good a model is, window by window and as an alarm. */
 import { defineCommand } from 'citty'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { readRecordings } from '../train/data/recording.ts'
 import { readHappenings } from '../train/data/scenarios.ts'
 import { type Part, readSplit } from '../train/data/split.ts'
 import { evaluationOf } from '../train/evaluate/evaluate-all.ts'
 import { confusionSvg, evaluationText } from '../train/evaluate/evaluation-report.ts'
-import { jsonArg, listOf, writeJson, writeOut } from './common.ts'
+import { jsonArg, listOf, wholeNumber, writeJson, writeOut } from './common.ts'
 
 const PARTS: readonly Part[] = ['train', 'calibration', 'test']
 
@@ -16,6 +17,7 @@ export default defineCommand({
     description: 'Evaluates a model on frames: precision and recall, calibration, alerts found',
     examples: [
       'agent evaluate --model ./model frames.ndjson.zst',
+      'agent evaluate --model ./model mine.ndjson.zst --adapt 10 --planted 20 # what ten minutes of adapting are worth here',
       'agent evaluate --model ./model attacks.ndjson.zst --scenarios attacks.scenarios.ndjson --baseline before.ndjson.zst --json',
     ],
   },
@@ -53,6 +55,17 @@ export default defineCommand({
       valueHint: 'N',
       default: '1',
     },
+    adapt: {
+      type: 'string',
+      description:
+        'adapt the model by the first minutes of each host (of its baseline, if given); evaluate what follows',
+      valueHint: 'MINUTES',
+    },
+    planted: {
+      type: 'string',
+      description: 'on each host also run so many of its programs under the name of another',
+      valueHint: 'N',
+    },
     picture: {
       type: 'string',
       description: 'write the confusion matrix as SVG',
@@ -74,6 +87,7 @@ export default defineCommand({
         'ERR_USAGE',
         `Cannot use --false-alarms-per-day "${args['false-alarms-per-day']}": it must be a number above 0`,
       )
+    const minutes = wholeNumber(args.adapt, 'adapt', 1, 1_440)
     const baseline = listOf(rawArgs, 'baseline')
     const files = args._.filter((path) => !baseline.includes(path))
     const evaluation = await evaluationOf({
@@ -85,6 +99,10 @@ export default defineCommand({
       part,
       falseAlertsPerDay: budget,
       detection: args.detection,
+      ...defined({
+        adaptSeconds: minutes && 60 * minutes,
+        planted: wholeNumber(args.planted, 'planted', 0, 1_000),
+      }),
     })
     if (args.picture !== undefined) await Bun.write(args.picture, confusionSvg(evaluation))
     if (args.json) await writeJson(evaluation)

@@ -38,12 +38,12 @@ export class Classifier {
     }
   }
 
-  /** The net alone. @param rows [n, sequenceFrames, width] */
+  /** Net and forest, without malice and temperature. @param rows [n, sequenceFrames, width] */
   async run(
     rows: Float32Array,
     n: number,
   ): Promise<{ logits: Float32Array; states: Float32Array }> {
-    const { manifest, session } = this.#model
+    const { manifest, session, forest } = this.#model
     const length = manifest.sequenceFrames * manifest.width
     assert(rows.length === n * length, 'a batch is as wide as the model')
     const logits = new Float32Array(n * manifest.classes.length)
@@ -60,6 +60,7 @@ export class Classifier {
       logits.set(outputs.logits!.data as Float32Array, from * manifest.classes.length)
       states.set(outputs.state!.data as Float32Array, from * manifest.stateSize)
     }
+    forest?.mix(rows, n, logits)
     return { logits, states }
   }
 }

@@ -17,6 +17,7 @@ import type { ModelClasses } from '../domain/prediction.ts'
 import { readOnnxFacts } from '../platform/onnx/file.ts'
 import { type OnnxSession, onnxRuntime } from '../platform/onnx/runtime.ts'
 import { classNameOf } from './aliases.ts'
+import { type Forest, splitForest } from './forest.ts'
 import { hostRowWidth } from './host-rows.ts'
 import { MaliceJudge, readMalice } from './malice-judge.ts'
 import { type Manifest, manifestDigest, parseManifest } from './manifest.ts'
@@ -32,7 +33,7 @@ export const CARD_FILE = 'MODEL_CARD.md'
 export const SIGNATURE_FILE = 'signature'
 
 /**
- * All that the graphs of train/net/export.ts and export-forest.ts consist of, beside trees
+ * All that the graphs of train/net/export.ts and forest-graph.ts consist of, beside trees
  * (model/trees.ts).
  */
 const OPERATORS = new Set(
@@ -53,7 +54,9 @@ export interface Model {
   readonly normaliser: Normaliser
   /** Asks whether a window is malicious, where the model brings trees for it. */
   readonly malice: MaliceJudge | undefined
+  /** The net; with the forest, where that is not run beside it. */
   readonly session: OnnxSession
+  readonly forest: Forest | undefined
   close(): Promise<void>
 }
 
@@ -139,7 +142,8 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
   if (!facts.finite) refuse(`${ONNX_FILE} holds weights that are not finite numbers`)
   const classes = modelClasses(manifest)
   const malice = maliceJudge(manifest, classes, refuse)
-  const session = await openSession(files.onnx, manifest, refuse)
+  const split = splitForest(files.onnx, manifest)
+  const session = await openSession(split?.net ?? files.onnx, manifest, refuse)
   return {
     directory: where,
     manifest,
@@ -150,6 +154,7 @@ export async function openModel(files: ModelFiles, where: string): Promise<Model
     recipe: manifest.recipe,
     normaliser,
     session,
+    forest: split?.forest,
     close: () => session.close(),
   }
 }

@@ -8,7 +8,7 @@
  * net's states stay valid.
  *
  * A forest beside the base's net is kept unchanged: it distinguishes the old classes, and the new
- * ones get the net's probabilities (formula in `export-forest.ts`). It cannot be regrown without
+ * ones get the net's probabilities (formula in `forest-graph.ts`). It cannot be regrown without
  * the old windows.
  */
 import {
@@ -20,6 +20,7 @@ import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { FRAME_MS } from '../domain/limits.ts'
 import { ALIAS_RULES, type AliasRule } from '../model/aliases.ts'
+import { type ForestPart, importForest } from '../model/forest-graph.ts'
 import type { Manifest } from '../model/manifest.ts'
 import { type Model, type ModelFiles, openModel } from '../model/model.ts'
 import { extendDetection } from './calibrate/extend-detection.ts'
@@ -30,7 +31,6 @@ import { type GrownClasses, growClasses } from './data/classes.ts'
 import { componentVectors, vocabularyOf, type Windows } from './data/dataset.ts'
 import { replayStates } from './data/replay.ts'
 import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
-import { type ForestPart, importForest } from './forest/export-forest.ts'
 import { measuredFigures, round, trainingFiles, warningsOf } from './manifest-facts.ts'
 import { labelledWindows, type Recorded, throughNewModel } from './material.ts'
 import { exportNet, importNet } from './net/export.ts'

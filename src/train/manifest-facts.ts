@@ -1,8 +1,9 @@
 /** The manifest's entries about training data and measured figures. */
+
+import type { ForestPart } from '../model/forest-graph.ts'
 import type { Manifest, ManifestForest, TrainingFile } from '../model/manifest.ts'
 import type { Recording } from './data/recording.ts'
 import type { Figures } from './evaluate/metrics.ts'
-import type { ForestPart } from './forest/export-forest.ts'
 
 export type PartFigures = Readonly<Partial<Record<'calibration' | 'test', Figures>>>
 

@@ -22,6 +22,9 @@ import { type HostSample, sampleHost } from '../../src/train/data/host-sample.ts
 import { ownProcesses } from '../../src/train/data/recording.ts'
 import type { Happening } from '../../src/train/data/scenarios.ts'
 import { splitByTime } from '../../src/train/data/split.ts'
+import { judgeBoth, learnHosts, Tally } from '../../src/train/evaluate/adapted-evaluate.ts'
+import { detectionOf, detectOn } from '../../src/train/evaluate/detection-evaluate.ts'
+import { plantMasquerades } from '../../src/train/evaluate/planted.ts'
 import { Random } from '../../src/train/random.ts'
 import { manifestText } from '../../src/train/save-model.ts'
 import { TRAIN_DEFAULTS, train } from '../../src/train/train.ts'
@@ -199,4 +202,35 @@ test('an adaptation survives its file, and is refused where it is damaged or of 
   refuses(text.replace(/"left":"[^"]{8}/, '"left":"/////w=='))
   refuses(text.replace('"weight":0.55', '"weight":7'))
   refuses(text.replace('"names":', '"nomen":'))
+})
+
+test('learnHosts() teaches with the first minutes; both models are judged on what follows', async () => {
+  const frames = life(900, 21, HOST)
+  const whole = ownProcesses({
+    ...{ file: 'f', sha256: '0'.repeat(64), host: 'h', refusedLines: 0 },
+    ...{ frames, vectors: 4 * frames.length },
+  })
+  const { recording, happenings } = plantMasquerades(whole, {
+    ...{ count: 6, seed: 1, promiseOf: (name) => name },
+  })
+  const calibration = detectionOf(model)
+  const common = { recordings: [recording], baseline: [], happenings, calibration }
+  const [learnt] = await learnHosts({ model, references, ...common, seconds: 600 })
+  expect(learnt!.before.frames).toHaveLength(600)
+  expect(learnt!.recording.frames).toHaveLength(300)
+  const tally = new Tally(model, happenings)
+  const { shared, adapted } = await judgeBoth(model, learnt!, true, tally)
+  const figures = tally.figures([learnt!.outcome])
+  expect(figures.known[1]).toBeGreaterThan(figures.known[0])
+  expect(figures.accuracy[0]).toBeLessThan(0.5)
+  expect(figures.accuracy[1]).toBeGreaterThan(0.8)
+  const about = { classes: model.classes, calibration, happenings, falseAlertsPerDay: 100 }
+  const pids = new Set(happenings.flatMap((of) => [...of.pids]))
+  const alerts = async (of: typeof shared) =>
+    (await detectOn(of, about)).alerts.filter(({ process }) => pids.has(process.pid))
+  const gateway = (await alerts(adapted)).map(({ predicted }) => predicted.class)
+  // A name of this host that no model knows is recognised under another one.
+  expect(gateway.some((name) => name === 'gateway' || name === 'billing')).toBe(true)
+  for (const { predicted } of await alerts(shared))
+    expect(['gateway', 'billing']).not.toContain(predicted.class)
 })

@@ -221,6 +221,35 @@ export function readOnnxWeights(bytes: Uint8Array): ReadonlyMap<string, Float32A
   return weights
 }
 
+/**
+ * The graph without its last nodes and the weights that only they read; what went into them gets
+ * the name of what came out. Undefined where the graph does not end with exactly these nodes.
+ */
+export function cutOnnx(
+  bytes: Uint8Array,
+  last: readonly OnnxNode[],
+  { from, to }: { readonly from: string; readonly to: string },
+): Uint8Array | undefined {
+  const model = readModel(bytes)
+  const graph = model.graph
+  if (graph === undefined) return undefined
+  const end = graph.node.slice(-last.length)
+  const isSame = ({ opType, input, output }: NodeProto, i: number) =>
+    opType === last[i]!.op &&
+    input.join('\n') === last[i]!.inputs.join('\n') &&
+    output.join('\n') === last[i]!.outputs.join('\n')
+  if (end.length < last.length || !end.every(isSame)) return undefined
+  graph.node = graph.node.slice(0, -last.length)
+  const makers = graph.node.filter(({ output }) => output.includes(from))
+  if (makers.length !== 1) return undefined
+  for (const node of makers) node.output = node.output.map((name) => (name === from ? to : name))
+  const read = new Set(graph.node.flatMap(({ input }) => input))
+  if (read.has(from)) return undefined
+  graph.initializer = graph.initializer.filter(({ name }) => read.has(name))
+  model.opsetImport = model.opsetImport.filter(({ domain }) => domain !== TREES_DOMAIN)
+  return toBinary(leanSchema(), model)
+}
+
 function isTrees({ opType, domain }: NodeProto): boolean {
   return opType === TREES_OPERATOR && domain === TREES_DOMAIN
 }

@@ -22,7 +22,7 @@ import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
 import type { Model } from '../../model/model.ts'
-import { predictFrames } from '../../model/predict-frames.ts'
+import { type Mix, predictFrames } from '../../model/predict-frames.ts'
 import { quantile } from '../calibrate/detection-calibration.ts'
 import { behaviourOf } from '../data/behaviours.ts'
 import type { Happening, HappeningKind } from '../data/scenarios.ts'
@@ -41,6 +41,10 @@ export interface HostJudged {
   readonly before?: Iterable<Predictions> | AsyncIterable<Predictions>
   readonly seconds: number
   readonly vectors: number
+  /** This host's own, where the model was adapted to it; those of the input otherwise. */
+  readonly adapted?: Pick<DetectionInput, 'classes' | 'calibration'>
+  /** The host is still young: new programs are remembered without an alert. */
+  readonly isYoung?: boolean
 }
 
 export interface DetectionInput {
@@ -113,13 +117,18 @@ export interface DetectionFigures {
 }
 
 /** Frames of one host, short lives grouped, through the model. */
-export function predictHost(model: Model, frames: readonly Frame[]): AsyncGenerator<Predictions> {
+export function predictHost(
+  model: Model,
+  frames: readonly Frame[],
+  mix?: Mix,
+): AsyncGenerator<Predictions> {
   const shortLives = new ShortLives()
   return predictFrames(
     model,
     (function* () {
       for (const frame of frames) yield shortLives.push(frame)
     })(),
+    mix,
   )
 }
 
@@ -155,42 +164,61 @@ export function judgedBy(
 }
 
 export async function evaluateDetection(input: DetectionInput): Promise<DetectionFigures> {
-  const { classes, calibration, falseAlertsPerDay } = input
-  const messages: { host: string; alert: Alert }[] = []
-  const status: DetectorStatus[] = []
-  let judged = 0
-  for (const { host, predictions: recording, before } of input.hosts) {
-    const memory = new HostMemory(classes.modelId, calibration.whitening.size)
-    const options = { classes, calibration, host, falseAlertsPerDay, memory }
-    const learnSeconds = Number.POSITIVE_INFINITY
-    if (before !== undefined) {
-      const living = new Detector({ ...options, learnSeconds })
-      for await (const predictions of before) living.push(predictions)
-    }
-    const detector = new Detector({
-      ...options,
-      learnSeconds: before === undefined ? learnSeconds : 0,
-    })
-    for await (const predictions of recording) {
-      judged += predictions.processes.filter(({ pid }) => pid > 0).length
-      // An observation is not an alert.
-      for (const alert of detector.push(predictions))
-        if (alert.severity !== 'low') messages.push({ host, alert })
-    }
-    status.push(detector.status())
-  }
-  return figures(input, messages, status, judged)
+  const heard: Heard[] = []
+  for (const host of input.hosts) heard.push(await detectOn(host, input))
+  return detectionFigures(input, heard)
 }
 
-function figures(
-  { calibration, happenings, trainedOn, falseAlertsPerDay, hosts }: DetectionInput,
-  messages: readonly { host: string; alert: Alert }[],
-  status: readonly DetectorStatus[],
-  judged: number,
+/** What the detector said on one host. */
+export interface Heard {
+  readonly host: string
+  readonly alerts: readonly Alert[]
+  readonly status: DetectorStatus
+  readonly judged: number
+  readonly seconds: number
+  readonly vectors: number
+  readonly hasBaseline: boolean
+}
+
+/** Host by host, where the predictions of all of them would not fit into memory. */
+export async function detectOn(
+  { host, predictions: recording, before, adapted, isYoung, seconds, vectors }: HostJudged,
+  { classes, calibration, falseAlertsPerDay }: Omit<DetectionInput, 'hosts'>,
+): Promise<Heard> {
+  const memory = new HostMemory(classes.modelId, calibration.whitening.size)
+  const options = { classes, calibration, host, falseAlertsPerDay, memory }
+  const learnSeconds = Number.POSITIVE_INFINITY
+  if (before !== undefined) {
+    const living = new Detector({ ...options, learnSeconds })
+    for await (const predictions of before) living.push(predictions)
+  }
+  const detector = new Detector({
+    ...options,
+    ...adapted,
+    learnSeconds: before === undefined || isYoung ? learnSeconds : 0,
+  })
+  const alerts: Alert[] = []
+  let judged = 0
+  for await (const predictions of recording) {
+    judged += predictions.processes.filter(({ pid }) => pid > 0).length
+    // An observation is not an alert.
+    alerts.push(...detector.push(predictions).filter(({ severity }) => severity !== 'low'))
+  }
+  return {
+    ...{ host, alerts, judged, seconds, vectors, status: detector.status() },
+    hasBaseline: before !== undefined,
+  }
+}
+
+export function detectionFigures(
+  { calibration, happenings, trainedOn, falseAlertsPerDay }: Omit<DetectionInput, 'hosts'>,
+  heard: readonly Heard[],
 ): DetectionFigures {
-  const baseline = hosts.every(({ before }) => before !== undefined)
-  const hostDays = hosts.reduce((sum, { seconds }) => sum + seconds, 0) / 86_400
-  const vectors = hosts.reduce((sum, host) => sum + host.vectors, 0)
+  const messages = heard.flatMap(({ host, alerts }) => alerts.map((alert) => ({ host, alert })))
+  const sum = (of: 'seconds' | 'vectors' | 'judged') =>
+    heard.reduce((total, host) => total + host[of], 0)
+  const baseline = heard.every(({ hasBaseline }) => hasBaseline)
+  const hostDays = sum('seconds') / 86_400
   const rows = happenings.map((happening) => {
     const about = messages.filter(
       ({ host, alert }) => belongs(happening, host, alert) && fits(happening.kind, alert.kind),
@@ -241,7 +269,7 @@ function figures(
       of: known.length,
     },
     otherAlerts: opened.length - falseOnes.length - rows.filter(({ foundAs }) => foundAs).length,
-    coverage: judged / Math.max(1, vectors),
+    coverage: sum('judged') / Math.max(1, sum('vectors')),
     happenings: rows,
     falseOnes: falseOnes.map(({ host, alert }) => ({
       host,
@@ -251,7 +279,7 @@ function figures(
       predicted: alert.predicted.class,
     })),
     baseline,
-    status,
+    status: heard.map(({ status }) => status),
   }
 }
 

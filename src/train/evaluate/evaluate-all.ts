@@ -1,16 +1,23 @@
 /** The result of `agent evaluate` as one object: windows, minutes, calibration, alarms. */
-import { loadModel } from '../../model/model.ts'
+import { claimsNothing, memoryName } from '../../detect/names.ts'
+import { AgentError } from '../../domain/error.ts'
+import { loadModel, type Model, readModelFiles, referencesOf } from '../../model/model.ts'
 import type { Recording } from '../data/recording.ts'
 import type { Happening } from '../data/scenarios.ts'
 import { ALL_TRAIN, type Part, type Split } from '../data/split.ts'
+import { type AdaptedFigures, judgeBoth, learnHosts, Tally } from './adapted-evaluate.ts'
 import {
   type DetectionFigures,
+  detectionFigures,
   detectionOf,
+  detectOn,
   evaluateDetection,
+  type Heard,
   judgedBy,
 } from './detection-evaluate.ts'
 import { evaluateWindows } from './evaluate.ts'
 import type { ClassFigures } from './metrics.ts'
+import { plantMasquerades } from './planted.ts'
 
 export interface EvaluationInput {
   readonly model: string
@@ -23,9 +30,15 @@ export interface EvaluationInput {
   readonly part: Part | undefined
   readonly falseAlertsPerDay: number
   readonly detection: boolean
+  /** Adapt the model to each host first: seconds that teach. */
+  readonly adaptSeconds?: number
+  /** Masquerades to make on each host of its own recording (planted.ts). */
+  readonly planted?: number
 }
 
-export interface Evaluation extends Partial<Omit<DetectionFigures, 'status'>> {
+export type AlarmFigures = Omit<DetectionFigures, 'status'>
+
+export interface Evaluation extends Partial<AlarmFigures> {
   readonly model: string
   readonly arch: string
   readonly windows: number
@@ -42,6 +55,10 @@ export interface Evaluation extends Partial<Omit<DetectionFigures, 'status'>> {
   readonly known: number
   readonly ece: number
   readonly classes: readonly ClassFigures[]
+  /** After adapting; the alarm figures are then those of the adapted model. */
+  readonly adapted?: AdaptedFigures
+  /** Alarm figures of the shared model over the same seconds. */
+  readonly shared?: AlarmFigures
   readonly confusion: {
     readonly names: readonly string[]
     readonly counts: readonly (readonly number[])[]
@@ -56,22 +73,20 @@ export async function evaluationOf(input: EvaluationInput): Promise<Evaluation> 
     const chosen = part === undefined ? ALL_TRAIN : (split ?? ALL_TRAIN)
     const windows = await evaluateWindows(model, recordings, happenings, chosen, part)
     const { figures, minute } = windows
+    const planted = recordings.map((recording, i) =>
+      plantedIn(model, recording, input.planted ?? 0, i),
+    )
     const alarms =
       input.detection && model.manifest.detection !== undefined
-        ? await evaluateDetection({
-            classes: model.classes,
-            calibration: detectionOf(model),
-            hosts: judgedBy(
-              model,
-              recordings.map((recording) => cut(recording, chosen, part)),
-              input.baseline,
-            ),
-            happenings,
-            trainedOn: (happening) => split?.partOfHappening(happening) === 'train',
-            falseAlertsPerDay: input.falseAlertsPerDay,
-          })
+        ? await alarmFigures(
+            {
+              ...input,
+              recordings: planted.map(({ recording }) => cut(recording, chosen, part)),
+              happenings: [...happenings, ...planted.flatMap((of) => of.happenings)],
+            },
+            model,
+          )
         : undefined
-    const { status: _, ...alarmFigures } = alarms ?? { status: undefined }
     return {
       model: model.manifest.id,
       arch: model.manifest.arch,
@@ -87,7 +102,7 @@ export async function evaluationOf(input: EvaluationInput): Promise<Evaluation> 
       known: windows.known,
       ece: windows.ece,
       classes: figures.classes,
-      ...alarmFigures,
+      ...alarms,
       confusion: { names: windows.names, counts: figures.confusion },
     }
   } finally {
@@ -102,4 +117,62 @@ function cut(recording: Recording, split: Split, part: Part | undefined): Record
     ...recording,
     frames: recording.frames.filter(({ index }) => split.partOf(recording, index, index) === part),
   }
+}
+
+/** @param i of the host: each has its own masquerades */
+function plantedIn({ classes }: Model, recording: Recording, count: number, i: number) {
+  const promiseOf = (name: string): string | undefined => {
+    if (claimsNothing(name)) return undefined
+    const claimed = classes.claimedBy(name)
+    return claimed === undefined ? memoryName(name) : classes.names[claimed]
+  }
+  return plantMasquerades(recording, { count, seed: i + 1, promiseOf })
+}
+
+async function alarmFigures(
+  input: EvaluationInput,
+  model: Model,
+): Promise<AlarmFigures & Pick<Evaluation, 'adapted' | 'shared'>> {
+  const { recordings, baseline, happenings, split, falseAlertsPerDay, adaptSeconds } = input
+  const calibration = detectionOf(model)
+  const common = {
+    ...{ classes: model.classes, calibration, happenings, falseAlertsPerDay },
+    trainedOn: (happening: Happening) => split?.partOfHappening(happening) === 'train',
+  }
+  if (adaptSeconds === undefined)
+    return withoutStatus(
+      await evaluateDetection({ ...common, hosts: judgedBy(model, recordings, baseline) }),
+    )
+  const references = referencesOf(await readModelFiles(input.model), model)
+  if (references === undefined)
+    throw new AgentError('ERR_MODEL', `Cannot adapt model "${input.model}": it has no references`, {
+      hint: 'Train it anew with "agent train", which makes references.bin',
+    })
+  const learnt = await learnHosts({
+    ...{ model, references, calibration, recordings, baseline, happenings },
+    seconds: adaptSeconds,
+  })
+  const isYoung = baseline.length === 0
+  // Happenings in the seconds that taught are not asked for.
+  const later = happenings.filter(({ host, from }) => {
+    const first = learnt.find(({ recording }) => recording.host === host)?.recording.frames[0]
+    return first !== undefined && from >= first.index
+  })
+  const about = { ...common, happenings: later }
+  const tally = new Tally(model, later)
+  const heard: Record<'shared' | 'adapted', Heard[]> = { shared: [], adapted: [] }
+  for (const host of learnt) {
+    const judged = await judgeBoth(model, host, isYoung, tally)
+    heard.shared.push(await detectOn(judged.shared, about))
+    heard.adapted.push(await detectOn(judged.adapted, about))
+  }
+  return {
+    ...withoutStatus(detectionFigures(about, heard.adapted)),
+    adapted: tally.figures(learnt.map(({ outcome }) => outcome)),
+    shared: withoutStatus(detectionFigures(about, heard.shared)),
+  }
+}
+
+function withoutStatus({ status: _, ...figures }: DetectionFigures): AlarmFigures {
+  return figures
 }

@@ -1,5 +1,6 @@
 /** Text output of `agent evaluate`, and the confusion matrix as SVG. */
-import type { Evaluation } from './evaluate-all.ts'
+import type { AdaptedFigures } from './adapted-evaluate.ts'
+import type { AlarmFigures, Evaluation } from './evaluate-all.ts'
 
 export function evaluationText(evaluation: Evaluation): string {
   const share = (value: number) => value.toFixed(3)
@@ -10,6 +11,8 @@ export function evaluationText(evaluation: Evaluation): string {
     `macro recall       ${share(evaluation.macroRecall)}   over a minute ${share(evaluation.minute.macroRecall)}`,
     `calibration error  ${evaluation.ece.toFixed(4)}`,
   ]
+  if (evaluation.adapted !== undefined) lines.push(...adaptedLines(evaluation.adapted))
+  if (evaluation.shared !== undefined) lines.push(sharedLine(evaluation.shared))
   if (evaluation.detection !== undefined) {
     const {
       falseAlerts,
@@ -52,6 +55,30 @@ export function evaluationText(evaluation: Evaluation): string {
       `  ${name.padEnd(16)} ${String(windows).padStart(8)}  ${share(precision).padStart(9)}  ${share(recall)}`,
     )
   return `${lines.join('\n')}\n`
+}
+
+/** Each figure as the shared model has it on the same windows, then the adapted one. */
+function adaptedLines(adapted: AdaptedFigures): string[] {
+  const pair = ([before, now]: readonly [number | null, number | null]) =>
+    `${before?.toFixed(3) ?? '-'} to ${now?.toFixed(3) ?? '-'}`
+  return [
+    ...adapted.hosts.map(
+      ({ host, seconds, added, refused }) =>
+        `adapted            ${host}: ${Math.round(seconds / 60)} minutes, ${refused ?? `${added.length} names added`}`,
+    ),
+    `  on ${adapted.windows} ordinary windows after that`,
+    `  with a class     ${pair(adapted.known)}`,
+    `  accuracy         ${pair(adapted.accuracy)}   macro recall ${pair(adapted.macroRecall)}`,
+    `  called malicious ${pair(adapted.malicious)}   of names without a class ${pair(adapted.strangersMalicious)}`,
+    `  malice AUC       ${pair(adapted.maliceAuc)}`,
+  ]
+}
+
+function sharedLine({ falseAlerts, detection }: AlarmFigures): string {
+  const found = Object.entries(detection).flatMap(([kind, { found, of }]) =>
+    of === 0 ? [] : [`${kind} ${found} of ${of}`],
+  )
+  return `not adapted        ${falseAlerts} false alerts; ${found.join(', ')}`
 }
 
 const CELL = 9

@@ -12,6 +12,7 @@
  * A tree votes for the most common class of its leaf, which is all that the ONNX operator supports.
  */
 import { FOREST_DEPTH_MAX, FOREST_NODES_MAX, FOREST_WINDOWS_MAX } from '../../domain/limits.ts'
+import { rowsOfWindows } from '../../model/forest-graph.ts'
 import type { Recipe } from '../../model/recipe.ts'
 import { collectEvery } from '../../platform/heap.ts'
 import { encodeOnnx } from '../../platform/onnx/file.ts'
@@ -21,7 +22,6 @@ import { type Augmentation, Batches } from '../data/batches.ts'
 import { drawEpoch, type FitData } from '../net/fit.ts'
 import type { NetShape } from '../net/nets.ts'
 import { Random } from '../random.ts'
-import { rowsOfWindows } from './export-forest.ts'
 import { growTrees, type Tree } from './random-forest.ts'
 import type { Rows } from './rows.ts'
 

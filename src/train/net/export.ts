@@ -7,6 +7,7 @@
  * which changes no result: an unknown call only reduces the shares of the known ones.
  */
 import { AgentError } from '../../domain/error.ts'
+import { type ForestPart, mixedLogits, READOUT } from '../../model/forest-graph.ts'
 import type { Recipe } from '../../model/recipe.ts'
 import {
   encodeOnnx,
@@ -14,7 +15,6 @@ import {
   type OnnxNode,
   readOnnxWeights,
 } from '../../platform/onnx/file.ts'
-import { type ForestPart, mixedLogits } from '../forest/export-forest.ts'
 import {
   directionsOf,
   groupsOf,
@@ -114,11 +114,11 @@ export function exportNet(
     {
       op: 'Gemm',
       inputs: ['state', 'readout.weights', 'readout.bias'],
-      outputs: [beside === undefined ? 'logits' : 'readout'],
+      outputs: [beside === undefined ? 'logits' : READOUT],
     },
   )
   if (beside !== undefined) {
-    const mixed = mixedLogits(net, beside.recipe, beside.forest, 'readout')
+    const mixed = mixedLogits(net, beside.recipe, beside.forest, READOUT)
     nodes.push(...mixed.nodes)
     constants.push(...mixed.constants)
   }

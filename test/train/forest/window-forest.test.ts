@@ -4,16 +4,12 @@
  */
 import { describe, expect, test } from 'bun:test'
 import { softmax } from '../../../src/model/classifier.ts'
+import { importForest, PROBABILITY_MIN, rowsOfWindows } from '../../../src/model/forest-graph.ts'
 import { RECIPES } from '../../../src/model/recipe.ts'
 import { troubleWithTrees } from '../../../src/model/trees.ts'
 import { encodeOnnx, readOnnxFacts, treesNode } from '../../../src/platform/onnx/file.ts'
 import { onnxRuntime } from '../../../src/platform/onnx/runtime.ts'
 import type { OnnxTrees } from '../../../src/platform/onnx/trees.ts'
-import {
-  importForest,
-  PROBABILITY_MIN,
-  rowsOfWindows,
-} from '../../../src/train/forest/export-forest.ts'
 import { fitForest, type Tree } from '../../../src/train/forest/random-forest.ts'
 import type { Rows } from '../../../src/train/forest/rows.ts'
 import { movedTrees, onnxTrees } from '../../../src/train/forest/window-forest.ts'

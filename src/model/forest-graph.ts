@@ -12,17 +12,16 @@
  * This sums to 1; a new class keeps the net's probability; if the forest knows all classes it is w
  * · f + (1 − w) · p.
  */
-import { AgentError } from '../../domain/error.ts'
-import type { Recipe } from '../../model/recipe.ts'
+import { AgentError } from '../domain/error.ts'
 import {
   type OnnxConstant,
   type OnnxNode,
   readOnnxFacts,
   readOnnxWeights,
   treesNode,
-} from '../../platform/onnx/file.ts'
-import type { OnnxTrees } from '../../platform/onnx/trees.ts'
-import type { NetShape } from '../net/nets.ts'
+} from '../platform/onnx/file.ts'
+import type { OnnxTrees } from '../platform/onnx/trees.ts'
+import type { Recipe } from './recipe.ts'
 
 export interface ForestPart {
   /** It was grown for the first classes of the net, which may have more by now. */
@@ -36,9 +35,18 @@ export interface ForestPart {
 /** Lower bound of a probability, because its logarithm is taken. */
 export const PROBABILITY_MIN = 1e-7
 
+/** The net's own logits, in a graph with a forest. */
+export const READOUT = 'readout'
+
 const WEIGHT = 'forest.weight'
 const TEMPERATURE = 'forest.temperature'
 const KNOWN = 'forest.known'
+
+/** What the graph must know of its net. */
+export interface MixedShape {
+  readonly frames: number
+  readonly classes: number
+}
 
 interface Part {
   readonly nodes: OnnxNode[]
@@ -46,7 +54,7 @@ interface Part {
 }
 
 /** `sequences` to `row`: width + 1 numbers a window. */
-export function rowsOfWindows({ frames }: NetShape, { power }: Recipe): Part {
+export function rowsOfWindows({ frames }: Pick<MixedShape, 'frames'>, { power }: Recipe): Part {
   const overTime = { axes: { ints: [1] }, keepdims: { int: 0 } }
   return {
     nodes: [
@@ -91,7 +99,7 @@ export function rowsOfWindows({ frames }: NetShape, { power }: Recipe): Part {
 }
 
 /** Mixes the net's output (`from`) with the forest's votes, as `logits`. */
-export function mixedLogits(net: NetShape, recipe: Recipe, part: ForestPart, from: string): Part {
+export function mixedLogits(net: MixedShape, recipe: Recipe, part: ForestPart, from: string): Part {
   const rows = rowsOfWindows(net, recipe)
   const known = Float32Array.from({ length: net.classes }, (_, c) => (c < part.known ? 1 : 0))
   return {
