@@ -23,7 +23,7 @@ import type { ModelClasses } from '../domain/prediction.ts'
 import type { FactsReader } from '../facts/reader.ts'
 import { HostClasses } from '../model/adaptation.ts'
 import { Classifier } from '../model/classifier.ts'
-import { sequenceSeconds } from '../model/manifest.ts'
+import { ENOUGH_FOR_ALERTS, sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
 import { sequencerOf } from '../model/sequencer.ts'
 import { type ChosenOutputs, chosenOutputs } from '../outputs/chosen.ts'
@@ -310,7 +310,7 @@ function detectionCalibration(model: Model): DetectionCalibration {
     throw new AgentError(
       'ERR_MODEL',
       `Cannot watch with model "${model.directory}": its manifest has no "detection"`,
-      { hint: 'Train it again with "agent train", which calibrates detection' },
+      { hint: ENOUGH_FOR_ALERTS },
     )
   }
   return readDetectionCalibration(detection, classes.length, stateSize)

@@ -66,6 +66,11 @@ export default defineCommand({
       description: 'on each host also run so many of its programs under the name of another',
       valueHint: 'N',
     },
+    budgets: {
+      type: 'string',
+      description: 'count alerts at these budgets as well, such as 0.1,10,100',
+      valueHint: 'N,N…',
+    },
     picture: {
       type: 'string',
       description: 'write the confusion matrix as SVG',
@@ -81,12 +86,7 @@ export default defineCommand({
         'ERR_USAGE',
         `Cannot use --part "${args.part}": it must be one of ${PARTS.join(', ')}`,
       )
-    const budget = Number(args['false-alarms-per-day'])
-    if (!(budget > 0))
-      throw new AgentError(
-        'ERR_USAGE',
-        `Cannot use --false-alarms-per-day "${args['false-alarms-per-day']}": it must be a number above 0`,
-      )
+    const budget = budgetOf(args['false-alarms-per-day'], 'false-alarms-per-day')
     const minutes = wholeNumber(args.adapt, 'adapt', 1, 1_440)
     const baseline = listOf(rawArgs, 'baseline')
     const files = args._.filter((path) => !baseline.includes(path))
@@ -100,6 +100,7 @@ export default defineCommand({
       falseAlertsPerDay: budget,
       detection: args.detection,
       ...defined({
+        budgets: args.budgets?.split(',').map((text) => budgetOf(text, 'budgets')),
         adaptSeconds: minutes && 60 * minutes,
         planted: wholeNumber(args.planted, 'planted', 0, 1_000),
       }),
@@ -109,3 +110,9 @@ export default defineCommand({
     else await writeOut(evaluationText(evaluation))
   },
 })
+
+function budgetOf(text: string, flag: string): number {
+  const budget = Number(text)
+  if (budget > 0) return budget
+  throw new AgentError('ERR_USAGE', `Cannot use --${flag} "${text}": it must be a number above 0`)
+}

@@ -18,14 +18,23 @@ import { loadSettings } from '../settings/settings.ts'
 import { modelCard } from '../train/card.ts'
 import { ownProcesses, type Recording, readRecordings } from '../train/data/recording.ts'
 import { readHappenings } from '../train/data/scenarios.ts'
-import { readSplit, splitByTime } from '../train/data/split.ts'
+import { readSplit, splitRecordings } from '../train/data/split.ts'
 import { extend } from '../train/extend.ts'
 import { WINDOW_FOREST_DEFAULTS } from '../train/forest/window-forest.ts'
 import type { EpochReport } from '../train/net/fit.ts'
 import { READOUT_FIT } from '../train/net/fit-readout.ts'
 import { saveModel } from '../train/save-model.ts'
 import { ARCHS, recipeNamed, TRAIN_DEFAULTS, type Trained, train } from '../train/train.ts'
-import { jsonArg, listOf, note, settingArgs, wholeNumber, writeJson, writeOut } from './common.ts'
+import {
+  jsonArg,
+  listOf,
+  note,
+  settingArgs,
+  shutdownSignal,
+  wholeNumber,
+  writeJson,
+  writeOut,
+} from './common.ts'
 
 const GAP_SECONDS = 30
 
@@ -179,10 +188,13 @@ export default defineCommand({
         hint: 'Give frames files, or --from-buffer',
       })
     const happenings = (await Promise.all(scenarios.map(readHappenings))).flat()
+    const measuredOnly = args.split === undefined
     const split =
       args.split === undefined
-        ? splitByTime({ train: 0.85, calibration: 0.15 }, GAP_SECONDS)
+        ? splitRecordings(recordings, { train: 0.85, calibration: 0.15 }, GAP_SECONDS)
         : await readSplit(args.split)
+    // The best epoch so far becomes a model, too; a second Ctrl-C does not wait for it.
+    const stop = shutdownSignal()
     const data = { recordings, happenings, split }
     const progress = args.json ? (epoch: EpochReport) => void writeJson(epoch) : showEpoch
     const trained =
@@ -191,9 +203,10 @@ export default defineCommand({
             recordings,
             happenings,
             split,
-            { ...TRAIN_DEFAULTS, ...shapeOf(args), ...options },
+            { ...TRAIN_DEFAULTS, ...shapeOf(args), ...options, measuredOnly },
             systemClock,
             progress,
+            stop,
           )
         : await extend(
             { files: await modelFiles(args.base), where: args.base },
@@ -201,6 +214,7 @@ export default defineCommand({
             options,
             systemClock,
             progress,
+            stop,
           )
     for (const warning of trained.warnings) note(`Warning: ${warning}`)
     const { manifest, figures } = trained
@@ -303,13 +317,13 @@ function forestFlags({ forest }: Trained['manifest']): string {
   return forest === undefined ? '' : ` --forest ${forest.trees} --forest-weight ${forest.weight}`
 }
 
-function saidOf({ manifest, figures }: Trained): string {
+function saidOf({ manifest, figures, stopped }: Trained): string {
   const shown = figures.test ?? figures.calibration
   const held =
     shown === undefined
       ? ''
       : `, held out: precision ${shown.macroPrecision.toFixed(3)}, recall ${shown.macroRecall.toFixed(3)}`
-  return `${manifest.classes.length} classes${held}`
+  return `${manifest.classes.length} classes${held}${stopped ? `, stopped: the best epoch so far is epoch ${manifest.measured.epoch}` : ''}`
 }
 
 function showEpoch(report: EpochReport): void {

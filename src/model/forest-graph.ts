@@ -33,7 +33,7 @@ export interface ForestPart {
 }
 
 /** Lower bound of a probability, because its logarithm is taken. */
-export const PROBABILITY_MIN = 1e-7
+export const LEAST_PROBABILITY = 1e-7
 
 /** The net's own logits, in a graph with a forest. */
 export const READOUT = 'readout'
@@ -131,7 +131,7 @@ export function mixedLogits(net: MixedShape, recipe: Recipe, part: ForestPart, f
         dims: [1, net.classes],
         data: known.map((flag) => 1 - part.weight * flag),
       },
-      { name: 'forest.least', dims: [1], data: Float32Array.of(PROBABILITY_MIN) },
+      { name: 'forest.least', dims: [1], data: Float32Array.of(LEAST_PROBABILITY) },
     ],
   }
 }

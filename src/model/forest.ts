@@ -10,8 +10,8 @@ import type { OnnxTrees } from '../platform/onnx/trees.ts'
 import {
   type ForestPart,
   importForest,
+  LEAST_PROBABILITY,
   mixedLogits,
-  PROBABILITY_MIN,
   READOUT,
 } from './forest-graph.ts'
 import type { Manifest } from './manifest.ts'
@@ -87,7 +87,7 @@ export class Forest {
       for (let c = 0; c < classes; c++) {
         const kept = c < known ? 1 - weight : 1
         const mixed = this.#votes[c]! * forestMass + (logits[from + c]! / sum) * kept
-        logits[from + c] = Math.log(Math.max(PROBABILITY_MIN, mixed))
+        logits[from + c] = Math.log(Math.max(LEAST_PROBABILITY, mixed))
       }
     }
   }

@@ -27,6 +27,9 @@ import { type Field, type Fields, parseJson, problemText, reading } from '../dom
 import type { AliasRule } from './aliases.ts'
 import type { Recipe } from './recipe.ts'
 
+/** What a model without `detection` lacks. */
+export const ENOUGH_FOR_ALERTS =
+  'Train on at least 20 minutes of one host without a break ("agent record --duration 20m"): the last 15 % calibrate alerts'
 export const MANIFEST_FORMAT = 1
 
 export interface ManifestClass {

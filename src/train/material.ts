@@ -39,12 +39,12 @@ export interface LabelledWindows<Classes> {
   idsOf(part: Part): Int32Array
 }
 
-/** @param choose the classes, from the windows of the training part */
+/** @param choose the classes, from the windows of the training part; sees what calibrates */
 export function labelledWindows<Classes extends { of(window: Window): number }>(
   { recordings, happenings, split }: Recorded,
   aliases: readonly AliasRule[],
   { sequenceFrames, frameSeconds, stride }: WindowShape,
-  choose: (training: readonly Window[]) => Classes,
+  choose: (training: readonly Window[], calibration: readonly Window[]) => Classes,
 ): LabelledWindows<Classes> {
   const windows = makeWindows(recordings, happenings, split, aliases, {
     frames: sequenceFrames,
@@ -56,7 +56,8 @@ export function labelledWindows<Classes extends { of(window: Window): number }>(
   const inPart = (part: Part) =>
     Int32Array.from(windows.list.flatMap((window, id) => (window.part === part ? [id] : [])))
   const training = inPart('train')
-  const classes = choose(Array.from(training, (id) => windows.list[id]!))
+  const windowsOf = (ids: Int32Array) => Array.from(ids, (id) => windows.list[id]!)
+  const classes = choose(windowsOf(training), windowsOf(inPart('calibration')))
   const labels = Int32Array.from(windows.list, (window) => classes.of(window))
   return {
     windows,

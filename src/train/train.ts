@@ -10,7 +10,12 @@ import { SYSCALLS } from '../domain/syscalls.ts'
 import { ALIAS_RULES } from '../model/aliases.ts'
 import type { ForestPart } from '../model/forest-graph.ts'
 import { writeMalice } from '../model/malice-judge.ts'
-import { MANIFEST_FORMAT, type Manifest, type ManifestClass } from '../model/manifest.ts'
+import {
+  ENOUGH_FOR_ALERTS,
+  MANIFEST_FORMAT,
+  type Manifest,
+  type ManifestClass,
+} from '../model/manifest.ts'
 import { Normaliser } from '../model/normalise.ts'
 import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { encodeRowSet } from '../model/row-set.ts'
@@ -25,6 +30,7 @@ import type { Recording } from './data/recording.ts'
 import { maliceExamples, RowMaker, referenceRows } from './data/references.ts'
 import type { Happening } from './data/scenarios.ts'
 import type { Split } from './data/split.ts'
+import type { Window } from './data/window.ts'
 import { argmaxRows, type Figures, figuresOf } from './evaluate/metrics.ts'
 import { fitMalice, MALICE_DEFAULTS, type MaliceFigures } from './forest/malice-forest.ts'
 import { fitWindowForest, movedTrees, type WindowForestOptions } from './forest/window-forest.ts'
@@ -54,6 +60,8 @@ export interface TrainOptions {
   readonly frameSeconds: number
   readonly stride: number
   readonly windowsMin: number
+  /** Only what calibration windows can measure is a class; other names are pooled, aloud. */
+  readonly measuredOnly: boolean
   /**
    * Export over all known calls instead of those seen in training: same results, twice the cost.
    */
@@ -74,11 +82,17 @@ export const TRAIN_DEFAULTS = {
   frameSeconds: 1,
   stride: 1,
   windowsMin: WINDOWS_MIN,
+  measuredOnly: false,
   fullVocabulary: false,
   recipe: 'families-quiet',
   fit: FIT_DEFAULTS,
   validDays: 180,
 } as const
+
+/** Windows of a name in the calibration part, below which nothing can be said of a class. */
+const MEASURED_WINDOWS_MIN = 10
+/** A minute of ordinary life: less shows no tail of evidence at all. */
+const DETECTION_HELD_OUT_SECONDS_MIN = 60
 
 export interface Trained {
   readonly onnx: Uint8Array
@@ -113,9 +127,15 @@ export async function train(
     recorded,
     ALIAS_RULES,
     options,
-    (windows) => {
+    (windows, held) => {
       if (windows.length < 50) throw tooFewWindows(windows.length)
-      return chooseClasses(windows, { windowsMin: options.windowsMin })
+      // Where nothing calibrates, nothing is measured: that has a warning of its own.
+      const pooled =
+        options.measuredOnly && held.length > 0
+          ? unmeasuredNames(windows, held, options)
+          : new Set<string>()
+      if (pooled.size > 0) warnings.push(unmeasuredWarning(pooled))
+      return chooseClasses(windows, { windowsMin: options.windowsMin, pooled })
     },
   )
   const own = idsOf('train')
@@ -209,9 +229,10 @@ export async function train(
   const shipped = exported?.onnx ?? onnx
   const stopped = signal?.aborted ?? false
   const through = await throughNewModel(manifest, shipped, recorded)
-  if (through.hosts.length === 0) {
+  const heldOutSeconds = through.hosts.reduce((sum, { heldOut }) => sum + heldOut.length, 0)
+  if (heldOutSeconds < DETECTION_HELD_OUT_SECONDS_MIN) {
     warnings.push(
-      'nothing is left to calibrate detection on: this model classifies, but cannot raise alerts',
+      `this model classifies, but cannot raise alerts: ${heldOutSeconds} seconds are left to calibrate detection on, at least ${DETECTION_HELD_OUT_SECONDS_MIN} are needed. ${ENOUGH_FOR_ALERTS}`,
     )
     return {
       onnx: shipped,
@@ -237,6 +258,34 @@ export async function train(
     figures,
     warnings,
   }
+}
+
+/** Ordinary names that would be classes, and have too few windows to measure how well. */
+function unmeasuredNames(
+  training: readonly Window[],
+  held: readonly Window[],
+  { windowsMin }: Pick<TrainOptions, 'windowsMin'>,
+): Set<string> {
+  const counted = (windows: readonly Window[]) => {
+    const counts = new Map<string, number>()
+    for (const { name, malicious } of windows)
+      if (!malicious) counts.set(name, (counts.get(name) ?? 0) + 1)
+    return counts
+  }
+  const measured = counted(held)
+  return new Set(
+    [...counted(training)].flatMap(([name, count]) =>
+      count >= windowsMin && (measured.get(name) ?? 0) < MEASURED_WINDOWS_MIN ? [name] : [],
+    ),
+  )
+}
+
+function unmeasuredWarning(names: ReadonlySet<string>): string {
+  return `${names.size} names are no classes but "${BACKGROUND}", for fewer than ${MEASURED_WINDOWS_MIN} of their windows are left to measure them on: ${shown([...names].sort())}. Record them for longer, or a second time`
+}
+
+function shown(names: readonly string[]): string {
+  return names.slice(0, 12).join(', ') + (names.length > 12 ? ' …' : '')
 }
 
 /** Classes that many programs share. */
@@ -303,9 +352,8 @@ function lonelyWarnings(
 ): string[] {
   const lonely = classesOfOneSource(windows, training, recordings, classes)
   if (lonely.length === 0) return []
-  const shown = lonely.slice(0, 12).join(', ') + (lonely.length > 12 ? ' …' : '')
   return [
-    `${lonely.length} of ${classes.length} classes were seen in one recording only and may look different elsewhere: ${shown}`,
+    `${lonely.length} of ${classes.length} classes were seen in one recording only and may look different elsewhere: ${shown(lonely)}`,
   ]
 }
 

@@ -262,6 +262,41 @@ describe('train()', () => {
       clock,
     )
     expect(warnings.join()).toContain('no window is left for calibration')
+    expect(warnings.join()).toContain('0 seconds are left to calibrate detection on, at least 60')
+    expect(warnings.join()).toContain('at least 20 minutes of one host')
+    expect(manifest.detection).toBeUndefined()
     expect(manifest.calibration.temperature).toBe(1)
+  })
+
+  test('makes no class of what it cannot measure, and says which names', async () => {
+    const [recording] = recordings
+    // The last program is gone before the seconds that calibrate.
+    const early = recording!.frames.map((frame, t) => {
+      const last = frame.processes.length - 1
+      if (t < recording!.frames.length * 0.55) return frame
+      const end = frame.offsets[last]!
+      return {
+        ...frame,
+        processes: frame.processes.slice(0, last),
+        offsets: frame.offsets.slice(0, last + 1),
+        syscalls: frame.syscalls.slice(0, end),
+        counts: frame.counts.slice(0, end),
+      }
+    })
+    const made = (measuredOnly: boolean) =>
+      train(
+        [{ ...recording!, frames: early }],
+        [],
+        split,
+        { ...options, measuredOnly, fit: { ...options.fit, epochs: 1 } },
+        clock,
+      )
+    const names = ({ manifest }: Awaited<ReturnType<typeof made>>) =>
+      manifest.classes.map(({ name }) => name)
+    const gone = recording!.frames[0]!.processes.at(-1)!.name
+    expect(names(await made(false))).toContain(gone)
+    const merged = await made(true)
+    expect(names(merged)).not.toContain(gone)
+    expect(merged.warnings.join()).toContain(`left to measure them on: ${gone}`)
   })
 })

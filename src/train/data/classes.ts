@@ -32,6 +32,8 @@ export interface Classes {
 export interface ClassOptions {
   readonly windowsMin?: number
   readonly background?: boolean
+  /** Names that are pooled however many windows they have. */
+  readonly pooled?: ReadonlySet<string>
   /** Only this many of the most frequent benign names [Paper V-A: 28]. */
   readonly most?: number
 }
@@ -46,8 +48,11 @@ export function chooseClasses(training: readonly Window[], options: ClassOptions
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   const byCount = [...ordinary].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-  const chosen = byCount.filter(([, count]) => count >= windowsMin).slice(0, options.most)
-  const rest = byCount.slice(chosen.length)
+  const isClass = ([name, count]: readonly [string, number]) =>
+    count >= windowsMin && options.pooled?.has(name) !== true
+  const chosen = byCount.filter(isClass).slice(0, options.most)
+  const names = new Set(chosen.map(([name]) => name))
+  const rest = byCount.filter(([name]) => !names.has(name))
   const list: ManifestClass[] = chosen.map(([name, windows]) => ({
     name,
     malicious: false,

@@ -77,6 +77,51 @@ export function splitByTime(
   }
 }
 
+/**
+ * Many recordings by time where they are long enough for it. Short ones (a trace of one program, a
+ * capture of a minute) would have nothing but gaps between their parts: they go whole, and of those
+ * with the same most frequent name every so many one calibrates, the last of several at least.
+ */
+export function splitRecordings(
+  recordings: readonly Recording[],
+  shares: { readonly train: number; readonly calibration: number },
+  gapSeconds: number,
+): Split {
+  const byTime = splitByTime(shares, gapSeconds)
+  const groups = new Map<string, Recording[]>()
+  for (const recording of recordings) {
+    const seconds = recording.frames.at(-1)!.index - recording.frames[0]!.index + 1
+    if (seconds * shares.calibration - gapSeconds >= CALIBRATION_SECONDS_MIN) continue
+    const name = mostFrequentName(recording)
+    groups.set(name, [...(groups.get(name) ?? []), recording])
+  }
+  const every = Math.max(2, Math.round(1 / shares.calibration))
+  const whole = new Map<Recording, Part>()
+  for (const group of groups.values()) {
+    if (group.length < 2) continue
+    for (const [i, recording] of group.entries()) {
+      const isHeldOut = (i + 1) % every === 0 || (group.length < every && i === group.length - 1)
+      whole.set(recording, isHeldOut ? 'calibration' : 'train')
+    }
+  }
+  return {
+    partOf: (recording, first, last) =>
+      whole.get(recording) ?? byTime.partOf(recording, first, last),
+    partOfHappening: byTime.partOfHappening,
+  }
+}
+
+/** A calibration part shorter than two windows says nothing. */
+const CALIBRATION_SECONDS_MIN = 20
+
+function mostFrequentName({ frames }: Recording): string {
+  const counts = new Map<string, number>()
+  for (const { processes } of frames)
+    for (const { name } of processes) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const byCount = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+  return byCount[0]?.[0] ?? ''
+}
+
 /** At random, window by window [Paper V-A: 80 % and 20 %]; the same seed gives the same parts. */
 export function splitAtRandom(trainShare: number, seed: number): Split {
   const random = new Random(seed)

@@ -21,6 +21,7 @@ import type { BehaviourId } from '../../domain/behaviour.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
 import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
+import { ENOUGH_FOR_ALERTS } from '../../model/manifest.ts'
 import type { Model } from '../../model/model.ts'
 import { type Mix, predictFrames } from '../../model/predict-frames.ts'
 import { quantile } from '../calibrate/detection-calibration.ts'
@@ -50,7 +51,6 @@ export interface HostJudged {
 export interface DetectionInput {
   readonly classes: ModelClasses
   readonly calibration: DetectionCalibration
-  readonly hosts: readonly HostJudged[]
   readonly happenings: readonly Happening[]
   /** Happenings that the model was trained on: reported separately, not in the shares. */
   readonly trainedOn?: (happening: Happening) => boolean
@@ -139,13 +139,13 @@ export function detectionOf(model: Model): DetectionCalibration {
     throw new AgentError(
       'ERR_MODEL',
       `Cannot detect with model "${model.directory}": its manifest has no "detection"`,
-      { hint: 'Train it again with "agent train", which calibrates detection' },
+      { hint: ENOUGH_FOR_ALERTS },
     )
   }
   return readDetectionCalibration(detection, classes.length, stateSize)
 }
 
-/** Recordings with predictions, for `evaluateDetection`; computed lazily. */
+/** Recordings with predictions, for `detectOn`; computed lazily. */
 export function judgedBy(
   model: Model,
   recordings: readonly HostRecording[],
@@ -163,12 +163,6 @@ export function judgedBy(
   })
 }
 
-export async function evaluateDetection(input: DetectionInput): Promise<DetectionFigures> {
-  const heard: Heard[] = []
-  for (const host of input.hosts) heard.push(await detectOn(host, input))
-  return detectionFigures(input, heard)
-}
-
 /** What the detector said on one host. */
 export interface Heard {
   readonly host: string
@@ -183,7 +177,7 @@ export interface Heard {
 /** Host by host, where the predictions of all of them would not fit into memory. */
 export async function detectOn(
   { host, predictions: recording, before, adapted, isYoung, seconds, vectors }: HostJudged,
-  { classes, calibration, falseAlertsPerDay }: Omit<DetectionInput, 'hosts'>,
+  { classes, calibration, falseAlertsPerDay }: DetectionInput,
 ): Promise<Heard> {
   const memory = new HostMemory(classes.modelId, calibration.whitening.size)
   const options = { classes, calibration, host, falseAlertsPerDay, memory }
@@ -211,7 +205,7 @@ export async function detectOn(
 }
 
 export function detectionFigures(
-  { calibration, happenings, trainedOn, falseAlertsPerDay }: Omit<DetectionInput, 'hosts'>,
+  { calibration, happenings, trainedOn, falseAlertsPerDay }: DetectionInput,
   heard: readonly Heard[],
 ): DetectionFigures {
   const messages = heard.flatMap(({ host, alerts }) => alerts.map((alert) => ({ host, alert })))

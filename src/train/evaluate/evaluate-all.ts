@@ -1,20 +1,10 @@
 /** The result of `agent evaluate` as one object: windows, minutes, calibration, alarms. */
 import { claimsNothing, memoryName } from '../../detect/names.ts'
-import { AgentError } from '../../domain/error.ts'
-import { loadModel, type Model, readModelFiles, referencesOf } from '../../model/model.ts'
+import { loadModel, type Model } from '../../model/model.ts'
 import type { Recording } from '../data/recording.ts'
 import type { Happening } from '../data/scenarios.ts'
 import { ALL_TRAIN, type Part, type Split } from '../data/split.ts'
-import { type AdaptedFigures, judgeBoth, learnHosts, Tally } from './adapted-evaluate.ts'
-import {
-  type DetectionFigures,
-  detectionFigures,
-  detectionOf,
-  detectOn,
-  evaluateDetection,
-  type Heard,
-  judgedBy,
-} from './detection-evaluate.ts'
+import { type AlarmEvaluation, alarmFigures } from './alarm-figures.ts'
 import { evaluateWindows } from './evaluate.ts'
 import type { ClassFigures } from './metrics.ts'
 import { plantMasquerades } from './planted.ts'
@@ -29,6 +19,8 @@ export interface EvaluationInput {
   /** Only this part of the recordings. */
   readonly part: Part | undefined
   readonly falseAlertsPerDay: number
+  /** Further budgets to count alerts at. */
+  readonly budgets?: readonly number[]
   readonly detection: boolean
   /** Adapt the model to each host first: seconds that teach. */
   readonly adaptSeconds?: number
@@ -36,9 +28,7 @@ export interface EvaluationInput {
   readonly planted?: number
 }
 
-export type AlarmFigures = Omit<DetectionFigures, 'status'>
-
-export interface Evaluation extends Partial<AlarmFigures> {
+export interface Evaluation extends Partial<AlarmEvaluation> {
   readonly model: string
   readonly arch: string
   readonly windows: number
@@ -55,10 +45,6 @@ export interface Evaluation extends Partial<AlarmFigures> {
   readonly known: number
   readonly ece: number
   readonly classes: readonly ClassFigures[]
-  /** After adapting; the alarm figures are then those of the adapted model. */
-  readonly adapted?: AdaptedFigures
-  /** Alarm figures of the shared model over the same seconds. */
-  readonly shared?: AlarmFigures
   readonly confusion: {
     readonly names: readonly string[]
     readonly counts: readonly (readonly number[])[]
@@ -127,52 +113,4 @@ function plantedIn({ classes }: Model, recording: Recording, count: number, i: n
     return claimed === undefined ? memoryName(name) : classes.names[claimed]
   }
   return plantMasquerades(recording, { count, seed: i + 1, promiseOf })
-}
-
-async function alarmFigures(
-  input: EvaluationInput,
-  model: Model,
-): Promise<AlarmFigures & Pick<Evaluation, 'adapted' | 'shared'>> {
-  const { recordings, baseline, happenings, split, falseAlertsPerDay, adaptSeconds } = input
-  const calibration = detectionOf(model)
-  const common = {
-    ...{ classes: model.classes, calibration, happenings, falseAlertsPerDay },
-    trainedOn: (happening: Happening) => split?.partOfHappening(happening) === 'train',
-  }
-  if (adaptSeconds === undefined)
-    return withoutStatus(
-      await evaluateDetection({ ...common, hosts: judgedBy(model, recordings, baseline) }),
-    )
-  const references = referencesOf(await readModelFiles(input.model), model)
-  if (references === undefined)
-    throw new AgentError('ERR_MODEL', `Cannot adapt model "${input.model}": it has no references`, {
-      hint: 'Train it anew with "agent train", which makes references.bin',
-    })
-  const learnt = await learnHosts({
-    ...{ model, references, calibration, recordings, baseline, happenings },
-    seconds: adaptSeconds,
-  })
-  const isYoung = baseline.length === 0
-  // Happenings in the seconds that taught are not asked for.
-  const later = happenings.filter(({ host, from }) => {
-    const first = learnt.find(({ recording }) => recording.host === host)?.recording.frames[0]
-    return first !== undefined && from >= first.index
-  })
-  const about = { ...common, happenings: later }
-  const tally = new Tally(model, later)
-  const heard: Record<'shared' | 'adapted', Heard[]> = { shared: [], adapted: [] }
-  for (const host of learnt) {
-    const judged = await judgeBoth(model, host, isYoung, tally)
-    heard.shared.push(await detectOn(judged.shared, about))
-    heard.adapted.push(await detectOn(judged.adapted, about))
-  }
-  return {
-    ...withoutStatus(detectionFigures(about, heard.adapted)),
-    adapted: tally.figures(learnt.map(({ outcome }) => outcome)),
-    shared: withoutStatus(detectionFigures(about, heard.shared)),
-  }
-}
-
-function withoutStatus({ status: _, ...figures }: DetectionFigures): AlarmFigures {
-  return figures
 }

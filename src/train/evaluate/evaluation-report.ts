@@ -1,6 +1,7 @@
 /** Text output of `agent evaluate`, and the confusion matrix as SVG. */
 import type { AdaptedFigures } from './adapted-evaluate.ts'
-import type { AlarmFigures, Evaluation } from './evaluate-all.ts'
+import type { AlarmFigures, BudgetFigures } from './alarm-figures.ts'
+import type { Evaluation } from './evaluate-all.ts'
 
 export function evaluationText(evaluation: Evaluation): string {
   const share = (value: number) => value.toFixed(3)
@@ -36,6 +37,7 @@ export function evaluationText(evaluation: Evaluation): string {
         `${kind.padEnd(19)}${figures.found} of ${figures.of}${delay}, ${figures.sameKind} under that kind`,
       )
     }
+    lines.push(...(evaluation.budgets ?? []).map(budgetLine))
     for (const [behaviour, { found, of }] of Object.entries(evaluation.behaviours ?? {}))
       lines.push(`  ${behaviour.padEnd(17)}${found} of ${of}`)
     for (const { host, scenario, kind, foundAs, trainedOn } of evaluation.happenings ?? [])
@@ -75,10 +77,21 @@ function adaptedLines(adapted: AdaptedFigures): string[] {
 }
 
 function sharedLine({ falseAlerts, detection }: AlarmFigures): string {
-  const found = Object.entries(detection).flatMap(([kind, { found, of }]) =>
-    of === 0 ? [] : [`${kind} ${found} of ${of}`],
+  return `not adapted        ${falseAlerts} false alerts; ${foundOf(detection)}`
+}
+
+function budgetLine({ perDay, falseAlerts, detection, ...rate }: BudgetFigures): string {
+  const bounds = [rate.falseAlertsPerHostDayLow, rate.falseAlertsPerHostDayHigh]
+  return (
+    `budget ${String(perDay).padEnd(12)}${falseAlerts} false alerts: ${rate.falseAlertsPerHostDay.toFixed(1)} a host-day ` +
+    `(95 %: ${bounds.map((of) => of.toFixed(1)).join(' to ')}); ${foundOf(detection)}`
   )
-  return `not adapted        ${falseAlerts} false alerts; ${found.join(', ')}`
+}
+
+function foundOf(detection: AlarmFigures['detection']): string {
+  return Object.entries(detection)
+    .flatMap(([kind, { found, of }]) => (of === 0 ? [] : [`${kind} ${found} of ${of}`]))
+    .join(', ')
 }
 
 const CELL = 9

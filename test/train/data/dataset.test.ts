@@ -9,7 +9,12 @@ import { chooseClasses, growClasses } from '../../../src/train/data/classes.ts'
 import { componentVectors, makeWindows, vocabularyOf } from '../../../src/train/data/dataset.ts'
 import type { Recording } from '../../../src/train/data/recording.ts'
 import type { Happening } from '../../../src/train/data/scenarios.ts'
-import { ALL_TRAIN, splitAtRandom, splitByTime } from '../../../src/train/data/split.ts'
+import {
+  ALL_TRAIN,
+  splitAtRandom,
+  splitByTime,
+  splitRecordings,
+} from '../../../src/train/data/split.ts'
 import { Random } from '../../../src/train/random.ts'
 import { type Calls, frameOf } from '../../support/hand-frames.ts'
 
@@ -152,6 +157,31 @@ test('splitByTime() leaves a gap, and no window reaches over it', () => {
   expect(split.partOf(recording, 210, 219)).toBe('calibration')
   expect(split.partOf(recording, 280, 289)).toBeUndefined()
   expect(split.partOf(recording, 290, 299)).toBe('test')
+})
+
+test('splitRecordings() divides long recordings by time, and gives short ones whole', () => {
+  const of = (name: string, length: number) =>
+    recordingOf(seconds(0, length - 1, () => [{ pid: 1, name, counts: { read: 1 } }]))
+  const long = of('nginx', 1000)
+  const traces = Array.from({ length: 8 }, () => of('jq', 40))
+  const pair = [of('tar', 30), of('tar', 30)]
+  const lone = of('sed', 40)
+  const shares = { train: 0.85, calibration: 0.15 }
+  const split = splitRecordings([long, ...traces, ...pair, lone], shares, 30)
+  expect(split.partOf(long, 0, 9)).toBe('train')
+  expect(split.partOf(long, 900, 909)).toBe('calibration')
+  const parts = (recordings: readonly Recording[]) =>
+    recordings.map((recording) => split.partOf(recording, 0, 9))
+  expect(parts(traces)).toEqual([...Array(6).fill('train'), 'calibration', 'train'])
+  expect(parts(pair)).toEqual(['train', 'calibration'])
+  // By time alone every one of them would train, and nothing calibrate.
+  expect(parts([lone])).toEqual(['train'])
+  const byTime = splitByTime(shares, 30)
+  const ends = [...traces, ...pair].map((trace) => {
+    const end = trace.frames.length - 1
+    return byTime.partOf(trace, end - 9, end)
+  })
+  expect(ends).not.toContain('calibration')
 })
 
 test('splitAtRandom() is the same for the same seed and near its share', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { Happening } from '../../../src/train/data/scenarios.ts'
-import { evaluateDetection } from '../../../src/train/evaluate/detection-evaluate.ts'
+import { detectionFigures, detectOn } from '../../../src/train/evaluate/detection-evaluate.ts'
 import { poissonInterval, wilsonInterval } from '../../../src/train/evaluate/intervals.ts'
 import { calibration, classes, PLACES, predictions, type Standing, T } from '../../detect/toy.ts'
 
@@ -28,22 +28,16 @@ const second = (t: number): Standing[] => [
   ...(t >= 300 ? [{ pid: 9, name: 'sshd', at: PLACES.cron } as const] : []),
 ]
 
-const evaluate = (happenings: readonly Happening[], trainedOn = (_: Happening) => false) =>
-  evaluateDetection({
-    classes,
-    calibration,
-    hosts: [
-      {
-        host: 'h',
-        predictions: Array.from({ length: 400 }, (_, t) => predictions(T + t, second(t))),
-        seconds: 400,
-        vectors: 1_000,
-      },
-    ],
-    happenings,
-    trainedOn,
-    falseAlertsPerDay: 1,
-  })
+const evaluate = async (happenings: readonly Happening[], trainedOn = (_: Happening) => false) => {
+  const about = { classes, calibration, happenings, trainedOn, falseAlertsPerDay: 1 }
+  const host = {
+    host: 'h',
+    predictions: Array.from({ length: 400 }, (_, t) => predictions(T + t, second(t))),
+    seconds: 400,
+    vectors: 1_000,
+  }
+  return detectionFigures(about, [await detectOn(host, about)])
+}
 
 const all = [
   happening({}),
@@ -51,7 +45,7 @@ const all = [
   happening({ kind: 'novelty', scenario: 'jq', program: 'jq', pids: new Set([4]) }),
 ]
 
-test('evaluateDetection() counts what was found, how soon, and what was raised for nothing', async () => {
+test('detectionFigures() counts what was found, how soon, and what was raised for nothing', async () => {
   const figures = await evaluate(all)
   expect(figures.detection.masquerade).toMatchObject({ found: 1, of: 1, sameKind: 1 })
   expect(figures.detection['non-grata']).toMatchObject({ found: 1, of: 1 })
@@ -63,18 +57,18 @@ test('evaluateDetection() counts what was found, how soon, and what was raised f
   expect(figures.coverage).toBeLessThan(1)
 })
 
-test('evaluateDetection() keeps what was trained on out of the shares', async () => {
+test('detectionFigures() keeps what was trained on out of the shares', async () => {
   const figures = await evaluate(all, ({ kind }) => kind === 'non-grata')
   expect(figures.detection['non-grata'].of).toBe(0)
   expect(figures.trainedOn).toEqual({ found: 1, of: 1 })
 })
 
-test('evaluateDetection() accepts a masquerade by a malicious program as non-grata, and tells it apart', async () => {
+test('detectionFigures() accepts a masquerade by a malicious program as non-grata, and tells it apart', async () => {
   const figures = await evaluate([happening({ pids: new Set([3]) })])
   expect(figures.detection.masquerade).toMatchObject({ found: 1, sameKind: 0 })
 })
 
-test('evaluateDetection() does not accept an alert before, after, or of another host', async () => {
+test('detectionFigures() does not accept an alert before, after, or of another host', async () => {
   for (const wrong of [
     { from: T + 141, to: T + 160 },
     { from: T + 10, to: T + 101 },

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test'
 import { softmax } from '../../../src/model/classifier.ts'
-import { importForest, PROBABILITY_MIN, rowsOfWindows } from '../../../src/model/forest-graph.ts'
+import { importForest, LEAST_PROBABILITY, rowsOfWindows } from '../../../src/model/forest-graph.ts'
 import { RECIPES } from '../../../src/model/recipe.ts'
 import { troubleWithTrees } from '../../../src/model/trees.ts'
 import { encodeOnnx, readOnnxFacts, treesNode } from '../../../src/platform/onnx/file.ts'
@@ -226,7 +226,7 @@ describe('exportNet() with a forest', () => {
     const forest = { trees, known: 3, weight: 0.9, temperature: 1 }
     const onnx = exportNet(net, certain, { forest, recipe })
     const { logits } = await run(onnx, 'sequences', sequences, [2, 3, 4])
-    expect((logits!.data as Float32Array)[2]!).toBeCloseTo(Math.log(PROBABILITY_MIN), 4)
+    expect((logits!.data as Float32Array)[2]!).toBeCloseTo(Math.log(LEAST_PROBABILITY), 4)
   })
 
   test('importForest() reads it back, and finds none where there is none', async () => {
