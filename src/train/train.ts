@@ -91,8 +91,8 @@ export const TRAIN_DEFAULTS = {
 
 /** Windows of a name in the calibration part, below which nothing can be said of a class. */
 const MEASURED_WINDOWS_MIN = 10
-/** A minute of ordinary life: less shows no tail of evidence at all. */
-const DETECTION_HELD_OUT_SECONDS_MIN = 60
+/** Less of ordinary life shows no tail of evidence at all. */
+const DETECTION_HELD_OUT_SECONDS_MIN = 30
 
 export interface Trained {
   readonly onnx: Uint8Array

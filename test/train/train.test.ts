@@ -262,7 +262,7 @@ describe('train()', () => {
       clock,
     )
     expect(warnings.join()).toContain('no window is left for calibration')
-    expect(warnings.join()).toContain('0 seconds are left to calibrate detection on, at least 60')
+    expect(warnings.join()).toContain('0 seconds are left to calibrate detection on, at least 30')
     expect(warnings.join()).toContain('at least 20 minutes of one host')
     expect(manifest.detection).toBeUndefined()
     expect(manifest.calibration.temperature).toBe(1)
