@@ -21,6 +21,7 @@ RELEASE_KEY=''
 RELEASE_URL=''
 
 UNIT=/etc/systemd/system/callsign.service
+INIT_SCRIPT=/etc/init.d/callsign
 UNIT_MARK='# Installed by install.sh of Callsign'
 
 usage() {
@@ -33,7 +34,7 @@ Usage: sh install.sh [FLAGS]
   --from WHERE   takes a release instead of building: URL, directory or .tar/.tar.gz
   --key FILE     public key (PEM, Ed25519) that the release must be signed with
   --demo         runs "agent demo" afterwards
-  --service      also sets up and starts a systemd service "callsign" (root)
+  --service      also sets up and starts a service "callsign" of systemd or OpenRC (root)
   --downgrade    takes a release that is older than what is installed
   --force        replaces a file DIR/bin/agent that this script did not put there
   --dry-run      says what would be done, and does nothing
@@ -122,10 +123,13 @@ set_places() {
 
 # --- This machine ---------------------------------------------------------------------------------
 
+# Without AVX2 the usual build of Bun ends with SIGILL.
+baseline() { grep -qw avx2 /proc/cpuinfo || printf '%s' -baseline; }
+
 check_machine() {
   [ "$(uname -s)" = Linux ] || fail "Callsign watches Linux hosts; this is $(uname -s)"
   case $(uname -m) in
-    x86_64) ARCH=x64 BUN_PACKAGE=bun-linux-x64 BUN_SUM=$BUN_SUM_X64 ;;
+    x86_64) ARCH=x64$(baseline) BUN_PACKAGE=bun-linux-x64 BUN_SUM=$BUN_SUM_X64 ;;
     aarch64 | arm64) ARCH=arm64 BUN_PACKAGE=bun-linux-aarch64 BUN_SUM=$BUN_SUM_ARM64 ;;
     *) fail "There is no build for $(uname -m)" 'x86_64 and aarch64 are supported' ;;
   esac
@@ -147,10 +151,13 @@ check_target() {
   fi
   if [ -n "$SERVICE" ]; then
     [ -n "$ROOT" ] || fail '--service needs root' 'Run it with sudo, or start "agent watch" by hand' 6
-    [ -d /run/systemd/system ] || fail '--service needs systemd, which does not run here' 'Install without --service and start "agent watch" by your own means'
-    if [ -e "$UNIT" ] && ! grep -qF "$UNIT_MARK" "$UNIT"; then
-      fail "\"$UNIT\" is there and was not installed by this script" 'Move it away, or install without --service'
-    fi
+    [ -d /run/systemd/system ] || has openrc-run || fail '--service needs systemd or OpenRC, and neither runs here' 'Install without --service and start "agent watch" by your own means'
+    case $PREFIX in /home | /home/* | /root | /root/*) fail "A service cannot run from \"$PREFIX\": its unit hides home directories" 'Choose another place with --prefix DIR' ;; esac
+    for file in "$UNIT" "$INIT_SCRIPT"; do
+      if [ -e "$file" ] && ! grep -qF "$UNIT_MARK" "$file"; then
+        fail "\"$file\" is there and was not installed by this script" 'Move it away, or install without --service'
+      fi
+    done
   fi
   # The first folder that exists must be writable: said now, not after the build.
   at=$PREFIX/bin
@@ -241,7 +248,8 @@ build() {
   say 'Fetching dependencies …'
   get_dependencies
   say 'Building …'
-  if ! (cd "$SRC" && run "$BUN" scripts/build.ts --out "$WORK/agent" >"$WORK/build.log" 2>&1); then
+  cp "$SRC/packaging/callsign.service" "$SRC/packaging/callsign.openrc" "$WORK/"
+  if ! (cd "$SRC" && run "$BUN" scripts/build.ts --target "linux-$ARCH" --out "$WORK/agent" >"$WORK/build.log" 2>&1); then
     tail -n 10 "$WORK/build.log" >&2
     fail 'Cannot build the agent' 'The lines above say why; if the disk is full, about 400 MB are needed'
   fi
@@ -327,6 +335,14 @@ is_older() {
   }'
 }
 
+# fetch_checked NAME: as fetch, if it is what the signed list says.
+fetch_checked() {
+  sum=$(sed -n "s/^\([0-9a-f]\{64\}\)  $1\$/\1/p" "$WORK/SHA256SUMS")
+  [ -n "$sum" ] || fail "The release holds no $1" "It was not made for this machine ($ARCH)"
+  fetch "$1"
+  [ "$(sha256_of "$WORK/$1")" = "$sum" ] || fail "The SHA-256 of $1 is not the one in SHA256SUMS: nothing was installed" 'The download was damaged or changed; run this again' 9
+}
+
 take_release() {
   case $FROM in
     http://* | https://*) FROM=${FROM%/} ;;
@@ -342,10 +358,11 @@ take_release() {
   fetch SHA256SUMS.sig
   check_signature
   check_version
-  sum=$(sed -n "s/^\([0-9a-f]\{64\}\)  $file\$/\1/p" "$WORK/SHA256SUMS")
-  [ -n "$sum" ] || fail "The release holds no $file" "It was not made for this machine ($ARCH)"
-  fetch "$file"
-  [ "$(sha256_of "$WORK/$file")" = "$sum" ] || fail "The SHA-256 of $file is not the one in SHA256SUMS: nothing was installed" 'The download was damaged or changed; run this again' 9
+  fetch_checked "$file"
+  if [ -n "$SERVICE" ]; then
+    fetch_checked callsign.service
+    fetch_checked callsign.openrc
+  fi
   gzip -dc <"$WORK/$file" >"$WORK/agent" || fail "Cannot unpack $file" 'Is the disk full? About 400 MB are needed; TMPDIR can point elsewhere'
   chmod 755 "$WORK/agent"
 }
@@ -366,6 +383,10 @@ put_in_place() {
     fail 'The new agent does not start on this machine: nothing was changed' 'Report the lines above'
   }
   { printf '%s\n' "$BIN" >"$RECORD.new" && mv -f "$RECORD.new" "$RECORD"; } || fail "Cannot write \"$RECORD\": nothing was changed"
+  # An update leaves it the service's alone.
+  if [ -n "$ROOT" ] && [ -e "$BIN" ] && [ "$(stat -c %a "$BIN")" = 750 ] && id callsign >/dev/null 2>&1; then
+    restrict_binary "$STAGED"
+  fi
   mv -f "$STAGED" "$BIN" || fail "Cannot put \"$BIN\" in place"
   STAGED=''
   INSTALLED=1
@@ -384,83 +405,51 @@ make_user() {
   }
 }
 
+# The service's user reads and runs the binary, others do not: what they could start with variables of their own
+# (BUN_OPTIONS) is nobody's tool. It never gets file capabilities (setcap) for the same reason.
+restrict_binary() {
+  { chown root:callsign "$1" && chmod 0750 "$1"; } || fail "Cannot give \"$1\" to the group \"callsign\""
+}
+
 set_up_service() {
   make_user
+  restrict_binary "$BIN"
   # A state that root left from before is handed over.
   [ ! -d "$STATE" ] || chown -R callsign "$STATE"
-  # MemoryDenyWriteExecute stays out: it silently turns the JIT off (25 times slower), and bun:ffi with it.
-  cat >"$UNIT.new" <<SERVICE
-$UNIT_MARK
-[Unit]
-Description=Callsign: tells which program a process really is
-After=network-online.target
-Wants=network-online.target
+  if [ -d /run/systemd/system ]; then
+    write_service "$UNIT" callsign.service 644
+    run systemctl daemon-reload
+    run systemctl enable --quiet callsign.service
+    run systemctl restart callsign.service
+    say 'Service "callsign" runs: systemctl status callsign'
+  else
+    write_service "$INIT_SCRIPT" callsign.openrc 755
+    run rc-update --quiet add callsign default
+    run rc-service callsign restart
+    say 'Service "callsign" runs: rc-service callsign status'
+  fi
+}
 
-[Service]
-Type=notify
-NotifyAccess=main
-WatchdogSec=90
-ExecStart=$BIN watch
-EnvironmentFile=-/etc/callsign/agent.env
-Environment=BUN_TMPDIR=/var/lib/callsign/lib
-UnsetEnvironment=BUN_OPTIONS BUN_BE_BUN BUN_INSPECT BUN_INSPECT_CONNECT_TO
-StateDirectory=callsign callsign/lib
-StateDirectoryMode=0700
-UMask=0077
-Restart=on-failure
-RestartSec=5
-RestartPreventExitStatus=2 5 6 9
-TimeoutStopSec=20
-# Before Linux 5.11 the kernel's maps are charged to locked memory.
-LimitMEMLOCK=infinity
-# Counting must keep up with whatever else runs; under pressure for memory others go first.
-CPUWeight=300
-OOMScoreAdjust=-500
-MemoryHigh=400M
-MemoryMax=600M
-# What counting in the kernel and facts about processes need (Linux 5.8 and later), and no more. The agent gives
-# them to the two processes that need them, and keeps none.
-User=callsign
-AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_SYS_RESOURCE CAP_SYS_NICE CAP_DAC_READ_SEARCH CAP_SETPCAP
-CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_SYS_RESOURCE CAP_SYS_NICE CAP_DAC_READ_SEARCH CAP_SETPCAP
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=read-only
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-RemoveIPC=yes
-KeyringMode=private
-LockPersonality=yes
-SystemCallArchitectures=native
-# Bun compiles while it runs, so MemoryDenyWriteExecute stays out. A list of what is denied, for one of what is allowed
-# would end the agent with the next version of its runtime.
-SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
-SystemCallErrorNumber=EPERM
-
-[Install]
-WantedBy=multi-user.target
-SERVICE
-  mv -f "$UNIT.new" "$UNIT"
-  run systemctl daemon-reload
-  run systemctl enable --quiet callsign.service
-  run systemctl restart callsign.service
-  say 'Service "callsign" runs: systemctl status callsign'
+# write_service FILE SOURCE MODE: as it lies beside the release, with the place of this installation.
+write_service() {
+  sed -e "1s|^\(#!.*\)\$|\1\n$UNIT_MARK|; 1s|^\[Unit\]|$UNIT_MARK\n&|" -e "s|/usr/bin/agent|$BIN|" "$WORK/$2" >"$1.new"
+  chmod "$3" "$1.new"
+  mv -f "$1.new" "$1"
 }
 
 # --- Taking it away -------------------------------------------------------------------------------
 
 uninstall() {
   removed=''
+  if [ -e "$INIT_SCRIPT" ] && grep -qF "$UNIT_MARK" "$INIT_SCRIPT" && grep -qF "command=$BIN" "$INIT_SCRIPT"; then
+    if [ -z "$DRY" ]; then
+      [ -n "$ROOT" ] || fail "The service \"callsign\" runs $BIN" 'Run this as root' 6
+      run rc-service callsign stop 2>/dev/null || true
+      run rc-update --quiet delete callsign 2>/dev/null || true
+      rm -f "$INIT_SCRIPT"
+    fi
+    removed="$removed $INIT_SCRIPT"
+  fi
   if [ -e "$UNIT" ] && grep -qF "$UNIT_MARK" "$UNIT" && grep -qF "ExecStart=$BIN watch" "$UNIT"; then
     if [ -z "$DRY" ]; then
       [ -n "$ROOT" ] || fail "The service \"callsign\" runs $BIN" 'Run this as root' 6
@@ -501,7 +490,7 @@ plan() {
     say "Would build the agent from $SRC with Bun $BUN_VERSION (from the PATH, else from npm into $SRC/.cache)"
   fi
   say "Would install it as $BIN"
-  [ -z "$SERVICE" ] || say "Would set up and start the service $UNIT"
+  [ -z "$SERVICE" ] || say 'Would make the user "callsign", set up the service and start it'
   [ -z "$DEMO" ] || say "Would run \"$BIN demo\""
 }
 

@@ -4,13 +4,15 @@
  *   RELEASE_KEY_FILE=private.pem bun scripts/release.ts --out dist/release [--url https://…]
  *   [--targets …]
  *
- * agent-<target>.gz (gzip: a bare host has nothing better), VERSION, install.sh with the public key
- * filled in, SHA256SUMS over all of them with version and date in its first line, SHA256SUMS.sig
- * (Ed25519). The private key is read from the file named by the environment and written nowhere;
- * make one with `openssl genpkey -algorithm ed25519 -out private.pem`.
+ * agent-<target>.gz (gzip: a bare host has nothing better), the service's files, VERSION,
+ * install.sh with the public key filled in, SHA256SUMS over all of them with version and date in
+ * its first line, SHA256SUMS.sig (Ed25519). The private key is read from the file named by the
+ * environment and written nowhere; make one with `openssl genpkey -algorithm ed25519 -out
+ * private.pem`.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -51,6 +53,8 @@ values.targets.split(',').forEach((target, i) => {
   const packed = Bun.gzipSync(readFileSync(binary), { level: 6 })
   writeFileSync(join(out, `agent-${target}.gz`), packed)
 })
+for (const service of ['callsign.service', 'callsign.openrc'])
+  copyFileSync(join(checkout, 'packaging', service), join(out, service))
 writeFileSync(join(out, 'VERSION'), `${values.version}\n`)
 writeFileSync(join(out, 'install.sh'), filledIn(readFileSync(join(checkout, 'install.sh'), 'utf8')))
 // sha256sum passes over the first line. It is signed with the sums, so nobody can offer an old

@@ -147,7 +147,7 @@ fi
 step types 240 "$BUN" --bun run types || true
 step lint 120 "$BUN" --bun run lint || true
 if command -v shellcheck >/dev/null 2>&1; then
-  step shell 60 shellcheck -s sh install.sh scripts/test.sh scripts/onnx-schema.sh .ci/run || true
+  step shell 60 shellcheck -s sh install.sh scripts/test.sh scripts/onnx-schema.sh packaging/callsign.openrc .ci/run || true
 else
   SKIPPED=$((SKIPPED + 1))
 fi

@@ -54,8 +54,8 @@ async function runCommand(path: string, command: CommandDef, words: string[]): P
   }
   const call = parseCall(path, await argsOf(command), words)
   await prepareProcess(call.args)
-  const { onShutdownAsked, requestShutdown } = await import('./commands/common.ts')
-  onShutdownAsked(() => listenToSignals(requestShutdown))
+  const { onShutdownAsked, requestReload, requestShutdown } = await import('./commands/common.ts')
+  onShutdownAsked(() => listenToSignals(requestShutdown, requestReload))
   const code: unknown = await command.run({ ...call, cmd: command })
   return typeof code === 'number' ? code : EXIT.ok
 }
@@ -78,8 +78,12 @@ async function prepareProcess(flags: Readonly<Record<string, unknown>>): Promise
   }
 }
 
-/** The first signal asks the command to finish; a second Ctrl-C does not wait for it. */
-function listenToSignals(request: (by: NodeJS.Signals) => void): void {
+/**
+ * The first signal asks the command to finish; a second Ctrl-C does not wait for it. SIGHUP means
+ * "read your settings again" to a service, and to a command that has none to read, or whose
+ * terminal is gone, to finish.
+ */
+function listenToSignals(request: (by: NodeJS.Signals) => void, reload: () => boolean): void {
   let asked = false
   const hear = (signal: NodeJS.Signals) => {
     if (asked && signal === 'SIGINT') process.exit(EXIT.interrupted)
@@ -88,6 +92,10 @@ function listenToSignals(request: (by: NodeJS.Signals) => void): void {
   }
   process.on('SIGINT', hear)
   process.on('SIGTERM', hear)
+  const hasTerminal = process.stdin.isTTY || process.stderr.isTTY
+  process.on('SIGHUP', (signal) => {
+    if (hasTerminal || !reload()) hear(signal)
+  })
 }
 
 async function printRootHelp(): Promise<number> {

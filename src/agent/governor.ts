@@ -226,6 +226,8 @@ export interface GovernorStatus {
 
 export class Governor {
   readonly #options: GovernorOptions
+  /** Percent of a core; 0: no cap. May be changed while it runs. */
+  cpuMax: number
   readonly #log: Log
   #state: GovernorState
   /** Of the last window, since the last change. */
@@ -241,6 +243,7 @@ export class Governor {
 
   constructor(options: GovernorOptions) {
     this.#options = options
+    this.cpuMax = options.cpuMax
     this.#log = options.log ?? processLog
     this.#state = startState(options.clock.monotonic())
   }
@@ -254,7 +257,7 @@ export class Governor {
   status(): GovernorStatus {
     const { level } = this.#state
     return {
-      cpuMax: this.#options.cpuMax,
+      cpuMax: this.cpuMax,
       level,
       does: DOES[level],
       judging: Math.round(this.#judging * 1e4) / 1e4,
@@ -267,7 +270,7 @@ export class Governor {
   selection(
     frameIndex: number,
   ): ((candidates: readonly Process[]) => readonly number[]) | undefined {
-    if (this.#options.cpuMax === 0) return undefined
+    if (this.cpuMax === 0) return undefined
     // The clock was set back: what was judged then was not judged in what is the future now.
     if (frameIndex <= this.#frameIndex) this.#judged.clear()
     this.#frameIndex = frameIndex
@@ -279,7 +282,7 @@ export class Governor {
   }
 
   #look(frameIndex: number): void {
-    const { clock, cpuSeconds, judgingSeconds, cpuMax } = this.#options
+    const { clock, cpuSeconds, judgingSeconds } = this.#options
     const atMs = clock.monotonic()
     const last = this.#readings.at(-1)
     if (last !== undefined && atMs - last.atMs < GOVERNOR_EVERY_MS) return
@@ -299,14 +302,14 @@ export class Governor {
     if (atMs - first.atMs < windowMs) return
     const shares = shareBetween(first, reading)
     this.#judging = shares.judging
-    this.#state = nextState(state, shares, atMs, cpuMax / 100)
+    this.#state = nextState(state, shares, atMs, this.cpuMax / 100)
     this.#tell(state.level, shares)
     if (this.#state.level === 0) this.#judged.clear()
   }
 
   #tell(before: Level, { all: share, judging }: Shares): void {
     const { level } = this.#state
-    const { cpuMax } = this.#options
+    const { cpuMax } = this
     const fields = { level, does: DOES[level], cpu: `${(100 * share).toFixed(1)} %` }
     if (level > before) {
       this.#log.warn('Classifying less often to stay below --cpu-max', { ...fields, cpuMax })

@@ -67,6 +67,7 @@ export class OwnCost {
   readonly #calls: () => number
   readonly #readings: Reading[] = []
   #collector: () => number | undefined = () => undefined
+  #collectorIsOurs = false
   readonly #reader: number | undefined
   /** What was done once, at the lowest priority, and is no reason to judge less. */
   #aside = 0
@@ -84,9 +85,13 @@ export class OwnCost {
     this.#note(this.cpuSeconds())
   }
 
-  /** @param pid the collector's, once it runs */
-  include(pid: () => number | undefined): void {
+  /**
+   * @param pid the collector's, once it runs
+   * @param isOurs it runs our own program, whose pages are counted already
+   */
+  include(pid: () => number | undefined, isOurs: boolean): void {
     this.#collector = pid
+    this.#collectorIsOurs = isOurs
   }
 
   /** A child of ours has ended that used this much idle CPU time (seconds). */
@@ -127,7 +132,7 @@ export class OwnCost {
 
   #collectorCost(): ProcessCost | undefined {
     const pid = this.#collector()
-    return pid === undefined ? undefined : processCost(pid)
+    return pid === undefined ? undefined : processCost(pid, this.#collectorIsOurs)
   }
 
   #readerCost(): ProcessCost | undefined {

@@ -134,7 +134,7 @@ class Run {
 
   async take(source: Source): Promise<void> {
     const { counter, clock, cost } = this.#agent
-    cost.include(() => source.pid)
+    cost.include(() => source.pid, source.name === 'kernel')
     this.#source = source
     this.#isRecording = !source.live
     if (source.name === 'file' || source.name === 'pipe') this.#families ??= new CallFamilies()

@@ -7,6 +7,7 @@
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Source } from '../domain/source.ts'
+import type { OwnFiles } from '../platform/linux/sandbox.ts'
 import { bpftraceSource } from './bpftrace.ts'
 import { fileSource } from './file.ts'
 import type { User } from './kernel/owner.ts'
@@ -22,6 +23,10 @@ export interface ChooseOptions {
    * becomes.
    */
   readonly writesTo?: string
+  /**
+   * All files that the command uses: where it sheds its privileges, it can reach no others then.
+   */
+  readonly files?: OwnFiles
   /**
    * Leave the process its capabilities where the kernel counts (tests; it sheds them by executing
    * itself anew).
@@ -93,7 +98,7 @@ async function startKernel(options: ChooseOptions): Promise<Source> {
   if (options.keepPrivileges !== true)
     await shedPrivileges(
       options.writesTo ?? options.stateDirectory,
-      defined({ signal: options.signal }),
+      defined({ signal: options.signal, files: options.files }),
       options.beforeShedding,
     )
   const source = kernelSource()

@@ -121,6 +121,20 @@ export function requestShutdown(by: NodeJS.Signals): void {
   shutdown.abort(new DOMException(by, 'AbortError'))
 }
 
+let reload: (() => void) | undefined
+
+/** Called at each SIGHUP of a process without a terminal; a terminal that closes still ends it. */
+export function onReload(listener: () => void): void {
+  reload = listener
+  shutdownSignal()
+}
+
+/** For cli.ts only. @returns false where no command reads its settings again */
+export function requestReload(): boolean {
+  reload?.()
+  return reload !== undefined
+}
+
 // --- Output -------------------------------------------------------------------------------------
 
 /** One line for the person at the terminal. */

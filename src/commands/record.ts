@@ -72,7 +72,7 @@ export default defineCommand({
     const input = userInput({ ...args, format: settings.format })
     const signal = shutdownAfter(args.duration)
     const cost = new OwnCost(systemClock)
-    cost.include(() => source.pid)
+    cost.include(() => source.pid, source.name === 'kernel')
     const { out, label, hosts, tree } = args
     const recording = new Recording({ out, label, hosts, tree, host: settings.host })
     log.info('Recording', { source: source.name, why })

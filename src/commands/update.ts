@@ -6,10 +6,12 @@
 import {
   accessSync,
   chmodSync,
+  chownSync,
   constants,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -62,7 +64,7 @@ export default defineCommand({
       return
     }
     note(`Fetching ${release.version} …`)
-    const packed = await release.read(`agent-${target.replace('-baseline', '')}.gz`)
+    const packed = await release.read(`agent-${target}.gz`)
     await replace(binary, Bun.gunzipSync(packed))
     note(`Updated ${binary} from ${version} to ${release.version}; restart agents that run`)
     if (args.json) await writeJson({ updated: true, from: version, to: release.version })
@@ -114,7 +116,10 @@ async function replace(binary: string, bytes: Uint8Array): Promise<void> {
   const staged = join(dirname(binary), `.agent-new.${process.pid}`)
   try {
     writeFileSync(staged, bytes, { mode: 0o755, flag: 'wx' })
-    chmodSync(staged, 0o755)
+    // The service's binary stays its group's alone.
+    const { uid, gid, mode } = statSync(binary)
+    chownSync(staged, uid, gid)
+    chmodSync(staged, mode & 0o777)
     const { code } = await runCommand([staged, '--version'], TRIAL_MS)
     if (code !== 0)
       throw new AgentError(

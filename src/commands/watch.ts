@@ -6,13 +6,15 @@
  * sheds its capabilities by re-executing itself, so the process that parses, classifies and sends
  * has none.
  */
+import { dirname, resolve } from 'node:path'
 import { defineCommand } from 'citty'
-import { openAgent } from '../agent/agent.ts'
+import { type Agent, openAgent } from '../agent/agent.ts'
 import { latenessOf } from '../agent/ingest.ts'
+import { reload, tellReloaded } from '../agent/reload.ts'
 import { runAgent } from '../agent/run.ts'
 import { chooseSource, leaderNameOf, processStart } from '../agent/sources.ts'
 import { defined } from '../domain/defined.ts'
-import { EXIT } from '../domain/error.ts'
+import { AgentError, EXIT } from '../domain/error.ts'
 import { isHost } from '../domain/source.ts'
 import { adoptReader, prepareReader } from '../operate/facts-reader.ts'
 import { selfCommand } from '../operate/kernel-collector.ts'
@@ -20,11 +22,12 @@ import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { systemClock } from '../platform/clock.ts'
-import { serviceManager } from '../platform/linux/service-manager.ts'
+import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
+import { type ServiceManager, serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
 import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../settings/settings.ts'
 import { agentFlags } from './agent-flags.ts'
-import { jsonArg, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
+import { jsonArg, onReload, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
 import { inputLedger, isFiltered, noteLedger } from './run-report.ts'
@@ -47,12 +50,13 @@ export default defineCommand({
     ...jsonArg,
   },
   async run({ args }) {
-    const { settings } = loadSettings(args)
+    const { settings, file } = loadSettings(args)
     const stop = shutdownSignal()
     const { source, why } = await chooseSource(settings.source, {
       signal: stop,
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
+      files: filesOf(settings, file),
       beforeShedding: (user) => prepareReader(selfCommand('read-facts'), user),
     })
     const isThisHost = source.name !== 'file' && source.name !== 'pipe'
@@ -89,6 +93,11 @@ export default defineCommand({
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
     const manager = serviceManager()
+    onReload(() => readAgain(agent, settings, args, manager))
+    if (source.name === 'kernel') {
+      const unfiltered = closeSandbox()
+      if (unfiltered !== undefined) log.warn('Calls are not filtered', { why: unfiltered })
+    }
     signal.addEventListener('abort', () => manager.stopping(), { once: true })
     manager.ready()
     const { status, format, error } = await runAgent(
@@ -112,6 +121,36 @@ export default defineCommand({
     return code === EXIT.ok && isFiltered(status) ? EXIT.degraded : code
   },
 })
+
+/** All that a watching agent uses beside the files of the system. */
+function filesOf(settings: Settings, settingsFile: string | undefined): OwnFiles {
+  const { state, alertFile, model, ca, cert, key, brokerPasswordFile, webhookSecretFile } = settings
+  // The directory, not the file: a certificate is renewed by a new file of the same name.
+  const folder = (path: string | undefined) => (path === undefined ? [] : [dirname(resolve(path))])
+  return {
+    write: [resolve(state), ...folder(alertFile)],
+    read: [
+      ...(model === undefined ? [] : [resolve(model)]),
+      ...[settingsFile, ca, cert, key, brokerPasswordFile, webhookSecretFile].flatMap(folder),
+    ],
+  }
+}
+
+function readAgain(
+  agent: Agent,
+  used: Settings,
+  flags: Readonly<Record<string, unknown>>,
+  manager: ServiceManager,
+): void {
+  manager.reloading()
+  try {
+    tellReloaded(reload(agent, used, loadSettings(flags).settings))
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    log.error('Cannot read the settings again: those in use stay', { error: error.message })
+  }
+  manager.ready()
+}
 
 function adaptCommand({ state, model }: Settings): string[] {
   const which = model === undefined ? [] : ['--model', model]

@@ -127,6 +127,8 @@ export class Detector {
   #calibration: DetectionCalibration
   #policy: Policy
   #allow: readonly AllowRule[]
+  /** As in the options; may be changed while it runs. */
+  learnSeconds: number
   #judged = 0
   #tooShort = 0
   #incomplete = 0
@@ -140,6 +142,7 @@ export class Detector {
     this.#classes = options.classes
     this.#memory = options.memory
     this.#allow = options.allow ?? []
+    this.learnSeconds = options.learnSeconds
     this.#policy = options.policy ?? new Policy()
     this.#hostLevel = new HostLevel(options.falseAlertsPerDay)
     this.#accusing = accusingOf(options.classes)
@@ -266,7 +269,7 @@ export class Detector {
       undecided: { tooShort: this.#tooShort, incomplete: this.#incomplete },
       allowed: this.#allowed,
       tracked: this.#evidence.size,
-      learningUntil: since === 0 ? 0 : since + this.#options.learnSeconds,
+      learningUntil: since === 0 ? 0 : since + this.learnSeconds,
       learning: this.#learning(),
       unrest: Math.round(this.#unrest.share * 1000) / 1000,
       memory: this.#memory.status(),
@@ -284,7 +287,7 @@ export class Detector {
 
   #learning(): boolean {
     const { since } = this.#memory
-    return since === 0 || this.#frameIndex - since < this.#options.learnSeconds
+    return since === 0 || this.#frameIndex - since < this.learnSeconds
   }
 
   #judge(predictions: Predictions, row: number): Alert | undefined {

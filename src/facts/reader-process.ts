@@ -21,6 +21,7 @@ import {
   type Capability,
   dieWithParent,
   execWithoutCapabilities,
+  hideMemory,
 } from '../platform/linux/capabilities.ts'
 import { watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
@@ -46,6 +47,7 @@ export async function runReader(self: readonly string[], signal: AbortSignal): P
   const parent = Number(process.env[SECOND_LIFE] ?? 0)
   if (parent === 0) becomeReader(self)
   dieWithParent()
+  hideMemory()
   // It may have ended before it could have been said.
   if (parent !== 0 && process.ppid !== parent) return 0
   await serve(signal)

@@ -43,6 +43,8 @@ export interface OutputStatus {
 
 export class Outputs {
   readonly #options: OutputsOptions
+  /** As in the options; may be changed while it runs. */
+  sendCommandLines: boolean
   readonly #outputs: readonly Output[]
   readonly #taken = new Map<Output, number>()
   readonly #threw = new Map<Output, number>()
@@ -52,6 +54,7 @@ export class Outputs {
 
   constructor(options: OutputsOptions, outputs: readonly Output[]) {
     this.#options = options
+    this.sendCommandLines = options.sendCommandLines === true
     this.#outputs = outputs
   }
 
@@ -70,7 +73,7 @@ export class Outputs {
       alerts: messages.filter((message) => !isObservation(message)),
       summary,
     }
-    const abroad = this.#options.sendCommandLines
+    const abroad = this.sendCommandLines
       ? told
       : { alerts: told.alerts.map(withoutCommand), summary }
     for (const output of this.#outputs)

@@ -134,7 +134,7 @@ export const KEYS = {
     describe: 'file whose first line is the password for the broker',
     hint: 'FILE',
     parse: text,
-    default: () => undefined,
+    default: (env) => credential(env, 'callsign.broker-password'),
   }),
   brokerPassword: key<string | undefined>({
     describe: 'the password itself, from the environment only',
@@ -159,7 +159,7 @@ export const KEYS = {
     describe: 'key of that certificate (PEM)',
     hint: 'FILE',
     parse: text,
-    default: () => undefined,
+    default: (env) => credential(env, 'callsign.tls-key'),
   }),
   delivery: key({
     describe: "what counts as delivered: the aggregator's receipt, the broker's PUBACK, or auto",
@@ -195,7 +195,7 @@ export const KEYS = {
     describe: 'file whose first line signs the requests (of PagerDuty the routing key)',
     hint: 'FILE',
     parse: text,
-    default: () => undefined,
+    default: (env) => credential(env, 'callsign.webhook-secret'),
   }),
   send: key({
     describe:
@@ -281,6 +281,8 @@ export interface ResolvedSettings {
   /** The settings file that was read; undefined where there was none. */
   readonly file: string | undefined
 }
+
+const OWNED = "Make it yours or root's and writable for the owner alone (chown, chmod go-w)"
 
 export const DEFAULT_FILE = '/etc/callsign/agent.toml'
 const PREFIX = 'AGENT_'
@@ -373,8 +375,16 @@ function passwordIn(path: string | undefined): string | undefined {
   return path === undefined ? undefined : secretIn(path, "the broker's password")
 }
 
-/** The first line of a file. @throws AgentError ERR_CONFIG where it cannot be read */
+/**
+ * The first line of a file. @throws AgentError ERR_CONFIG where it cannot be read, or others may
+ * change it
+ */
 export function secretIn(path: string, what: string): string {
+  const why = existsSync(path) ? troubleWithOwner(path) : undefined
+  if (why !== undefined)
+    throw new AgentError('ERR_CONFIG', `Cannot use ${what} in "${path}": it ${why}`, {
+      hint: OWNED,
+    })
   try {
     return readFileSync(path, 'utf8').split('\n')[0]!.replace(/\r$/, '')
   } catch (cause) {
@@ -421,7 +431,7 @@ function readSettingsFile(
   if (why !== undefined)
     report(
       new AgentError('ERR_CONFIG', `Cannot use settings "${path}": it ${why}`, {
-        hint: "Make it yours or root's and writable for the owner alone (chown, chmod go-w)",
+        hint: OWNED,
       }),
     )
   let document: Record<string, unknown>
@@ -510,6 +520,12 @@ function nearestHint(name: string, known: readonly string[]): string {
   return near === undefined
     ? 'Run "agent config show" to see every setting'
     : `Did you mean "${near}"? "agent config show" lists every setting`
+}
+
+/** A secret that the service manager hands over [systemd.exec(5), LoadCredential]. */
+function credential(env: Environment, name: string): string | undefined {
+  const path = join(env.CREDENTIALS_DIRECTORY ?? '', name)
+  return env.CREDENTIALS_DIRECTORY !== undefined && existsSync(path) ? path : undefined
 }
 
 /** The default state directory: the system's for root, else the user's. */

@@ -22,7 +22,7 @@ describe('OwnCost', () => {
     const cost = new OwnCost(manualClock())
     const alone = cost.read()
     expect(alone.collector).toBeUndefined()
-    cost.include(() => child.pid)
+    cost.include(() => child.pid, false)
     const collector = await until('a collector that has worked', () => {
       const { collector } = cost.read()
       return collector !== undefined && collector.cpuSeconds >= 0.05 ? collector : undefined
@@ -59,5 +59,5 @@ test('processCost() of a process that is gone is undefined', async () => {
   const child = burner(0)
   child.stdin.end()
   await child.exited
-  expect(processCost(child.pid)).toBeUndefined()
+  expect(processCost(child.pid, false)).toBeUndefined()
 }, 30_000)

@@ -4,7 +4,7 @@
  * the program anew then.
  */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { agentBinary } from '../support/agent-binary.ts'
 import { fixturePath } from '../support/fixture.ts'
@@ -35,6 +35,38 @@ async function interrupted(words: readonly string[], signal: NodeJS.Signals, aft
   clearTimeout(overdue)
   return { code: child.exitCode, by: child.signalCode, home }
 }
+
+test('SIGHUP makes a service read its settings again, tells what waits for a restart, and goes on', async () => {
+  const home = directory()
+  const config = join(home, 'agent.toml')
+  writeFileSync(config, 'cpu_max = 4\n')
+  const child = Bun.spawn([agentBinary(), 'watch', '--source', '-'], {
+    cwd: home,
+    env: { PATH: process.env.PATH, HOME: home, AGENT_STATE: join(home, 's'), AGENT_CONFIG: config },
+    stdin: 'pipe',
+    stdout: 'ignore',
+    stderr: 'pipe',
+  })
+  const words = child.stderr.pipeThrough(new TextDecoderStream()).getReader()
+  let told = ''
+  const hear = async (awaited: string) => {
+    while (!told.includes(awaited)) {
+      const { value, done } = await words.read()
+      if (done) throw new Error(`ended without "${awaited}": ${told}`)
+      told += value
+    }
+  }
+  await hear('Watching')
+  writeFileSync(config, 'cpu_max = 2\nsite = "other"\n')
+  child.kill('SIGHUP')
+  await hear('settings=site')
+  expect(told).toContain('Settings were read again changed=cpu_max')
+  writeFileSync(config, 'cpu_max = "much"\n')
+  child.kill('SIGHUP')
+  await hear('those in use stay')
+  child.stdin.end()
+  expect([0, 1]).toContain(await child.exited)
+})
 
 describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
   test.each([

@@ -131,6 +131,23 @@ describe('brokerLogin()', () => {
     expect(brokerLogin(settings)).toEqual({ password: 'secret', tls: {} })
   })
 
+  test('takes what the service manager hands over, where the settings name nothing else', () => {
+    writeFileSync(join(folder, 'callsign.broker-password'), 'from-systemd\n', { mode: 0o400 })
+    const { settings } = loadSettings({}, { CREDENTIALS_DIRECTORY: folder })
+    expect(brokerLogin(settings)).toEqual({ password: 'from-systemd', tls: {} })
+    expect(loadSettings({}, {}).settings.brokerPasswordFile).toBeUndefined()
+  })
+
+  test('refuses a password that others can change', () => {
+    const path = join(folder, 'open-password')
+    writeFileSync(path, 'secret\n')
+    chmodSync(path, 0o666)
+    const { settings } = loadSettings({ brokerPasswordFile: path }, {})
+    const error = failure(() => brokerLogin(settings))
+    expect(error.code).toBe('ERR_CONFIG')
+    expect(error.message).toContain('can be written to by others')
+  })
+
   test('an unreadable file is an error that says which', () => {
     const { settings } = loadSettings({ brokerPasswordFile: join(folder, 'no') }, {})
     expect(failure(() => brokerLogin(settings)).code).toBe('ERR_CONFIG')

@@ -25,6 +25,7 @@ import {
   dieWithParent,
   execWithoutCapabilities,
   heldCapabilities,
+  hideMemory,
 } from '../../platform/linux/capabilities.ts'
 import { keepOverExec, type Priority, raisePriority } from '../../platform/linux/libc.ts'
 import { Drain } from './drain.ts'
@@ -137,8 +138,9 @@ function capabilitiesToDrain(): Capability[] {
 /** Which capabilities the first life needs, by kernel version. */
 export function capabilitiesToOpen(): Capability[] {
   const toCount: Capability[] = kernelAtLeast(5, 8) ? ['bpf', 'perfmon'] : ['sysAdmin']
-  // To see what runs already, to come before it, and to lock memory for maps (before 5.11).
-  return [...toCount, 'sysPtrace', 'sysNice', 'sysResource']
+  // To see what runs already, to come before it, to lock memory for maps (before 5.11), and to give
+  // up for good what the second life does not need.
+  return [...toCount, 'sysPtrace', 'sysNice', 'sysResource', 'setpcap']
 }
 
 async function secondLife(
@@ -146,6 +148,7 @@ async function secondLife(
   signal: AbortSignal,
 ): Promise<number> {
   dieWithParent()
+  hideMemory()
   // It may have ended before it could have been said.
   if (process.ppid !== parent) return 0
   const ended = new AbortController()

@@ -11,7 +11,7 @@
  * counted before an abort is in the stream. Not supported: a restart, which needs the dropped
  * privileges.
  */
-import { closeSync, read, readFileSync, readSync } from 'node:fs'
+import { chownSync, closeSync, existsSync, mkdirSync, read, readFileSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
@@ -25,6 +25,7 @@ import {
 } from '../../platform/linux/capabilities.ts'
 import { enlargePipe, startPart } from '../../platform/linux/child.ts'
 import { keepOverExec, makePipe, unlimitLockedMemory } from '../../platform/linux/libc.ts'
+import { type OwnFiles, sandboxFor } from '../../platform/linux/sandbox.ts'
 import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
 import { type User, userFor } from './owner.ts'
@@ -39,6 +40,8 @@ export interface KernelSourceOptions extends OpenOptions {
   readonly command?: readonly string[]
   /** Asks to give up before the process executes itself anew. */
   readonly signal?: AbortSignal
+  /** All that the new image may use; absent: what its user may. */
+  readonly files?: OwnFiles
 }
 
 export interface KernelSource extends Source {
@@ -122,11 +125,31 @@ export async function shedPrivileges(
     closeSync(collector.control)
     options.signal.throwIfAborted()
   }
+  if (options.files !== undefined) makeStateDirectory(options.files.write[0], user)
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
-    { ...process.env, [ADOPTED]: JSON.stringify(collector) },
-    { user },
+    {
+      ...process.env,
+      [ADOPTED]: JSON.stringify(collector),
+      // Where large sorts go; others' temporary directories are out of reach.
+      ...(options.files && { SQLITE_TMPDIR: options.files.write[0] }),
+    },
+    {
+      user,
+      files: options.files && sandboxFor(options.files, (user?.uid ?? process.geteuid?.()) === 0),
+    },
   )
+}
+
+/** A rule for files needs something to stand on. Whether it can be used is the next image's matter. */
+function makeStateDirectory(directory: string, user: User | undefined): void {
+  if (existsSync(directory)) return
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (user !== undefined) chownSync(directory, user.uid, user.gid)
+  } catch {
+    // Told with its reason when it is opened.
+  }
 }
 
 /** True in the image that took over a running collector and has not begun to read it. */
@@ -177,7 +200,7 @@ export async function tryCollector(): Promise<Ready> {
 }
 
 async function startCollector(options: KernelSourceOptions): Promise<Collector> {
-  const { command = selfCommand('collect-kernel'), signal: _, ...open } = options
+  const { command = selfCommand('collect-kernel'), signal: _, files: __, ...open } = options
   const control = makePipe()
   const records = makePipe()
   const messages = makePipe()

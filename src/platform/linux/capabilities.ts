@@ -12,6 +12,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { AgentError } from '../../domain/error.ts'
+import { type FileAccess, restrictFiles } from './landlock.ts'
 import { addressOf, checked, loadLibc, zeroEnded } from './libc.ts'
 
 /** linux/capability.h */
@@ -30,6 +31,7 @@ export const CAPABILITY = {
 export type Capability = keyof typeof CAPABILITY
 
 const PR_SET_PDEATHSIG = 1
+const PR_SET_DUMPABLE = 4
 const PR_CAPBSET_DROP = 24
 const PR_SET_SECUREBITS = 28
 const PR_GET_SECUREBITS = 27
@@ -114,6 +116,11 @@ export interface NewImage {
   readonly keep?: readonly Capability[]
   /** Whom it belongs to, where that is not the present user; needs CAP_SETUID and CAP_SETGID. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined
+  /**
+   * All that it may read, write and execute, where the kernel has Landlock; absent: what its user
+   * may.
+   */
+  readonly files?: FileAccess | undefined
 }
 
 /**
@@ -123,7 +130,7 @@ export interface NewImage {
 export function execWithoutCapabilities(
   command: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
-  { keep = [], user }: NewImage = {},
+  { keep = [], user, files }: NewImage = {},
 ): never {
   const mask = maskOf(keep) & readSets().permitted
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
@@ -140,6 +147,7 @@ export function execWithoutCapabilities(
       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAPABILITY[name])
   // Nor by a set-uid program, nor by file capabilities.
   prctl(PR_SET_NO_NEW_PRIVS, 1)
+  if (files !== undefined) restrictFiles(files)
   const environmentWords = Object.entries(environment)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${value}`)
@@ -180,6 +188,14 @@ function pointers(words: readonly string[], kept: Uint8Array[]): BigUint64Array<
 /** The kernel kills this process when the thread that started it ends. */
 export function dieWithParent(): void {
   prctl(PR_SET_PDEATHSIG, SIGKILL)
+}
+
+/**
+ * No core dumps of this process, and no other one of its user may trace it or read its memory. An
+ * exec undoes it.
+ */
+export function hideMemory(): void {
+  prctl(PR_SET_DUMPABLE, 0)
 }
 
 /** True under systemd's MemoryDenyWriteExecute, which disables the JIT. */

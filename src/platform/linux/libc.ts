@@ -23,7 +23,11 @@ export const ENOSYS = 38
 
 /** Numbers differ by architecture; names do not. */
 const NUMBERS =
-  process.arch === 'arm64' ? { bpf: 280, membarrier: 283 } : { bpf: 321, membarrier: 324 }
+  process.arch === 'arm64'
+    ? { bpf: 280, membarrier: 283, seccomp: 277 }
+    : { bpf: 321, membarrier: 324, seccomp: 317 }
+/** The same everywhere. */
+const LANDLOCK = { create: 444, add: 445, restrict: 446 } as const
 
 /** Memory for native code: a separate ArrayBuffer never moves, a small typed array may. */
 export function nativeBytes(length: number): Uint8Array<ArrayBuffer> {
@@ -106,6 +110,21 @@ export function unknownSyscall(number: number): void {
 /** membarrier(2); commands in linux/membarrier.h. */
 export function membarrier(command: number): number {
   return checked(loadLibc().syscall(NUMBERS.membarrier, command, 0, 0, 0, 0))
+}
+
+/** landlock(7); arguments as each of its calls takes them. */
+export function landlockSyscall(
+  call: keyof typeof LANDLOCK,
+  first: number,
+  second: number,
+  third: number,
+): number {
+  return checked(loadLibc().syscall(LANDLOCK[call], first, second, third, 0, 0))
+}
+
+/** seccomp(2) */
+export function seccompSyscall(operation: number, flags: number, attributes: number): number {
+  return checked(loadLibc().syscall(NUMBERS.seccomp, operation, flags, attributes, 0, 0))
 }
 
 // --- Memory --------------------------------------------------------------------------------------

@@ -51,18 +51,23 @@ export function isOurFile(path: string): boolean {
  * Why an existing file or directory that we obey cannot be trusted; undefined where only we, root,
  * and whoever became root by sudo can change it.
  */
-export function troubleWithOwner(path: string): string | undefined {
+export function troubleWithOwner(path: string, isTrusted = isAdministrators): string | undefined {
   try {
     const real = realpathSync(path)
     const { uid, gid, mode } = lstatSync(real)
-    if (!isAdministrators(uid)) return 'belongs to another user'
+    if (!isTrusted(uid)) return 'belongs to another user'
     const groupWrites = (mode & 0o020) !== 0 && gid !== process.getegid?.() && gid !== 0
     if ((mode & 0o002) !== 0 || groupWrites) return 'can be written to by others'
-    const parent = untrustedParent(dirname(real), isAdministrators)
+    const parent = untrustedParent(dirname(real), isTrusted)
     return parent === undefined ? undefined : `can be replaced by others, through "${parent}"`
   } catch (error) {
     return `cannot be looked at: ${error instanceof Error ? error.message : String(error)}`
   }
+}
+
+/** True where root alone can change an existing file or directory. */
+export function isRootsAlone(path: string): boolean {
+  return troubleWithOwner(path, (uid) => uid === 0) === undefined
 }
 
 /** Whoever may become root by sudo can change everything anyway. */

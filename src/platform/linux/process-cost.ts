@@ -1,7 +1,7 @@
 /**
  * Cost of another process of ours so far, from /proc: CPU of all its threads, and resident memory.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface ProcessCost {
   readonly cpuSeconds: number
@@ -13,9 +13,9 @@ const TICKS = 100
 
 /**
  * Undefined if it has ended, or is hidden from us.
- * @param isOurs it runs our program; otherwise that is looked up, which needs permission
+ * @param isOurs it runs our program, whose pages are shared with us and already counted
  */
-export function processCost(pid: number, isOurs?: boolean): ProcessCost | undefined {
+export function processCost(pid: number, isOurs: boolean): ProcessCost | undefined {
   try {
     // Per thread, in ns: a tick of /proc/PID/stat is 10 ms, as much as a collector needs in ten
     // seconds.
@@ -27,19 +27,10 @@ export function processCost(pid: number, isOurs?: boolean): ProcessCost | undefi
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     const kilobytes = (name: string) =>
       Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
-    const resident = kilobytes('VmRSS') - ((isOurs ?? isOurProgram(pid)) ? kilobytes('RssFile') : 0)
+    const resident = kilobytes('VmRSS') - (isOurs ? kilobytes('RssFile') : 0)
     return { cpuSeconds, rssBytes: resident * 1024 }
   } catch {
     return undefined
-  }
-}
-
-/** Pages of the program file are shared with us and already counted. */
-function isOurProgram(pid: number): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`) === readlinkSync('/proc/self/exe')
-  } catch {
-    return false
   }
 }
 

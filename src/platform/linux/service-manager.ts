@@ -3,7 +3,7 @@
  * socket that NOTIFY_SOCKET names. Does nothing where there is none. A pipeline that hangs stops
  * the pings, and the service is restarted.
  */
-import { addressOf, checked, loadLibc, nativeBytes } from './libc.ts'
+import { addressOf, CLOCK_MONOTONIC, checked, loadLibc, nativeBytes, readClock } from './libc.ts'
 
 const AF_UNIX = 1
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000
@@ -13,6 +13,8 @@ const PING_EVERY_MS = 5_000
 
 export interface ServiceManager {
   ready(): void
+  /** Settings are read again; `ready` tells that it is done. */
+  reloading(): void
   /** As often as it pleases the caller: a ping goes out every few seconds. */
   alive(nowMs: number): void
   stopping(): void
@@ -26,6 +28,9 @@ export function serviceManager(
   let pingedMs = Number.NEGATIVE_INFINITY
   return {
     ready: () => send?.('READY=1'),
+    // systemd orders this before the reload's end by the time [sd_notify(3)].
+    reloading: () =>
+      send?.(`RELOADING=1\nMONOTONIC_USEC=${Math.floor(readClock(CLOCK_MONOTONIC) * 1000)}`),
     alive(nowMs) {
       if (send === undefined || nowMs - pingedMs < PING_EVERY_MS) return
       pingedMs = nowMs
