@@ -1,9 +1,9 @@
 /**
  * The program `agent`: finds the command, runs it, and turns what comes of it into an exit code.
- * The only place that hears signals, prints errors and ends the process.
+ * The only place that handles signals, prints errors and ends the process.
  *
  * Commands are loaded when they are called for: `--version` must not wait for MQTT, SQLite and a
- * net (10 ms instead of 100). Native libraries are told where to go here, as soon as the state
+ * net (10 ms instead of 100). The directory of native libraries is set here, as soon as the state
  * directory is known, and before any command could load one (`platform/native.ts`).
  */
 import type { CommandDef } from 'citty'
@@ -131,7 +131,8 @@ function report(error: unknown, asJson: boolean): number {
 }
 
 /**
- * A verifier speaks in lines; each after the first is set in, so that none looks like one of ours.
+ * A verifier's message has several lines; each after the first is indented, so that none looks like
+ * one of ours.
  */
 function safeLines(text: string): string {
   return text.split('\n').map(safeName).join('\n  ')

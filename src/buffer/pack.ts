@@ -185,7 +185,7 @@ interface Others extends Pick<Frame, 'cpuMs' | 'silent' | 'unseen'> {
   readonly vectors?: number
 }
 
-/** What a frame tells beside its vectors, and how many of the processes those are. */
+/** What a frame holds beside its vectors, and how many of the processes those are. */
 function readOthers(read: Reader, processes: readonly Process[]): Others {
   const silentTold = read.unsigned()
   const unseenTold = read.unsigned()

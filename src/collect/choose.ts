@@ -28,15 +28,15 @@ export interface ChooseOptions {
    */
   readonly files?: OwnFiles
   /**
-   * Leave the process its capabilities where the kernel counts (tests; it sheds them by executing
-   * itself anew).
+   * Leave the process its capabilities where the kernel counts (tests; it drops them by
+   * re-executing itself).
    */
   readonly keepPrivileges?: boolean
-  /** Asks to give up: whoever executes itself anew would forget that it was asked. */
+  /** Signals a request to stop; it would be lost in a re-execution. */
   readonly signal?: AbortSignal
   /**
-   * Called while the capabilities are still here, where they are shed after it; told whose process
-   * the next image will be.
+   * Called while the capabilities are still here, where they are dropped after it; gets whose
+   * process the next image will be.
    * @returns pid of a part of ours that is not to be counted
    */
   readonly beforeShedding?: (user: User | undefined) => number | undefined

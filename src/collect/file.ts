@@ -91,7 +91,7 @@ async function* readPacked(
   }
 }
 
-/** open(2) waits until somebody writes; on the main thread no signal would be heard meanwhile. */
+/** open(2) waits until somebody writes; on the main thread no signal would be handled meanwhile. */
 async function* readNamedPipe(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const opened = promisify(openWhenReady)(path, 'r').catch((error: unknown) => {
     throw unreadable(path, error)

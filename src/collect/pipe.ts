@@ -3,9 +3,9 @@
  *
  * sysdig makes one write(2) per event, so wake-ups cost more than parsing: the pipe is enlarged,
  * and read every READ_EVERY_MS (docs/decisions/010-one-thread.md). While much is waiting it is read
- * without a pause, with a turn of the event loop now and then, so that signals and timers run.
+ * without a pause, with an occasional turn of the event loop, so that signals and timers run.
  *
- * stdin is never made non-blocking, for others may share its description: a pipe is opened anew
+ * stdin is never made non-blocking, for others may share its description: a pipe is opened again
  * through /proc/self/fd, a file is read as a file, and a socket by Bun's stream.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
@@ -124,7 +124,7 @@ async function* readDescriptor(
 }
 
 /**
- * A socket (what some programs give their children as stdin) cannot be opened anew; one that is
+ * A socket (what some programs give their children as stdin) cannot be opened again; one that is
  * silent must not outlast the signal.
  */
 async function* readSocket(descriptor: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@
  * of a line per call, and nothing lost where text drops a fifth. Line mode is the fallback; then
  * our own processes are filtered out, or their reads would be captured and printed and read again.
  *
- * What it loses it tells only at its end, on stderr (`Driver Drops`, by -v), in events: up to 0.40
+ * It reports its losses only at its end, on stderr (`Driver Drops`, by -v), in events: up to 0.40
  * a call has two. While it is not running nothing is counted: each of those seconds is marked as
  * incomplete (one lost call stands for "at least one").
  */

@@ -1,6 +1,6 @@
 /**
  * Programs that run and of which a collector shows nothing. When sysdig loses events it may lose a
- * whole program, and at its end it tells a number, not whose calls they were.
+ * whole program, and at its end it reports a number, not whose calls they were.
  *
  * A process whose main thread has slept and woken several times has made system calls. If the
  * stream has none of it in that time, it has vanished. What only computes makes none, and is not

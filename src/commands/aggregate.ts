@@ -1,7 +1,7 @@
 /**
  * `agent aggregate`: collects the alerts of many hosts and shows them.
  *
- * Listens on loopback unless told otherwise. The ready file (JSON with the real addresses) appears
+ * Listens on loopback by default. The ready file (JSON with the real addresses) appears
  * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

@@ -108,7 +108,7 @@ function oneOf<const T extends string>(
 }
 
 /**
- * Shows each change of an alert once. The store is read anew: the agent that writes it is another
+ * Shows each change of an alert once. The store is read again: the agent that writes it is another
  * process.
  */
 async function follow(

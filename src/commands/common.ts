@@ -3,9 +3,9 @@
  * signal.
  *
  * A command is `export default defineCommand({ meta, args, run })` of citty and returns its exit
- * code (nothing = 0) or throws an AgentError. It never exits, never hears signals and never prints
- * errors: cli.ts does. Its data goes to stdout by `writeOut`, messages go to stderr by `note` or
- * the log.
+ * code (nothing = 0) or throws an AgentError. It never exits, never handles signals and never
+ * prints errors: cli.ts does. Its data goes to stdout by `writeOut`, messages go to stderr by
+ * `note` or the log.
  *
  * Conventions that cli.ts relies on:
  * - `meta.examples` are shown by `--help`; every command has at least one.
@@ -111,7 +111,7 @@ export function shutdownAfter(duration: string | undefined): AbortSignal {
   return AbortSignal.any([asked, AbortSignal.timeout(ms)])
 }
 
-/** For cli.ts only: what makes signals heard, called when a command first asks for them. */
+/** For cli.ts only: installs the signal handlers; called when a command first asks for them. */
 export function onShutdownAsked(listener: () => void): void {
   listen = listener
 }

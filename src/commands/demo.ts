@@ -5,7 +5,7 @@
  * novelties in them (models/recordings/demo). Everything is the real thing: the recording was
  * counted on running hosts, alerts go over MQTT on loopback.
  *
- * Ends by itself with --once and wherever stdout is no terminal; else the page stays until Ctrl-C.
+ * Ends by itself with --once and if stdout is not a terminal; else the page stays until Ctrl-C.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,7 +36,7 @@ import { jsonArg, note, shutdownSignal, wholeNumber } from './common.ts'
 const BASELINE = 'models/recordings/demo/baseline.frames.ndjson.zst'
 const RECORDING = 'models/recordings/demo/recording.frames.ndjson.zst'
 const HOSTS = ['ac', 'as']
-/** The account of the demo's agents; its secret is made anew each time. */
+/** The account of the demo's agents; its secret is generated at each start. */
 const USER = 'demo/*'
 /** Event seconds per second: seven minutes in a third of one. */
 const PACE = 20

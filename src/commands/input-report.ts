@@ -95,7 +95,7 @@ export function droppedCalls(ledger: Ledger, onlyHost: boolean): number {
   return sum(dropped) + (onlyHost ? 0 : others)
 }
 
-/** So much of a trace without a process is no stray line: the exit code tells, too. */
+/** So much of a trace without a process is no stray line: the exit code reports it, too. */
 const UNNAMED_SHARE = 0.01
 
 interface CodeOptions {

@@ -46,7 +46,7 @@ export function isFiltered({ unjudged }: StatusDocument): boolean {
   return (unjudged.filtered ?? 0) > 0
 }
 
-/** What a run saw, as `agent count` tells it. */
+/** What a run saw, as `agent count` reports it. */
 export function inputLedger({ observed, counted, dropped }: StatusDocument) {
   return { observed: observed.calls, counted, dropped }
 }

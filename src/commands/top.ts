@@ -1,9 +1,9 @@
 /**
- * `agent top`: the running agent, live. It only looks on: the agent tells what it knows over a
+ * `agent top`: the running agent, live. It only reads: the agent reports over a
  * socket in its state directory (agent/live-view.ts), so this starts no pipeline, needs no
  * capability and writes nothing.
  *
- * On a terminal the screen is drawn anew each second, q or Ctrl-C ends it; elsewhere it prints one
+ * On a terminal the screen is redrawn each second, q or Ctrl-C ends it; elsewhere it prints one
  * table. With --json a document a second, for pipes.
  */
 import { defineCommand } from 'citty'

@@ -3,7 +3,7 @@
  * to the terminal, the local store and, with --broker, over MQTT.
  *
  * The source is chosen before anything is opened: where the kernel counts for us, this process
- * sheds its capabilities by re-executing itself, so the process that parses, classifies and sends
+ * drops its capabilities by re-executing itself, so the process that parses, classifies and sends
  * has none.
  */
 import { dirname, resolve } from 'node:path'
@@ -85,7 +85,7 @@ export default defineCommand({
       counter: {
         latenessMs: latenessOf(source),
         ...(live ? { leaderName: leaderNameOf, followsClock: true } : {}),
-        // The kernel source tells them; a pipe may come from another host.
+        // The kernel source reports them; a pipe may come from another host.
         ...(source.name === 'sysdig' || source.name === 'bpftrace'
           ? { startOf: processStart }
           : {}),

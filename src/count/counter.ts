@@ -57,7 +57,7 @@ export interface CounterOptions {
    */
   readonly leaderName?: (pid: number) => string | undefined
   /**
-   * Asked once for each process, at most PROC_READS_MAX times a second, where the source tells no
+   * Asked once for each process, at most PROC_READS_MAX times a second, where the source reports no
    * start: then a process has the same key in every run of the agent. Unix seconds.
    */
   readonly startOf?: (pid: number) => number | undefined
@@ -179,7 +179,7 @@ export class Counter implements TallySink {
     const frame = this.#frameAt(shiftedMs, 0)
     if (frame === undefined) return
     const slot = this.#processes.slotOf(pid, shiftedMs)
-    // Not even a place to remember whose they were: then the whole second is in doubt.
+    // There is no room to remember whose they were: the whole second counts as incomplete.
     if (slot < 0) frame.lost += unseen.lost
     else {
       const seenIndex = this.#apart.length > 0 ? Number.NaN : frame.index

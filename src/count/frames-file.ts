@@ -103,7 +103,9 @@ export class FrameEncoder {
     return written
   }
 
-  /** Rare: a line each that names a process or a user of which calls are lost or not told apart. */
+  /**
+   * Rare: a line each that names a process or a user of which calls are lost or not distinguished.
+   */
   #pushUnseen(t: number, { processes, users }: Unseen): void {
     for (const { process, reason, kinds, lost } of processes) {
       const host = this.#hostOf(process)

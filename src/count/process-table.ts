@@ -136,7 +136,7 @@ export class ProcessTable {
 
   /**
    * The clock was set back to this second: none was seen or ended in what is the future now. Starts
-   * that were told stay.
+   * that were reported stay.
    */
   stepBack(frameIndex: number): void {
     for (let slot = 0; slot < this.#used; slot++) {
@@ -146,7 +146,7 @@ export class ProcessTable {
     }
   }
 
-  /** True once for each process whose start no source has told. */
+  /** True once for each process whose start no source has reported. */
   shouldAskStart(slot: number): boolean {
     if (this.#starts[slot]! >= 0 || (this.#asked[slot]! & START_ASKED) !== 0) return false
     this.#asked[slot]! |= START_ASKED

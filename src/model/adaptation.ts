@@ -22,7 +22,7 @@ import type { SequenceBatch } from './sequencer.ts'
 
 export const ADAPTATION_FORMAT = 1
 
-/** How well a class is told apart here, measured on windows that the trees did not see. */
+/** How well a class is distinguished here, measured on windows that the trees did not see. */
 export interface HostClassDoubt {
   /** Share of the class's windows that are taken for another one, by class. */
   readonly confusions: readonly (readonly [other: number, share: number])[]
@@ -65,7 +65,7 @@ export interface Adaptation {
   readonly trees: HostTreeTable
   readonly weight: number
   /**
-   * Classes whose windows the shared model recognises here: about a name that claims one its word
+   * Classes whose windows the shared model recognises here: about a name that claims one its result
    * stands alone.
    */
   readonly trusted: readonly number[]

@@ -1,7 +1,7 @@
 /**
  * Whether a window is malicious, asked apart from which program it is of: trees over what a host's
  * own trees see of a window (host-rows.ts), grown on malicious behaviours by many implementations
- * against ordinary programs of every kind. A net that tells a hundred programs apart puts an
+ * against ordinary programs of every kind. A net that distinguishes a hundred programs puts an
  * unknown ordinary one wherever it fits best, often on something malicious; these trees know
  * "ordinary" as one thing.
  *
@@ -116,7 +116,7 @@ export class MaliceJudge {
   }
 }
 
-/** As it stands in the manifest. */
+/** As stored in the manifest. */
 export function writeMalice({ trees, classes, slope, shift }: MaliceTable): unknown {
   return { classes, slope, shift, trees: writeTrees(trees) }
 }

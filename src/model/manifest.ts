@@ -74,7 +74,7 @@ export interface Manifest {
   /** sha256 of model.onnx. */
   readonly id: string
   /**
-   * sha256 over all other fields, so over the net as well: what tells two models apart. Absent in
+   * sha256 over all other fields, so over the net as well: the identity of a model. Absent in
    * old manifests.
    */
   readonly digest?: string

@@ -1,6 +1,6 @@
 /**
  * Alerts as JSON lines in a file, for log shippers. At its bound the file is renamed to `<file>.1`,
- * that one to `<file>.2` and so on; the oldest goes. Opened anew for each write, so an outside
+ * that one to `<file>.2` and so on; the oldest goes. Opened for each write, so an outside
  * logrotate works as well.
  */
 import { appendFileSync, renameSync, rmSync, statSync } from 'node:fs'

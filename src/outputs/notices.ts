@@ -1,5 +1,5 @@
 /**
- * One notice an incident and change: what a person is told outside of the host. An incident is told
+ * One notice an incident and change: what is sent to people. An incident is sent
  * when its first alert is confirmed, again when it gets worse, and once more when its last alert is
  * closed. Observations and provisional alerts are not sent.
  */
@@ -28,7 +28,7 @@ export class Notices {
   readonly #told = new Map<string, Told>()
   readonly #worst: Severity
 
-  /** @param from the mildest severity that is told */
+  /** @param from the lowest severity that is sent */
   constructor(from: Severity = 'medium') {
     this.#worst = from
   }

@@ -53,7 +53,7 @@ function parserWithoutDirection(
   const lineFormat = parseFormatString(options.format ?? OLD_OWN_FORMAT)
   const { before, steps } = lineFormat
   if (steps.some(({ kind }) => kind === 'direction')) return undefined
-  // Where threads are told apart, a thread stands for a process: what several do is in no order.
+  // Where threads are distinguished, a thread stands for a process: what several do is in no order.
   const hasThreads = steps.some(({ kind }) => kind === 'tid')
   const ofThreads = steps.map(({ kind, after }) =>
     kind === 'pid' && hasThreads ? { kind: 'plain' as const, after } : { kind, after },

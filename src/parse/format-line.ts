@@ -9,7 +9,7 @@
  * like `(tid) < type`, so `a (1) < read` as a name forges nothing. A newline in a name does: see
  * own-line.ts.
  *
- * Where the line tells the direction, exits are counted (`<`): old libraries print both events of a
+ * Where the line has the direction, exits are counted (`<`): old libraries print both events of a
  * call, new ones exits only. Where it does not, every line is a call; then ask sysdig for
  * `evt.dir=<` (entry-and-exit.ts finds out). Of the two exits of a clone one is counted
  * (births.ts). Times of day have no date: it is taken from the end of the stream (the file's mtime,

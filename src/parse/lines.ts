@@ -2,7 +2,7 @@
  * Turns chunks of bytes, cut anywhere, into blocks of whole lines.
  *
  * Most of a chunk is passed on in place; only a line that the cut divides is copied. So parsers see
- * the same lines wherever the bytes were cut, and the cost of a cut does not depend on the line
+ * the same lines however the bytes were cut, and the cost of a cut does not depend on the line
  * count. A line longer than LINE_BYTES_MAX is skipped to its end and counted.
  */
 import { LINE_BYTES_MAX } from '../domain/limits.ts'

@@ -172,7 +172,7 @@ export class StraceLineParser implements LineParser {
     return readUnixSeconds(bytes, from, to)
   }
 
-  /** What a finished call tells about names and threads. */
+  /** What a finished call reveals about names and threads. */
   #learn(tid: number, text: string, timeMs: number): void {
     const result = /\)\s*=\s*(\d+)\D*$/.exec(text)?.[1]
     if (result === undefined) return

@@ -26,7 +26,7 @@ export const target: string = `linux-${process.arch}`
  * release.
  */
 export const releaseKey: string = ''
-/** Where its releases are served; '' in a build that is not told. */
+/** Where its releases are served; '' if the build was not given it. */
 export const releaseUrl: string = ''
 /**
  * Native libraries: where their bytes are, and the file name to extract them to (only `native.ts`

@@ -10,7 +10,7 @@
  *
  * Files are named by their content's hash, written under a temporary name, synced and renamed: an
  * existing one is complete. Costs 0.1–0.2 s at the first start and a stat later; the 38 MB of page
- * cache are dropped at once. Nothing happens until a library is asked for, so `--version` and
+ * cache are dropped at once. Nothing happens until a library is requested, so `--version` and
  * commands without libraries write nothing. From source there is nothing to extract.
  */
 import { dlopen, FFIType } from 'bun:ffi'

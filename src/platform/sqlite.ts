@@ -1,12 +1,12 @@
 /**
  * The only module that uses SQLite: better-sqlite3 if its addon loads, else Bun's own SQLite (the
  * addon's prebuilt binary needs glibc 2.34; Debian 11, Ubuntu 20.04 and RHEL 8 have older ones).
- * `sqliteEngine()` tells which one is used and why. The rest of the agent uses the narrow interface
- * below.
+ * `sqliteEngine()` returns which one is used and why. The rest of the agent uses the narrow
+ * interface below.
  *
  * Every file has WAL and synchronous NORMAL (a kill loses nothing committed; a power cut may lose
  * the last commits, not the file), mode 0600, numbered schema steps. A damaged file is renamed to
- * `….damaged-<time>` and a new one begun; the caller is told and counts it. A full or read-only
+ * `….damaged-<time>` and a new one begun; the caller is notified and counts it. A full or read-only
  * disk, a file of a newer agent and missing permissions are AgentErrors with a hint.
  *
  * Does not promise: anything about a file that another program writes to.

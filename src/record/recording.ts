@@ -1,7 +1,7 @@
 /**
  * What `agent record` makes of frames: the frames file, the process tree, and totals of both.
  *
- * Where a hosts file tells several hosts apart, each vector has its own, and frames wait for
+ * Where a hosts file separates several hosts, each vector has its own, and frames wait for
  * HOSTS_HOLD_SECONDS, so that a container is named by the time its first seconds are written. The
  * totals then tell what went to which host, and what to none: together it is all that was counted.
  */
@@ -18,7 +18,7 @@ export interface RecordingOptions {
   readonly out?: string | undefined
   readonly host: string
   readonly label?: string | undefined
-  /** The file that tells several hosts apart (hosts-file.ts). */
+  /** The file that separates several hosts (hosts-file.ts). */
   readonly hosts?: string | undefined
   /** Where the process tree goes (count/process-tree.ts). */
   readonly tree?: string | undefined

@@ -315,7 +315,7 @@ export function checkSettings(env: Environment = process.env): {
   return { problems, resolved }
 }
 
-/** @param report is told of each problem; if it returns, the default stands in */
+/** @param report receives each problem; if it returns, the default is used */
 function resolveSettings(
   flags: Readonly<Record<string, unknown>>,
   env: Environment,

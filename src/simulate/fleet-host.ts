@@ -1,5 +1,5 @@
 /**
- * One simulated host: a socket that speaks just enough MQTT 5 as a client. 20,000 of a real client
+ * One simulated host: a socket with just enough MQTT 5 of a client. 20,000 of a real client
  * would measure that client. It keeps what is not receipted and sends it again, as an agent does.
  */
 import type { Socket } from 'bun'
@@ -125,7 +125,7 @@ export class SimulatedHost {
     this.#pubacks.set(id, nowMs)
   }
 
-  /** Alerts that nobody receipted go out once more; summaries that were not are forgotten. */
+  /** Alerts without a receipt are sent once more; such summaries are discarded. */
   sendAgain(nowMs: number): void {
     for (const [seq, { kind, sentMs, payload }] of [...this.#waiting]) {
       if (nowMs - sentMs < AGAIN_MS) continue

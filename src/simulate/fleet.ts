@@ -3,7 +3,7 @@
  * waited for, hosts that drop and come back all at once, hosts that do not read, and clients that
  * send rubbish.
  *
- * The same seed gives the same hosts the same summaries and the same alerts. What is told are times
+ * The same seed gives the same hosts the same summaries and the same alerts. The report has times
  * and counts as the hosts see them; what the aggregator costs is its own /metrics to say.
  */
 import type { Alert } from '../domain/alert.ts'

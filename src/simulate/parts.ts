@@ -24,7 +24,7 @@ export async function runPart(part: string, argument: string, clock: Clock): Pro
 }
 
 /**
- * Makes files, then replaces each by one that cannot be read, as an encryptor does; begins anew
+ * Makes files, then replaces each by one that cannot be read, as an encryptor does; starts over
  * when all are.
  */
 async function replaceFiles(directory: string, goesOn: () => boolean): Promise<void> {

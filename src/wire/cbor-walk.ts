@@ -45,7 +45,7 @@ export class CborWalk {
     const length = this.#expect(TEXT)
     const from = this.#at
     this.#skipBytes(length)
-    // Keys are short and ASCII: an own loop is faster than a decoder, which is asked for the rest.
+    // Keys are short and ASCII: an own loop is faster than a decoder, which is used for the rest.
     if (length <= 16) {
       let text = ''
       for (let i = from; i < this.#at; i++) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { openSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import type { Alert } from '../../src/domain/alert.ts'
@@ -52,6 +52,18 @@ function spanOf(row: OutboxRow): number[] {
 }
 
 describe('Outbox.put()', () => {
+  test('gives no number again after its disk was restored from a snapshot', () => {
+    const path = join(directory(), 'outbox.db')
+    open({ now: () => 5_000 }, path).close()
+    const snapshot = readFileSync(path)
+    const before = open({ now: () => 6_000 }, path)
+    before.close()
+    writeFileSync(path, snapshot)
+    const restored = open({ now: () => 7_000 }, path)
+    expect([before.boot, restored.boot]).toEqual([6_000, 7_000])
+    restored.close()
+  })
+
   test('numbers messages within a boot, and boots over restarts', () => {
     const path = join(directory(), 'outbox.db')
     const first = open({ now: () => 5_000 }, path)

@@ -276,7 +276,7 @@ export interface KernelTypes {
   readonly taskWalk: number
 }
 
-/** All that is asked of a kernel's types, in one pass; nothing of types that are damaged. */
+/** Reads everything needed from a kernel's types in one pass; nothing if they are damaged. */
 export function kernelTypes(bytes: Uint8Array): KernelTypes {
   try {
     const types = new Btf(bytes)

@@ -3,7 +3,7 @@
  * by hand).
  *
  * Two lives, one pid. The *first* has CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE, to learn what
- * running processes execute): it puts the counter in, then executes itself anew with no capability
+ * running processes execute): it puts the counter in, then re-executes itself with no capability
  * at all, handing over descriptors. The *second* only drains: since 5.19 a map that is already open
  * needs no right. So in the long run no process holds any; on older kernels the second keeps what
  * bpf(2) wants.
@@ -88,12 +88,13 @@ async function firstLife(self: readonly string[], signal: AbortSignal): Promise<
       { keep: capabilitiesToDrain() },
     )
   } catch {
-    // A sandbox without exec: better counted with the rights than not counted. `ready` tells.
+    // A sandbox without exec: counting with the capabilities is better than not counting. `ready`
+    // reports it.
     return secondLife({ counter, parent, priority }, signal)
   }
 }
 
-/** What the first life tells the second. */
+/** Passed from the first image to the second. */
 interface Handed {
   readonly counter: OpenCounter
   readonly parent: number

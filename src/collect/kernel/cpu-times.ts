@@ -1,6 +1,6 @@
 /**
  * CPU time by process and second, from what the walk over tasks reads (task-program.ts) and what
- * the records of ended processes say. The kernel tells totals of a life; here they become
+ * the records of ended processes say. The kernel gives totals since the start; here they become
  * differences.
  *
  * A walk takes 0.3 ms and 0.8 µs a thread. On hosts with very many threads it is made less often,
@@ -147,7 +147,7 @@ export class CpuTimes {
       if (isNew) times.push({ pid, startNs, micros: cpuNs / 1000 / seconds, ppid, uid, comm })
       this.#totals.set(pid, { startNs, cpuNs, walk })
     }
-    // Who ended since the last walk is asked for after this one.
+    // Processes that ended since the last walk are looked up after this one.
     for (const [pid, total] of this.#totals) if (total.walk < walk - 1) this.#totals.delete(pid)
     return times
   }

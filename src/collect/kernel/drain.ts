@@ -52,7 +52,7 @@ const BARRIER_QUERY = 0
 const BARRIER_GLOBAL = 1
 /** A standstill longer than this many seconds is skipped over instead of walked through. */
 const CATCH_UP_SECONDS = 16
-/** Counts above this are told in several entries; no second holds so many. */
+/** Counts above this are split into several entries; no second holds so many. */
 const LARGEST_COUNT = 0xffff_ffff
 
 interface Known {
@@ -274,7 +274,7 @@ export class Drain {
     let name: Uint8Array = text(this.#records.values, at + RECORD.comm, COMM_BYTES)
     let nameKind: number = NAME_KIND.leader
     if ((flags & FLAG.threadComm) !== 0) {
-      // Another thread was first: its name stands in unless the leader's can still be read.
+      // Another thread was first: its name is used unless the leader's can still be read.
       const own = this.#facts.comm(pid)
       if (own === '') nameKind = NAME_KIND.thread
       else name = new TextEncoder().encode(own)
@@ -334,8 +334,8 @@ export class Drain {
   // --- What was not seen -------------------------------------------------------------------------
 
   /**
-   * Processes whose calls are not all told apart or not all counted, and users that had no room for
-   * a record.
+   * Processes whose calls are not all distinguished or not all counted, and users that had no room
+   * for a record.
    */
   #writeUnseen(records: number, users: readonly { uid: number; missed: number }[]): void {
     const keys = new DataView(this.#records.keys.buffer)
@@ -396,7 +396,7 @@ export class Drain {
     if (micros >= 1) this.#writer.cpu(pid, name, nameKind, Math.round(micros))
   }
 
-  /** A process that made no call has no record: what the walk saw stands in for it. */
+  /** A process that made no call has no record: what the walk saw is used instead. */
   #describeSilent({ pid, startNs, ppid, uid, comm }: TaskTime): void {
     const start = this.#startSecond(startNs)
     const known = this.#known.get(pid)

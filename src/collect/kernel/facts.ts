@@ -33,7 +33,7 @@ export class Facts {
     if (this.#root === undefined || cgroup <= 1) return containerOfPath(this.#read(pid, 'cgroup'))
     const known = this.#containers.get(cgroup)
     if (known !== undefined) return known
-    // The process's own word if it lives; else a walk finds all new ones, now and then: 300
+    // From the process itself if it lives; else an occasional walk finds all new ones: 300
     // directories take 3 ms.
     const own = this.#read(pid, 'cgroup')
     if (own !== '') this.#remember(cgroup, containerOfPath(own))

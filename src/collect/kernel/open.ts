@@ -4,8 +4,8 @@
  * only here: what comes out is descriptors and numbers (`OpenCounter`, plain JSON), which another
  * program image can drain.
  *
- * A tick of jiffies is found without being told HZ: it is the resolution of CLOCK_MONOTONIC_COARSE,
- * which the kernel moves on in the same breath as jiffies.
+ * The length of a jiffy is found without knowing HZ: it is the resolution of
+ * CLOCK_MONOTONIC_COARSE, which the kernel moves on in the same breath as jiffies.
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -181,7 +181,7 @@ function refused(errors: readonly BpfError[]): AgentError {
   )
 }
 
-/** The verifier's verdict stands at the end of its log. */
+/** The verifier's result is at the end of its log. */
 function tail(log: string): string {
   return log.trimEnd().split('\n').slice(-12).join('\n')
 }

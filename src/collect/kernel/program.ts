@@ -357,7 +357,7 @@ export function forkProgram(variant: Variant & { task: TaskOffsets }, wiring: Wi
 
 /**
  * `sched_process_exec (task, old pid, binprm)`: comm is already the new one; the record starts
- * anew, with the path. The parent stays the one that this second's record knows: who made the
+ * again, with the path. The parent stays the one that this second's record knows: who made the
  * process, not who inherited it.
  */
 export function execProgram(variant: Variant, wiring: Wiring): Uint8Array {

@@ -3,12 +3,12 @@
  *
  * The counter lives in a process of its own (collector-process.ts), started here with the two or
  * three capabilities it needs and left with none. This process can then shed its own:
- * `shedPrivileges` starts the collector, executes the same command line anew without any
- * capability, and the new image adopts the running collector by its descriptors. That is done by
- * exec because nothing else reaches all of Bun's threads (platform/linux/capabilities.ts).
+ * `shedPrivileges` starts the collector, re-executes the same command line without any capability,
+ * and the new image adopts the running collector by its descriptors. That is done by exec because
+ * nothing else reaches all of Bun's threads (platform/linux/capabilities.ts).
  *
- * Promises: the stream ends normally only if it was asked to end; a second is told once; what was
- * counted before an abort is in the stream. Not supported: a restart, which needs the dropped
+ * Promises: the stream ends normally only if it was asked to end; a second is reported once; what
+ * was counted before an abort is in the stream. Not supported: a restart, which needs the dropped
  * privileges.
  */
 import { chownSync, closeSync, existsSync, mkdirSync, read, readFileSync, readSync } from 'node:fs'
@@ -38,7 +38,7 @@ const START_MS = 20_000
 export interface KernelSourceOptions extends OpenOptions {
   /** What runs the collector; for tests. */
   readonly command?: readonly string[]
-  /** Asks to give up before the process executes itself anew. */
+  /** Signals a request to stop before the process re-executes itself. */
   readonly signal?: AbortSignal
   /** All that the new image may use; absent: what its user may. */
   readonly files?: OwnFiles
@@ -74,7 +74,7 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
     collector = adopt() ?? (await startCollector(options))
     return collector
   }
-  // One collector, however often and at once it is asked for.
+  // One collector, however often it is requested.
   const started = () => {
     starting ??= begin()
     return starting
@@ -95,7 +95,7 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
 }
 
 /**
- * Starts the collector and executes this same command line anew without capabilities, in all
+ * Starts the collector and re-executes this command line without capabilities, in all
  * threads; the pid stays. Returns (with nothing done) where there is nothing to shed: no
  * capabilities, or shed already. To be called before anything is opened that an exec would cut off.
  *
@@ -103,7 +103,7 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
  * the place that it will write to: `callsign` where the package made the state directory his, the
  * caller of sudo for a recording in her home, root for root's own.
  * @param writesTo a file or directory, there or to be made; the state directory as a rule
- * @param startPartOf starts what else needs capabilities; told whose process the new image will be,
+ * @param startPartOf starts what else needs capabilities; gets whose process the new image will be,
  *   tells a pid that is not to be counted
  */
 export async function shedPrivileges(
@@ -118,7 +118,7 @@ export async function shedPrivileges(
   const collector = await startCollector({ ...options, excluded })
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, true)
-  // A signal heard by this image is unknown to the next: one that has just come is seen after a
+  // A signal received by this image is unknown to the next: one that has just come is seen after a
   // turn of the event loop.
   await Bun.sleep(1)
   if (options.signal?.aborted === true) {

@@ -8,8 +8,8 @@
  *   lockdown   5.12  lockdown=confidentiality: reads by typed loads alone; no renames, no path of what is executed
  *   untyped    5.8   no BTF: the thread's name, no start, no renames; int 0x80 of 64-bit programs not seen
  *
- * A kernel that is locked down and has no types has none: 32-bit calls could not be told from
- * others.
+ * A kernel that is locked down and has no types has none: 32-bit calls could not be distinguished
+ * from others.
  */
 import type { TaskOffsets } from './btf.ts'
 import type { Variant } from './program.ts'

@@ -124,7 +124,7 @@ export interface NewImage {
 }
 
 /**
- * Drops all capabilities for good by re-executing this program (or another); returns only the
+ * Drops all capabilities permanently by re-executing this program (or another); returns only the
  * reason of a failure. Descriptors without close-on-exec stay open; the pid stays the same.
  */
 export function execWithoutCapabilities(

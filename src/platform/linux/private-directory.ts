@@ -109,7 +109,7 @@ function untrustedParent(directory: string, isTrusted = isOurs): string | undefi
   }
 }
 
-/** access(2) tells root that everything is writable, also on a read-only mount: so try. */
+/** access(2) reports to root that everything is writable, also on a read-only mount: so try. */
 function isWritable(directory: string): boolean {
   const probe = join(directory, `.probe-${process.pid}`)
   try {

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * As it was first told: a clock that is set later moves it, and processes must not become others by
+ * As first computed: a clock that is set later moves it, and processes must not become others by
  * that.
  */
 let bootSeconds: number | undefined
