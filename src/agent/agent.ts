@@ -10,20 +10,21 @@
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { RollingBuffer } from '../buffer/rolling-buffer.ts'
+import { calibrationOf } from '../classify/calibration-of.ts'
+import { Explainer } from '../classify/explainer.ts'
 import { Counter, type CounterOptions } from '../count/counter.ts'
-import { type DetectionCalibration, readDetectionCalibration } from '../detect/calibration.ts'
+import type { DetectionCalibration } from '../detect/calibration.ts'
 import { Detector } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { claimsNothing, memoryName } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
 import { defined } from '../domain/defined.ts'
-import { AgentError } from '../domain/error.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import type { FactsReader } from '../facts/reader.ts'
 import { HostClasses } from '../model/adaptation.ts'
 import { Classifier } from '../model/classifier.ts'
-import { ENOUGH_FOR_ALERTS, sequenceSeconds } from '../model/manifest.ts'
+import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
 import { sequencerOf } from '../model/sequencer.ts'
 import { type ChosenOutputs, chosenOutputs } from '../outputs/chosen.ts'
@@ -42,7 +43,6 @@ import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 import { AdaptationFiles } from './adaptation-files.ts'
-import { Explainer } from './explainer.ts'
 import { FactKeeper } from './fact-keeper.ts'
 import { Governor } from './governor.ts'
 import { HostAdaptation } from './host-adaptation.ts'
@@ -117,7 +117,7 @@ export interface Agent {
  */
 export function openAgent(options: AgentOptions): Agent {
   const { settings, model, clock = systemClock } = options
-  const calibration = detectionCalibration(model)
+  const calibration = calibrationOf(model)
   const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
   if (broker !== undefined) readTlsFiles(broker, brokerLogin(settings).tls)
   requireOwnState(settings.state)
@@ -302,16 +302,4 @@ function hostAdaptation(
     onClasses: () => summariser.useClasses(classes.names),
     onCost: (seconds) => cost.putAside(seconds),
   })
-}
-
-function detectionCalibration(model: Model): DetectionCalibration {
-  const { detection, classes, stateSize } = model.manifest
-  if (detection === undefined) {
-    throw new AgentError(
-      'ERR_MODEL',
-      `Cannot watch with model "${model.directory}": its manifest has no "detection"`,
-      { hint: ENOUGH_FOR_ALERTS },
-    )
-  }
-  return readDetectionCalibration(detection, classes.length, stateSize)
 }

@@ -7,6 +7,7 @@
  * order.
  */
 import type { RollingBuffer } from '../buffer/rolling-buffer.ts'
+import type { Explainer } from '../classify/explainer.ts'
 import type { Detector } from '../detect/detector.ts'
 import type { ShortLives } from '../detect/short-lives.ts'
 import type { Alert } from '../domain/alert.ts'
@@ -17,7 +18,6 @@ import type { SequenceBatch, Sequencer } from '../model/sequencer.ts'
 import type { Outputs } from '../outputs/outputs.ts'
 import { log } from '../platform/log.ts'
 import type { Summariser } from '../publish/summariser.ts'
-import type { Explainer } from './explainer.ts'
 import type { FactKeeper } from './fact-keeper.ts'
 import type { Governor } from './governor.ts'
 import type { HostAdaptation } from './host-adaptation.ts'

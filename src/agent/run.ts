@@ -1,20 +1,11 @@
 /**
  * Runs the pipeline over a source until its end or the signal: bytes in at the source's pace, a
- * walk for each second that has closed, the ledger saved every few seconds.
- *
- * A frame closes by event time; the kernel source says itself when a second is over. Where another
- * stream of the present falls silent, event time is taken to go on as the monotonic clock does
- * since the last byte, which closes the last second of an idle host. A recording that comes through
- * a pipe is not closed so: its writer may only have paused. Seconds are processed one at a time
- * (seconds.ts), and the source waits for them: a pipe then fills, and what its writer loses is its
- * writer's to tell.
+ * walk for each second that has closed (reading.ts), the ledger saved every few seconds.
  */
 import { CallFamilies } from '../count/call-families.ts'
 import { defined } from '../domain/defined.ts'
-import type { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
-  CLOSE_EVERY_MS,
   DRAIN_MS,
   INTERRUPTED_DRAIN_MS,
   LOSS_TOLD_EVERY_MS,
@@ -22,16 +13,16 @@ import {
   STATUS_SAVE_EVERY_MS,
 } from '../domain/limits.ts'
 import { Policy } from '../domain/policy.ts'
-import type { Parser, Source, SourceFormat, UserInput } from '../domain/source.ts'
+import type { Source, SourceFormat, UserInput } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
 import type { Agent } from './agent.ts'
-import { ingest, isAbreast, mayBeSilent } from './ingest.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
-import { Seconds, type UnjudgedReason } from './seconds.ts'
+import { Reading } from './reading.ts'
+import type { UnjudgedReason } from './seconds.ts'
 import { ledgerOf, type StatusDocument } from './status-document.ts'
 
 export interface RunOptions extends UserInput {
@@ -92,23 +83,12 @@ class Run {
   readonly #agent: Agent
   readonly #options: RunOptions
   readonly #signal: AbortSignal
-  readonly #seconds: Seconds
-  /** Aborted when seconds are given up. */
-  readonly #giveUp = new AbortController()
-  #givenUp: AgentError | undefined
-  /** That is read; undefined before the first and after the last. */
-  #source: Source | undefined
+  readonly #reading: Reading
   /** Of what somebody else captured: with a filter perhaps. */
   #families: CallFamilies | undefined
   #filterTold = false
-  /** What is read, or was read last, waits for us. */
-  #isRecording = false
   /** Where pacing began: event second and monotonic ms. */
   #paceFrom: { readonly index: number; readonly atMs: number } | undefined
-  #heardAtMs = 0
-  format: SourceFormat | undefined
-  /** Of the source that is read, or was read last. */
-  #parser: Parser | undefined
   #savedAtMs = Number.NEGATIVE_INFINITY
   /** Lost, and not told yet. */
   #lost = 0
@@ -120,50 +100,24 @@ class Run {
     this.#options = options
     this.#signal = signal
     this.#memorySavedAtMs = agent.clock.monotonic()
-    this.#seconds = new Seconds({
+    const { counter, clock, cost, seconds } = agent
+    this.#reading = new Reading({
+      ...{ counter, clock, cost, ledger: seconds, input: options, signal },
       process: (frame) => this.#walkOne(frame),
-      ledger: agent.seconds,
-      clock: agent.clock,
-      isInterrupted: () => this.#isRecording && signal.aborted,
-      onGivenUp: (error) => {
-        this.#givenUp = error
-        this.#giveUp.abort()
+      after: (count) => {
+        if (count > 0) options.onSecond?.()
+        this.#saveNow()
       },
     })
   }
 
+  get format(): SourceFormat | undefined {
+    return this.#reading.format
+  }
+
   async take(source: Source): Promise<void> {
-    const { counter, clock, cost } = this.#agent
-    cost.include(() => source.pid, source.name === 'kernel')
-    this.#source = source
-    this.#isRecording = !source.live
     if (source.name === 'file' || source.name === 'pipe') this.#families ??= new CallFamilies()
-    const { format, host, pid, name, dateMs } = this.#options
-    this.#heardAtMs = clock.monotonic()
-    const timer = setInterval(() => this.#closeSilent(source), CLOSE_EVERY_MS)
-    try {
-      const ingested = await ingest(
-        source,
-        counter,
-        {
-          ...defined({ format, host, pid, name, dateMs }),
-          onParser: (parser) => {
-            this.#parser = parser
-          },
-          afterChunk: async () => {
-            await this.#walkAll(counter.closeReady())
-            this.#heardAtMs = clock.monotonic()
-          },
-        },
-        AbortSignal.any([this.#signal, this.#giveUp.signal]),
-      )
-      this.format = ingested.format
-    } finally {
-      clearInterval(timer)
-      await this.#seconds.add([])
-      this.#source = undefined
-    }
-    if (this.#givenUp !== undefined) throw this.#givenUp
+    await this.#reading.take(source)
   }
 
   /** What the last run left to be told, and what ended since then. */
@@ -178,7 +132,7 @@ class Run {
   }
 
   async end(sources: readonly Source[]): Promise<void> {
-    await this.#walkAll(this.#agent.counter.end())
+    await this.#reading.end()
     await this.#options.beforeEnd?.()
     // A host that is watched goes on without us. A pipe may carry either: it is over when its
     // writer says so.
@@ -186,21 +140,6 @@ class Run {
       this.#agent.options.resume ||
       (this.#signal.aborted && sources.some(({ name }) => name === 'pipe'))
     await finish(this.#agent.stages, !goesOn)
-  }
-
-  #closeSilent(source: Source): void {
-    const { counter, clock } = this.#agent
-    if (!this.#seconds.isIdle) return
-    const silentMs = clock.monotonic() - this.#heardAtMs
-    const silent = mayBeSilent(source, counter.eventTimeMs, clock.now())
-    const frames = silent ? counter.closeUntil(counter.eventTimeMs + silentMs) : []
-    void this.#walkAll(frames)
-  }
-
-  async #walkAll(frames: readonly Frame[]): Promise<void> {
-    await this.#seconds.add(frames)
-    if (frames.length > 0) this.#options.onSecond?.()
-    this.#saveNow()
   }
 
   async #walkOne(frame: Frame): Promise<UnjudgedReason | undefined> {
@@ -211,11 +150,7 @@ class Run {
     await this.#keepPace(frame.index)
     const agent = this.#agent
     this.#tellLoss(frame.lost)
-    const now = agent.clock.now()
-    const endMs = (frame.index + 1) * 1000
-    const source = this.#source
-    agent.lagMs =
-      source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
+    agent.lagMs = this.#reading.lagOf(frame)
     await walk(agent.stages, frame)
     agent.stages.adaptation.tick(frame.index, agent.memory.since)
     return undefined
@@ -308,7 +243,7 @@ class Run {
     const { stages, counter, outbox, publisher, cost, options, seconds } = this.#agent
     const { startedMs, lagMs } = this.#agent
     const { buffer, detector } = stages
-    const collector = this.#parser?.status
+    const collector = this.#reading.parser?.status
     return {
       v: 1,
       startedMs,
@@ -317,7 +252,8 @@ class Run {
       host: options.settings.host,
       source: options.source,
       model: options.model.classes.modelId,
-      ...ledgerOf({ counter, detector, outbox }, seconds),
+      ...ledgerOf({ counter, outbox }, seconds),
+      detection: detector.status(),
       lagMs,
       buffer: {
         ...buffer.ledger(),

@@ -8,12 +8,13 @@
  */
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
 import type { Counter } from '../count/counter.ts'
-import type { Detector, DetectorStatus } from '../detect/detector.ts'
+import type { DetectorStatus } from '../detect/detector.ts'
 import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus } from '../domain/source.ts'
 import type { OutputStatus } from '../outputs/outputs.ts'
 import type { Outbox } from '../publish/outbox.ts'
 import type { PublisherState } from '../publish/publisher.ts'
+import type { VectorsLedger } from '../publish/vectors-queue.ts'
 import type { FactKeeperStatus } from './fact-keeper.ts'
 import type { GovernorStatus } from './governor.ts'
 import type { AdaptationStatus } from './host-adaptation.ts'
@@ -21,7 +22,8 @@ import type { OwnCostReading } from './own-cost.ts'
 import type { SecondsLedger, UnjudgedReason } from './seconds.ts'
 import type { SightStatus } from './sight.ts'
 
-export interface StatusDocument {
+/** Of whatever kind of agent. */
+export interface CommonStatus {
   readonly v: 1
   /** Unix ms. */
   readonly startedMs: number
@@ -29,7 +31,6 @@ export interface StatusDocument {
   readonly site: string
   readonly host: string
   readonly source: { readonly name: string; readonly why: string }
-  readonly model: string
   readonly observed: { readonly calls: number; readonly frames: number }
   /** Seconds among them that were counted and not judged as a whole, by reason. */
   readonly unjudged: Readonly<Partial<Record<UnjudgedReason, number>>>
@@ -47,16 +48,27 @@ export interface StatusDocument {
   readonly lagMs: number
   /** Unix second of the last frame that walked; 0 before the first. */
   readonly lastFrame: number
+  readonly publisher?: PublisherState
+  /** How much of the host was seen; absent in documents of older agents. */
+  readonly sight?: SightStatus
+  readonly cost: OwnCostReading
+  /** The kernel source's collector about itself. */
+  readonly collector?: CollectorStatus
+}
+
+/** Of an agent that sends vectors to be classified elsewhere. */
+export interface SendingStatus extends CommonStatus {
+  readonly vectors: VectorsLedger
+}
+
+export interface StatusDocument extends CommonStatus {
+  readonly model: string
   readonly buffer: BufferLedger & {
     readonly frames: number
     readonly bytes: number
     readonly problem?: string
   }
   readonly detection: DetectorStatus
-  readonly publisher?: PublisherState
-  /** How much of the host was seen; absent in documents of older agents. */
-  readonly sight?: SightStatus
-  readonly cost: OwnCostReading
   /** What is done to stay below --cpu-max, and what was left out for it. */
   readonly governor: GovernorStatus
   /** What was asked about processes beside their calls, and answered. */
@@ -64,8 +76,6 @@ export interface StatusDocument {
   readonly adaptation: AdaptationStatus
   /** Alerts and summaries that each output took, and what it refused. */
   readonly outputs: Readonly<Record<string, OutputStatus>>
-  /** The kernel source's collector about itself. */
-  readonly collector?: CollectorStatus
 }
 
 /** How much of the kernel's maps was ever used, and what found no room in them; for people. */
@@ -108,12 +118,11 @@ export function blindWords({ lossySeconds, unseen, unseenUsers, day, most }: Sig
 
 interface Parts {
   readonly counter: Counter
-  readonly detector: Detector
   readonly outbox: Outbox
 }
 
 /** The accounting parts of the document. */
-export function ledgerOf({ counter, detector, outbox }: Parts, seconds: SecondsLedger) {
+export function ledgerOf({ counter, outbox }: Parts, seconds: SecondsLedger) {
   const { observed, counted, dropped, samples } = counter.ledger()
   const { created, acknowledged, queued, merged, dropped: undelivered } = outbox.ledger()
   return {
@@ -128,6 +137,5 @@ export function ledgerOf({ counter, detector, outbox }: Parts, seconds: SecondsL
     queued,
     merged,
     undelivered,
-    detection: detector.status(),
   }
 }

@@ -11,6 +11,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
 import { takeActions } from './actions.ts'
+import { Central, type CentralOptions, type CentralParts } from './central/central.ts'
 import { type BrokerLink, startEmbedded } from './embedded.ts'
 import { EventHub } from './events.ts'
 import { connectExternal, type ExternalOptions } from './external.ts'
@@ -55,6 +56,8 @@ export interface AggregatorOptions {
   readonly allowAnonymous?: boolean
   /** Announced from the start; other sites are announced when they are first heard of. */
   readonly site?: string
+  /** Classifies hosts that send their vectors. */
+  readonly classify?: CentralOptions
   readonly version: string
   readonly clock: Clock
   readonly log: Log
@@ -94,33 +97,26 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
   })
   const costs = new HostCosts()
-  const subscriber = new Subscriber({
-    store,
-    clock,
-    log,
-    onChange: (change) => tellChange(change, events, costs, clock.now()),
-  })
+  const onChange = (change: StoreChange) => tellChange(change, events, costs, clock.now())
+  const onRefused = (reason: string) => subscriber.refuse(reason)
+  const central = centralOf(options, { store, clock, log, onChange, onRefused })
+  const vectors = defined({ vectors: central })
+  const subscriber = new Subscriber({ store, clock, log, onChange, ...vectors })
   const counts = new HttpCounts()
   let http: HttpServer | undefined
   try {
     // The page first: it works without a broker, and must be there when the first alert is.
     http = startHttp({
-      host: options.http.host,
-      port: options.http.port,
-      ...defined({ tls: options.http.tls }),
-      ...passwords(options.http),
+      ...httpOptions(options.http),
       names: options.httpNames ?? [],
       api: (url) => opened.ask(url, clock.now() / 1_000),
       act: takeActions(store, clock, (record) => tellAction(record, events, counts, log)),
       onRefused: (reason) => counts.refuse(reason),
-      events,
-      page,
+      ...{ events, page },
       metrics: () =>
         renderMetrics(store, subscriber, costs, {
-          http: counts,
-          version,
-          startedMs,
-          broker: link?.load(),
+          ...{ http: counts, version, startedMs },
+          ...{ broker: link?.load(), central: central?.status() },
           brokerUp: link !== undefined && link.failing() === undefined,
           eventStreams: events.streams,
         }),
@@ -149,6 +145,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       // Accepted messages are committed and receipted; no more are accepted, so that this ends.
       linked.quiesce()
       await subscriber.drain()
+      await central?.close()
       await linked.close()
       await subscriber.drain()
       events.close()
@@ -168,10 +165,17 @@ async function openLink(
     return connectExternal(
       subscriber,
       { ...broker, ...defined({ signal }) },
-      { clock, log, version, sharesStore: store.kind === 'postgres' },
+      {
+        ...{ clock, log, version, sharesStore: store.kind === 'postgres' },
+        takesVectors: options.classify !== undefined,
+      },
     )
   await store.forgetConnections(clock.now())
   return startEmbedded(subscriber, embeddedOptions(options, broker))
+}
+
+function centralOf({ classify }: AggregatorOptions, parts: CentralParts): Central | undefined {
+  return classify === undefined ? undefined : new Central(classify, parts)
 }
 
 async function announceSites(link: BrokerLink, store: Store, own: string | undefined) {
@@ -210,6 +214,11 @@ function tellAction(record: ActionRecord, events: EventHub, counts: HttpCounts, 
   counts.took(action)
   events.publish('action', JSON.stringify(record))
   log.info('An operator acted', { actor, action, site, host, incident })
+}
+
+function httpOptions(listener: Listener) {
+  const { host, port, tls } = listener
+  return { host, port, ...defined({ tls }), ...passwords(listener) }
 }
 
 function embeddedOptions({ site, clock, version }: AggregatorOptions, listener: Listener) {

@@ -31,7 +31,7 @@ import {
 } from '../platform/mqtt/client.ts'
 import { CONTENT_TYPE } from '../wire/origin.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
-import { aggregatorFilters, aggregatorStatusTopic } from '../wire/topics.ts'
+import { aggregatorFilters, aggregatorStatusTopic, vectorsFilter } from '../wire/topics.ts'
 import type { BrokerLink } from './embedded.ts'
 import type { Subscriber } from './subscriber.ts'
 
@@ -50,6 +50,8 @@ export interface ExternalContext {
   readonly version: string
   /** Others may write to the same store: they share the work. */
   readonly sharesStore: boolean
+  /** This one classifies. */
+  readonly takesVectors: boolean
 }
 
 /**
@@ -81,7 +83,7 @@ export async function connectExternal(
         inboundBytesMax: PAYLOAD_BYTES_MAX + 2_048,
         inboundPerSecondMax: INBOUND_PER_SECOND,
       })
-      await subscribe(opened, context.sharesStore)
+      await subscribe(opened, context)
       connection = opened
       return opened
     },
@@ -124,12 +126,15 @@ export async function connectExternal(
   }
 }
 
-async function subscribe(connection: MqttConnection, share: boolean): Promise<void> {
+async function subscribe(
+  connection: MqttConnection,
+  { sharesStore, takesVectors }: ExternalContext,
+): Promise<void> {
   const statuses = aggregatorFilters().filter((filter) => filter.endsWith('/status'))
   const work = (shared: boolean) =>
     aggregatorFilters('+', shared).filter((filter) => !filter.endsWith('/status'))
-  await connection.subscribe(statuses)
-  if (share && connection.protocol === 5) {
+  await connection.subscribe([...statuses, ...(takesVectors ? [vectorsFilter()] : [])])
+  if (sharesStore && connection.protocol === 5) {
     try {
       return await connection.subscribe(work(true))
     } catch {

@@ -1,4 +1,5 @@
 /** Metrics of the aggregator in Prometheus' text format [exposition format 0.0.4]. */
+import type { CentralStatus } from './central/central.ts'
 import type { HostCost, HostCosts } from './host-costs.ts'
 import type { HttpCounts } from './http-counts.ts'
 import type { Store } from './store/store.ts'
@@ -10,6 +11,8 @@ export interface Gauges {
   /** Undefined where the broker is not our own. */
   readonly broker: { connections: number; inFlightBytes: number; retained: number } | undefined
   readonly brokerUp: boolean
+  /** Undefined where this aggregator does not classify. */
+  readonly central: CentralStatus | undefined
   readonly eventStreams: number
   readonly http: HttpCounts
 }
@@ -95,6 +98,7 @@ export async function renderMetrics(
     one(gauges.brokerUp ? 1 : 0),
   )
   addBrokerLoad(add, gauges.broker)
+  addCentral(add, gauges.central)
   add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
   addHttp(add, gauges.http)
   addHostCosts(add, costs)
@@ -147,6 +151,32 @@ function addHttp(add: AddMetric, { refused, actions }: HttpCounts): void {
     'Actions of operators on incidents.',
     [...actions].map(([action, value]): Sample => [{ action }, value]),
   )
+}
+
+/** What classifying hosts that send their vectors takes and gives. */
+function addCentral(add: AddMetric, central: CentralStatus | undefined): void {
+  if (central === undefined) return
+  const { hosts, messages, repeats, windows, leftOut, missing, failed } = central
+  const prefix = 'callsign_classify'
+  add(`${prefix}_hosts`, 'gauge', 'Hosts that are classified here.', [[{}, hosts]])
+  add(`${prefix}_messages_total`, 'counter', 'Messages of vectors by what became of them.', [
+    [{ result: 'classified' }, messages],
+    [{ result: 'repeat' }, repeats],
+  ])
+  add(`${prefix}_windows_total`, 'counter', 'Windows of classified hosts.', [
+    [{ result: 'judged' }, windows],
+    [{ result: 'left-out' }, leftOut],
+  ])
+  add(`${prefix}_missing_seconds_total`, 'counter', 'Seconds of hosts that never arrived.', [
+    [{}, missing],
+  ])
+  add(`${prefix}_failed_total`, 'counter', 'Seconds that could not be classified.', [[{}, failed]])
+  add(`${prefix}_waiting_bytes`, 'gauge', 'Vectors waiting to be classified.', [
+    [{}, central.waitingBytes],
+  ])
+  add(`${prefix}_cpu_seconds_total`, 'counter', 'CPU time of classifying.', [
+    [{}, central.cpuSeconds],
+  ])
 }
 
 function addBrokerLoad(add: AddMetric, load: Gauges['broker']): void {

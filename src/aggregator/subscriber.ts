@@ -28,8 +28,11 @@ import { decodeAlert } from '../wire/alert-message.ts'
 import { encodeReceipts } from '../wire/receipt-message.ts'
 import { decodeAggregatorStatus, decodeStatus } from '../wire/status-message.ts'
 import { readSummaryHead } from '../wire/summary-head.ts'
-import { parseTopic, receiptTopic } from '../wire/topics.ts'
-import type { Arrival, Store, StoreChange } from './store/store.ts'
+import { type ParsedTopic, parseTopic, receiptTopic } from '../wire/topics.ts'
+import type { Arrival, HostKnown, Store, StoreChange } from './store/store.ts'
+
+/** What hosts send. */
+type Received = Exclude<Arrival, HostKnown>
 
 export interface Incoming {
   readonly topic: string
@@ -46,11 +49,21 @@ export interface Link {
   announce(site: string, again?: boolean): void
 }
 
+/** Who classifies hosts that send vectors. */
+export interface Vectors {
+  take(
+    vectors: { site: string; host: string; payload: Uint8Array },
+    settled: (unsettled?: Unsettled) => void,
+  ): void
+}
+
 export interface SubscriberOptions {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
   readonly onChange: (change: StoreChange) => void
+  /** Takes vectors, where this aggregator classifies. */
+  readonly vectors?: Vectors
   readonly commitEveryMs?: number
   readonly rowsMax?: number
   readonly bytesMax?: number
@@ -69,7 +82,7 @@ export interface SubscriberCounts {
 }
 
 interface Waiting {
-  readonly arrival: Arrival
+  readonly arrival: Received
   readonly bytes: number
   readonly settled: (unsettled?: Unsettled) => void
 }
@@ -125,8 +138,14 @@ export class Subscriber {
    *   error where it could not be stored.
    */
   take({ topic, payload }: Incoming, settled: (unsettled?: Unsettled) => void = () => {}): void {
-    const { bytesMax = INGEST_BYTES_MAX, rowsMax = GROUP_COMMIT_ROWS_MAX } = this.#options
-    const arrival = this.#read(topic, payload)
+    const { bytesMax = INGEST_BYTES_MAX, rowsMax = GROUP_COMMIT_ROWS_MAX, vectors } = this.#options
+    const parsed = parseTopic(topic)
+    if (parsed?.kind === 'vectors') {
+      if (vectors === undefined) settled(this.#refusal('vectors-not-classified'))
+      else vectors.take({ site: parsed.site, host: parsed.host, payload }, settled)
+      return
+    }
+    const arrival = this.#read(parsed, payload)
     if (arrival === undefined || arrival === 'refused') {
       settled(arrival)
       return
@@ -232,8 +251,10 @@ export class Subscriber {
   }
 
   /** Reads and checks; what is not to be stored is counted here. */
-  #read(topic: string, payload: Uint8Array): Arrival | 'refused' | undefined {
-    const parsed = parseTopic(topic)
+  #read(
+    parsed: Exclude<ParsedTopic, { kind: 'vectors' }> | undefined,
+    payload: Uint8Array,
+  ): Received | 'refused' | undefined {
     if (parsed === undefined) return this.#refusal('unknown-topic')
     if (payload.byteLength > PAYLOAD_BYTES_MAX) return this.#refusal('too-long')
     switch (parsed.kind) {
@@ -249,7 +270,7 @@ export class Subscriber {
         return this.#refusal('forged-receipt')
     }
     const { kind } = parsed
-    const decoded: Decoded<Arrival> = readers[kind](payload)
+    const decoded: Decoded<Received> = readers[kind](payload)
     if (!decoded.ok) return this.#refusal(decoded.reason)
     const { message } = decoded.value
     if (message.site !== parsed.site || message.host !== parsed.host)
@@ -288,9 +309,9 @@ export class Subscriber {
 }
 
 const readers = {
-  alert: (payload: Uint8Array): Decoded<Arrival> => wrap('alert', decodeAlert(payload)),
-  status: (payload: Uint8Array): Decoded<Arrival> => wrap('status', decodeStatus(payload)),
-  summary: (payload: Uint8Array): Decoded<Arrival> => {
+  alert: (payload: Uint8Array): Decoded<Received> => wrap('alert', decodeAlert(payload)),
+  status: (payload: Uint8Array): Decoded<Received> => wrap('status', decodeStatus(payload)),
+  summary: (payload: Uint8Array): Decoded<Received> => {
     const decoded = readSummaryHead(payload)
     if (!decoded.ok) return decoded
     return { ok: true, value: { kind: 'summary', message: decoded.value, payload } }
@@ -299,8 +320,8 @@ const readers = {
 
 function wrap<K extends 'alert' | 'status'>(
   kind: K,
-  decoded: Decoded<(Arrival & { kind: K })['message']>,
-): Decoded<Arrival> {
+  decoded: Decoded<(Received & { kind: K })['message']>,
+): Decoded<Received> {
   if (!decoded.ok) return decoded
-  return { ok: true, value: { kind, message: decoded.value } as Arrival }
+  return { ok: true, value: { kind, message: decoded.value } as Received }
 }

@@ -18,6 +18,7 @@
  */
 import type { Frame, Unseen, UnseenReason } from '../domain/frame.ts'
 import type { Process } from '../domain/process.ts'
+import { VarintReader, VarintWriter } from '../domain/varint.ts'
 
 const VERSION = 2
 /** Without CPU times. */
@@ -31,7 +32,7 @@ export function packFrame(frame: Frame): Uint8Array {
   const vectors = frame.processes.length
   const others = [...silent, ...(unseen?.processes ?? [])]
   const processes = [...frame.processes, ...others.map(({ process }) => process)]
-  const out = new Writer()
+  const out = new VarintWriter(HEAD_BYTES)
   const strings = new Map<string, number>()
   const indexOf = (string: string): number => {
     let index = strings.get(string)
@@ -64,16 +65,10 @@ export function packFrame(frame: Frame): Uint8Array {
     start = process.startMs / unit
   }
   for (const name of names) out.unsigned(name)
-  column(out, exes)
-  column(out, containers)
-  column(
-    out,
-    processes.map(({ ppid }) => (ppid === undefined ? 0 : ppid + 1)),
-  )
-  column(
-    out,
-    processes.map(({ uid }) => (uid === undefined ? 0 : uid + 1)),
-  )
+  out.column(exes)
+  out.column(containers)
+  out.column(processes.map(({ ppid }) => (ppid === undefined ? 0 : ppid + 1)))
+  out.column(processes.map(({ uid }) => (uid === undefined ? 0 : uid + 1)))
   for (let i = 0; i < vectors; i++) out.unsigned(offsets[i + 1]! - offsets[i]!)
   for (let i = 0; i < others.length; i++) out.unsigned(0)
   for (let i = 0; i < vectors; i++) {
@@ -92,12 +87,20 @@ export function packFrame(frame: Frame): Uint8Array {
   for (const { cpuMs: ms } of silent) out.unsigned(ms)
   if (unseen !== undefined) packUnseen(out, unseen)
   if (frame.clockSetSeconds !== undefined) out.signed(frame.clockSetSeconds)
-  return out.finish()
+  return sealed(out.finish())
+}
+
+/** With version and checksum in the head that was left free. */
+function sealed(bytes: Uint8Array): Uint8Array {
+  bytes[0] = VERSION
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  view.setUint32(1, Bun.hash.crc32(bytes.subarray(HEAD_BYTES)), true)
+  return bytes
 }
 
 const UNSEEN_REASONS: readonly UnseenReason[] = ['many-kinds', 'no-room']
 
-function packUnseen(out: Writer, { processes, users }: Unseen): void {
+function packUnseen(out: VarintWriter, { processes, users }: Unseen): void {
   for (const { reason, kinds, lost } of processes) {
     out.unsigned(UNSEEN_REASONS.indexOf(reason))
     out.unsigned(kinds)
@@ -118,7 +121,7 @@ export function unpackFrame(bytes: Uint8Array): Frame {
     throw new Error('Unknown frame version')
   const body = bytes.subarray(HEAD_BYTES)
   if (view.getUint32(1, true) !== Bun.hash.crc32(body)) throw new Error('Frame checksum differs')
-  const read = new Reader(body)
+  const read = new VarintReader(body)
   const index = read.unsigned()
   const lost = read.unsigned()
   const unit = read.unsigned()
@@ -136,10 +139,10 @@ export function unpackFrame(bytes: Uint8Array): Frame {
   }
   const string = (at: number): string => strings[at] ?? fail('string index')
   const names = Array.from({ length: processCount }, () => string(read.unsigned()))
-  const exes = readColumn(read, processCount)
-  const containers = readColumn(read, processCount)
-  const ppids = readColumn(read, processCount)
-  const uids = readColumn(read, processCount)
+  const exes = read.column(processCount)
+  const containers = read.column(processCount)
+  const ppids = read.column(processCount)
+  const uids = read.column(processCount)
   const processes: Process[] = pids.map((pid, i) => ({
     pid,
     startMs: starts[i]!,
@@ -186,7 +189,7 @@ interface Others extends Pick<Frame, 'cpuMs' | 'silent' | 'unseen'> {
 }
 
 /** What a frame holds beside its vectors, and how many of the processes those are. */
-function readOthers(read: Reader, processes: readonly Process[]): Others {
+function readOthers(read: VarintReader, processes: readonly Process[]): Others {
   const silentTold = read.unsigned()
   const unseenTold = read.unsigned()
   const unseenFrom = processes.length - Math.max(0, unseenTold - 1)
@@ -197,13 +200,13 @@ function readOthers(read: Reader, processes: readonly Process[]): Others {
   return { vectors, ...cpu, ...unseen }
 }
 
-function readCpu(read: Reader, processes: readonly Process[], vectors: number): Others {
+function readCpu(read: VarintReader, processes: readonly Process[], vectors: number): Others {
   const cpuMs = Uint32Array.from({ length: vectors }, () => read.unsigned())
   const silent = processes.slice(vectors).map((process) => ({ process, cpuMs: read.unsigned() }))
   return { cpuMs, silent }
 }
 
-function readUnseen(read: Reader, processes: readonly Process[]): Unseen {
+function readUnseen(read: VarintReader, processes: readonly Process[]): Unseen {
   return {
     processes: processes.map((process) => ({
       process,
@@ -218,100 +221,6 @@ function readUnseen(read: Reader, processes: readonly Process[]): Unseen {
   }
 }
 
-/** A column that is often empty costs one byte when it is. */
-function column(out: Writer, values: readonly number[]): void {
-  const present = values.some((value) => value !== 0)
-  out.unsigned(present ? 1 : 0)
-  if (present) for (const value of values) out.unsigned(value)
-}
-
-function readColumn(read: Reader, length: number): (number | undefined)[] {
-  if (read.unsigned() === 0) return []
-  return Array.from({ length }, () => read.unsigned())
-}
-
 function fail(what: string): never {
   throw new Error(`Frame is damaged: ${what}`)
-}
-
-class Writer {
-  #bytes = new Uint8Array(8192)
-  #at = HEAD_BYTES
-
-  unsigned(value: number): void {
-    if (this.#at + 8 > this.#bytes.length) this.#grow(8)
-    let rest = value
-    while (rest >= 0x80) {
-      this.#bytes[this.#at++] = (rest % 0x80) | 0x80
-      rest = Math.floor(rest / 0x80)
-    }
-    this.#bytes[this.#at++] = rest
-  }
-
-  signed(value: number): void {
-    this.unsigned(value < 0 ? -2 * value - 1 : 2 * value)
-  }
-
-  bytes(bytes: Uint8Array): void {
-    this.unsigned(bytes.length)
-    if (this.#at + bytes.length > this.#bytes.length) this.#grow(bytes.length)
-    this.#bytes.set(bytes, this.#at)
-    this.#at += bytes.length
-  }
-
-  finish(): Uint8Array {
-    const bytes = this.#bytes.subarray(0, this.#at)
-    bytes[0] = VERSION
-    new DataView(bytes.buffer).setUint32(1, Bun.hash.crc32(bytes.subarray(HEAD_BYTES)), true)
-    return bytes
-  }
-
-  #grow(bytes: number): void {
-    const grown = new Uint8Array(2 * this.#bytes.length + bytes)
-    grown.set(this.#bytes)
-    this.#bytes = grown
-  }
-}
-
-class Reader {
-  readonly #bytes: Uint8Array
-  #at = 0
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-  }
-
-  get done(): boolean {
-    return this.#at === this.#bytes.length
-  }
-
-  unsigned(): number {
-    let value = 0
-    let factor = 1
-    for (let i = 0; i < 8; i++) {
-      const byte = this.#bytes[this.#at++]
-      if (byte === undefined) fail('ends early')
-      value += (byte & 0x7f) * factor
-      if (byte < 0x80) return value
-      factor *= 0x80
-    }
-    return fail('number too long')
-  }
-
-  signed(): number {
-    const value = this.unsigned()
-    return value % 2 === 1 ? -(value + 1) / 2 : value / 2
-  }
-
-  /** How many items follow: each takes at least one byte. */
-  length(): number {
-    const length = this.unsigned()
-    return length <= this.#bytes.length - this.#at ? length : fail('length')
-  }
-
-  bytes(): Uint8Array {
-    const length = this.length()
-    this.#at += length
-    return this.#bytes.subarray(this.#at - length, this.#at)
-  }
 }

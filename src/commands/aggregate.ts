@@ -8,15 +8,17 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
+import { parsePartition } from '../aggregator/central/partition.ts'
 import { moveStore } from '../aggregator/store/move.ts'
 import { isPostgres, openStore } from '../aggregator/store/open.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
+import { openModelInUse } from '../operate/models.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
-import { jsonArg, note, settingArgs, shutdownSignal, writeJson } from './common.ts'
+import { jsonArg, note, settingArgs, shutdownSignal, wholeNumber, writeJson } from './common.ts'
 
 const fileArg = (description: string) =>
   ({ type: 'string', description, valueHint: 'FILE' }) as const
@@ -30,6 +32,7 @@ export default defineCommand({
       'agent aggregate --broker mqtts://mq.example:8883 --ca ca.pem   # with an existing broker',
       'agent aggregate --listen 0.0.0.0:8883 --tls-cert c.pem --tls-key k.pem --password-file agents',
       'agent aggregate --store postgres://callsign@db.example/callsign --broker mqtt://mq.example   # several share it',
+      'agent aggregate --classify # for hosts with "agent watch --send vectors": the model runs here',
       'agent aggregate migrate --to postgres://callsign@db.example/callsign   # from the file to the database',
       'agent aggregate --listen 127.0.0.1:0 --http 127.0.0.1:0 --ready-file r.json   # free ports, told in r.json',
     ],
@@ -41,7 +44,17 @@ export default defineCommand({
       description: '"migrate" moves what --store holds to --to, and ends',
       valueHint: 'migrate',
     },
-    ...settingArgs('listen', 'http', 'store', 'site', 'state', ...BROKER_SETTINGS),
+    ...settingArgs(
+      'listen',
+      'http',
+      'store',
+      'site',
+      'state',
+      'model',
+      'falseAlarmsPerDay',
+      'learn',
+    ),
+    ...settingArgs(...BROKER_SETTINGS),
     httpNames: {
       type: 'string',
       description:
@@ -52,6 +65,21 @@ export default defineCommand({
       type: 'boolean',
       description:
         'listen beyond loopback without authentication, so that anyone can send for every host, and read',
+    },
+    classify: {
+      type: 'boolean',
+      description: 'classify hosts that send their vectors ("agent watch --send vectors")',
+    },
+    classifyEvery: {
+      type: 'string',
+      description:
+        'with --classify: seconds between two windows of one process, suspects excepted; default 1, as an agent',
+      valueHint: 'N',
+    },
+    partition: {
+      type: 'string',
+      description: 'with --classify: this instance classifies every OFth host, as 1/3 of three',
+      valueHint: 'N/OF',
     },
     retain: {
       type: 'string',
@@ -85,6 +113,7 @@ export default defineCommand({
       return migrate(args.action, from, args.to, signal, args.json === true)
     }
     if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
+    const classify = await classifyOf(settings, args)
     const aggregator = await startAggregator({
       store: storeOf(settings, origins.store === 'flag'),
       ...defined({ retain: args.retain, httpNames: args.httpNames?.split(',') }),
@@ -92,6 +121,7 @@ export default defineCommand({
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
       site: settings.site,
+      ...defined({ classify }),
       version,
       clock: systemClock,
       log,
@@ -111,10 +141,38 @@ export default defineCommand({
     } finally {
       if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
       await aggregator.close()
+      await classify?.model.close()
       log.info('Aggregator stopped')
     }
   },
 })
+
+interface ClassifyArgs {
+  readonly classify?: boolean | undefined
+  readonly classifyEvery?: string | undefined
+  readonly partition?: string | undefined
+}
+
+/** @throws AgentError ERR_USAGE where flags of classifying are given without it */
+async function classifyOf(
+  settings: Settings,
+  { classify, classifyEvery, partition }: ClassifyArgs,
+): Promise<AggregatorOptions['classify']> {
+  const every = wholeNumber(classifyEvery, 'classify-every', 1, 60) ?? 1
+  if (classify !== true) {
+    if (classifyEvery === undefined && partition === undefined) return undefined
+    throw new AgentError('ERR_USAGE', 'Cannot use --classify-every and --partition alone', {
+      hint: 'Give --classify as well',
+    })
+  }
+  const parts = partition === undefined ? undefined : parsePartition(partition)
+  const model = await openModelInUse(settings.model, settings.state)
+  const { falseAlarmsPerDay, learn } = settings
+  return {
+    ...{ model, every, falseAlertsPerDay: falseAlarmsPerDay, learnSeconds: learn / 1000 },
+    ...defined({ partition: parts }),
+  }
+}
 
 function storeOf({ store, state }: Settings, given: boolean): string {
   if (given && store !== undefined && isPostgres(store) && URL.parse(store)?.password)

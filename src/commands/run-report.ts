@@ -1,5 +1,5 @@
 /** The end of `watch`, `replay` and `demo`: the ledger on stderr, and the exit code. */
-import type { StatusDocument } from '../agent/status-document.ts'
+import type { CommonStatus, SendingStatus, StatusDocument } from '../agent/status-document.ts'
 import { note, safeText } from './common.ts'
 
 /** The ledger as one JSON line, keys as in `agent status --json`. */
@@ -18,6 +18,19 @@ export function ledgerJson(status: StatusDocument): string {
     undelivered,
     alerts: status.detection.alerts,
   })
+}
+
+/** The same of an agent that sent vectors. */
+export function noteSent(status: SendingStatus, asJson = false): void {
+  const { observed, counted, dropped, vectors } = status
+  if (asJson) {
+    note(JSON.stringify({ observed, counted, dropped, vectors }))
+    return
+  }
+  note(
+    `${observed.calls} calls observed = ${counted} counted + ${total(dropped)} dropped; ` +
+      `${vectors.created} seconds = ${vectors.sent} sent + ${vectors.queued} queued + ${vectors.dropped} dropped`,
+  )
 }
 
 export function noteLedger(status: StatusDocument, asJson = false): void {
@@ -42,12 +55,12 @@ export function noteLedger(status: StatusDocument, asJson = false): void {
 }
 
 /** Whether it could not be judged because calls were filtered out of it. */
-export function isFiltered({ unjudged }: StatusDocument): boolean {
+export function isFiltered({ unjudged }: CommonStatus): boolean {
   return (unjudged.filtered ?? 0) > 0
 }
 
 /** What a run saw, as `agent count` reports it. */
-export function inputLedger({ observed, counted, dropped }: StatusDocument) {
+export function inputLedger({ observed, counted, dropped }: CommonStatus) {
   return { observed: observed.calls, counted, dropped }
 }
 

@@ -3,7 +3,13 @@
  * created = acknowledged + queued + merged + given up; a difference would be a defect of ours.
  */
 import { defineCommand } from 'citty'
-import { blindWords, collectorWords, type StatusDocument } from '../agent/status-document.ts'
+import {
+  blindWords,
+  type CommonStatus,
+  collectorWords,
+  type SendingStatus,
+  type StatusDocument,
+} from '../agent/status-document.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { readSavedStatus, type SavedStatus } from '../operate/saved-status.ts'
 import { loadSettings } from '../settings/settings.ts'
@@ -34,40 +40,72 @@ export default defineCommand({
  * Disk trouble, lost calls, seconds that failed and a cap that costs judgements are worth an exit
  * code; a broker that is away is not, for its queue is what it is there for.
  */
-function isWell(status: StatusDocument): boolean {
-  const { buffer, dropped, governor } = status
+function isWell(status: SavedStatus['status']): boolean {
+  const { dropped } = status
+  const isReduced =
+    'governor' in status && (status.buffer.problem !== undefined || status.governor.level > 0)
   return (
-    buffer.problem === undefined &&
-    governor.level === 0 &&
+    !isReduced &&
     status.unjudged.error === undefined &&
     !Object.keys(dropped).some((reason) => reason.startsWith('lost('))
   )
 }
 
-function shown({ state, pid, savedMs, status }: SavedStatus): string {
-  const { bold, red, green } = paintFor()
-  const { source, model, observed, detection, buffer, publisher, cost, governor, collector } =
-    status
-  const { alerts, memory } = detection
-  const colour = state === 'running' ? green : state === 'killed' ? red : bold
-  const dropped = [...withReasons(status.dropped, status.samples)]
+function shown(saved: SavedStatus): string {
+  const { status } = saved
+  const { source, publisher, cost, collector } = status
   const blind = status.sight === undefined ? '' : blindWords(status.sight)
-  const notJudged = (windows: number) =>
-    windows === 0 ? '' : red(`, ${count(windows)} not classified because calls were lost`)
+  const dropped = [...withReasons(status.dropped, status.samples)]
+  const { red } = paintFor()
+  const isSending = 'vectors' in status
   const rows: string[][] = [
-    ['agent', `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`],
+    ['agent', agentWords(saved)],
     ['host', `${safeText(status.site)}/${safeText(status.host)}`],
     ['source', `${source.name}: ${safeText(source.why)}`],
     ...(collector === undefined ? [] : [['collector', collectorWords(collector)]]),
-    ['model', safeText(model)],
+    ['model', isSending ? 'none: an aggregator classifies' : safeText(status.model)],
     [
       'observed',
-      `${count(observed.calls)} calls in ${count(observed.frames)} seconds${unjudgedWords(status.unjudged)}`,
+      `${count(status.observed.calls)} calls in ${count(status.observed.frames)} seconds${unjudgedWords(status.unjudged)}`,
     ],
     ['counted', count(status.counted)],
     ...(blind === '' ? [] : [['not seen', red(safeText(blind))]]),
     ['dropped', dropped.length === 0 ? '0' : dropped[0]!],
     ...dropped.slice(1).map((line) => ['', line]),
+    ...(isSending ? [['vectors', vectorWords(status.vectors)]] : judgedRows(status)),
+    [
+      'outbox',
+      `${count(status.created)} created = ${count(status.acknowledged)} acknowledged + ${count(status.queued)} queued + ${count(status.merged)} merged + ${count(total(status.undelivered))} given up`,
+    ],
+    ...(isSending ? [] : [['outputs', outputWords(status.outputs)]]),
+    [
+      'broker',
+      publisher === undefined
+        ? 'none'
+        : `${publisher.broker} ${publisher.connection}, aggregator ${publisher.aggregator}${publisher.lastError === undefined ? '' : `, ${safeText(publisher.lastError)}`}`,
+    ],
+    [
+      'cost',
+      `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
+    ],
+    ...(isSending ? [] : limitRows(status)),
+  ]
+  return columns(rows)
+}
+
+function agentWords({ state, pid, savedMs, status }: SavedStatus): string {
+  const { bold, red, green } = paintFor()
+  const colour = state === 'running' ? green : state === 'killed' ? red : bold
+  return `${colour(state)}, pid ${pid}, ${status.version}, ${ago(savedMs)}`
+}
+
+/** What becomes of the seconds of an agent that classifies. */
+function judgedRows({ detection, adaptation, buffer, lastFrame }: StatusDocument): string[][] {
+  const { red } = paintFor()
+  const { alerts, memory } = detection
+  const notJudged = (windows: number) =>
+    windows === 0 ? '' : red(`, ${count(windows)} not classified because calls were lost`)
+  return [
     [
       'judged',
       `${count(detection.judged)} windows of ${count(detection.tracked)} processes${notJudged(detection.undecided.incomplete)}`,
@@ -81,30 +119,28 @@ function shown({ state, pid, savedMs, status }: SavedStatus): string {
       `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}${unrestWords(detection.unrest)}`,
     ],
     ['guarantee', guaranteeWords(detection.hostLevel)],
-    ['known', knownWords(status.adaptation, status.lastFrame)],
+    ['known', knownWords(adaptation, lastFrame)],
     [
       'buffer',
       `${count(buffer.frames)} frames, ${megabytes(buffer.bytes)}${buffer.problem === undefined ? '' : red(`, ${buffer.problem}`)}`,
     ],
-    [
-      'outbox',
-      `${count(status.created)} created = ${count(status.acknowledged)} acknowledged + ${count(status.queued)} queued + ${count(status.merged)} merged + ${count(total(status.undelivered))} given up`,
-    ],
-    ['outputs', outputWords(status.outputs)],
-    [
-      'broker',
-      publisher === undefined
-        ? 'none'
-        : `${publisher.broker} ${publisher.connection}, aggregator ${publisher.aggregator}${publisher.lastError === undefined ? '' : `, ${safeText(publisher.lastError)}`}`,
-    ],
-    [
-      'cost',
-      `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
-    ],
-    ...(status.facts === undefined ? [] : [['facts', factWords(status.facts)]]),
+  ]
+}
+
+function limitRows({ facts, governor }: StatusDocument): string[][] {
+  const { red } = paintFor()
+  return [
+    ...(facts === undefined ? [] : [['facts', factWords(facts)]]),
     ['cap', governor.level === 0 ? capWords(governor) : red(capWords(governor))],
   ]
-  return columns(rows)
+}
+
+/** What becomes of the seconds of an agent that sends them. */
+function vectorWords({ created, sent, queued, dropped, omitted }: SendingStatus['vectors']) {
+  const { red } = paintFor()
+  const given = dropped === 0 ? '0 dropped' : red(`${count(dropped)} dropped`)
+  const left = omitted === 0 ? '' : `; ${count(omitted)} times a process found no room`
+  return `${count(created)} seconds = ${count(sent)} sent + ${count(queued)} queued + ${given}${left}`
 }
 
 /** What each output took, and what it could not take. */
@@ -126,7 +162,7 @@ function unjudgedWords({
   filtered = 0,
   interrupted = 0,
   'clock-set': clockSet = 0,
-}: StatusDocument['unjudged']) {
+}: CommonStatus['unjudged']) {
   const { red } = paintFor()
   return [
     error === 0 ? '' : red(`, ${count(error)} not classified because of an error`),
@@ -155,7 +191,7 @@ function guaranteeWords({
 }
 
 /** Of the agent's memory and CPU, what its collector takes. */
-function collectorPart({ collector, cpuSeconds }: StatusDocument['cost']): string {
+function collectorPart({ collector, cpuSeconds }: CommonStatus['cost']): string {
   if (collector === undefined) return ''
   const share = cpuSeconds > 0 ? Math.round((100 * collector.cpuSeconds) / cpuSeconds) : 0
   return ` (collector, pid ${collector.pid}: ${share} % of the CPU, ${megabytes(collector.rssBytes)})`

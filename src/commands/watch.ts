@@ -8,14 +8,16 @@
  */
 import { dirname, resolve } from 'node:path'
 import { defineCommand } from 'citty'
-import { type Agent, openAgent } from '../agent/agent.ts'
+import { type Agent, type AgentOptions, openAgent } from '../agent/agent.ts'
 import { latenessOf } from '../agent/ingest.ts'
 import { reload, tellReloaded } from '../agent/reload.ts'
 import { runAgent } from '../agent/run.ts'
 import { chooseSource, leaderNameOf, processStart } from '../agent/sources.ts'
+import type { CommonStatus } from '../agent/status-document.ts'
+import { openSender } from '../agent/vectors-sender.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
-import { isHost } from '../domain/source.ts'
+import { isHost, type Source, type SourceFormat } from '../domain/source.ts'
 import { adoptReader, prepareReader } from '../operate/facts-reader.ts'
 import { selfCommand } from '../operate/kernel-collector.ts'
 import { openModelInUse } from '../operate/models.ts'
@@ -30,7 +32,7 @@ import { agentFlags } from './agent-flags.ts'
 import { jsonArg, onReload, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
-import { inputLedger, isFiltered, noteLedger } from './run-report.ts'
+import { inputLedger, isFiltered, noteLedger, noteSent } from './run-report.ts'
 
 export default defineCommand({
   meta: {
@@ -41,6 +43,7 @@ export default defineCommand({
       'sudo agent watch --broker mqtts://mq.example --ca ca.pem --site berlin',
       "sysdig -p '*%evt.rawtime %proc.pid %thread.tid %evt.dir %syscall.type %proc.name' 'evt.dir=< or evt.type=procexit' | agent watch --source -",
       'agent watch --source monday.scap --json',
+      'sudo agent watch --send vectors --broker mqtts://mq.example # no model here: "agent aggregate --classify" has it',
       'sudo agent watch --webhook https://ntfy.example/alerts --webhook-template ntfy',
     ],
   },
@@ -52,18 +55,23 @@ export default defineCommand({
   async run({ args }) {
     const { settings, file } = loadSettings(args)
     const stop = shutdownSignal()
+    // Who classifies elsewhere asks nothing about processes.
+    const sendsVectors = settings.send.includes('vectors')
     const { source, why } = await chooseSource(settings.source, {
       signal: stop,
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       files: filesOf(settings, file),
-      beforeShedding: (user) => prepareReader(selfCommand('read-facts'), user),
+      beforeShedding: (user) => {
+        if (!sendsVectors) prepareReader(selfCommand('read-facts'), user)
+      },
     })
     const isThisHost = source.name !== 'file' && source.name !== 'pipe'
     // A source that leaves root its rights: then they are still here to be handed on.
-    if (isThisHost) prepareReader(selfCommand('read-facts'), undefined)
+    if (isThisHost && !sendsVectors) prepareReader(selfCommand('read-facts'), undefined)
     const signal = shutdownAfter(args.duration)
     stop.throwIfAborted()
+    if (sendsVectors) return sendVectors({ source, why, settings, signal }, args)
     const model = await openModelInUse(settings.model, settings.state)
     stop.throwIfAborted()
     const live = source.name !== 'file'
@@ -82,22 +90,12 @@ export default defineCommand({
       chosen: outputsIn(settings),
       outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       cpuMax: live ? settings.cpuMax : 0,
-      counter: {
-        latenessMs: latenessOf(source),
-        ...(live ? { leaderName: leaderNameOf, followsClock: true } : {}),
-        // The kernel source reports them; a pipe may come from another host.
-        ...(source.name === 'sysdig' || source.name === 'bpftrace'
-          ? { startOf: processStart }
-          : {}),
-      },
+      counter: counterFor(source),
     })
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
     const manager = serviceManager()
     onReload(() => readAgain(agent, settings, args, manager))
-    if (source.name === 'kernel') {
-      const unfiltered = closeSandbox()
-      if (unfiltered !== undefined) log.warn('Calls are not filtered', { why: unfiltered })
-    }
+    confine(source)
     signal.addEventListener('abort', () => manager.stopping(), { once: true })
     manager.ready()
     const { status, format, error } = await runAgent(
@@ -113,14 +111,17 @@ export default defineCommand({
     await model.close()
     noteLedger(status, args.json)
     if (error !== undefined) throw error
-    const ledger = inputLedger(status)
-    if (ledger.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
-    if (isHost(source)) requireObserved(ledger, source.name)
-    else requireCounted(ledger, source.path === undefined ? 'the input' : `"${source.path}"`)
-    const code = inputExitCode(ledger, format, args)
+    const code = exitCodeOf(source, status, format, args)
     return code === EXIT.ok && isFiltered(status) ? EXIT.degraded : code
   },
 })
+
+/** Only the kernel source leaves this process what it needs and no more. */
+function confine({ name }: Source): void {
+  if (name !== 'kernel') return
+  const unfiltered = closeSandbox()
+  if (unfiltered !== undefined) log.warn('Calls are not filtered', { why: unfiltered })
+}
 
 /** All that a watching agent uses beside the files of the system. */
 function filesOf(settings: Settings, settingsFile: string | undefined): OwnFiles {
@@ -150,6 +151,77 @@ function readAgain(
     log.error('Cannot read the settings again: those in use stay', { error: error.message })
   }
   manager.ready()
+}
+
+type WatchArgs = Parameters<typeof userInput>[0] & {
+  readonly json?: boolean | undefined
+  readonly failOnLoss?: boolean | undefined
+}
+
+interface Watched {
+  readonly source: Source
+  readonly why: string
+  readonly settings: Settings
+  readonly signal: AbortSignal
+}
+
+/** Counts, and leaves classifying to an aggregator. */
+async function sendVectors(
+  { source, why, settings, signal }: Watched,
+  args: WatchArgs,
+): Promise<number> {
+  const sender = openSender({
+    settings,
+    source: { name: source.name, why },
+    counter: counterFor(source),
+    clock: systemClock,
+  })
+  log.info('Sending vectors', { source: source.name, why })
+  const manager = serviceManager()
+  confine(source)
+  signal.addEventListener('abort', () => manager.stopping(), { once: true })
+  manager.ready()
+  const { status, format, error, arrived } = await sender.run(
+    [source],
+    {
+      ...userInput({ ...args, format: settings.format }),
+      onSecond: () => manager.alive(systemClock.monotonic()),
+    },
+    signal,
+  )
+  sender.close()
+  noteSent(status, args.json)
+  if (error !== undefined) throw error
+  if (!arrived && !isHost(source))
+    throw new AgentError(
+      'ERR_BROKER',
+      `Cannot deliver ${status.vectors.queued} seconds: broker "${settings.broker}" did not accept them in time`,
+      { hint: 'Vectors are not kept on disk: run it again when the broker is there' },
+    )
+  return exitCodeOf(source, status, format, args)
+}
+
+function counterFor(source: Source): NonNullable<AgentOptions['counter']> {
+  const live = source.name !== 'file'
+  return {
+    latenessMs: latenessOf(source),
+    ...(live ? { leaderName: leaderNameOf, followsClock: true } : {}),
+    // The kernel source reports them; a pipe may come from another host.
+    ...(source.name === 'sysdig' || source.name === 'bpftrace' ? { startOf: processStart } : {}),
+  }
+}
+
+function exitCodeOf(
+  source: Source,
+  status: CommonStatus,
+  format: SourceFormat | undefined,
+  args: WatchArgs,
+): number {
+  const ledger = inputLedger(status)
+  if (ledger.observed === 0 && shutdownSignal().aborted) return EXIT.interrupted
+  if (isHost(source)) requireObserved(ledger, source.name)
+  else requireCounted(ledger, source.path === undefined ? 'the input' : `"${source.path}"`)
+  return inputExitCode(ledger, format, args)
 }
 
 function adaptCommand({ state, model }: Settings): string[] {

@@ -104,8 +104,16 @@ export interface MemoryStatus {
   readonly damaged: number
 }
 
+/** Names and prototypes of one memory; less than the default where one process keeps many hosts'. */
+export interface MemoryBounds {
+  readonly names?: number
+  readonly prototypes?: number
+}
+
 export class HostMemory {
   readonly size: number
+  readonly #namesMax: number
+  readonly #prototypesMax: number
   #modelId: string
   #names = new Map<string, NameMemory>()
   #prototypes = 0
@@ -119,9 +127,11 @@ export class HostMemory {
    *   restored
    * @param size components of a whitened state
    */
-  constructor(modelId: string, size: number) {
+  constructor(modelId: string, size: number, bounds: MemoryBounds = {}) {
     this.#modelId = modelId
     this.size = size
+    this.#namesMax = bounds.names ?? MEMORY_NAMES_MAX
+    this.#prototypesMax = bounds.prototypes ?? MEMORY_PROTOTYPES_MAX
     this.#scratch = new Float32Array(size)
   }
 
@@ -277,12 +287,12 @@ export class HostMemory {
     }
     add(memory.usual, state, frameIndex, this.size, anchor)
     this.#prototypes++
-    while (this.#prototypes > MEMORY_PROTOTYPES_MAX) this.#forgetOldest(memory)
+    while (this.#prototypes > this.#prototypesMax) this.#forgetOldest(memory)
   }
 
   #add(name: string, frameIndex: number): NameMemory {
     if (this.#since === 0) this.#since = frameIndex
-    if (this.#names.size >= MEMORY_NAMES_MAX) this.#forgetOldest()
+    if (this.#names.size >= this.#namesMax) this.#forgetOldest()
     const memory: NameMemory = {
       first: frameIndex,
       last: frameIndex,
@@ -347,7 +357,7 @@ export class HostMemory {
       names: this.#names.size,
       prototypes: this.#prototypes,
       pending,
-      full: Math.max(this.#names.size / MEMORY_NAMES_MAX, this.#prototypes / MEMORY_PROTOTYPES_MAX),
+      full: Math.max(this.#names.size / this.#namesMax, this.#prototypes / this.#prototypesMax),
       since: this.#since,
       forgotten: this.#forgotten,
       damaged: this.#damaged,

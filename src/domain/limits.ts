@@ -513,6 +513,21 @@ export const SUMMARY_REASONS_READ_MAX = 64
 /** Every other row of a full window stored: more ranges than this are never needed at once. */
 export const RECEIPT_RANGES_MAX = 4 * IN_FLIGHT_MAX
 export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
+/** Seconds in one message of vectors: ten are one sequence. */
+export const VECTORS_FRAMES_MAX = 10
+/**
+ * Such a message on the wire: a host of 28 processes takes some 2 KB, one of 250 some 12 KB;
+ * beyond it the processes with the fewest calls are left out, named and counted.
+ */
+export const VECTORS_BYTES_MAX = 24_576
+/** And unpacked: more than this is no message of ours. */
+export const VECTORS_UNPACKED_BYTES_MAX = 1_048_576
+/** Processes that are named as left out; of a host with more the whole span counts as incomplete. */
+export const VECTORS_OMITTED_MAX = 1_024
+/** Messages of vectors that the broker has not acknowledged yet. */
+export const VECTORS_IN_FLIGHT_MAX = 8
+/** Messages of vectors that wait for the broker: an hour of a small host; then the oldest go. */
+export const VECTORS_WAITING_BYTES_MAX = 1_048_576
 /** Reasons that are counted apart for messages of a broker that were ignored. */
 export const IGNORED_REASONS_MAX = 32
 
@@ -728,6 +743,24 @@ export const EVENT_STREAMS_MAX = 64
 export const EVENTS_KEPT_MAX = 1_024
 export const EVENT_BACKLOG_BYTES_MAX = 1_048_576
 
+/** Hosts that are classified here and kept in memory; the longest silent are saved and let go. */
+export const CENTRAL_HOSTS_MAX = 25_000
+/** Messages of vectors that are classified together: each host at most once. */
+export const CENTRAL_ROUND_HOSTS_MAX = 256
+/** Messages of one host that wait (ten minutes of its life), and bytes of all hosts'. */
+export const CENTRAL_WAITING_PER_HOST_MAX = 60
+export const CENTRAL_WAITING_BYTES_MAX = 64 * 1_048_576
+/** Windows of one host in one second: a host that floods takes no more. */
+export const CENTRAL_WINDOWS_PER_SECOND_MAX = 1_024
+/** Instances that share the hosts. */
+export const PARTITIONS_MAX = 1_024
+/** What is known of a host is saved this often, and with each of its alerts. */
+export const CENTRAL_SAVE_EVERY_MS = 600_000
+/** Names and prototypes of one host's memory (256 bytes each), and alerts that it is remembered by. */
+export const CENTRAL_MEMORY_NAMES_MAX = 512
+export const CENTRAL_MEMORY_PROTOTYPES_MAX = 2_048
+export const CENTRAL_ALERTS_REMEMBERED_MAX = 256
+
 /** Pauses between attempts to reach a broker that is not ours. */
 export const BROKER_PAUSE_MIN_MS = 250
 export const BROKER_PAUSE_MAX_MS = 15_000
@@ -800,6 +833,12 @@ assert(
 assert(RECEIPT_BYTES_MAX < INBOUND_BYTES_MAX, 'a receipt fits into what an agent takes in')
 assert(WIRE_BYTES_ALERTS_ONLY < WIRE_BYTES_PER_DAY_MAX, 'summaries have a share of the day')
 assert(ALERT_BYTES_MAX < PAYLOAD_BYTES_MAX && SUMMARY_BYTES_MAX < PAYLOAD_BYTES_MAX, 'payloads fit')
+assert(
+  MEMORY_PROTOTYPES_PER_NAME_MAX * 16 < CENTRAL_MEMORY_PROTOTYPES_MAX,
+  'nor the smaller one of a host that is classified elsewhere',
+)
+assert(VECTORS_FRAMES_MAX <= SEQUENCE_FRAMES, 'the seconds of a span fit into a few bits')
+assert(VECTORS_BYTES_MAX < PAYLOAD_BYTES_MAX, 'vectors fit into a payload')
 assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')
 assert(GROUP_COMMIT_MS_MAX < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')
 assert(ALERTS_PER_HOST_MAX < ALERTS_STORED_MAX, 'one host cannot push out the alerts of all others')

@@ -29,16 +29,20 @@ import type { Process } from '../domain/process.ts'
 import type { Model } from './model.ts'
 import type { Normaliser } from './normalise.ts'
 
-/** One batch for the net; row i belongs to processes[i]. `rows` is valid until the next push. */
-export interface SequenceBatch {
+/** Whose sequences end in a frame, and how whole those are. */
+export interface JudgedProcesses {
   readonly frameIndex: number
   readonly processes: readonly Process[]
+  readonly activeFrames: Uint8Array
+  readonly incomplete: Uint8Array
+}
+
+/** One batch for the net; row i belongs to processes[i]. `rows` is valid until the next push. */
+export interface SequenceBatch extends JudgedProcesses {
   /** [n, sequenceFrames, width], oldest second first. */
   readonly rows: Float32Array
   /** [n, sequenceFrames]: calls behind each row. Valid until the next push. */
   readonly calls: Float32Array
-  readonly activeFrames: Uint8Array
-  readonly incomplete: Uint8Array
 }
 
 /** One process, one second: how often each of these syscalls [Paper III-B]. */
@@ -128,50 +132,63 @@ export class Sequencer {
     frame: Frame,
     choose?: (candidates: readonly Process[]) => readonly number[],
   ): SequenceBatch {
+    const judged = this.advance(frame, choose)
+    const cells = judged.processes.length * this.#rowCount
+    const size = cells * this.#normaliser.width
+    if (this.#rows.length < size) this.#rows = new Float32Array(Math.ceil(size * 1.25))
+    if (this.#calls.length < cells) this.#calls = new Float32Array(Math.ceil(cells * 1.25))
+    const rows = this.#rows.subarray(0, size)
+    const calls = this.#calls.subarray(0, cells)
+    this.write(judged.processes, rows, calls)
+    return { ...judged, rows, calls }
+  }
+
+  /** As `push`, for who has room of its own for the rows (`write`): one batch of several hosts. */
+  advance(
+    frame: Frame,
+    choose?: (candidates: readonly Process[]) => readonly number[],
+  ): JudgedProcesses {
     this.#take(frame)
-    let judged: number[] = []
+    let judged: Process[] = []
     let active: number[] = []
     if (frame.index - this.#first >= this.#length - 1) {
-      for (let i = 0; i < frame.processes.length; i++) {
-        const process = frame.processes[i]!
+      for (const process of frame.processes) {
         const slot = this.#slotOf.get(process.pid)
         if (slot === undefined) continue
         if (isYoung(process, frame.index, this.#ageMin)) continue
         const count = this.#activeFrames(slot)
         if (count < this.#activeMin) continue
-        judged.push(i)
+        judged.push(process)
         active.push(count)
       }
     }
     if (choose !== undefined) {
-      const chosen = choose(judged.map((i) => frame.processes[i]!))
+      const chosen = choose(judged)
       active = chosen.map((place) => active[place]!)
       judged = chosen.map((place) => judged[place]!)
     }
-    const width = this.#normaliser.width
-    const size = judged.length * this.#rowCount * width
-    if (this.#rows.length < size) this.#rows = new Float32Array(Math.ceil(size * 1.25))
-    const rows = this.#rows.subarray(0, size)
+    const isIncomplete = this.#incompleteness()
+    return {
+      frameIndex: frame.index,
+      processes: judged,
+      activeFrames: Uint8Array.from(active),
+      incomplete: Uint8Array.from(judged, (process) => (isIncomplete(process) ? 1 : 0)),
+    }
+  }
+
+  /**
+   * The rows of the last frame's sequences. @param rows [n, sequenceFrames, width], @param calls
+   * [n, sequenceFrames]: overwritten
+   */
+  write(processes: readonly Process[], rows: Float32Array, calls: Float32Array): void {
+    const { width } = this.#normaliser
     rows.fill(0)
-    const cells = judged.length * this.#rowCount
-    if (this.#calls.length < cells) this.#calls = new Float32Array(Math.ceil(cells * 1.25))
-    const calls = this.#calls.subarray(0, cells)
-    for (let n = 0; n < judged.length; n++) {
-      const slot = this.#slotOf.get(frame.processes[judged[n]!]!.pid)!
+    for (let n = 0; n < processes.length; n++) {
+      const slot = this.#slotOf.get(processes[n]!.pid)!
       for (let t = 0; t < this.#rowCount; t++) {
         const row = n * this.#rowCount + t
         calls[row] = this.#writeRow(slot, t, rows, row * width)
       }
-    }
-    const processes = judged.map((i) => frame.processes[i]!)
-    const isIncomplete = this.#incompleteness()
-    return {
-      frameIndex: frame.index,
-      processes,
-      rows,
-      calls,
-      activeFrames: Uint8Array.from(active),
-      incomplete: Uint8Array.from(processes, (process) => (isIncomplete(process) ? 1 : 0)),
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { StatusDocument } from '../agent/status-document.ts'
+import type { SendingStatus, StatusDocument } from '../agent/status-document.ts'
 import { LocalStore } from '../buffer/local-store.ts'
 import { STATUS_SAVE_EVERY_MS } from '../domain/limits.ts'
 import { databaseExists } from '../platform/sqlite.ts'
@@ -14,7 +14,7 @@ export interface SavedStatus {
   readonly state: 'running' | 'ended' | 'killed'
   readonly pid: number
   readonly savedMs: number
-  readonly status: StatusDocument
+  readonly status: StatusDocument | SendingStatus
 }
 
 /** @returns undefined where no agent has ever written there */
@@ -29,7 +29,7 @@ export function readSavedStatus(directory: string, nowMs: number): SavedStatus |
     // A pid alone may be another process by now.
     const fresh = Math.abs(nowMs - savedAtMs) < 6 * STATUS_SAVE_EVERY_MS
     const state = ended ? 'ended' : fresh && existsSync(`/proc/${pid}`) ? 'running' : 'killed'
-    return { state, pid, savedMs: savedAtMs, status: saved.ledger as StatusDocument }
+    return { state, pid, savedMs: savedAtMs, status: saved.ledger as SavedStatus['status'] }
   } catch (error) {
     // The agent is just making the file.
     if (error instanceof Error && error.message.includes('no such table')) return undefined

@@ -28,6 +28,7 @@ import {
   REFUSED_MIN_MS,
   RESEND_AFTER_MAX_MS,
   RESEND_AFTER_MS,
+  VECTORS_IN_FLIGHT_MAX,
   WIRE_BYTES_PER_DAY_MAX,
 } from '../domain/limits.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
@@ -46,6 +47,7 @@ import { type AgentTopics, agentTopics } from '../wire/topics.ts'
 import { BackOff } from './back-off.ts'
 import { ByteBudget } from './byte-budget.ts'
 import type { Outbox, OutboxRow } from './outbox.ts'
+import type { VectorsQueue } from './vectors-queue.ts'
 
 export type DeliveryPolicy = 'auto' | 'receipt' | 'broker'
 
@@ -58,6 +60,8 @@ export interface PublisherOptions {
   readonly host: string
   readonly outbox: Outbox
   readonly presence: Presence
+  /** Vectors that an aggregator classifies; sent beside the outbox, kept until the PUBACK. */
+  readonly vectors?: VectorsQueue
   readonly delivery?: DeliveryPolicy
   readonly username?: string
   /** From a file or the environment, never from a flag. */
@@ -111,6 +115,7 @@ const GOOD_SESSION_MS = 1_000
 const MESSAGE_OVERHEAD_BYTES = 320
 /** How long a broker keeps a summary for a consumer that is not connected. */
 const SUMMARY_EXPIRY_SECONDS = 86_400
+const VECTORS_EXPIRY_SECONDS = 3_600
 
 /**
  * How long a refused subscription waits, and a row that was set aside while nothing is known of an
@@ -146,6 +151,7 @@ export class Publisher {
   #subscribeAt = Infinity
   #sent = 0
   #sentAgain = 0
+  #vectorsInFlight = 0
   #throttled = false
   #wake: () => void = () => {}
   #woken = false
@@ -165,6 +171,7 @@ export class Publisher {
     this.#presence = options.presence
     this.#budget = new ByteBudget(options.bytesPerDayMax ?? WIRE_BYTES_PER_DAY_MAX)
     this.#outbox.onPut = () => this.#wakeUp()
+    if (options.vectors !== undefined) options.vectors.onPut = () => this.#wakeUp()
     const { broker, password } = options
     if (password !== undefined && !broker.tls && !/^(127\.|::1$|localhost$)/.test(broker.host)) {
       this.#log.warn('The password is sent unencrypted', { broker: broker.url })
@@ -202,7 +209,7 @@ export class Publisher {
 
   /** Waits until everything is delivered. @returns false on timeout */
   async drain(timeoutMs: number): Promise<boolean> {
-    if (this.#outbox.queued === 0) return true
+    if (this.#isEmpty()) return true
     let timer: ReturnType<typeof setTimeout> | undefined
     let listener: (() => void) | undefined
     const emptied = await new Promise<boolean>((resolve) => {
@@ -221,8 +228,7 @@ export class Publisher {
    * Drains, publishes `offline`, and ends. Undelivered rows stay in the outbox for the next start.
    */
   async end(drainMs: number): Promise<boolean> {
-    const drained =
-      this.#running === undefined ? this.#outbox.queued === 0 : await this.drain(drainMs)
+    const drained = this.#running === undefined ? this.#isEmpty() : await this.drain(drainMs)
     this.#stop.abort()
     this.#hurry()
     this.#wakeUp()
@@ -262,6 +268,8 @@ export class Publisher {
       this.#connection?.destroy()
       this.#connection = undefined
       this.#takeBack()
+      this.#vectorsInFlight = 0
+      this.#options.vectors?.takeBack()
       await this.#waitBeforeRetry(waitMs)
     }
   }
@@ -313,7 +321,7 @@ export class Publisher {
     while (ended === undefined && !this.#stop.signal.aborted) {
       const workMs = this.#work(connection)
       const flushMs = this.#flush()
-      if (this.#outbox.queued === 0) this.#tellEmpty()
+      if (this.#isEmpty()) this.#tellEmpty()
       await this.#pause(Math.min(workMs, flushMs))
     }
     if (ended !== undefined) return ended
@@ -397,7 +405,49 @@ export class Publisher {
       if (this.#outbox.waits(kind) && this.#sending.size < inFlightMax) this.#throttled = true
     }
     if (this.#throttled) waitMs = Math.min(waitMs, THROTTLE_CHECK_MS)
+    this.#sendVectors(connection)
     return waitMs
+  }
+
+  /** Behind alerts and summaries; a PUBACK is enough for them (vectors-queue.ts). */
+  #sendVectors(connection: MqttConnection): void {
+    const { vectors, site, host } = this.#options
+    if (vectors === undefined) return
+    while (this.#vectorsInFlight < VECTORS_IN_FLIGHT_MAX) {
+      const row = vectors.take()
+      if (row === undefined) return
+      if (row.payload.byteLength + MESSAGE_OVERHEAD_BYTES > connection.packetBytesMax) {
+        vectors.giveUp(row)
+        continue
+      }
+      this.#vectorsInFlight += 1
+      const properties = cloudEvent(
+        'vectors',
+        { site, host, boot: vectors.boot, seq: row.seq },
+        row.time,
+      )
+      connection
+        .publish(this.#topics.vectors, row.payload, {
+          contentType: CONTENT_TYPE.vectors,
+          expirySeconds: VECTORS_EXPIRY_SECONDS,
+          userProperties: properties,
+        })
+        .then(
+          () => vectors.sent(row),
+          (error) => {
+            this.#lastError = error instanceof Error ? error.message : String(error)
+          },
+        )
+        .finally(() => {
+          if (this.#connection !== connection) return
+          this.#vectorsInFlight -= 1
+          this.#wakeUp()
+        })
+    }
+  }
+
+  #isEmpty(): boolean {
+    return this.#outbox.queued === 0 && (this.#options.vectors?.queued ?? 0) === 0
   }
 
   /**

@@ -199,10 +199,10 @@ export const KEYS = {
   }),
   send: key({
     describe:
-      'what else may leave this host: command-lines (of processes in alerts; secrets masked)',
+      'what else may leave this host: command-lines (of processes in alerts; secrets masked), or vectors (counts of all processes, for an aggregator that classifies them instead of this agent)',
     hint: 'WHAT',
-    parse: listOf('command-lines'),
-    default: () => [] as readonly 'command-lines'[],
+    parse: listOf('command-lines', 'vectors'),
+    default: () => [] as readonly ('command-lines' | 'vectors')[],
   }),
   log: key({
     describe: 'minimum level of log messages on stderr',

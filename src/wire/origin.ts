@@ -22,13 +22,18 @@ export function compareOrigin(
   return a.boot - b.boot || a.seq - b.seq
 }
 
+/** What waits in the outbox for a receipt. */
 export type EventKind = 'alert' | 'summary'
 
 /**
  * The CloudEvents attributes that go as MQTT 5 user properties [CloudEvents MQTT binding, binary
  * mode].
  */
-export function cloudEvent(kind: EventKind, origin: Origin, time: number): Record<string, string> {
+export function cloudEvent(
+  kind: EventKind | 'vectors',
+  origin: Origin,
+  time: number,
+): Record<string, string> {
   return {
     specversion: '1.0',
     id: `${origin.boot}-${origin.seq}`,
@@ -41,6 +46,7 @@ export function cloudEvent(kind: EventKind, origin: Origin, time: number): Recor
 export const CONTENT_TYPE = {
   alert: 'application/json',
   summary: 'application/cbor',
+  vectors: 'application/cbor',
   status: 'application/json',
   receipt: 'application/json',
 } as const

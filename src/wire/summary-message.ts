@@ -10,7 +10,7 @@
  * Decoding checks every number: indexes are within their tables, tables within their bounds, floats
  * are finite; no tags, no indefinite lengths, no repeated keys.
  */
-import { decode, encode } from 'cborg'
+import { encode } from 'cborg'
 import {
   NAME_BYTES_MAX,
   PAYLOAD_BYTES_MAX,
@@ -24,6 +24,7 @@ import { safeName } from '../domain/process.ts'
 import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
 import { type Decoded, Fields, reading, refuse, toInteger, toText } from '../domain/untrusted.ts'
+import { parseCbor } from './cbor.ts'
 import type { Origin } from './origin.ts'
 import { isHostName, isTopicPart } from './topics.ts'
 
@@ -93,20 +94,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
 export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
   return reading(() => {
     if (payload.byteLength > PAYLOAD_BYTES_MAX) refuse('too-long')
-    let value: unknown
-    try {
-      value = decode(payload, {
-        allowIndefinite: false,
-        allowUndefined: false,
-        allowInfinity: false,
-        allowNaN: false,
-        allowBigInt: false,
-        rejectDuplicateMapKeys: true,
-      })
-    } catch {
-      refuse('not-cbor')
-    }
-    const fields = new Fields(value, '')
+    const fields = new Fields(parseCbor(payload), '')
     fields.version(1)
     const site = fields.text('site', TOPIC_PART_CHARS_MAX)
     const host = fields.text('host', TOPIC_PART_CHARS_MAX)

@@ -14,19 +14,23 @@ export const TOPIC_ROOT = 'callsign/v1'
 
 const RESERVED_HOSTS = new Set(['aggregator', 'fleet'])
 
+const HOST_TOPICS = ['status', 'alert', 'summary', 'vectors', 'receipt'] as const
+
 export interface AgentTopics {
   readonly status: string
   readonly alert: string
   readonly summary: string
+  readonly vectors: string
   readonly receipt: string
   readonly aggregatorStatus: string
   readonly fleetModel: string
 }
 
-export type TopicKind = 'status' | 'alert' | 'summary' | 'receipt'
+export type TopicKind = (typeof HOST_TOPICS)[number]
 
 export type ParsedTopic =
-  | { readonly kind: TopicKind; readonly site: string; readonly host: string }
+  | { readonly kind: Exclude<TopicKind, 'vectors'>; readonly site: string; readonly host: string }
+  | { readonly kind: 'vectors'; readonly site: string; readonly host: string }
   | { readonly kind: 'aggregator-status' | 'fleet-model'; readonly site: string }
 
 /** Whether `agentTopics` accepts a text as one level of a topic. */
@@ -59,6 +63,7 @@ export function agentTopics(site: string, host: string): AgentTopics {
     status: `${base}/status`,
     alert: `${base}/alert`,
     summary: `${base}/summary`,
+    vectors: `${base}/vectors`,
     receipt: `${base}/receipt`,
     aggregatorStatus: aggregatorStatusTopic(site),
     fleetModel: fleetModelTopic(site),
@@ -87,6 +92,11 @@ export function aggregatorFilters(site = '+', shared = false): string[] {
   return ['status', 'alert', 'summary'].map((kind) => `${prefix}${TOPIC_ROOT}/${site}/+/${kind}`)
 }
 
+/** Vectors of all hosts: never shared, for a host's messages belong to one instance. */
+export function vectorsFilter(): string {
+  return `${TOPIC_ROOT}/+/+/vectors`
+}
+
 export function parseTopic(topic: string): ParsedTopic | undefined {
   const parts = topic.split('/')
   if (parts.length !== 5 || `${parts[0]}/${parts[1]}` !== TOPIC_ROOT) return undefined
@@ -95,10 +105,8 @@ export function parseTopic(topic: string): ParsedTopic | undefined {
   if (host === 'aggregator' && kind === 'status') return { kind: 'aggregator-status', site }
   if (host === 'fleet' && kind === 'model') return { kind: 'fleet-model', site }
   if (!isHostName(host)) return undefined
-  if (kind === 'status' || kind === 'alert' || kind === 'summary' || kind === 'receipt') {
-    return { kind, site, host }
-  }
-  return undefined
+  const known = HOST_TOPICS.find((one) => one === kind)
+  return known === undefined ? undefined : { kind: known, site, host }
 }
 
 function checkSite(site: string): string {

@@ -66,6 +66,25 @@ for (const kind of [sqlite, postgres])
       expect(await store.alert('x', { host: 'c' })).toBeUndefined()
     })
 
+    test('known() gives what was committed last of each host, with its alerts or not at all', async () => {
+      const store = await open()
+      const known = (host: string, byte: number): Arrival => ({
+        ...{ kind: 'known', message: { site: 'lab', host } },
+        body: new Uint8Array(300).fill(byte),
+      })
+      await store.commit([known('a', 1), known('b', 2), alert({ id: 'x' }, { seq: 1 })], 1_000)
+      await store.commit([known('a', 3)], 2_000)
+      const asked = ['b', 'nobody', 'a'].map((host) => ({ site: 'lab', host }))
+      expect((await store.known(asked)).map((body) => body?.[0])).toEqual([2, undefined, 3])
+      expect(await idsOf(store)).toEqual(['x'])
+      // It goes with the host into another store, and leaves with it.
+      const other = await open()
+      expect(await moveStore(store, other)).toMatchObject({ hosts: 2 })
+      expect((await other.known(asked)).map((body) => body?.length)).toEqual([300, undefined, 300])
+      await other.tidy(2_000 + 100 * 86_400_000)
+      expect((await other.known(asked))[0]).toBeUndefined()
+    })
+
     test('commit() keeps what a newer agent says beside what is known here', async () => {
       const store = await open()
       const one = alert({ id: 'x' }, { seq: 1 })

@@ -9,6 +9,7 @@ describe('agentTopics()', () => {
       summary: 'callsign/v1/lab/web-1/summary',
       receipt: 'callsign/v1/lab/web-1/receipt',
       aggregatorStatus: 'callsign/v1/lab/aggregator/status',
+      vectors: 'callsign/v1/lab/web-1/vectors',
       fleetModel: 'callsign/v1/lab/fleet/model',
     })
   })

@@ -21,4 +21,6 @@ export interface HostArchive {
   /** What operators decided about its incidents, and the actions themselves. */
   readonly triage: readonly ArchivedTriage[]
   readonly actions: readonly ArchivedAction[]
+  /** Of a host that was classified here. */
+  readonly known: Uint8Array | undefined
 }

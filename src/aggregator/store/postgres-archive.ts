@@ -60,6 +60,10 @@ async function readArchive(
      FROM callsign.hours WHERE host_id = $1 ORDER BY hour`,
     [id],
   )
+  const [known] = await db.query<{ body: Uint8Array }>(
+    'SELECT body FROM callsign.known WHERE host_id = $1',
+    [id],
+  )
   return {
     host,
     alerts: alerts.map(({ row, ...alert }) => ({
@@ -70,13 +74,14 @@ async function readArchive(
     hours,
     triage: await queryNumbered(db, triageStatement(POSTGRES_TABLES), [id]),
     actions: await queryNumbered(db, hostActionsStatement(POSTGRES_TABLES), [host.site, host.host]),
+    known: known?.body,
   }
 }
 
 /** @returns false where the host is there already */
 export async function restoreArchive(
   tx: PostgresQueries,
-  { host, alerts, latest, hours, triage, actions }: HostArchive,
+  { host, alerts, latest, hours, triage, actions, known }: HostArchive,
 ): Promise<boolean> {
   const messages = alerts.map(({ body }) => JSON.parse(body) as AlertMessage)
   const active = messages.filter(({ state }) => isActive(state)).length
@@ -95,6 +100,8 @@ export async function restoreArchive(
       latest.received,
       latest.body,
     ])
+  if (known !== undefined)
+    await tx.query('INSERT INTO callsign.known VALUES ($1, $2)', [made.id, known])
   await tx.query(
     `INSERT INTO callsign.hours
      SELECT hour / ${HOURS_A_DAY}, $2, hour, seconds, calls, dropped, "cpuMs", "rssBytes", "alertsOpen"

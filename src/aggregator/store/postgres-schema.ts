@@ -168,4 +168,12 @@ CREATE TABLE callsign.actions (
 );
 CREATE INDEX actions_by_incident ON callsign.actions (incident, site, host);
 `,
+  // What is known of hosts that are classified here.
+  `
+CREATE TABLE callsign.known (
+  host_id bigint PRIMARY KEY,
+  body bytea NOT NULL
+);
+ALTER TABLE callsign.known ALTER COLUMN body SET STORAGE EXTERNAL;
+`,
 ]

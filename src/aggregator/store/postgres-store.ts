@@ -39,7 +39,15 @@ import { DAY_MS, dayOf, HOURS_A_DAY, rowsOf, SUM_COLUMNS } from './postgres-rows
 import { POSTGRES_SCHEMA } from './postgres-schema.ts'
 import { isActive, toSeconds } from './records.ts'
 import { RETENTION } from './retention.ts'
-import type { Arrival, Retention, Store, StoreBounds, StoreChange, Tallies } from './store.ts'
+import type {
+  Arrival,
+  HostKnown,
+  Retention,
+  Store,
+  StoreBounds,
+  StoreChange,
+  Tallies,
+} from './store.ts'
 
 const BOUNDS: StoreBounds = {
   hostsMax: HOSTS_MAX,
@@ -154,6 +162,17 @@ export class PostgresStore extends PostgresReads implements Store {
     nowMs: number,
   ): Promise<ActionRecord | undefined> {
     return this.#db.transaction((tx) => takeAction(tx, key, action, actor, toSeconds(nowMs)))
+  }
+
+  async known(hosts: readonly HostKnown['message'][]): Promise<(Uint8Array | undefined)[]> {
+    const names = hosts.map(({ site, host }) => ({ site, host }))
+    const rows = await this.#db.query<{ site: string; host: string; body: Uint8Array }>(
+      `SELECT site, host, body FROM callsign.known JOIN callsign.hosts ON id = host_id
+       WHERE (site, host) IN (SELECT site, host FROM ${rowsOf('site text, host text')})`,
+      [JSON.stringify(names)],
+    )
+    const bodies = new Map(rows.map((row) => [hostKey(row), row.body]))
+    return hosts.map((host) => bodies.get(hostKey(host)))
   }
 
   async forgetConnections(nowMs: number): Promise<void> {
@@ -304,7 +323,7 @@ export class PostgresStore extends PostgresReads implements Store {
       `DELETE FROM callsign.changes USING callsign.alerts
        WHERE changes.day = alerts.day AND alert_row = alerts.row AND host_id IN (${ids})`,
     )
-    for (const table of ['alerts', 'incidents', 'latest', 'hours'])
+    for (const table of ['alerts', 'incidents', 'latest', 'hours', 'known'])
       await tx.query(`DELETE FROM callsign.${table} WHERE host_id IN (${ids})`)
     await tx.query(`DELETE FROM callsign.hosts WHERE id IN (${ids})`)
     staged.hosts += rows.length
@@ -420,6 +439,7 @@ class Commit {
   readonly #alerts = new Map<string, AlertRow>()
   readonly #latest = new Map<number, Uint8Array>()
   readonly #hours: object[] = []
+  readonly #known = new Map<number, Uint8Array>()
 
   constructor(tx: PostgresQueries, bounds: StoreBounds, nowMs: number) {
     this.#tx = tx
@@ -435,11 +455,13 @@ class Commit {
       host.lastSeen = this.#nowMs
       if (arrival.kind === 'alert') this.#putAlert(host, arrival.message)
       else if (arrival.kind === 'summary') this.#putSummary(host, arrival)
+      else if (arrival.kind === 'known') this.#known.set(host.id, arrival.body)
       else if (applyStatus(host, arrival.message, this.#nowMs))
         this.changes.push({ kind: 'host', host: toRecord(host) })
     }
     await this.#writeAlerts()
     await this.#writeSummaries()
+    await this.#writeKnown()
     await this.#writeHosts()
   }
 
@@ -623,17 +645,23 @@ class Commit {
     )
   }
 
+  async #writeKnown(): Promise<void> {
+    if (this.#known.size === 0) return
+    await this.#tx.query(
+      `INSERT INTO callsign.known SELECT host, decode(body, 'base64')
+       FROM ${rowsOf('host bigint, body text')}
+       ON CONFLICT (host_id) DO UPDATE SET body = excluded.body`,
+      [JSON.stringify(bodiesOf(this.#known))],
+    )
+  }
+
   async #writeSummaries(): Promise<void> {
     if (this.#latest.size > 0) {
-      const rows = Array.from(this.#latest, ([host, body]) => ({
-        host,
-        body: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64'),
-      }))
       await this.#tx.query(
         `INSERT INTO callsign.latest SELECT host, $2, decode(body, 'base64')
          FROM ${rowsOf('host bigint, body text')}
          ON CONFLICT (host_id) DO UPDATE SET received = excluded.received, body = excluded.body`,
-        [JSON.stringify(rows), this.#nowMs],
+        [JSON.stringify(bodiesOf(this.#latest)), this.#nowMs],
       )
     }
     if (this.#hours.length === 0) return
@@ -664,6 +692,14 @@ class Commit {
       [JSON.stringify([...this.#hosts.values()])],
     )
   }
+}
+
+/** Bytes by host, as JSON can carry them. */
+function bodiesOf(bodies: ReadonlyMap<number, Uint8Array>): { host: number; body: string }[] {
+  return Array.from(bodies, ([host, body]) => ({
+    host,
+    body: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64'),
+  }))
 }
 
 function alertKey(hostId: number, id: string): string {

@@ -200,4 +200,11 @@ CREATE TABLE actions (
 );
 CREATE INDEX actionsByIncident ON actions (incident, site, host);
 `,
+  // What is known of hosts that are classified here.
+  `
+CREATE TABLE known (
+  hostId INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+);
+`,
 ]

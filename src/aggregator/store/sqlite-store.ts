@@ -67,6 +67,7 @@ import { bytesUsed, SQLITE_TABLES, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
 import type {
   Arrival,
+  HostKnown,
   Reads,
   Retention,
   Store,
@@ -190,10 +191,19 @@ export class SqliteStore implements Store {
         host.lastSeen = nowMs
         if (arrival.kind === 'alert') this.#putAlert(host, arrival.message, nowMs, changes)
         else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs, changes)
-        else this.#putStatus(host, arrival.message, nowMs, changes)
+        else if (arrival.kind === 'status') this.#putStatus(host, arrival.message, nowMs, changes)
+        else this.#sql.putKnown.run(host.id, arrival.body)
       }
     })
     return changes
+  }
+
+  async known(hosts: readonly HostKnown['message'][]): Promise<(Uint8Array | undefined)[]> {
+    return hosts.map((one) => {
+      const host = this.#hosts.get(hostKey(one))
+      if (host === undefined) return undefined
+      return (this.#sql.knownOf.get(host.id) as { body: Uint8Array } | undefined)?.body
+    })
   }
 
   async forgetConnections(nowMs: number): Promise<void> {
@@ -271,6 +281,7 @@ export class SqliteStore implements Store {
       for (const alert of archive.alerts) this.#restoreAlert(row, alert)
       if (archive.latest !== undefined)
         this.#sql.putLatest.run(row.id, archive.latest.received, archive.latest.body)
+      if (archive.known !== undefined) this.#sql.putKnown.run(row.id, archive.known)
       for (const { hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen } of archive.hours)
         this.#sql.addHour.run(
           ...[row.id, hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen],
@@ -541,6 +552,7 @@ export class SqliteStore implements Store {
     this.#touched.delete(host.id)
     this.#sql.dropLatestOf.run(host.id)
     this.#sql.dropHoursOf.run(host.id)
+    this.#sql.dropKnownOf.run(host.id)
     this.#sql.dropHost.run(host.id)
     this.#staged.alerts += host.alerts
     this.#staged.hosts++
@@ -581,6 +593,8 @@ function readArchive(db: Database, { id, active: _, alerts: __, ...host }: HostR
     actions: db
       .prepare<ArchivedAction>(hostActionsStatement(SQLITE_TABLES))
       .all(host.site, host.host),
+    known: db.prepare<{ body: Uint8Array }>('SELECT body FROM known WHERE hostId = ?').get(id)
+      ?.body,
   }
 }
 
@@ -666,6 +680,9 @@ function prepareStatements(db: Database) {
     dropActions: db.prepare(dropActionsStatement(SQLITE_TABLES, ACTIONS_STORED_MAX)),
     putLatest: db.prepare('INSERT OR REPLACE INTO latest VALUES (?, ?, ?)'),
     dropLatestOf: db.prepare('DELETE FROM latest WHERE hostId = ?'),
+    putKnown: db.prepare('INSERT OR REPLACE INTO known VALUES (?, ?)'),
+    knownOf: db.prepare('SELECT body FROM known WHERE hostId = ?'),
+    dropKnownOf: db.prepare('DELETE FROM known WHERE hostId = ?'),
     addHour: db.prepare(
       `INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hostId, hour) DO UPDATE SET
          seconds = seconds + excluded.seconds, calls = calls + excluded.calls,

@@ -21,6 +21,14 @@ export type Arrival =
   | { readonly kind: 'alert'; readonly message: AlertMessage }
   | { readonly kind: 'summary'; readonly message: SummaryHead; readonly payload: Uint8Array }
   | { readonly kind: 'status'; readonly message: StatusMessage }
+  | HostKnown
+
+/** What is known of a host that is classified here; opaque. Replaces what was known before. */
+export interface HostKnown {
+  readonly kind: 'known'
+  readonly message: { readonly site: string; readonly host: string }
+  readonly body: Uint8Array
+}
 
 /** What a commit changed, for those who watch live. */
 export type StoreChange =
@@ -151,6 +159,8 @@ export interface Store extends Reads {
     actor: string,
     nowMs: number,
   ): Promise<ActionRecord | undefined>
+  /** What is known of these hosts, in their order; undefined of those never classified here. */
+  known(hosts: readonly HostKnown['message'][]): Promise<(Uint8Array | undefined)[]>
   /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>

@@ -15,7 +15,7 @@ import type { Process } from '../domain/process.ts'
 import { SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
 import type { Classifier } from '../model/classifier.ts'
 import type { Model } from '../model/model.ts'
-import type { CountVector, SequenceBatch, Sequencer } from '../model/sequencer.ts'
+import type { CountVector, Sequencer } from '../model/sequencer.ts'
 
 export interface ExplainerParts {
   readonly model: Model
@@ -24,6 +24,9 @@ export interface ExplainerParts {
   readonly classifier: Classifier
   readonly detector: Detector
 }
+
+/** Whose sequences ended in the last frame. */
+type Judged = { readonly processes: readonly Process[] }
 
 /** One component of the model's rows, as this process used it. */
 interface Component {
@@ -37,23 +40,20 @@ interface Component {
 export class Explainer {
   readonly #parts: ExplainerParts
   /** Mean share of each component over the classes that are not malicious. */
-  readonly #ordinary: ReadonlyMap<number, number>
+  #ordinary: ReadonlyMap<number, number> | undefined
 
   constructor(parts: ExplainerParts) {
     this.#parts = parts
-    const { malicious, names } = parts.model.classes
-    const ordinary = names.map((_, i) => i).filter((i) => !malicious[i])
-    this.#ordinary = this.#profile(ordinary)
   }
 
   /**
    * The same alerts; those that open have their reasons, which the detector keeps for their later
    * messages.
    */
-  async explain(alerts: readonly Alert[], sequences: SequenceBatch): Promise<readonly Alert[]> {
+  async explain(alerts: readonly Alert[], judged: Judged): Promise<readonly Alert[]> {
     const explained: Alert[] = []
     for (const alert of alerts) {
-      const process = alert.state === 'open' ? processOf(alert, sequences) : undefined
+      const process = alert.state === 'open' ? processOf(alert, judged) : undefined
       if (process === undefined) {
         explained.push(alert)
         continue
@@ -83,7 +83,7 @@ export class Explainer {
       return { syscall, seen: calls / total, contribution: whole - without }
     })
     const { claimed } = question
-    const shares = claimed === undefined ? this.#ordinary : this.#profile([claimed])
+    const shares = claimed === undefined ? this.#ordinaryShares() : this.#profile([claimed])
     return reasonsOf(occluded, this.#named(shares, components))
   }
 
@@ -133,6 +133,13 @@ export class Explainer {
     return rows
   }
 
+  /** Made at the first use: most hosts have no alert. */
+  #ordinaryShares(): ReadonlyMap<number, number> {
+    const { malicious, names } = this.#parts.model.classes
+    this.#ordinary ??= this.#profile(names.map((_, i) => i).filter((i) => !malicious[i]))
+    return this.#ordinary
+  }
+
   /** Mean share of each component over these classes. */
   #profile(classes: readonly number[]): Map<number, number> {
     const { calibration, model } = this.#parts
@@ -157,7 +164,7 @@ export class Explainer {
 }
 
 /** Of a group of short-lived processes an alert names the latest. */
-function processOf({ process }: Alert, { processes }: SequenceBatch): Process | undefined {
+function processOf({ process }: Alert, { processes }: Judged): Process | undefined {
   return processes.find(({ pid, latest }) => (latest ?? Math.abs(pid)) === process.pid)
 }
 
