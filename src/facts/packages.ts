@@ -91,7 +91,9 @@ export class Packages {
     const known = key === undefined ? undefined : this.#programs.get(key)
     if (known !== undefined) return known
     const program = await this.#examine(pid, root, database, look, executable)
-    if (key !== undefined) this.#programs.set(key, program)
+    // What an old index says holds until the next one.
+    const isLasting = database === undefined || this.#isNew(database)
+    if (key !== undefined && isLasting) this.#programs.set(key, program)
     if (this.#programs.size > HASHES_KEPT_MAX)
       this.#programs.delete(this.#programs.keys().next().value!)
     return program
@@ -177,6 +179,9 @@ export class Packages {
       ? await this.#digestOf(file, index.algorithm)
       : undefined
     if (entry !== undefined) return { ...compared(entry, digest, root), owner: entry.package }
+    // It may have come with a package since: into the system's directories, nowhere else.
+    if (executable.place === 'system' && index.stamp !== databaseOf(root)?.stamp)
+      return { state: 'unknown' }
     if (digest === undefined) return { state: 'unowned' }
     const copied = this.#find(
       root,
@@ -214,12 +219,18 @@ export class Packages {
     return undefined
   }
 
+  /**
+   * While packages are installed the database changes every second: until it may be read again, the
+   * index of what was there before answers, as an old one.
+   */
   async #indexOf(root: string, database: Database): Promise<Index | undefined> {
-    if (this.#indexes.get(database.key)?.stamp !== database.stamp) await this.#turnToRead()
+    if (!this.#indexes.has(database.key)) await this.#turnToRead()
     const known = this.#indexes.get(database.key)
     // Asked last, forgotten last.
     this.#indexes.delete(database.key)
-    const index = known?.stamp === database.stamp ? known : this.#read(root, database)
+    const isOld = known !== undefined && known.stamp !== database.stamp
+    const keeps = known !== undefined && (!isOld || performance.now() < this.#readAgainMs)
+    const index = keeps ? known : this.#read(root, database)
     if (index === undefined) return undefined
     this.#indexes.set(database.key, index)
     let files = 0
@@ -230,6 +241,10 @@ export class Packages {
       files -= table.length
     }
     return index
+  }
+
+  #isNew({ key, stamp }: Database): boolean {
+    return this.#indexes.get(key)?.stamp === stamp
   }
 
   #read(root: string, database: Database): Index | undefined {
