@@ -97,9 +97,12 @@ export function isEven(block: Uint8Array): boolean {
   return block.length >= BLOCK_BYTES_LEAST && evenness(block) >= evenBits(block.length)
 }
 
+/** Used again: a watch looks into hundreds of blocks. */
+const counts = new Uint32Array(256)
+
 /** Entropy of the bytes, in bits per byte: 0…8. */
 export function evenness(bytes: Uint8Array): number {
-  const counts = new Uint32Array(256)
+  counts.fill(0)
   for (const byte of bytes) counts[byte]!++
   let bits = 0
   for (const count of counts) {
@@ -130,5 +133,5 @@ function isZlib(bytes: Uint8Array): boolean {
 }
 
 function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes)
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

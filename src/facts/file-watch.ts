@@ -51,7 +51,7 @@ const NEIGHBOURS = 5
 const NOT_WATCHED = /^\/(proc|sys|dev|run)(\/|$)/
 
 /** Of all watches together. */
-const pace = new Pace()
+export const pace = new Pace()
 
 interface Folder {
   readonly path: string

@@ -1,7 +1,7 @@
 /**
- * Keeps the reader's CPU time near its share of a core: whoever samples in a loop waits longer
- * while the reader uses more. On a build host five processes that rewrite files are watched at a
- * time; without this they took a fifth of a core (measured).
+ * Keeps the reader's CPU time near its share of a core: loops that sample wait longer while it uses
+ * more, and fewer of them run side by side. On a build host five processes that rewrite files were
+ * watched at a time; without this they took a fifth of a core (measured).
  */
 import { READER_CPU_SHARE } from '../domain/limits.ts'
 
@@ -25,6 +25,17 @@ export class Pace {
 
   /** @returns `ms`, or a multiple of it while too much is used */
   wait(ms: number): number {
+    this.#measure()
+    return ms * this.#factor
+  }
+
+  /** @returns how many of `most` loops may run side by side: one at least */
+  room(most: number): number {
+    this.#measure()
+    return Math.max(1, Math.floor(most / this.#factor))
+  }
+
+  #measure(): void {
     const passed = this.#nowMs() - this.#measuredMs
     if (passed >= MEASURE_EVERY_MS) {
       const cpu = this.#cpuMs()
@@ -35,7 +46,6 @@ export class Pace {
       this.#cpuBefore = cpu
       this.#measuredMs += passed
     }
-    return ms * this.#factor
   }
 }
 

@@ -23,7 +23,7 @@ import {
   execWithoutCapabilities,
   hideMemory,
 } from '../platform/linux/capabilities.ts'
-import { watchFiles } from './file-watch.ts'
+import { pace, watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
 import { type FactAnswer, type FactRequest, parseRequest } from './messages.ts'
 import { Packages } from './packages.ts'
@@ -168,7 +168,7 @@ class Answerer {
       case 'network':
         return { network: networkOf(pid) }
       case 'files':
-        return this.#watches < FILE_WATCHES_MAX ? { files: await this.#watch(pid) } : {}
+        return this.#watches < pace.room(FILE_WATCHES_MAX) ? { files: await this.#watch(pid) } : {}
       default:
         return {}
     }

@@ -35,6 +35,22 @@ test('Pace.wait() grows until a dear loop keeps the share, to a bound', () => {
   expect(shareOf(20, 100, 25)).toBeCloseTo(100 / 500, 1)
 })
 
+test('Pace.room() shrinks to one while too much is used', () => {
+  let now = 0
+  let cpu = 0
+  const pace = new Pace(
+    () => cpu,
+    () => now,
+  )
+  expect(pace.room(5)).toBe(5)
+  const rooms = Array.from({ length: 4 }, () => {
+    now += 500
+    cpu += 100
+    return pace.room(5)
+  })
+  expect(rooms).toEqual([2, 1, 1, 1])
+})
+
 test('Pace.wait() shrinks again when the load is over', () => {
   let now = 0
   let cpu = 0
