@@ -39,7 +39,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   compare: [...training, 'train'],
   settings: ['domain', 'platform'],
   agent: [...steps, 'classify', 'publish', 'outputs', 'settings'],
-  operate: [...steps, 'settings', 'agent'],
+  operate: [...steps, 'publish', 'settings', 'agent'],
   record: ['domain', 'platform', 'count', 'agent'],
   simulate: ['domain', 'wire', 'platform', 'agent', 'aggregator'],
   commands: [

@@ -19,6 +19,7 @@ import { HostMemory } from '../detect/memory.ts'
 import { claimsNothing, memoryName } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
 import { defined } from '../domain/defined.ts'
+import { AgentError } from '../domain/error.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import type { FactsReader } from '../facts/reader.ts'
@@ -34,10 +35,10 @@ import type { Output } from '../outputs/output.ts'
 import { Outputs } from '../outputs/outputs.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
-import { parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
+import { type BrokerAddress, parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
-import { Publisher } from '../publish/publisher.ts'
+import { type DeliveryPolicy, Publisher } from '../publish/publisher.ts'
 import { type Gauges, Summariser } from '../publish/summariser.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
@@ -118,8 +119,7 @@ export interface Agent {
 export function openAgent(options: AgentOptions): Agent {
   const { settings, model, clock = systemClock } = options
   const calibration = calibrationOf(model)
-  const broker = settings.broker === undefined ? undefined : parseBrokerUrl(settings.broker)
-  if (broker !== undefined) readTlsFiles(broker, brokerLogin(settings).tls)
+  const broker = brokerOf(settings)
   requireOwnState(settings.state)
   const lock = lockDirectory(settings.state)
   try {
@@ -217,12 +217,12 @@ export function openAgent(options: AgentOptions): Agent {
 
 /** @param agent itself: outputs are asked for while it is put together */
 function outputsOf(agent: () => Agent, { local, outbox, clock, options }: AgentParts): Outputs {
-  const { site, host, broker, send } = options.settings
+  const { site, host, broker, send, delivery } = options.settings
   const sendCommandLines = send.includes('command-lines')
   return new Outputs({ site, host, numbering: outbox, clock, sendCommandLines }, [
     localOutput((alerts) => keepAlerts(agent(), alerts)),
     // Without a broker nothing is queued that nothing would ever take.
-    ...(broker === undefined ? [] : [outboxOutput(outbox)]),
+    ...(broker === undefined && delivery !== 'file' ? [] : [outboxOutput(outbox)]),
     ...chosenOutputs({ ...options.chosen, queue: local.webhookQueue, now: clock.now }),
     ...(options.outputs ?? []),
   ])
@@ -266,12 +266,29 @@ function describeAgent({ stages, counter, cost, options, lagMs }: Agent): LiveAg
   }
 }
 
+/** @throws AgentError where the address or its certificates cannot be used */
+function brokerOf(settings: AgentSettings): BrokerAddress | undefined {
+  if (settings.broker === undefined) return undefined
+  if (settings.delivery === 'file')
+    throw new AgentError('ERR_CONFIG', 'Cannot use --delivery file together with --broker', {
+      hint: 'Messages either go to the broker, or are kept for "agent export"',
+    })
+  const broker = parseBrokerUrl(settings.broker)
+  readTlsFiles(broker, brokerLogin(settings).tls)
+  return broker
+}
+
+/** Without a broker nothing is delivered, whatever counts as it. */
+export function deliveryOf(delivery: AgentSettings['delivery']): DeliveryPolicy | undefined {
+  return delivery === 'file' ? undefined : delivery
+}
+
 function publisherOptions({ settings, model, source }: AgentOptions) {
   const { site, host, delivery } = settings
   return {
     site,
     host,
-    delivery,
+    ...defined({ delivery: deliveryOf(delivery) }),
     presence: { version, model: model.classes.modelId, source: source.name },
     ...brokerLogin(settings),
   }

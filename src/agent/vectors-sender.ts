@@ -25,7 +25,7 @@ import { Summariser } from '../publish/summariser.ts'
 import { VectorsQueue } from '../publish/vectors-queue.ts'
 import { brokerLogin } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
-import type { AgentSettings } from './agent.ts'
+import { type AgentSettings, deliveryOf } from './agent.ts'
 import { OwnCost } from './own-cost.ts'
 import { Reading } from './reading.ts'
 import type { SecondsLedger } from './seconds.ts'
@@ -100,7 +100,14 @@ export class VectorsSender {
     this.#vectors = new VectorsQueue({ site, host, boot: this.#outbox.boot })
     this.#summariser = new Summariser({ site, host, gauges: () => this.#gauges() })
     this.#publisher = new Publisher({
-      ...{ site, host, delivery, outbox: this.#outbox, vectors: this.#vectors, clock },
+      ...{
+        site,
+        host,
+        ...defined({ delivery: deliveryOf(delivery) }),
+        outbox: this.#outbox,
+        vectors: this.#vectors,
+        clock,
+      },
       broker: parseBrokerUrl(broker),
       presence: { version, model: '', source: source.name },
       ...brokerLogin(settings),

@@ -76,6 +76,16 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Runs the aggregator: broker, store, page, API and metrics for many hosts',
     load: () => import('./aggregate.ts'),
   },
+  export: {
+    group: 'Fleet',
+    summary: 'Writes the messages of a host without a network to a file',
+    load: () => import('./export.ts'),
+  },
+  import: {
+    group: 'Fleet',
+    summary: 'Sends a file of "agent export" to an aggregator',
+    load: () => import('./import.ts'),
+  },
   alerts: {
     group: 'Look',
     summary: 'Lists alerts of this host, newest first',

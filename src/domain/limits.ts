@@ -513,6 +513,8 @@ export const SUMMARY_REASONS_READ_MAX = 64
 /** Every other row of a full window stored: more ranges than this are never needed at once. */
 export const RECEIPT_RANGES_MAX = 4 * IN_FLIGHT_MAX
 export const RECEIPT_BYTES_MAX = 64 * RECEIPT_RANGES_MAX
+/** A file of `agent export`: an outbox of OUTBOX_BYTES_MAX in base64. */
+export const EXPORT_BYTES_MAX = 2 * OUTBOX_BYTES_MAX
 /** Seconds in one message of vectors: ten are one sequence. */
 export const VECTORS_FRAMES_MAX = 10
 /**

@@ -85,13 +85,15 @@ interface Row {
 
 // Rows have a row id: without one a message longer than a quarter of a page would take a page of
 // its own.
-const SCHEMA = [
+/** Of outbox.db; step n brings it to format n + 1. */
+export const OUTBOX_SCHEMA = [
   `CREATE TABLE rows(
      boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
      payload BLOB NOT NULL, PRIMARY KEY (boot, seq));
    CREATE TABLE numbers(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`,
 ]
-const KINDS: readonly EventKind[] = ['alert', 'summary']
+/** As rows have them: by place. */
+export const KINDS: readonly EventKind[] = ['alert', 'summary']
 const DROPPED = 'dropped:'
 
 export class Outbox {
@@ -132,7 +134,7 @@ export class Outbox {
     this.#file = new ResilientDatabase(path, {
       name: 'Outbox',
       trouble: 'Cannot write the outbox; rows wait in memory',
-      schema: SCHEMA,
+      schema: OUTBOX_SCHEMA,
       // Alerts are rare and must survive a power cut: each commit is synced.
       synchronous: 'full',
       check: true,

@@ -162,9 +162,10 @@ export const KEYS = {
     default: (env) => credential(env, 'callsign.tls-key'),
   }),
   delivery: key({
-    describe: "what counts as delivered: the aggregator's receipt, the broker's PUBACK, or auto",
-    hint: 'auto|receipt|broker',
-    parse: oneOf('auto', 'receipt', 'broker'),
+    describe:
+      "what counts as delivered: the aggregator's receipt, the broker's PUBACK, or auto; file: without a broker, messages are kept for agent export",
+    hint: 'auto|receipt|broker|file',
+    parse: oneOf('auto', 'receipt', 'broker', 'file'),
     default: () => 'auto' as const,
   }),
   alertFile: key<string | undefined>({

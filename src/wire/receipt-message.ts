@@ -25,22 +25,36 @@ export interface ReceiptMessage {
 const utf8 = new TextEncoder()
 
 /**
- * One or more payloads, each within the receiver's bounds. @param stored of one host, in any order.
+ * One or more payloads, each within the receiver's bounds.
+ * @param stored of one host, in any order.
  */
 export function encodeReceipts(
   stored: readonly Pick<Origin, 'boot' | 'seq'>[],
   rangesMax: number = RECEIPT_RANGES_MAX,
 ): Uint8Array[] {
+  return encodeReceiptRanges(toRanges(stored), rangesMax)
+}
+
+/** The fewest ranges that hold these numbers and no others. */
+export function toRanges(stored: readonly Pick<Origin, 'boot' | 'seq'>[]): SequenceRange[] {
   const sorted = [...stored].sort((a, b) => a.boot - b.boot || a.seq - b.seq)
-  const ranges: [number, number, number][] = []
+  const ranges: { boot: number; from: number; to: number }[] = []
   for (const { boot, seq } of sorted) {
     const last = ranges.at(-1)
-    if (last !== undefined && last[0] === boot && seq <= last[2] + 1) last[2] = seq
-    else ranges.push([boot, seq, seq])
+    if (last !== undefined && last.boot === boot && seq <= last.to + 1) last.to = seq
+    else ranges.push({ boot, from: seq, to: seq })
   }
+  return ranges
+}
+
+export function encodeReceiptRanges(
+  ranges: readonly SequenceRange[],
+  rangesMax: number = RECEIPT_RANGES_MAX,
+): Uint8Array[] {
   const payloads: Uint8Array[] = []
   for (let at = 0; at < ranges.length; at += rangesMax) {
-    payloads.push(utf8.encode(JSON.stringify({ v: 1, stored: ranges.slice(at, at + rangesMax) })))
+    const stored = ranges.slice(at, at + rangesMax).map(({ boot, from, to }) => [boot, from, to])
+    payloads.push(utf8.encode(JSON.stringify({ v: 1, stored })))
   }
   return payloads
 }

@@ -1,0 +1,187 @@
+/** `agent export` and `agent import`: the outbox of a host without a network, carried by hand. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { AgentError } from '../domain/error.ts'
+import { EXPORT_BYTES_MAX, IN_FLIGHT_MAX, TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
+import { parseJson, problemText, reading } from '../domain/untrusted.ts'
+import {
+  connectMqtt,
+  type MqttConnection,
+  type MqttConnectOptions,
+  parseBrokerUrl,
+} from '../platform/mqtt/client.ts'
+import { acknowledgeOutbox, readOutboxRows } from '../publish/outbox-file.ts'
+import { decodeExport, type ExportFile, encodeExport } from '../wire/export-file.ts'
+import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
+import {
+  decodeReceipt,
+  encodeReceiptRanges,
+  type SequenceRange,
+  toRanges,
+} from '../wire/receipt-message.ts'
+import { agentTopics } from '../wire/topics.ts'
+
+export interface Exported {
+  readonly alerts: number
+  readonly summaries: number
+}
+
+/** Writes what waits in the outbox of a state directory; nothing is removed from it. */
+export function exportOutbox(
+  { state, site, host }: { state: string; site: string; host: string },
+  path: string,
+  nowMs: number,
+): Exported {
+  const messages = readOutboxRows(state)
+  const bytes = encodeExport({ site, host, created: Math.floor(nowMs / 1000), messages })
+  const checked = decodeExport(bytes)
+  if (!checked.ok)
+    throw new AgentError('ERR_CONFIG', `Cannot export as "${site}/${host}": ${checked.reason}`, {
+      hint: 'Give --site and --host as the agent has them',
+    })
+  writeWhole(path, bytes)
+  const alerts = messages.filter(({ kind }) => kind === 'alert').length
+  return { alerts, summaries: messages.length - alerts }
+}
+
+export interface ImportOptions
+  extends Pick<MqttConnectOptions, 'username' | 'password' | 'tls' | 'signal'> {
+  readonly broker: string
+  /** How long receipts are waited for after the last message. */
+  readonly waitMs: number
+}
+
+export interface Imported extends Pick<ExportFile, 'site' | 'host'> {
+  readonly messages: number
+  /** Receipted by an aggregator: those that it had already, too. */
+  readonly stored: readonly SequenceRange[]
+}
+
+/** @throws AgentError where the file is not whole, or the broker cannot be reached or refuses it */
+export async function importFile(path: string, options: ImportOptions): Promise<Imported> {
+  const file = readExport(path)
+  const { site, host } = file
+  const waiting = new Set(file.messages.map(keyOf))
+  const done = Promise.withResolvers<void>()
+  if (waiting.size === 0) done.resolve()
+  const { broker, waitMs, ...login } = options
+  const topics = agentTopics(site, host)
+  const connection = await connectMqtt(parseBrokerUrl(broker), {
+    ...login,
+    clientId: `callsign-import-${crypto.randomUUID().slice(0, 8)}`,
+    onMessage: ({ payload }) => {
+      const receipt = decodeReceipt(payload)
+      if (!receipt.ok) return
+      for (const message of file.messages)
+        if (receipt.value.stored.some((range) => covers(range, message)))
+          waiting.delete(keyOf(message))
+      if (waiting.size === 0) done.resolve()
+    },
+  })
+  try {
+    await connection.subscribe([topics.receipt])
+    await publishAll(connection, file).catch((cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new AgentError('ERR_BROKER', `Cannot import "${path}": the broker refused it: ${why}`, {
+        hint: 'Give an account that may publish for this host, such as "SITE/*"',
+        cause,
+      })
+    })
+    await Promise.race([done.promise, connection.closed, Bun.sleep(waitMs)])
+  } finally {
+    await connection.end()
+  }
+  const stored = file.messages.filter((message) => !waiting.has(keyOf(message)))
+  return { site, host, messages: file.messages.length, stored: toRanges(stored) }
+}
+
+/** Receipts to be carried back to the host: whose they are, then receipts as MQTT carries them. */
+export function writeReceipts(path: string, { site, host, stored }: Imported): void {
+  const decoder = new TextDecoder()
+  const lines = [
+    JSON.stringify({ v: 1, site, host }),
+    ...encodeReceiptRanges(stored).map((payload) => decoder.decode(payload)),
+  ]
+  writeWhole(path, new TextEncoder().encode(`${lines.join('\n')}\n`))
+}
+
+/** Removes what an aggregator has stored. @returns how many messages */
+export function takeReceipts(
+  path: string,
+  { state, site, host }: { state: string; site: string; host: string },
+): number {
+  const refused = (why: string) =>
+    new AgentError('ERR_INPUT', `Cannot use receipts "${path}": ${why}`, {
+      hint: 'Give the file that "agent import --receipts" wrote for this host',
+    })
+  const [head = '', ...lines] = new TextDecoder().decode(readBounded(path)).trimEnd().split('\n')
+  const whose = reading(() => {
+    const fields = parseJson(head)
+    return `${fields.text('site', TOPIC_PART_CHARS_MAX)}/${fields.text('host', TOPIC_PART_CHARS_MAX)}`
+  })
+  if (!whose.ok) throw refused(problemText(whose))
+  if (whose.value !== `${site}/${host}`) throw refused(`they are for "${whose.value}"`)
+  const stored = lines.flatMap((line) => {
+    const receipt = decodeReceipt(new TextEncoder().encode(line))
+    if (!receipt.ok) throw refused(problemText(receipt))
+    return receipt.value.stored
+  })
+  return acknowledgeOutbox(state, { site, host }, stored)
+}
+
+function readExport(path: string): ExportFile {
+  const file = decodeExport(readBounded(path))
+  if (file.ok) return file.value
+  throw new AgentError('ERR_SIGNATURE', `Cannot import "${path}": ${file.reason}`)
+}
+
+function readBounded(path: string): Uint8Array {
+  try {
+    const bytes = readFileSync(path)
+    if (bytes.byteLength <= EXPORT_BYTES_MAX) return bytes
+  } catch (cause) {
+    throw new AgentError('ERR_INPUT', `Cannot read "${path}"`, {
+      hint: 'Give a file that this user can read',
+      cause,
+    })
+  }
+  throw new AgentError(
+    'ERR_INPUT',
+    `Cannot read "${path}": it has more than ${EXPORT_BYTES_MAX} bytes, as no outbox has`,
+  )
+}
+
+/** Whole or not at all: a stick may be full or pulled out. */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    writeFileSync(temporary, bytes, { mode: 0o600, flush: true })
+    renameSync(temporary, path)
+  } catch (cause) {
+    throw new AgentError('ERR_DISK', `Cannot write "${path}"`, {
+      hint: 'Give a file in an existing, writable directory with enough room',
+      cause,
+    })
+  }
+}
+
+async function publishAll(connection: MqttConnection, file: ExportFile): Promise<void> {
+  const { site, host, messages } = file
+  const topics = agentTopics(site, host)
+  for (let at = 0; at < messages.length; at += IN_FLIGHT_MAX)
+    await Promise.all(
+      messages.slice(at, at + IN_FLIGHT_MAX).map(({ kind, boot, seq, time, payload }) =>
+        connection.publish(topics[kind], payload, {
+          contentType: CONTENT_TYPE[kind],
+          userProperties: cloudEvent(kind, { site, host, boot, seq }, time),
+        }),
+      ),
+    )
+}
+
+function covers({ boot, from, to }: SequenceRange, message: { boot: number; seq: number }) {
+  return boot === message.boot && from <= message.seq && message.seq <= to
+}
+
+function keyOf({ boot, seq }: { boot: number; seq: number }): string {
+  return `${boot}-${seq}`
+}
