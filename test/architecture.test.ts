@@ -64,6 +64,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf/wkt': ['platform/onnx/file.ts'],
   'onnxruntime-node': ['platform/onnx/runtime.ts'],
   'smol-toml': ['settings/settings.ts'],
+  uplot: ['aggregator/dashboard/charts.ts'],
 }
 
 /**

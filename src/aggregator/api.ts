@@ -6,7 +6,13 @@
  * range is refused and not guessed at: a script with `?stat=open` must not get an answer that looks
  * like no alerts.
  */
-import { API_ID_CHARS_MAX, HOURS_LISTED_MAX, PAGE_ROWS_MAX } from '../domain/limits.ts'
+import {
+  API_ID_CHARS_MAX,
+  HOURS_LISTED_MAX,
+  PAGE_ROWS_MAX,
+  PROGRAM_HOSTS_MAX,
+} from '../domain/limits.ts'
+import type { ProcessSummary, Summary } from '../domain/summary.ts'
 import { isTopicPart } from '../wire/topics.ts'
 import { answerActions, answerIncidents } from './api-incidents.ts'
 import { decodePart, Parameters } from './api-parameters.ts'
@@ -26,12 +32,14 @@ export async function answerApi(store: Reads, url: URL, now: number): Promise<st
   const given = url.searchParams
   if (what === 'alerts' && name === undefined) return listAlerts(store, given)
   if (what === 'alerts' && part === undefined) return showAlert(store, name, given)
-  if (what === 'hosts' && name === undefined) return listHosts(store, given)
+  if (what === 'hosts' && name === undefined) return listHosts(store, given, now)
   if (what === 'hosts' && part === 'processes') return listProcesses(store, name, given)
   if (what === 'hosts' && part === 'hours') return listHours(store, name, given)
+  if (what === 'programs' && name !== undefined && part === undefined)
+    return showProgram(store, name, given)
   if (what === 'incidents') return answerIncidents(store.incidents, name, part, given, now)
   if (what === 'actions' && name === undefined) return answerActions(store.incidents, given)
-  if (what === 'counts' && name === undefined) return showCounts(store, given)
+  if (what === 'counts' && name === undefined) return showCounts(store, given, now)
   return undefined
 }
 
@@ -61,13 +69,25 @@ async function showAlert(
   return `${found.body.slice(0, -1)},${more.slice(1)}`
 }
 
-async function listHosts(store: Reads, given: URLSearchParams): Promise<string> {
-  const query = new Parameters(given, ['limit', 'after', 'site', 'state', 'search', 'order'])
+async function listHosts(store: Reads, given: URLSearchParams, now: number): Promise<string> {
+  const query = new Parameters(given, [
+    'limit',
+    'after',
+    'site',
+    'state',
+    'condition',
+    'search',
+    'order',
+  ])
   const page = await store.hosts({
     limit: query.limit(),
     ...query.optional('after', (text) => query.cursor(text, readHostCursor)),
     ...query.optional('site', (text) => query.name('site', text, isTopicPart)),
     ...query.optional('state', (text) => query.oneOf('state', text, ['online', 'offline'])),
+    ...query.optional('condition', (text) => ({
+      is: query.oneOf('condition', text, ['silent', 'losing']),
+      now,
+    })),
     ...query.optional('search', (text) => query.part('search', text)),
     ...query.optional('order', (text) => query.oneOf('order', text, ['name', 'attention'])),
   })
@@ -75,10 +95,15 @@ async function listHosts(store: Reads, given: URLSearchParams): Promise<string> 
 }
 
 /** How many there are of all, whatever a list shows of them. */
-async function showCounts(store: Reads, given: URLSearchParams): Promise<string> {
+async function showCounts(store: Reads, given: URLSearchParams, now: number): Promise<string> {
   new Parameters(given, [])
-  const [counts, usage] = await Promise.all([store.counts(), store.usage()])
-  return JSON.stringify({ ...counts, store: usage })
+  const [counts, usage, silent, losing] = await Promise.all([
+    store.counts(),
+    store.usage(),
+    store.countHosts({ is: 'silent', now }),
+    store.countHosts({ is: 'losing', now }),
+  ])
+  return JSON.stringify({ ...counts, hosts: { ...counts.hosts, silent, losing }, store: usage })
 }
 
 /** What the host's newest summary says, busiest first. */
@@ -96,10 +121,7 @@ async function listProcesses(
   const { summary } = found
   const processes = [...(summary?.processes ?? [])].sort((a, b) => b.calls - a.calls)
   return JSON.stringify({
-    items: processes.slice(0, limit).map((process) => ({
-      ...process,
-      top: process.top.map(([syscall, count]) => ({ syscall: summary?.syscalls[syscall], count })),
-    })),
+    items: processes.slice(0, limit).map((process) => processItem(process, summary!)),
     next: null,
     host: found.host,
     summary:
@@ -112,9 +134,44 @@ async function listProcesses(
             dropped: summary.dropped,
             processesOmitted: summary.processesOmitted + Math.max(0, processes.length - limit),
             alertsOpen: summary.alertsOpen,
+            unjudged: summary.unjudged,
             agent: summary.agent,
           },
   })
+}
+
+/** Where a program of this name runs, as the newest summaries tell. */
+async function showProgram(
+  store: Reads,
+  name: string,
+  given: URLSearchParams,
+): Promise<string | undefined> {
+  new Parameters(given, [])
+  const program = decodePart(name)
+  if (program === undefined) return undefined
+  const [found, { hosts }] = await Promise.all([
+    store.latestSummaries(PROGRAM_HOSTS_MAX),
+    store.counts(),
+  ])
+  const items = found.flatMap(({ host: { site, host }, summary }) =>
+    summary.processes
+      .filter((process) => process.name === program)
+      .map((process) => ({ site, host, to: summary.to, process: processItem(process, summary) })),
+  )
+  return JSON.stringify({
+    items: items.slice(0, PAGE_ROWS_MAX),
+    next: null,
+    hosts: found.length,
+    hostsOmitted: Math.max(0, hosts.online + hosts.offline - found.length),
+  })
+}
+
+/** A process with the names of its most frequent calls. */
+function processItem(process: ProcessSummary, { syscalls }: Summary) {
+  return {
+    ...process,
+    top: process.top.map(([syscall, count]) => ({ syscall: syscalls[syscall], count })),
+  }
 }
 
 /** What the host's summaries add up to, by hours. */

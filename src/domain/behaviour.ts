@@ -68,6 +68,16 @@ function behaviour(
   return { id, name, severity, techniques }
 }
 
+/**
+ * Completes "behaves like …": names of things have an article, names of activities ("file
+ * encryption") have none.
+ */
+export function behavesLike(name: string): string {
+  return /(encryption|access|scraping|guessing|cracking|exfiltration|enumeration)$/.test(name)
+    ? name
+    : `a ${name}`
+}
+
 export function isBehaviourId(value: unknown): value is BehaviourId {
   return (BEHAVIOUR_IDS as readonly unknown[]).includes(value)
 }

@@ -725,6 +725,12 @@ export const REQUEST_BYTES_MAX = 16_384
 export const DATE_SECONDS_MAX = 8_640_000_000_000
 /** Words of a search, in characters. */
 export const SEARCH_CHARS_MAX = 200
+/** A host that is connected and was not heard for so long is silent: two summaries, and some. */
+export const HOST_SILENT_S = 150
+/** A host loses calls where this share of an hour's calls is gone. */
+export const HOST_LOSING_SHARE = 0.01
+/** Hosts whose newest summaries are searched for one program: some 100 µs each. */
+export const PROGRAM_HOSTS_MAX = 500
 /** Hours of a host in one answer of the API: a month. */
 export const HOURS_LISTED_MAX = 750
 /** Questions to the API that wait for an answer; the next is told to come back. */

@@ -4,7 +4,7 @@
  * same.
  */
 import type { Alert, AlertEnd } from '../domain/alert.ts'
-import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
+import { BEHAVIOURS, behavesLike, type Severity } from '../domain/behaviour.ts'
 import { safeName } from '../domain/process.ts'
 import { paintFor } from '../platform/terminal.ts'
 
@@ -57,20 +57,13 @@ export function sentence({ kind, predicted, claimed, behaviour }: Alert): string
         : `behaves like ${safeName(predicted.class)}${share}, not like ${safeName(claimed.class) || 'its name'}`
     case 'non-grata': {
       const like = behaviour === undefined ? safeName(predicted.class) : BEHAVIOURS[behaviour].name
-      return `behaves like ${article(like)}${share}`
+      return `behaves like ${behavesLike(like)}${share}`
     }
     case 'novelty':
       return claimed.class === ''
         ? 'is new on this host'
         : `does not behave like ${safeName(claimed.class)} does, nor like any known program`
   }
-}
-
-/** Names of activities ("file encryption") have no article; names of things do. */
-function article(name: string): string {
-  return /(encryption|access|scraping|guessing|cracking|exfiltration|enumeration)$/.test(name)
-    ? name
-    : `a ${name}`
 }
 
 /** Facts where there are any, else the calls that decided. */

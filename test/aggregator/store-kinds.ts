@@ -11,6 +11,7 @@ import { RETENTION } from '../../src/aggregator/store/retention.ts'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
 import type { Arrival, Retention, Store, StoreBounds } from '../../src/aggregator/store/store.ts'
 import type { Alert } from '../../src/domain/alert.ts'
+import type { Summary } from '../../src/domain/summary.ts'
 import { toMessage } from '../../src/wire/alert-message.ts'
 import type { StatusMessage } from '../../src/wire/status-message.ts'
 import { readSummaryHead } from '../../src/wire/summary-head.ts'
@@ -93,9 +94,10 @@ export function alert(
 export function summary(
   { host = 'a', site = 'lab', boot = 1, seq }: Where,
   from = 1_700_000_000,
+  changes: Partial<Summary> = {},
 ): Arrival {
   const payload = encodeSummary(
-    { ...sampleSummary, from, to: from + 59 },
+    { ...sampleSummary, from, to: from + 59, ...changes },
     { site, host, boot, seq },
   )
   const head = readSummaryHead(payload)

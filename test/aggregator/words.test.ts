@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { setZone } from '../../src/aggregator/dashboard/times.ts'
 import {
   amount,
   comparison,
@@ -11,11 +12,13 @@ import {
 import type { Alert } from '../../src/domain/alert.ts'
 import { sampleAlert } from '../wire/samples.ts'
 
-const noon = Math.floor(new Date(2026, 10, 23, 12, 0, 0).getTime() / 1000)
+setZone('utc')
+const noon = Date.UTC(2026, 10, 23, 12, 0, 0) / 1000
 const text = (parts: Part[]): string =>
   parts.map((part) => (typeof part === 'string' ? part : `[${part.name}]`)).join('')
+const { behaviour: _, ...plain } = sampleAlert
 const alert = (changes: Partial<Alert>): Alert => ({
-  ...sampleAlert,
+  ...plain,
   first: noon - 4_673,
   last: noon - 60,
   predicted: { class: 'ransom.py', confidence: 0.98 },
@@ -29,37 +32,49 @@ test.each([
   [
     'a masquerade',
     alert({ kind: 'masquerade' }),
-    'Process 812 has the name [nginx] but has behaved like [ransom.py] since 10:42:07.',
+    'Process 812 has the name [nginx] but has behaved like [ransom.py] since 10:42:07 UTC.',
     '[nginx] behaves like [ransom.py]',
   ],
   [
     'a masquerade that is over',
     alert({ kind: 'masquerade', state: 'closed' }),
-    'Process 812 has the name [nginx] but behaved like [ransom.py] from 10:42:07 to 11:59:00.',
+    'Process 812 has the name [nginx] but behaved like [ransom.py] from 10:42:07 UTC to 11:59:00 UTC.',
     '[nginx] behaves like [ransom.py]',
   ],
   [
     'a non grata under another name',
     alert({ kind: 'non-grata' }),
-    'Process 812 has the name [nginx] and has behaved like [ransom.py] (malicious) since 10:42:07.',
+    'Process 812 has the name [nginx] and has behaved like [ransom.py] (malicious) since 10:42:07 UTC.',
     '[nginx] behaves like [ransom.py]',
+  ],
+  [
+    'a non grata of a known behaviour',
+    alert({ kind: 'non-grata', behaviour: 'reverse-shell' }),
+    'Process 812 has the name [nginx] and has behaved like a reverse shell (malicious) since 10:42:07 UTC.',
+    '[nginx] behaves like a reverse shell',
+  ],
+  [
+    'a masquerade by facts alone',
+    alert({ kind: 'masquerade', predicted: unknown }),
+    'Process 812 has the name [nginx] but has behaved like another program since 10:42:07 UTC.',
+    '[nginx] is not the program that its name says',
   ],
   [
     'a non grata under its own name',
     alert({ kind: 'non-grata', process: nmap, predicted: { class: 'nmap', confidence: 1 } }),
-    'Process 9 is [nmap], a malicious program, and has behaved like it since 10:42:07.',
+    'Process 9 has the name [nmap] and has behaved like [nmap] (malicious) since 10:42:07 UTC.',
     '[nmap] behaves like malicious activity',
   ],
   [
     'a known name with an unknown behaviour',
     alert({ kind: 'novelty', claimed: known }),
-    'Process 812 has the name [nginx] but has behaved like no known program since 10:42:07.',
+    'Process 812 has the name [nginx] but has behaved like no known program since 10:42:07 UTC.',
     '[nginx] matches no known program',
   ],
   [
     'a new program',
     alert({ kind: 'novelty', claimed: unknown }),
-    'Process 812 is [nginx], a program that is new on this host. First seen at 10:42:07.',
+    'Process 812 is [nginx], a program that is new on this host. First seen at 10:42:07 UTC.',
     '[nginx] is new on this host',
   ],
 ])('sentence() and headline() tell %s in plain words', (_, given, long, short) => {
@@ -69,7 +84,7 @@ test.each([
 
 test('sentence() names the day where it is not today', () => {
   const old = alert({ kind: 'masquerade', first: noon - 2 * 86_400 })
-  expect(text(sentence(old, noon))).toEndWith('since 21 Nov, 12:00:00.')
+  expect(text(sentence(old, noon))).toEndWith('since 21 Nov, 12:00:00 UTC.')
 })
 
 test.each([

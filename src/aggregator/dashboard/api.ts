@@ -1,30 +1,35 @@
-/** What the page asks the aggregator, and what it is told (docs/reference/api.md). */
-import type { Alert, AlertState } from '../../domain/alert.ts'
+/** What the page asks the aggregator, and what it tells it (docs/reference/api.md). */
 import type { ProcessSummary, Summary } from '../../domain/summary.ts'
+import type {
+  Action,
+  ActionRecord,
+  HostAlert,
+  IncidentGroup,
+  IncidentKey,
+  IncidentRecord,
+  IncidentTimes,
+} from '../store/incident.ts'
 
-export interface HostAlert extends Alert {
-  readonly site: string
-  readonly host: string
-  readonly boot: number
-  readonly seq: number
+export type { ActionRecord, IncidentGroup, IncidentRecord, IncidentTimes }
+
+export interface IncidentDetail {
+  readonly incident: IncidentRecord
+  readonly alerts: readonly HostAlert[]
+  readonly actions: readonly ActionRecord[]
 }
 
-export interface AlertDetail extends HostAlert {
-  readonly received: number
-  readonly history: readonly {
-    readonly time: number
-    readonly state: AlertState
-    readonly count: number
-    readonly class: string
-    readonly confidence: number
-  }[]
+export interface Times {
+  readonly items: readonly IncidentTimes[]
+  readonly since: number
+  readonly until: number
+  readonly step: number
 }
 
 export interface Host {
   readonly site: string
   readonly host: string
   readonly state: 'online' | 'offline'
-  readonly reason?: 'ended' | 'lost' | 'unknown'
+  readonly reason?: string
   readonly since: number
   readonly lastSeen: number
   readonly version: string
@@ -33,7 +38,7 @@ export interface Host {
   readonly alerts?: { readonly active: number; readonly total: number }
 }
 
-type ProcessItem = Omit<ProcessSummary, 'top'> & {
+export type ProcessItem = Omit<ProcessSummary, 'top'> & {
   readonly top: readonly { readonly syscall: string; readonly count: number }[]
 }
 
@@ -44,10 +49,36 @@ export interface HostProcesses {
   readonly summary: Omit<Summary, 'syscalls' | 'processes'> | null
 }
 
-/** Of all, whatever the lists show. */
+export interface HostHour {
+  readonly hour: number
+  readonly seconds: number
+  readonly calls: number
+  readonly dropped: number
+  readonly cpuSeconds: number
+  readonly rssBytes: number
+}
+
+/** A process of that name in the newest summary of its host. */
+export interface ProgramItem {
+  readonly site: string
+  readonly host: string
+  readonly to: number
+  readonly process: ProcessItem
+}
+
 export interface Counts {
-  readonly hosts: { readonly online: number; readonly offline: number }
+  readonly hosts: {
+    readonly online: number
+    readonly offline: number
+    readonly silent: number
+    readonly losing: number
+  }
   readonly alerts: { readonly active: number; readonly total: number }
+}
+
+export interface Me {
+  readonly name: string | null
+  readonly mayAct: boolean
 }
 
 export interface Page<T> {
@@ -72,47 +103,32 @@ export async function get<T>(
   const response = await fetch(`/api/v1/${path}${search === '' ? '' : `?${search}`}`, {
     headers: { accept: 'application/json' },
   })
+  return read<T>(response)
+}
+
+export async function act(
+  { site, host, incident }: IncidentKey,
+  action: Partial<Action> & Pick<Action, 'action'>,
+): Promise<ActionRecord> {
+  const query = new URLSearchParams({ site, host })
+  const path = `/api/v1/incidents/${encodeURIComponent(incident)}/actions?${query}`
+  const response = await fetch(path, {
+    method: 'POST',
+    headers: { accept: 'application/json', 'content-type': 'application/json' },
+    body: JSON.stringify(action),
+  })
+  return read<ActionRecord>(response)
+}
+
+async function read<T>(response: Response): Promise<T> {
   const body: unknown = await response.json().catch(() => undefined)
   if (response.ok) return body as T
   const message = (body as { error?: { message?: string } } | undefined)?.error?.message
   throw new ApiError(response.status, message ?? `The aggregator answered ${response.status}`)
 }
 
-export interface Hello {
-  readonly version: string
-  readonly broker: string
-}
-
-export interface FeedListener {
-  connected(hello: Hello): void
-  /** Events may have been missed: ask anew. */
-  reset(): void
-  lost(): void
-  alert(alert: HostAlert): void
-  host(host: Host): void
-}
-
-const PAUSE_MS = 3_000
-
-/**
- * Events as they happen. The browser reconnects where it can; where it gives up (a 5xx, a proxy),
- * we do.
- */
-export function listen(listener: FeedListener, again = false): void {
-  const source = new EventSource('/api/v1/events')
-  let seen = again
-  source.addEventListener('hello', (event) => {
-    if (seen) listener.reset()
-    seen = true
-    listener.connected(JSON.parse(event.data))
-  })
-  source.addEventListener('reset', () => listener.reset())
-  source.addEventListener('alert', (event) => listener.alert(JSON.parse(event.data)))
-  source.addEventListener('host', (event) => listener.host(JSON.parse(event.data)))
-  source.addEventListener('error', () => {
-    listener.lost()
-    if (source.readyState !== EventSource.CLOSED) return
-    source.close()
-    setTimeout(() => listen(listener, true), PAUSE_MS)
-  })
+/** What to say where a question failed. */
+export function wordsOfError(error: unknown): string {
+  if (error instanceof ApiError) return error.status === 404 ? 'Not in the store.' : error.message
+  return 'The aggregator does not answer.'
 }

@@ -2,6 +2,7 @@
  * Makes elements whose content is text, never markup: nothing that comes from a host can become a
  * tag, an attribute or a script here, because there is no way to say so.
  */
+import { oddities, piecesOf } from './odd-names.ts'
 import type { Part } from './words.ts'
 
 export type Child = Node | string | null | undefined | false
@@ -24,9 +25,27 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made
 }
 
-/** A name that a host or a process chose: set apart, and its direction kept to itself. */
+/**
+ * A name that a host or a process chose: set apart, its direction kept to itself, broken after
+ * separators rather than in mid-word, what is hidden in it shown, and marked where it deceives.
+ */
 export function name(text: string): HTMLElement {
-  return element('bdi', { class: 'name' }, text === '' ? '(no name)' : text)
+  if (text === '') return element('bdi', { class: 'name' }, '(no name)')
+  const odd = oddities(text)
+  const shown = piecesOf(text).flatMap(({ text: piece, hidden }): Child[] =>
+    hidden ? [element('span', { class: 'hidden-char' }, piece)] : breakable(piece),
+  )
+  const set = element('bdi', { class: 'name' }, ...shown)
+  if (odd.length === 0) return set
+  const words = odd.join(', ')
+  return element('span', {}, set, ' ', element('span', { class: 'odd', title: words }, words))
+}
+
+/** Breaks are allowed after the separators of names and paths. */
+function breakable(text: string): Child[] {
+  return text
+    .split(/(?<=[./_:@-])/u)
+    .flatMap((part, i): Child[] => (i === 0 ? [part] : [element('wbr'), part]))
 }
 
 /** A hash, cut: its beginning is what people compare; the whole is in the title. */
@@ -40,25 +59,36 @@ export function words(parts: readonly Part[]): (Node | string)[] {
   return parts.map((part) => (typeof part === 'string' ? part : name(part.name)))
 }
 
-/**
- * A bar of a share from 0 to 1; the number stands beside it as text, so it is hidden from readers.
- */
+/** A bar of a share from 0 to 1; the number stands beside it as text, so it is hidden from readers. */
 export function bar(share: number, className: string): HTMLElement {
   const fill = element('span', { class: `fill ${className}` })
   fill.style.inlineSize = `${Math.min(Math.max(share, 0), 1) * 100}%`
   return element('span', { class: 'bar', 'aria-hidden': 'true' }, fill)
 }
 
-/** Puts children in order with as few moves as possible: an element that stays keeps its focus. */
-export function arrange(parent: Element, wanted: readonly Element[]): void {
-  let at: Element | null = parent.firstElementChild
-  for (const child of wanted) {
-    if (child === at) at = at.nextElementSibling
-    else parent.insertBefore(child, at)
-  }
-  while (at !== null) {
-    const next: Element | null = at.nextElementSibling
-    at.remove()
-    at = next
-  }
+export function block(title: string, ...children: Child[]): HTMLElement {
+  return element('section', { class: 'block' }, element('h2', {}, title), ...children)
+}
+
+/** A list of label and value; what is undefined is left out. */
+export function facts(
+  rows: readonly (readonly [label: string, value: string | readonly Child[] | undefined])[],
+): HTMLElement {
+  const shown = rows.filter(([, value]) => value !== undefined)
+  return element(
+    'dl',
+    { class: 'facts' },
+    ...shown.map(([label, value]) =>
+      element(
+        'div',
+        {},
+        element('dt', {}, label),
+        element('dd', {}, ...(typeof value === 'string' ? [value] : (value ?? []))),
+      ),
+    ),
+  )
+}
+
+export function note(...children: Child[]): HTMLElement {
+  return element('p', { class: 'note' }, ...children)
 }

@@ -6,6 +6,9 @@
  * so that no name, whatever it holds, is taken for a part of the sentence.
  */
 import type { Alert, AlertKind } from '../../domain/alert.ts'
+import { BEHAVIOURS, behavesLike, type Severity } from '../../domain/behaviour.ts'
+import type { ActionRecord, TriageState } from '../store/incident.ts'
+import { clockTime } from './times.ts'
 
 export type Part = string | { readonly name: string }
 
@@ -21,44 +24,95 @@ export const KIND_HELP: Readonly<Record<AlertKind, string>> = {
   novelty: 'matches no known program',
 }
 
+export const SEVERITY_LABEL: Readonly<Record<Severity, string>> = {
+  critical: 'Critical',
+  high: 'High',
+  medium: 'Medium',
+  low: 'Low',
+}
+
+export const TRIAGE_LABEL: Readonly<Record<TriageState, string>> = {
+  new: 'New',
+  acknowledged: 'Acknowledged',
+  muted: 'Muted',
+  allowed: 'Allowed',
+}
+
 /** The row of the list: who, and like what. */
 export function headline(alert: Alert): Part[] {
   const name = { name: alert.process.name }
-  if (alert.kind === 'novelty')
-    return alert.claimed.class === ''
-      ? [name, ' is new on this host']
-      : [name, ' matches no known program']
-  if (alert.predicted.class === alert.process.name)
-    return [name, ' behaves like malicious activity']
-  return [name, ' behaves like ', { name: alert.predicted.class }]
+  const { kind, behaviour, predicted, claimed } = alert
+  if (behaviour !== undefined)
+    return [name, ` behaves like ${behavesLike(BEHAVIOURS[behaviour].name)}`]
+  switch (kind) {
+    case 'novelty':
+      return claimed.class === ''
+        ? [name, ' is new on this host']
+        : [name, ' matches no known program']
+    case 'masquerade':
+      return predicted.class === ''
+        ? [name, ' is not the program that its name says']
+        : [name, ' behaves like ', { name: predicted.class }]
+    case 'non-grata':
+      return predicted.class === alert.process.name
+        ? [name, ' behaves like malicious activity']
+        : [name, ' behaves like ', { name: predicted.class }]
+  }
 }
 
-/** "Process 812 has the name nginx but has behaved like ransom.py since 10:42:07." */
+/** "Process 812 has the name nginx but has behaved like a network scan since 10:42:07 UTC." */
 export function sentence(alert: Alert, nowSeconds: number): Part[] {
-  const { process, predicted, claimed } = alert
+  const { process, predicted, claimed, behaviour, kind } = alert
   const name = { name: process.name }
-  const like = { name: predicted.class }
   const closed = alert.state === 'closed'
   const has = closed ? 'behaved' : 'has behaved'
   const when = closed
     ? ` from ${clockTime(alert.first, nowSeconds)} to ${clockTime(alert.last, nowSeconds)}.`
     : ` since ${clockTime(alert.first, nowSeconds)}.`
-  const who = `Process ${process.pid}`
-  switch (alert.kind) {
+  const like: Part[] =
+    behaviour !== undefined
+      ? [` like ${behavesLike(BEHAVIOURS[behaviour].name)}`]
+      : predicted.class === ''
+        ? [' like another program']
+        : [' like ', { name: predicted.class }]
+  const who = `Process ${process.pid} has the name `
+  switch (kind) {
     case 'masquerade':
-      return [`${who} has the name `, name, ` but ${has} like `, like, when]
+      return [who, name, ` but ${has}`, ...like, when]
     case 'non-grata':
-      if (predicted.class === process.name)
-        return [`${who} is `, name, `, a malicious program, and ${has} like it${when}`]
-      return [`${who} has the name `, name, ` and ${has} like `, like, ` (malicious)${when}`]
+      return [who, name, ` and ${has}`, ...like, ` (malicious)${when}`]
     case 'novelty':
-      if (claimed.class === '')
-        return [
-          `${who} is `,
-          name,
-          `, a program that is new on this host. First seen at ${clockTime(alert.first, nowSeconds)}.`,
-        ]
-      return [`${who} has the name `, name, ` but ${has} like no known program${when}`]
+      if (claimed.class !== '') return [who, name, ` but ${has} like no known program${when}`]
+      return [
+        `Process ${process.pid} is `,
+        name,
+        `, a program that is new on this host. First seen at ${clockTime(alert.first, nowSeconds)}.`,
+      ]
+  }
+}
+
+/** What an operator did, after their name. */
+export function actionWords(action: ActionRecord, nowSeconds: number): string {
+  const until = action.until === 0 ? '' : ` until ${clockTime(action.until, nowSeconds)}`
+  switch (action.action) {
+    case 'acknowledge':
+      return 'acknowledged it'
+    case 'unacknowledge':
+      return 'took the acknowledgement back'
+    case 'assign':
+      return action.value === '' ? 'removed the assignee' : `assigned it to ${action.value}`
+    case 'note':
+      return 'wrote a note'
+    case 'mute':
+      return `muted it${until}`
+    case 'unmute':
+      return 'ended the mute'
+    case 'allow':
+      return `allowed it${until}`
+    case 'disallow':
+      return 'ended the allowance'
+    case 'label':
+      return `labelled it "${action.value}"`
   }
 }
 
@@ -76,20 +130,6 @@ export function span(seconds: number): string {
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`
   if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`
   return `${Math.floor(seconds / 86_400)} d`
-}
-
-/** "10:42:07" today, "21 Nov, 10:42:07" on another day, with the year where it is another. */
-export function clockTime(seconds: number, nowSeconds: number): string {
-  const date = new Date(seconds * 1_000)
-  const now = new Date(nowSeconds * 1_000)
-  const time = date.toLocaleTimeString('en-GB')
-  if (date.toDateString() === now.toDateString()) return time
-  const day = date.toLocaleDateString('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    ...(date.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' }),
-  })
-  return `${day}, ${time}`
 }
 
 /** Whole percents, but never "0 %" for something nor "100 %" for less than all. */

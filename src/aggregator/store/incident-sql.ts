@@ -6,7 +6,6 @@
  * Lists are answered from an index in their order. A search (`q`) reads along that index until a
  * page is full: rare words cost a look at every incident within the other filters.
  */
-import type { AlertMessage } from '../../wire/alert-message.ts'
 import {
   likePattern,
   readIncidentCursor,
@@ -20,6 +19,7 @@ import {
   type ActionQuery,
   type ActionRecord,
   changeOf,
+  type HostAlert,
   INCIDENT_COLUMNS,
   type IncidentDetail,
   type IncidentFilter,
@@ -312,7 +312,7 @@ function recordOf(row: StoredIncident, now: number): IncidentRecord {
       ...(label === '' ? {} : { label }),
       notes: row.notes,
     },
-    lead: JSON.parse(row.body) as AlertMessage,
+    lead: JSON.parse(row.body) as HostAlert,
   }
 }
 

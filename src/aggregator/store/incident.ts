@@ -9,9 +9,9 @@
  * `allow` holds for the incidents of the same process name and behaviour on that host, also for
  * later ones, unless they are worse. It changes what is listed here, not what the agent raises.
  */
-import type { AlertKind, Certainty } from '../../domain/alert.ts'
+import type { Alert, AlertKind, Certainty } from '../../domain/alert.ts'
 import { SEVERITIES, type Severity } from '../../domain/behaviour.ts'
-import type { AlertMessage } from '../../wire/alert-message.ts'
+import type { Origin } from '../../wire/origin.ts'
 
 export const ACTION_KINDS = [
   'acknowledge',
@@ -47,6 +47,9 @@ export interface ActionRecord extends Action {
   /** The severity that the incident had. */
   readonly severity: Severity
 }
+
+/** An alert, and whose. */
+export type HostAlert = Alert & Origin
 
 /** Which incident: an id may be claimed by several hosts. */
 export interface IncidentKey {
@@ -85,7 +88,7 @@ export interface IncidentRecord {
   readonly changed: number
   readonly triage: Triage
   /** Its worst alert, of these the one heard first. */
-  readonly lead: AlertMessage
+  readonly lead: HostAlert
 }
 
 export interface IncidentFilter {
@@ -173,7 +176,7 @@ export function severityOfRank(rank: number): Severity {
 }
 
 /** What a store writes beside an alert's body, so that its incident can be added up. */
-export function incidentColumns({ incident, severity, certainty, first, last }: AlertMessage) {
+export function incidentColumns({ incident, severity, certainty, first, last }: HostAlert) {
   const confirmed = certainty === 'confirmed' ? 1 : 0
   return { incident, severity: severityRank(severity), confirmed, first, last }
 }
@@ -207,7 +210,7 @@ export interface IncidentRow extends Omit<IncidentSum, 'body'> {
 }
 
 export function incidentRow({ body, ...sum }: IncidentSum): IncidentRow {
-  const lead = JSON.parse(body) as AlertMessage
+  const lead = JSON.parse(body) as HostAlert
   const active = sum.active_alerts > 0 ? 1 : 0
   return {
     ...sum,
@@ -245,7 +248,7 @@ export const INCIDENT_COLUMNS = [
 ] as const satisfies readonly (keyof IncidentRow)[]
 
 /** Everything that a search looks into, in lower case. */
-function searchText(alert: AlertMessage): string {
+function searchText(alert: HostAlert): string {
   const { process, predicted, claimed, behaviour, techniques, technique, because, peers } = alert
   const texts = [
     ...[alert.site, alert.host, alert.incident, alert.id, alert.kind],

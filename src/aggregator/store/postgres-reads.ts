@@ -13,6 +13,7 @@ import {
   showAlertCursor,
   showHostCursor,
 } from './cursor.ts'
+import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type SqlParameter, type TableNames } from './incident-sql.ts'
 import { type AlertChange, isActive, toSeconds } from './records.ts'
@@ -20,6 +21,7 @@ import type {
   AlertPage,
   AlertQuery,
   Counts,
+  HostCondition,
   HostHour,
   HostPage,
   HostQuery,
@@ -63,6 +65,12 @@ class Conditions {
     return this.#parts.length === 0 ? 'true' : this.#parts.join(' AND ')
   }
 }
+
+const HOUR_COLUMNS = {
+  lastSeen: 'last_seen',
+  hours: 'callsign.hours',
+  hourHost: 'host_id',
+} as const
 
 export const POSTGRES_TABLES: TableNames = {
   incidents: 'callsign.incidents',
@@ -171,6 +179,10 @@ export class PostgresReads implements Reads {
     else where.add('(site, host) > (?, ?)', after.site, after.host)
     if (query.site !== undefined) where.add('site = ?', query.site)
     if (query.state !== undefined) where.add('online = ?', query.state === 'online' ? 1 : 0)
+    if (query.condition !== undefined) {
+      const { text, values } = conditionSql(query.condition, HOUR_COLUMNS)
+      where.add(text, ...values)
+    }
     if (query.search !== undefined)
       where.add(`(site || '/' || host) ILIKE ?`, likePattern(query.search))
     const rows = await this.#db.query<StoredHost & { rank: number }>(
@@ -215,6 +227,28 @@ export class PostgresReads implements Reads {
       [host.id],
     )
     return [...rows].reverse()
+  }
+
+  async countHosts(condition: HostCondition): Promise<number> {
+    const { text, values } = conditionSql(condition, HOUR_COLUMNS)
+    const [found] = await queryNumbered<{ count: number }>(
+      this.#db,
+      `SELECT count(*)::float8 AS count FROM callsign.hosts WHERE ${text}`,
+      values,
+    )
+    return found!.count
+  }
+
+  async latestSummaries(limit: number): ReturnType<Reads['latestSummaries']> {
+    const rows = await this.#db.query<StoredHost & { body: Uint8Array }>(
+      `SELECT ${HOST_COLUMNS}, body FROM callsign.latest JOIN callsign.hosts ON hosts.id = host_id
+       ORDER BY received DESC LIMIT $1`,
+      [limit],
+    )
+    return rows.flatMap(({ body, ...host }) => {
+      const decoded = decodeSummary(body)
+      return decoded.ok ? [{ host: toRecord(host), summary: decoded.value }] : []
+    })
   }
 
   async counts(): Promise<Counts> {

@@ -15,6 +15,7 @@ import {
   showAlertCursor,
   showHostCursor,
 } from './cursor.ts'
+import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type TableNames } from './incident-sql.ts'
 import { type AlertChange, isActive, toSeconds } from './records.ts'
@@ -22,6 +23,7 @@ import type {
   AlertPage,
   AlertQuery,
   Counts,
+  HostCondition,
   HostHour,
   HostPage,
   HostQuery,
@@ -31,6 +33,8 @@ import type {
 } from './store.ts'
 
 const RANK = 'CASE WHEN active > 0 THEN 0 WHEN online = 1 THEN 1 ELSE 2 END'
+
+const HOUR_COLUMNS = { lastSeen: 'lastSeen', hours: 'hours', hourHost: 'hostId' } as const
 
 export const SQLITE_TABLES: TableNames = {
   incidents: 'incidents',
@@ -125,6 +129,11 @@ export class SqliteReads implements Reads {
       values.push(query.site)
     }
     if (query.state !== undefined) where.push(`online = ${query.state === 'online' ? 1 : 0}`)
+    if (query.condition !== undefined) {
+      const { text, values: given } = conditionSql(query.condition, HOUR_COLUMNS)
+      where.push(text)
+      values.push(...given)
+    }
     if (query.search !== undefined) {
       where.push(`(site || '/' || host) LIKE ? ESCAPE '\\'`)
       values.push(likePattern(query.search))
@@ -170,6 +179,26 @@ export class SqliteReads implements Reads {
       )
       .all(host.id, limit)
     return rows.reverse().map(({ cpuMs, ...hour }) => ({ ...hour, cpuSeconds: cpuMs / 1000 }))
+  }
+
+  async countHosts(condition: HostCondition): Promise<number> {
+    const { text, values } = conditionSql(condition, HOUR_COLUMNS)
+    return this.#db
+      .prepare<{ count: number }>(`SELECT count(*) AS count FROM hosts WHERE ${text}`)
+      .get(...values)!.count
+  }
+
+  async latestSummaries(limit: number): ReturnType<Reads['latestSummaries']> {
+    const rows = this.#db
+      .prepare<StoredHost & { body: Uint8Array }>(
+        `SELECT hosts.*, body FROM latest JOIN hosts ON hosts.id = hostId
+         ORDER BY received DESC LIMIT ?`,
+      )
+      .all(limit)
+    return rows.flatMap(({ body, ...host }) => {
+      const decoded = decodeSummary(body)
+      return decoded.ok ? [{ host: toRecord(host), summary: decoded.value }] : []
+    })
   }
 
   async counts(): Promise<Counts> {

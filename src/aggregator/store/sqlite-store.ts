@@ -158,6 +158,8 @@ export class SqliteStore implements Store {
   }
 
   hours: Reads['hours'] = (host, site, limit) => this.#reads.hours(host, site, limit)
+  countHosts: Reads['countHosts'] = (condition) => this.#reads.countHosts(condition)
+  latestSummaries: Reads['latestSummaries'] = (limit) => this.#reads.latestSummaries(limit)
   usage: Reads['usage'] = () => this.#reads.usage()
 
   async counts(): ReturnType<Reads['counts']> {

@@ -61,6 +61,7 @@ export interface HostQuery {
   readonly after?: string
   readonly site?: string
   readonly state?: HostRecord['state']
+  readonly condition?: HostCondition
   /** Part of `site/host`, in any case. */
   readonly search?: string
   /**
@@ -68,6 +69,16 @@ export interface HostQuery {
    * name.
    */
   readonly order?: 'name' | 'attention'
+}
+
+/**
+ * `silent`: connected, and no message for longer than two summaries take. `losing`: more than 1 % of
+ * its calls were lost in this or the last hour.
+ */
+export interface HostCondition {
+  readonly is: 'silent' | 'losing'
+  /** Unix seconds. */
+  readonly now: number
 }
 
 export interface HostPage {
@@ -117,6 +128,10 @@ export interface Reads {
   /** The newest hours of a host, oldest first. */
   hours(host: string, site: string | undefined, limit: number): Promise<HostHour[] | undefined>
   counts(): Promise<Counts>
+  /** How many hosts are in a condition. */
+  countHosts(condition: HostCondition): Promise<number>
+  /** The newest summaries, of the hosts heard last. */
+  latestSummaries(limit: number): Promise<{ host: HostRecord; summary: SummaryMessage }[]>
   usage(): Promise<Usage>
 }
 
