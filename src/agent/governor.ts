@@ -150,7 +150,7 @@ export function nextState(
   }
 }
 
-export interface Waiting extends Standing {
+export interface Waiting extends Omit<Standing, 'known'> {
   /** Seconds since it was classified; Infinity if never. */
   readonly waited: number
 }
@@ -205,7 +205,7 @@ export interface GovernorOptions {
   readonly judgingSeconds: () => number
   /** The detector. */
   readonly judge: {
-    standing(process: Process): Standing
+    standing(process: Process): Omit<Standing, 'known'>
     hold(processes: Iterable<Process>): void
   }
   readonly windowsMax?: number

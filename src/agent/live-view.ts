@@ -35,6 +35,8 @@ export interface LiveProcess {
   /** Predicted class and confidence; absent until it was classified. */
   readonly class?: string
   readonly confidence?: number
+  /** The model knows behaviours like its own; absent from older agents. */
+  readonly known?: boolean
   /** Its name claims a class that the model knows. */
   readonly claims: boolean
   /** Evidence against it as a share of the threshold. */

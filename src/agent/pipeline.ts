@@ -88,7 +88,8 @@ function takeFrame({ governor, shortLives, sequencer }: Stages, frame: Frame) {
 async function judge({ classifier, adaptation, detector }: Stages, sequences: SequenceBatch) {
   try {
     const predictions = adaptation.mix(await classifier.predict(sequences), sequences)
-    return { predictions, raised: detector.push(predictions) }
+    const raised = detector.push(predictions)
+    return { predictions: { ...predictions, known: detector.known }, raised }
   } catch (error) {
     detector.hold(sequences.processes)
     throw error

@@ -102,7 +102,7 @@ function agentWords({ state, pid, savedMs, status }: SavedStatus): string {
 /** What becomes of the seconds of an agent that classifies. */
 function judgedRows({ detection, adaptation, buffer, lastFrame }: StatusDocument): string[][] {
   const { red } = paintFor()
-  const { alerts, memory } = detection
+  const { alerts } = detection
   const notJudged = (windows: number) =>
     windows === 0 ? '' : red(`, ${count(windows)} not classified because calls were lost`)
   return [
@@ -114,12 +114,10 @@ function judgedRows({ detection, adaptation, buffer, lastFrame }: StatusDocument
       'alerts',
       `${count(alerts.opened)} opened = ${count(alerts.open)} open + ${count(alerts.closed)} closed; ${count(alerts.reopened)} reopened, ${count(alerts.updated)} updates`,
     ],
-    [
-      'memory',
-      `${Math.round(memory.full * 100)} % full: ${count(memory.names)} names, ${count(memory.prototypes)} behaviours${detection.learning ? ', still learning' : ''}${unrestWords(detection.unrest)}`,
-    ],
+    ['memory', `${memoryWords(detection)}${unrestWords(detection.unrest)}`],
     ['guarantee', guaranteeWords(detection.hostLevel)],
-    ['known', knownWords(adaptation, lastFrame)],
+    ['known', coverageWords(detection.coverage)],
+    ['adapted', adaptedWords(adaptation, lastFrame)],
     [
       'buffer',
       `${count(buffer.frames)} frames, ${megabytes(buffer.bytes)}${buffer.problem === undefined ? '' : red(`, ${buffer.problem}`)}`,
@@ -221,14 +219,36 @@ function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocum
   return `${cpuMax} % of a core: ${level === 0 ? '' : `level ${level}, `}${does}${past}`
 }
 
-/**
- * How much of this host has a class, and what is done about the rest. Agents of before adaptations
- * told nothing of it.
- */
-function knownWords(adaptation: StatusDocument['adaptation'] | undefined, now: number): string {
+function memoryWords({ memory, learning, learningUntil }: StatusDocument['detection']): string {
+  const until = learning && learningUntil > 0 ? ` until ${instant(learningUntil)}` : ''
+  const poisoned =
+    memory.poisoned === 0 ? '' : `, ${count(memory.poisoned)} of them forgotten when due`
+  const full = `${Math.round(memory.full * 100)} % full`
+  return `${memory.state}${until}, ${full}: ${count(memory.names)} names${poisoned}, ${count(memory.prototypes)} behaviours`
+}
+
+/** How much of this host has a class, is remembered, or neither. */
+function coverageWords(coverage: StatusDocument['detection']['coverage']): string {
+  if (coverage === undefined) return 'nothing was classified yet'
+  const shares = ({ class: named, remembered, unknown }: typeof coverage.windows) =>
+    `${percent(named)} with a class, ${percent(remembered)} remembered, ${percent(unknown)} unknown`
+  const { windows, names } = coverage
+  const ofNames = names === undefined ? '' : `; names: ${shares(names)}`
+  return `windows of the last ten minutes: ${shares(windows)}${ofNames}`
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`
+}
+
+function instant(second: number): string {
+  return new Date(second * 1000).toISOString().slice(0, 16).replace('T', ' ')
+}
+
+/** What is done about what is unknown. Agents of before adaptations told nothing of it. */
+function adaptedWords(adaptation: StatusDocument['adaptation'] | undefined, now: number): string {
   if (adaptation === undefined) return 'not told'
-  const { known, names, figures, due, refused } = adaptation
-  const share = `${Math.round(100 * known)} % of the windows of the last minutes have a class`
+  const { names, figures, due, refused } = adaptation
   const learnt =
     names === undefined || figures === undefined
       ? refused === undefined
@@ -237,7 +257,7 @@ function knownWords(adaptation: StatusDocument['adaptation'] | undefined, now: n
       : `${names} classes of this host, ${Math.round(100 * figures.recall[1])} % recognised (${Math.round(100 * figures.recall[0])} % by the shared model)`
   const next =
     due === undefined ? '' : `; adapting in ${Math.max(0, Math.ceil((due - now) / 60))} minutes`
-  return `${share}; ${learnt}${next}`
+  return `${learnt}${next}`
 }
 
 function* withReasons(

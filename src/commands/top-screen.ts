@@ -3,6 +3,7 @@
  * a test can read it; names come from outside and are made safe before they are measured and cut.
  */
 import type { LiveAgent, LiveDocument, LiveProcess } from '../agent/live-view.ts'
+import { NOT_KNOWN } from '../domain/prediction.ts'
 import { type Paint, safeText } from './common.ts'
 
 export interface ScreenSize {
@@ -43,16 +44,22 @@ export function screenLines(document: LiveDocument, paint: Paint, size?: ScreenS
 }
 
 function rowOf(process: LiveProcess): string {
-  const { pid, name, class: like, confidence = 0, calls, suspicion } = process
+  const { pid, name, calls, suspicion } = process
   return row(
     // A group of short-lived ones has no pid of its own.
     pid < 0 ? 'group' : String(pid),
     safeText(name),
-    like === undefined ? '-' : safeText(like),
-    like === undefined ? '' : `${Math.round(100 * confidence)} %`,
+    ...likeness(process),
     number(calls),
     suspicion === 0 ? '' : evidence(suspicion),
   )
+}
+
+/** What it behaves like, and how sure that is. */
+function likeness({ class: like, confidence = 0, known }: LiveProcess): [string, string] {
+  if (like === undefined) return ['-', '']
+  if (known === false) return [NOT_KNOWN, '']
+  return [safeText(like), `${Math.round(100 * confidence)} %`]
 }
 
 function row(

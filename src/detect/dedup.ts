@@ -153,6 +153,8 @@ export class AlertBook {
   #countsChanged = false
   #hasRestored = false
   readonly #incidents = new Incidents()
+  /** What open confirmed alerts are about, as of the last second. */
+  readonly #accused = { pids: new Set<number>(), containers: new Set<string>() }
   readonly #openedAt: number[] = []
   readonly #observedAt: number[] = []
   /** Frames of the day's confirmations. */
@@ -181,6 +183,18 @@ export class AlertBook {
   /** Whether this process has an open alert: nothing of it is to be remembered as usual. */
   isOpen(process: Process): boolean {
     return this.#causeOf(process)?.open ?? false
+  }
+
+  /**
+   * Whether it belongs to what a confirmed alert is about: a child of the process, or of the same
+   * container. What happens in an incident is not usual.
+   */
+  isInIncident({ container, ppid }: Process): boolean {
+    const { pids, containers } = this.#accused
+    return (
+      (ppid !== undefined && pids.has(ppid)) ||
+      (container !== undefined && containers.has(container))
+    )
   }
 
   /** The message that this crossing is worth: an opened alert, an update, or nothing yet. */
@@ -235,6 +249,7 @@ export class AlertBook {
       if (cause.open && cause.owners.size === 0) this.#close(cause, frameIndex, 'replaced')
     }
     this.#left.clear()
+    this.#noteAccused()
     for (const cause of this.#causes.values()) {
       const quiet = frameIndex - cause.heard
       // The longest silent come first; those that are silent but open are among the first, too.
@@ -243,6 +258,18 @@ export class AlertBook {
       if (quiet >= this.#limits.rememberSeconds) this.#forget(cause)
     }
     return this.#closed.splice(0)
+  }
+
+  #noteAccused(): void {
+    const { pids, containers } = this.#accused
+    pids.clear()
+    containers.clear()
+    if (this.#open === 0) return
+    for (const { alert, open } of this.#causes.values()) {
+      if (!open || alert.certainty !== 'confirmed' || alert.severity === 'low') continue
+      pids.add(alert.process.pid)
+      if (alert.process.container !== undefined) containers.add(alert.process.container)
+    }
   }
 
   /** Closes what is over by this word. @param isOver told the processes of each open alert */

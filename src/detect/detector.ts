@@ -29,6 +29,7 @@ import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process, ProcessKey } from '../domain/process.ts'
 import type { Verdict } from '../domain/verdict.ts'
 import { type DetectionCalibration, Levels } from './calibration.ts'
+import { Coverage, type Knowledge, type Shares, sharesOf } from './coverage.ts'
 import { decide, mostProbable } from './decide.ts'
 import {
   AlertBook,
@@ -39,11 +40,20 @@ import {
   type Crossing,
   type KeptCause,
 } from './dedup.ts'
-import { accumulate, average, Evidence, type ProcessEvidence, type Stream } from './evidence.ts'
+import {
+  accumulate,
+  average,
+  Evidence,
+  noteKnown,
+  type ProcessEvidence,
+  type Stream,
+} from './evidence.ts'
 import { whiten } from './geometry.ts'
 import { HostLevel, type HostLevelStatus } from './host-level.ts'
 import { claimIncrement, maliceIncrement, type Signs, signsOf } from './judge.ts'
+import { isKnown } from './known.ts'
 import { type HostMemory, type MemoryStatus, NOTHING } from './memory.ts'
+import { type MemoryState, memoryStateOf } from './memory-state.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
 import {
   CONFIDENCE_MIN,
@@ -51,6 +61,7 @@ import {
   JUDGE,
   NEWCOMER_SECONDS,
   NEWCOMER_USUAL,
+  NOT_KNOWN_FROM,
   UNWATCHED_SECONDS,
   WARM,
 } from './thresholds.ts'
@@ -92,13 +103,17 @@ export interface DetectorStatus {
   readonly learning: boolean
   /** Share of the well-known processes that do what they never did here, 0…1. */
   readonly unrest: number
-  readonly memory: MemoryStatus
+  readonly memory: MemoryStatus & { readonly state: MemoryState }
+  /** How much of this host is known; absent before the first window. */
+  readonly coverage?: { readonly windows: Shares; readonly names?: Shares }
   /** What this host's own hours say of the levels. */
   readonly hostLevel: HostLevelStatus
   readonly alerts: BookStatus
 }
 
 export interface Standing {
+  /** The model knows behaviours like its own. */
+  readonly known: boolean
   /** Evidence as a share of what an alert takes, 0 for none. */
   readonly suspicion: number
   /** Its name claims a class that the model knows. */
@@ -134,6 +149,10 @@ export class Detector {
   #incomplete = 0
   #allowed = 0
   #frameIndex = 0
+  #known = new Uint8Array(0)
+  readonly #coverage = new Coverage()
+  /** Frame in which the memory last took a window; 0 for never. */
+  #remembered = 0
   /** Messages that no call of `push` has returned yet. */
   readonly #due: Alert[] = []
 
@@ -179,6 +198,11 @@ export class Detector {
     this.#evidence.forgetMeans()
   }
 
+  /** Of the frame that was pushed last: `Predictions.known`. */
+  get known(): Uint8Array {
+    return this.#known
+  }
+
   /** How a process stands, for whoever cannot judge all. */
   standing(process: Process): Standing {
     const evidence = this.#evidence.peek(process)
@@ -187,6 +211,7 @@ export class Detector {
     const share = (stream: 'claim' | 'malice') =>
       evidence === undefined ? 0 : evidence[stream].level / this.#levels.of(stream, stage, name)
     return {
+      known: evidence === undefined || evidence.unknown <= NOT_KNOWN_FROM,
       suspicion: Math.max(share('claim'), share('malice')),
       claims: this.#claimed(process.name) !== undefined,
     }
@@ -208,6 +233,7 @@ export class Detector {
     const gap = frameIndex - this.#frameIndex
     if (gap <= 0 || gap > UNWATCHED_SECONDS) this.#resumeAt(frameIndex)
     this.#frameIndex = frameIndex
+    this.#known = new Uint8Array(processes.length).fill(1)
     try {
       for (let row = 0; row < processes.length; row++) {
         const alert = this.#judge(predictions, row)
@@ -215,6 +241,7 @@ export class Detector {
       }
     } finally {
       this.#unrest.endSecond()
+      this.#coverage.endSecond()
     }
     const { facts, proofs = () => facts?.proofs() ?? [] } = this.#options
     for (const proof of proofs()) {
@@ -272,10 +299,34 @@ export class Detector {
       learningUntil: since === 0 ? 0 : since + this.learnSeconds,
       learning: this.#learning(),
       unrest: Math.round(this.#unrest.share * 1000) / 1000,
-      memory: this.#memory.status(),
+      memory: { ...this.#memory.status(), state: this.#memoryState() },
+      ...defined({ coverage: this.#coverageNow() }),
       hostLevel: this.#hostLevel.status(),
       alerts: this.#book.status(),
     }
+  }
+
+  #memoryState(): MemoryState {
+    return memoryStateOf({
+      isLearning: this.#learning(),
+      idleSeconds: this.#remembered === 0 ? 0 : this.#frameIndex - this.#remembered,
+      unrest: this.#unrest.share,
+      poisoned: this.#memory.status().poisoned,
+      openAlerts: this.#book.status().open,
+    })
+  }
+
+  #coverageNow(): DetectorStatus['coverage'] {
+    const windows = this.#coverage.shares
+    if (windows === undefined) return undefined
+    const names = [...this.#memory.names()].map(([name]) => this.#knowledgeOf(name))
+    return { windows, ...defined({ names: sharesOf(names) }) }
+  }
+
+  /** @param name as the memory writes it */
+  #knowledgeOf(name: string): Knowledge {
+    if (this.#claimed(name) !== undefined) return 'class'
+    return this.#isWarm(name) ? 'remembered' : 'unknown'
   }
 
   /** Seconds go on at this frame: after a time that was not watched, or where the clock was set. */
@@ -311,6 +362,9 @@ export class Detector {
     const usual = this.#memory.distance(name, state)
     const maliciousName = this.#classes.toolClassOf?.(process.name)
     const evidence = this.#evidence.at(process, frameIndex, maliciousName)
+    const isKnownHere = isKnown(predictions, row, this.#classes.background, calibration, state)
+    this.#known[row] = isKnownHere ? 1 : 0
+    noteKnown(evidence, isKnownHere, frameIndex)
     const { own } = evidence
     if (evidence.claim.level <= 0) Object.assign(own, NOTHING)
     const signs = signsOf(
@@ -336,6 +390,7 @@ export class Detector {
       this.#memory.countClaim(name, signs.against > 0, own)
     }
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
+    this.#coverage.see(claimed !== undefined ? 'class' : warm ? 'remembered' : 'unknown')
     if (warm) this.#unrest.see(usual)
     // A name without class claims what it usually does here, once the memory knows that.
     if (claimed !== undefined || (warm && !claimsNothing(process.name))) {
@@ -415,7 +470,10 @@ export class Detector {
     const verdict = decide(best, claimed, this.#accusing, CONFIDENCE_MIN)
     // That a behaviour is none of the named ones is for the memory to say: without one the model
     // just does not know it.
-    const isUnknown = verdict.kind === 'novelty' || best.class === this.#classes.background
+    const isUnknown =
+      verdict.kind === 'novelty' ||
+      best.class === this.#classes.background ||
+      evidence.unknown > NOT_KNOWN_FROM
     if (isUnknown && !warm) return undefined
     const outcome = this.#weighed(evidence, share, {
       question: 'masquerade',
@@ -587,9 +645,13 @@ export class Detector {
     }
     if (allowedBy(this.#allow, subject, this.#frameIndex) !== undefined) {
       this.#allowed++
+      this.#memory.cure(memoryName(process.name))
       return undefined
     }
     const isAlert = outcome.kind === 'alert'
+    const wasRemembered = (this.#evidence.peek(process)?.remembered ?? 0) > 0
+    if (isAlert && outcome.isProven && wasRemembered)
+      this.#memory.poison(memoryName(process.name), this.#frameIndex)
     return this.#book.raise(
       {
         ...rest,
@@ -617,7 +679,9 @@ export class Detector {
     }
     if (evidence.malice.level > this.#levels.of('malice', stage, name) / 2) return
     if (evidence.claim.level > this.#levels.of('claim', stage, name) / 2) return
-    if (this.#book.isOpen(evidence.process)) return
+    if (this.#book.isOpen(evidence.process) || this.#book.isInIncident(evidence.process)) return
+    evidence.remembered++
+    this.#remembered = this.#frameIndex
     // A name's first minutes are taken as they come: there is nothing yet that they could deviate
     // from.
     this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm, evidence.own)

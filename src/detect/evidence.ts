@@ -44,6 +44,10 @@ export interface ProcessEvidence {
    * itself.
    */
   readonly own: Tally
+  /** Seconds of it that the host's memory took. */
+  remembered: number
+  /** Running share of its windows that are like no class of the model (known.ts), 0…1. */
+  unknown: number
   /** Running mean of the class probabilities; absent while nothing speaks against the process. */
   mean: Float32Array | undefined
 }
@@ -87,6 +91,8 @@ export class Evidence {
         claim: stream(frameIndex),
         malice: stream(frameIndex),
         own: { ...NOTHING },
+        remembered: 0,
+        unknown: 0,
         mean: undefined,
       }
       const before = line === undefined ? undefined : this.#lines.get(line)
@@ -185,6 +191,13 @@ export function average(
   }
   const mean = evidence.mean
   for (let c = 0; c < classCount; c++) mean[c]! += NEWEST * (probabilities[from + c]! - mean[c]!)
+}
+
+/** The first window says all there is; later ones add to a running mean. */
+export function noteKnown(evidence: ProcessEvidence, isKnown: boolean, frameIndex: number): void {
+  const unknown = isKnown ? 0 : 1
+  if (evidence.first === frameIndex) evidence.unknown = unknown
+  else evidence.unknown += NEWEST * (unknown - evidence.unknown)
 }
 
 /** Which streams there are, for those who go over all of them. */

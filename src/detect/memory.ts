@@ -35,6 +35,8 @@ const STRANGE = 1
  * Seconds it must have been seen, and seconds from the first to the last sight, to become usual.
  */
 const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
+/** An operator has so long to say that what was proven is allowed here. */
+const RESET_AFTER_SECONDS = 86_400
 /** Seconds between two strange behaviours taken in under one name. */
 const STRANGE_EVERY = 86_400
 /** Seconds of a name that are not counted as surprises. */
@@ -88,6 +90,8 @@ interface NameMemory {
   contradictions: number
   /** When a strange behaviour was last taken in; 0 for never. */
   strange: number
+  /** When a process of the name, remembered before, was proven malicious; 0 for never. */
+  poisoned: number
   usual: Points
   pending: Points
 }
@@ -102,6 +106,8 @@ export interface MemoryStatus {
   readonly since: number
   readonly forgotten: number
   readonly damaged: number
+  /** Names that are forgotten when due, for a malicious process of theirs had been remembered. */
+  readonly poisoned: number
 }
 
 /** Names and prototypes of one memory; less than the default where one process keeps many hosts'. */
@@ -203,6 +209,26 @@ export class HostMemory {
     return best
   }
 
+  /** All names, each with whether it has been seen for so long. */
+  *names(): Generator<[name: string, first: number, seconds: number]> {
+    for (const [name, { first, seconds }] of this.#names) yield [name, first, seconds]
+  }
+
+  /**
+   * A process of this name that was remembered has been proven malicious: nothing more is learnt
+   * under the name, and a day later, unless `cure` came before, the name is forgotten.
+   */
+  poison(name: string, frameIndex: number): void {
+    const memory = this.#names.get(name)
+    if (memory?.poisoned === 0) memory.poisoned = frameIndex
+  }
+
+  /** It was allowed. */
+  cure(name: string): void {
+    const memory = this.#names.get(name)
+    if (memory !== undefined) memory.poisoned = 0
+  }
+
   /** The name was there, whatever it did: keeps it from being new. */
   meet(name: string, frameIndex: number): void {
     const memory = this.#names.get(name)
@@ -222,6 +248,7 @@ export class HostMemory {
     own: Tally = { ...NOTHING },
   ): void {
     const memory = this.#names.get(name) ?? this.#add(name, frameIndex)
+    if (memory.poisoned > 0) return
     const near = nearest(state, memory.usual.at, memory.usual.count, this.size)
     if (memory.last !== frameIndex || memory.seconds === 0) {
       memory.seconds++
@@ -301,6 +328,7 @@ export class HostMemory {
       claims: 0,
       contradictions: 0,
       strange: 0,
+      poisoned: 0,
       usual: points(),
       pending: points(),
     }
@@ -332,6 +360,7 @@ export class HostMemory {
       memory.first = Math.min(memory.first, frameIndex)
       memory.last = Math.min(memory.last, frameIndex)
       memory.strange = Math.min(memory.strange, frameIndex)
+      memory.poisoned = Math.min(memory.poisoned, frameIndex)
       for (const { first, last, count } of [memory.usual, memory.pending]) {
         for (let i = 0; i < count; i++) {
           first[i] = Math.min(first[i]!, frameIndex)
@@ -345,14 +374,19 @@ export class HostMemory {
    * Lets go of names that have not been seen for MEMORY_KEEP_SECONDS. Once an hour is often enough.
    */
   tidy(frameIndex: number): void {
-    for (const [name, memory] of this.#names) {
-      if (frameIndex - memory.last > MEMORY_KEEP_SECONDS) this.#forget(name)
+    for (const [name, { last, poisoned }] of this.#names) {
+      const isDue = poisoned > 0 && frameIndex - poisoned > RESET_AFTER_SECONDS
+      if (isDue || frameIndex - last > MEMORY_KEEP_SECONDS) this.#forget(name)
     }
   }
 
   status(): MemoryStatus {
     let pending = 0
-    for (const memory of this.#names.values()) pending += memory.pending.count
+    let poisoned = 0
+    for (const memory of this.#names.values()) {
+      pending += memory.pending.count
+      if (memory.poisoned > 0) poisoned++
+    }
     return {
       names: this.#names.size,
       prototypes: this.#prototypes,
@@ -361,6 +395,7 @@ export class HostMemory {
       since: this.#since,
       forgotten: this.#forgotten,
       damaged: this.#damaged,
+      poisoned,
     }
   }
 
@@ -380,6 +415,7 @@ export class HostMemory {
           claims: m.claims,
           contradictions: m.contradictions,
           strange: m.strange,
+          poisoned: m.poisoned,
           usual: listed(m.usual),
           pending: listed(m.pending),
         })),
@@ -552,9 +588,10 @@ function readSnapshot(
   }
   for (const entry of header.names) {
     if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
-    // Snapshots of the first version do not count claims.
+    // Snapshots of the first versions do not count claims, and know of no poison.
     const { first, last, seconds, surprises, strange, claims = 0, contradictions = 0 } = entry
-    const numbers = [first, last, seconds, surprises, strange, claims, contradictions]
+    const { poisoned = 0 } = entry
+    const numbers = [first, last, seconds, surprises, strange, claims, contradictions, poisoned]
     if (!numbers.every(isUint32)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
     const pending = usual && take(entry.pending, MEMORY_PENDING_PER_NAME_MAX)
@@ -568,6 +605,7 @@ function readSnapshot(
       claims: claims as number,
       contradictions: contradictions as number,
       strange: strange as number,
+      poisoned: poisoned as number,
       usual,
       pending,
     })

@@ -23,6 +23,9 @@ export const NEWCOMER_USUAL = 0.5
  */
 export const UNWATCHED_SECONDS = 60
 
+/** Share of a process's late windows that are like no class, from which it is not known. */
+export const NOT_KNOWN_FROM = 0.5
+
 /** A run whose most probable class is less probable than this matches no class. */
 export const CONFIDENCE_MIN = 0.35
 

@@ -18,7 +18,12 @@ export interface Predictions {
   readonly activeFrames: Uint8Array
   /** 1 where a frame of the sequence had losses: such a row raises nothing. */
   readonly incomplete: Uint8Array
+  /** 0 where the model knows no behaviour like this, else 1; absent before detection judged it. */
+  readonly known?: Uint8Array
 }
+
+/** What is told instead of a class where `known` is 0. */
+export const NOT_KNOWN = 'not known'
 
 /** What detection must know of a model's classes. */
 export interface ModelClasses {

@@ -9,7 +9,10 @@ export interface ProcessSummary {
   readonly active: number
   /** Calls in the span. */
   readonly calls: number
-  /** The class it behaved most like, and its mean confidence; absent where it was never judged. */
+  /**
+   * The class it behaved most like, and its mean confidence; NOT_KNOWN without a confidence where
+   * that is none; absent where it was never judged.
+   */
   readonly class?: string
   readonly confidence?: number
   /**

@@ -16,7 +16,7 @@ import {
   SUMMARY_TOP_CALLS_MAX,
   SUMMARY_TOP_SHARE_MIN,
 } from '../domain/limits.ts'
-import type { Predictions } from '../domain/prediction.ts'
+import { NOT_KNOWN, type Predictions } from '../domain/prediction.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
@@ -67,6 +67,9 @@ interface Seen {
 
 const NOTHING_REDUCED: Reduced = { seconds: [0, 0, 0], windows: 0 }
 const NO_GAUGES = { dropped: {}, cpuSeconds: 0, reduced: NOTHING_REDUCED, unjudged: {} }
+
+/** Instead of a class's index: windows of a behaviour that the model does not know. */
+const LIKE_NO_CLASS = -1
 
 export class Summariser {
   readonly #options: SummariserOptions
@@ -199,7 +202,7 @@ export class Summariser {
     return seen
   }
 
-  #addPredictions({ processes, probabilities, classCount }: Predictions): void {
+  #addPredictions({ processes, probabilities, classCount, known }: Predictions): void {
     for (let row = 0; row < processes.length; row++) {
       const seen = this.#byKey.get(processKey(processes[row]!))
       if (seen === undefined) continue
@@ -208,10 +211,12 @@ export class Summariser {
       for (let i = 1; i < classCount; i++) {
         if (probabilities[at + i]! > probabilities[at + top]!) top = i
       }
+      const confidence = probabilities[at + top]!
+      if (known?.[row] === 0) top = LIKE_NO_CLASS
       seen.classes ??= new Map()
       const votes = seen.classes.get(top) ?? { votes: 0, confidence: 0 }
       votes.votes += 1
-      votes.confidence += probabilities[at + top]!
+      votes.confidence += confidence
       seen.classes.set(top, votes)
     }
   }
@@ -230,7 +235,8 @@ export class Summariser {
         return [index, count] as const
       })
     const [best] = [...(seen.classes ?? [])].sort((a, b) => b[1].votes - a[1].votes || a[0] - b[0])
-    const className = best === undefined ? undefined : this.#classNames[best[0]]
+    const isKnown = best !== undefined && best[0] !== LIKE_NO_CLASS
+    const className = isKnown ? this.#classNames[best[0]] : undefined
     return {
       pid: seen.pid,
       start: seen.start,
@@ -238,6 +244,7 @@ export class Summariser {
       ...defined({ container: seen.container }),
       active: seen.active,
       calls: seen.calls,
+      ...(best?.[0] === LIKE_NO_CLASS ? { class: NOT_KNOWN } : {}),
       ...(best === undefined || className === undefined
         ? {}
         : { class: className, confidence: best[1].confidence / best[1].votes }),

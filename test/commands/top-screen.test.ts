@@ -48,6 +48,13 @@ describe('screenLines()', () => {
     ])
   })
 
+  test('names no class for what the model does not know', () => {
+    const lines = screenLines(documentOf([processOf({ known: false })]), plain)
+    expect(lines.at(-1)).toBe(
+      '    812  nginx                 not known                        1,234',
+    )
+  })
+
   test('says what is left out to spare CPU, and what was dropped', () => {
     const { agent } = documentOf([])
     const less = { ...agent, level: 2, does: 'each process is classified every 5th second' }

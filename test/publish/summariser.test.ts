@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { SUMMARY_BYTES_MAX, SUMMARY_PROCESSES_MAX } from '../../src/domain/limits.ts'
-import type { Predictions } from '../../src/domain/prediction.ts'
+import { NOT_KNOWN, type Predictions } from '../../src/domain/prediction.ts'
 import type { Summary } from '../../src/domain/summary.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { encodeWithin, mergeSummaries } from '../../src/publish/fit-summary.ts'
@@ -150,6 +150,17 @@ describe('Summariser.push()', () => {
     const [process] = one.end()!.processes
     expect(process?.class).toBe('c')
     expect(process?.confidence).toBeCloseTo(0.8)
+  })
+
+  test('names no class where most windows are like none', () => {
+    const one = summariser({ classNames: ['a', 'b', 'c'] })
+    const unknown = { known: Uint8Array.of(0) }
+    one.push(frameOf(60, 'x', 1), { ...predictionOf(60, 1, 0.9), ...unknown })
+    one.push(frameOf(61, 'x', 1), { ...predictionOf(61, 2, 0.9), ...unknown })
+    one.push(frameOf(62, 'x', 1), predictionOf(62, 2, 0.7))
+    const [process] = one.end()!.processes
+    expect(process?.class).toBe(NOT_KNOWN)
+    expect(process?.confidence).toBeUndefined()
   })
 
   test('gives what was dropped and spent within the span, not since the start', () => {
