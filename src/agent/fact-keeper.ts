@@ -9,8 +9,11 @@
  */
 
 import { Blinding } from '../detect/blinding.ts'
+import { Commands } from '../detect/commands.ts'
 import { Connecting } from '../detect/connecting.ts'
+import { Credentials } from '../detect/credentials.ts'
 import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
+import { Lineage } from '../detect/lineage.ts'
 import { type Trigger, Triggers } from '../detect/triggers.ts'
 import type { ProcessContext } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
@@ -45,6 +48,11 @@ interface Kept {
   readonly filesSecond?: number
 }
 
+/** A question with the second in which its process was last seen at work. */
+interface Wanted extends Trigger {
+  readonly second: number
+}
+
 /** Which fact answers a question of the detector. For others only the context is read. */
 const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
   masquerade: 'program',
@@ -72,17 +80,14 @@ function laneOf({ questions }: Trigger): keyof typeof LANES {
   return questions.includes('program') ? 'program' : 'look'
 }
 
-const SCANS: Finding = {
-  question: 'network-scan',
-  says: 'proves',
-  because: 'opens dozens of connections a second and hears nothing over them',
-}
-
 export class FactKeeper implements FactJudge {
   readonly #reader: FactsReader | undefined
   readonly #knows: KnowsName
   readonly #triggers: Triggers
-  readonly #connecting = new Connecting()
+  readonly #lineage = new Lineage()
+  readonly #connecting = new Connecting(this.#lineage)
+  readonly #commands = new Commands(this.#lineage)
+  readonly #credentials = new Credentials(this.#lineage)
   readonly #blinding = new Blinding()
   readonly #kept = new Map<ProcessKey, Kept>()
   /**
@@ -92,7 +97,7 @@ export class FactKeeper implements FactJudge {
    */
   readonly #refuted = new Map<string, readonly Finding[]>()
   /** By process; what is asked about files apart, for it takes seconds. */
-  readonly #wanted = new Map<string, Trigger>()
+  readonly #wanted = new Map<string, Wanted>()
   readonly #asked = new Set<string>()
   /** Questions about processes that are gone, and the second in which that was said. */
   readonly #failed = new Map<string, number>()
@@ -122,8 +127,9 @@ export class FactKeeper implements FactJudge {
     for (const proof of this.#blinding.push(frame)) this.#prove(proof)
     if (this.#reader === undefined) return
     this.#second = frame.index
-    for (const process of this.#connecting.push(frame)) this.#prove({ process, finding: SCANS })
-    for (const trigger of this.#triggers.push(frame)) {
+    this.#lineage.push(frame)
+    for (const proof of this.#connecting.push(frame)) this.#prove(proof)
+    for (const trigger of [...this.#behaving(frame), ...this.#triggers.push(frame)]) {
       const { pid } = trigger.process
       // Our own work on files is reading them.
       if (pid !== this.#reader.pid && pid > 0) this.#put(trigger)
@@ -175,6 +181,21 @@ export class FactKeeper implements FactJudge {
     }
   }
 
+  /** What commands and opened files prove, and whom they make worth a question. */
+  #behaving(frame: Frame): Trigger[] {
+    const { proofs, discoveries } = this.#commands.push(frame)
+    for (const proof of proofs) this.#prove(proof)
+    const about = (process: Process): Trigger => ({
+      ...{ process, questions: ['program', 'network'], urgency: WANTED },
+    })
+    return [
+      ...discoveries.map(({ process, asked }) => ({ ...about(process), asked })),
+      ...this.#credentials
+        .push(frame)
+        .map(({ process, kinds }) => ({ ...about(process), secrets: kinds })),
+    ]
+  }
+
   #prove(proof: Proof): void {
     this.#proofs.push(proof)
     this.#proofCount++
@@ -215,6 +236,7 @@ export class FactKeeper implements FactJudge {
       ...trigger,
       questions: [...new Set([...(before?.questions ?? []), ...questions])],
       urgency: Math.max(urgency, before?.urgency ?? 0),
+      second: this.#second,
     })
   }
 
@@ -245,8 +267,8 @@ export class FactKeeper implements FactJudge {
     }
   }
 
-  async #ask(key: string, trigger: Trigger): Promise<void> {
-    const { process, questions, unlinked, removed, cores, urgency } = trigger
+  async #ask(key: string, trigger: Wanted): Promise<void> {
+    const { process, questions, unlinked, removed, cores, asked, secrets, urgency } = trigger
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
     this.#asked.add(key)
@@ -269,7 +291,8 @@ export class FactKeeper implements FactJudge {
         : child === undefined
           ? ['look']
           : ['program']
-      const ofParent = await reader.ask(ppid, 0, about, child)
+      const until = (trigger.second + 1) * 1000
+      const ofParent = await reader.ask(ppid, 0, about, defined({ child, until }))
       answer = typeof ofParent === 'string' ? ofParent : childOf(process, ppid, ofParent, child)
     }
     this.#asked.delete(key)
@@ -278,7 +301,7 @@ export class FactKeeper implements FactJudge {
     if (answer === 'gone') this.#failed.set(key, this.#second)
     if (this.#failed.size > FACTS_KEPT_MAX) this.#failed.delete(this.#failed.keys().next().value!)
     if (typeof answer !== 'string')
-      this.#keep(process, { ...answer, ...defined({ unlinked, removed, cores }) })
+      this.#keep(process, { ...answer, ...defined({ unlinked, removed, cores, asked, secrets }) })
   }
 
   #keep(process: Process, answer: ProcessFacts): void {

@@ -19,7 +19,7 @@
  *
  * Accounting: every observed call is counted, or dropped with a reason, at any moment.
  */
-import type { Frame } from '../domain/frame.ts'
+import type { Activity, Frame } from '../domain/frame.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import {
   CLOCK_JUMP_CONFIRM_MS,
@@ -171,6 +171,16 @@ export class Counter implements TallySink {
       this.#apart.length > 0 ? Number.NaN : frame.index,
     )
     frame.addCpu(slot, leader, cpuMs)
+  }
+
+  activity(pid: number, name: NameId, activity: Activity, timeMs: number): void {
+    const shiftedMs = timeMs + this.#shiftMs
+    const frame = this.#frameAt(shiftedMs, 0)
+    if (frame === undefined) return
+    const slot = this.#processes.slotOf(pid, shiftedMs)
+    if (slot < 0) return
+    const seenIndex = this.#apart.length > 0 ? Number.NaN : frame.index
+    frame.addActivity(slot, this.#processes.see(slot, name, seenIndex), activity)
   }
 
   unseenProcess(pid: number, name: NameId, unseen: UnseenCalls, timeMs: number): void {

@@ -7,7 +7,14 @@
  * returns what was cut off.
  */
 import { defined } from '../domain/defined.ts'
-import type { Frame, SilentProcess, Unseen, UnseenProcess } from '../domain/frame.ts'
+import type {
+  Activity,
+  Frame,
+  ProcessActivity,
+  SilentProcess,
+  Unseen,
+  UnseenProcess,
+} from '../domain/frame.ts'
 import { FRAME_PROCESSES_MAX, SILENT_PROCESSES_MAX, UNSEEN_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
 import { type NameId, NO_NAME, type ProcessFacts, type UnseenCalls } from '../domain/tally.ts'
@@ -39,6 +46,8 @@ export class OpenFrame {
   readonly #cpu = new Map<number, { ms: number; name: NameId }>()
   readonly #unseen = new Map<number, UnseenCalls & { readonly name: NameId }>()
   readonly #unseenUsers = new Map<number, number>()
+  /** By process slot. */
+  readonly #activity = new Map<number, Activity & { readonly name: NameId }>()
   readonly #pinned = new Map<number, Pinned>()
   #mask = 8_191
   /** key → cell number + 1 */
@@ -47,7 +56,7 @@ export class OpenFrame {
   #counts = new Float64Array(4_096)
 
   get isEmpty(): boolean {
-    const unseen = this.#unseen.size + this.#unseenUsers.size
+    const unseen = this.#unseen.size + this.#unseenUsers.size + this.#activity.size
     return this.vectorCount === 0 && this.lost === 0 && this.#cpu.size === 0 && unseen === 0
   }
 
@@ -81,6 +90,10 @@ export class OpenFrame {
     }
   }
 
+  addActivity(slot: number, name: NameId, activity: Activity): void {
+    this.#activity.set(slot, { ...activity, name })
+  }
+
   /** Of too many the rest counts as a loss of the whole second. */
   addUnseen(slot: number, name: NameId, unseen: UnseenCalls): void {
     if (this.#unseen.size < UNSEEN_MAX || this.#unseen.has(slot))
@@ -97,8 +110,8 @@ export class OpenFrame {
   /** The process's facts changed in a later second: the frame keeps the old ones. */
   pin(slot: number, facts: ProcessFacts | undefined): void {
     const hasVector = slot < this.#vectorOf.length && this.#vectorOf[slot]! > 0
-    if ((hasVector || this.#cpu.has(slot) || this.#unseen.has(slot)) && !this.#pinned.has(slot))
-      this.#pinned.set(slot, { facts })
+    const isTold = this.#cpu.has(slot) || this.#unseen.has(slot) || this.#activity.has(slot)
+    if ((hasVector || isTold) && !this.#pinned.has(slot)) this.#pinned.set(slot, { facts })
   }
 
   /** The process slots that something is known of here. */
@@ -107,13 +120,15 @@ export class OpenFrame {
       ...this.#slots.subarray(0, this.vectorCount),
       ...this.#cpu.keys(),
       ...this.#unseen.keys(),
+      ...this.#activity.keys(),
     ])
   }
 
   /** Name ids of this frame's vectors. */
   addNamesTo(names: Set<NameId>): void {
     for (let vector = 0; vector < this.vectorCount; vector++) names.add(this.#names[vector]!)
-    for (const { name } of [...this.#cpu.values(), ...this.#unseen.values()]) names.add(name)
+    const others = [this.#cpu, this.#unseen, this.#activity]
+    for (const told of others) for (const { name } of told.values()) names.add(name)
   }
 
   /**
@@ -169,8 +184,21 @@ export class OpenFrame {
     }
     const cpu = this.#cpu.size === 0 ? undefined : this.#closeCpu(vectors, processAt)
     const unseen = this.#closeUnseen(processAt)
+    const activity = this.#closeActivity(processAt)
     this.#clear()
-    return { frame: { ...frame, ...cpu, ...defined({ unseen }) }, cut, clamped }
+    return { frame: { ...frame, ...cpu, ...defined({ activity, unseen }) }, cut, clamped }
+  }
+
+  #closeActivity(
+    processAt: (slot: number, name: NameId, pinned: Pinned | undefined) => Process,
+  ): readonly ProcessActivity[] | undefined {
+    if (this.#activity.size === 0) return undefined
+    return [...this.#activity]
+      .map(([slot, { name, ...activity }]) => ({
+        process: processAt(slot, name, this.#pinned.get(slot)),
+        ...activity,
+      }))
+      .sort((a, b) => a.process.pid - b.process.pid)
   }
 
   #closeUnseen(
@@ -280,6 +308,7 @@ export class OpenFrame {
     this.#cpu.clear()
     this.#unseen.clear()
     this.#unseenUsers.clear()
+    this.#activity.clear()
     this.vectorCount = 0
     this.#cellCount = 0
     this.lost = 0

@@ -1,18 +1,26 @@
 /**
- * Detects many connections without data, from counts alone: connects and reads, summed over about
- * ten seconds, by process and by short-lived children of one parent.
+ * Detects whom processes turn to: scans, password guessing and DNS tunnels. Calls, remote ends and
+ * DNS queries are added up over some ten seconds for whoever is responsible (lineage.ts), so a tool
+ * that is started once per port counts as one that tries them all.
  *
- * A scanner connects by the hundred and hears nothing; a load generator hears an answer to each,
- * and what checks a few ports connects seldom. Not promised: that the connections lead to different
- * places. A client that tries one dead service again and again looks the same, so this supports
- * what else is seen; only what does so dozens of times a second, for as long as the sum lasts, is a
- * scan by that alone.
+ *   scan       many different remote ends, and nothing heard from most
+ *   guessing   one service that asks for a password, again and again
+ *   tunnel     many DNS queries that are long: the data is in the names
+ *
+ * A load generator hears an answer to each connection, and a client that tries one dead service
+ * again and again turns to one remote end. Where the source does not tell remote ends (sysdig,
+ * bpftrace, recordings) only scans are looked for, by calls alone, and those take dozens of
+ * unanswered connections a second.
  */
-import type { Frame } from '../domain/frame.ts'
+import type { Finding, Proof } from '../domain/finding.ts'
+import type { Frame, ProcessActivity } from '../domain/frame.ts'
 import { CONNECTORS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { Contacts } from '../domain/process-facts.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
+import type { Lineage } from './lineage.ts'
+import { isNameServer } from './program-names.ts'
+import { RemoteEnds } from './remote-ends.ts'
 
 const CONNECTS = indexes('connect')
 const SENDS = indexes('sendto sendmsg sendmmsg')
@@ -25,68 +33,189 @@ const DECAY = 0.9
 /** Seconds that must have been seen before anything is said. */
 const SECONDS_LEAST = 4
 
+/** Remote ends in ten to twenty seconds, and reads for each contact. */
+const SCAN = { ends: 80, contacts: 60, heard: 0.5, seconds: 5 } as const
+/**
+ * Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each, where
+ * remote ends are not told.
+ */
+const SCAN_BY_CALLS = { connects: 300, heard: 0.05, seconds: 8 } as const
+/** Contacts in the sum, with at most so many remote ends. */
+const GUESSES = { ends: 3, seconds: 6 } as const
+/** Services that ask for a password and are asked seldom, and connections that are too many. */
+const ASKS_FOR_PASSWORD: Readonly<Record<number, number>> = {
+  ...{ 21: 15, 23: 15, 110: 15, 143: 15, 445: 15, 993: 15, 995: 15, 3389: 10, 5900: 10 },
+  // Many repositories are fetched one after the other.
+  ...{ 22: 30, 2222: 30 },
+}
+/** Queries in the sum, and their mean length: 12 + 5 bytes are no name. */
+const TUNNEL = { queries: 30, bytes: 90, seconds: 4 } as const
+
 interface Seen {
+  /** As it was seen last. */
+  process: Process
   connects: number
   sends: number
   heard: number
+  contacts: number
+  dnsQueries: number
+  dnsBytes: number
+  peer: string
+  readonly ends: RemoteEnds
   seconds: number
   last: number
-  isProven: boolean
-}
-
-const NOTHING = { connects: 0, sends: 0, heard: 0, seconds: 0, isProven: false } as const
-const NO_CONTACTS: Contacts = { connects: 0, sends: 0, heard: 0 }
-/** Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each. */
-const BEYOND_DOUBT = { connects: 300, heard: 0.05, seconds: 8 } as const
-
-function isBeyondDoubt({ connects, heard, seconds }: Seen): boolean {
-  return (
-    connects >= BEYOND_DOUBT.connects &&
-    heard < BEYOND_DOUBT.heard * connects &&
-    seconds >= BEYOND_DOUBT.seconds
-  )
+  readonly proven: Set<string>
 }
 
 export class Connecting {
   readonly #seen = new Map<ProcessKey, Seen>()
+  readonly #lineage: Lineage
+  /** The source tells remote ends. */
+  #tellsEnds = false
+
+  constructor(lineage: Lineage) {
+    this.#lineage = lineage
+  }
 
   /**
-   * Frames in ascending order.
-   * @returns who scans beyond doubt, each once
+   * Frames in ascending order; the lineage has seen this one.
+   * @returns what is beyond doubt, each once
    */
-  push(frame: Frame): Process[] {
-    const scanning: Process[] = []
+  push(frame: Frame): Proof[] {
+    const touched = new Set<Seen>()
+    this.#tellsEnds ||= frame.activity !== undefined
     for (const [i, process] of frame.processes.entries()) {
+      if (process.pid < 0) continue
       const calls = callsOf(frame, i)
-      const key = processKey(process)
-      const before = this.#seen.get(key)
-      // Who never connects is not followed: `of` knows what that means.
-      if (before === undefined && calls.connects + calls.sends === 0) continue
-      const seen = before ?? { ...NOTHING, last: frame.index }
-      const faded = DECAY ** Math.max(0, frame.index - seen.last)
-      seen.connects = seen.connects * faded + calls.connects
-      seen.sends = seen.sends * faded + calls.sends
-      seen.heard = seen.heard * faded + calls.heard
-      seen.seconds++
-      seen.last = frame.index
-      this.#seen.delete(key)
-      this.#seen.set(key, seen)
-      if (seen.isProven || !isBeyondDoubt(seen)) continue
-      seen.isProven = true
-      scanning.push(process)
+      const seen = this.#at(process, frame.index, calls.connects + calls.sends > 0)
+      if (seen === undefined) continue
+      seen.connects += calls.connects
+      seen.sends += calls.sends
+      seen.heard += calls.heard
+      touched.add(seen)
+    }
+    for (const activity of frame.activity ?? []) {
+      const seen = this.#at(activity.process, frame.index, activity.contacts > 0)
+      if (seen === undefined) continue
+      note(seen, activity, frame.index)
+      touched.add(seen)
     }
     while (this.#seen.size > CONNECTORS_MAX) this.#seen.delete(this.#seen.keys().next().value!)
-    return scanning
+    return [...touched].flatMap((seen) => this.#judge(seen, frame.index))
   }
 
   /** Of some ten seconds; undefined before enough of them were seen. */
   of(process: Process): Contacts | undefined {
-    const seen = this.#seen.get(processKey(process))
+    const seen = this.#seen.get(processKey(this.#lineage.responsible(process)))
     if (seen === undefined) return NO_CONTACTS
     if (seen.seconds < SECONDS_LEAST) return undefined
-    const { connects, sends, heard } = seen
-    return { connects, sends, heard }
+    const { connects, sends, heard, ends, last } = seen
+    const told = this.#tellsEnds ? { ends: ends.count(last) } : {}
+    return { connects, sends, heard, ...told }
   }
+
+  /** @param begins follows whoever is not followed yet: who never connects is not */
+  #at(process: Process, index: number, begins: boolean): Seen | undefined {
+    const one = this.#lineage.responsible(process)
+    const key = processKey(one)
+    const before = this.#seen.get(key)
+    if (before === undefined && !begins) return undefined
+    const seen = before ?? nothingOf(one, index)
+    seen.process = one
+    if (seen.last !== index || before === undefined) {
+      const faded = DECAY ** Math.max(0, index - seen.last)
+      for (const sum of SUMS) seen[sum] *= faded
+      seen.seconds++
+      seen.last = index
+      this.#seen.delete(key)
+      this.#seen.set(key, seen)
+    }
+    return seen
+  }
+
+  #judge(seen: Seen, index: number): Proof[] {
+    const findings = this.#tellsEnds ? byRemoteEnds(seen, index) : byCalls(seen)
+    const news = findings.filter(({ question }) => !seen.proven.has(question))
+    for (const { question } of news) seen.proven.add(question)
+    return news.map((finding) => ({ process: seen.process, finding }))
+  }
+}
+
+const NO_CONTACTS: Contacts = { connects: 0, sends: 0, heard: 0 }
+const SUMS = ['connects', 'sends', 'heard', 'contacts', 'dnsQueries', 'dnsBytes'] as const
+
+function nothingOf(process: Process, index: number): Seen {
+  return {
+    ...{ process, connects: 0, sends: 0, heard: 0, contacts: 0, dnsQueries: 0, dnsBytes: 0 },
+    ...{ peer: '', ends: new RemoteEnds(), seconds: 0, last: index, proven: new Set() },
+  }
+}
+
+function note(seen: Seen, activity: ProcessActivity, index: number): void {
+  if (activity.contacts === 0) return
+  seen.contacts += activity.contacts
+  seen.dnsQueries += activity.dnsQueries
+  seen.dnsBytes += activity.dnsBytes
+  seen.peer = activity.peer
+  seen.ends.add(activity.peers, index)
+}
+
+function byCalls({ connects, heard, seconds }: Seen): Finding[] {
+  const isScan =
+    connects >= SCAN_BY_CALLS.connects &&
+    heard < SCAN_BY_CALLS.heard * connects &&
+    seconds >= SCAN_BY_CALLS.seconds
+  if (!isScan) return []
+  return [
+    proves('network-scan', 'opens dozens of connections a second and hears nothing over them'),
+  ]
+}
+
+function byRemoteEnds(seen: Seen, index: number): Finding[] {
+  const { contacts, heard, seconds, peer, dnsQueries, dnsBytes } = seen
+  const findings: Finding[] = []
+  const ends = seen.ends.count(index)
+  if (
+    ends >= SCAN.ends &&
+    contacts >= SCAN.contacts &&
+    heard < SCAN.heard * contacts &&
+    seconds >= SCAN.seconds
+  )
+    findings.push(
+      proves(
+        'network-scan',
+        `turned to ${ends} or more different ports and hosts in some ten seconds, the latest ${peer}, and hears nothing from most`,
+      ),
+    )
+  const guesses = ASKS_FOR_PASSWORD[Number(peer.slice(peer.lastIndexOf(':') + 1))]
+  if (
+    guesses !== undefined &&
+    contacts >= guesses &&
+    ends <= GUESSES.ends &&
+    seconds >= GUESSES.seconds
+  )
+    findings.push(
+      proves(
+        'password-guessing',
+        `connected ${Math.round(contacts)} times in some ten seconds to ${peer}, a service that asks for a password`,
+      ),
+    )
+  const isTunnel =
+    dnsQueries >= TUNNEL.queries &&
+    dnsBytes >= TUNNEL.bytes * dnsQueries &&
+    seconds >= TUNNEL.seconds
+  if (isTunnel && !isNameServer(seen.process.name))
+    findings.push(
+      proves(
+        'dns-tunnel',
+        `sends ${Math.round(dnsQueries / 10)} DNS queries a second of ${Math.round(dnsBytes / dnsQueries)} bytes each to ${peer}`,
+      ),
+    )
+  return findings
+}
+
+function proves(question: Finding['question'], because: string): Finding {
+  return { question, says: 'proves', because }
 }
 
 function callsOf(frame: Frame, i: number) {

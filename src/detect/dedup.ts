@@ -8,8 +8,9 @@
  * most ALERTS_CONFIRMED_PER_DAY_MAX alerts are confirmed a day, a quarter of them kept for critical
  * ones, the rest stay provisional, counted as withheld.
  *
- * A cause is a kind of alert on one process; processes of one name that look like the same class at
- * the same time (within ALERT_JOIN_SECONDS) are one cause (a server's workers, a script's helpers).
+ * A cause is a kind of alert on one process; processes of one name, container and user that look
+ * like the same class at the same time (within ALERT_JOIN_SECONDS) are one cause (a server's
+ * workers, a script's helpers).
  * A process that already has an alert gets no second one, except that a novelty may still turn out
  * to be something worse; the novelty is then closed.
  *
@@ -563,9 +564,12 @@ export function readKeptCauses(values: readonly unknown[]): KeptCause[] {
 }
 
 /**
- * What makes two crossings one cause: kind and name, and for something malicious also what it is. A
- * server whose workers go wrong looks like this class here and like that one there.
+ * What makes two crossings one cause: kind, name, container and user, and for something malicious
+ * also what it is. A server whose workers go wrong looks like this class here and like that one
+ * there; what runs in another container is another cause, whatever its name.
  */
 function likenessOf({ kind, process, predicted }: Crossing): string {
-  return `${kind}\n${process.name}\n${kind === 'non-grata' ? predicted.class : ''}`
+  const { name, container = '', uid = '' } = process
+  const what = kind === 'non-grata' ? predicted.class : ''
+  return [kind, name, what, container, uid].join('\n')
 }

@@ -13,7 +13,9 @@ import type {
   Connection,
   Contacts,
   Executable,
+  FileChanges,
   ProcessFacts,
+  Program,
   Relay,
 } from '../domain/process-facts.ts'
 import {
@@ -39,6 +41,8 @@ export function findingsOf(process: Process, facts: ProcessFacts, knows: KnowsNa
     ...masquerade(process, facts, knows),
     ...reverseShell(facts),
     ...webShell(facts),
+    ...remoteControl(facts),
+    ...credentialAccess(facts),
     ...fileEncryption(facts),
     ...miner(process, facts),
   ]
@@ -226,6 +230,35 @@ function* webShell({ look }: ProcessFacts): Generator<Finding> {
     yield supports('web-shell', `a shell below ${server.name} (${server.pid})`)
 }
 
+/**
+ * Questions of somebody who came from outside, asked by a program that he reaches. An agent of a
+ * package (monitoring, configuration) asks them for its own purposes.
+ */
+function* remoteControl({ look, program, network, asked }: ProcessFacts): Generator<Finding> {
+  const executable = look?.executable
+  if (executable === undefined || network === undefined || asked === undefined) return
+  if (isPackaged(fileOf(executable), program)) return
+  const what = `runs commands that ask for ${asked.join(', ')}`
+  const outgoing = network.connections.find(({ isOutgoing }) => isOutgoing)
+  if (network.isListening) yield proves('web-shell', `${what}, and serves connections`)
+  else if (outgoing !== undefined && isFew(network.connections))
+    yield proves('reverse-shell', `${what}, and holds a connection to ${outgoing.remote}`)
+}
+
+/** A backup program reads everything, secrets too. */
+function* credentialAccess({ look, program, secrets }: ProcessFacts): Generator<Finding> {
+  const executable = look?.executable
+  if (executable === undefined || secrets === undefined) return
+  if (isPackaged(fileOf(executable), program)) return
+  yield proves('credential-access', `opened ${secrets.join(', ')} within a minute`)
+}
+
+/** The unmodified program of a package; of an interpreter its script is the program. */
+function isPackaged(file: string, program: Program | undefined): boolean {
+  if (program === undefined || program.state !== 'verified') return false
+  return isInterpreterProgram(file) ? program.script === 'verified' : true
+}
+
 // --- Files ---------------------------------------------------------------------------------------
 
 /**
@@ -237,24 +270,35 @@ const ORDINARY_FILES = 6
 
 function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Generator<Finding> {
   if (files === undefined) return
-  const { sampled, encrypted, replaced, isWriter, isWithin, examples, directory } = files
-  // Who works beside an encryptor, or only looks on, has the same files before him.
-  const isWork = isWriter || (removed > 0 && isWithin)
+  const { sampled, encrypted, replaced, isWithin, examples, directory } = files
+  const isWork = writesUnreadable(files) || (removed > 0 && isWithin && !writesReadable(files))
   const where = `in ${directory}: ${examples.join(', ')}`
   if (encrypted >= ENCRYPTED_FILES && isWork)
     yield proves(
       'file-encryption',
       `${encrypted} of ${sampled} files that it changed became unreadable ${where}`,
     )
-  else if (replaced >= 2 * ENCRYPTED_FILES && unlinked >= ENCRYPTED_FILES && isWork)
+  else if (encrypted + replaced >= 2 * ENCRYPTED_FILES && unlinked >= ENCRYPTED_FILES && isWork)
     yield proves(
       'file-encryption',
-      `${replaced} files were replaced by unreadable ones with a new ending ${where}`,
+      `${encrypted + replaced} files were replaced by unreadable ones ${where}`,
     )
   else if (encrypted + replaced > 0)
     yield supports('file-encryption', `${encrypted + replaced} files became unreadable ${where}`)
   else if (encrypted === 0 && sampled >= ORDINARY_FILES)
     yield refutes('file-encryption', `${sampled} files that it changed are as readable as before`)
+}
+
+/**
+ * Who works beside an encryptor, or only looks on, has the same files before him: what he writes
+ * himself tells them apart. One that encrypts and decrypts in turns leaves some readable.
+ */
+function writesUnreadable({ written, unreadable }: FileChanges): boolean {
+  return unreadable > 0 && 4 * unreadable >= written
+}
+
+function writesReadable({ written, unreadable }: FileChanges): boolean {
+  return written >= ENCRYPTED_FILES && unreadable === 0
 }
 
 // --- Computing -----------------------------------------------------------------------------------
@@ -267,10 +311,21 @@ const MINERS =
   /^(xmr|xmrig|cpuminer|minerd|ccminer|cgminer|bfgminer|ethminer|nbminer|lolMiner|t-rex)/
 
 function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
-  const { look, program, network, cores } = facts
+  const { look, program, network, parentNetwork, cores, pool: phrase = '' } = facts
   const executable = look?.executable
   if (executable === undefined || program === undefined || network === undefined) return
   const file = fileOf(executable)
+  const connections = [...network.connections, ...(parentNetwork?.connections ?? [])]
+  const pool = connections.find(({ isOutgoing }) => isOutgoing)
+  const work = `computes on ${(cores ?? 0).toFixed(1)} cores with next to no calls`
+  // A scanner of malware has such phrases in its memory, too, and no connection.
+  if (cores !== undefined && phrase !== '' && pool !== undefined) {
+    yield proves(
+      'crypto-miner',
+      `${work}, connected to ${pool.remote}, with "${phrase}" of the protocol of mining pools in its memory`,
+    )
+    return
+  }
   const { state } = program
   const isStranger = state === 'unowned' || state === 'modified'
   const isHidden =
@@ -284,12 +339,18 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
     return
   }
   // Without the CPU time there is nothing to explain; who serves others computes for them.
-  if (cores === undefined || network.isListening || !isFewConnections(network.connections)) return
+  if (cores === undefined || network.isListening || !isFewConnections(connections)) return
   const isOdd =
     isStranger && (executable.place !== 'other' || executable.deleted || executable.inMemory)
-  const pool = network.connections.find(({ isOutgoing }) => isOutgoing)
-  if (pool === undefined) return
-  const what = `computes on ${cores.toFixed(1)} cores with next to no calls, connected to ${pool.remote}`
+  if (pool === undefined) {
+    if (isStranger && executable.place === 'hidden' && !isInterpreterProgram(file))
+      yield proves(
+        'crypto-miner',
+        `${work}, and executes ${executable.path}, which lists do not show`,
+      )
+    return
+  }
+  const what = `${work}, connected to ${pool.remote}`
   const isPool = isStranger && POOL_PORT.test(pool.remote)
   if ((isOdd || isHidden || isPool) && !isInterpreterProgram(file))
     yield proves('crypto-miner', `${what}, and executes ${executable.path}, which no package owns`)
@@ -302,12 +363,17 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
 /** In ten seconds: so many without an answer are a scan's, so few are ordinary. */
 const MANY_CONNECTS = 150
 const FEW_CONNECTS = 40
+/** Different remote ends in ten to twenty seconds; a scan has dozens. */
+const FEW_ENDS = 20
 const ANSWERED = 1.5
 const UNANSWERED = 0.5
 
 /** From counts alone, so there is no process to be read. Undefined where they do not answer. */
-export function scanFindings({ connects, sends, heard }: Contacts): Finding[] | undefined {
+export function scanFindings({ connects, sends, heard, ends }: Contacts): Finding[] | undefined {
   const perSecond = Math.round(connects / 10)
+  // A client of a service that is down.
+  if (connects >= FEW_CONNECTS && ends !== undefined && ends < FEW_ENDS)
+    return [refutes('network-scan', `turns to ${ends} different remote ends at most`)]
   if (connects >= MANY_CONNECTS && heard < UNANSWERED * connects)
     return [
       supports(

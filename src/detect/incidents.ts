@@ -9,10 +9,8 @@
  */
 import type { Alert } from '../domain/alert.ts'
 import { INCIDENT_KEYS_MAX, INCIDENT_QUIET_SECONDS } from '../domain/limits.ts'
+import { startsAnything } from './program-names.ts'
 
-/** What a process must share to be related: parents above these start everything that runs. */
-const STARTS_ANYTHING =
-  /^(systemd|init|runit|runsv|s6-.*|supervisord|cron|crond|atd|sshd|login|agetty|containerd-shim.*|dockerd|conmon|tmux: server|screen)$/
 /** Units that hold whatever has no unit of its own. */
 const HOLDS_ANYTHING = /^(init\.scope|-\.slice|system\.slice|user\.slice)$/
 
@@ -57,7 +55,7 @@ function keysOf({ process, kind, behaviour }: Alert): string[] {
   const { container, unit, parents = [], pid, name } = process
   const keys = [`process\n${pid}`]
   for (const parent of parents) {
-    if (parent.pid <= 1 || STARTS_ANYTHING.test(parent.name)) break
+    if (parent.pid <= 1 || startsAnything(parent.name)) break
     keys.push(`process\n${parent.pid}`)
   }
   if (container !== undefined) keys.push(`container\n${container}`)

@@ -71,6 +71,21 @@ export function isRelayTool(file: string): boolean {
   )
 }
 
+const STARTS_ANYTHING =
+  /^(systemd|init|runit|runsv|s6-.*|supervisord|cron|crond|atd|sshd|login|agetty|containerd-shim.*|dockerd|conmon|tmux: server|screen)$/
+
+/** A parent whose children have nothing in common but it. */
+export function startsAnything(name: string): boolean {
+  return STARTS_ANYTHING.test(name)
+}
+
+/** Programs that ask other name servers whatever they are asked. */
+export function isNameServer(name: string): boolean {
+  return /^(named|unbound|dnsmasq|systemd-resolve|pdns_recursor|pdns_server|kresd|coredns|dnsdist|stubby|dnscrypt-proxy|nsd)/.test(
+    name,
+  )
+}
+
 const WEB_SERVERS =
   /^(nginx|apache2?|httpd|lighttpd|php-fpm[\d.]*|php-cgi[\d.]*|caddy|mysqld|mariadbd|postgres|mongod|redis-server|tomcat\d*|uwsgi|gunicorn)/
 

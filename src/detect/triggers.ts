@@ -34,6 +34,10 @@ export interface Trigger {
   readonly removed?: number
   /** It computes without calls: share of a core. */
   readonly cores?: number
+  /** Kinds of questions about this host that it asked. */
+  readonly asked?: readonly string[]
+  /** Kinds of secrets that it opened. */
+  readonly secrets?: readonly string[]
 }
 
 /** Seconds after its first sight at which a shell or interpreter is looked at again. */
@@ -89,7 +93,12 @@ export class Triggers {
       triggers.push({ process, questions: ['files'], urgency, unlinked, removed })
     }
     for (const { process, cores } of this.#compute.push(frame))
-      triggers.push({ process, questions: ['program', 'network'], urgency: URGENCY.compute, cores })
+      triggers.push({
+        process,
+        questions: ['program', 'network', 'pool'],
+        urgency: URGENCY.compute,
+        cores,
+      })
     while (this.#seen.size > PROCESSES_MAX) this.#seen.delete(this.#seen.keys().next().value!)
     return triggers
   }

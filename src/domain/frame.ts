@@ -32,6 +32,8 @@ export interface Frame {
    * Processes that used CPU time and made no call, by pid; they have no vector. Only with `cpuMs`.
    */
   readonly silent?: readonly SilentProcess[]
+  /** What processes did beside their counts; undefined where the source does not tell. */
+  readonly activity?: readonly ProcessActivity[]
   /**
    * Calls of this second that the source lost without knowing whose; 0 in a complete frame. A frame
    * with losses raises nothing.
@@ -84,6 +86,26 @@ export interface UnseenUser {
 export interface SilentProcess {
   readonly process: Process
   readonly cpuMs: number
+}
+
+/** What calls say beyond their number, of one process in one second. */
+export interface Activity {
+  /** Connections begun and datagrams sent to an internet address. */
+  readonly contacts: number
+  /** A sketch of their remote ends: 128 bits, one for the hash of each address and port. */
+  readonly peers: readonly [number, number, number, number]
+  /** The latest of them, "address:port"; the address of IPv6 is not told: "[]:port". */
+  readonly peer: string
+  /** Datagrams to port 53, and their bytes. */
+  readonly dnsQueries: number
+  readonly dnsBytes: number
+  /** Kinds of secrets that it opened (domain/secrets.ts), a bit each, and how often. */
+  readonly secrets: number
+  readonly secretOpens: number
+}
+
+export interface ProcessActivity extends Activity {
+  readonly process: Process
 }
 
 /** Sum of the counts of vector i. */

@@ -3,7 +3,7 @@
  *
  *   u32 bytes of the payload, u8 kind, payload
  *
- *   1 hello    u8 version (3), u8 machine (1 x86_64, 2 arm64)
+ *   1 hello    u8 version (4), u8 machine (1 x86_64, 2 arm64)
  *   2 second   u32 Unix second: what follows happened in it
  *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
  *              u32 inode of its pid namespace (0 unknown), u8 name kind (4 more: it has executed a file), text name,
@@ -17,6 +17,11 @@
  *   9 cpu      u32 pid, u8 name kind, text name, u32 CPU time of the second in µs, of all its threads
  *   10 unseen  u32 pid (0: some of the user's), u8 name kind, text name, u32 uid, u8 reason (0 more kinds of calls than
  *              are told apart, 1 no room left for its user, 2 the same without a record), u32 kinds, f64 lost calls
+ *   11 command u32 pid, u32 digest of the whole, u16 length, bytes: the arguments of what was executed,
+ *              words divided by blanks, secrets masked; after its process
+ *   12 active  u32 pid, u8 name kind, text name, 16 bytes sketch of remote ends, u16 address family,
+ *              u16 port (network order), 4 bytes IPv4 address of the latest, u32 contacts, u32 DNS
+ *              queries, u32 bytes of them, u32 kinds of secrets opened, u32 openings
  *   8 bye      the collector ended as it was asked to
  *
  *   text       u8 length, bytes (any; comm is whatever a process calls itself)
@@ -35,11 +40,15 @@ export const KIND = {
   bye: 8,
   cpu: 9,
   unseen: 10,
+  command: 11,
+  activity: 12,
 } as const
 
-export const VERSION = 3
+export const VERSION = 4
 /** Bytes of length and kind before each payload. */
 export const HEAD = 5
+/** Of an activity, behind its name. */
+export const ACTIVITY_BYTES = 44
 /** By their number in `hello`. */
 export const MACHINES = [undefined, 'x86_64', 'arm64'] as const
 export const NAME_KIND = { unknown: 0, leader: 1, thread: 2 } as const

@@ -248,6 +248,8 @@ export const UNSEEN_MAX = 4_096
 export const KERNEL_GRACE_MS = 25
 /** /proc look-ups a second (33-75 us each) for what the kernel's record does not hold. */
 export const PROC_READS_MAX = 200
+/** Arguments of executed programs that are fetched from the kernel in a second, some 3 µs each. */
+export const COMMAND_READS_MAX = 1_000
 /**
  * cgroups whose container is remembered, and directories looked at when a new one has to be found.
  */
@@ -346,10 +348,17 @@ export const FOLDER_ENTRIES_MAX = 2_048
 export const FILE_WATCH_MS = 6_000
 /** Processes whose files are watched at a time. */
 export const FILE_WATCHES_MAX = 5
+/** Files of one process that are kept open until it is known what it made of them. */
+export const WRITTEN_FILES_MAX = 32
 /** Processes whose work on files is added up. */
 export const FILE_WORKERS_MAX = 2_048
 /** Processes whose connects are added up. */
 export const CONNECTORS_MAX = 2_048
+/** Programs whose commands are put together, and that gather secrets. */
+export const COMMANDERS_MAX = 2_048
+export const GATHERERS_MAX = 1_024
+/** Memory of one process that is looked through for the protocol of mining pools: some 100 ms. */
+export const POOL_TALK_BYTES_MAX = 64 * 1_048_576
 /** Processes whose CPU time is added up. */
 export const COMPUTERS_MAX = 2_048
 /**

@@ -9,7 +9,7 @@ import type { ProcessContext } from './alert.ts'
  * What can be asked about a process. `look` is cheap; the others cost milliseconds to seconds and
  * are asked with a reason.
  */
-export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files', 'network'] as const
+export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files', 'network', 'pool'] as const
 export type FactQuestion = (typeof FACT_QUESTIONS)[number]
 
 /** Where an executable lies, as far as that says something. */
@@ -124,8 +124,9 @@ export interface FileChanges {
    * whose previous content is unknown.
    */
   readonly replaced: number
-  /** It was seen with a file there open for writing. */
-  readonly isWriter: boolean
+  /** Files there that it was seen to write, and of them those that it left unreadable. */
+  readonly written: number
+  readonly unreadable: number
   /** They lie in its working directory, or below. */
   readonly isWithin: boolean
   /** Names of a few of those, without their directory. */
@@ -146,6 +147,8 @@ export interface Contacts {
   readonly sends: number
   /** Reads from files and sockets, without those of a program's start. */
   readonly heard: number
+  /** Different remote ends, estimated; undefined where the source does not tell. */
+  readonly ends?: number
 }
 
 /** All that is known of one process; each part replaces an older one. */
@@ -159,6 +162,14 @@ export interface ProcessFacts {
   readonly streams?: Streams
   readonly files?: FileChanges
   readonly network?: Network
+  /** A phrase of the protocol of mining pools in its memory; '' where there is none. */
+  readonly pool?: string
+  /** It is the child of a process of the same executable, which has these connections. */
+  readonly parentNetwork?: Network
+  /** Kinds of questions about this host that it asked of late (detect/commands.ts). */
+  readonly asked?: readonly string[]
+  /** Kinds of secrets that it opened of late (detect/credentials.ts). */
+  readonly secrets?: readonly string[]
   /**
    * It computes and asks the kernel for next to nothing: share of a core, when that was noticed.
    */

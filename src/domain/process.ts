@@ -17,6 +17,7 @@ export interface Process {
   readonly name: string
   readonly exe?: string
   readonly container?: string
+  readonly command?: Command | undefined
   readonly ppid?: number
   readonly uid?: number
   /**
@@ -26,6 +27,14 @@ export interface Process {
   readonly pidNamespace?: number
   /** Of a group: pid of its latest member. */
   readonly latest?: number
+}
+
+/** What a program was told to do, as the kernel saw it executed. */
+export interface Command {
+  /** Arguments divided by blanks, cut, secrets masked. */
+  readonly text: string
+  /** Of the arguments as they were, under a seed of the run: equal where they are. */
+  readonly digest: number
 }
 
 /** pid@start in seconds: the same process under any name. */

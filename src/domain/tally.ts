@@ -6,7 +6,8 @@
  * arguments, no object, names as interned ids.
  */
 
-import type { UnseenReason } from './frame.ts'
+import type { Activity, UnseenReason } from './frame.ts'
+import type { Command } from './process.ts'
 
 /**
  * A name interned by `TallySink.intern`; valid until `TallySink.nameEpoch` changes (between two
@@ -49,6 +50,8 @@ export interface ProcessFacts {
   /** '' where it has executed something that is not known: what was known before is over. */
   readonly exe?: string
   readonly container?: string
+  /** What it was told to do; undefined where it has executed something and that is not known. */
+  readonly command?: Command | undefined
 }
 
 export interface UnseenCalls {
@@ -78,6 +81,8 @@ export interface TallySink {
    * without calls, too.
    */
   cpu(pid: number, name: NameId, cpuMs: number, timeMs: number): void
+  /** What a process did in the second of `timeMs` that no count tells. */
+  activity(pid: number, name: NameId, activity: Activity, timeMs: number): void
   /** What a source knows of a process beside its calls: at first sight, and renewed by an exec. */
   describe(pid: number, name: NameId, facts: ProcessFacts, timeMs: number): void
   /** The process ended: the same pid seen later is another process. */

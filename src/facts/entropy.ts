@@ -82,6 +82,7 @@ const CIPHER_BEGINNINGS: readonly string[] = [
 export function contentOf(bytes: Uint8Array): Content {
   const text = latin1(bytes.subarray(0, 512))
   if (CIPHER_BEGINNINGS.some((beginning) => text.startsWith(beginning))) return 'cipher'
+  if (isLockedZip(text)) return 'cipher'
   if (isZlib(bytes)) return 'format'
   for (const [offset, beginning] of BEGINNINGS)
     if (text.startsWith(beginning, offset)) return 'format'
@@ -119,6 +120,11 @@ export function evenness(bytes: Uint8Array): number {
  */
 function evenBits(length: number): number {
   return Math.min(EVEN_BITS, 8 - 255 / (2 * Math.LN2 * length) - 0.1)
+}
+
+/** A ZIP file whose first member has a password: bit 0 of its flags (APPNOTE 4.4.4). */
+function isLockedZip(text: string): boolean {
+  return text.startsWith('PK\x03\x04') && (text.charCodeAt(6) & 1) === 1
 }
 
 /**

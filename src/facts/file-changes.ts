@@ -10,14 +10,11 @@
  */
 import { defined } from '../domain/defined.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
-import type { Content } from './entropy.ts'
+import type { Texture } from './written-files.ts'
 
-export interface FileState {
+export interface FileState extends Texture {
   /** Differs where it was written to, or is another file. */
   readonly version: string
-  readonly head: Content
-  /** A block of its middle is even: some encrypt that alone. */
-  readonly isMiddleEven: boolean
 }
 
 interface Known {
@@ -35,8 +32,6 @@ const WORK_ENDING =
 
 export class FileLedger {
   readonly #files = new Map<string, Known>()
-  /** The process was seen with a file of these open for writing. */
-  isWriter = false
   /**
    * Of the process, with a slash at its end; undefined where it is the root, which says nothing.
    */
@@ -94,7 +89,7 @@ export class FileLedger {
     this.#replaced.set(ending, files)
   }
 
-  result(): FileChanges {
+  result(): Omit<FileChanges, 'written' | 'unreadable'> {
     const changed = [...this.#files].filter(([, { changed }]) => changed)
     const encrypted = changed.filter(([, { encrypted }]) => encrypted)
     // One tool gives one ending.
@@ -105,7 +100,6 @@ export class FileLedger {
       sampled: changed.length,
       encrypted: encrypted.length,
       replaced: replaced.size,
-      isWriter: this.isWriter,
       isWithin:
         directory !== undefined &&
         this.workingDirectory !== undefined &&

@@ -18,7 +18,6 @@ import {
 } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
-import { contentOf, isEven } from './entropy.ts'
 import { FileLedger, type FileState } from './file-changes.ts'
 import { Pace } from './pace.ts'
 import {
@@ -26,23 +25,21 @@ import {
   entriesOf,
   isLocalPath,
   procLink,
-  procText,
-  readAt,
+  procStat,
   withFile,
 } from './proc-files.ts'
+import { toolsOf } from './tools.ts'
+import { textureOf, WrittenFiles } from './written-files.ts'
 
-const BLOCK_BYTES = 4_096
-/** A file shorter than this has no middle apart from its head. */
-const MIDDLE_FROM_BYTES = 16 * BLOCK_BYTES
 /** Uneven: who encrypts and decrypts in turns must not meet us in step. */
 const LOOKS_MS = [400, 1_100, 1_900, 3_100, 4_300, FILE_WATCH_MS] as const
 /** Between two looks at the descriptors. */
 const SAMPLE_EVERY_MS = 100
-/** Until it is known that it writes here itself: files are open for a moment only. */
+/** Until enough is known of what it writes itself: files are open for a moment only. */
 const SAMPLE_OFTEN_MS = 25
+const ENOUGH_WRITTEN = 4
 /** Directories and files changed in the last of these count as being worked on. */
 const RECENT_MS = 20_000
-const CHILDREN_SAMPLED = 8
 /** So many encrypted files leave nothing to be waited for. */
 const ENOUGH = 6
 /** And after so long many files that are as they were. */
@@ -58,8 +55,14 @@ interface Folder {
   readonly descriptor: number
 }
 
-export async function watchFiles(pid: number): Promise<FileChanges> {
-  const watch = new FileWatch(pid)
+/**
+ * @param untilMs Unix ms: what was changed later is not its work, for it had ended by then
+ */
+export async function watchFiles(
+  pid: number,
+  untilMs = Number.POSITIVE_INFINITY,
+): Promise<FileChanges> {
+  const watch = new FileWatch(pid, untilMs)
   try {
     return await watch.run()
   } finally {
@@ -69,32 +72,56 @@ export async function watchFiles(pid: number): Promise<FileChanges> {
 
 class FileWatch {
   readonly #pid: number
+  /** What was changed later is not its work. */
+  #untilMs: number
+  readonly #bornMs: number | undefined
   readonly #ledger = new FileLedger()
+  readonly #written = new WrittenFiles()
   readonly #folders = new Map<string, Folder>()
   readonly #startedMs = Date.now()
 
-  constructor(pid: number) {
+  constructor(pid: number, untilMs: number) {
     this.#pid = pid
+    this.#untilMs = untilMs
+    this.#bornMs = procStat(pid)?.startMs
   }
 
   async run(): Promise<FileChanges> {
-    const began = performance.now()
     this.#addWorkingDirectory()
+    if (Number.isFinite(this.#untilMs)) return this.#result()
+    const began = performance.now()
     for (const lookMs of LOOKS_MS) {
-      while (performance.now() - began < lookMs) {
-        for (const pid of [this.#pid, ...childrenOf(this.#pid)]) this.#sample(pid)
-        await Bun.sleep(pace.wait(this.#ledger.isWriter ? SAMPLE_EVERY_MS : SAMPLE_OFTEN_MS))
+      while (performance.now() - began < lookMs && this.#isAlive()) {
+        this.#sampleAll()
+        const isEnough = this.#written.written >= ENOUGH_WRITTEN
+        await Bun.sleep(pace.wait(isEnough ? SAMPLE_EVERY_MS : SAMPLE_OFTEN_MS))
       }
       for (const folder of this.#folders.values()) this.#lookAgain(folder)
+      if (Number.isFinite(this.#untilMs)) break
       const { encrypted, replaced, sampled } = this.#ledger.result()
-      if (encrypted >= ENOUGH && (this.#ledger.isWriter || lookMs >= ORDINARY_MS)) break
+      const isSettled = this.#written.written >= ENOUGH_WRITTEN || lookMs >= ORDINARY_MS
+      if (encrypted >= ENOUGH && isSettled) break
       if (lookMs >= ORDINARY_MS && sampled >= 2 * ENOUGH && encrypted + replaced === 0) break
     }
-    return this.#ledger.result()
+    return this.#result()
   }
 
   close(): void {
     for (const { descriptor } of this.#folders.values()) closeSync(descriptor)
+    this.#written.close()
+  }
+
+  /** Once it has ended, nothing that happens from then on is its work. */
+  #isAlive(): boolean {
+    if (procStat(this.#pid)?.startMs === this.#bornMs) return true
+    this.#untilMs = Math.min(this.#untilMs, Date.now())
+    return false
+  }
+
+  #result(): FileChanges {
+    this.#written.settle(new Set())
+    const { written, unreadable } = this.#written
+    return { ...this.#ledger.result(), written, unreadable }
   }
 
   /** The directory and those below it in which something happens. */
@@ -111,11 +138,21 @@ class FileWatch {
     return this.#add(`${folder.path}/${name}`, `/proc/self/fd/${folder.descriptor}/${name}`)
   }
 
-  #sample(pid: number): void {
+  #sampleAll(): void {
+    const open = new Set<number>()
+    for (const pid of [this.#pid, ...toolsOf(this.#pid)]) this.#sample(pid, open)
+    this.#written.settle(open)
+  }
+
+  /** @param open gathers the inodes that are written to */
+  #sample(pid: number, open: Set<number>): void {
     for (const [descriptor, link] of descriptorsOf(pid)) {
       if (!link.startsWith('/') || NOT_WATCHED.test(link)) continue
       const path = link.replace(/ \(deleted\)$/, '')
-      this.#ledger.isWriter ||= this.#folders.has(dirname(path)) && isForWriting(pid, descriptor)
+      if (this.#folders.has(dirname(path))) {
+        const inode = this.#written.see(pid, descriptor)
+        if (inode !== undefined) open.add(inode)
+      }
       if (this.#folders.size >= WATCHED_FOLDERS_MAX) continue
       if (this.#folders.has(path) || this.#folders.has(dirname(path))) continue
       if (!isLocalPath(pid, path)) continue
@@ -155,7 +192,7 @@ class FileWatch {
     let seen = 0
     for (let i = 0; i < names.length && seen < WATCHED_FILES_PER_FOLDER_MAX; i += step) {
       const state = stateOf(folder, names[i]!)
-      if (state === undefined) continue
+      if (state === undefined || state.changedMs > this.#untilMs) continue
       seen++
       this.#ledger.see(`${path}/${names[i]}`, state)
       if (state.changedMs > this.#startedMs - RECENT_MS)
@@ -172,20 +209,22 @@ class FileWatch {
       const name = path.slice(folder.path.length + 1)
       if (here.has(name)) {
         const state = stateOf(folder, name, this.#ledger.versionOf(path))
-        if (state !== undefined) this.#ledger.see(path, state)
+        if (state !== undefined && state.changedMs <= this.#untilMs) this.#ledger.see(path, state)
         continue
       }
       const successor =
         unknown.find((other) => other.startsWith(`${name}.`)) ??
         unknown.find((other) => other.startsWith(`${stem(name)}.`))
       const state = successor === undefined ? undefined : stateOf(folder, successor)
-      if (state !== undefined) this.#ledger.seeSuccessor(path, state)
+      if (state !== undefined && state.changedMs <= this.#untilMs)
+        this.#ledger.seeSuccessor(path, state)
     }
     let looked = 0
     for (const name of unknown) {
       if (looked >= WATCHED_FILES_PER_FOLDER_MAX) break
       const state = stateOf(folder, name)
       if (state === undefined || state.changedMs < this.#startedMs - RECENT_MS) continue
+      if (state.changedMs > this.#untilMs) continue
       looked++
       this.#seeNew(folder, name, state, here)
     }
@@ -197,23 +236,8 @@ class FileWatch {
   }
 }
 
-function isForWriting(pid: number, descriptor: number): boolean {
-  const flags = /^flags:\s*([0-7]+)$/m.exec(procText(pid, `fdinfo/${descriptor}`, 1024) ?? '')?.[1]
-  return (Number.parseInt(flags ?? '0', 8) & (constants.O_WRONLY | constants.O_RDWR)) !== 0
-}
-
 function stem(name: string): string {
   return name.replace(/\.[^.]*$/, '')
-}
-
-function childrenOf(pid: number): number[] {
-  const text = procText(pid, `task/${pid}/children`, 4096) ?? ''
-  return text
-    .trim()
-    .split(' ')
-    .filter((word) => word !== '')
-    .map(Number)
-    .slice(-CHILDREN_SAMPLED)
 }
 
 /** @param via how to reach it: through a link that the kernel made */
@@ -256,18 +280,11 @@ function stateOf(
   const at = lstatIn(folder, name)
   if (at?.isFile() !== true) return undefined
   if (versionOf(at) === known) return undefined
-  return withFile(`/proc/self/fd/${folder.descriptor}/${name}`, (file, stat) => {
-    const middle =
-      stat.size < MIDDLE_FROM_BYTES
-        ? undefined
-        : readAt(file, Math.floor(stat.size / 2 / BLOCK_BYTES) * BLOCK_BYTES, BLOCK_BYTES)
-    return {
-      version: versionOf(stat),
-      head: contentOf(readAt(file, 0, BLOCK_BYTES)),
-      isMiddleEven: middle !== undefined && isEven(middle),
-      changedMs: stat.ctimeMs,
-    }
-  })
+  return withFile(`/proc/self/fd/${folder.descriptor}/${name}`, (file, stat) => ({
+    version: versionOf(stat),
+    ...textureOf(file, stat.size),
+    changedMs: stat.ctimeMs,
+  }))
 }
 
 /** ctime instead of mtime, because a process cannot set it. */

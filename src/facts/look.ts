@@ -4,21 +4,13 @@
  */
 import { basename } from 'node:path'
 import type { ParentProcess, ProcessContext } from '../domain/alert.ts'
+import { maskedCommand, parseArguments } from '../domain/command-line.ts'
 import { defined } from '../domain/defined.ts'
 import { PARENTS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts'
 import { isLocalPath, procLink, procStat, procText, statOf } from './proc-files.ts'
-import {
-  bootMsOf,
-  maskedCommand,
-  numberOfLink,
-  type ProcStat,
-  parseArguments,
-  scriptOf,
-  uidOf,
-  unitOf,
-} from './proc-text.ts'
+import { bootMsOf, numberOfLink, type ProcStat, scriptOf, uidOf, unitOf } from './proc-text.ts'
 import { Recent } from './recent.ts'
 import { UserNames } from './user-names.ts'
 
@@ -106,9 +98,9 @@ const HIDDEN = /\/\.[^/]*$|\/\.{1,3}\s+\/|\/\.\.\.\/|\/\s+\//
 
 export function placeOf(path: string): Place {
   // `go run` builds there.
+  if (HIDDEN.test(path)) return 'hidden'
   if (TEMPORARY.test(path) && !path.startsWith('/tmp/go-build')) return 'temporary'
   if (WEB.test(path)) return 'web'
-  if (HIDDEN.test(path)) return 'hidden'
   return SYSTEM.test(path) ? 'system' : 'other'
 }
 

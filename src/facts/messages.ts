@@ -17,6 +17,11 @@ export interface FactRequest {
    * what lies where it was, as this process sees it.
    */
   readonly child?: { readonly name: string; readonly path: string }
+  /**
+   * Unix ms: a child of this process ended by then, and what was done to files later is not its
+   * work.
+   */
+  readonly until?: number
 }
 
 /**
@@ -33,12 +38,15 @@ export type FactAnswer =
 export function parseRequest(line: string): FactRequest | undefined {
   const value = parsed(line)
   if (value === undefined) return undefined
-  const { id, pid, start, questions, child } = value
+  const { id, pid, start, questions, child, until } = value
   if (!isNumber(id) || !isNumber(pid) || pid === 0 || !isNumber(start) || !Array.isArray(questions))
     return undefined
   const known = FACT_QUESTIONS.filter((question) => questions.includes(question))
   if (known.length === 0) return undefined
-  return { id, pid, start, questions: known, ...defined({ child: parseChild(child) }) }
+  return {
+    ...{ id, pid, start, questions: known },
+    ...defined({ child: parseChild(child), until: isNumber(until) ? until : undefined }),
+  }
 }
 
 function parseChild(value: unknown): FactRequest['child'] {

@@ -3,7 +3,6 @@
  * chosen by the process itself, so nothing here throws, every length is checked, and no line break
  * forges a field.
  */
-import { COMMAND_CHARS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 
 /** A tick of /proc, whatever the kernel's own is. */
@@ -68,45 +67,6 @@ export function unitOf(text: string): string | undefined {
     if (unit !== undefined) return safeName(unit.slice(0, 128))
   }
   return undefined
-}
-
-export function parseArguments(text: string): string[] {
-  const words = text.split('\0')
-  if (words.at(-1) === '') words.pop()
-  return words
-}
-
-const SECRET_FLAG =
-  /^--?[\w-]*(pass(word|wd|phrase)?|secret|token|api-?key|credential|auth|private-?key)[\w-]*$/i
-const SECRET_PAIR =
-  /((?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|credentials?|auth(?:orization)?|private[-_]?key)[\w-]*\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&;,"']+)/gi
-const MASK = '***'
-
-/**
- * The command line as one line for people, secrets masked, cut. '' for a process without arguments.
- */
-export function maskedCommand(words: readonly string[]): string {
-  const shown: string[] = []
-  let hideNext = false
-  const program = words[0]?.split('/').pop() ?? ''
-  // Bounded before it is looked through: a command line may have two megabytes.
-  for (const word of words.slice(0, 64)) {
-    const text = word.slice(0, 1024)
-    const masked: string = hideNext ? MASK : maskedWord(text, program)
-    shown.push(masked)
-    hideNext = masked === text && SECRET_FLAG.test(text) && !text.includes('=')
-  }
-  return safeName(shown.join(' ').slice(0, COMMAND_CHARS_MAX))
-}
-
-function maskedWord(word: string, program: string): string {
-  // mysql -pSECRET, sshpass -pSECRET
-  if (/^(mysql|mariadb|sshpass)/.test(program) && /^-p./.test(word)) return `-p${MASK}`
-  return word
-    .replace(/(\b[a-z][\w+.-]*:\/\/[^\s/:@]*:)[^\s/@]+@/gi, `$1${MASK}@`)
-    .replace(/\b(Bearer|Basic)\s+[\w+/=.~-]+/gi, `$1 ${MASK}`)
-    .replace(SECRET_PAIR, (_, key: string) => `${key}${MASK}`)
-    .replace(/\bpass:\S+/g, `pass:${MASK}`)
 }
 
 /** Options of interpreters that are followed by a word which is no script. */

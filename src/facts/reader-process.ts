@@ -15,7 +15,7 @@ import { writeSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { defined } from '../domain/defined.ts'
 import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX, FILE_WATCHES_MAX } from '../domain/limits.ts'
-import type { FactQuestion, FileChanges, ProcessFacts } from '../domain/process-facts.ts'
+import type { FactQuestion, FileChanges, Network, ProcessFacts } from '../domain/process-facts.ts'
 import { collectEvery } from '../platform/heap.ts'
 import {
   type Capability,
@@ -27,6 +27,8 @@ import { pace, watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
 import { type FactAnswer, type FactRequest, parseRequest } from './messages.ts'
 import { Packages } from './packages.ts'
+import { poolTalkOf } from './pool-talk.ts'
+import { procLink } from './proc-files.ts'
 import type { ProcStat } from './proc-text.ts'
 import { networkOf, streamsOf } from './streams.ts'
 
@@ -126,23 +128,24 @@ class Answerer {
       })
   }
 
-  async #answer({ pid, start, questions, child }: FactRequest): Promise<ProcessFacts | undefined> {
+  async #answer(request: FactRequest): Promise<ProcessFacts | undefined> {
+    const { pid, start, questions } = request
     const stat = findProcess(pid, start)
     if (stat === undefined) return undefined
     const seen = look(pid, stat)
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
-      facts = { ...facts, ...(await this.#part(question, pid, stat, facts, child)) }
+      facts = { ...facts, ...(await this.#part(question, request, stat, facts)) }
     // If it ended meanwhile, what was read may be of its successor and is discarded. Files are
     // those of directories opened before.
     if (findProcess(pid, start)?.startMs === stat.startMs) return facts
     return { look: seen, ...defined({ files: facts.files }) }
   }
 
-  async #watch(pid: number): Promise<FileChanges> {
+  async #watch({ pid, until }: FactRequest): Promise<FileChanges> {
     this.#watches++
     try {
-      return await watchFiles(pid)
+      return await watchFiles(pid, until)
     } finally {
       this.#watches--
     }
@@ -150,12 +153,12 @@ class Answerer {
 
   async #part(
     question: FactQuestion,
-    pid: number,
+    request: FactRequest,
     stat: ProcStat,
     { look: seen }: ProcessFacts,
-    child: FactRequest['child'],
   ): Promise<ProcessFacts> {
     if (seen === undefined) return {}
+    const { pid, child } = request
     switch (question) {
       case 'program':
         return {
@@ -166,13 +169,27 @@ class Answerer {
       case 'streams':
         return { streams: await streamsOf(pid, stat, seen, this.#packages) }
       case 'network':
-        return { network: networkOf(pid) }
+        return {
+          network: networkOf(pid),
+          ...defined({ parentNetwork: parentNetworkOf(pid, stat) }),
+        }
+      case 'pool':
+        return { pool: poolTalkOf(pid) ?? '' }
       case 'files':
-        return this.#watches < pace.room(FILE_WATCHES_MAX) ? { files: await this.#watch(pid) } : {}
+        return this.#watches < pace.room(FILE_WATCHES_MAX)
+          ? { files: await this.#watch(request) }
+          : {}
       default:
         return {}
     }
   }
+}
+
+/** Where a program works by several processes, one of them talks to others. */
+function parentNetworkOf(pid: number, { ppid }: ProcStat): Network | undefined {
+  if (ppid <= 1) return undefined
+  const own = procLink(pid, 'exe')
+  return own !== undefined && own === procLink(ppid, 'exe') ? networkOf(ppid) : undefined
 }
 
 function say(answer: FactAnswer): void {

@@ -7,7 +7,6 @@
  * reason, within a bounded time.
  */
 import { closeSync, readFileSync, writeSync } from 'node:fs'
-import { defined } from '../domain/defined.ts'
 import { FACT_LINE_BYTES_MAX, FACTS_ANSWER_MS, FACTS_WAITING_MAX } from '../domain/limits.ts'
 import type { FactQuestion, ProcessFacts } from '../domain/process-facts.ts'
 import {
@@ -127,18 +126,18 @@ export class FactsReader {
 
   /**
    * @param start Unix seconds, 0 where it is not known
-   * @param child a child of it that is gone, whose program is asked about
+   * @param gone a child of it that is gone, and that is asked about
    */
   ask(
     pid: number,
     start: number,
     questions: readonly FactQuestion[],
-    child?: FactRequest['child'],
+    gone: Pick<FactRequest, 'child' | 'until'> = {},
   ): Promise<ProcessFacts | FactFailure> {
     const id = ++this.#asked
     if (this.#ended) return Promise.resolve(this.#fail('ended'))
     if (!this.hasRoom) return Promise.resolve(this.#fail('busy'))
-    const request = { id, pid, start, questions, ...defined({ child }) }
+    const request: FactRequest = { id, pid, start, questions, ...gone }
     const line = new TextEncoder().encode(`${JSON.stringify(request)}\n`)
     try {
       // Less than PIPE_BUF: all of it, or nothing because the pipe is full.

@@ -106,6 +106,7 @@ class PairCounter implements TallySink {
   lost(): void {}
   advance(): void {}
   cpu(): void {}
+  activity(): void {}
   unseenProcess(): void {}
   unseenUser(): void {}
 }

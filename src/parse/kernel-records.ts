@@ -8,6 +8,7 @@
  */
 import { URING_OPERATIONS } from '../domain/io-uring.ts'
 import {
+  ACTIVITY_BYTES,
   COMPAT_FLAG,
   EXECUTED,
   HEAD,
@@ -18,7 +19,8 @@ import {
   URING_FLAG,
   VERSION,
 } from '../domain/kernel-stream.ts'
-import { KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import { COMMAND_CHARS_MAX, KERNEL_RECORD_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import { safeName } from '../domain/process.ts'
 import type { CollectorStatus, Parser } from '../domain/source.ts'
 import { type NumberTables, numberTables } from '../domain/syscall-numbers.ts'
 import {
@@ -36,6 +38,7 @@ const LOSSES = ['no room', 'late'] as const
 const UNSEEN_REASONS = ['many-kinds', 'no-room', 'no-room'] as const
 const LAST_NUMBER = COMPAT_FLAG - 1
 const CALL_BYTES = 6
+const AF_INET = 2
 /**
  * A process that ended in a second ended in its middle, as far as we know: after its calls, before
  * the next second's.
@@ -143,6 +146,12 @@ export class KernelRecordsParser implements Parser {
       case KIND.calls:
         this.#calls(bytes, view, from, to)
         break
+      case KIND.command:
+        this.#command(bytes, view, from, to)
+        break
+      case KIND.activity:
+        this.#activity(bytes, view, from, to)
+        break
       case KIND.cpu:
         this.#cpu(bytes, view, from, to)
         break
@@ -207,9 +216,46 @@ export class KernelRecordsParser implements Parser {
       ...(pidNamespace > 0 && { pidNamespace }),
       ...((exe !== '' || hasExecuted) && { exe }),
       ...(container !== '' && { container }),
+      // That of the program before.
+      ...(hasExecuted && { command: undefined }),
     }
     const name = this.#name(bytes, nameAt, view.getUint8(from + 20) & ~EXECUTED)
     this.#sink.describe(pid, name, facts, this.#timeMs)
+  }
+
+  #command(bytes: Uint8Array, view: DataView, from: number, to: number): void {
+    const length = to - from < 10 ? -1 : view.getUint16(from + 8, true)
+    const pid = length < 0 ? 0 : view.getUint32(from, true)
+    if (!isPid(pid) || from + 10 + length !== to) {
+      this.#refuse('command garbled')
+      return
+    }
+    const text = safeName(decoder.decode(bytes.subarray(from + 10, to)).slice(0, COMMAND_CHARS_MAX))
+    const command = { text, digest: view.getUint32(from + 4, true) }
+    this.#sink.describe(pid, NO_NAME, { command }, this.#timeMs)
+  }
+
+  #activity(bytes: Uint8Array, view: DataView, from: number, to: number): void {
+    const at = to - from < 6 ? to : afterText(bytes, from + 5, to)
+    const pid = to - from < 6 ? 0 : view.getUint32(from, true)
+    if (!isPid(pid) || at + ACTIVITY_BYTES !== to) {
+      this.#refuse('activity garbled')
+      return
+    }
+    const word = (offset: number) => view.getUint32(at + offset, true)
+    const address = word(20) === 0 ? '' : [...bytes.subarray(at + 20, at + 24)].join('.')
+    const host = view.getUint16(at + 16, true) === AF_INET ? address : '[]'
+    this.#sink.activity(
+      pid,
+      this.#name(bytes, from + 5, view.getUint8(from + 4)),
+      {
+        peers: [word(0), word(4), word(8), word(12)],
+        peer: `${host}:${view.getUint16(at + 18)}`,
+        ...{ contacts: word(24), dnsQueries: word(28), dnsBytes: word(32) },
+        ...{ secrets: word(36), secretOpens: word(40) },
+      },
+      this.#timeMs,
+    )
   }
 
   #calls(bytes: Uint8Array, view: DataView, from: number, to: number): void {

@@ -5,12 +5,26 @@
 import { expect, test } from 'bun:test'
 import { Connecting } from '../../src/detect/connecting.ts'
 import { scanFindings } from '../../src/detect/findings.ts'
-import type { Finding } from '../../src/domain/finding.ts'
-import { frameOf } from '../support/hand-frames.ts'
+import { Lineage } from '../../src/detect/lineage.ts'
+import type { Finding, Proof } from '../../src/domain/finding.ts'
+import type { Activity } from '../../src/domain/frame.ts'
+import { type Calls, frameOf } from '../support/hand-frames.ts'
+
+/** Seconds as they come, one list of processes each. */
+function watch(seconds: readonly (readonly Calls[])[]) {
+  const lineage = new Lineage()
+  const connecting = new Connecting(lineage)
+  const proofs: Proof[] = []
+  for (const [i, vectors] of seconds.entries()) {
+    const frame = frameOf(1_000 + i, vectors)
+    lineage.push(frame)
+    proofs.push(...connecting.push(frame))
+  }
+  return { connecting, proofs, questions: proofs.map(({ finding }) => finding.question) }
+}
 
 const says = (counts: Record<string, number>, seconds = 12) => {
-  const connecting = new Connecting()
-  for (let s = 0; s < seconds; s++) connecting.push(frameOf(s, [{ pid: 7, counts }]))
+  const { connecting } = watch(Array.from({ length: seconds }, () => [{ pid: 7, counts }]))
   const contacts = connecting.of({ pid: 7, startMs: 0, name: 'x' })
   return contacts === undefined ? undefined : scanFindings(contacts)?.map(({ says }) => says)
 }
@@ -46,12 +60,8 @@ test('three seconds say nothing yet', () => {
   expect(says({ connect: 900 }, 3)).toBeUndefined()
 })
 
-const proven = (counts: Record<string, number>, seconds = 30) => {
-  const connecting = new Connecting()
-  return Array.from({ length: seconds }, (_, s) =>
-    connecting.push(frameOf(s, [{ pid: 7, counts }])),
-  ).flat().length
-}
+const proven = (counts: Record<string, number>, seconds = 30) =>
+  watch(Array.from({ length: seconds }, () => [{ pid: 7, counts }])).proofs.length
 
 test.each([
   ['nmap -sT', { connect: 300, select: 900, write: 2 }, 1],
@@ -61,4 +71,80 @@ test.each([
   ['a resolver', { connect: 60, sendto: 60, recvfrom: 60 }, 0],
 ])('%s is a scan beyond doubt: %p, told %p times', (_, counts, times) => {
   expect(proven(counts)).toBe(times)
+})
+
+/** A second's sketch of so many remote ends, each bit at its place as a good hash would spread it. */
+function ends(from: number, count: number): Activity['peers'] {
+  const words: [number, number, number, number] = [0, 0, 0, 0]
+  for (let i = from; i < from + count; i++) {
+    const bit = Bun.hash.xxHash32(`${i}`) & 127
+    words[bit >> 5]! |= 1 << (bit & 31)
+  }
+  return words
+}
+const contacting = (second: number, count: number, different: number): Partial<Activity> => ({
+  contacts: count,
+  peers: ends(different === 1 ? 0 : second * count, different),
+  peer: '10.0.0.7:6379',
+})
+
+test.each<[string, number, number, Record<string, number>, Finding['question'][]]>([
+  ['a scan of ten ports a second', 10, 10, { connect: 10 }, ['network-scan']],
+  ['a scan of thousands', 900, 900, { connect: 900 }, ['network-scan']],
+  ['a client that hammers a dead service', 500, 1, { connect: 500 }, []],
+  ['a crawler, which hears answers', 20, 20, { connect: 20, read: 60 }, []],
+  ['a check of six ports', 6, 1, { connect: 6 }, []],
+])('%s', (_, count, different, counts, expected) => {
+  const seconds = Array.from({ length: 30 }, (_, s) => [
+    { pid: 7, counts, activity: contacting(s, count, different) },
+  ])
+  expect(watch(seconds).questions).toEqual(expected)
+})
+
+test('a tool that is started once per port is the scan of who starts it, and one alone', () => {
+  const shell: Calls = { pid: 7, name: 'bash', startMs: 900_000, counts: { clone: 12, wait4: 12 } }
+  const seconds = Array.from({ length: 30 }, (_, s) => [
+    shell,
+    ...Array.from({ length: 12 }, (_, i) => ({
+      ...{ pid: 100 + s * 12 + i, name: 'nc', startMs: (1_000 + s) * 1000, ppid: 7 },
+      counts: { execve: 1, read: 6, connect: 1 },
+      activity: contacting(s * 12 + i, 1, 2),
+    })),
+  ])
+  const { proofs } = watch(seconds)
+  expect(proofs).toMatchObject([{ process: { pid: 7 }, finding: { question: 'network-scan' } }])
+})
+
+const toDns = (queries: number, bytes: number): Partial<Activity> => ({
+  ...{ contacts: queries, dnsQueries: queries, dnsBytes: queries * bytes },
+  ...{ peers: [1, 0, 0, 0], peer: '10.0.0.1:53' },
+})
+
+test.each<[string, Calls, Finding['question'][]]>([
+  ['long names', { pid: 7, counts: { sendto: 20 }, activity: toDns(20, 150) }, ['dns-tunnel']],
+  ['a mail server', { pid: 7, counts: { sendto: 20 }, activity: toDns(20, 60) }, []],
+  ['a name once a second', { pid: 7, counts: { sendto: 1 }, activity: toDns(1, 150) }, []],
+  [
+    'a name server, whose clients ask',
+    { pid: 7, name: 'unbound', counts: { sendto: 90, recvfrom: 90 }, activity: toDns(90, 150) },
+    [],
+  ],
+  [
+    'a password after the other',
+    {
+      ...{ pid: 7, counts: { connect: 5, recvfrom: 20 } },
+      activity: { contacts: 5, peers: [1, 0, 0, 0], peer: '10.0.0.1:21' },
+    },
+    ['password-guessing'],
+  ],
+  [
+    'a page that asks its database',
+    {
+      ...{ pid: 7, counts: { connect: 50, recvfrom: 200 } },
+      activity: { contacts: 50, peers: [1, 0, 0, 0], peer: '10.0.0.1:3306' },
+    },
+    [],
+  ],
+])('over the network: %s', (_, calls, expected) => {
+  expect(watch(Array.from({ length: 20 }, () => [calls])).questions).toEqual(expected)
 })

@@ -68,6 +68,16 @@ describe('AlertBook.raise()', () => {
     expect(one.raise(crossing(8, bad('nc')), T + 1)!.state).toBe('open')
   })
 
+  test('two containers that go wrong alike at a time are two causes, and so are two users', () => {
+    const one = book()
+    const within = (pid: number, more: Partial<Crossing['process']>) =>
+      one.raise(crossing(pid, { process: { ...crossing(pid).process, ...more } }), T)
+    expect(within(7, { container: 'aaaaaaaaaaaa', uid: 0 })?.state).toBe('open')
+    expect(within(8, { container: 'bbbbbbbbbbbb', uid: 0 })?.state).toBe('open')
+    expect(within(9, { container: 'bbbbbbbbbbbb', uid: 1000 })?.state).toBe('open')
+    expect(within(10, { container: 'bbbbbbbbbbbb', uid: 0 })).toBeUndefined()
+  })
+
   test('what another process does later is another cause', () => {
     const one = book()
     const { id } = one.raise(crossing(7), T)!

@@ -353,16 +353,27 @@ test.each<
 test.each<[string, Partial<FileChanges>, number, Finding['says'][]]>([
   ['three became unreadable', { sampled: 9, encrypted: 3 }, 0, ['proves']],
   ['two did', { sampled: 9, encrypted: 2 }, 0, ['supports']],
-  ['nine, and it only looked on', { sampled: 9, encrypted: 9, isWriter: false }, 0, ['supports']],
+  ['nine, and it only looked on', { sampled: 9, encrypted: 9, unreadable: 0 }, 0, ['supports']],
+  [
+    'nine, beside one that writes what can be read',
+    { sampled: 9, encrypted: 9, written: 5, unreadable: 0, isWithin: true },
+    9,
+    ['supports'],
+  ],
   ['none of six did', { sampled: 6 }, 9, ['refutes']],
   ['none of five', { sampled: 5 }, 9, []],
   ['replaced, the originals removed', { replaced: 6 }, 6, ['proves']],
   ['made elsewhere, nothing removed', { replaced: 6 }, 0, ['supports']],
 ])('files: %s', (_, changes, unlinked, expected) => {
   const files = {
-    ...{ sampled: 0, encrypted: 0, replaced: 0, isWriter: true, isWithin: false, examples: [] },
+    ...{ sampled: 0, encrypted: 0, replaced: 0, written: 1, unreadable: 1 },
+    ...{ isWithin: false, examples: [] },
     ...changes,
   }
-  const found = findingsOf({ pid: 1, startMs: 0, name: 'x' }, { files, unlinked }, knows)
+  const found = findingsOf(
+    { pid: 1, startMs: 0, name: 'x' },
+    { files, unlinked, removed: unlinked },
+    knows,
+  )
   expect(found.map(({ says }) => says)).toEqual(expected)
 })

@@ -28,7 +28,12 @@ test.each<[string, Uint8Array, ReturnType<typeof contentOf>]>([
   ['gzip', gzipSync(chance(4000)), 'format'],
   ['zlib, as git and caches write', deflateSync(chance(4000)), 'format'],
   ['a picture', Uint8Array.from([0x89, 0x50, 0x4e, 0x47]), 'format'],
-  ['a ZIP', Uint8Array.from([0x50, 0x4b, 3, 4, ...chance(4000)]), 'format'],
+  [
+    'a ZIP with a password',
+    Uint8Array.from([0x50, 0x4b, 3, 4, 20, 0, 9, 0, ...chance(4000)]),
+    'cipher',
+  ],
+  ['a ZIP', Uint8Array.from([0x50, 0x4b, 3, 4, 20, 0, 8, 0, ...chance(4000)]), 'format'],
   ['openssl', utf8('Salted__ and more'), 'cipher'],
   ['base64 of openssl', utf8('U2FsdGVkX18kd'), 'cipher'],
   ['age', utf8('age-encryption.org/v1\n-> X25519'), 'cipher'],
@@ -72,7 +77,6 @@ test('a file that nobody touched is no sample', () => {
     sampled: 0,
     encrypted: 0,
     replaced: 0,
-    isWriter: false,
     isWithin: false,
     examples: [],
   })

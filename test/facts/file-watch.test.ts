@@ -153,7 +153,8 @@ describe.skipIf(!isRoot)('encryptors', () => {
   }, 120_000)
   for (const [name, command] of encryptors)
     test(`${name} is proven`, () => {
-      expect(results.get(name)?.files?.encrypted).toBeGreaterThanOrEqual(3)
+      const { encrypted = 0, replaced = 0 } = results.get(name)?.files ?? {}
+      expect(encrypted + replaced).toBeGreaterThanOrEqual(3)
       // Who removes nothing has to be seen with a file open, and they are open for a moment.
       const removes = /unlink|rename|rm /.test(command.join(' '))
       expect(results.get(name)?.says).toEqual([
@@ -227,4 +228,69 @@ describe.skipIf(!isRoot)('what only looks like it', () => {
       expect(results.get(name)?.says).toBeDefined()
       expect(results.get(name)?.says).not.toContain('proves')
     })
+})
+
+/** In turns and without end, so that it is at work whenever it is looked at. */
+const encryptor = `import os,hashlib,time
+while True:
+    for f in os.listdir("v"):
+        if not f.endswith(".doc"): continue
+        p="v/"+f; b=open(p,"rb").read(); k=hashlib.shake_256(f.encode()).digest(len(b))
+        h=open(p+".enc","wb"); h.write(bytes(x^y for x,y in zip(b,k))); time.sleep(.003); h.close()
+        os.unlink(p); os.rename(p+".enc",p)`
+
+describe.skipIf(!isRoot)('beside an encryptor', () => {
+  const running: Bun.Subprocess[] = []
+  afterAll(() => {
+    for (const { pid } of running) process.kill(-pid, 'SIGKILL')
+  })
+  const start = (cwd: string, ...command: string[]) => {
+    const child = Bun.spawn(['setsid', ...command], { cwd, stdin: 'ignore', stderr: 'ignore' })
+    running.push(child)
+    return child
+  }
+  const work = (name: string) => {
+    const directory = join(place.path, name)
+    mkdirSync(directory)
+    victims(directory, 300)
+    return directory
+  }
+  const says = async (pid: number, unlinked: number, until?: number) => {
+    const facts = await reader.ask(pid, 0, ['files'], until === undefined ? {} : { until })
+    if (typeof facts === 'string') throw new Error(facts)
+    const counts = { unlinked, removed: unlinked }
+    return findingsOf({ pid, startMs: 0, name: 'x' }, { ...facts, ...counts }, () => false)
+      .filter(({ question }) => question === 'file-encryption')
+      .map((finding) => finding.says)
+  }
+
+  test('of two at work in one directory the one whose files are unreadable is proven', async () => {
+    const directory = work('two')
+    const notes = `import os,time
+while True:
+    for i in range(40):
+        with open("v/note-%d.txt"%i,"w") as h: h.write("a line of notes\\n"*400); time.sleep(.004)
+    for i in range(40): os.unlink("v/note-%d.txt"%i)`
+    const innocent = start(directory, '/usr/bin/python3', '-c', notes)
+    const guilty = start(directory, '/usr/bin/python3', '-c', encryptor)
+    const [ofInnocent, ofGuilty] = await Promise.all([says(innocent.pid, 20), says(guilty.pid, 20)])
+    expect(ofGuilty).toEqual(['proves'])
+    expect(ofInnocent).not.toContain('proves')
+  }, 30_000)
+
+  test('what a child does that has run for a while is not its parent', async () => {
+    const directory = work('below')
+    const script = '/usr/bin/python3 -c "$0" & wait'
+    const parent = start(directory, 'bash', '-c', script, encryptor)
+    await Bun.sleep(4_000)
+    expect(await says(parent.pid, 0)).not.toContain('proves')
+  }, 30_000)
+
+  test('what comes after its end is not its work', async () => {
+    const directory = work('later')
+    const ended = Date.now()
+    const above = start(directory, '/usr/bin/python3', '-c', encryptor)
+    await Bun.sleep(2_000)
+    expect(await says(above.pid, 20, ended)).not.toContain('proves')
+  }, 30_000)
 })

@@ -1,7 +1,8 @@
 /** What /proc says, with everything in it that a process may choose against us. */
 import { describe, expect, test } from 'bun:test'
+import { maskedCommand } from '../../src/domain/command-line.ts'
 import { isLocalIn, parseMounts } from '../../src/facts/proc-files.ts'
-import { maskedCommand, parseStat, scriptOf, unitOf } from '../../src/facts/proc-text.ts'
+import { parseStat, scriptOf, unitOf } from '../../src/facts/proc-text.ts'
 import { connectionOf, parseSockets } from '../../src/facts/sockets.ts'
 
 describe('parseStat()', () => {
@@ -43,6 +44,9 @@ test.each([
   ],
   [['openssl', 'enc', '-pass', 'pass:x'], 'openssl enc -pass ***'],
   [['tool', '--token-file', '/run/t', '--name', 'n'], 'tool --token-file *** --name n'],
+  [['curl', '-u', 'bob:pw', 'http://bob:pw@h/x'], 'curl -u bob:*** http://bob:***@h/x'],
+  [['curl', '--user=bob:pw', 'https://h:8443/x'], 'curl --user=bob:*** https://h:8443/x'],
+  [['sshpass', '-p', 'pw', 'ssh', '-p', '22', 'h'], 'sshpass -p *** ssh -p *** h'],
   [['a\nb', '\u001b[31m'], 'a?b ?[31m'],
 ])('maskedCommand() hides secrets in %p', (words, shown) => {
   expect(maskedCommand(words)).toBe(shown)

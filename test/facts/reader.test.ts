@@ -123,7 +123,7 @@ describe.skipIf(!isRoot)('names', () => {
 
   test('what a child executed is known after it is gone, links followed', async () => {
     const program = async (name: string, path: string) => {
-      const answer = await reader.ask(process.pid, 0, ['program'], { name, path })
+      const answer = await reader.ask(process.pid, 0, ['program'], { child: { name, path } })
       return typeof answer === 'string' ? undefined : answer.program
     }
     expect(await program('sleep', '/usr/bin/sleep')).toMatchObject({ state: 'verified' })

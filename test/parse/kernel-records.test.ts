@@ -29,6 +29,10 @@ function scribe() {
     unseenUser: (uid, lost, timeMs) => void told.push(`${timeMs} user ${uid} unseen: ${lost}`),
     describe: (pid, name, facts, timeMs) =>
       void told.push(`${timeMs} ${pid} is "${nameOf(name)}" ${JSON.stringify(facts)}`),
+    activity: (pid, name, { contacts, peer, dnsQueries, dnsBytes, secrets }, timeMs) =>
+      void told.push(
+        `${timeMs} ${pid} "${nameOf(name)}" ${contacts} contacts, ${peer}, ${dnsQueries} queries of ${dnsBytes}, secrets ${secrets}`,
+      ),
     exit: (pid, timeMs) => void told.push(`${timeMs} ${pid} exits`),
     drop: (reason, count, sample) => void told.push(`drop ${reason} ${count} ${sample}`),
     lost: (reason, count, timeMs) => void told.push(`${timeMs} ${reason} ${count}`),
@@ -63,6 +67,14 @@ const whole = stream((writer) => {
   writer.beginCalls(900, bytes('pool-1'), 2)
   writer.call(1023, 4_294_967_295)
   writer.endCalls()
+  writer.command(900, 7, bytes('curl -u bob:*** h'))
+  const active = new Uint8Array(44)
+  const words = new DataView(active.buffer)
+  words.setUint16(16, 2, true)
+  words.setUint16(18, 53)
+  active.set([10, 0, 0, 1], 20)
+  for (const [i, value] of [9, 8, 700, 3, 4].entries()) words.setUint32(24 + 4 * i, value, true)
+  writer.activity(812, bytes('nginx'), 1, active)
   writer.cpu(77, bytes('xmrig'), 1, 998_700)
   writer.unseen(812, bytes('nginx'), 1, { uid: 33, reason: 1, keys: 40, lost: 9 })
   writer.unseen(0, bytes(''), 0, { uid: 1000, reason: 2, keys: 0, lost: 5 })
@@ -79,6 +91,8 @@ const expected = [
   `${T}000 812 "nginx" getppid 5`,
   `${T}000 812 "nginx" openat 6`,
   `${T}000 900 "thread pool-1" ${SYSCALLS[OTHER]} 4294967295`,
+  `${T}000 900 is "" {"command":{"text":"curl -u bob:*** h","digest":7}}`,
+  `${T}000 812 "nginx" 9 contacts, 10.0.0.1:53, 8 queries of 700, secrets 3`,
   `${T}000 77 "xmrig" 998.7 ms of CPU`,
   `${T}000 812 "nginx" unseen: no-room 40 9`,
   `${T}000 user 1000 unseen: 5`,

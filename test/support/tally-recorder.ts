@@ -1,4 +1,5 @@
 /** A TallySink that adds up what it is told, in a form that reads well in a failing test. */
+import type { Activity } from '../../src/domain/frame.ts'
 import { safeName } from '../../src/domain/process.ts'
 import { SYSCALLS } from '../../src/domain/syscalls.ts'
 import type {
@@ -18,6 +19,7 @@ export class TallyRecorder implements TallySink {
   readonly losses: Record<string, number> = {}
   readonly cpuMs: Record<string, number> = {}
   readonly unseen: Record<string, string> = {}
+  readonly activities: Record<string, Activity> = {}
   readonly exits: string[] = []
   readonly facts: Record<number, ProcessFacts> = {}
   lastMs = 0
@@ -52,6 +54,10 @@ export class TallyRecorder implements TallySink {
 
   describe(pid: number, _name: NameId, facts: ProcessFacts): void {
     this.facts[pid] = { ...this.facts[pid], ...facts }
+  }
+
+  activity(pid: number, name: NameId, activity: Activity, timeMs: number): void {
+    this.activities[`${Math.floor(timeMs / 1000)} ${pid} ${this.#names[Math.abs(name)]}`] = activity
   }
 
   exit(pid: number, timeMs: number): void {

@@ -37,7 +37,9 @@ export const HELPERS = {
   getCurrentComm: 16,
   getCurrentTask: 35,
   getCurrentCgroupId: 80,
+  probeReadUser: 112,
   probeReadKernel: 113,
+  probeReadUserStr: 114,
   probeReadKernelStr: 115,
   jiffies64: 118,
   seqWrite: 127,
@@ -148,6 +150,11 @@ export class Assembler {
 
   shiftLeft(to: Register, bits: number): this {
     return this.#emit(0x67, to, 0, 0, bits)
+  }
+
+  /** @param bits a register with 0…63 */
+  shiftLeftBy(to: Register, bits: Register): this {
+    return this.#emit(0x6f, to, bits, 0, 0)
   }
 
   shiftRight(to: Register, bits: number): this {

@@ -24,8 +24,13 @@ const COMMAND = {
   iterCreate: 33,
 } as const
 
-const MAP_HASH = 1
-const MAP_ARRAY = 2
+const MAP_KINDS = {
+  hash: 1,
+  array: 2,
+  'shared array': 2,
+  'array per CPU': 6,
+  'recent hash': 9,
+} as const
 const MAPPABLE = 1 << 10
 const PROGRAM_RAW_TRACEPOINT = 17
 const PROGRAM_TRACING = 26
@@ -67,8 +72,8 @@ export class BpfError extends Error {
 export class MapRefused extends BpfError {}
 
 export interface MapShape {
-  /** A shared array can be mapped into our memory. */
-  readonly kind: 'hash' | 'array' | 'shared array'
+  /** A shared array can be mapped into our memory; a recent hash gives up its oldest entries. */
+  readonly kind: keyof typeof MAP_KINDS
   readonly keyBytes: number
   readonly valueBytes: number
   readonly entries: number
@@ -80,7 +85,7 @@ export interface MapShape {
  */
 export function createMap(name: string, shape: MapShape): number {
   const descriptor = bpf(COMMAND.mapCreate, 48, (a) => {
-    a.setUint32(0, shape.kind === 'hash' ? MAP_HASH : MAP_ARRAY, true)
+    a.setUint32(0, MAP_KINDS[shape.kind], true)
     a.setUint32(4, shape.keyBytes, true)
     a.setUint32(8, shape.valueBytes, true)
     a.setUint32(12, shape.entries, true)

@@ -63,6 +63,14 @@ export interface TaskOffsets {
   readonly file?: FileOffsets | undefined
   /** What CPU times take; a kernel without them counts all the same. */
   readonly cpu?: CpuOffsets | undefined
+  /** What arguments take: task_struct.mm, mm_struct.arg_start and arg_end. */
+  readonly memory?: MemoryOffsets | undefined
+}
+
+export interface MemoryOffsets {
+  readonly mm: number
+  readonly argStart: number
+  readonly argEnd: number
 }
 
 export interface FileOffsets {
@@ -347,10 +355,15 @@ function offsetsOf(types: Btf): TaskOffsets | undefined {
     uid: ['cred', 'uid'],
     runtime: ['task_struct', 'se.sum_exec_runtime'],
     endedRuntime: ['signal_struct', 'sum_sched_runtime'],
+    mm: ['task_struct', 'mm'],
+    argStart: ['mm_struct', 'arg_start'],
+    argEnd: ['mm_struct', 'arg_end'],
   })
   const { groupLeader, realParent, tgid, pid, comm, signal, signalLive, binprmInterp } = others
   const { nsproxy, pidNamespace, namespaceInode } = others
   const { flags, cred, uid, runtime, endedRuntime } = others
+  const { mm, argStart, argEnd } = others
+  const hasMemory = mm !== undefined && argStart !== undefined && argEnd !== undefined
   const hasCpu =
     flags !== undefined &&
     cred !== undefined &&
@@ -388,6 +401,7 @@ function offsetsOf(types: Btf): TaskOffsets | undefined {
     pidNamespace,
     namespaceInode,
     file: fileOffsets(types),
+    ...(hasMemory ? { memory: { mm, argStart, argEnd } } : {}),
     ...(hasCpu ? { cpu: { flags, cred, uid, runtime, endedRuntime } } : {}),
   }
 }

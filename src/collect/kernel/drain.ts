@@ -8,8 +8,11 @@
  * of (then no CPU can read the old second any more), a barrier, then the drain. Without membarrier
  * (nohz_full): 25 ms.
  */
-import { LOSS, NAME_KIND, UNSEEN } from '../../domain/kernel-stream.ts'
+import { randomInt } from 'node:crypto'
+import { maskedCommand, parseArguments } from '../../domain/command-line.ts'
+import { ACTIVITY_BYTES, LOSS, NAME_KIND, UNSEEN } from '../../domain/kernel-stream.ts'
 import {
+  COMMAND_READS_MAX,
   KERNEL_GRACE_MS,
   PROCESSES_MAX,
   SILENT_CPU_MS_MIN,
@@ -28,6 +31,8 @@ import { closeAll, type DrainBuffer, drainBatch, drainBuffer, lookUp, update } f
 import { CpuTimes, type TaskTime } from './cpu-times.ts'
 import { Facts } from './facts.ts'
 import {
+  ACTIVITY,
+  ARGUMENTS,
   CALL_MASK,
   COMM_BYTES,
   countShape,
@@ -86,6 +91,10 @@ export class Drain {
   readonly #order: Float64Array
   readonly #missKey = nativeBytes(4)
   readonly #missValue = nativeBytes(8)
+  readonly #arguments = nativeBytes(ARGUMENTS.size)
+  readonly #digestSeed = randomInt(0xffff_ffff)
+  /** Arguments that may be fetched in this second. */
+  #commandsLeft = 0
 
   constructor(counter: OpenCounter) {
     this.#counter = counter
@@ -160,9 +169,11 @@ export class Drain {
 
     const label = this.#labels.label(second, wallOffsetMs())
     this.#facts.refill()
+    this.#commandsLeft = COMMAND_READS_MAX
     this.#writer.second(label)
     const exited = this.#writeProcesses(records)
     if (times !== undefined) this.#writeCpuTimes(times, records)
+    this.#writeActivity(records)
     this.#writeCalls(counts)
     this.#writeUnseen(records, users)
     for (const pid of exited) {
@@ -308,6 +319,39 @@ export class Drain {
       name,
       nameKind,
     )
+    if ((flags & FLAG.exec) !== 0) this.#writeCommand(pid)
+  }
+
+  /** What the latest program of a process was told to do; the kernel keeps it for a while. */
+  #writeCommand(pid: number): void {
+    const map = this.#counter.arguments
+    if (map === undefined || this.#commandsLeft <= 0) return
+    this.#commandsLeft--
+    new DataView(this.#missKey.buffer).setUint32(0, pid, true)
+    if (lookUp(map, this.#missKey, this.#arguments) < 0) return
+    const length = new DataView(this.#arguments.buffer).getUint32(ARGUMENTS.length, true)
+    const bytes = this.#arguments.subarray(ARGUMENTS.text, ARGUMENTS.text + length)
+    const command = maskedCommand(parseArguments(decoder.decode(bytes)))
+    // The seed is this run's own, so a digest tells nothing of what was masked.
+    const digest = Bun.hash.xxHash32(bytes, this.#digestSeed)
+    if (command !== '') this.#writer.command(pid, digest, new TextEncoder().encode(command))
+  }
+
+  // --- What is beside the counts ------------------------------------------------------------------
+
+  #writeActivity(records: number): void {
+    if (this.#counter.arguments === undefined) return
+    const keys = new DataView(this.#records.keys.buffer)
+    const values = new DataView(this.#records.values.buffer)
+    for (let i = 0; i < records; i++) {
+      const at = i * RECORD.size + RECORD.activity
+      const contacts = values.getUint32(at + ACTIVITY.contacts, true)
+      if (contacts === 0 && values.getUint32(at + ACTIVITY.secrets, true) === 0) continue
+      const pid = keys.getUint32(i * 4, true)
+      const { name, nameKind } = this.#known.get(pid) ?? this.#unrecorded(pid)
+      const bytes = this.#records.values.subarray(at, at + ACTIVITY_BYTES)
+      this.#writer.activity(pid, name, nameKind, bytes)
+    }
   }
 
   /** The names of a path, the last one first. */

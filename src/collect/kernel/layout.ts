@@ -14,6 +14,7 @@
  * where it has none, with its user: seconds of other users are not affected.
  */
 import { NUMBER_BITS, URING_FLAG } from '../../domain/kernel-stream.ts'
+import { SUFFIX_CHARS } from '../../domain/secrets.ts'
 import type { MapShape } from './bpf.ts'
 
 /**
@@ -70,10 +71,44 @@ export const RECORD = {
   keys: 184,
   /** u64, calls that found no room. */
   missed: 192,
-  size: 200,
+  /** What ACTIVITY says, with `activity` in the variant. */
+  activity: 200,
+  size: 248,
 } as const
 export const COMM_BYTES = 16
 export const PATH_BYTES = RECORD.cpu - RECORD.path
+
+/** Byte offsets in the part of a record that activity.ts writes. */
+export const ACTIVITY = {
+  /** 128 bits: one for the hash of each remote end, address and port. */
+  peers: 0,
+  peerBits: 7,
+  peersBytes: 16,
+  /** The latest: the first eight bytes of its socket address (family, port, IPv4 address). */
+  peer: 16,
+  /** u32, connections begun and datagrams sent to an address. */
+  contacts: 24,
+  /** u32, those to port 53; and the bytes sent to it. */
+  dnsQueries: 28,
+  dnsBytes: 32,
+  /** u32, a bit for each kind of secret that was opened (domain/secrets.ts); and how often. */
+  secrets: 36,
+  secretOpens: 40,
+  size: 48,
+} as const
+
+/** Last bytes of a path, by which files with secrets are known. */
+export const SECRET_SUFFIX_BYTES = SUFFIX_CHARS
+
+/** Byte offsets in what is kept of a process's arguments. */
+export const ARGUMENTS = {
+  /** u64, bytes of the text that are used. */
+  length: 0,
+  /** Words, each ended by NUL; cut at `most`. */
+  text: 8,
+  most: 384,
+  size: 392,
+} as const
 
 /** Byte offsets in what the walk over tasks writes for each thread (task-program.ts). */
 export const TASK = {
@@ -135,6 +170,26 @@ export const processShape = (entries: number): MapShape => ({
   kind: 'hash',
   keyBytes: 4,
   valueBytes: RECORD.size,
+  entries,
+})
+/** Of the latest programs that were executed: the oldest give way to new ones. */
+export const argumentsShape: MapShape = {
+  kind: 'recent hash',
+  keyBytes: 4,
+  valueBytes: ARGUMENTS.size,
+  entries: 2_048,
+}
+/** Where a program puts together what does not fit on its stack. */
+export const scratchShape: MapShape = {
+  kind: 'array per CPU',
+  keyBytes: 4,
+  valueBytes: ARGUMENTS.size,
+  entries: 1,
+}
+export const secretShape = (entries: number): MapShape => ({
+  kind: 'hash',
+  keyBytes: 8,
+  valueBytes: 4,
   entries,
 })
 export const tableShape: MapShape = {

@@ -16,6 +16,7 @@ import {
   KERNEL_PROCESS_KEYS_MAX,
   KERNEL_PROCESSES_MAX,
 } from '../../domain/limits.ts'
+import { SECRET_KINDS } from '../../domain/secrets.ts'
 import {
   CLOCK_BOOTTIME,
   CLOCK_MONOTONIC,
@@ -45,14 +46,18 @@ import {
 } from './bpf.ts'
 import { type KernelTypes, kernelTypes, type TaskOffsets, type UringPlace } from './btf.ts'
 import {
+  argumentsShape,
   countShape,
   missShape,
   processShape,
   SLOTS,
+  scratchShape,
+  secretShape,
   tableShape,
   turnShape,
   userShape,
 } from './layout.ts'
+import type { ActivityMaps, Variant, Wiring } from './parts.ts'
 import {
   enterProgram,
   execProgram,
@@ -63,8 +68,6 @@ import {
   SELF_MAGIC,
   selfProgram,
   uringProgram,
-  type Variant,
-  type Wiring,
 } from './program.ts'
 import { kernelAtLeast } from './release.ts'
 import { taskProgram } from './task-program.ts'
@@ -81,6 +84,8 @@ export interface OpenCounter {
   readonly misses: number
   /** The table, in variants that have one. */
   readonly table: number | undefined
+  /** Arguments by thread group, in variants that keep them. */
+  readonly arguments: number | undefined
   /** What each user took, and which second each slot takes (layout.ts). */
   readonly users: number
   readonly turns: number
@@ -109,7 +114,9 @@ export interface OpenCounter {
 /** Every descriptor of an open counter. */
 export function descriptorsOf(counter: OpenCounter): number[] {
   const { links, counts, processes, misses, users, turns, table, tasks } = counter
-  const optional = [table, tasks].filter((descriptor) => descriptor !== undefined)
+  const optional = [table, tasks, counter.arguments].filter(
+    (descriptor) => descriptor !== undefined,
+  )
   return [...links, ...counts, ...processes, misses, users, turns, ...optional]
 }
 
@@ -213,6 +220,7 @@ function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions)
       table: variant.table === true ? keep(createMap('table', tableShape)) : undefined,
       turns: keep(createMap('turns', turnShape)),
       users: keep(createMap('users', userShape)),
+      activity: openActivity(variant, keep),
       countKeys,
       processesMax,
       processKeysMax,
@@ -235,12 +243,15 @@ function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions)
     if (uring !== undefined) links.push(uring)
     // A link holds its program.
     closeAll(programs.map(([, program]) => program))
+    // And a program its maps.
+    if (wiring.activity !== undefined) closeAll([wiring.activity.scratch, wiring.activity.secrets])
     return {
       variant: variant.name,
       counts: wiring.counts,
       processes: wiring.processes,
       misses: wiring.misses,
       table: wiring.table,
+      arguments: wiring.activity?.arguments,
       users: wiring.users,
       turns: wiring.turns,
       tasks: openTasks(variant, types.taskWalk, keep),
@@ -258,6 +269,31 @@ function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions)
   } catch (error) {
     closeAll(opened)
     throw error
+  }
+}
+
+/** The maps of what is noted beside the counts (activity.ts). */
+function openActivity(
+  { activity }: Variant,
+  keep: (descriptor: number) => number,
+): ActivityMaps | undefined {
+  if (activity !== true) return undefined
+  const suffixes = SECRET_KINDS.flatMap((kind, i) =>
+    kind.suffixes.map((suffix) => ({ suffix, bit: 1 << i })),
+  )
+  const secrets = keep(createMap('secrets', secretShape(suffixes.length)))
+  const key = nativeBytes(8)
+  const value = nativeBytes(4)
+  for (const { suffix, bit } of suffixes) {
+    key.fill(0)
+    key.set(new TextEncoder().encode(suffix))
+    new DataView(value.buffer).setUint32(0, bit, true)
+    update(secrets, key, value)
+  }
+  return {
+    arguments: keep(createMap('arguments', argumentsShape)),
+    scratch: keep(createMap('scratch', scratchShape)),
+    secrets,
   }
 }
 

@@ -59,6 +59,28 @@ export class RecordWriter {
     this.#end()
   }
 
+  /** @param digest of the arguments before secrets were masked */
+  command(pid: number, digest: number, text: Uint8Array): void {
+    this.#begin(KIND.command)
+    this.#u32(pid)
+    this.#u32(digest)
+    this.#room(2)
+    this.#view.setUint16(this.#at, text.length, true)
+    this.#at += 2
+    this.#copy(text)
+    this.#end()
+  }
+
+  /** @param activity the bytes of a record from RECORD.activity on, in the stream's order */
+  activity(pid: number, name: Uint8Array, nameKind: number, activity: Uint8Array): void {
+    this.#begin(KIND.activity)
+    this.#u32(pid)
+    this.#u8(nameKind)
+    this.#text(name)
+    this.#copy(activity)
+    this.#end()
+  }
+
   /** Begins the calls of a process; follow with `call` for each number, then `endCalls`. */
   beginCalls(pid: number, name: Uint8Array, nameKind: number): void {
     this.#begin(KIND.calls)
@@ -176,6 +198,12 @@ export class RecordWriter {
     this.#bytes[this.#at++] = length
     if (length > 0) this.#bytes.set(bytes, this.#at)
     this.#at += length
+  }
+
+  #copy(bytes: Uint8Array): void {
+    this.#room(bytes.length)
+    this.#bytes.set(bytes, this.#at)
+    this.#at += bytes.length
   }
 
   #room(bytes: number): void {

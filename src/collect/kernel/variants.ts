@@ -2,6 +2,7 @@
  * The ways of counting that kernels allow, from the best down. The first that the verifier takes is
  * used.
  *
+ *   active     5.12  direct, and notes remote ends, secrets that are opened, and arguments
  *   direct     5.12  typed, and counts in a table that is addressed without a call (60 ns less a call)
  *   typed      5.11  offsets from BTF, 32-bit calls by a typed load (no cost)
  *   probed     5.8   offsets from BTF, 32-bit calls by probe_read (+25 ns a call)
@@ -12,12 +13,13 @@
  * from others.
  */
 import type { TaskOffsets } from './btf.ts'
-import type { Variant } from './program.ts'
+import type { Variant } from './parts.ts'
 
 export function variantsFor(task: TaskOffsets | undefined): readonly Variant[] {
   const untyped: Variant = { name: 'untyped', task: undefined, compat: 'registers', probes: true }
   if (task === undefined) return [untyped]
   return [
+    { name: 'active', task, compat: 'typed', probes: true, table: true, activity: true },
     { name: 'direct', task, compat: 'typed', probes: true, table: true },
     { name: 'typed', task, compat: 'typed', probes: true },
     { name: 'probed', task, compat: 'probed', probes: true },

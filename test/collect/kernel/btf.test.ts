@@ -69,7 +69,7 @@ describe('Btf.offsets()', () => {
 test.skipIf(!existsSync(BTF_PATH))('taskOffsets() of the running kernel are plausible', () => {
   const offsets = taskOffsets(readFileSync(BTF_PATH))!
   expect(offsets.tgid - offsets.pid).toBe(4)
-  const { cpu, file, ...members } = offsets
-  for (const offset of Object.values({ ...members, ...cpu, ...file }))
+  const { cpu, file, memory, ...members } = offsets
+  for (const offset of Object.values({ ...members, ...cpu, ...file, ...memory }))
     expect(offset).toBeLessThan(16_384)
 })

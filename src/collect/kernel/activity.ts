@@ -1,0 +1,166 @@
+/**
+ * What sys_enter notes beside the counts, of a few calls only: the remote ends that a process turns
+ * to (connect, sendto), and files with secrets that it opens (open, openat, openat2).
+ *
+ * Counts alone cannot tell a scanner from a client that tries one dead service again and again, nor
+ * who reads private keys from who reads anything. Remote ends are kept as a sketch of 128 bits in
+ * the second's record: a bit for the hash of address and port (linear counting, Whang et al. 1990),
+ * which tells up to some 400 apart. Of a path only its last six bytes are looked at, and of those
+ * only whether they are in a map of ours; nothing of it leaves the kernel.
+ *
+ * Every other call pays five comparisons. What is missed: calls of 32-bit programs, paths over
+ * PATH_HEAD_BYTES, io_uring, and, in its first call of a second, a process without a record.
+ */
+import { type Assembler, FP, R0, R1, R2, R3, R6, R7, R8, R9 } from './assembler.ts'
+import { ACTIVITY, RECORD, SECRET_SUFFIX_BYTES } from './layout.ts'
+import {
+  argument,
+  BUILT,
+  dispatch,
+  ENTRY,
+  GOLDEN_RATIO,
+  lookUp,
+  probe,
+  SCRATCH,
+  secondSlot,
+  TGID,
+  type Wiring,
+} from './parts.ts'
+
+const IS_ARM = process.arch === 'arm64'
+/** Numbers of the native calls; those that a machine does not have are left out. */
+const NUMBER = IS_ARM
+  ? { connect: 203, sendto: 206, open: undefined, openat: 56, openat2: 437 }
+  : { connect: 42, sendto: 44, open: 2, openat: 257, openat2: 437 }
+/** Where a call's arguments lie in the saved registers (struct pt_regs). */
+const ARGUMENT = IS_ARM ? [0, 8, 16, 24, 32] : [112, 104, 96, 56, 72]
+const AF_INET = 2
+const AF_INET6 = 10
+const SOCKADDR_IN_BYTES = 16
+const SOCKADDR_IN6_BYTES = 28
+/** Port 53 as it lies in memory, read as a little-endian number. */
+const DNS_PORT = 53 << 8
+const PATH_HEAD_BYTES = 128
+
+/** The stack while no record is being built there. */
+const ADDRESS = BUILT
+const PEER = BUILT + 32
+const BIT = BUILT + 40
+const LENGTH = BUILT + 48
+const SUFFIX = ENTRY
+
+/**
+ * Notes the call in R8 of the process in R7 and goes on at "noted". R6 = context; loses R6 and R9.
+ */
+export function noteActivity(a: Assembler, wiring: Wiring, secrets: number): void {
+  for (const [call, number] of Object.entries(NUMBER))
+    if (number !== undefined) a.jumpIf(R8, '==', number, call)
+  a.jump('noted')
+
+  if (NUMBER.open !== undefined) {
+    a.label('open')
+    loadArgument(a, 0).jump('path')
+  }
+  a.label('openat').label('openat2')
+  loadArgument(a, 1).label('path')
+  noteSecret(a, wiring, secrets)
+
+  a.label('connect').storeValue(8, FP, LENGTH, 0)
+  loadArgument(a, 1).jump('address')
+  a.label('sendto')
+  loadArgument(a, 2).store(8, FP, LENGTH, R9)
+  loadArgument(a, 4).label('address')
+  notePeer(a, wiring)
+  a.label('noted')
+}
+
+/** R9 = an argument of the call. */
+function loadArgument(a: Assembler, position: number): Assembler {
+  a.load(8, R3, R6, argument(0)).add(R3, ARGUMENT[position]!)
+  probe(a, SCRATCH, 8)
+  return a.load(8, R9, FP, SCRATCH)
+}
+
+/** R9 = address of a path in user memory. */
+function noteSecret(a: Assembler, wiring: Wiring, secrets: number): void {
+  a.copy(R1, FP).add(R1, BUILT).set(R2, PATH_HEAD_BYTES).copy(R3, R9).call('probeReadUserStr')
+  // The length has the final NUL in it; a path that fills the field was cut.
+  a.jumpIf(R0, 'signed<', SECRET_SUFFIX_BYTES + 1, 'noted')
+  a.jumpIf(R0, '>=', PATH_HEAD_BYTES, 'noted')
+  a.storeValue(8, FP, SUFFIX, 0)
+  a.copy(R3, R9)
+    .addRegister(R3, R0)
+    .add(R3, -SECRET_SUFFIX_BYTES - 1)
+  a.copy(R1, FP).add(R1, SUFFIX).set(R2, SECRET_SUFFIX_BYTES).call('probeReadUser')
+  lookUp(a, secrets, SUFFIX)
+  a.jumpIf(R0, '==', 0, 'noted').load(4, R9, R0, 0)
+  findRecord(a, wiring, 'secret')
+  a.load(4, R1, R0, RECORD.activity + ACTIVITY.secrets).or(R1, R9)
+  a.store(4, R0, RECORD.activity + ACTIVITY.secrets, R1)
+  addTo(a, ACTIVITY.secretOpens)
+  a.jump('noted')
+}
+
+/** R9 = address of a socket address in user memory, LENGTH = bytes sent to it. */
+function notePeer(a: Assembler, wiring: Wiring): void {
+  a.jumpIf(R9, '==', 0, 'noted')
+  for (let at = 0; at < 32; at += 8) a.storeValue(8, FP, ADDRESS + at, 0)
+  a.copy(R1, FP).add(R1, ADDRESS).set(R2, SOCKADDR_IN_BYTES).copy(R3, R9).call('probeReadUser')
+  a.load(2, R1, FP, ADDRESS)
+  a.jumpIf(R1, '==', AF_INET, 'peer').jumpIf(R1, '!=', AF_INET6, 'noted')
+  a.copy(R1, FP).add(R1, ADDRESS).set(R2, SOCKADDR_IN6_BYTES).copy(R3, R9).call('probeReadUser')
+  // The flow label is no part of whom it is for.
+  a.storeValue(4, FP, ADDRESS + 4, 0)
+  a.label('peer').load(8, R1, FP, ADDRESS).store(8, FP, PEER, R1)
+  // Behind an IPv4 address are eight bytes of padding, which may be anything.
+  a.load(2, R2, FP, ADDRESS).jumpIf(R2, '==', AF_INET, 'hash')
+  for (const at of [8, 16]) {
+    a.load(8, R2, FP, ADDRESS + at).set64(R3, GOLDEN_RATIO)
+    a.multiply(R1, R3).addRegister(R1, R2)
+  }
+  a.label('hash')
+  // Twice, with the upper half brought down between: neighbouring ports are one step apart, and a
+  // single product leaves them in step.
+  a.set64(R2, GOLDEN_RATIO ^ wiring.userSeed).orValue(R2, 1)
+  a.multiply(R1, R2).copy(R3, R1).shiftRight(R3, 32).addRegister(R1, R3).multiply(R1, R2)
+  a.shiftRight(R1, 64 - ACTIVITY.peerBits).store(8, FP, BIT, R1)
+  findRecord(a, wiring, 'contact')
+  a.load(8, R2, FP, BIT).copy(R3, R2).and(R2, 63).set(R1, 1).shiftLeftBy(R1, R2)
+  a.jumpIf(R3, '>=', 64, 'upper bits')
+  for (const [word, after] of [
+    [0, 'contacts'],
+    [8, undefined],
+  ] as const) {
+    if (word === 8) a.label('upper bits')
+    a.load(8, R2, R0, RECORD.activity + ACTIVITY.peers + word).or(R2, R1)
+    a.store(8, R0, RECORD.activity + ACTIVITY.peers + word, R2)
+    if (after !== undefined) a.jump(after)
+  }
+  a.label('contacts')
+    .load(8, R1, FP, PEER)
+    .store(8, R0, RECORD.activity + ACTIVITY.peer, R1)
+  addTo(a, ACTIVITY.contacts)
+  // A connection made is no query yet, and how long those over it are is not seen.
+  a.load(8, R1, FP, LENGTH).jumpIf(R1, '==', 0, 'noted')
+  a.load(2, R1, FP, PEER + 2).jumpIf(R1, '!=', DNS_PORT, 'noted')
+  addTo(a, ACTIVITY.dnsQueries)
+  a.load(4, R1, R0, RECORD.activity + ACTIVITY.dnsBytes).load(8, R2, FP, LENGTH)
+  a.addRegister(R1, R2).store(4, R0, RECORD.activity + ACTIVITY.dnsBytes, R1)
+}
+
+/** Adds one to a field of the record in R0. Not atomic: another thread's may be lost. */
+function addTo(a: Assembler, field: number): void {
+  a.load(4, R1, R0, RECORD.activity + field).add(R1, 1)
+  a.store(4, R0, RECORD.activity + field, R1)
+}
+
+/** R0 = the caller's record of this second; goes to "noted" where there is none. Loses R6. */
+function findRecord(a: Assembler, wiring: Wiring, what: string): void {
+  secondSlot(a, wiring, 'noted')
+  a.store(4, FP, TGID, R7)
+  dispatch(a, what, (slot) => {
+    lookUp(a, wiring.processes[slot]!, TGID)
+    a.jumpIf(R0, '==', 0, 'noted').jump(`${what} found`)
+  })
+  a.label(`${what} found`)
+}

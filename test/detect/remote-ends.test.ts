@@ -1,0 +1,37 @@
+import { expect, test } from 'bun:test'
+import { MOST_ENDS, RemoteEnds } from '../../src/detect/remote-ends.ts'
+
+/** Bits where a good hash would put so many ends. */
+function sketch(from: number, count: number): number[] {
+  const words = [0, 0, 0, 0]
+  for (let i = from; i < from + count; i++) {
+    const bit = Bun.hash.xxHash32(`${i}`) & 127
+    words[bit >> 5]! |= 1 << (bit & 31)
+  }
+  return words
+}
+
+test.each([0, 1, 10, 60, 150, 300])('%p ends are counted within a fifth', (count) => {
+  const ends = new RemoteEnds()
+  ends.add(sketch(0, count), 1_000)
+  expect(Math.abs(ends.count(1_000) - count)).toBeLessThanOrEqual(1 + count / 5)
+})
+
+test('the same ends in another second are no new ones', () => {
+  const ends = new RemoteEnds()
+  for (let s = 0; s < 9; s++) ends.add(sketch(0, 40), 1_000 + s)
+  expect(ends.count(1_008)).toBeLessThan(50)
+})
+
+test('more than can be told apart is the most', () => {
+  const ends = new RemoteEnds()
+  ends.add([-1, -1, -1, -1], 1_000)
+  expect(ends.count(1_000)).toBe(MOST_ENDS)
+})
+
+test('after ten to twenty seconds they are forgotten', () => {
+  const ends = new RemoteEnds()
+  ends.add(sketch(0, 60), 1_000)
+  expect(ends.count(1_009)).toBeGreaterThan(40)
+  expect(ends.count(1_030)).toBe(0)
+})
