@@ -6,7 +6,7 @@
  */
 import type { Standing } from '../detect/detector.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'
-import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+import type { Process } from '../domain/process.ts'
 
 export interface TurnsOptions {
   /** Seconds between two windows of one process; 1: every window. */
@@ -15,15 +15,22 @@ export interface TurnsOptions {
   readonly windowsMax: number
   /** The detector. */
   readonly judge: {
+    isSuspect(process: Process): boolean
     standing(process: Process): Standing
     hold(processes: Iterable<Process>): void
   }
 }
 
+interface Turn {
+  readonly startMs: number
+  /** Frame in which the process was judged last. */
+  at: number
+}
+
 export class Turns {
   readonly #options: TurnsOptions
-  /** Frame in which a process was judged last; the longest ago first. */
-  readonly #judged = new Map<ProcessKey, number>()
+  /** By pid; the longest ago first. */
+  readonly #turns = new Map<number, Turn>()
   #leftOut = 0
 
   constructor(options: TurnsOptions) {
@@ -39,36 +46,59 @@ export class Turns {
   choose(candidates: readonly Process[], frameIndex: number): readonly number[] {
     const { every, windowsMax, judge } = this.#options
     if (every === 1 && candidates.length <= windowsMax) return candidates.map((_, place) => place)
-    const keys = candidates.map(processKey)
-    const due = candidates.flatMap((process, place) => {
-      const { suspicion } = judge.standing(process)
-      const waited = frameIndex - this.#lastTurn(keys[place]!, process, frameIndex)
-      return suspicion > 0 || waited >= every ? [{ place, suspicion, waited }] : []
-    })
-    if (due.length > windowsMax) {
-      due.sort((a, b) => b.suspicion - a.suspicion || b.waited - a.waited || a.place - b.place)
-      due.length = windowsMax
+    let chosen: number[] = []
+    for (let place = 0; place < candidates.length; place++) {
+      const process = candidates[place]!
+      const isDue = frameIndex - this.#turnOf(process, frameIndex).at >= every
+      if (isDue || judge.isSuspect(process)) chosen.push(place)
     }
-    const chosen = due.map(({ place }) => place).sort((a, b) => a - b)
-    const isChosen = new Set(chosen)
-    for (const place of chosen) {
-      this.#judged.delete(keys[place]!)
-      this.#judged.set(keys[place]!, frameIndex)
+    if (chosen.length > windowsMax) chosen = this.#mostUrgent(chosen, candidates, frameIndex)
+    const others: Process[] = []
+    let next = 0
+    for (let place = 0; place < candidates.length; place++) {
+      const process = candidates[place]!
+      if (chosen[next] !== place) {
+        others.push(process)
+        continue
+      }
+      next++
+      const turn = this.#turnOf(process, frameIndex)
+      turn.at = frameIndex
+      this.#turns.delete(process.pid)
+      this.#turns.set(process.pid, turn)
     }
-    while (this.#judged.size > PROCESSES_MAX) this.#judged.delete(this.#judged.keys().next().value!)
-    const others = candidates.filter((_, place) => !isChosen.has(place))
     this.#leftOut += others.length
     judge.hold(others)
     return chosen
   }
 
-  /** Of a process that was never judged: by its pid, so that not all are due in one second. */
-  #lastTurn(key: ProcessKey, { pid }: Process, frameIndex: number): number {
-    const known = this.#judged.get(key)
-    if (known !== undefined && known <= frameIndex) return known
+  /** Those with most evidence against them, then those that waited longest. */
+  #mostUrgent(
+    places: readonly number[],
+    candidates: readonly Process[],
+    frameIndex: number,
+  ): number[] {
+    const { windowsMax, judge } = this.#options
+    return places
+      .map((place) => {
+        const process = candidates[place]!
+        const waited = frameIndex - this.#turnOf(process, frameIndex).at
+        return { place, waited, suspicion: judge.standing(process).suspicion }
+      })
+      .sort((a, b) => b.suspicion - a.suspicion || b.waited - a.waited || a.place - b.place)
+      .slice(0, windowsMax)
+      .map(({ place }) => place)
+      .sort((a, b) => a - b)
+  }
+
+  /** One that was never judged is due by its pid, so that not all are due in one second. */
+  #turnOf({ pid, startMs }: Process, frameIndex: number): Turn {
+    const known = this.#turns.get(pid)
+    if (known !== undefined && known.startMs === startMs && known.at <= frameIndex) return known
     const { every } = this.#options
-    const last = frameIndex - 1 - (((pid % every) + every) % every)
-    this.#judged.set(key, last)
-    return last
+    const turn = { startMs, at: frameIndex - 1 - (((pid % every) + every) % every) }
+    if (this.#turns.size >= PROCESSES_MAX) this.#turns.delete(this.#turns.keys().next().value!)
+    this.#turns.set(pid, turn)
+    return turn
   }
 }

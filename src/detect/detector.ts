@@ -217,6 +217,12 @@ export class Detector {
     }
   }
 
+  /** Whether any evidence speaks against a process: what `standing` says, at a tenth of its cost. */
+  isSuspect(process: Process): boolean {
+    const evidence = this.#evidence.peek(process)
+    return evidence !== undefined && (evidence.claim.level > 0 || evidence.malice.level > 0)
+  }
+
   /** Windows of these processes are not judged in this frame; to be told before it is pushed. */
   hold(processes: Iterable<Process>): void {
     for (const process of processes) this.#evidence.hold(process)
