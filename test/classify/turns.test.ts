@@ -13,7 +13,10 @@ function turns(
   const held: number[] = []
   const judge = {
     isSuspect: ({ pid }: Process) => (suspicion[pid] ?? 0) > 0,
-    standing: ({ pid }: Process) => ({ suspicion: suspicion[pid] ?? 0, claims: false }),
+    standing: ({ pid }: Process) => ({
+      ...{ known: true, claims: false },
+      suspicion: suspicion[pid] ?? 0,
+    }),
     hold: (left: Iterable<Process>) => {
       for (const { pid } of left) held.push(pid)
     },
