@@ -230,8 +230,9 @@ function adaptCommand({ state, model }: Settings): string[] {
 }
 
 function outputsIn(settings: Settings) {
-  const { alertFile, syslog, ca, webhook, webhookTemplate, webhookSecretFile } = settings
+  const { alertFile, alertFormat, syslog, ca, webhook } = settings
+  const { webhookTemplate, webhookSecretFile } = settings
   const secret =
     webhookSecretFile === undefined ? undefined : secretIn(webhookSecretFile, 'the webhook secret')
-  return { alertFile, syslog, ca, webhook, webhookTemplate, webhookSecret: secret }
+  return { alertFile, alertFormat, syslog, ca, webhook, webhookTemplate, webhookSecret: secret }
 }

@@ -4,7 +4,7 @@
  */
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { fileOutput } from './file.ts'
+import { type AlertFormat, fileOutput } from './file.ts'
 import type { Output } from './output.ts'
 import { parseSyslogTarget, syslogOutput } from './syslog.ts'
 import { type WebhookOptions, webhookOutput } from './webhook.ts'
@@ -12,6 +12,7 @@ import type { WebhookTemplate } from './webhook-templates.ts'
 
 export interface ChosenOutputs {
   readonly alertFile?: string | undefined
+  readonly alertFormat?: AlertFormat
   readonly syslog?: string | undefined
   /** Certificates that the syslog server is checked against. */
   readonly ca?: string | undefined
@@ -25,9 +26,10 @@ export function chosenOutputs(
   chosen: ChosenOutputs & Pick<WebhookOptions, 'queue' | 'now'>,
 ): Output[] {
   const { alertFile, syslog, ca, webhook, queue, now } = chosen
+  const { alertFormat: format = 'json' } = chosen
   const { webhookTemplate: template = 'json', webhookSecret: secret } = chosen
   return [
-    ...(alertFile === undefined ? [] : [fileOutput(alertFile)]),
+    ...(alertFile === undefined ? [] : [fileOutput(alertFile, { format })]),
     ...(syslog === undefined ? [] : [syslogOutput({ ...targetOf(syslog), ...defined({ ca }) })]),
     ...(webhook === undefined
       ? []

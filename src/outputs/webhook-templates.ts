@@ -1,12 +1,26 @@
 /**
  * A notice in the words of those who receive it: plain JSON, Slack, ntfy, Alertmanager (API v2),
- * PagerDuty (events v2).
+ * PagerDuty (events v2), an OpenTelemetry collector (OTLP/HTTP logs), and what takes documents of ECS
+ * or OCSF.
  */
 import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
+import { version } from '../platform/embedded.ts'
 import { context, reasons, sentence, who } from './alert-words.ts'
+import { ecsOf } from './ecs.ts'
 import type { Notice } from './notices.ts'
+import { ocsfOf } from './ocsf.ts'
+import { otlpOf } from './otlp.ts'
 
-export const WEBHOOK_TEMPLATES = ['json', 'slack', 'ntfy', 'alertmanager', 'pagerduty'] as const
+export const WEBHOOK_TEMPLATES = [
+  'json',
+  'slack',
+  'ntfy',
+  'alertmanager',
+  'pagerduty',
+  'otlp',
+  'ecs',
+  'ocsf',
+] as const
 export type WebhookTemplate = (typeof WEBHOOK_TEMPLATES)[number]
 
 export interface Request {
@@ -34,6 +48,12 @@ export function requestOf(template: WebhookTemplate, notice: Notice, secret?: st
       return json([alertmanager(notice)])
     case 'pagerduty':
       return json(pagerduty(notice, secret ?? ''))
+    case 'otlp':
+      return json(otlpOf(notice, version))
+    case 'ecs':
+      return json(ecsOf(notice.alert, version))
+    case 'ocsf':
+      return json(ocsfOf(notice.alert, version))
   }
 }
 

@@ -174,6 +174,12 @@ export const KEYS = {
     parse: text,
     default: () => undefined,
   }),
+  alertFormat: key({
+    describe: 'what a line of the alert file is: the message as on the wire, ECS 9.4 or OCSF 1.8',
+    hint: 'json|ecs|ocsf',
+    parse: oneOf('json', 'ecs', 'ocsf'),
+    default: () => 'json' as const,
+  }),
   syslog: key<string | undefined>({
     describe: 'alerts to a syslog server: udp://HOST[:PORT], tcp://… or tls://…',
     hint: 'URL',
@@ -188,8 +194,8 @@ export const KEYS = {
   }),
   webhookTemplate: key({
     describe: 'what the webhook receives',
-    hint: 'json|slack|ntfy|alertmanager|pagerduty',
-    parse: oneOf('json', 'slack', 'ntfy', 'alertmanager', 'pagerduty'),
+    hint: 'json|slack|ntfy|alertmanager|pagerduty|otlp|ecs|ocsf',
+    parse: oneOf('json', 'slack', 'ntfy', 'alertmanager', 'pagerduty', 'otlp', 'ecs', 'ocsf'),
     default: () => 'json' as const,
   }),
   webhookSecretFile: key<string | undefined>({
@@ -246,6 +252,7 @@ export const BROKER_SETTINGS = [
 /** Where alerts go beside the local store and the broker. */
 export const OUTPUT_SETTINGS = [
   'alertFile',
+  'alertFormat',
   'syslog',
   'webhook',
   'webhookTemplate',
