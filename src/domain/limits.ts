@@ -613,10 +613,10 @@ export const ADAPT_AGAIN_SECONDS = 3_600
 /** How often a running agent looks whether the adaptation on its disk has changed. */
 export const ADAPT_LOOK_SECONDS = 10
 /**
- * Adapting takes some seconds of CPU, at the lowest priority; one that takes longer than this is
- * given up.
+ * Adapting takes some seconds of CPU, at the lowest priority: on a host that is always busy that is
+ * an hour. One that takes longer than this is given up.
  */
-export const ADAPT_WAIT_MS = 1_200_000
+export const ADAPT_WAIT_MS = 3 * 3_600_000
 /** An adaptation on disk: 40 trees of a busy host are 2 MB. */
 export const ADAPTATION_BYTES_MAX = 16 * 1_048_576
 /**

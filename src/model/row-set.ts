@@ -3,11 +3,17 @@
  * behaviours and of ordinary programs elsewhere (`references.bin`), and what an agent keeps of its
  * own host's ordinary life between two adaptations. A few thousand rows are some 300 kB.
  *
- * As bytes: magic, length of the header, checksum of all else, header (JSON: width, and for each
+ * As bytes, compressed by zstd: magic, length of the header, checksum of all else, header (JSON: width, and for each
  * label its rows' lengths), columns (u16), values (u16, in steps of 1/32768). They come from a
  * disk, so every number is checked.
  */
-import { HOST_ROW_CELLS_MAX, HOST_ROWS_MAX, NAME_BYTES_MAX } from '../domain/limits.ts'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import {
+  ADAPTATION_BYTES_MAX,
+  HOST_ROW_CELLS_MAX,
+  HOST_ROWS_MAX,
+  NAME_BYTES_MAX,
+} from '../domain/limits.ts'
 
 const MAGIC = 0x524f5753 // ROWS
 const HEAD_BYTES = 12
@@ -51,7 +57,8 @@ export function spread<T>(list: readonly T[], most: number): T[] {
   return Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]!)
 }
 
-export function encodeRowSet({ width, rows }: RowSet): Uint8Array {
+/** @param level of zstd: 3 is fast; what travels with a model is worth 19 */
+export function encodeRowSet({ width, rows }: RowSet, level = 3): Uint8Array {
   const labels = [...rows].filter(([, list]) => list.length > 0)
   const header = new TextEncoder().encode(
     JSON.stringify({
@@ -73,12 +80,14 @@ export function encodeRowSet({ width, rows }: RowSet): Uint8Array {
       view.setUint16(at + 2, kept(values[k]!))
     }
   view.setUint32(8, Bun.hash.crc32(bytes.subarray(HEAD_BYTES)))
-  return bytes
+  const params = { [constants.ZSTD_c_compressionLevel]: level }
+  return new Uint8Array(zstdCompressSync(bytes, { params }))
 }
 
 /** Undefined where the bytes are damaged, or not of rows of this width. */
-export function decodeRowSet(bytes: Uint8Array, width: number): RowSet | undefined {
-  if (bytes.length < HEAD_BYTES) return undefined
+export function decodeRowSet(compressed: Uint8Array, width: number): RowSet | undefined {
+  const bytes = decompressed(compressed)
+  if (bytes === undefined || bytes.length < HEAD_BYTES) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = view.getUint32(4)
   if (view.getUint32(0) !== MAGIC || length > bytes.length - HEAD_BYTES) return undefined
@@ -102,6 +111,15 @@ export function decodeRowSet(bytes: Uint8Array, width: number): RowSet | undefin
     rows.set(label, list)
   }
   return at === bytes.length ? { width, rows } : undefined
+}
+
+/** Never more than its bound; undefined where it is no zstd. */
+function decompressed(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return new Uint8Array(zstdDecompressSync(bytes, { maxOutputLength: ADAPTATION_BYTES_MAX }))
+  } catch {
+    return undefined
+  }
 }
 
 function labelsOf(header: Uint8Array, width: number): [string, number[]][] | undefined {

@@ -24,23 +24,25 @@ import type { HostTreeTable } from '../model/host-trees.ts'
 import type { MaliceTable } from '../model/malice-judge.ts'
 import type { Model } from '../model/model.ts'
 import { type RowSet, type SparseRow, spread } from '../model/row-set.ts'
-import type { HostName, HostSample, HostWindow } from './data/host-sample.ts'
+import { collectEvery } from '../platform/heap.ts'
+import {
+  HELD_OUT_SHARE,
+  type HostName,
+  type HostSample,
+  type HostWindow,
+  LASTING_SECONDS,
+} from './data/host-sample.ts'
 import { HostTableBuilder } from './forest/host-table.ts'
-import { growTrees } from './forest/random-forest.ts'
+import { type ForestOptions, growTrees } from './forest/random-forest.ts'
 import type { Rows } from './forest/rows.ts'
 
-/**
- * Windows of a name that make it a class of this host, and the life of its longest process
- * (seconds).
- */
+/** Windows of a name that make it a class of this host, if it lasts. */
 const CLASS_WINDOWS_MIN = 30
-const CLASS_LIFE_MIN = 30
 /** Held-out windows without which nothing is said. */
 const HELD_OUT_MIN = 100
 const TREES = 40
 const LEAF_MIN = 2
 const WEIGHT = 0.55
-const TRAIN_SHARE = 0.75
 /** Seconds between what teaches and what measures: a window's length. */
 const GAP_SECONDS = 10
 /** One reference in so many is held out. */
@@ -88,13 +90,27 @@ interface Labelled {
   readonly named: boolean
 }
 
+interface HeldOut extends Labelled {
+  /** What the shared model says of it. */
+  readonly shared: Float32Array
+}
+
+function heldOutOf(windows: readonly Labelled[], from: number): HeldOut[] {
+  return windows.flatMap((labelled) => {
+    const { second, probabilities } = labelled.window
+    return second < from || probabilities === undefined
+      ? []
+      : [{ ...labelled, shared: probabilities }]
+  })
+}
+
 export function adapt(input: AdaptInput): Adapted {
   const { model, sample } = input
   const classes = hostClassesOf(input)
   const span = sample.to - sample.from + 1
-  const trainTo = sample.from + Math.floor(TRAIN_SHARE * span)
+  const trainTo = sample.from + Math.floor((1 - HELD_OUT_SHARE) * span)
   const training = classes.windows.filter(({ window }) => window.second < trainTo)
-  const heldOut = classes.windows.filter(({ window }) => window.second >= trainTo + GAP_SECONDS)
+  const heldOut = heldOutOf(classes.windows, trainTo + GAP_SECONDS)
   const references = referencesOf(input)
   const trial = growAll(input, classes, training, references.training)
   const measured = measure(input, classes, trial, heldOut, references.heldOut)
@@ -157,7 +173,7 @@ function hostClassesOf({ model, sample }: AdaptInput): HostClassList {
     !host.generic &&
     !taken.has(host.name) &&
     host.windows.length >= CLASS_WINDOWS_MIN &&
-    host.life >= CLASS_LIFE_MIN
+    host.life >= LASTING_SECONDS
   const added = sample.names.filter(isClass).slice(0, HOST_NAMES_MAX)
   const ofLabel = new Map(names.map((name, c) => [name, c]))
   for (const [i, { name }] of added.entries()) ofLabel.set(name, names.length + i)
@@ -235,8 +251,17 @@ function growMalice(
     leafMin: MALICE_LEAF_MIN,
     depthMax: FOREST_DEPTH_MAX,
   }
-  for (const tree of growTrees(rowsOf(rows, width, classes.length + 1), options)) builder.add(tree)
+  growInto(builder, rowsOf(rows, width, classes.length + 1), options)
   return { trees: builder.end(), classes, slope, shift }
+}
+
+/** What growing leaves behind, tree by tree, is collected before it adds up. */
+function growInto(table: HostTableBuilder, rows: Rows, options: ForestOptions): void {
+  const collect = collectEvery(4)
+  for (const tree of growTrees(rows, options)) {
+    table.add(tree)
+    collect()
+  }
 }
 
 /**
@@ -268,8 +293,7 @@ function grow(
   }
   const table = new HostTableBuilder(count)
   const options = { trees: TREES, seed, leafMin: LEAF_MIN, depthMax: FOREST_DEPTH_MAX }
-  for (const tree of growTrees(rowsOf(rows, hostRowWidth(model.manifest.width), count), options))
-    table.add(tree)
+  growInto(table, rowsOf(rows, hostRowWidth(model.manifest.width), count), options)
   return table.end()
 }
 
@@ -299,7 +323,7 @@ function measure(
   { model }: AdaptInput,
   { count }: HostClassList,
   grown: Grown,
-  heldOut: readonly Labelled[],
+  heldOut: readonly HeldOut[],
   references: readonly Reference[],
 ): {
   figures: Pick<AdaptationFigures, 'recall' | 'malicious' | 'references'>
@@ -326,8 +350,7 @@ function measure(
   const bad: [number, number] = [0, 0]
   const isBad = (of: Float32Array) =>
     malicious.reduce((sum, flag, c) => sum + (flag ? of[c]! : 0), 0) >= 0.5
-  for (const { window, label, named: isNamed } of heldOut) {
-    const shared = window.probabilities
+  for (const { window, shared, label, named: isNamed } of heldOut) {
     mix(shared, window.row, label)
     const top = largest(mixed)
     if (isNamed) {
@@ -377,13 +400,13 @@ function measure(
 }
 
 /** Classes of the model that it recognises in nearly all of their held-out windows here. */
-function trustedOf(heldOut: readonly Labelled[]): number[] {
+function trustedOf(heldOut: readonly HeldOut[]): number[] {
   const tallies = new Map<number, { windows: number; right: number }>()
-  for (const { window, label, named } of heldOut) {
+  for (const { shared, label, named } of heldOut) {
     if (!named) continue
     const tally = tallies.get(label) ?? { windows: 0, right: 0 }
     tally.windows++
-    if (largest(window.probabilities) === label) tally.right++
+    if (largest(shared) === label) tally.right++
     tallies.set(label, tally)
   }
   return [...tallies].flatMap(([label, { windows, right }]) =>

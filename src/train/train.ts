@@ -94,6 +94,9 @@ const MEASURED_WINDOWS_MIN = 10
 /** Less of ordinary life shows no tail of evidence at all. */
 const DETECTION_HELD_OUT_SECONDS_MIN = 30
 
+/** Of zstd, for what is compressed once and travels often. */
+const REFERENCES_LEVEL = 19
+
 export interface Trained {
   readonly onnx: Uint8Array
   readonly manifest: Manifest
@@ -310,7 +313,7 @@ function besideTheNet(
 ) {
   const maker = new RowMaker(windows, batches, normaliser)
   const { rows, width } = referenceRows(maker, normaliser, windows, ids, labels, classes)
-  const references = encodeRowSet({ rows, width })
+  const references = encodeRowSet({ rows, width }, REFERENCES_LEVEL)
   const examples = maliceExamples(maker, windows, ids, labels, classes)
   const malice = fitMalice(examples, classes, normaliser.width, { ...MALICE_DEFAULTS, seed })
   return {

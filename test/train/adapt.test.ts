@@ -211,7 +211,7 @@ test('learnHosts() teaches with the first minutes; both models are judged on wha
     ...{ frames, vectors: 4 * frames.length },
   })
   const { recording, happenings } = plantMasquerades(whole, {
-    ...{ count: 6, seed: 1, promiseOf: (name) => name },
+    ...{ count: 6, seed: 1, from: T + 600, promiseOf: (name) => name },
   })
   const calibration = detectionOf(model)
   const common = { recordings: [recording], baseline: [], happenings, calibration }

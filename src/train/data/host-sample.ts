@@ -29,12 +29,20 @@ const MALICIOUS_MIN = 0.5
 /** A name with more of its windows quarantined than this is quarantined as a whole. */
 const QUARANTINED_MAX = 0.5
 const PROFILE_CALLS = 24
+/** The last part of the time measures what was learnt from the first. */
+export const HELD_OUT_SHARE = 0.25
+/** Life of a name's longest process that makes it more than a name of moments, seconds. */
+export const LASTING_SECONDS = 30
+/** Rows of a name of moments: it is one of many in its class. */
+const MOMENT_ROWS_MAX = 48
+/** Every so many seconds what is not needed any more is let go. */
+const TIDY_SECONDS = 64
 
 export interface HostWindow {
   readonly second: number
   readonly row: SparseRow
-  /** What the shared model says of it. */
-  readonly probabilities: Float32Array
+  /** What the shared model says of it; absent where it is too old to measure anything. */
+  readonly probabilities?: Float32Array
 }
 
 export interface HostName {
@@ -98,6 +106,8 @@ export async function sampleHost(
     collect()
     if (from === 0) from = frame.index
     to = frame.index
+    if (to % TIDY_SECONDS === 0)
+      for (const sample of names.values()) sample.tidy(to - HELD_OUT_SHARE * (to - from + 1))
     const batch = sequencer.push(shortLives.push(frame), (candidates) =>
       [...candidates.keys()].filter((place) => {
         const process = candidates[place]!
@@ -168,6 +178,8 @@ class NameSample implements HostName {
   quarantined = 0
   seen = 0
   #stride = 1
+  /** Windows at the beginning whose probabilities are gone. */
+  #bare = 0
 
   constructor(name: string, claimed: number | undefined, generic: boolean) {
     this.name = name
@@ -183,9 +195,21 @@ class NameSample implements HostName {
   take(window: HostWindow): void {
     this.taken++
     this.windows.push(window)
-    if (this.windows.length < 2 * HOST_ROWS_PER_NAME_MAX) return
+    const isMoment = this.claimed === undefined && !this.generic && this.life < LASTING_SECONDS
+    const most = isMoment ? MOMENT_ROWS_MAX : HOST_ROWS_PER_NAME_MAX
+    if (this.windows.length < 2 * most) return
     this.windows = this.windows.filter((_, i) => i % 2 === 0)
+    this.#bare = Math.ceil(this.#bare / 2)
     this.#stride *= 2
+  }
+
+  /** Windows before this second only teach: half a kilobyte of each is let go. */
+  tidy(before: number): void {
+    for (; this.#bare < this.windows.length; this.#bare++) {
+      const { second, row } = this.windows[this.#bare]!
+      if (second >= before) return
+      this.windows[this.#bare] = { second, row }
+    }
   }
 
   get profile(): (readonly [syscall: string, share: number])[] {

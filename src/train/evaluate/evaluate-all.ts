@@ -59,9 +59,7 @@ export async function evaluationOf(input: EvaluationInput): Promise<Evaluation> 
     const chosen = part === undefined ? ALL_TRAIN : (split ?? ALL_TRAIN)
     const windows = await evaluateWindows(model, recordings, happenings, chosen, part)
     const { figures, minute } = windows
-    const planted = recordings.map((recording, i) =>
-      plantedIn(model, recording, input.planted ?? 0, i),
-    )
+    const planted = recordings.map((recording, i) => plantedIn(model, recording, input, i))
     const alarms =
       input.detection && model.manifest.detection !== undefined
         ? await alarmFigures(
@@ -106,11 +104,19 @@ function cut(recording: Recording, split: Split, part: Part | undefined): Record
 }
 
 /** @param i of the host: each has its own masquerades */
-function plantedIn({ classes }: Model, recording: Recording, count: number, i: number) {
+function plantedIn(
+  { classes }: Model,
+  recording: Recording,
+  { planted: count = 0, adaptSeconds = 0, baseline }: EvaluationInput,
+  i: number,
+) {
   const promiseOf = (name: string): string | undefined => {
     if (claimsNothing(name)) return undefined
     const claimed = classes.claimedBy(name)
     return claimed === undefined ? memoryName(name) : classes.names[claimed]
   }
-  return plantMasquerades(recording, { count, seed: i + 1, promiseOf })
+  // Not where the host is learnt.
+  const isLearnt = !baseline.some(({ host }) => host === recording.host)
+  const from = recording.frames[0]!.index + (isLearnt ? adaptSeconds : 0)
+  return plantMasquerades(recording, { count, seed: i + 1, from, promiseOf })
 }

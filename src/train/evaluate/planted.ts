@@ -21,6 +21,8 @@ const FIRST_PID = 1 << 23
 export interface PlantOptions {
   readonly count: number
   readonly seed: number
+  /** Nothing is planted before this second. */
+  readonly from?: number
   /** What a name promises, the same for names of one program; undefined where it promises nothing. */
   promiseOf(name: string): string | undefined
 }
@@ -35,11 +37,11 @@ interface Source {
 /** The recording with the masquerades in it, and their labels; fewer than asked for where few can be made. */
 export function plantMasquerades(
   recording: Recording,
-  { count, seed, promiseOf }: PlantOptions,
+  { count, seed, from: earliest = 0, promiseOf }: PlantOptions,
 ): { readonly recording: Recording; readonly happenings: Happening[] } {
   const { frames, host } = recording
   const random = new Random(seed)
-  const sources = sourcesIn(frames, random)
+  const sources = sourcesIn(frames, earliest, random)
   const names = [...new Set(sources.map(({ process }) => process.name))].sort()
   const pairs = names.flatMap((program) =>
     names
@@ -80,9 +82,10 @@ export function plantMasquerades(
 }
 
 /** A minute of each process that lasts so long, drawn anywhere in its life. */
-function sourcesIn(frames: readonly LabelledFrame[], random: Random): Source[] {
+function sourcesIn(frames: readonly LabelledFrame[], earliest: number, random: Random): Source[] {
   const lives = new Map<ProcessKey, { process: Process; rows: [frame: number, row: number][] }>()
-  for (const [at, { processes }] of frames.entries())
+  for (const [at, { index, processes }] of frames.entries()) {
+    if (index < earliest) continue
     for (const [row, process] of processes.entries()) {
       const key: ProcessKey = processKey(process)
       const life = lives.get(key)
@@ -90,6 +93,7 @@ function sourcesIn(frames: readonly LabelledFrame[], random: Random): Source[] {
       if (life === undefined) lives.set(key, { process, rows: [[at, row]] })
       else if (life.process.name === process.name) life.rows.push([at, row])
     }
+  }
   return [...lives.values()].flatMap(({ process, rows }): Source[] => {
     const second = (i: number) => frames[rows[i]![0]]!.index
     const last = second(rows.length - 1) - PLANTED_SECONDS + 1

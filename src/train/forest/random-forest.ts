@@ -204,7 +204,9 @@ class TreeBuilder {
   readonly #leftOf: number[] = []
   readonly #rightOf: number[] = []
   readonly #leaf: number[] = []
-  readonly #shares: number[] = []
+  /** Grown by doubling: of a hundred classes a leaf takes half a kilobyte. */
+  #shares = new Float32Array(1 << 14)
+  #shareCount = 0
 
   constructor(
     rows: Rows,
@@ -260,7 +262,7 @@ class TreeBuilder {
       left: Int32Array.from(this.#leftOf),
       right: Int32Array.from(this.#rightOf),
       leaf: Int32Array.from(this.#leaf),
-      shares: Float32Array.from(this.#shares),
+      shares: this.#shares.slice(0, this.#shareCount),
     }
   }
 
@@ -275,8 +277,14 @@ class TreeBuilder {
   #makeLeaf(node: number): void {
     let sum = 0
     for (const total of this.#totals) sum += total
-    this.#leaf[node] = this.#shares.length
-    for (const total of this.#totals) this.#shares.push(total / sum)
+    const end = this.#shareCount + this.#totals.length
+    if (end > this.#shares.length) {
+      const grown = new Float32Array(2 * end)
+      grown.set(this.#shares)
+      this.#shares = grown
+    }
+    this.#leaf[node] = this.#shareCount
+    for (const total of this.#totals) this.#shares[this.#shareCount++] = total / sum
   }
 
   /**
