@@ -27,6 +27,7 @@ import { systemClock } from '../platform/clock.ts'
 import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
 import { type ServiceManager, serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
+import { giveBackLibraryPages } from '../platform/native.ts'
 import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../settings/settings.ts'
 import { agentFlags } from './agent-flags.ts'
 import { jsonArg, onReload, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
@@ -73,6 +74,7 @@ export default defineCommand({
     stop.throwIfAborted()
     if (sendsVectors) return sendVectors({ source, why, settings, signal }, args)
     const model = await openModelInUse(settings.model, settings.state)
+    giveBackLibraryPages()
     stop.throwIfAborted()
     const live = source.name !== 'file'
     const agent = openAgent({

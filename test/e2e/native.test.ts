@@ -256,3 +256,22 @@ os.execv(sys.argv[1], sys.argv[1:])`
     expect(findings(ran).get('memory')).toMatchObject({ state: 'wrong' })
   },
 )
+
+test('agent watch keeps no more of ONNX Runtime resident than it uses', async () => {
+  const state = join(folder, 'state-j')
+  const agent = Bun.spawn([agentBinary(), 'watch', '--source', '-', '--state', state], {
+    ...{ stdin: 'pipe', stdout: 'ignore', stderr: 'pipe' },
+  })
+  // It says so when its model has run.
+  for await (const chunk of agent.stderr)
+    if (new TextDecoder().decode(chunk).includes('Watching')) break
+  const mapped = readFileSync(`/proc/${agent.pid}/smaps`, 'utf8').split(/^(?=[0-9a-f]+-)/m)
+  agent.kill('SIGTERM')
+  await agent.exited
+  const library = mapped.filter((part) => part.split('\n')[0]!.includes(`${state}/lib/`))
+  const resident = (part: string) => Number(/^Rss:\s+(\d+) kB$/m.exec(part)?.[1])
+  const kilobytes = library.reduce((sum, part) => sum + resident(part), 0)
+  expect(kilobytes).toBeGreaterThan(1_000)
+  // 34 MB when its pages were not given back.
+  expect(kilobytes).toBeLessThan(14_000)
+})
