@@ -165,7 +165,10 @@ export class HostAdaptation {
       this.#adaptation === undefined ? calibration : calibrationHere(calibration, this.#adaptation),
     )
     onClasses()
-    if (this.#adaptation === undefined) return
+    if (this.#adaptation === undefined) {
+      if (stamp === '') log.info('No longer adapted to this host: the shared model is used alone')
+      return
+    }
     const { added, figures } = this.#adaptation
     log.info('Adapted to this host', {
       names: added.length,

@@ -205,19 +205,19 @@ test('an adaptation survives its file, and is refused where it is damaged or of 
 })
 
 test('learnHosts() teaches with the first minutes; both models are judged on what follows', async () => {
-  const frames = life(900, 21, HOST)
+  const frames = life(600, 21, HOST)
   const whole = ownProcesses({
     ...{ file: 'f', sha256: '0'.repeat(64), host: 'h', refusedLines: 0 },
     ...{ frames, vectors: 4 * frames.length },
   })
   const { recording, happenings } = plantMasquerades(whole, {
-    ...{ count: 6, seed: 1, from: T + 600, promiseOf: (name) => name },
+    ...{ count: 6, seed: 1, from: T + 400, promiseOf: (name) => name },
   })
   const calibration = detectionOf(model)
   const common = { recordings: [recording], baseline: [], happenings, calibration }
-  const [learnt] = await learnHosts({ model, references, ...common, seconds: 600 })
-  expect(learnt!.before.frames).toHaveLength(600)
-  expect(learnt!.recording.frames).toHaveLength(300)
+  const [learnt] = await learnHosts({ model, references, ...common, seconds: 400 })
+  expect(learnt!.before.frames).toHaveLength(400)
+  expect(learnt!.recording.frames).toHaveLength(200)
   const tally = new Tally(model, happenings)
   const { shared, adapted } = await judgeBoth(model, learnt!, true, tally)
   const figures = tally.figures([learnt!.outcome])
