@@ -267,7 +267,7 @@ function describeAgent({ stages, counter, cost, options, lagMs }: Agent): LiveAg
 }
 
 /** @throws AgentError where the address or its certificates cannot be used */
-function brokerOf(settings: AgentSettings): BrokerAddress | undefined {
+export function brokerOf(settings: AgentSettings): BrokerAddress | undefined {
   if (settings.broker === undefined) return undefined
   if (settings.delivery === 'file')
     throw new AgentError('ERR_CONFIG', 'Cannot use --delivery file together with --broker', {

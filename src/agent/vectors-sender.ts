@@ -17,7 +17,7 @@ import type { Clock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { log } from '../platform/log.ts'
-import { parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
+import type { BrokerAddress } from '../platform/mqtt/client.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
 import { Publisher } from '../publish/publisher.ts'
@@ -25,7 +25,7 @@ import { Summariser } from '../publish/summariser.ts'
 import { VectorsQueue } from '../publish/vectors-queue.ts'
 import { brokerLogin } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
-import { type AgentSettings, deliveryOf } from './agent.ts'
+import { type AgentSettings, brokerOf, deliveryOf } from './agent.ts'
 import { OwnCost } from './own-cost.ts'
 import { Reading } from './reading.ts'
 import type { SecondsLedger } from './seconds.ts'
@@ -54,15 +54,15 @@ export interface SenderOutcome {
 /** @throws AgentError where there is no broker, or the state directory cannot be used */
 export function openSender(options: SenderOptions): VectorsSender {
   const { settings } = options
-  if (settings.broker === undefined)
+  const broker = brokerOf(settings)
+  if (broker === undefined)
     throw new AgentError('ERR_USAGE', 'Cannot send vectors: no broker is given', {
       hint: 'Give --broker URL, or leave --send vectors out to classify on this host',
     })
-  readTlsFiles(parseBrokerUrl(settings.broker), brokerLogin(settings).tls)
   requireOwnState(settings.state)
   const lock = lockDirectory(settings.state)
   try {
-    return new VectorsSender(options, settings.broker, () => lock.release())
+    return new VectorsSender(options, broker, () => lock.release())
   } catch (error) {
     lock.release()
     throw error
@@ -87,7 +87,7 @@ export class VectorsSender {
   #savedAtMs = Number.NEGATIVE_INFINITY
   #collectedAtMs = 0
 
-  constructor(options: SenderOptions, broker: string, release: () => void) {
+  constructor(options: SenderOptions, broker: BrokerAddress, release: () => void) {
     const { settings, source, clock } = options
     const { site, host, state, delivery } = settings
     this.#options = options
@@ -108,7 +108,7 @@ export class VectorsSender {
         vectors: this.#vectors,
         clock,
       },
-      broker: parseBrokerUrl(broker),
+      broker,
       presence: { version, model: '', source: source.name },
       ...brokerLogin(settings),
     })

@@ -167,7 +167,7 @@ function packUnseen(out: VarintWriter, frames: readonly Frame[], kept: readonly 
 
 /**
  * The frames of a span as they were, but for what a span does not carry (CPU times, processes
- * without calls). Processes that were left out are unseen in each of its seconds. Within `reading`
+ * without calls, commands, activity beside the counts). Processes that were left out are unseen in each of its seconds. Within `reading`
  * only.
  * @param indexes seconds of the span, ascending
  */

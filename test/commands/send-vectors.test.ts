@@ -33,9 +33,11 @@ test('sends every second of its input without a model, and status says what beca
   expect(status.out).toContain('none: an aggregator classifies')
 }, 90_000)
 
-test('needs a broker', async () => {
+test('needs a broker, and nothing but a broker', async () => {
   const how = ['--source', LAB, '--send', 'vectors', '--state', join(directory(), 'state')]
   const watched = await agentFromSource('watch', ...how)
   expect(watched.code).toBe(2)
   expect(watched.err).toContain('Cannot send vectors: no broker is given')
+  const kept = await agentFromSource('watch', ...how, '--delivery', 'file', '--broker', 'mqtt://a')
+  expect(kept.code).toBe(5)
 }, 60_000)
