@@ -24,7 +24,8 @@ mkdir -p "$LOGS"
 # Command and the Debian package that brings it.
 TOOLS='sysdig:sysdig mosquitto:mosquitto mosquitto_sub:mosquitto-clients chromium:chromium strace:strace
 bpftrace:bpftrace gcc:gcc mawk:mawk zstd:zstd xz:xz-utils openssl:openssl shellcheck:shellcheck curl:curl
-unshare:util-linux ps:procps python3:python3 pg_lsclusters:postgresql nats-server:nats-server'
+unshare:util-linux ps:procps python3:python3 pg_lsclusters:postgresql nats-server:nats-server
+lintian:lintian rpmbuild:rpm groff:groff'
 
 say() { printf '%s\n' "$*"; }
 

@@ -173,8 +173,21 @@ process.on('unhandledRejection', (error) =>
   process.exit(isClosedPipe(error) ? EXIT.ok : report(error, asJson)),
 )
 
+/**
+ * Variables by which a compiled Bun program runs its caller's code. Too late for that code; but
+ * whoever runs the agent as root with them should hear that root's rights go to it.
+ */
+function refuseForeignCode(): void {
+  const set = Object.keys(process.env).filter((name) => /^BUN_(OPTIONS|BE_BUN|INSPECT)/.test(name))
+  if (process.geteuid?.() !== 0 || set.length === 0) return
+  throw new AgentError('ERR_PERMISSION', `Cannot run as root with ${set.join(', ')} set`, {
+    hint: 'These variables load other code into the agent: unset them',
+  })
+}
+
 let code: number
 try {
+  refuseForeignCode()
   code = await main(words)
 } catch (error) {
   if (isClosedPipe(error)) code = EXIT.ok

@@ -13,6 +13,15 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+test.skipIf(process.geteuid?.() !== 0).each([['BUN_OPTIONS'], ['BUN_INSPECT_NOTIFY']])(
+  'refuses to run as root with %s set: it loads the code of its caller',
+  async (name) => {
+    const { code, stderr } = await runAgent(['config', 'show'], { env: { [name]: '--smol' } })
+    expect(stderr).toContain(`Cannot run as root with ${name} set`)
+    expect(code).toBe(6)
+  },
+)
+
 describe('agent --version', () => {
   test('says version, commit and platform, in an empty directory and an empty environment', async () => {
     const { code, stdout, stderr } = await runProgram(['env', '-i', agentBinary(), '--version'], {
