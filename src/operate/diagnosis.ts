@@ -9,6 +9,7 @@ import { statfsSync, statSync } from 'node:fs'
 import { release as kernelRelease } from 'node:os'
 import { sysdigVersion, tryBpftrace, trySysdig } from '../agent/sources.ts'
 import { collectorWords } from '../agent/status-document.ts'
+import { userFor } from '../collect/kernel/owner.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { BUFFER_BYTES_MAX, OUTBOX_BYTES_MAX } from '../domain/limits.ts'
@@ -193,7 +194,9 @@ async function model(settings: Settings): Promise<Omit<Finding, 'check'>> {
 }
 
 function state(directory: string): Omit<Finding, 'check'> {
-  const why = privateDirectory(directory)
+  // Root's agent becomes the owner of its state.
+  const isServices = userFor(directory, process.execPath) !== undefined
+  const why = isServices ? undefined : privateDirectory(directory)
   if (why !== undefined)
     return {
       state: 'wrong',

@@ -30,7 +30,12 @@ export interface SyslogTarget {
 const PORTS = { udp: 514, tcp: 601, tls: 6514 } as const
 const AUTHPRIV = 10
 /** [RFC 5424 6.2.1] */
-const SEVERITIES: Readonly<Record<Severity, number>> = { critical: 2, high: 3, medium: 4, low: 5 }
+export const SEVERITIES: Readonly<Record<Severity, number>> = {
+  critical: 2,
+  high: 3,
+  medium: 4,
+  low: 5,
+}
 /** The number that RFC 5612 sets aside for documentation: we have none of our own. */
 const DATA_ID = 'callsign@32473'
 

@@ -57,14 +57,15 @@ export function setLogLevel(level: LogLevel): void {
 /** The log of this process. */
 export const log: Log = createLog({
   json: process.env.AGENT_LOG_FORMAT === 'json',
-  journal: isJournal(process.env.JOURNAL_STREAM),
+  journal: isJournal(2),
 })
 
-/** Whether stderr is the very stream that systemd connected to the journal. */
-function isJournal(stream: string | undefined): boolean {
+/** Whether a descriptor is the very stream that systemd connected to the journal. */
+export function isJournal(descriptor: number): boolean {
+  const stream = process.env.JOURNAL_STREAM
   if (stream === undefined) return false
   try {
-    const { dev, ino } = fstatSync(2)
+    const { dev, ino } = fstatSync(descriptor)
     return stream === `${dev}:${ino}`
   } catch {
     return false

@@ -538,6 +538,9 @@ function credential(env: Environment, name: string): string | undefined {
 
 /** The default state directory: the system's for root, else the user's. */
 export function defaultState(env: Environment): string {
+  // What the service manager made for us [systemd.exec(5), StateDirectory]; the first of several.
+  const [made = ''] = (env.STATE_DIRECTORY ?? '').split(':')
+  if (made !== '') return made
   if (process.geteuid?.() === 0) return '/var/lib/callsign'
   return join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'callsign')
 }

@@ -122,6 +122,11 @@ test('every setting has a flag, a variable and a key of its own', () => {
   expect(variableOf('http')).toBe('AGENT_AGGREGATE_HTTP')
 })
 
+test('the state is where the service manager has made a directory for it', () => {
+  const env = { STATE_DIRECTORY: '/var/lib/made:/var/lib/made/lib', HOME: '/root' }
+  expect(loadSettings({}, env).settings.state).toBe('/var/lib/made')
+})
+
 describe('brokerLogin()', () => {
   test('takes the password from the first line of the file, and only what is set', () => {
     const path = join(folder, 'password')

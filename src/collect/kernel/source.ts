@@ -131,14 +131,21 @@ export async function shedPrivileges(
     {
       ...process.env,
       [ADOPTED]: JSON.stringify(collector),
-      // Where large sorts go; others' temporary directories are out of reach.
-      ...(options.files && { SQLITE_TMPDIR: options.files.write[0] }),
+      ...(options.files && ownPlaces(options.files.write[0])),
     },
     {
       user,
       files: options.files && sandboxFor(options.files, (user?.uid ?? process.geteuid?.()) === 0),
     },
   )
+}
+
+/**
+ * Another user has another default for its state. SQLite's large sorts need a place, for others'
+ * temporary directories are out of reach.
+ */
+function ownPlaces(state: string): Readonly<Record<string, string>> {
+  return { AGENT_STATE: state, SQLITE_TMPDIR: state }
 }
 
 /** A rule for files needs something to stand on. Whether it can be used is the next image's matter. */
