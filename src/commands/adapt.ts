@@ -85,7 +85,7 @@ function figureRows({
     ['learnt from', `${Math.round(seconds / 60)} minutes, ${names} names`],
     [
       'recognised',
-      `${share(recall[1])} of ${windows} windows held out (shared model alone: ${share(recall[0])})`,
+      `${share(recall[1])} of the windows of lasting names among ${windows} held out (shared model alone: ${share(recall[0])})`,
     ],
     [
       'called malicious',
