@@ -5,6 +5,7 @@
 import type { LiveAgent, LiveDocument, LiveProcess } from '../agent/live-view.ts'
 import { NOT_KNOWN } from '../domain/prediction.ts'
 import { type Paint, safeText } from './common.ts'
+import { arranged, keyLine, TOP_VIEW, type TopView } from './top-keys.ts'
 
 export interface ScreenSize {
   readonly columns: number
@@ -18,12 +19,22 @@ const NAME_COLUMNS = 20
 const CLASS_COLUMNS = 20
 /** Shown as under suspicion from this share of an alert on. */
 const SUSPICIOUS = 0.5
+/** A lower screen has no room for the line of keys. */
+const KEYS_FROM_ROWS = 8
+/** A class below this confidence is a guess, and read as an accusation. */
+const CONFIDENCE_FLOOR = 0.5
 
 /**
  * As many lines as fit, none longer than the screen is wide. Without a size: all of them, whole.
  */
-export function screenLines(document: LiveDocument, paint: Paint, size?: ScreenSize): string[] {
-  const { processes, processesOmitted, agent, time } = document
+export function screenLines(
+  document: LiveDocument,
+  paint: Paint,
+  size?: ScreenSize,
+  view: TopView = TOP_VIEW,
+): string[] {
+  const { processesOmitted, agent, time } = document
+  const processes = arranged(document.processes, view)
   const clock = new Date(time * 1000).toISOString().slice(11, 19)
   const cut = (line: string) => (size === undefined ? line : fit(line, size.columns))
   const head = [
@@ -32,7 +43,10 @@ export function screenLines(document: LiveDocument, paint: Paint, size?: ScreenS
     '',
   ].map(cut)
   const title = cut(row('PID', 'PROCESS', 'BEHAVES LIKE', 'SURE', 'CALLS/S', 'EVIDENCE'))
-  const room = size === undefined ? processes.length : Math.max(0, size.rows - head.length - 2)
+  const hasKeys = size !== undefined && size.rows >= KEYS_FROM_ROWS
+  // The title, how many more there are, and the keys.
+  const besides = head.length + 2 + (hasKeys ? 1 : 0)
+  const room = size === undefined ? processes.length : Math.max(0, size.rows - besides)
   const shown = processes.slice(0, room)
   const hidden = processes.length - shown.length + processesOmitted
   return [
@@ -40,6 +54,7 @@ export function screenLines(document: LiveDocument, paint: Paint, size?: ScreenS
     paint.bold(title),
     ...shown.map((process) => coloured(process, cut(rowOf(process)), paint)),
     ...(hidden === 0 ? [] : [paint.dim(cut(`and ${number(hidden)} more`))]),
+    ...(hasKeys ? [paint.dim(cut(safeText(keyLine(view))))] : []),
   ]
 }
 
@@ -56,8 +71,11 @@ function rowOf(process: LiveProcess): string {
 }
 
 /** What it behaves like, and how sure that is. */
-function likeness({ class: like, confidence = 0, known }: LiveProcess): [string, string] {
+function likeness(process: LiveProcess): [string, string] {
+  const { class: like, confidence = 0, known, name, suspicion } = process
   if (like === undefined) return ['-', '']
+  const isGuess = confidence < CONFIDENCE_FLOOR && suspicion < SUSPICIOUS && like !== name
+  if (isGuess) return [NOT_KNOWN, '']
   if (known === false) return [NOT_KNOWN, '']
   return [safeText(like), `${Math.round(100 * confidence)} %`]
 }

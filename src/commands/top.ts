@@ -11,6 +11,7 @@ import { type LiveDocument, watchLive } from '../agent/live-view.ts'
 import { AgentError } from '../domain/error.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, paintFor, settingArgs, shutdownSignal, writeJson, writeOut } from './common.ts'
+import { pressed, TOP_VIEW, type TopView } from './top-keys.ts'
 import { fit, screenLines, WAITING } from './top-screen.ts'
 
 export default defineCommand({
@@ -19,7 +20,7 @@ export default defineCommand({
     description:
       'Live view of processes: class, confidence, calls, suspicion; cost of the agent; exit code 4 if no agent runs',
     examples: [
-      'sudo agent top # quit with q or Ctrl-C',
+      'sudo agent top # keys are shown below the rows',
       'agent top --once # one table',
       "agent top --json | jq '.processes[0]' # the most suspicious process, each second",
     ],
@@ -61,12 +62,12 @@ export default defineCommand({
 
 const ENTER = '\x1b[?1049h\x1b[?25l'
 const LEAVE = '\x1b[?25h\x1b[?1049l'
-const CTRL_C = 3
 
 /** The terminal, given back as it was. */
 class Screen {
   readonly #quit: () => void
   #last: LiveDocument | undefined
+  #view: TopView = TOP_VIEW
 
   constructor(quit: () => void) {
     this.#quit = quit
@@ -100,12 +101,20 @@ class Screen {
     const lines =
       this.#last === undefined
         ? [fit(WAITING, columns)]
-        : screenLines(this.#last, paintFor(), { columns, rows })
+        : screenLines(this.#last, paintFor(), { columns, rows }, this.#view)
     // Over what was there, each line to its end, then the rest: clearing first would flicker.
     process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
   }
 
   readonly #hear = (keys: Uint8Array): void => {
-    if (keys.includes(CTRL_C) || keys.includes(0x71) || keys.includes(0x51)) this.#quit()
+    for (const key of new TextDecoder().decode(keys)) {
+      const next = pressed(this.#view, key)
+      if (next === 'quit') {
+        this.#quit()
+        return
+      }
+      this.#view = next
+    }
+    this.#redraw()
   }
 }

@@ -732,6 +732,8 @@ export const MUTE_DAYS_MAX = 366
 export const REQUEST_BYTES_MAX = 16_384
 /** The last second that a date can have. */
 export const DATE_SECONDS_MAX = 8_640_000_000_000
+/** What is typed to filter the rows of `agent top`. */
+export const FILTER_CHARS_MAX = 64
 /** Words of a search, in characters. */
 export const SEARCH_CHARS_MAX = 200
 /** A host that is connected and was not heard for so long is silent: two summaries, and some. */

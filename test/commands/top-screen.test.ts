@@ -43,8 +43,8 @@ describe('screenLines()', () => {
       'agent: 1.2 % of a core, 131 MB, lag 1,600 ms',
       '',
       '    PID  PROCESS               BEHAVES LIKE           SURE    CALLS/S  EVIDENCE',
-      '    812  nginx                 nginx                  98 %      1,234',
       '  group  nginx                 -                                1,234  ####......',
+      '    812  nginx                 nginx                  98 %      1,234',
     ])
   })
 
@@ -53,6 +53,19 @@ describe('screenLines()', () => {
     expect(lines.at(-1)).toBe(
       '    812  nginx                 not known                        1,234',
     )
+  })
+
+  test('a class of low confidence is no accusation, unless there is evidence', () => {
+    const ls = { name: 'ls', class: 'linpeas.sh', confidence: 0.43 }
+    const [guess, evident] = screenLines(
+      documentOf([processOf(ls), processOf({ ...ls, suspicion: 0.9, pid: 2 })]),
+      plain,
+    )
+      .slice(4)
+      .reverse()
+    expect(guess).not.toContain('linpeas')
+    expect(guess).toContain('not known')
+    expect(evident).toContain('linpeas.sh')
   })
 
   test('says what is left out to spare CPU, and what was dropped', () => {
@@ -83,7 +96,8 @@ describe('screenLines()', () => {
       rows: 24,
     })
     expect(lines).toHaveLength(24)
-    expect(lines.at(-1)).toBe('and 86 more')
+    expect(lines.at(-2)).toBe('and 87 more')
+    expect(lines.at(-1)).toStartWith('q quit  / filter')
   })
 
   test('a name cannot move the cursor, colour the screen or push the columns', () => {
@@ -93,7 +107,7 @@ describe('screenLines()', () => {
       plain,
       { columns: 80, rows: 24 },
     )
-    const [, , , , ...rows] = lines
+    const rows = lines.slice(4, -1)
     for (const row of rows) {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be left
       expect(row).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/)
