@@ -14,8 +14,8 @@ import { Connecting } from '../detect/connecting.ts'
 import { Credentials } from '../detect/credentials.ts'
 import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
 import { Lineage } from '../detect/lineage.ts'
-import { type Trigger, Triggers } from '../detect/triggers.ts'
-import type { ProcessContext } from '../domain/alert.ts'
+import { type Trigger, Triggers, URGENCY } from '../detect/triggers.ts'
+import type { KnownContext, ProcessContext } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
 import type { FactJudge, Finding, Proof, Question } from '../domain/finding.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -52,6 +52,16 @@ interface Kept {
 interface Wanted extends Trigger {
   readonly second: number
 }
+
+/** A proof and the second in which it was found. */
+interface HeldProof extends Proof {
+  readonly second: number
+}
+
+/** So long a proof waits for a look at its process. */
+const CONTEXT_SECONDS = 2
+/** Looks in a second that the short-lived processes of one starter get: a flood costs itself. */
+const LOOKS_PER_STARTER = 4
 
 /** Which fact answers a question of the detector. For others only the context is read. */
 const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
@@ -101,7 +111,7 @@ export class FactKeeper implements FactJudge {
   readonly #asked = new Set<string>()
   /** Questions about processes that are gone, and the second in which that was said. */
   readonly #failed = new Map<string, number>()
-  #proofs: Proof[] = []
+  #proofs: HeldProof[] = []
   #proofCount = 0
   #dropped = 0
   /** Under way. */
@@ -129,7 +139,8 @@ export class FactKeeper implements FactJudge {
     this.#second = frame.index
     this.#lineage.push(frame)
     for (const proof of this.#connecting.push(frame)) this.#prove(proof)
-    for (const trigger of [...this.#behaving(frame), ...this.#triggers.push(frame)]) {
+    const triggers = this.#withoutFloods(this.#triggers.push(frame))
+    for (const trigger of [...this.#behaving(frame), ...triggers]) {
       const { pid } = trigger.process
       // Our own work on files is reading them.
       if (pid !== this.#reader.pid && pid > 0) this.#put(trigger)
@@ -168,17 +179,34 @@ export class FactKeeper implements FactJudge {
     return this.#wanted.has(key) || this.#asked.has(key)
   }
 
-  context(process: Process): (ProcessContext & { readonly peers?: readonly string[] }) | undefined {
-    const facts = this.#kept.get(processKey(process))?.facts
-    if (facts === undefined) return undefined
-    const { look, origin, program, streams } = facts
+  context(process: Process): KnownContext | undefined {
+    const { look, origin, program, streams } = this.#kept.get(processKey(process))?.facts ?? {}
     const known = look?.context ?? origin
-    if (known === undefined) return undefined
     const peers = streams?.peers ?? []
+    // Where nobody could look in time, what the kernel told at fork and exec stands in.
+    const parents = this.#lineage.parentsOf(process)
+    const { uid, command } = process
+    if (known === undefined && parents.length === 0 && command === undefined) return undefined
     return {
+      ...defined({ uid, command: command?.text, exe: process.exe ?? look?.executable?.path }),
+      ...(parents.length === 0 ? {} : { parents }),
       ...known,
       ...defined({ package: program?.package, peers: peers.length === 0 ? undefined : peers }),
     }
+  }
+
+  /** Of looks that are asked for because a process is new, a few for each who starts many. */
+  #withoutFloods(triggers: readonly Trigger[]): Trigger[] {
+    const looks = new Map<ProcessKey, number>()
+    // The latest may still be there when its turn comes.
+    return [...triggers].reverse().filter(({ process, urgency }) => {
+      const starter = processKey(this.#lineage.responsible(process))
+      if (urgency >= URGENCY.claim || starter === processKey(process)) return true
+      const count = (looks.get(starter) ?? 0) + 1
+      looks.set(starter, count)
+      if (count > LOOKS_PER_STARTER) this.#dropped++
+      return count <= LOOKS_PER_STARTER
+    })
   }
 
   /** What commands and opened files prove, and whom they make worth a question. */
@@ -196,16 +224,29 @@ export class FactKeeper implements FactJudge {
     ]
   }
 
+  /** An alert without its context is hard to act on: the process is looked at first. */
   #prove(proof: Proof): void {
-    this.#proofs.push(proof)
     this.#proofCount++
+    this.#proofs.push({ ...proof, second: this.#second })
+    const { process } = proof
+    if (this.#reader !== undefined && !this.#isLookedAt(process))
+      this.#put({ process, questions: ['look'], urgency: WANTED })
   }
 
-  /** Proofs since the last call. */
+  #isLookedAt(process: Process): boolean {
+    const { look, origin } = this.#kept.get(processKey(process))?.facts ?? {}
+    return look !== undefined || origin !== undefined
+  }
+
+  /** Proofs since the last call, but for those whose process is being looked at. */
   proofs(): Proof[] {
-    const proofs = this.#proofs
-    this.#proofs = []
-    return proofs
+    const isDue = ({ process, second }: HeldProof) =>
+      this.#reader === undefined ||
+      this.#isLookedAt(process) ||
+      this.#second - second >= CONTEXT_SECONDS
+    const due = this.#proofs.filter(isDue)
+    this.#proofs = this.#proofs.filter((proof) => !isDue(proof))
+    return due.map(({ process, finding }) => ({ process, finding }))
   }
 
   status(): FactKeeperStatus {
@@ -307,7 +348,8 @@ export class FactKeeper implements FactJudge {
   #keep(process: Process, answer: ProcessFacts): void {
     const key = processKey(process)
     const before = this.#kept.get(key)
-    const facts = { ...before?.facts, ...answer }
+    const look = betterLook(answer, before)
+    const facts = { ...before?.facts, ...answer, ...defined({ look }) }
     const filesSecond = answer.files === undefined ? before?.filesSecond : this.#second
     const findings = findingsOf(process, facts, this.#knows)
     const proven = before?.proven ?? new Set<string>()
@@ -349,6 +391,11 @@ function programOf({ container = '', exe = '', name }: Process): string {
 /** Of a question: what is asked about files is asked apart from the rest, for it takes seconds. */
 function keyOf(process: Process, isFiles: boolean): string {
   return `${processKey(process)} ${isFiles ? 'files' : ''}`
+}
+
+/** One that is about to end has no executable any more: what was seen before is better. */
+function betterLook({ look }: ProcessFacts, before: Kept | undefined): Look | undefined {
+  return look?.executable === undefined ? (before?.facts.look ?? look) : look
 }
 
 /**

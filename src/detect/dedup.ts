@@ -26,7 +26,7 @@ import type {
   AlertEnd,
   AlertKind,
   Certainty,
-  ProcessContext,
+  KnownContext,
   Reason,
 } from '../domain/alert.ts'
 import { type BehaviourId, compareSeverity, type Severity } from '../domain/behaviour.ts'
@@ -59,7 +59,7 @@ export interface Crossing {
   readonly techniques?: readonly string[]
   /** Facts about the process that decided. */
   readonly because?: readonly string[]
-  readonly context?: ProcessContext & { readonly peers?: readonly string[] }
+  readonly context?: KnownContext
   readonly from: number
   readonly windows: number
 }

@@ -7,8 +7,10 @@
  * Parents are remembered from the first sight of a process, also after both have ended. A container
  * is not left on the way up, nor does the way lead to what starts everything (init, cron, sshd).
  */
+import type { ParentProcess } from '../domain/alert.ts'
+import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
-import { PROCESSES_MAX } from '../domain/limits.ts'
+import { PARENTS_MAX, PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, processKey } from '../domain/process.ts'
 import { startsAnything } from './program-names.ts'
 
@@ -47,6 +49,20 @@ export class Lineage {
       one = parent
     }
     return one
+  }
+
+  /** Its parents as they were seen, the nearest first, also those that have ended. */
+  parentsOf(process: Process): ParentProcess[] {
+    const parents: ParentProcess[] = []
+    let one = process
+    while (one.ppid !== undefined && one.ppid > 0 && parents.length < PARENTS_MAX) {
+      const parent = this.#seen.get(one.ppid)?.process
+      if (parent === undefined || parent.startMs > one.startMs) break
+      const { pid, name, exe } = parent
+      parents.push({ pid, name, ...defined({ exe }) })
+      one = parent
+    }
+    return parents
   }
 
   #see(process: Process, index: number): void {

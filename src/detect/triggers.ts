@@ -48,7 +48,7 @@ const SHELL_EVERY = 45
  * What is asked first. A busy host starts more shells in a second than can be asked about, and most
  * are gone by then: they must not keep the few waiting whose name alone is strange.
  */
-const URGENCY = {
+export const URGENCY = {
   look: 0,
   interpreter: 1,
   shell: 2,

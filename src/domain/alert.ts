@@ -56,6 +56,14 @@ export interface ProcessContext {
   readonly package?: string
 }
 
+/** What is known of a process beside what its calls came with. */
+export interface KnownContext extends ProcessContext {
+  /** Remote ends of its connections. */
+  readonly peers?: readonly string[]
+  /** Where the source did not tell it. */
+  readonly exe?: string
+}
+
 export interface Alert {
   /** The same for the same cause: hash of host, process key and kind, under the host's secret. */
   readonly id: string

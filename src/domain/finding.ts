@@ -6,7 +6,7 @@
  * that proves is enough for an alert by itself, one that supports lowers what the model must show,
  * one that refutes keeps the model's suspicion from becoming an alert.
  */
-import type { ProcessContext } from './alert.ts'
+import type { KnownContext } from './alert.ts'
 import type { BehaviourId } from './behaviour.ts'
 import type { Process } from './process.ts'
 
@@ -40,7 +40,7 @@ export interface FactJudge {
   /** Whether an answer to this question is under way. */
   isAsking(process: Process, question: Question): boolean
   /** What is known of the process beside its calls. */
-  context(process: Process): (ProcessContext & { readonly peers?: readonly string[] }) | undefined
+  context(process: Process): KnownContext | undefined
   /** Proofs found since the last call. */
   proofs(): readonly Proof[]
 }

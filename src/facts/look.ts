@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import type { ParentProcess, ProcessContext } from '../domain/alert.ts'
 import { maskedCommand, parseArguments } from '../domain/command-line.ts'
 import { defined } from '../domain/defined.ts'
-import { PARENTS_MAX } from '../domain/limits.ts'
+import { MOUNT_TABLES_MAX, PARENTS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts'
 import { isLocalPath, procLink, procStat, procText, statOf } from './proc-files.ts'
@@ -19,6 +19,8 @@ const START_APART_MS = 3_000
 const DELETED = ' (deleted)'
 
 const users = new UserNames()
+/** Of containers, by mount namespace and root: read anew every few seconds. */
+const usersElsewhere = new Recent<UserNames>(10_000, MOUNT_TABLES_MAX)
 /** It moves with the clock; reading it adds up every interrupt of every processor. */
 const bootTime = new Recent<number>(1_000)
 
@@ -50,7 +52,7 @@ function lookAt(pid: number, stat: ProcStat, executable: Executable | undefined)
   const cwd = procLink(pid, 'cwd')
   const context: ProcessContext = defined({
     uid,
-    user: uid === undefined || !isOurRoot(pid) ? undefined : users.nameOf(uid),
+    user: uid === undefined ? undefined : userName(pid, uid),
     parents: parentsOf(stat.ppid),
     unit: unitOf(procText(pid, 'cgroup', 4096) ?? ''),
     cwd: cwd === undefined ? undefined : safeName(cwd.slice(0, 1024)),
@@ -144,7 +146,11 @@ function scriptPath(words: readonly string[], cwd: string | undefined): string |
 
 const ourMounts = procLink('self', 'ns/mnt')
 
-/** User names are those of our own root; another one may call its users differently. */
-function isOurRoot(pid: number): boolean {
-  return procLink(pid, 'ns/mnt') === ourMounts && procLink(pid, 'root') === '/'
+/** As the process's own root calls the user: in a container another one may have that number. */
+function userName(pid: number, uid: number): string | undefined {
+  const [mounts, root] = [procLink(pid, 'ns/mnt'), procLink(pid, 'root')]
+  if (root === undefined || (mounts === ourMounts && root === '/')) return users.nameOf(uid)
+  if (!isLocalPath(pid, '/etc/passwd')) return undefined
+  const passwd = `/proc/${pid}/root/etc/passwd`
+  return usersElsewhere.get(`${mounts} ${root}`, () => new UserNames(passwd)).nameOf(uid)
 }

