@@ -15,7 +15,7 @@ import { Credentials } from '../detect/credentials.ts'
 import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
 import { Lineage } from '../detect/lineage.ts'
 import { type Trigger, Triggers, URGENCY } from '../detect/triggers.ts'
-import type { KnownContext, ProcessContext } from '../domain/alert.ts'
+import type { KnownContext } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
 import type { FactJudge, Finding, Proof, Question } from '../domain/finding.ts'
 import type { Frame } from '../domain/frame.ts'
@@ -212,15 +212,17 @@ export class FactKeeper implements FactJudge {
   /** What commands and opened files prove, and whom they make worth a question. */
   #behaving(frame: Frame): Trigger[] {
     const { proofs, discoveries } = this.#commands.push(frame)
+    const gatherers = this.#credentials
+      .push(frame)
+      // Our own work on files is reading them.
+      .filter(({ process }) => process.pid !== this.#reader?.pid)
     for (const proof of proofs) this.#prove(proof)
     const about = (process: Process): Trigger => ({
       ...{ process, questions: ['program', 'network'], urgency: WANTED },
     })
     return [
       ...discoveries.map(({ process, asked }) => ({ ...about(process), asked })),
-      ...this.#credentials
-        .push(frame)
-        .map(({ process, kinds }) => ({ ...about(process), secrets: kinds })),
+      ...gatherers.map(({ process, kinds }) => ({ ...about(process), secrets: kinds })),
     ]
   }
 

@@ -567,7 +567,7 @@ export class Detector {
 
   /** A fact that is enough by itself, whatever the calls look like. */
   #proven({ process, finding }: Proof): Alert | undefined {
-    const { question, because } = finding
+    const { question, says, because } = finding
     const mean = this.#evidence.peek(process)?.mean
     const name = memoryName(process.name)
     const claimed = this.#claimed(process.name)
@@ -590,7 +590,11 @@ export class Detector {
           : this.#claimedIn(mean ?? new Float32Array(this.#classes.names.length), claimed),
       from: this.#frameIndex,
       windows: 1,
-      outcome: { kind: 'alert', certainty: 'confirmed', because: [because], isProven: true },
+      outcome: {
+        ...{ kind: 'alert', because: [because], isProven: true },
+        // What only supports is listed, and notifies nobody.
+        certainty: says === 'proves' ? 'confirmed' : 'provisional',
+      },
       severity: isMasquerade ? 'high' : this.#policy.severityOf(question),
       ...(isMasquerade ? {} : { behaviour: question }),
       techniques: isMasquerade ? ['T1036'] : BEHAVIOURS[question].techniques,

@@ -344,6 +344,15 @@ describe('Detector and facts', () => {
     })
   })
 
+  test('support that needs no statistics is listed and notifies nobody', () => {
+    const proof = {
+      process: { pid: 7, startMs: T * 1000, name: 'bash' },
+      finding: finding('supports', 'exfiltration'),
+    }
+    const [alert] = live(detectorWith({ facts: facts([], [proof]) }), T, 1, [])
+    expect(alert).toMatchObject({ behaviour: 'exfiltration', certainty: 'provisional' })
+  })
+
   test('the operator decides about severities', () => {
     const policy = new Policy([{ behaviour: 'crypto-miner', severity: 'low' }])
     const alerts = live(detectorWith({ policy }), T, 60, [{ ...process, at: PLACES.miner }])

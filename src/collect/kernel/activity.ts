@@ -34,6 +34,8 @@ const NUMBER = IS_ARM
   : { connect: 42, sendto: 44, open: 2, openat: 257, openat2: 437 }
 /** Where a call's arguments lie in the saved registers (struct pt_regs). */
 const ARGUMENT = IS_ARM ? [0, 8, 16, 24, 32] : [112, 104, 96, 56, 72]
+const O_ACCMODE = 3
+const O_WRONLY = 1
 const AF_INET = 2
 const AF_INET6 = 10
 const SOCKADDR_IN_BYTES = 16
@@ -59,9 +61,12 @@ export function noteActivity(a: Assembler, wiring: Wiring, secrets: number): voi
 
   if (NUMBER.open !== undefined) {
     a.label('open')
+    leaveToWriters(a, 1)
     loadArgument(a, 0).jump('path')
   }
-  a.label('openat').label('openat2')
+  a.label('openat')
+  leaveToWriters(a, 2)
+  a.label('openat2')
   loadArgument(a, 1).label('path')
   noteSecret(a, wiring, secrets)
 
@@ -79,6 +84,11 @@ function loadArgument(a: Assembler, position: number): Assembler {
   a.load(8, R3, R6, argument(0)).add(R3, ARGUMENT[position]!)
   probe(a, SCRATCH, 8)
   return a.load(8, R9, FP, SCRATCH)
+}
+
+/** Who only writes a file with secrets makes it. @param flags position of the argument */
+function leaveToWriters(a: Assembler, flags: number): void {
+  loadArgument(a, flags).and(R9, O_ACCMODE).jumpIf(R9, '==', O_WRONLY, 'noted')
 }
 
 /** R9 = address of a path in user memory. */

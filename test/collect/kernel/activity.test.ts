@@ -22,7 +22,8 @@ for p in range(${PORTS}):
     s.close()
 u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
 for i in range(${QUERIES}): u.sendto(b"q"*80,("127.0.0.1",53))
-for f in sys.argv[1:]: open(f).read()`
+for f in sys.argv[1:]: open(f).read()
+open(sys.argv[0]+".id_dsa","w").write("made, not read")`
 
 describe.skipIf(refusal !== undefined)(`activity here (${refusal ?? 'counted'})`, () => {
   let frames: readonly Frame[] = []
