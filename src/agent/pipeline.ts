@@ -13,6 +13,7 @@ import type { ShortLives } from '../detect/short-lives.ts'
 import type { Alert } from '../domain/alert.ts'
 import type { Frame } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
+import { type SightName, seenBy } from '../domain/sight.ts'
 import type { Classifier } from '../model/classifier.ts'
 import type { SequenceBatch, Sequencer } from '../model/sequencer.ts'
 import type { Outputs } from '../outputs/outputs.ts'
@@ -47,14 +48,16 @@ export interface Stages {
  * Resolves when each output has what this second gave. Where a stage throws, so does this, after
  * what was raised has been told and what was counted is in the summary; no stage is left with half
  * a second.
+ * @param sight which calls the source can show; the others are kept, and not judged by
  */
-export async function walk(stages: Stages, frame: Frame): Promise<void> {
+export async function walk(stages: Stages, frame: Frame, sight?: SightName): Promise<void> {
   const { buffer, explainer, live, outputs, summariser } = stages
   let alerts: readonly Alert[] = []
   let predictions: Predictions | undefined
   try {
     buffer.append(frame)
-    const { grouped, sequences } = takeFrame(stages, frame)
+    const judgedFrame = sight === undefined ? frame : seenBy(frame, sight)
+    const { grouped, sequences } = takeFrame(stages, judgedFrame)
     stages.facts.push(grouped)
     const judged = await stages.judging.measure(() => judge(stages, sequences))
     predictions = judged.predictions

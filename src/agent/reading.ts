@@ -13,6 +13,7 @@ import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import { CLOSE_EVERY_MS } from '../domain/limits.ts'
+import type { SightName } from '../domain/sight.ts'
 import type { Parser, Source, SourceFormat, UserInput } from '../domain/source.ts'
 import type { Clock } from '../platform/clock.ts'
 import { ingest, isAbreast, mayBeSilent } from './ingest.ts'
@@ -40,6 +41,8 @@ export class Reading {
   #givenUp: AgentError | undefined
   /** That is read; undefined before the first and after the last. */
   #source: Source | undefined
+  /** That is read, or was read last. */
+  #latest: Source | undefined
   /** What is read, or was read last, waits for us. */
   #isRecording = false
   #heardAtMs = 0
@@ -66,6 +69,7 @@ export class Reading {
     const { counter, clock, cost, input, signal } = this.#options
     cost.include(() => source.pid, source.name === 'kernel')
     this.#source = source
+    this.#latest = source
     this.#isRecording = !source.live
     const { format, host, pid, name, dateMs } = input
     this.#heardAtMs = clock.monotonic()
@@ -93,6 +97,11 @@ export class Reading {
       this.#source = undefined
     }
     if (this.#givenUp !== undefined) throw this.#givenUp
+  }
+
+  /** Which calls the source that is read, or was read last, can show; undefined: all. */
+  get sight(): SightName | undefined {
+    return this.#latest?.sight
   }
 
   /** What is still open is closed and processed. */

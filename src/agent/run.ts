@@ -151,7 +151,7 @@ class Run {
     const agent = this.#agent
     this.#tellLoss(frame.lost)
     agent.lagMs = this.#reading.lagOf(frame)
-    await walk(agent.stages, frame)
+    await walk(agent.stages, frame, this.#reading.sight)
     agent.stages.adaptation.tick(frame.index, agent.memory.since)
     return undefined
   }

@@ -19,7 +19,13 @@ import {
   COLLECTOR_STEADY_MS,
   VANISHED_EVERY_MS,
 } from '../domain/limits.ts'
-import { isPoor, SIGHTS, sysdigEventsPerCall, sysdigSight } from '../domain/sight.ts'
+import {
+  isPoor,
+  SIGHTS,
+  type SightName,
+  sysdigEventsPerCall,
+  sysdigSight,
+} from '../domain/sight.ts'
 import type { LossReport, Source } from '../domain/source.ts'
 import {
   type Child,
@@ -105,6 +111,9 @@ export function sysdigSource(options: SysdigOptions = {}): Source {
     get pid() {
       return live?.pid
     },
+    get sight() {
+      return live?.sight
+    },
     read(signal, report) {
       live = new LiveSysdig(program, mode, options)
       return live.read(signal, report)
@@ -119,6 +128,7 @@ class LiveSysdig {
   #gave = false
   /** Of the sysdig that runs now. */
   pid: number | undefined
+  sight: SightName | undefined
 
   constructor(program: readonly string[], mode: SysdigMode, options: SysdigOptions) {
     this.#program = program
@@ -128,7 +138,8 @@ class LiveSysdig {
 
   async *read(signal: AbortSignal, report?: LossReport): AsyncGenerator<Uint8Array> {
     const version = await versionOf(this.#program)
-    tellSight(version)
+    this.sight = sysdigSight(version)
+    tellSight(this.sight, version)
     const engines = await this.#engines()
     const restartMinMs = this.#options.restartMinMs ?? COLLECTOR_RESTART_MIN_MS
     let waitMs = restartMinMs
@@ -246,8 +257,7 @@ function tellVanished(programs: readonly string[]): void {
 }
 
 /** Says where this sysdig cannot see enough for what it is used for. */
-function tellSight(version: string): void {
-  const name = sysdigSight(version)
+function tellSight(name: SightName, version: string): void {
   if (!isPoor(name)) return
   const { recognition, unseen } = SIGHTS[name]
   log.warn('This sysdig cannot see all calls: programs are recognised less well', {

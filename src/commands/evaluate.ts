@@ -2,12 +2,14 @@
 import { defineCommand } from 'citty'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
+import { SIGHT_NAMES, type SightName } from '../domain/sight.ts'
+import { recordingBy } from '../train/data/as-source.ts'
 import { readRecordings } from '../train/data/recording.ts'
 import { readHappenings } from '../train/data/scenarios.ts'
 import { type Part, readSplit } from '../train/data/split.ts'
 import { evaluationOf } from '../train/evaluate/evaluate-all.ts'
 import { confusionSvg, evaluationText } from '../train/evaluate/evaluation-report.ts'
-import { jsonArg, listOf, wholeNumber, writeJson, writeOut } from './common.ts'
+import { jsonArg, listOf, safeText, wholeNumber, writeJson, writeOut } from './common.ts'
 
 const PARTS: readonly Part[] = ['train', 'calibration', 'test']
 
@@ -18,6 +20,7 @@ export default defineCommand({
     examples: [
       'agent evaluate --model ./model frames.ndjson.zst',
       'agent evaluate --model ./model mine.ndjson.zst --adapt 10 --planted 20 # what ten minutes of adapting are worth here',
+      'agent evaluate --model ./model frames.ndjson.zst --as-source sysdig-0.29',
       'agent evaluate --model ./model attacks.ndjson.zst --scenarios attacks.scenarios.ndjson --baseline before.ndjson.zst --json',
     ],
   },
@@ -71,6 +74,11 @@ export default defineCommand({
       description: 'count alerts at these budgets as well, such as 0.1,10,100',
       valueHint: 'N,N…',
     },
+    'as-source': {
+      type: 'string',
+      description: `only the calls that this source sees: ${SIGHT_NAMES.join(', ')}`,
+      valueHint: 'NAME',
+    },
     picture: {
       type: 'string',
       description: 'write the confusion matrix as SVG',
@@ -88,12 +96,17 @@ export default defineCommand({
       )
     const budget = budgetOf(args['false-alarms-per-day'], 'false-alarms-per-day')
     const minutes = wholeNumber(args.adapt, 'adapt', 1, 1_440)
+    const by = sightOf(args['as-source'])
+    const recordings = async (paths: readonly string[]) =>
+      (await readRecordings(paths)).map((recording) =>
+        by === undefined ? recording : recordingBy(recording, by),
+      )
     const baseline = listOf(rawArgs, 'baseline')
     const files = args._.filter((path) => !baseline.includes(path))
     const evaluation = await evaluationOf({
       model: args.model,
-      recordings: await readRecordings(files),
-      baseline: await readRecordings(baseline),
+      recordings: await recordings(files),
+      baseline: await recordings(baseline),
       happenings: args.scenarios === undefined ? [] : await readHappenings(args.scenarios),
       split: args.split === undefined ? undefined : await readSplit(args.split),
       part,
@@ -115,4 +128,14 @@ function budgetOf(text: string, flag: string): number {
   const budget = Number(text)
   if (budget > 0) return budget
   throw new AgentError('ERR_USAGE', `Cannot use --${flag} "${text}": it must be a number above 0`)
+}
+
+function sightOf(word: string | undefined): SightName | undefined {
+  if (word === undefined) return undefined
+  const name = SIGHT_NAMES.find((name) => name === word)
+  if (name !== undefined) return name
+  throw new AgentError(
+    'ERR_USAGE',
+    `Cannot use --as-source "${safeText(word)}": it must be one of ${SIGHT_NAMES.join(', ')}`,
+  )
 }

@@ -114,3 +114,40 @@ export function vectorTotal(frame: Frame, i: number): number {
   for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) total += frame.counts[k]!
   return total
 }
+
+/**
+ * The frame with its calls read as others, or left out; a process that made no other call is not in
+ * the result.
+ * @param readAs syscall index that each is read as, by its own; −1 leaves it out
+ */
+export function withCallsReadAs(frame: Frame, readAs: Int16Array): Frame {
+  if (frame.syscalls.every((syscall) => readAs[syscall] === syscall)) return frame
+  const processes: Process[] = []
+  const cpuMs: number[] = []
+  const offsets = [0]
+  const syscalls: number[] = []
+  const counts: number[] = []
+  for (const [i, process] of frame.processes.entries()) {
+    const cells = new Map<number, number>()
+    for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
+      const syscall = readAs[frame.syscalls[k]!]!
+      if (syscall >= 0) cells.set(syscall, (cells.get(syscall) ?? 0) + frame.counts[k]!)
+    }
+    if (cells.size === 0) continue
+    for (const syscall of [...cells.keys()].sort((a, b) => a - b)) {
+      syscalls.push(syscall)
+      counts.push(cells.get(syscall)!)
+    }
+    processes.push(process)
+    if (frame.cpuMs !== undefined) cpuMs.push(frame.cpuMs[i]!)
+    offsets.push(syscalls.length)
+  }
+  return {
+    ...frame,
+    processes,
+    offsets: Uint32Array.from(offsets),
+    syscalls: Uint16Array.from(syscalls),
+    counts: Uint32Array.from(counts),
+    ...(frame.cpuMs === undefined ? {} : { cpuMs: Uint32Array.from(cpuMs) }),
+  }
+}

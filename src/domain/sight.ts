@@ -1,24 +1,39 @@
 /**
- * What a source cannot see: system calls that it never shows, however often they are made. The
- * table lies in unseen-calls.json, so that training and evaluation can leave out the same
- * (`maskOf`).
+ * How a source shows calls: those that it never shows, however often they are made, and those that
+ * it shows as others. The table is in unseen-calls.json. The agent judges a source's frames
+ * accordingly, and `agent evaluate --as-source` does the same to recordings, so that what is
+ * measured is what happens live: a source that shows such a call now and then (the last one of a
+ * process, say) does not make the same program look different.
  *
- * `recognition` is the shipped model's macro precision and recall on ordinary seconds of a host
- * that it was not trained on (laboratory E, 17,700 windows), with only the calls that the source
- * sees. It says nothing of what a source loses.
+ * `recognition` is measured by `bun scripts/recognition-by-source.ts`, on a host that the model was
+ * not trained on. It says nothing of what a source loses.
  */
-import { syscallIndexOf } from './syscalls.ts'
+import { defined } from './defined.ts'
+import { type Frame, withCallsReadAs } from './frame.ts'
+import { SYSCALLS, syscallIndexOf } from './syscalls.ts'
 import table from './unseen-calls.json' with { type: 'json' }
 
 export interface Sight {
   readonly note: string
   readonly unseen: readonly string[]
-  readonly recognition: { readonly precision: number; readonly recall: number }
+  /** Call → the equal one that the model knows it as. */
+  readonly readAs?: Readonly<Record<string, string>>
+  readonly recognition: Recognition
 }
 
-export type SightName = keyof typeof table
+export interface Recognition {
+  /** Macro averages over the classes, of ten seconds of a process. */
+  readonly precision: number
+  readonly recall: number
+  /** The same over a minute of a process. */
+  readonly minutePrecision: number
+  readonly minuteRecall: number
+}
 
-export const SIGHTS: Readonly<Record<SightName, Sight>> = table
+export type SightName = keyof typeof table.sources
+
+export const SIGHTS: Readonly<Record<SightName, Sight>> = table.sources
+export const SIGHT_NAMES = Object.keys(SIGHTS) as SightName[]
 
 /**
  * A source whose recall is lower than the kernel source's by more than this says so at its start.
@@ -44,7 +59,22 @@ export function isPoor(name: SightName): boolean {
   return SIGHTS[name].recognition.recall < SIGHTS.kernel.recognition.recall - RECALL_LOST
 }
 
-/** Syscall indexes that the source cannot see. */
-export function maskOf(name: SightName): ReadonlySet<number> {
-  return new Set(SIGHTS[name].unseen.map((call) => syscallIndexOf(call)!))
+/** What each syscall is read as, by index; −1: not seen. */
+const readings = new Map(
+  SIGHT_NAMES.map((name): [SightName, Int16Array] => {
+    const { unseen, readAs = {} } = SIGHTS[name]
+    const reading = Int16Array.from(SYSCALLS.keys())
+    for (const call of unseen) reading[syscallIndexOf(call)!] = -1
+    for (const [call, as] of Object.entries(readAs))
+      reading[syscallIndexOf(call)!] = syscallIndexOf(as)!
+    return [name, reading]
+  }),
+)
+
+/** What the source shows of this second; what is beside the counts is the kernel source's alone. */
+export function seenBy(frame: Frame, name: SightName): Frame {
+  const { cpuMs, silent, activity, ...seen } = withCallsReadAs(frame, readings.get(name)!)
+  return name === 'kernel' || name === 'kernel-arm64'
+    ? { ...seen, ...defined({ cpuMs, silent, activity }) }
+    : seen
 }

@@ -2,6 +2,7 @@
  * The two ends of the data plane: the interfaces of sources and parsers, so that live capture,
  * pipes, files and tests use the same pipeline.
  */
+import type { SightName } from './sight.ts'
 import type { DropReason } from './tally.ts'
 
 /** Where a source says what it lost (a TallySink is one). */
@@ -39,6 +40,8 @@ export interface Source {
    * that it is over, and neither lateness nor a clock has a say in it.
    */
   readonly wholeSeconds?: boolean
+  /** Which calls it can show (sight.ts), once that is known; undefined: all. */
+  readonly sight?: SightName | undefined
   /** The process that collects for us, once it runs: what it costs, we cost. */
   readonly pid?: number | undefined
   /**

@@ -76,6 +76,20 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
     'ece',
   ])
     expect(figures[key], key).toBeDefined()
+  // By sysdig, whose calls these all are, nothing changes; an unknown source is refused.
+  const bySysdig = await agent(
+    'evaluate',
+    '--model',
+    out,
+    frames,
+    '--as-source',
+    'sysdig',
+    '--json',
+  )
+  expect(JSON.parse(bySysdig.out).accuracy).toBe(figures.accuracy)
+  const unknown = await agent('evaluate', '--model', out, frames, '--as-source', 'ftrace')
+  expect(unknown.code).toBe(2)
+  expect(unknown.err).toContain('must be one of kernel, bpftrace')
 })
 
 test('train --forest: the model with trees beside its net is verified, evaluated and extended like any other', async () => {

@@ -3,6 +3,8 @@
  * says.
  */
 import { expect, test } from 'bun:test'
+import { cardSection } from '../../scripts/recognition-by-source.ts'
+import table from '../../src/domain/unseen-calls.json' with { type: 'json' }
 import { loadModel } from '../../src/model/model.ts'
 import { readRecordings } from '../../src/train/data/recording.ts'
 import { readSplit } from '../../src/train/data/split.ts'
@@ -21,6 +23,14 @@ test('the shipped model loads, with classes of all three sorts, calibrated detec
     model.manifest.id.slice(0, 16),
   )
   await model.close()
+})
+
+test('the figures by source are of this model, and in its card', async () => {
+  const { manifest, close } = await loadModel('models/default')
+  await close()
+  // Else: bun scripts/recognition-by-source.ts
+  expect(table.recognition.model).toBe(manifest.id)
+  expect(await Bun.file('models/default/MODEL_CARD.md').text()).toContain(cardSection(table))
 })
 
 test("the shipped model keeps its figures on laboratory A's later fifth, which it never saw", async () => {

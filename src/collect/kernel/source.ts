@@ -84,6 +84,7 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
     format: 'kernel-records',
     live: true,
     wholeSeconds: true,
+    ...(process.arch === 'arm64' ? { sight: 'kernel-arm64' } : {}),
     start: async () => (await started()).ready,
     get pid() {
       return collector?.pid
