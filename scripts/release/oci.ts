@@ -20,7 +20,9 @@ export interface ImageOptions {
 
 const SUITE = 'bookworm'
 const LIBRARIES = ['libc6', 'libgcc-s1', 'libstdc++6']
+/** What comes from the machine that builds, or is of use to dpkg alone. */
 const NOT_SHIPPED = [
+  ...['dev', 'proc', 'sys', 'run', 'tmp'],
   ...['apt', 'dpkg', 'fstab', 'hostname', 'resolv.conf'].map((name) => `etc/${name}`),
   ...['lib/apt', 'lib/dpkg', 'cache', 'log'].map((name) => `var/${name}`),
 ]
@@ -100,19 +102,27 @@ export function makeImage({ version, epoch, out, trees }: ImageOptions): string 
 }
 
 function baseLayer(architecture: string, epoch: number): Uint8Array {
-  return run(
-    [
-      ...['mmdebstrap', '--quiet', '--variant=extract', '--format=tar', '--mode=root'],
-      ...[`--architectures=${architecture}`, `--include=${LIBRARIES.join(',')}`],
-      // Links of the merged /usr, which base-files of this release makes elsewhere.
-      ...['--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr'],
-      ...['--dpkgopt=path-exclude=/usr/share/doc/*', '--dpkgopt=path-exclude=/usr/share/locale/*'],
-      // What comes from the machine that builds, or is of use to dpkg alone.
-      `--customize-hook=cd "$1" && rm -rf ${NOT_SHIPPED.join(' ')}`,
-      ...[SUITE, '-'],
-    ],
-    { env: { SOURCE_DATE_EPOCH: String(epoch) } },
-  )
+  const root = mkdtempSync(join(tmpdir(), 'base-'))
+  try {
+    run(
+      [
+        ...['mmdebstrap', '--quiet', '--variant=extract', '--format=directory', '--mode=root'],
+        ...[`--architectures=${architecture}`, `--include=${LIBRARIES.join(',')}`],
+        // Links of the merged /usr, which base-files of this release makes elsewhere.
+        ...['--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr'],
+        ...[
+          '--dpkgopt=path-exclude=/usr/share/doc/*',
+          '--dpkgopt=path-exclude=/usr/share/locale/*',
+        ],
+        ...[SUITE, root],
+      ],
+      { env: { SOURCE_DATE_EPOCH: String(epoch) } },
+    )
+    for (const path of NOT_SHIPPED) rmSync(join(root, path), { recursive: true, force: true })
+    return tarOf(root, epoch)
+  } finally {
+    rmSync(root, { recursive: true, force: true })
+  }
 }
 
 function agentLayer(tree: string, epoch: number): Uint8Array {
