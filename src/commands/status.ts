@@ -219,12 +219,19 @@ function capWords({ cpuMax, level, does, reducedSeconds, unjudged }: StatusDocum
   return `${cpuMax} % of a core: ${level === 0 ? '' : `level ${level}, `}${does}${past}`
 }
 
-function memoryWords({ memory, learning, learningUntil }: StatusDocument['detection']): string {
+function memoryWords({
+  memory,
+  learning,
+  learningUntil,
+  newNamesPerDay,
+}: StatusDocument['detection']): string {
   const until = learning && learningUntil > 0 ? ` until ${instant(learningUntil)}` : ''
   const poisoned =
     memory.poisoned === 0 ? '' : `, ${count(memory.poisoned)} of them forgotten when due`
   const full = `${Math.round(memory.full * 100)} % full`
-  return `${memory.state}${until}, ${full}: ${count(memory.names)} names${poisoned}, ${count(memory.prototypes)} behaviours`
+  const fresh =
+    newNamesPerDay === undefined ? '' : `, ${newNamesPerDay.toFixed(1)} new names a day expected`
+  return `${memory.state}${until}, ${full}: ${count(memory.names)} names${poisoned}, ${count(memory.prototypes)} behaviours${fresh}`
 }
 
 /** How much of this host has a class, is remembered, or neither. */

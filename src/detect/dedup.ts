@@ -62,6 +62,8 @@ export interface Crossing {
   readonly context?: KnownContext
   readonly from: number
   readonly windows: number
+  /** What it is a part of, whatever the names of the others: they are one cause with it. */
+  readonly partOf?: string
 }
 
 /** A cause as it is kept over a restart. */
@@ -122,6 +124,8 @@ export interface BookLimits {
   readonly rememberSeconds?: number
   readonly remembered?: number
   readonly confirmedPerDay?: number
+  /** Of these, how many may be novelties. */
+  readonly noveltiesPerDay?: number
 }
 
 /**
@@ -160,6 +164,7 @@ export class AlertBook {
   readonly #observedAt: number[] = []
   /** Frames of the day's confirmations. */
   readonly #confirmedAt: number[] = []
+  readonly #noveltiesAt: number[] = []
   readonly #counts = {
     ...{ opened: 0, reopened: 0, updated: 0, merged: 0, held: 0 },
     ...{ observed: 0, withheld: 0 },
@@ -178,6 +183,7 @@ export class AlertBook {
       rememberSeconds: limits.rememberSeconds ?? ALERT_REMEMBER_SECONDS,
       remembered: limits.remembered ?? ALERTS_REMEMBERED_MAX,
       confirmedPerDay: limits.confirmedPerDay ?? ALERTS_CONFIRMED_PER_DAY_MAX,
+      noveltiesPerDay: limits.noveltiesPerDay ?? ALERTS_CONFIRMED_PER_DAY_MAX,
     }
   }
 
@@ -347,9 +353,12 @@ export class AlertBook {
       for (const owner of owners) this.#own(owner, cause)
       if (open) this.#open++
       this.#incidents.touch(alert)
-      if (alert.certainty === 'confirmed') this.#confirmedAt.push(alert.first)
+      if (alert.certainty !== 'confirmed') continue
+      this.#confirmedAt.push(alert.first)
+      if (alert.kind === 'novelty') this.#noveltiesAt.push(alert.first)
     }
     this.#confirmedAt.sort((a, b) => a - b)
+    this.#noveltiesAt.sort((a, b) => a - b)
     Object.assign(this.#counts, counts)
     // A store that was lost and begun anew, or one of an earlier version, knows of no counts.
     this.#counts.opened = Math.max(this.#counts.opened, this.#causes.size)
@@ -374,11 +383,15 @@ export class AlertBook {
 
   /** What becomes of a crossing's certainty under the day's budget of notifications. */
   #certaintyOf(
-    { severity, certainty }: Crossing,
+    { kind, severity, certainty }: Crossing,
     before: Certainty,
     frameIndex: number,
   ): Certainty {
     if (before === 'confirmed' || certainty === 'provisional' || severity === 'low') return before
+    const { noveltiesPerDay } = this.#limits
+    const isNovelty = kind === 'novelty'
+    if (isNovelty && !hasRoom(this.#noveltiesAt, frameIndex, DAY_SECONDS, noveltiesPerDay))
+      return before
     const room = this.#limits.confirmedPerDay * shareOf(severity, 'critical')
     return hasRoom(this.#confirmedAt, frameIndex, DAY_SECONDS, room) ? 'confirmed' : before
   }
@@ -568,8 +581,9 @@ export function readKeptCauses(values: readonly unknown[]): KeptCause[] {
  * also what it is. A server whose workers go wrong looks like this class here and like that one
  * there; what runs in another container is another cause, whatever its name.
  */
-function likenessOf({ kind, process, predicted }: Crossing): string {
+function likenessOf({ kind, process, predicted, partOf }: Crossing): string {
   const { name, container = '', uid = '' } = process
+  if (partOf !== undefined) return [kind, '', partOf, container].join('\n')
   const what = kind === 'non-grata' ? predicted.class : ''
   return [kind, name, what, container, uid].join('\n')
 }

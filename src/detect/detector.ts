@@ -55,6 +55,7 @@ import { isKnown } from './known.ts'
 import { type HostMemory, type MemoryStatus, NOTHING } from './memory.ts'
 import { type MemoryState, memoryStateOf } from './memory-state.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
+import { isPackageManager } from './program-names.ts'
 import {
   CONFIDENCE_MIN,
   FACTS_FROM,
@@ -62,6 +63,7 @@ import {
   NEWCOMER_SECONDS,
   NEWCOMER_USUAL,
   NOT_KNOWN_FROM,
+  NOVELTY_SHARE,
   UNWATCHED_SECONDS,
   WARM,
 } from './thresholds.ts'
@@ -104,6 +106,8 @@ export interface DetectorStatus {
   /** Share of the well-known processes that do what they never did here, 0…1. */
   readonly unrest: number
   readonly memory: MemoryStatus & { readonly state: MemoryState }
+  /** New names that a day will bring, as this host's past goes; absent in its first day. */
+  readonly newNamesPerDay?: number
   /** How much of this host is known; absent before the first window. */
   readonly coverage?: { readonly windows: Shares; readonly names?: Shares }
   /** What this host's own hours say of the levels. */
@@ -169,7 +173,9 @@ export class Detector {
     this.#evidence = new Evidence(
       options.onForget === undefined ? {} : { onForget: options.onForget },
     )
-    const { host, classes, limits, secret } = options
+    const { host, classes, secret } = options
+    const noveltiesPerDay = Math.max(1, Math.round(options.falseAlertsPerDay * NOVELTY_SHARE))
+    const limits = { noveltiesPerDay, ...options.limits }
     this.#book = new AlertBook(host, classes.modelId, limits, secret)
     this.#whitened = new Float32Array(options.calibration.whitening.size)
     this.#levels = new Levels(options.calibration, options.falseAlertsPerDay)
@@ -306,7 +312,10 @@ export class Detector {
       learning: this.#learning(),
       unrest: Math.round(this.#unrest.share * 1000) / 1000,
       memory: { ...this.#memory.status(), state: this.#memoryState() },
-      ...defined({ coverage: this.#coverageNow() }),
+      ...defined({
+        coverage: this.#coverageNow(),
+        newNamesPerDay: this.#memory.newNamesPerDay(this.#frameIndex),
+      }),
       hostLevel: this.#hostLevel.status(),
       alerts: this.#book.status(),
     }
@@ -623,6 +632,8 @@ export class Detector {
       trial = { seconds: 0, last: -1, from: frameIndex }
       this.#newcomers.set(name, trial)
     }
+    // Where it comes from is asked now, while it lives.
+    this.#options.facts?.want(process, 'tool-use')
     if (trial.last !== frameIndex) trial.seconds++
     trial.last = frameIndex
     // Where it begins to look malicious that question is answered first.
@@ -631,6 +642,9 @@ export class Detector {
     this.#memory.meet(name, frameIndex)
     if (this.#learning()) return undefined
     if (this.#memory.anyDistance(this.#whitened) < NEWCOMER_USUAL) return undefined
+    const manager = this.#options.facts
+      ?.context(process)
+      ?.parents?.find((parent) => isPackageManager(parent.name))
     return this.#raise({
       kind: 'novelty',
       process,
@@ -638,7 +652,15 @@ export class Detector {
       claimed: NO_CLASS,
       from: trial.from,
       windows: trial.seconds,
-      outcome: { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
+      ...(manager === undefined
+        ? { outcome: { kind: 'alert', certainty: 'confirmed', because: [], isProven: false } }
+        : {
+            partOf: 'package upgrade',
+            outcome: {
+              kind: 'observation',
+              because: [`package upgrade: below ${manager.name} (${manager.pid})`],
+            },
+          }),
       severity: 'medium',
       techniques: [],
     })
@@ -658,7 +680,8 @@ export class Detector {
       this.#memory.cure(memoryName(process.name))
       return undefined
     }
-    const isAlert = outcome.kind === 'alert'
+    const usual = this.#recurring(rest, severity, context)
+    const isAlert = outcome.kind === 'alert' && usual === undefined
     const wasRemembered = (this.#evidence.peek(process)?.remembered ?? 0) > 0
     if (isAlert && outcome.isProven && wasRemembered)
       this.#memory.poison(memoryName(process.name), this.#frameIndex)
@@ -667,11 +690,24 @@ export class Detector {
         ...rest,
         severity: isAlert ? severity : 'low',
         certainty: isAlert ? outcome.certainty : 'provisional',
-        because: outcome.because,
+        because: usual === undefined ? outcome.because : [usual],
         ...defined({ context }),
       },
       this.#frameIndex,
     )
+  }
+
+  /** Why it is no news, where it has recurred for days; what is critical or high always is. */
+  #recurring(
+    { kind, behaviour, process: { name } }: Omit<Accusation, 'outcome' | 'severity'>,
+    severity: Severity,
+    context: { readonly user?: string; readonly unit?: string } | undefined,
+  ): string | undefined {
+    if (context === undefined || severity === 'critical' || severity === 'high') return undefined
+    const { user, unit } = context
+    const subject = { kind, name, ...defined({ behaviour, user, unit }) }
+    const days = this.#memory.recurrence.note(subject, this.#frameIndex)
+    return days === undefined ? undefined : `has recurred on ${days} of the last 14 days`
   }
 
   #remember(

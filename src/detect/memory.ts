@@ -26,6 +26,7 @@ import {
 } from '../domain/limits.ts'
 import { isCount, isRecord } from '../domain/untrusted.ts'
 import { distance, nearest } from './geometry.ts'
+import { Recurrence } from './recurrence.ts'
 
 /** Two states nearer than this are one behaviour. */
 const COVER = 0.5
@@ -78,8 +79,9 @@ export const NOTHING: Readonly<Tally> = { seconds: 0, surprises: 0, claims: 0, c
 interface NameMemory {
   first: number
   last: number
-  /** Distinct seconds in which it was judged. */
+  /** Distinct seconds in which it was judged, and distinct hours in which it was seen. */
   seconds: number
+  hours: number
   /** Seconds among them that showed what was not near anything known. */
   surprises: number
   /**
@@ -117,6 +119,8 @@ export interface MemoryBounds {
 }
 
 export class HostMemory {
+  /** Alerts that recur here. */
+  readonly recurrence = new Recurrence()
   readonly size: number
   readonly #namesMax: number
   readonly #prototypesMax: number
@@ -233,7 +237,19 @@ export class HostMemory {
   meet(name: string, frameIndex: number): void {
     const memory = this.#names.get(name)
     if (memory === undefined) this.#add(name, frameIndex)
-    else memory.last = Math.max(memory.last, frameIndex)
+    else seeAt(memory, frameIndex)
+  }
+
+  /**
+   * New names that a day will bring, after Good and Turing: as many as names were seen in one hour
+   * only, for each day of this memory. Undefined in its first day.
+   */
+  newNamesPerDay(frameIndex: number): number | undefined {
+    const days = (frameIndex - this.#since) / 86_400
+    if (this.#since === 0 || days < 1) return undefined
+    let once = 0
+    for (const { hours } of this.#names.values()) if (hours === 1) once++
+    return once / days
   }
 
   /**
@@ -263,7 +279,7 @@ export class HostMemory {
         memory.surprises >>= 1
       }
     }
-    memory.last = Math.max(memory.last, frameIndex)
+    seeAt(memory, frameIndex)
     if (near.distance <= COVER) {
       touch(memory.usual, near.index, frameIndex)
       return
@@ -324,6 +340,7 @@ export class HostMemory {
       first: frameIndex,
       last: frameIndex,
       seconds: 0,
+      hours: 1,
       surprises: 0,
       claims: 0,
       contradictions: 0,
@@ -406,11 +423,13 @@ export class HostMemory {
         model: this.#modelId,
         size: this.size,
         since: this.#since,
+        recurring: this.recurrence.snapshot(),
         names: [...this.#names].map(([name, m]) => ({
           name,
           first: m.first,
           last: m.last,
           seconds: m.seconds,
+          hours: m.hours,
           surprises: m.surprises,
           claims: m.claims,
           contradictions: m.contradictions,
@@ -455,9 +474,16 @@ export class HostMemory {
     }
     this.#names = snapshot.names
     this.#since = snapshot.since
+    this.recurrence.restore(snapshot.recurring)
     for (const { usual } of this.#names.values()) this.#prototypes += usual.count
     return true
   }
+}
+
+/** It was there in this second. */
+function seeAt(memory: NameMemory, frameIndex: number): void {
+  if (Math.floor(frameIndex / 3600) > Math.floor(memory.last / 3600)) memory.hours++
+  memory.last = Math.max(memory.last, frameIndex)
 }
 
 function points(): Points {
@@ -553,7 +579,7 @@ function readSnapshot(
   bytes: Uint8Array,
   modelId: string,
   size: number,
-): { names: Map<string, NameMemory>; since: number } | undefined {
+): { names: Map<string, NameMemory>; since: number; recurring: unknown } | undefined {
   if (bytes.length < 12) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = view.getUint32(4)
@@ -590,8 +616,9 @@ function readSnapshot(
     if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
     // Snapshots of the first versions do not count claims, and know of no poison.
     const { first, last, seconds, surprises, strange, claims = 0, contradictions = 0 } = entry
-    const { poisoned = 0 } = entry
-    const numbers = [first, last, seconds, surprises, strange, claims, contradictions, poisoned]
+    const { poisoned = 0, hours = 1 } = entry
+    const numbers = [first, last, seconds, hours, surprises, strange]
+    numbers.push(claims, contradictions, poisoned)
     if (!numbers.every(isUint32)) return undefined
     const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
     const pending = usual && take(entry.pending, MEMORY_PENDING_PER_NAME_MAX)
@@ -601,6 +628,7 @@ function readSnapshot(
       first: first as number,
       last: last as number,
       seconds: seconds as number,
+      hours: hours as number,
       surprises: surprises as number,
       claims: claims as number,
       contradictions: contradictions as number,
@@ -611,7 +639,7 @@ function readSnapshot(
     })
   }
   if (at !== bytes.length || total > MEMORY_PROTOTYPES_MAX) return undefined
-  return { names, since: header.since }
+  return { names, since: header.since, recurring: header.recurring }
 }
 
 const isUint32 = (value: unknown): value is number => isCount(value, 0xffff_ffff)

@@ -93,6 +93,13 @@ export function isWebServerName(name: string): boolean {
   return WEB_SERVERS.test(name)
 }
 
+const PACKAGE_MANAGERS =
+  /^(apt|apt-get|aptitude|dpkg|dpkg-.*|unattended-upgr|needrestart|debconf-.*|rpm|dnf[\d-]*|yum|zypper|microdnf|packagekitd|apk|pacman|snapd)$/
+
+export function isPackageManager(name: string): boolean {
+  return PACKAGE_MANAGERS.test(name)
+}
+
 /** Of names that the kernel keeps. */
 const COMM_CHARS = 15
 

@@ -23,6 +23,12 @@ export const NEWCOMER_USUAL = 0.5
  */
 export const UNWATCHED_SECONDS = 60
 
+/**
+ * Notifications about new programs a day, as a share of the budget of false alerts, one at least:
+ * a host where dozens of new names come a day would spend all of it on them.
+ */
+export const NOVELTY_SHARE = 0.5
+
 /** Share of a process's late windows that are like no class, from which it is not known. */
 export const NOT_KNOWN_FROM = 0.5
 

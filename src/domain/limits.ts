@@ -138,6 +138,8 @@ export const LABELLED_BYTES_MAX = 16_777_216
 export const ALERT_ALTERNATIVES_MAX = 2
 /** Alerts confirmed in a day (24 h): each may wake somebody. What is above stays provisional. */
 export const ALERTS_CONFIRMED_PER_DAY_MAX = 100
+/** Subjects of alerts whose days are remembered, to know what recurs. */
+export const RECURRENCES_MAX = 512
 /** Alerts further apart than this are different incidents. */
 export const INCIDENT_QUIET_SECONDS = 1_800
 /** What incidents are recognised by: a handful of keys an alert. */
