@@ -3,7 +3,6 @@
  * codes.
  */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,7 +18,7 @@ afterAll(() => rm(directory, { recursive: true }))
 const frames = join(directory, 'made.frames.ndjson')
 const random = new Random(8)
 const lines: string[] = []
-for (let t = 0; t < 240; t++)
+for (let t = 0; t < 480; t++)
   for (const [pid, name, call] of [
     [1, 'nginx', 'read'],
     [2, 'cron', 'close'],
@@ -51,7 +50,7 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
     '--json',
   )
   expect(trained.code).toBe(0)
-  expect(trained.err).toMatch(/Warning: 1 lines of ".*" .*\(line 721: it is no JSON\)/)
+  expect(trained.err).toMatch(/Warning: 1 lines of ".*" .*\(line 1441: it is no JSON\)/)
   const last = JSON.parse(trained.out.trim().split('\n').at(-1)!)
   expect(last).toMatchObject({ out, classes: 3, arch: 'simple' })
   expect(last.calibration.macroRecall).toBeGreaterThan(0.5)
@@ -89,7 +88,7 @@ test('train, verify, evaluate: the last line of --json holds the figures, and a 
   expect(JSON.parse(bySysdig.out).accuracy).toBe(figures.accuracy)
   const unknown = await agent('evaluate', '--model', out, frames, '--as-source', 'ftrace')
   expect(unknown.code).toBe(2)
-  expect(unknown.err).toContain('must be one of kernel, bpftrace')
+  expect(unknown.err).toContain('must be one of kernel,')
 })
 
 test('train --forest: the model with trees beside its net is verified, evaluated and extended like any other', async () => {
@@ -121,7 +120,7 @@ test.each([
   expect(err).toContain(message)
 })
 
-test('train ends at once on Ctrl-C, and leaves no model half written', async () => {
+test('train keeps the best epoch on Ctrl-C', async () => {
   const out = join(directory, 'interrupted')
   const child = Bun.spawn(
     [
@@ -146,9 +145,8 @@ test('train ends at once on Ctrl-C, and leaves no model half written', async () 
     told = true
     child.kill('SIGINT')
   }
-  expect(await child.exited).toBe(130)
-  expect(await new Response(child.stdout).text()).toBe('')
-  expect(existsSync(out)).toBe(false)
+  expect(await child.exited).toBe(0)
+  expect((await agent('model', 'verify', out)).code).toBe(0)
 })
 
 test('train --base: the model that came with the agent, and a program by its label; replay takes what comes out', async () => {
