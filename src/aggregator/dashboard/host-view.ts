@@ -12,6 +12,8 @@ import { amount, bytes, percent } from './words.ts'
 const INCIDENTS = '10'
 const HOURS = '168'
 const PROCESSES = '500'
+/** So many are in view at once; the quieter ones are behind a click. */
+const PROCESSES_SHOWN = 40
 
 export async function host(
   at: { readonly site: string; readonly host: string },
@@ -151,7 +153,18 @@ function processes({ items, summary }: HostProcesses): HTMLElement {
   const omitted = summary?.processesOmitted ?? 0
   return block(
     'Processes of the last minute',
-    items.length === 0 ? note('None is known.') : processTable(items),
+    items.length === 0 ? note('None is known.') : processTable(items.slice(0, PROCESSES_SHOWN)),
+    quieter(items.slice(PROCESSES_SHOWN)),
     omitted > 0 ? note(`${amount(omitted)} quieter processes are not listed.`) : '',
+  )
+}
+
+function quieter(items: HostProcesses['items']): HTMLElement | '' {
+  if (items.length === 0) return ''
+  return element(
+    'details',
+    { class: 'act', 'data-key': 'quieter' },
+    element('summary', {}, `${amount(items.length)} quieter processes`),
+    processTable(items),
   )
 }
