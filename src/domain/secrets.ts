@@ -12,7 +12,7 @@ export const SECRET_KINDS = [
   { name: 'cloud and Git credentials', suffixes: ['ntials'] },
   { name: 'logins of FTP and databases', suffixes: ['.netrc', 'pgpass', 'my.cnf'] },
   { name: 'shell histories', suffixes: ['istory'] },
-  { name: 'browser passwords', suffixes: ['n Data', 'ns.json', 'ey4.db', 'ookies'] },
+  { name: 'browser passwords', suffixes: ['n Data', 'ey4.db', 'ookies'] },
 ] as const
 
 /** Of a path. */

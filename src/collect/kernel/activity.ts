@@ -36,6 +36,7 @@ const NUMBER = IS_ARM
 const ARGUMENT = IS_ARM ? [0, 8, 16, 24, 32] : [112, 104, 96, 56, 72]
 const O_ACCMODE = 3
 const O_WRONLY = 1
+const O_DIRECTORY = IS_ARM ? 0x4000 : 0x1_0000
 const AF_INET = 2
 const AF_INET6 = 10
 const SOCKADDR_IN_BYTES = 16
@@ -61,11 +62,11 @@ export function noteActivity(a: Assembler, wiring: Wiring, secrets: number): voi
 
   if (NUMBER.open !== undefined) {
     a.label('open')
-    leaveToWriters(a, 1)
+    leaveToOthers(a, 1)
     loadArgument(a, 0).jump('path')
   }
   a.label('openat')
-  leaveToWriters(a, 2)
+  leaveToOthers(a, 2)
   a.label('openat2')
   loadArgument(a, 1).label('path')
   noteSecret(a, wiring, secrets)
@@ -86,9 +87,13 @@ function loadArgument(a: Assembler, position: number): Assembler {
   return a.load(8, R9, FP, SCRATCH)
 }
 
-/** Who only writes a file with secrets makes it. @param flags position of the argument */
-function leaveToWriters(a: Assembler, flags: number): void {
-  loadArgument(a, flags).and(R9, O_ACCMODE).jumpIf(R9, '==', O_WRONLY, 'noted')
+/**
+ * Who only writes a file with secrets makes it, and a directory of that name is one of sources.
+ * @param flags position of the argument
+ */
+function leaveToOthers(a: Assembler, flags: number): void {
+  loadArgument(a, flags).copy(R1, R9).and(R1, O_DIRECTORY).jumpIf(R1, '!=', 0, 'noted')
+  a.and(R9, O_ACCMODE).jumpIf(R9, '==', O_WRONLY, 'noted')
 }
 
 /** R9 = address of a path in user memory. */

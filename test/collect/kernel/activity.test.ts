@@ -9,7 +9,7 @@ import { recordWhile, refusal } from '../../support/kernel.ts'
 
 const PORTS = 40
 const QUERIES = 25
-const SCRIPT = `import socket,sys
+const SCRIPT = `import os,socket,sys
 for p in range(${PORTS}):
     s=socket.socket()
     try: s.connect(("127.0.0.9",1000+p))
@@ -23,7 +23,8 @@ for p in range(${PORTS}):
 u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
 for i in range(${QUERIES}): u.sendto(b"q"*80,("127.0.0.1",53))
 for f in sys.argv[1:]: open(f).read()
-open(sys.argv[0]+".id_dsa","w").write("made, not read")`
+open(sys.argv[0]+".id_dsa","w").write("made, not read")
+os.mkdir(sys.argv[0]+".shadow"); os.listdir(sys.argv[0]+".shadow")`
 
 describe.skipIf(refusal !== undefined)(`activity here (${refusal ?? 'counted'})`, () => {
   let frames: readonly Frame[] = []
