@@ -97,7 +97,7 @@ run_tests() {
   rm -f "$LOGS/junit.xml"
   began=$(date +%s)
   # Two files at a time, each in a process state of its own: half of the time is waiting for real processes.
-  timeout -k 10 540 "$BUN" test --timeout 60000 --parallel=2 --reporter=junit --reporter-outfile="$LOGS/junit.xml" test \
+  timeout -k 10 1500 "$BUN" test --timeout 60000 --parallel=2 --reporter=junit --reporter-outfile="$LOGS/junit.xml" test \
     >"$LOGS/tests.log" 2>&1 </dev/null
   code=$?
   totals=$(grep -m 1 '<testsuites' "$LOGS/junit.xml" 2>/dev/null || true)
