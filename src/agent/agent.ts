@@ -4,7 +4,7 @@
  * `close` leaves everything on disk.
  *
  * State directory: lock.db (one agent a directory), frames.db (rolling buffer), outbox.db, local.db
- * (memory of the host, ledger, alerts), alert-ids.secret, lib/ (native libraries of the compiled
+ * (memory of the host, ledger, alerts), alert-ids.secret, host.key, lib/ (native libraries of the compiled
  * binary), chisels/.
  */
 import { join } from 'node:path'
@@ -35,10 +35,11 @@ import type { Output } from '../outputs/output.ts'
 import { Outputs } from '../outputs/outputs.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
+import { openIdentity } from '../platform/identity.ts'
 import { type BrokerAddress, parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
-import { type DeliveryPolicy, Publisher } from '../publish/publisher.ts'
+import { type DeliveryPolicy, Publisher, type PublisherOptions } from '../publish/publisher.ts'
 import { type Gauges, Summariser } from '../publish/summariser.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
@@ -98,6 +99,8 @@ export interface Agent {
   readonly outbox: Outbox
   readonly memory: HostMemory
   readonly publisher: Publisher | undefined
+  /** Of the key that signs what this host sends. */
+  readonly publicKey: string
   readonly cost: OwnCost
   readonly options: AgentOptions
   readonly clock: Clock
@@ -126,6 +129,7 @@ export function openAgent(options: AgentOptions): Agent {
     const local = LocalStore.open(join(settings.state, 'local.db'))
     const buffer = RollingBuffer.open(join(settings.state, 'frames.db'))
     const { site, host } = settings
+    const identity = openIdentity(hostSecret(settings.state, 'host.key'))
     const outbox = Outbox.open(join(settings.state, 'outbox.db'), { site, host })
     const memory = new HostMemory(model.classes.modelId, calibration.whitening.size)
     const kept = local.memory.get() ?? options.memory
@@ -188,10 +192,8 @@ export function openAgent(options: AgentOptions): Agent {
         }),
         summariser,
       },
-      publisher:
-        broker === undefined
-          ? undefined
-          : new Publisher({ ...publisherOptions(options), broker, outbox, clock }),
+      publisher: publisherOf(options, { broker, signer: identity, outbox, clock }),
+      publicKey: identity.publicKey,
       async close() {
         agent.stages.live.close()
         agent.stages.adaptation.close()
@@ -283,15 +285,22 @@ export function deliveryOf(delivery: AgentSettings['delivery']): DeliveryPolicy 
   return delivery === 'file' ? undefined : delivery
 }
 
-function publisherOptions({ settings, model, source }: AgentOptions) {
-  const { site, host, delivery } = settings
-  return {
-    site,
-    host,
+function publisherOf(
+  { settings, model, source }: AgentOptions,
+  parts: Pick<PublisherOptions, 'signer' | 'outbox' | 'clock'> & {
+    broker: BrokerAddress | undefined
+  },
+): Publisher | undefined {
+  const { broker, ...others } = parts
+  const { site, host, delivery, aggregatorKey } = settings
+  if (broker === undefined) return undefined
+  return new Publisher({
+    ...others,
+    ...{ site, host, broker, aggregatorKeys: aggregatorKey },
     ...defined({ delivery: deliveryOf(delivery) }),
     presence: { version, model: model.classes.modelId, source: source.name },
     ...brokerLogin(settings),
-  }
+  })
 }
 
 /** What settings and rules say of detection. */
@@ -301,7 +310,7 @@ function operatorsWishes({ settings, secretIds }: AgentOptions, local: LocalStor
     falseAlertsPerDay: settings.falseAlarmsPerDay,
     learnSeconds: settings.learn / 1000,
     allow: local.allowed.list(),
-    ...(secretIds === true ? { secret: hostSecret(settings.state) } : {}),
+    ...(secretIds === true ? { secret: hostSecret(settings.state, 'alert-ids.secret') } : {}),
     policy: new Policy(local.policy.list()),
   }
 }

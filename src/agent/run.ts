@@ -260,6 +260,7 @@ class Run {
         ...buffer.size(),
         ...defined({ problem: buffer.problem }),
       },
+      key: this.#agent.publicKey,
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       sight: stages.sight.status(),
       cost: cost.read(),

@@ -48,6 +48,8 @@ export interface CommonStatus {
   readonly lagMs: number
   /** Unix second of the last frame that walked; 0 before the first. */
   readonly lastFrame: number
+  /** The public key that signs what this host sends; absent in documents of older agents. */
+  readonly key?: string
   readonly publisher?: PublisherState
   /** How much of the host was seen; absent in documents of older agents. */
   readonly sight?: SightStatus

@@ -16,6 +16,7 @@ import type { Source, SourceFormat, UserInput } from '../domain/source.ts'
 import type { Clock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
+import { openIdentity } from '../platform/identity.ts'
 import { log } from '../platform/log.ts'
 import type { BrokerAddress } from '../platform/mqtt/client.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
@@ -23,6 +24,7 @@ import { Outbox } from '../publish/outbox.ts'
 import { Publisher } from '../publish/publisher.ts'
 import { Summariser } from '../publish/summariser.ts'
 import { VectorsQueue } from '../publish/vectors-queue.ts'
+import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 import { type AgentSettings, brokerOf, deliveryOf } from './agent.ts'
@@ -82,6 +84,7 @@ export class VectorsSender {
   readonly #sight = new Sight()
   readonly #seconds: SecondsLedger = { frames: 0, lastFrame: 0, unjudged: {} }
   readonly #startedMs: number
+  readonly #publicKey: string
   #reading: Reading | undefined
   #lagMs = 0
   #savedAtMs = Number.NEGATIVE_INFINITY
@@ -89,7 +92,9 @@ export class VectorsSender {
 
   constructor(options: SenderOptions, broker: BrokerAddress, release: () => void) {
     const { settings, source, clock } = options
-    const { site, host, state, delivery } = settings
+    const { site, host, state, delivery, aggregatorKey } = settings
+    const identity = openIdentity(hostSecret(state, 'host.key'))
+    this.#publicKey = identity.publicKey
     this.#options = options
     this.#release = release
     this.#startedMs = clock.now()
@@ -108,6 +113,7 @@ export class VectorsSender {
         vectors: this.#vectors,
         clock,
       },
+      ...{ signer: identity, aggregatorKeys: aggregatorKey },
       broker,
       presence: { version, model: '', source: source.name },
       ...brokerLogin(settings),
@@ -212,6 +218,7 @@ export class VectorsSender {
       ...ledgerOf({ counter: this.#counter, outbox: this.#outbox }, this.#seconds),
       lagMs: this.#lagMs,
       vectors: this.#vectors.ledger(),
+      key: this.#publicKey,
       publisher: this.#publisher.state(),
       sight: this.#sight.status(),
       cost: this.#cost.read(),

@@ -8,7 +8,9 @@ import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { SITES_MAX, STORE_PAUSE_MS } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
+import { openIdentity } from '../platform/identity.ts'
 import type { Log } from '../platform/log.ts'
+import type { Signer } from '../wire/signed.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
 import { takeActions } from './actions.ts'
 import { Central, type CentralOptions, type CentralParts } from './central/central.ts'
@@ -54,6 +56,8 @@ export interface AggregatorOptions {
   readonly httpNames?: readonly string[]
   /** Listens beyond loopback though anybody who reaches it may speak for hosts or read. */
   readonly allowAnonymous?: boolean
+  /** Refuses what is unsigned, also of hosts that have never signed. */
+  readonly requireSignatures?: boolean
   /** Announced from the start; other sites are announced when they are first heard of. */
   readonly site?: string
   /** Classifies hosts that send their vectors. */
@@ -69,6 +73,8 @@ export interface Aggregator {
   /** As an agent would give it to --broker. */
   readonly brokerUrl: string
   readonly url: string
+  /** Its receipts are signed with this key. */
+  readonly publicKey: string
   readonly store: Store
   close(): Promise<void>
 }
@@ -82,16 +88,15 @@ const TIDY_EVERY_MS = 60_000
  */
 export async function startAggregator(options: AggregatorOptions): Promise<Aggregator> {
   const { clock, log, version } = options
-  const startedMs = clock.now()
   checkOpenDoors(options)
+  const startedMs = clock.now()
   const page = await loadPage()
   const opened = await openStore(options.store, {
     log,
     ...defined({ retain: options.retain, signal: options.signal }),
   })
   const { store } = opened
-  for (const path of store.setAside)
-    log.error('The store was damaged: renamed, and a new one begun', { path })
+  tellDamage(store, log)
   let link: BrokerLink | undefined
   const events = new EventHub({
     hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
@@ -101,7 +106,11 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const onRefused = (reason: string) => subscriber.refuse(reason)
   const central = centralOf(options, { store, clock, log, onChange, onRefused })
   const vectors = defined({ vectors: central })
-  const subscriber = new Subscriber({ store, clock, log, onChange, ...vectors })
+  const identity = openIdentity(await store.identity())
+  const subscriber = new Subscriber({
+    ...{ store, clock, log, signer: identity, onChange, ...vectors },
+    requireSignatures: options.requireSignatures === true,
+  })
   const counts = new HttpCounts()
   let http: HttpServer | undefined
   try {
@@ -122,7 +131,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         }),
       failing: () => link?.failing() ?? subscriber.counts().failing,
     })
-    link = await openLink(options, store, subscriber)
+    link = await openLink(options, store, subscriber, identity)
   } catch (error) {
     await http?.close()
     events.close()
@@ -138,6 +147,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   return {
     brokerUrl: linked.url,
     url: served.url,
+    publicKey: identity.publicKey,
     store,
     async close() {
       clearInterval(tidy)
@@ -155,10 +165,16 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   }
 }
 
+function tellDamage({ setAside }: Store, log: Log): void {
+  for (const path of setAside)
+    log.error('The store was damaged: renamed, and a new one begun', { path })
+}
+
 async function openLink(
   options: AggregatorOptions,
   store: Store,
   subscriber: Subscriber,
+  signer: Signer,
 ): Promise<BrokerLink> {
   const { broker, clock, log, version, signal } = options
   if (broker.kind === 'external')
@@ -166,12 +182,12 @@ async function openLink(
       subscriber,
       { ...broker, ...defined({ signal }) },
       {
-        ...{ clock, log, version, sharesStore: store.kind === 'postgres' },
+        ...{ clock, log, version, signer, sharesStore: store.kind === 'postgres' },
         takesVectors: options.classify !== undefined,
       },
     )
   await store.forgetConnections(clock.now())
-  return startEmbedded(subscriber, embeddedOptions(options, broker))
+  return startEmbedded(subscriber, { ...embeddedOptions(options, broker), signer })
 }
 
 function centralOf({ classify }: AggregatorOptions, parts: CentralParts): Central | undefined {
@@ -203,6 +219,7 @@ function followOthers(
 
 /** What was stored, to those who look on: pages, and the counters of /metrics. */
 function tellChange(change: StoreChange, events: EventHub, costs: HostCosts, nowMs: number): void {
+  if (change.kind === 'refused') return
   if (change.kind === 'summary') costs.add(change.message, nowMs)
   else if (change.kind === 'alert') events.publish('alert', JSON.stringify(change.message))
   else events.publish('host', JSON.stringify(change.host))

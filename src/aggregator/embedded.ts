@@ -19,6 +19,7 @@ import {
 } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Broker, type BrokerLoad, startBroker } from '../platform/mqtt/broker.ts'
+import { attachSignature, type Signer } from '../wire/signed.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
 import { aggregatorStatusTopic, parseTopic } from '../wire/topics.ts'
 import { type Authenticate, brokerRules } from './access.ts'
@@ -46,6 +47,7 @@ export interface EmbeddedOptions {
   readonly site?: string
   readonly clock: Clock
   readonly version: string
+  readonly signer: Signer
 }
 
 export async function startEmbedded(
@@ -63,7 +65,9 @@ export async function startEmbedded(
     announced.add(site)
     const time = Math.floor(options.clock.now() / 1000)
     const status = { v: 1, state: 'online', site, version: options.version, time } as const
-    broker?.publish(aggregatorStatusTopic(site), encodeAggregatorStatus(status), true)
+    const payload = encodeAggregatorStatus(status)
+    const signed = attachSignature(payload, options.signer.sign(payload))
+    broker?.publish(aggregatorStatusTopic(site), signed, true)
   }
 
   broker = await startBroker({
@@ -98,7 +102,7 @@ export async function startEmbedded(
     load: () => open.load(),
     failing: () => undefined,
     quiesce: () => open.quiesce(),
-    publish: (topic, payload) => open.publish(topic, payload, false),
+    publish: (topic, payload, signature) => open.publish(topic, payload, false, signature),
     announce,
     close: () => open.close(),
   }

@@ -30,6 +30,7 @@ import {
   type TlsFiles,
 } from '../platform/mqtt/client.ts'
 import { CONTENT_TYPE } from '../wire/origin.ts'
+import { attachSignature, type Signer } from '../wire/signed.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
 import { aggregatorFilters, aggregatorStatusTopic, vectorsFilter } from '../wire/topics.ts'
 import type { BrokerLink } from './embedded.ts'
@@ -48,6 +49,7 @@ export interface ExternalContext {
   readonly clock: Clock
   readonly log: Log
   readonly version: string
+  readonly signer: Signer
   /** Others may write to the same store: they share the work. */
   readonly sharesStore: boolean
   /** This one classifies. */
@@ -77,8 +79,8 @@ export async function connectExternal(
         ...login,
         signal,
         clientId: clientId('aggregator'),
-        onMessage: ({ topic, payload }) => {
-          if (!quiet) subscriber.take({ topic, payload })
+        onMessage: ({ topic, payload, signature }) => {
+          if (!quiet) subscriber.take({ topic, payload, signature })
         },
         inboundBytesMax: PAYLOAD_BYTES_MAX + 2_048,
         inboundPerSecondMax: INBOUND_PER_SECOND,
@@ -101,9 +103,17 @@ export async function connectExternal(
     },
     failing: () =>
       connection === undefined ? `Broker "${address.url}" is not reachable` : undefined,
-    publish(topic, payload) {
+    publish(topic, payload, signature) {
+      if (connection === undefined) return
+      const isBeside = signature === undefined || connection.protocol === 5
+      const signed = isBeside ? payload : attachSignature(payload, signature)
       // Not to be waited for: a receipt that is lost is asked for again.
-      connection?.publish(topic, payload, { contentType: CONTENT_TYPE.receipt }).catch(() => {})
+      connection
+        .publish(topic, signed, {
+          contentType: CONTENT_TYPE.receipt,
+          ...(isBeside ? defined({ signature }) : {}),
+        })
+        .catch(() => {})
     },
     announce(site, again = false) {
       const known = heralds.get(site)
@@ -168,7 +178,11 @@ class Herald {
           signal,
           clientId: clientId('herald'),
           onMessage: () => {},
-          will: { topic, payload: this.#status('offline'), contentType: CONTENT_TYPE.status },
+          will: () => ({
+            topic,
+            payload: this.#status('offline'),
+            contentType: CONTENT_TYPE.status,
+          }),
         })
         this.announce()
         return this.#connection
@@ -206,10 +220,12 @@ class Herald {
     })
   }
 
+  /** Signed in the payload, for agents of either protocol. */
   #status(state: 'online' | 'offline'): Uint8Array {
-    const { clock, version } = this.#context
+    const { clock, version, signer } = this.#context
     const time = Math.floor(clock.now() / 1000)
-    return encodeAggregatorStatus({ v: 1, state, site: this.#site, version, time })
+    const payload = encodeAggregatorStatus({ v: 1, state, site: this.#site, version, time })
+    return attachSignature(payload, signer.sign(payload))
   }
 }
 

@@ -90,6 +90,12 @@ export async function renderMetrics(
     [{ state: 'online' }, hosts.online],
     [{ state: 'offline' }, hosts.offline],
   ])
+  add(
+    'callsign_hosts_key_changed',
+    'gauge',
+    'Hosts of which another key than the accepted one signs, and is refused.',
+    one(hosts.keyChanged),
+  )
   addStore(add, store, used.bytes)
   add(
     'callsign_broker_up',

@@ -19,20 +19,21 @@ import {
   INGEST_BYTES_MAX,
   PAYLOAD_BYTES_MAX,
   REFUSAL_REASONS_MAX,
+  REFUSED_KEYS_TOLD_MAX,
 } from '../domain/limits.ts'
 import type { Decoded } from '../domain/untrusted.ts'
 import type { Clock } from '../platform/clock.ts'
+import { signerOf } from '../platform/identity.ts'
 import type { Log } from '../platform/log.ts'
 import type { Unsettled } from '../platform/mqtt/broker.ts'
 import { decodeAlert } from '../wire/alert-message.ts'
+import type { Origin } from '../wire/origin.ts'
 import { encodeReceipts } from '../wire/receipt-message.ts'
+import { attachSignature, detachSignature, type Signer } from '../wire/signed.ts'
 import { decodeAggregatorStatus, decodeStatus } from '../wire/status-message.ts'
 import { readSummaryHead } from '../wire/summary-head.ts'
 import { type ParsedTopic, parseTopic, receiptTopic } from '../wire/topics.ts'
-import type { Arrival, HostKnown, Store, StoreChange } from './store/store.ts'
-
-/** What hosts send. */
-type Received = Exclude<Arrival, HostKnown>
+import type { Named, Received, Store, StoreChange } from './store/store.ts'
 
 export interface Incoming {
   readonly topic: string
@@ -44,7 +45,7 @@ export interface Incoming {
 
 /** What the subscriber needs of the broker, embedded or not. */
 export interface Link {
-  publish(topic: string, payload: Uint8Array): void
+  publish(topic: string, payload: Uint8Array, signature?: string): void
   /** Says, retained, that an aggregator serves this site; said once, unless `again`. */
   announce(site: string, again?: boolean): void
 }
@@ -52,7 +53,7 @@ export interface Link {
 /** Who classifies hosts that send vectors. */
 export interface Vectors {
   take(
-    vectors: { site: string; host: string; payload: Uint8Array },
+    vectors: { site: string; host: string; payload: Uint8Array; key?: string },
     settled: (unsettled?: Unsettled) => void,
   ): void
 }
@@ -61,6 +62,10 @@ export interface SubscriberOptions {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  /** Signs receipts. */
+  readonly signer: Signer
+  /** Nothing unsigned is stored, not even of a host that has never signed. */
+  readonly requireSignatures?: boolean
   readonly onChange: (change: StoreChange) => void
   /** Takes vectors, where this aggregator classifies. */
   readonly vectors?: Vectors
@@ -83,6 +88,8 @@ export interface SubscriberCounts {
 
 interface Waiting {
   readonly arrival: Received
+  /** The signature stood in the payload: so must that of the receipt. */
+  readonly inPayload: boolean
   readonly bytes: number
   readonly settled: (unsettled?: Unsettled) => void
 }
@@ -92,6 +99,7 @@ export class Subscriber {
   readonly #received = { alert: 0, summary: 0, status: 0 }
   readonly #refused = new Map<string, number>()
   #link: Link | undefined
+  readonly #toldKeys = new Set<string>()
   /** Alerts and statuses, and summaries: the first are committed first. */
   #urgent: Waiting[] = []
   #bulk: Waiting[] = []
@@ -137,15 +145,16 @@ export class Subscriber {
    * @param settled called once: after the commit, at once where there is nothing to store, with an
    *   error where it could not be stored.
    */
-  take({ topic, payload }: Incoming, settled: (unsettled?: Unsettled) => void = () => {}): void {
+  take(message: Incoming, settled: (unsettled?: Unsettled) => void = () => {}): void {
     const { bytesMax = INGEST_BYTES_MAX, rowsMax = GROUP_COMMIT_ROWS_MAX, vectors } = this.#options
-    const parsed = parseTopic(topic)
+    const parsed = parseTopic(message.topic)
+    const { payload, signature, inPayload } = detachSignature(message.payload, message.signature)
     if (parsed?.kind === 'vectors') {
       if (vectors === undefined) settled(this.#refusal('vectors-not-classified'))
-      else vectors.take({ site: parsed.site, host: parsed.host, payload }, settled)
+      else this.#takeVectors(vectors, parsed, payload, signature, settled)
       return
     }
-    const arrival = this.#read(parsed, payload)
+    const arrival = this.#read(parsed, payload, signature)
     if (arrival === undefined || arrival === 'refused') {
       settled(arrival)
       return
@@ -156,7 +165,8 @@ export class Subscriber {
       settled('overloaded')
       return
     }
-    ;(bulk ? this.#bulk : this.#urgent).push({ arrival, bytes: payload.byteLength, settled })
+    const bytes = payload.byteLength
+    ;(bulk ? this.#bulk : this.#urgent).push({ arrival, inPayload, bytes, settled })
     this.#queuedBytes += payload.byteLength
     if (this.#waiting >= rowsMax) void this.flush()
     else this.#commitSoon()
@@ -224,8 +234,14 @@ export class Subscriber {
     this.#commits++
     this.#lastCommitMs = clock.monotonic() - began
     this.#commitMs += this.#lastCommitMs
-    this.#sendReceipts(batch)
-    this.#settle(batch)
+    const refusals = changes.filter((change) => change.kind === 'refused')
+    const refused = new Set(refusals.map(({ arrival }) => arrival))
+    const stored = batch.filter(({ arrival }) => !refused.has(arrival))
+    this.#sendReceipts(stored)
+    this.#settle(stored)
+    for (const refusal of refusals) this.#refuseKey(refusal)
+    const others = batch.filter(({ arrival }) => refused.has(arrival))
+    this.#settle(others, 'refused')
     for (const change of changes) onChange(change)
   }
 
@@ -254,6 +270,7 @@ export class Subscriber {
   #read(
     parsed: Exclude<ParsedTopic, { kind: 'vectors' }> | undefined,
     payload: Uint8Array,
+    signature: string | undefined,
   ): Received | 'refused' | undefined {
     if (parsed === undefined) return this.#refusal('unknown-topic')
     if (payload.byteLength > PAYLOAD_BYTES_MAX) return this.#refusal('too-long')
@@ -279,9 +296,50 @@ export class Subscriber {
     // host says later.
     if (message.boot > this.#options.clock.now() + BOOT_AHEAD_MS_MAX)
       return this.#refusal('boot-ahead')
+    const signed = this.#readKey(payload, signature)
+    if (signed === 'refused') return signed
     this.#received[kind]++
     this.#link?.announce(parsed.site)
-    return decoded.value
+    return { ...decoded.value, ...signed }
+  }
+
+  /** The key that signed these bytes, or why they are not taken whoever signs for the host. */
+  #readKey(payload: Uint8Array, signature: string | undefined): { key?: string } | 'refused' {
+    if (signature === undefined)
+      return this.#options.requireSignatures === true ? this.#refusal('unsigned') : {}
+    const key = signerOf(payload, signature)
+    return key === undefined ? this.#refusal('bad-signature') : { key }
+  }
+
+  #takeVectors(
+    vectors: Vectors,
+    { site, host }: Named,
+    payload: Uint8Array,
+    signature: string | undefined,
+    settled: (unsettled?: Unsettled) => void,
+  ): void {
+    const signed = this.#readKey(payload, signature)
+    if (signed === 'refused') settled(signed)
+    else vectors.take({ site, host, payload, ...signed }, settled)
+  }
+
+  /** Each other key of a host is logged once, not with each of its messages. */
+  #refuseKey({ arrival, reason }: StoreChange & { kind: 'refused' }): void {
+    this.refuse(reason)
+    const { message, key } = arrival
+    const told = `${message.site}/${message.host} ${key}`
+    if (this.#toldKeys.has(told)) return
+    if (this.#toldKeys.size >= REFUSED_KEYS_TOLD_MAX) this.#toldKeys.clear()
+    this.#toldKeys.add(told)
+    const host = `${message.site}/${message.host}`
+    if (key === undefined)
+      this.#options.log.warn('Unsigned messages of a host that signs are refused', { host })
+    else
+      this.#options.log.warn('The key of a host has changed: its messages are refused', {
+        host,
+        key,
+        hint: `If "agent status" on that host shows this key: agent aggregate accept ${host} ${key}`,
+      })
   }
 
   #refusal(reason: string): 'refused' {
@@ -289,23 +347,26 @@ export class Subscriber {
     return 'refused'
   }
 
+  /** Signed as the host signs: only so it is sure to reach an agent that speaks MQTT 3.1.1. */
   #sendReceipts(waiting: readonly Waiting[]): void {
-    const byHost = new Map<string, { boot: number; seq: number }[]>()
-    for (const { arrival } of waiting) {
-      if (arrival.kind === 'status') continue
-      const { site, host, boot, seq } = arrival.message
-      const topic = receiptTopic(site, host)
-      const stored = byHost.get(topic)
-      if (stored === undefined) byHost.set(topic, [{ boot, seq }])
-      else stored.push({ boot, seq })
-    }
-    for (const [topic, stored] of byHost) {
-      for (const payload of encodeReceipts(stored)) {
-        this.#link?.publish(topic, payload)
+    for (const [topic, ofHost] of Map.groupBy(waiting, receiptTopicOf)) {
+      if (topic === undefined) continue
+      const inPayload = ofHost.some((one) => one.inPayload)
+      const messages = ofHost.map(({ arrival }) => arrival.message as Origin)
+      for (const payload of encodeReceipts(messages[0]!, messages)) {
+        const signature = this.#options.signer.sign(payload)
+        if (inPayload) this.#link?.publish(topic, attachSignature(payload, signature))
+        else this.#link?.publish(topic, payload, signature)
         this.#receipts++
       }
     }
   }
+}
+
+/** Statuses have no number, and get no receipt. */
+function receiptTopicOf({ arrival }: Waiting): string | undefined {
+  if (arrival.kind === 'status') return undefined
+  return receiptTopic(arrival.message.site, arrival.message.host)
 }
 
 const readers = {

@@ -4,13 +4,17 @@
  * Listens on loopback by default. The ready file (JSON with the real addresses) appears
  * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
  */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineCommand } from 'citty'
-import { type AggregatorOptions, type Listener, startAggregator } from '../aggregator/aggregator.ts'
+import {
+  type Aggregator,
+  type AggregatorOptions,
+  type Listener,
+  startAggregator,
+} from '../aggregator/aggregator.ts'
 import { parsePartition } from '../aggregator/central/partition.ts'
-import { moveStore } from '../aggregator/store/move.ts'
-import { isPostgres, openStore } from '../aggregator/store/open.ts'
+import { isPostgres } from '../aggregator/store/open.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { openModelInUse } from '../operate/models.ts'
@@ -18,6 +22,7 @@ import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
+import { onStore } from './aggregator-store.ts'
 import { jsonArg, note, settingArgs, shutdownSignal, wholeNumber, writeJson } from './common.ts'
 
 const fileArg = (description: string) =>
@@ -34,6 +39,7 @@ export default defineCommand({
       'agent aggregate --store postgres://callsign@db.example/callsign --broker mqtt://mq.example   # several share it',
       'agent aggregate --classify # for hosts with "agent watch --send vectors": the model runs here',
       'agent aggregate migrate --to postgres://callsign@db.example/callsign   # from the file to the database',
+      'agent aggregate accept berlin/web-1 KEY   # after web-1 was installed anew; KEY as "agent status" there shows it',
       'agent aggregate --listen 127.0.0.1:0 --http 127.0.0.1:0 --ready-file r.json   # free ports, told in r.json',
     ],
   },
@@ -41,8 +47,21 @@ export default defineCommand({
     action: {
       type: 'positional',
       required: false,
-      description: '"migrate" moves what --store holds to --to, and ends',
-      valueHint: 'migrate',
+      description:
+        '"migrate" moves what --store holds to --to; "keys" lists the keys of hosts; "accept" accepts a new key of a host',
+      valueHint: 'migrate|keys|accept',
+    },
+    of: {
+      type: 'positional',
+      required: false,
+      description: 'with "accept": the host',
+      valueHint: 'SITE/HOST',
+    },
+    publicKey: {
+      type: 'positional',
+      required: false,
+      description: 'with "accept": its public key, as "agent status" on that host shows it',
+      valueHint: 'KEY',
     },
     ...settingArgs(
       'listen',
@@ -91,6 +110,10 @@ export default defineCommand({
       description: 'with "migrate": the store that takes everything',
       valueHint: 'FILE|URL',
     },
+    requireSignatures: {
+      type: 'boolean',
+      description: 'refuse unsigned messages also of hosts that have never signed',
+    },
     readyFile: fileArg(
       'created when both ports accept connections; contains their addresses as JSON',
     ),
@@ -109,8 +132,8 @@ export default defineCommand({
     const { settings, origins } = loadSettings(args)
     const signal = shutdownSignal()
     if (args.action !== undefined) {
-      const from = storeOf(settings, origins.store === 'flag')
-      return migrate(args.action, from, args.to, signal, args.json === true)
+      const location = storeOf(settings, origins.store === 'flag')
+      return onStore(location, args.action, { ...args, json: args.json === true }, signal)
     }
     if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
     const classify = await classifyOf(settings, args)
@@ -118,6 +141,7 @@ export default defineCommand({
       store: storeOf(settings, origins.store === 'flag'),
       ...defined({ retain: args.retain, httpNames: args.httpNames?.split(',') }),
       allowAnonymous: args.allowAnonymous === true,
+      requireSignatures: args.requireSignatures === true,
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
       site: settings.site,
@@ -128,7 +152,7 @@ export default defineCommand({
       signal,
     })
     try {
-      const ready = { broker: aggregator.brokerUrl, url: aggregator.url, pid: process.pid }
+      const ready = readyOf(aggregator)
       if (args.readyFile !== undefined) writeReadyFile(args.readyFile, ready)
       if (args.json) await writeJson(ready)
       else {
@@ -174,6 +198,10 @@ async function classifyOf(
   }
 }
 
+function readyOf({ brokerUrl, url, publicKey }: Aggregator) {
+  return { broker: brokerUrl, url, pid: process.pid, key: publicKey }
+}
+
 function storeOf({ store, state }: Settings, given: boolean): string {
   if (given && store !== undefined && isPostgres(store) && URL.parse(store)?.password)
     throw new AgentError(
@@ -184,42 +212,6 @@ function storeOf({ store, state }: Settings, given: boolean): string {
       },
     )
   return store ?? join(state, 'aggregate.db')
-}
-
-/**
- * Moves everything from one store to another, host by host; what the other has already stays as it
- * is.
- */
-async function migrate(
-  action: string,
-  from: string,
-  to: string | undefined,
-  signal: AbortSignal,
-  json: boolean,
-): Promise<void> {
-  if (action !== 'migrate' || to === undefined)
-    throw new AgentError('ERR_USAGE', `Cannot do "${action}"`, {
-      hint: 'agent aggregate migrate --store FILE|URL --to FILE|URL',
-    })
-  if (!isPostgres(from) && !existsSync(from))
-    throw new AgentError('ERR_CONFIG', `Cannot migrate "${from}": there is no such file`, {
-      hint: 'Name the store with --store FILE, or its directory with --state DIR',
-    })
-  const [source, target] = [
-    await openStore(from, { log, signal }),
-    await openStore(to, { log, signal }),
-  ]
-  try {
-    const moved = await moveStore(source.store, target.store)
-    if (json) await writeJson(moved)
-    else
-      note(
-        `Moved ${moved.hosts} hosts with ${moved.alerts} alerts; ${moved.skipped} hosts were there already`,
-      )
-  } finally {
-    await source.close()
-    await target.close()
-  }
 }
 
 type TlsArgs = Partial<

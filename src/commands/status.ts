@@ -88,6 +88,7 @@ function shown(saved: SavedStatus): string {
       'cost',
       `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
     ],
+    ['keys', keyWords(status)],
     ...(isSending ? [] : limitRows(status)),
   ]
   return columns(rows)
@@ -139,6 +140,17 @@ function vectorWords({ created, sent, queued, dropped, omitted }: SendingStatus[
   const given = dropped === 0 ? '0 dropped' : red(`${count(dropped)} dropped`)
   const left = omitted === 0 ? '' : `; ${count(omitted)} times a process found no room`
   return `${count(created)} seconds = ${count(sent)} sent + ${count(queued)} queued + ${given}${left}`
+}
+
+/** Whose signatures count where: this host's at the aggregator, the aggregator's here. */
+function keyWords({ key, publisher }: StatusDocument | SendingStatus): string {
+  const { red } = paintFor()
+  const { trusted = [], refused } = publisher?.aggregatorKeys ?? {}
+  return [
+    `this host ${key ?? 'none'}`,
+    ...(trusted.length === 0 ? [] : [`aggregator ${trusted.join(' ')}`]),
+    ...(refused === undefined ? [] : [red(`refused of the aggregator: ${safeText(refused)}`)]),
+  ].join(', ')
 }
 
 /** What each output took, and what it could not take. */

@@ -689,6 +689,10 @@ export const HOSTS_PER_CONNECTION_MAX = 16
 export const HOSTS_PER_ADDRESS_MAX = 1_024
 /** Addresses and accounts whose hosts are remembered; the oldest are forgotten. */
 export const IDENTITIES_MAX = 10_000
+/** Hosts and other keys of theirs that the log has named; then it may name them again. */
+export const REFUSED_KEYS_TOLD_MAX = 1_000
+/** Public keys that are kept ready to verify with; importing one again costs 1 µs. */
+export const VERIFY_KEYS_MAX = 25_000
 /**
  * A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time.
  */

@@ -1,8 +1,10 @@
 /** `agent export` and `agent import`: the outbox of a host without a network, carried by hand. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { EXPORT_BYTES_MAX, IN_FLIGHT_MAX, TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
 import { parseJson, problemText, reading } from '../domain/untrusted.ts'
+import { openIdentity } from '../platform/identity.ts'
 import {
   connectMqtt,
   type MqttConnection,
@@ -10,6 +12,7 @@ import {
   parseBrokerUrl,
 } from '../platform/mqtt/client.ts'
 import { acknowledgeOutbox, readOutboxRows } from '../publish/outbox-file.ts'
+import { hostSecret } from '../settings/host-secret.ts'
 import { decodeExport, type ExportFile, encodeExport } from '../wire/export-file.ts'
 import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
 import {
@@ -18,6 +21,7 @@ import {
   type SequenceRange,
   toRanges,
 } from '../wire/receipt-message.ts'
+import { attachSignature, detachSignature } from '../wire/signed.ts'
 import { agentTopics } from '../wire/topics.ts'
 
 export interface Exported {
@@ -25,13 +29,17 @@ export interface Exported {
   readonly summaries: number
 }
 
-/** Writes what waits in the outbox of a state directory; nothing is removed from it. */
+/** Writes what waits in the outbox of a state directory, signed; nothing is removed from it. */
 export function exportOutbox(
   { state, site, host }: { state: string; site: string; host: string },
   path: string,
   nowMs: number,
 ): Exported {
-  const messages = readOutboxRows(state)
+  const { sign } = openIdentity(hostSecret(state, 'host.key'))
+  const messages = readOutboxRows(state).map((row) => ({
+    ...row,
+    payload: attachSignature(row.payload, sign(row.payload)),
+  }))
   const bytes = encodeExport({ site, host, created: Math.floor(nowMs / 1000), messages })
   const checked = decodeExport(bytes)
   if (!checked.ok)
@@ -99,7 +107,7 @@ export function writeReceipts(path: string, { site, host, stored }: Imported): v
   const decoder = new TextDecoder()
   const lines = [
     JSON.stringify({ v: 1, site, host }),
-    ...encodeReceiptRanges(stored).map((payload) => decoder.decode(payload)),
+    ...encodeReceiptRanges({ site, host }, stored).map((payload) => decoder.decode(payload)),
   ]
   writeWhole(path, new TextEncoder().encode(`${lines.join('\n')}\n`))
 }
@@ -169,12 +177,15 @@ async function publishAll(connection: MqttConnection, file: ExportFile): Promise
   const topics = agentTopics(site, host)
   for (let at = 0; at < messages.length; at += IN_FLIGHT_MAX)
     await Promise.all(
-      messages.slice(at, at + IN_FLIGHT_MAX).map(({ kind, boot, seq, time, payload }) =>
-        connection.publish(topics[kind], payload, {
+      messages.slice(at, at + IN_FLIGHT_MAX).map(({ kind, boot, seq, time, payload }) => {
+        const { payload: bare, signature } = detachSignature(payload, undefined)
+        const signed = connection.protocol === 5 ? bare : payload
+        return connection.publish(topics[kind], signed, {
           contentType: CONTENT_TYPE[kind],
           userProperties: cloudEvent(kind, { site, host, boot, seq }, time),
-        }),
-      ),
+          ...defined({ signature }),
+        })
+      }),
     )
 }
 

@@ -279,6 +279,19 @@ export class Outbox {
     this.flush()
   }
 
+  /** The key that the site's aggregator signs with, as it was first seen. */
+  get aggregatorKey(): string | undefined {
+    const prefix = `aggregator/${this.#options.site}/`
+    for (const name of this.#numbers.keys())
+      if (name.startsWith(prefix)) return name.slice(prefix.length)
+    return undefined
+  }
+
+  pinAggregator(key: string): void {
+    this.#set(`aggregator/${this.#options.site}/${key}`, 1)
+    this.flush()
+  }
+
   get queued(): number {
     return this.#queues.alert.size + this.#queues.summary.size
   }

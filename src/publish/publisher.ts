@@ -10,6 +10,9 @@
  * Rows without a receipt are sent again: at each connect, when the aggregator returns, and after a
  * wait that doubles.
  *
+ * Messages are signed with the host's key; receipts and statuses count if the aggregator signed them
+ * (aggregator-trust.ts).
+ *
  * Delivery is at least once: the aggregator drops duplicates by (host, boot, seq). Bytes per day
  * are bounded (ByteBudget), so a fault at the other end cannot cause unlimited resending.
  */
@@ -42,8 +45,10 @@ import {
 } from '../platform/mqtt/client.ts'
 import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
 import { decodeReceipt } from '../wire/receipt-message.ts'
+import { type Signer, signedFor } from '../wire/signed.ts'
 import { decodeAggregatorStatus, encodeStatus, type StatusMessage } from '../wire/status-message.ts'
 import { type AgentTopics, agentTopics } from '../wire/topics.ts'
+import { type AggregatorKeys, AggregatorTrust } from './aggregator-trust.ts'
 import { BackOff } from './back-off.ts'
 import { ByteBudget } from './byte-budget.ts'
 import type { Outbox, OutboxRow } from './outbox.ts'
@@ -67,6 +72,10 @@ export interface PublisherOptions {
   /** From a file or the environment, never from a flag. */
   readonly password?: string
   readonly tls?: TlsFiles
+  /** Signs what is sent; absent: unsigned, as agents of earlier versions. */
+  readonly signer?: Signer
+  /** Public keys of aggregators whose receipts count; none: the first one seen is pinned. */
+  readonly aggregatorKeys?: readonly string[]
   readonly clock?: Clock
   readonly log?: Log
   readonly random?: () => number
@@ -86,6 +95,8 @@ export interface PublisherState {
   readonly connection: 'connecting' | 'connected' | 'waiting' | 'refused' | 'ended'
   readonly protocol: 5 | 4 | undefined
   readonly aggregator: 'online' | 'offline' | 'unknown'
+  /** Absent in the documents of agents before they signed. */
+  readonly aggregatorKeys?: AggregatorKeys
   /** What counts as delivered at present. */
   readonly delivery: 'receipt' | 'broker'
   readonly inFlight: number
@@ -111,8 +122,8 @@ interface Sending {
 
 /** After a session of this length the back-off starts again from its shortest wait. */
 const GOOD_SESSION_MS = 1_000
-/** What MQTT and our properties add to a payload, roughly. */
-const MESSAGE_OVERHEAD_BYTES = 320
+/** What MQTT, our properties and the signature add to a payload, roughly. */
+const MESSAGE_OVERHEAD_BYTES = 456
 /** How long a broker keeps a summary for a consumer that is not connected. */
 const SUMMARY_EXPIRY_SECONDS = 86_400
 const VECTORS_EXPIRY_SECONDS = 3_600
@@ -131,6 +142,7 @@ export class Publisher {
   readonly #clock: Clock
   readonly #log: Log
   readonly #budget: ByteBudget
+  readonly #trust: AggregatorTrust
   readonly #stop = new AbortController()
   readonly #sending = new Map<string, Sending>()
   readonly #ignored = new Map<string, number>()
@@ -170,6 +182,13 @@ export class Publisher {
     this.#log = options.log ?? processLog
     this.#presence = options.presence
     this.#budget = new ByteBudget(options.bytesPerDayMax ?? WIRE_BYTES_PER_DAY_MAX)
+    this.#trust = new AggregatorTrust(options.aggregatorKeys ?? [], this.#outbox, (keys) =>
+      this.#log.warn("Refused: signed by another key than the aggregator's", {
+        trusted: keys.trusted.join(', '),
+        refused: keys.refused,
+        hint: 'If it is the new key of the aggregator, set aggregator_key to it',
+      }),
+    )
     this.#outbox.onPut = () => this.#wakeUp()
     if (options.vectors !== undefined) options.vectors.onPut = () => this.#wakeUp()
     const { broker, password } = options
@@ -195,6 +214,7 @@ export class Publisher {
       connection: this.#connectionState,
       protocol: this.#connection?.protocol,
       aggregator: this.#aggregator,
+      aggregatorKeys: this.#trust.keys(),
       delivery: this.#needsReceipt() ? 'receipt' : 'broker',
       inFlight: this.#sending.size,
       lastAcknowledgedMs: this.#lastAcknowledgedMs,
@@ -281,11 +301,11 @@ export class Publisher {
       clientId: this.#clientId(),
       ...(this.#protocol === 4 ? { protocol: 4 as const } : {}),
       ...defined({ username, password, tls, timeoutMs: connectTimeoutMs }),
-      will: {
+      will: (protocol) => ({
         topic: this.#topics.status,
-        payload: this.#status('offline', 'lost'),
+        ...signedFor(protocol, this.#status('offline', 'lost'), this.#options.signer),
         contentType: CONTENT_TYPE.status,
-      },
+      }),
       signal: this.#stop.signal,
       onMessage: (message) => this.#receive(message),
     })
@@ -411,7 +431,7 @@ export class Publisher {
 
   /** Behind alerts and summaries; a PUBACK is enough for them (vectors-queue.ts). */
   #sendVectors(connection: MqttConnection): void {
-    const { vectors, site, host } = this.#options
+    const { vectors, site, host, signer } = this.#options
     if (vectors === undefined) return
     while (this.#vectorsInFlight < VECTORS_IN_FLIGHT_MAX) {
       const row = vectors.take()
@@ -426,8 +446,10 @@ export class Publisher {
         { site, host, boot: vectors.boot, seq: row.seq },
         row.time,
       )
+      const { payload, ...signature } = signedFor(connection.protocol, row.payload, signer)
       connection
-        .publish(this.#topics.vectors, row.payload, {
+        .publish(this.#topics.vectors, payload, {
+          ...signature,
           contentType: CONTENT_TYPE.vectors,
           expirySeconds: VECTORS_EXPIRY_SECONDS,
           userProperties: properties,
@@ -469,11 +491,13 @@ export class Publisher {
 
   #send(connection: MqttConnection, sending: Sending, now: number): void {
     const { row } = sending
-    const { site, host } = this.#options
+    const { site, host, signer } = this.#options
     sending.sentAt = now
     this.#budget.spend(row.payload.byteLength + MESSAGE_OVERHEAD_BYTES, now)
+    const { payload, ...signature } = signedFor(connection.protocol, row.payload, signer)
     connection
-      .publish(this.#topics[row.kind], row.payload, {
+      .publish(this.#topics[row.kind], payload, {
+        ...signature,
         contentType: CONTENT_TYPE[row.kind],
         ...(row.kind === 'summary' ? { expirySeconds: SUMMARY_EXPIRY_SECONDS } : {}),
         userProperties: cloudEvent(
@@ -548,18 +572,32 @@ export class Publisher {
 
   // --- What comes in -----------------------------------------------------------------------------
 
-  #receive({ topic, payload }: MqttMessage): void {
-    if (topic === this.#topics.receipt) this.#receiveReceipt(payload)
-    else if (topic === this.#topics.aggregatorStatus) this.#receiveAggregatorStatus(payload)
-    else this.#ignore('unknown-topic')
+  #receive({ topic, payload, signature }: MqttMessage): void {
+    const isReceipt = topic === this.#topics.receipt
+    if (!isReceipt && topic !== this.#topics.aggregatorStatus) {
+      this.#ignore('unknown-topic')
+      return
+    }
+    const trusted = this.#trust.read(payload, signature)
+    if (!trusted.ok) this.#ignore(`${isReceipt ? 'receipt' : 'aggregator'}: ${trusted.reason}`)
+    else if (isReceipt) this.#receiveReceipt(trusted.payload, trusted.signed)
+    else this.#receiveAggregatorStatus(trusted.payload)
   }
 
-  #receiveReceipt(payload: Uint8Array): void {
+  #receiveReceipt(payload: Uint8Array, signed: boolean): void {
     const receipt = decodeReceipt(payload)
-    if (receipt.ok) {
-      this.#arrived(receipt.value.stored)
-      this.#wakeUp()
-    } else this.#ignore(`receipt: ${receipt.reason}`)
+    if (!receipt.ok) {
+      this.#ignore(`receipt: ${receipt.reason}`)
+      return
+    }
+    // A signed receipt names its host: that of another host is none for this one.
+    const { site, host, stored } = receipt.value
+    if (signed && (site !== this.#options.site || host !== this.#options.host)) {
+      this.#ignore('receipt: other-host')
+      return
+    }
+    this.#arrived(stored)
+    this.#wakeUp()
   }
 
   #receiveAggregatorStatus(payload: Uint8Array): void {
@@ -591,8 +629,11 @@ export class Publisher {
   // --- Status ------------------------------------------------------------------------------------
 
   #publishStatus(state: StatusMessage['state']): Promise<void> {
-    const payload = this.#status(state, 'ended')
+    const { protocol = 5 } = this.#connection ?? {}
+    const { signer } = this.#options
+    const { payload, ...signature } = signedFor(protocol, this.#status(state, 'ended'), signer)
     const published = this.#connection?.publish(this.#topics.status, payload, {
+      ...signature,
       retain: true,
       contentType: CONTENT_TYPE.status,
     })

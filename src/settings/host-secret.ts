@@ -1,7 +1,9 @@
 /**
- * A secret of this host alone, made at the first start and kept in the state directory, readable by
- * the agent only. Ids of alerts are made with it: without it an id cannot be predicted, and an
- * alert not closed in advance.
+ * Secrets of this host alone: 32 random bytes each as hex, made at the first start and kept in the
+ * state directory, readable by the agent only.
+ *
+ * `alert-ids.secret`: ids of alerts are made with it; without it an id cannot be predicted, and an
+ * alert not closed in advance. `host.key`: the private key that signs what this host sends.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -17,14 +19,15 @@ import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import { isOurFile } from '../platform/linux/private-directory.ts'
 
-const FILE = 'alert-ids.secret'
+export type SecretFile = 'alert-ids.secret' | 'host.key'
+
 const SECRET = /^[0-9a-f]{64}$/
 
 /**
  * @param directory the state directory, not writable for other users. @throws AgentError ERR_STATE
  */
-export function hostSecret(directory: string): string {
-  const path = join(directory, FILE)
+export function hostSecret(directory: string, file: SecretFile): string {
+  const path = join(directory, file)
   const known = read(path)
   if (known !== undefined) return known
   const secret = randomBytes(32).toString('hex')

@@ -24,6 +24,7 @@ import {
   durationMs,
   listOf,
   oneOf,
+  publicKeys,
   text,
   topicLevel,
   webUrl,
@@ -168,6 +169,13 @@ export const KEYS = {
     parse: oneOf('auto', 'receipt', 'broker', 'file'),
     default: () => 'auto' as const,
   }),
+  aggregatorKey: key<readonly string[]>({
+    describe:
+      'public keys of aggregators whose receipts count; default: the first one that is seen',
+    hint: 'KEY,…',
+    parse: publicKeys,
+    default: () => [],
+  }),
   alertFile: key<string | undefined>({
     describe: 'alerts as JSON lines in this file, rotated at 16 MiB, five files at most',
     hint: 'FILE',
@@ -271,6 +279,7 @@ export const PIPELINE_SETTINGS = [
   'falseAlarmsPerDay',
   'learn',
   'delivery',
+  'aggregatorKey',
   'send',
   ...BROKER_SETTINGS,
 ] as const satisfies SettingName[]

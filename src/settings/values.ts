@@ -4,6 +4,7 @@
  */
 import { DURATION_MS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
+import { isPublicKey } from '../platform/identity.ts'
 
 export function text(value: unknown): string {
   if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is not text`)
@@ -45,6 +46,15 @@ export function between(min: number, max: number): (value: unknown) => number {
       throw new Error(`${JSON.stringify(value)} must be a number from ${min} to ${max}`)
     return number
   }
+}
+
+/** Ed25519 public keys as `agent status` shows them, with commas between. */
+export function publicKeys(value: unknown): readonly string[] {
+  const keys = Array.isArray(value) ? value.map(text) : text(value).split(',')
+  const wrong = keys.find((key) => !isPublicKey(key))
+  if (wrong !== undefined)
+    throw new Error(`"${wrong}" is not a public key: 43 characters, as "agent status" shows them`)
+  return keys
 }
 
 /** `90`, `90s`, `10m`, `24h`, `7d`, `250ms` → ms. */

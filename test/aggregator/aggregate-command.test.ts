@@ -6,10 +6,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAddress } from '../../src/commands/aggregate.ts'
+import { type Identity, openIdentity } from '../../src/platform/identity.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { parseBrokerUrl } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
+import { encodeAlert } from '../../src/wire/alert-message.ts'
+import { agentTopics } from '../../src/wire/topics.ts'
 import { sampleAlert } from '../wire/samples.ts'
 import { connectClient, until } from './running.ts'
 
@@ -31,6 +34,7 @@ interface Ready {
   broker: string
   url: string
   pid: number
+  key: string
 }
 
 function spawn(...args: string[]): Bun.Subprocess<'ignore', 'pipe', 'pipe'> {
@@ -62,6 +66,7 @@ test('the ready file holds addresses that answer, and goes at the end', async ()
     broker: expect.stringMatching(/^mqtt:\/\/127\.0\.0\.1:\d+$/),
     url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
     pid: child.pid,
+    key: expect.stringMatching(/^[\w-]{43}$/),
   })
   expect(await (await fetch(`${ready.url}/healthz`)).json()).toEqual({ status: 'ok' })
   child.kill('SIGTERM')
@@ -97,6 +102,45 @@ test('migrate moves one store into another and says how much; a wrong call says 
     expect(await child.exited).toBe(2)
     expect(await new Response(child.stderr).text()).not.toContain('secret@')
   }
+}, 60_000)
+
+test('accept takes the new key of a host beside a running aggregator; keys lists it', async () => {
+  const { ready } = await start(...free)
+  const [old, renewed] = ['1', '2'].map((digit) => openIdentity(digit.repeat(64)))
+  const client = await connectClient(ready.broker, 'web-1')
+  const topics = agentTopics('lab', 'web-1')
+  const send = (seq: number, { sign }: Identity) => {
+    const payload = encodeAlert(
+      { ...sampleAlert, id: `${seq}` },
+      { site: 'lab', host: 'web-1', boot: 1, seq },
+    )
+    return client.publish(topics.alert, payload, { signature: sign(payload) })
+  }
+  await send(1, old!)
+  await expect(send(2, renewed!)).rejects.toThrow()
+  await until('the refusal', async () =>
+    (await (await fetch(`${ready.url}/metrics`)).text()).includes('callsign_hosts_key_changed 1'),
+  )
+  const listing = spawn('keys', '--json')
+  expect(await listing.exited).toBe(0)
+  const listed = (await new Response(listing.stdout).text()).trim().split('\n')
+  expect(listed.map((line) => JSON.parse(line))).toMatchObject([
+    { aggregator: ready.key },
+    {
+      ...{ site: 'lab', host: 'web-1', key: { key: old!.publicKey } },
+      refusedKey: { key: renewed!.publicKey },
+    },
+  ])
+  for (const [wrong, code] of [
+    [['lab/web-1'], 2],
+    [['lab/nobody', renewed!.publicKey], 1],
+  ] as const)
+    expect(await spawn('accept', ...wrong).exited).toBe(code)
+  expect(await spawn('accept', 'lab/web-1', renewed!.publicKey).exited).toBe(0)
+  await send(3, renewed!)
+  await expect(send(4, old!)).rejects.toThrow()
+  expect((await fetch(`${ready.url}/api/v1/alerts/3`)).status).toBe(200)
+  await client.end()
 }, 60_000)
 
 test('config show gives the address of a database without its password', async () => {

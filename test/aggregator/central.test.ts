@@ -7,6 +7,7 @@ import { openSender } from '../../src/agent/vectors-sender.ts'
 import { Central } from '../../src/aggregator/central/central.ts'
 import { isInPartition, parsePartition } from '../../src/aggregator/central/partition.ts'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
+import { defined } from '../../src/domain/defined.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import { loadModel, type Model } from '../../src/model/model.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -17,7 +18,7 @@ import { agentTopics } from '../../src/wire/topics.ts'
 import { encodeVectors } from '../../src/wire/vectors-message.ts'
 import { LAB, labFrames, openTestAgent, recordingOutput } from '../support/open-agent.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
-import { connectClient, type Running, startRunning, until } from './running.ts'
+import { connectClient, type Running, sampleStatus, startRunning, until } from './running.ts'
 
 const temporaryDirectory = temporaryDirectories()
 const stores: SqliteStore[] = []
@@ -63,12 +64,13 @@ function send(
   central: Central,
   payloads: readonly Uint8Array[],
   host = 'h',
+  key?: string,
 ): Promise<(Unsettled | undefined)[]> {
   return Promise.all(
     payloads.map(
       (payload) =>
         new Promise<Unsettled | undefined>((resolve) => {
-          central.take({ site: 's', host, payload }, resolve)
+          central.take({ site: 's', host, payload, ...defined({ key }) }, resolve)
         }),
     ),
   )
@@ -170,6 +172,28 @@ describe('aggregate --classify', () => {
     await central.close()
   })
 
+  test('refuses vectors that another key than the host’s has signed, and takes an accepted one', async () => {
+    const [store, refused] = [openStore(), [] as string[]]
+    const central = openCentral(store, refused)
+    const [first, second, third, fourth] = messages().map((one) => [one])
+    const status = (key: string) =>
+      store.commit(
+        [{ kind: 'status', message: { ...sampleStatus, site: 's', host: 'h' }, key }],
+        1_000,
+      )
+    await status('k'.repeat(43))
+    expect(await send(central, first!, 'h', 'k'.repeat(43))).toEqual([undefined])
+    expect(await send(central, second!, 'h', 'f'.repeat(43))).toEqual(['refused'])
+    expect(await send(central, second!, 'h')).toEqual(['refused'])
+    expect(refused).toEqual(['key-changed', 'unsigned'])
+    expect(central.status().messages).toBe(1)
+    expect(await send(central, third!, 'h', 'k'.repeat(43))).toEqual([undefined])
+    await store.acceptKey({ site: 's', host: 'h' }, 'n'.repeat(43))
+    await status('n'.repeat(43))
+    expect(await send(central, fourth!, 'h', 'n'.repeat(43))).toEqual([undefined])
+    await central.close()
+  }, 60_000)
+
   test('bounds what one host may keep waiting', async () => {
     const refused: string[] = []
     const central = openCentral(openStore(), refused)
@@ -235,7 +259,12 @@ describe('parsePartition()', () => {
 function senderSettings() {
   return {
     ...{ state: temporaryDirectory(), site: 's', host: 'h', falseAlarmsPerDay: 1, learn: 0 },
-    ...{ delivery: 'auto' as const, send: ['vectors' as const], broker: undefined },
+    ...{
+      delivery: 'auto' as const,
+      aggregatorKey: [],
+      send: ['vectors' as const],
+      broker: undefined,
+    },
     ...{ brokerUser: undefined, brokerPassword: undefined, brokerPasswordFile: undefined },
     ...{ ca: undefined, cert: undefined, key: undefined },
   }

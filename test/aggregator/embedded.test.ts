@@ -24,7 +24,11 @@ describe('embedded broker', () => {
     expect(items.map(({ id }) => id)).toContain('first')
     await until('the receipt', () => client.received.length > 0)
     expect(client.received).toEqual([
-      { topic: web1.receipt, text: '{"v":1,"stored":[[1,7,7]]}', retain: false },
+      {
+        topic: web1.receipt,
+        text: '{"v":1,"site":"lab","host":"web-1","stored":[[1,7,7]]}',
+        retain: false,
+      },
     ])
     await client.end()
   })
@@ -85,7 +89,7 @@ describe('embedded broker', () => {
       )
       return items.find(({ host }) => host === 'mortal')?.state
     }
-    const client = await connectClient(running.brokerUrl, 'mortal', { will })
+    const client = await connectClient(running.brokerUrl, 'mortal', { will: () => will })
     await client.status()
     expect(await state()).toBe('online')
     client.destroy()
@@ -130,7 +134,9 @@ describe('what a rogue client may not do', () => {
     )
     await victim.alert({ id: 'after-forgery' }, 50)
     await until('the true receipt', () => victim.received.length > 0)
-    expect(victim.received.map(({ text }) => text)).toEqual(['{"v":1,"stored":[[1,50,50]]}'])
+    expect(victim.received.map(({ text }) => text)).toEqual([
+      '{"v":1,"site":"lab","host":"web-1","stored":[[1,50,50]]}',
+    ])
     await victim.end()
   })
 
@@ -142,7 +148,7 @@ describe('what a rogue client may not do', () => {
   test('leave such things as a last will', () =>
     refusedBy('forged-receipt', () =>
       connectClient(running.brokerUrl, 'rogue', {
-        will: { topic: web1.receipt, payload: Buffer.from('{}'), contentType: '' },
+        will: () => ({ topic: web1.receipt, payload: Buffer.from('{}'), contentType: '' }),
       }),
     ))
 

@@ -56,7 +56,7 @@ describe.skipIf(mosquitto === null)('an aggregator on mosquitto', () => {
     await client.subscribe([topics.receipt])
     await client.alert({ id: 'over-mosquitto' }, 4)
     await until('the receipt', () => client.received.length > 0)
-    expect(client.received[0]!.text).toBe('{"v":1,"stored":[[1,4,4]]}')
+    expect(client.received[0]!.text).toBe('{"v":1,"site":"lab","host":"web-1","stored":[[1,4,4]]}')
     expect((await running.get('/api/v1/alerts/over-mosquitto')).status).toBe(200)
     // The status was there before the aggregator: it came because it is retained.
     const { items } = await running.json<{ items: unknown[] }>('/api/v1/hosts')

@@ -138,7 +138,7 @@ test('GET /api/v1/hosts finds a host by part of its name, and refuses what is no
 
 test('GET /api/v1/counts counts all, whatever a list shows', async () => {
   expect(await running.json('/api/v1/counts')).toMatchObject({
-    hosts: { online: 1, offline: 1 },
+    hosts: { online: 1, offline: 1, keyChanged: 0 },
     alerts: { active: 2, total: 3 },
     store: { bytes: expect.any(Number), oldestAlert: expect.any(Number) },
   } as object)

@@ -6,11 +6,13 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { openIdentity } from '../../src/platform/identity.ts'
 import { connectMqtt, parseBrokerUrl } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
+import { attachSignature } from '../../src/wire/signed.ts'
 import { agentTopics } from '../../src/wire/topics.ts'
-import { freePort, mosquitto, startMosquitto } from '../support/brokers.ts'
+import { freePort, mosquitto, startAedes, startMosquitto } from '../support/brokers.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 import { sampleAlert } from '../wire/samples.ts'
 import { connectClient, type Running, startRunning, until } from './running.ts'
@@ -62,19 +64,26 @@ mqtt { host: 127.0.0.1, port: ${mqtt} }
   })
 }
 
+const HOST_KEY = openIdentity('1'.repeat(64))
+
 function startAgent(url: string, login: { username?: string; password?: string } = {}): Outbox {
+  return startPublisher(url, login).outbox
+}
+
+function startPublisher(url: string, login: { username?: string; password?: string } = {}) {
   const outbox = Outbox.open(join(directory(), 'outbox.db'), { site: 'lab', host: 'web-1' })
   const publisher = new Publisher({
     ...{ broker: parseBrokerUrl(url), site: 'lab', host: 'web-1', outbox, ...login },
     ...{ delivery: 'receipt', resendAfterMs: 300, reconnectMs: [50, 300], refusedMs: [50, 300] },
     presence: { version: '1', model: 'm', source: 's' },
+    signer: HOST_KEY,
   })
   publisher.start()
   ends.push(async () => {
     await publisher.end(0)
     outbox.close()
   })
-  return outbox
+  return { outbox, publisher }
 }
 
 async function startOn(url: string, login: { username?: string; password?: string } = {}) {
@@ -171,4 +180,54 @@ describe.skipIf(mosquitto === null)('mosquitto with the access list of the docum
     expect(await stored(running)).toBe(1)
     expect(heard).toEqual([])
   }, 60_000)
+})
+
+// mosquitto speaks MQTT 5, aedes 3.1.1.
+const shared = [
+  ['mosquitto', mosquitto === null ? undefined : () => startMosquitto(directory())],
+  ['aedes', () => startAedes()],
+] as const
+describe.each(shared)('%s that everyone may use', (_, startBroker) => {
+  test.skipIf(startBroker === undefined)(
+    'forged receipts empty no outbox: none but those of the aggregator for this host count',
+    async () => {
+      const broker = await startBroker!()
+      ends.push(() => broker.close())
+      const topics = agentTopics('lab', 'web-1')
+      const { outbox, publisher } = startPublisher(broker.url)
+      outbox.put([{ ...sampleAlert, id: 'first' }])
+      const external = { kind: 'external', url: broker.url } as const
+      const running = await startRunning({ site: 'lab', broker: external })
+      await until('the first receipt', () => outbox.queued === 0, 30_000)
+      const { items } = await running.json<{ items: { key: { key: string } }[] }>('/api/v1/hosts')
+      expect(items[0]!.key.key).toBe(HOST_KEY.publicKey)
+      expect(outbox.aggregatorKey).toBe(running.publicKey)
+      const aggregator = openIdentity(await running.store.identity())
+      await running.close()
+
+      outbox.put([{ ...sampleAlert, id: 'second' }])
+      const forger = await connectMqtt(parseBrokerUrl(broker.url), {
+        ...{ clientId: 'forger', onMessage: () => {} },
+      })
+      ends.push(() => forger.end())
+      const receipt = (host: string) =>
+        Buffer.from(`{"v":1,"site":"lab","host":"${host}","stored":[[${outbox.boot},1,1000]]}`)
+      const own = openIdentity('f'.repeat(64)).sign(receipt('web-1'))
+      await forger.publish(topics.receipt, receipt('web-1'))
+      await forger.publish(topics.receipt, attachSignature(receipt('web-1'), own))
+      await forger.publish(topics.receipt, attachSignature(receipt('web-2'), own))
+      // A true receipt, of another host.
+      const others = attachSignature(receipt('web-2'), aggregator.sign(receipt('web-2')))
+      await forger.publish(topics.receipt, others)
+      await until('the last of them', () => publisher.state().ignored['receipt: other-host'])
+      expect(publisher.state().ignored).toEqual({
+        'receipt: unsigned': 1,
+        'receipt: other-key': 1,
+        'receipt: bad-signature': 1,
+        'receipt: other-host': 1,
+      })
+      expect(outbox.ledger()).toMatchObject({ acknowledged: 1, queued: 1 })
+    },
+    60_000,
+  )
 })

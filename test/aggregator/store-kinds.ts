@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { PostgresStore } from '../../src/aggregator/store/postgres-store.ts'
 import { RETENTION } from '../../src/aggregator/store/retention.ts'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
-import type { Arrival, Retention, Store, StoreBounds } from '../../src/aggregator/store/store.ts'
+import type { Received, Retention, Store, StoreBounds } from '../../src/aggregator/store/store.ts'
 import type { Alert } from '../../src/domain/alert.ts'
 import type { Summary } from '../../src/domain/summary.ts'
 import { toMessage } from '../../src/wire/alert-message.ts'
@@ -84,7 +84,7 @@ export type Where = { host?: string; site?: string; boot?: number; seq: number }
 export function alert(
   changes: Partial<Alert>,
   { host = 'a', site = 'lab', boot = 1, seq }: Where,
-): Arrival {
+): Received {
   return {
     kind: 'alert',
     message: toMessage({ ...sampleAlert, ...changes }, { site, host, boot, seq }),
@@ -95,7 +95,7 @@ export function summary(
   { host = 'a', site = 'lab', boot = 1, seq }: Where,
   from = 1_700_000_000,
   changes: Partial<Summary> = {},
-): Arrival {
+): Received {
   const payload = encodeSummary(
     { ...sampleSummary, from, to: from + 59, ...changes },
     { site, host, boot, seq },
@@ -105,7 +105,7 @@ export function summary(
   return { kind: 'summary', message: head.value, payload }
 }
 
-export function status(changes: Partial<StatusMessage>): Arrival {
+export function status(changes: Partial<StatusMessage>): Received {
   return { kind: 'status', message: { ...sampleStatus, host: 'a', ...changes } }
 }
 

@@ -175,7 +175,7 @@ for (const kind of [sqlite, postgres])
       } while (after !== null)
       expect(pages).toEqual(['web-2', 'db_1', 'dbx1', 'web-1'])
       expect(await store.counts()).toEqual({
-        hosts: { online: 3, offline: 1 },
+        hosts: { online: 3, offline: 1, keyChanged: 0 },
         alerts: { active: 1, total: 2 },
       })
     })
@@ -237,7 +237,7 @@ for (const kind of [sqlite, postgres])
       await store.commit([status({ boot: 7 })], 1_000)
       const will = status({ boot: 6, state: 'offline', reason: 'lost' })
       expect(await store.commit([will], 2_000)).toEqual([])
-      expect((await store.counts()).hosts).toEqual({ online: 1, offline: 0 })
+      expect((await store.counts()).hosts).toEqual({ online: 1, offline: 0, keyChanged: 0 })
       expect(
         await store.commit([status({ boot: 7, state: 'offline', reason: 'ended' })], 3_000),
       ).toMatchObject([{ kind: 'host', host: { state: 'offline', reason: 'ended', since: 3 } }])

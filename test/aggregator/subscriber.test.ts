@@ -5,12 +5,16 @@ import { join } from 'node:path'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
 import type { StoreBounds, StoreChange } from '../../src/aggregator/store/store.ts'
 import { Subscriber, type SubscriberOptions } from '../../src/aggregator/subscriber.ts'
+import { openIdentity, signerOf } from '../../src/platform/identity.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { encodeAlert } from '../../src/wire/alert-message.ts'
+import { attachSignature, detachSignature } from '../../src/wire/signed.ts'
 import { encodeAggregatorStatus } from '../../src/wire/status-message.ts'
 import { encodeSummary } from '../../src/wire/summary-message.ts'
 import { manualClock } from '../support/clock.ts'
 import { sampleAlert, sampleSummary } from '../wire/samples.ts'
+
+const AGGREGATOR = openIdentity('a'.repeat(64))
 
 const directory = mkdtempSync(join(tmpdir(), 'subscriber-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -20,24 +24,29 @@ let files = 0
 function start(options: Partial<SubscriberOptions> = {}, bounds: Partial<StoreBounds> = {}) {
   const store = new SqliteStore(join(directory, `${files++}.db`), bounds)
   const sent: string[] = []
+  const signatures: (string | undefined)[] = []
   const announced: string[] = []
   const logged: string[] = []
   const changes: StoreChange[] = []
   const subscriber = new Subscriber({
     store,
     clock: manualClock(),
+    signer: AGGREGATOR,
     log: createLog({ write: (line) => logged.push(line) }),
     onChange: (change) => changes.push(change),
     commitEveryMs: 2 ** 30,
     ...options,
   })
   subscriber.connect({
-    publish: (topic, payload) => sent.push(`${topic} ${new TextDecoder().decode(payload)}`),
+    publish: (topic, payload, signature) => {
+      sent.push(`${topic} ${new TextDecoder().decode(payload)}`)
+      signatures.push(signature)
+    },
     announce: (site, again) => announced.push(again ? `${site} again` : site),
   })
   const settled: (string | undefined)[] = []
-  const take = (topic: string, payload: Uint8Array): void =>
-    subscriber.take({ topic, payload }, (unsettled) => settled.push(unsettled))
+  const take = (topic: string, payload: Uint8Array, signature?: string): void =>
+    subscriber.take({ topic, payload, signature }, (unsettled) => settled.push(unsettled))
   const alert = (seq: number, { host = 'a', id = `${seq}` } = {}): void =>
     take(
       `callsign/v1/lab/${host}/alert`,
@@ -48,7 +57,19 @@ function start(options: Partial<SubscriberOptions> = {}, bounds: Partial<StoreBo
       `callsign/v1/lab/${host}/summary`,
       encodeSummary(sampleSummary, { site: 'lab', host, boot: 1, seq }),
     )
-  return { store, subscriber, sent, announced, logged, changes, settled, take, alert, summary }
+  return {
+    store,
+    subscriber,
+    sent,
+    signatures,
+    announced,
+    logged,
+    changes,
+    settled,
+    take,
+    alert,
+    summary,
+  }
 }
 
 test('Subscriber.flush() sends receipts after the commit, one for each host', async () => {
@@ -60,8 +81,8 @@ test('Subscriber.flush() sends receipts after the commit, one for each host', as
   expect([sent, settled, changes]).toEqual([[], [], []])
   await subscriber.flush()
   expect(sent).toEqual([
-    'callsign/v1/lab/a/receipt {"v":1,"stored":[[1,1,2],[1,9,9]]}',
-    'callsign/v1/lab/b/receipt {"v":1,"stored":[[1,1,1]]}',
+    'callsign/v1/lab/a/receipt {"v":1,"site":"lab","host":"a","stored":[[1,1,2],[1,9,9]]}',
+    'callsign/v1/lab/b/receipt {"v":1,"site":"lab","host":"b","stored":[[1,1,1]]}',
   ])
   expect(settled).toEqual([undefined, undefined, undefined, undefined])
   expect(changes).toHaveLength(4)
@@ -133,7 +154,7 @@ test('Subscriber.take() refuses summaries while it still takes alerts, and commi
   await subscriber.flush()
   expect(order).toEqual(['alert', ...new Array(seq - 2).fill('summary')])
   expect(sent).toEqual([
-    `callsign/v1/lab/a/receipt {"v":1,"stored":[[1,1,${seq - 2}],[1,${seq},${seq}]]}`,
+    `callsign/v1/lab/a/receipt {"v":1,"site":"lab","host":"a","stored":[[1,1,${seq - 2}],[1,${seq},${seq}]]}`,
   ])
 })
 
@@ -165,4 +186,56 @@ test('Subscriber.take() answers the last will of another aggregator', () => {
   expect(announced).toEqual([])
   take('callsign/v1/lab/aggregator/status', encodeAggregatorStatus({ ...status, state: 'offline' }))
   expect(announced).toEqual(['lab again'])
+})
+
+const HOST_KEY = openIdentity('b'.repeat(64))
+const OTHER_KEY = openIdentity('c'.repeat(64))
+const ofHost = (seq: number) =>
+  encodeAlert({ ...sampleAlert, id: `${seq}` }, { site: 'lab', host: 'a', boot: 1, seq })
+
+test('Subscriber signs receipts as the host signs: beside the payload, or in it for MQTT 3.1.1', async () => {
+  const { subscriber, sent, signatures, take } = start()
+  take('callsign/v1/lab/a/alert', ofHost(1), HOST_KEY.sign(ofHost(1)))
+  await subscriber.flush()
+  const receipt = Buffer.from(sent[0]!.split(' ')[1]!)
+  expect(signerOf(receipt, signatures[0]!)).toBe(AGGREGATOR.publicKey)
+
+  take('callsign/v1/lab/a/alert', attachSignature(ofHost(2), HOST_KEY.sign(ofHost(2))))
+  await subscriber.flush()
+  expect(signatures[1]).toBeUndefined()
+  const { payload, signature } = detachSignature(Buffer.from(sent[1]!.split(' ')[1]!), undefined)
+  expect(signerOf(payload, signature!)).toBe(AGGREGATOR.publicKey)
+})
+
+test('Subscriber refuses wrong signatures and other keys by reason, and gives no receipt for them', async () => {
+  const { subscriber, sent, settled, logged, store, take } = start()
+  const topic = 'callsign/v1/lab/a/alert'
+  take(topic, ofHost(1), HOST_KEY.sign(ofHost(1)))
+  take(topic, ofHost(2), HOST_KEY.sign(ofHost(3)))
+  take(topic, ofHost(3), 'A'.repeat(128))
+  await subscriber.flush()
+  for (const seq of [4, 5]) take(topic, ofHost(seq), OTHER_KEY.sign(ofHost(seq)))
+  take(topic, ofHost(6))
+  await subscriber.flush()
+  expect(subscriber.counts().refused).toEqual(
+    new Map([
+      ['bad-signature', 2],
+      ['key-changed', 2],
+      ['unsigned', 1],
+    ]),
+  )
+  expect(settled).toEqual(['refused', 'refused', undefined, 'refused', 'refused', 'refused'])
+  expect(sent).toHaveLength(1)
+  expect((await store.counts()).alerts.total).toBe(1)
+  // Each once, with the command that accepts the key.
+  expect(logged).toHaveLength(2)
+  expect(logged[0]).toContain(`agent aggregate accept lab/a ${OTHER_KEY.publicKey}`)
+})
+
+test('Subscriber with requireSignatures takes nothing unsigned', async () => {
+  const { subscriber, alert, settled } = start({ requireSignatures: true })
+  alert(1)
+  await subscriber.flush()
+  expect(settled).toEqual(['refused'])
+  expect(subscriber.counts().refused.get('unsigned')).toBe(1)
 })

@@ -77,6 +77,7 @@ async function measure(processes: number): Promise<Measured> {
       ...{ broker: undefined, brokerUser: undefined, brokerPassword: undefined },
       ...{ brokerPasswordFile: undefined, ca: undefined, cert: undefined, key: undefined },
       delivery: 'auto',
+      aggregatorKey: [],
     },
     model,
     source: { name: 'memory', why: 'bench' },

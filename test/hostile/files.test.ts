@@ -108,7 +108,10 @@ test(`${RUNS} alerts, summaries, receipts and states`, () => {
     '{"v":1,"id":"0123456789abcdef","seq":1,"boot":1,"kind":"masquerade","state":"open","site":"s","host":"h","time":1700000000,"first":1700000000,"last":1700000000,"count":1,' +
       '"process":{"pid":5,"start":1700000000,"name":"nginx"},"predicted":{"class":"nc","confidence":0.9},"claimed":{"class":"nginx","confidence":0.1},"why":[],"model":"m","evidence":{"from":1,"to":2}}',
   )
-  const receipts = encodeReceipts([1, 2, 3, 7, 9].map((seq) => ({ boot: 1, seq })))
+  const receipts = encodeReceipts(
+    { site: 'lab', host: 'a' },
+    [1, 2, 3, 7, 9].map((seq) => ({ boot: 1, seq })),
+  )
   const seeds = [
     alert,
     ...receipts,

@@ -5,11 +5,13 @@
  *
  * It stands in for what lies between agent and aggregator; both ends are the real ones.
  */
+import { defined } from '../../src/domain/defined.ts'
 import type {
   MqttConnection,
   MqttConnectOptions,
   MqttMessage,
   MqttPublishOptions,
+  MqttWill,
 } from '../../src/platform/mqtt/client.ts'
 import type { Random } from './random.ts'
 import type { VirtualTime } from './virtual-time.ts'
@@ -36,11 +38,13 @@ class Session {
   readonly options: MqttConnectOptions
   readonly filters = new Set<string>()
   readonly closed: Promise<string>
+  readonly will: MqttWill | undefined
   open = true
   close!: (reason: string) => void
 
   constructor(options: MqttConnectOptions) {
     this.options = options
+    this.will = options.will?.(5)
     this.closed = new Promise((resolve) => {
       this.close = resolve
     })
@@ -90,8 +94,9 @@ export class Network {
   }
 
   /** From the aggregator. */
-  publish(topic: string, payload: Uint8Array, retain: boolean): void {
-    const packet: Packet = { topic, payload, retain: false, properties: {} }
+  publish(topic: string, payload: Uint8Array, retain: boolean, signature?: string): void {
+    const signed = defined({ signature })
+    const packet: Packet = { topic, payload, retain: false, properties: {}, ...signed }
     if (retain) this.#retained.set(topic, { ...packet, retain: true })
     for (const session of this.#sessions)
       if (session.filters.has(topic)) void this.#toClient(session, packet)
@@ -119,8 +124,9 @@ export class Network {
     options: MqttPublishOptions = {},
   ): Promise<void> {
     await this.#pass(session)
-    const properties = options.userProperties ?? {}
-    const packet: Packet = { topic, payload, retain: false, properties }
+    const { userProperties: properties = {}, signature } = options
+    const signed = defined({ signature })
+    const packet: Packet = { topic, payload, retain: false, properties, ...signed }
     if (options.retain === true) this.#retained.set(topic, packet)
     const { twice, acknowledgementLost } = this.weather
     if (this.#random.chance(twice)) this.#consumeLater(packet)
@@ -157,10 +163,9 @@ export class Network {
     session.open = false
     this.#sessions.delete(session)
     session.close(reason)
-    const { will } = session.options
-    if (!publishesWill || will === undefined) return
-    const packet = { topic: will.topic, payload: will.payload, retain: false, properties: {} }
-    this.#consumeLater(packet)
+    if (!publishesWill || session.will === undefined) return
+    const { contentType: _, ...will } = session.will
+    this.#consumeLater({ ...will, retain: false, properties: {} })
   }
 
   #delay(): Promise<void> {

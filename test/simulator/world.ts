@@ -17,6 +17,7 @@ import type { Arrival, Store } from '../../src/aggregator/store/store.ts'
 import { Subscriber } from '../../src/aggregator/subscriber.ts'
 import type { Alert } from '../../src/domain/alert.ts'
 import type { Summary } from '../../src/domain/summary.ts'
+import { openIdentity } from '../../src/platform/identity.ts'
 import type { Log } from '../../src/platform/log.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
@@ -35,6 +36,10 @@ const HOUR_MS = 3_600_000
 const TROUBLE_MS = 12 * 60_000
 const HEALED_MS = 6 * HOUR_MS
 const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** One key is enough for all hosts: each pins it as its own. */
+const HOST_KEY = openIdentity('1'.repeat(64))
+const AGGREGATOR_KEY = openIdentity('a'.repeat(64))
 
 /** A promise that is not kept: a node that is gone answers nothing. */
 const never = () => new Promise<never>(() => {})
@@ -184,6 +189,7 @@ class SimulatedHost {
         broker: { url: 'mqtt://simulated', tls: false, host: 'simulated', port: 1883 },
         presence: { version: '0.0.0', model: 'none', source: 'none' },
         random: () => random.unit(),
+        signer: HOST_KEY,
         connect: async (_address, options) => {
           if (life.isOver) return never()
           const opened = await network.connect(options)
@@ -306,13 +312,13 @@ class SimulatedAggregator {
     const announced = new Set<string>()
     const subscriber = new Subscriber({
       ...{ clock: this.#clock, log: QUIET, onChange: () => {} },
-      store: this.#faulty(this.store, life),
+      ...{ store: this.#faulty(this.store, life), signer: AGGREGATOR_KEY },
     })
     subscriber.connect({
-      publish: (topic, payload) => {
+      publish: (topic, payload, signature) => {
         if (life.value) return
         this.#noteReceipt(topic, payload)
-        network.publish(topic, payload, false)
+        network.publish(topic, payload, false, signature)
       },
       announce: (site, again) => {
         if (life.value || (announced.has(site) && again !== true)) return
@@ -362,7 +368,8 @@ class SimulatedAggregator {
       ...{ v: 1, state, site: SITE, version: '0.0.0' },
       time: Math.floor(this.#clock.now() / 1000),
     })
-    this.#world.network.publish(aggregatorStatusTopic(SITE), payload, true)
+    const signature = AGGREGATOR_KEY.sign(payload)
+    this.#world.network.publish(aggregatorStatusTopic(SITE), payload, true, signature)
   }
 
   #take(subscriber: Subscriber, packet: Packet): Promise<void> {

@@ -38,6 +38,7 @@ export function openTestAgent(
         falseAlarmsPerDay: 1,
         learn: 0,
         delivery: 'auto',
+        aggregatorKey: [],
         send: [],
       },
       ...{ broker, brokerUser: undefined, brokerPassword: undefined },

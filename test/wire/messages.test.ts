@@ -12,6 +12,8 @@ import {
 
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
+const WEB_1 = { site: 'lab', host: 'web-1' }
+
 describe('encodeReceipts()', () => {
   test('covers exactly what was stored, in any order, over boots and payloads', () => {
     const rows = fc.array(
@@ -20,7 +22,7 @@ describe('encodeReceipts()', () => {
     fc.assert(
       fc.property(rows, (stored) => {
         const covered = new Set<string>()
-        for (const payload of encodeReceipts(stored, 3)) {
+        for (const payload of encodeReceipts(WEB_1, stored, 3)) {
           const decoded = decodeReceipt(payload)
           if (!decoded.ok) throw new Error(decoded.reason)
           for (const { boot, from, to } of decoded.value.stored) {
@@ -36,9 +38,9 @@ describe('encodeReceipts()', () => {
 
   test('says a whole window in one range', () => {
     const stored = Array.from({ length: 256 }, (_, i) => ({ boot: 7, seq: i + 1 }))
-    expect(encodeReceipts(stored).map((payload) => new TextDecoder().decode(payload))).toEqual([
-      '{"v":1,"stored":[[7,1,256]]}',
-    ])
+    expect(
+      encodeReceipts(WEB_1, stored).map((payload) => new TextDecoder().decode(payload)),
+    ).toEqual(['{"v":1,"site":"lab","host":"web-1","stored":[[7,1,256]]}'])
   })
 
   test('the worst window fits into what the agent reads', () => {
@@ -46,7 +48,7 @@ describe('encodeReceipts()', () => {
       boot: 1_795_447_003_377,
       seq: 9_000_000_000_000 + 2 * i,
     }))
-    expect(encodeReceipts(worst).every((payload) => decodeReceipt(payload).ok)).toBe(true)
+    expect(encodeReceipts(WEB_1, worst).every((payload) => decodeReceipt(payload).ok)).toBe(true)
   })
 })
 

@@ -82,6 +82,8 @@ export interface CentralStatus {
 
 interface Waiting {
   readonly message: VectorsMessage
+  /** The key that signed it; '' where nothing did. */
+  readonly key: string
   readonly payload: Uint8Array
   readonly settled: (unsettled?: Unsettled) => void
 }
@@ -90,6 +92,8 @@ interface Host {
   readonly site: string
   readonly host: string
   readonly pipeline: HostPipeline
+  /** Of the key that signs its vectors; undefined before the first message. */
+  key: string | undefined
   /** Undefined before the first message. */
   place: StreamPlace | undefined
   /** Of the last message. */
@@ -144,7 +148,12 @@ export class Central {
 
   /** @param settled called once: when its alerts are stored, or why they are not */
   take(
-    { site, host, payload }: { site: string; host: string; payload: Uint8Array },
+    {
+      site,
+      host,
+      payload,
+      key: signer = '',
+    }: { site: string; host: string; payload: Uint8Array; key?: string },
     settled: (unsettled?: Unsettled) => void,
   ): void {
     const { partition } = this.#options
@@ -168,7 +177,7 @@ export class Central {
       settled('overloaded')
       return
     }
-    line.push({ message: read, payload, settled })
+    line.push({ message: read, key: signer, payload, settled })
     this.#waiting.set(key, line)
     this.#waitingBytes += payload.byteLength
     this.#begin()
@@ -210,7 +219,7 @@ export class Central {
     // What came together is classified together.
     await new Promise((resolve) => setImmediate(resolve))
     while (this.#waiting.size > 0) {
-      const batch = this.#next()
+      const batch = await this.#withRightKeys(this.#next())
       const began = process.threadCpuUsage()
       const arrivals = await this.#classify(batch).catch((error) => this.#failedRound(error))
       const { user, system } = process.threadCpuUsage(began)
@@ -235,12 +244,38 @@ export class Central {
     return batch
   }
 
+  /** Vectors that are not signed by the host's key are refused: they would teach what is usual there. */
+  async #withRightKeys(batch: Map<string, Waiting>): Promise<Map<string, Waiting>> {
+    const doubtful = [...batch].filter(([name, { key }]) => this.#hosts.get(name)?.key !== key)
+    if (doubtful.length === 0) return batch
+    const keys = await this.#parts.store
+      .keysOf(
+        doubtful.map(
+          ([
+            ,
+            {
+              message: { site, host },
+            },
+          ]) => ({ site, host }),
+        ),
+      )
+      .catch(() => undefined)
+    doubtful.forEach(([name, { key, settled }], i) => {
+      const pinned = keys?.[i]
+      if (pinned === '' || pinned === key) return
+      batch.delete(name)
+      if (keys !== undefined) this.#parts.onRefused(key === '' ? 'unsigned' : 'key-changed')
+      settled(keys === undefined ? 'not-stored' : 'refused')
+    })
+    return batch
+  }
+
   async #classify(batch: ReadonlyMap<string, Waiting>): Promise<Arrival[]> {
     await this.#bring(batch)
-    const running = [...batch].flatMap(([key, { message, payload }]) => {
-      const host = this.#hosts.get(key)
+    const running = [...batch].flatMap(([name, { message, key, payload }]) => {
+      const host = this.#hosts.get(name)
       if (host === undefined || !this.#follows(host, message)) return []
-      host.payload = payload
+      Object.assign(host, { payload, key })
       return [{ host, message, alerts: [] as Alert[] }]
     })
     const longest = Math.max(0, ...running.map(({ message }) => message.frames.length))
@@ -285,7 +320,7 @@ export class Central {
     const last = known === undefined ? undefined : decodeVectors(known.payload)
     if (last?.ok === true) pipeline.warm(last.value.frames)
     return {
-      ...{ site, host, pipeline, place: known?.place },
+      ...{ site, host, pipeline, place: known?.place, key: undefined },
       payload: known?.payload ?? new Uint8Array(0),
       // Spread, so that not all are saved in one round.
       savedAtMs: this.#parts.clock.monotonic() - CENTRAL_SAVE_EVERY_MS * shareOf(site, host),
@@ -320,13 +355,14 @@ export class Central {
     this.#totals.windows += judged - host.counted.judged
     this.#totals.leftOut += leftOut - host.counted.leftOut
     host.counted = { judged, leftOut }
-    const { site } = host
+    const { site, key = '' } = host
+    const signed = key === '' ? {} : { key }
     const messages = alerts
       .slice(0, ALERTS_PER_MESSAGE)
       .filter(({ severity }) => severity !== 'low')
       .map((alert, i): Arrival => {
         const origin = { site, host: host.host, boot, seq: seq * ALERTS_PER_MESSAGE + i }
-        return { kind: 'alert', message: toMessage(alert, origin) }
+        return { kind: 'alert', message: toMessage(alert, origin), ...signed }
       })
     const now = this.#parts.clock.monotonic()
     if (alerts.length === 0 && now - host.savedAtMs < CENTRAL_SAVE_EVERY_MS) return messages

@@ -35,6 +35,9 @@ export interface Host {
   readonly version: string
   readonly model: string
   readonly source: string
+  /** The public key that its messages are signed with, and another one that signs for it. */
+  readonly key?: { readonly key: string; readonly since: number }
+  readonly refusedKey?: { readonly key: string; readonly since: number }
   readonly alerts?: { readonly active: number; readonly total: number }
 }
 

@@ -1,5 +1,12 @@
 /** One host: its condition, incidents, cost, ledger and processes, as its summaries tell them. */
-import { get, type HostHour, type HostProcesses, type IncidentRecord, type Page } from './api.ts'
+import {
+  get,
+  type Host,
+  type HostHour,
+  type HostProcesses,
+  type IncidentRecord,
+  type Page,
+} from './api.ts'
 import { hourChart } from './charts.ts'
 import { block, element, facts, hash, name, note } from './element.ts'
 import { condition } from './host-row.ts'
@@ -127,6 +134,8 @@ function agent({ host: at, summary }: HostProcesses): HTMLElement {
       ['Source', at.source === '' ? undefined : at.source],
       ['Version', at.version === '' ? undefined : at.version],
       ['Model', at.model === '' ? undefined : [hash(at.model)]],
+      ['Key', at.key === undefined ? 'none: its messages are not signed' : [hash(at.key.key)]],
+      ['Key changed', at.refusedKey === undefined ? undefined : refusedWords(at)],
       ...(summary === null
         ? []
         : ([
@@ -137,6 +146,15 @@ function agent({ host: at, summary }: HostProcesses): HTMLElement {
           ] as const)),
     ]),
   )
+}
+
+/** Another key signs for this host: a new installation, or somebody else. */
+function refusedWords({ site, host, refusedKey }: Host) {
+  const command = `agent aggregate accept ${site}/${host} ${refusedKey?.key}`
+  return [
+    'messages of another key are refused; if "agent status" there shows it: ',
+    element('code', {}, command),
+  ]
 }
 
 /** What the agent left out to stay below its cap; undefined (no line) where it left out nothing. */

@@ -4,10 +4,11 @@
  */
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
+import type { HostKeys } from './host-key.ts'
 import { type HostRecord, toSeconds } from './records.ts'
 
 /** A host as its row has it. */
-export interface StoredHost {
+export interface StoredHost extends Readonly<HostKeys> {
   readonly id: number
   readonly site: string
   readonly host: string
@@ -38,6 +39,10 @@ export function toRecord(row: StoredHost): HostRecord {
     version: row.version,
     model: row.model,
     source: row.source,
+    ...(row.key === '' ? {} : { key: { key: row.key, since: toSeconds(row.keySince) } }),
+    ...(row.otherKey === ''
+      ? {}
+      : { refusedKey: { key: row.otherKey, since: toSeconds(row.otherKeySince) } }),
   }
 }
 

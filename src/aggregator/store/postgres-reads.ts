@@ -32,7 +32,8 @@ import type {
 
 export const HOST_COLUMNS = `id::float8 AS id, site, host, online, reason, boot::float8 AS boot,
   since::float8 AS since, first_seen::float8 AS "firstSeen", last_seen::float8 AS "lastSeen",
-  version, model, source, active, alerts`
+  version, model, source, active, alerts, key, key_since::float8 AS "keySince",
+  other_key AS "otherKey", other_key_since::float8 AS "otherKeySince", accepted_key AS "acceptedKey"`
 
 export const WINDOW_COLUMNS = `summary_boot::float8 AS "summaryBoot",
   summary_seq::float8 AS "summarySeq", summary_seen::float8 AS "summarySeen"`
@@ -252,13 +253,16 @@ export class PostgresReads implements Reads {
   }
 
   async counts(): Promise<Counts> {
-    const [found] = await this.#db.query<Record<'online' | 'hosts' | 'active' | 'total', number>>(
+    const [found] = await this.#db.query<
+      Record<'online' | 'hosts' | 'keyChanged' | 'active' | 'total', number>
+    >(
       `SELECT coalesce(sum(online), 0)::float8 AS online, count(*)::float8 AS hosts,
+         count(nullif(other_key, ''))::float8 AS "keyChanged",
          coalesce(sum(active), 0)::float8 AS active, coalesce(sum(alerts), 0)::float8 AS total
        FROM callsign.hosts`,
     )
-    const { online, hosts, active, total } = found!
-    return { hosts: { online, offline: hosts - online }, alerts: { active, total } }
+    const { online, hosts, keyChanged, active, total } = found!
+    return { hosts: { online, offline: hosts - online, keyChanged }, alerts: { active, total } }
   }
 
   async usage(): Promise<Usage> {

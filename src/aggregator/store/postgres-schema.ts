@@ -176,4 +176,14 @@ CREATE TABLE callsign.known (
 );
 ALTER TABLE callsign.known ALTER COLUMN body SET STORAGE EXTERNAL;
 `,
+  // Keys of hosts, and the aggregators' own.
+  `
+ALTER TABLE callsign.hosts
+  ADD COLUMN key text COLLATE "C" NOT NULL DEFAULT '',
+  ADD COLUMN key_since bigint NOT NULL DEFAULT 0,
+  ADD COLUMN other_key text COLLATE "C" NOT NULL DEFAULT '',
+  ADD COLUMN other_key_since bigint NOT NULL DEFAULT 0,
+  ADD COLUMN accepted_key text COLLATE "C" NOT NULL DEFAULT '';
+CREATE TABLE callsign.identity (one smallint PRIMARY KEY CHECK (one = 1), secret text NOT NULL);
+`,
 ]

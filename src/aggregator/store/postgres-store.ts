@@ -10,6 +10,7 @@
  * there may be some more than they say. `size` of the retention is not used: deleted rows give no
  * space back before a vacuum.
  */
+import { randomBytes } from 'node:crypto'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
 import {
   ACTIONS_STORED_MAX,
@@ -28,6 +29,7 @@ import {
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import type { HostArchive } from './archive.ts'
+import { checkKey } from './host-key.ts'
 import { applyStatus, type HostRow, hostKey, hourOf, noteSummary, toRecord } from './host-row.ts'
 import { type Action, type ActionRecord, type IncidentKey, incidentColumns } from './incident.ts'
 import { dropActionsStatement } from './incident-sql.ts'
@@ -41,7 +43,7 @@ import { isActive, toSeconds } from './records.ts'
 import { RETENTION } from './retention.ts'
 import type {
   Arrival,
-  HostKnown,
+  Named,
   Retention,
   Store,
   StoreBounds,
@@ -164,7 +166,7 @@ export class PostgresStore extends PostgresReads implements Store {
     return this.#db.transaction((tx) => takeAction(tx, key, action, actor, toSeconds(nowMs)))
   }
 
-  async known(hosts: readonly HostKnown['message'][]): Promise<(Uint8Array | undefined)[]> {
+  async known(hosts: readonly Named[]): Promise<(Uint8Array | undefined)[]> {
     const names = hosts.map(({ site, host }) => ({ site, host }))
     const rows = await this.#db.query<{ site: string; host: string; body: Uint8Array }>(
       `SELECT site, host, body FROM callsign.known JOIN callsign.hosts ON id = host_id
@@ -180,6 +182,32 @@ export class PostgresStore extends PostgresReads implements Store {
       `UPDATE callsign.hosts SET online = 0, reason = 'unknown', since = $1 WHERE online = 1`,
       [nowMs],
     )
+  }
+
+  async identity(first = randomBytes(32).toString('hex')): Promise<string> {
+    await this.#db.query('INSERT INTO callsign.identity VALUES (1, $1) ON CONFLICT DO NOTHING', [
+      first,
+    ])
+    const [found] = await this.#db.query<{ secret: string }>('SELECT secret FROM callsign.identity')
+    return found!.secret
+  }
+
+  async acceptKey({ site, host }: Named, key: string): Promise<boolean> {
+    const found = await this.#db.query(
+      'UPDATE callsign.hosts SET accepted_key = $1 WHERE site = $2 AND host = $3 RETURNING id',
+      [key, site, host],
+    )
+    return found.length > 0
+  }
+
+  async keysOf(hosts: readonly Named[]): Promise<string[]> {
+    const rows = await this.#db.query<Named & { key: string }>(
+      `SELECT site, host, key FROM callsign.hosts
+       WHERE (site, host) IN (SELECT site, host FROM ${rowsOf('site text, host text')})`,
+      [JSON.stringify(hosts)],
+    )
+    const keys = new Map(rows.map((row) => [hostKey(row), row.key]))
+    return hosts.map((host) => keys.get(hostKey(host)) ?? '')
   }
 
   #add(staged: Staged): void {
@@ -452,6 +480,7 @@ class Commit {
     await this.#readAlerts(batch)
     for (const arrival of batch) {
       const host = this.#hosts.get(hostKey(arrival.message))!
+      if (this.#isRefused(host, arrival)) continue
       host.lastSeen = this.#nowMs
       if (arrival.kind === 'alert') this.#putAlert(host, arrival.message)
       else if (arrival.kind === 'summary') this.#putSummary(host, arrival)
@@ -463,6 +492,17 @@ class Commit {
     await this.#writeSummaries()
     await this.#writeKnown()
     await this.#writeHosts()
+  }
+
+  /** Whether its key is not the host's; notes the key. */
+  #isRefused(host: HostRow, arrival: Arrival): boolean {
+    if (arrival.kind === 'known') return false
+    const before = host.otherKey
+    const reason = checkKey(host, arrival.key, () => host.acceptedKey, this.#nowMs)
+    if (host.otherKey !== before) this.changes.push({ kind: 'host', host: toRecord(host) })
+    if (reason === undefined) return false
+    this.changes.push({ kind: 'refused', arrival, reason })
+    return true
   }
 
   /** Makes the hosts that are new; all are locked in the order of their numbers. */
@@ -686,8 +726,9 @@ class Commit {
       `UPDATE callsign.hosts SET online = x.online, reason = x.reason, boot = x.boot, since = x.since,
          last_seen = x."lastSeen", version = x.version, model = x.model, source = x.source,
          active = x.active, alerts = x.alerts, summary_boot = x."summaryBoot",
-         summary_seq = x."summarySeq", summary_seen = x."summarySeen"
-       FROM ${rowsOf('id bigint, online smallint, reason text, boot bigint, since bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint')}
+         summary_seq = x."summarySeq", summary_seen = x."summarySeen", key = x.key,
+         key_since = x."keySince", other_key = x."otherKey", other_key_since = x."otherKeySince"
+       FROM ${rowsOf('id bigint, online smallint, reason text, boot bigint, since bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint')}
        WHERE hosts.id = x.id`,
       [JSON.stringify([...this.#hosts.values()])],
     )

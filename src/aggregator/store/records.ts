@@ -17,6 +17,17 @@ export interface HostRecord {
   readonly version: string
   readonly model: string
   readonly source: string
+  /** The public key that its messages are signed with, since when; absent where they are not. */
+  readonly key?: SeenKey
+  /** Another key that signed for this host, and whose messages are refused. */
+  readonly refusedKey?: SeenKey
+}
+
+export interface SeenKey {
+  /** base64url, 43 characters. */
+  readonly key: string
+  /** Unix seconds. */
+  readonly since: number
 }
 
 export interface AlertChange {

@@ -203,15 +203,14 @@ export class SqliteReads implements Reads {
 
   async counts(): Promise<Counts> {
     const found = this.#db
-      .prepare<{ online: number; hosts: number; active: number; total: number }>(
+      .prepare<Record<'online' | 'hosts' | 'keyChanged' | 'active' | 'total', number>>(
         `SELECT coalesce(sum(online), 0) AS online, count(*) AS hosts,
+           coalesce(sum(otherKey <> ''), 0) AS keyChanged,
            coalesce(sum(active), 0) AS active, coalesce(sum(alerts), 0) AS total FROM hosts`,
       )
       .get()!
-    return {
-      hosts: { online: found.online, offline: found.hosts - found.online },
-      alerts: { active: found.active, total: found.total },
-    }
+    const { online, hosts, keyChanged, active, total } = found
+    return { hosts: { online, offline: hosts - online, keyChanged }, alerts: { active, total } }
   }
 
   async usage(): Promise<Usage> {

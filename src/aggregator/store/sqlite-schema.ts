@@ -207,4 +207,13 @@ CREATE TABLE known (
   body BLOB NOT NULL
 );
 `,
+  // Keys of hosts, and the aggregator's own.
+  `
+ALTER TABLE hosts ADD COLUMN key TEXT NOT NULL DEFAULT '';
+ALTER TABLE hosts ADD COLUMN keySince INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hosts ADD COLUMN otherKey TEXT NOT NULL DEFAULT '';
+ALTER TABLE hosts ADD COLUMN otherKeySince INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hosts ADD COLUMN acceptedKey TEXT NOT NULL DEFAULT '';
+CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), secret TEXT NOT NULL);
+`,
 ]

@@ -9,6 +9,7 @@
  * changed longest ago goes, so that no host can push out the alerts of others. Does not promise
  * that a host is who it says: that is the broker's business (`access.ts`).
  */
+import { randomBytes } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
 import { defined } from '../../domain/defined.ts'
@@ -25,6 +26,7 @@ import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { ArchivedAlert, HostArchive } from './archive.ts'
+import { checkKey } from './host-key.ts'
 import {
   applyStatus,
   type HostRow,
@@ -67,7 +69,7 @@ import { bytesUsed, SQLITE_TABLES, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
 import type {
   Arrival,
-  HostKnown,
+  Named,
   Reads,
   Retention,
   Store,
@@ -163,14 +165,14 @@ export class SqliteStore implements Store {
   usage: Reads['usage'] = () => this.#reads.usage()
 
   async counts(): ReturnType<Reads['counts']> {
-    let online = 0
-    let active = 0
+    let [online, active, keyChanged] = [0, 0, 0]
     for (const host of this.#hosts.values()) {
       online += host.online
       active += host.active
+      if (host.otherKey !== '') keyChanged++
     }
     return {
-      hosts: { online, offline: this.#hosts.size - online },
+      hosts: { online, offline: this.#hosts.size - online, keyChanged },
       alerts: { active, total: this.#alerts },
     }
   }
@@ -190,6 +192,7 @@ export class SqliteStore implements Store {
     this.#transaction(() => {
       for (const arrival of batch) {
         const host = this.#host(arrival.message, nowMs)
+        if (this.#isRefused(host, arrival, nowMs, changes)) continue
         host.lastSeen = nowMs
         if (arrival.kind === 'alert') this.#putAlert(host, arrival.message, nowMs, changes)
         else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs, changes)
@@ -200,7 +203,7 @@ export class SqliteStore implements Store {
     return changes
   }
 
-  async known(hosts: readonly HostKnown['message'][]): Promise<(Uint8Array | undefined)[]> {
+  async known(hosts: readonly Named[]): Promise<(Uint8Array | undefined)[]> {
     return hosts.map((one) => {
       const host = this.#hosts.get(hostKey(one))
       if (host === undefined) return undefined
@@ -384,6 +387,33 @@ export class SqliteStore implements Store {
     this.#alerts -= host.alerts
   }
 
+  // --- Keys ----------------------------------------------------------------------------------------
+
+  async identity(first = randomBytes(32).toString('hex')): Promise<string> {
+    this.#sql.makeIdentity.run(first)
+    return (this.#sql.identity.get() as { secret: string }).secret
+  }
+
+  async acceptKey({ site, host }: Named, key: string): Promise<boolean> {
+    return Number(this.#sql.acceptKey.run(key, site, host).changes) > 0
+  }
+
+  async keysOf(hosts: readonly Named[]): Promise<string[]> {
+    return hosts.map((host) => this.#hosts.get(hostKey(host))?.key ?? '')
+  }
+
+  /** Whether its key is not the host's; notes the key. */
+  #isRefused(host: HostRow, arrival: Arrival, nowMs: number, changes: StoreChange[]): boolean {
+    if (arrival.kind === 'known') return false
+    const acceptedNow = () => (this.#sql.acceptedKey.get(host.id) as HostRow).acceptedKey
+    const before = host.otherKey
+    const reason = checkKey(host, arrival.key, acceptedNow, nowMs)
+    if (host.otherKey !== before) changes.push({ kind: 'host', host: toRecord(host) })
+    if (reason === undefined) return false
+    changes.push({ kind: 'refused', arrival, reason })
+    return true
+  }
+
   // --- One arrival -------------------------------------------------------------------------------
 
   #putAlert(host: HostRow, message: AlertMessage, nowMs: number, changes: StoreChange[]): void {
@@ -478,7 +508,8 @@ export class SqliteStore implements Store {
     this.#sql.updateHost.run(
       ...[host.online, host.reason, host.boot, host.since, host.lastSeen],
       ...[host.version, host.model, host.source, host.active, host.alerts],
-      ...[host.summaryBoot, host.summarySeq, host.summarySeen, host.id],
+      ...[host.summaryBoot, host.summarySeq, host.summarySeen],
+      ...[host.key, host.keySince, host.otherKey, host.otherKeySince, host.id],
     )
   }
 
@@ -615,8 +646,18 @@ interface OldAlert {
   readonly incident: string
 }
 
+function prepareKeyStatements(db: Database) {
+  return {
+    makeIdentity: db.prepare('INSERT OR IGNORE INTO identity VALUES (1, ?)'),
+    identity: db.prepare('SELECT secret FROM identity'),
+    acceptedKey: db.prepare('SELECT acceptedKey FROM hosts WHERE id = ?'),
+    acceptKey: db.prepare('UPDATE hosts SET acceptedKey = ? WHERE site = ? AND host = ?'),
+  }
+}
+
 function prepareStatements(db: Database) {
   return {
+    ...prepareKeyStatements(db),
     allHosts: db.prepare('SELECT * FROM hosts'),
     insertHost: db.prepare(
       `INSERT INTO hosts (site, host, online, reason, boot, since, firstSeen, lastSeen, version, model, source)
@@ -624,7 +665,8 @@ function prepareStatements(db: Database) {
     ),
     updateHost: db.prepare(
       `UPDATE hosts SET online = ?, reason = ?, boot = ?, since = ?, lastSeen = ?, version = ?, model = ?,
-         source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ? WHERE id = ?`,
+         source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ?,
+         key = ?, keySince = ?, otherKey = ?, otherKeySince = ? WHERE id = ?`,
     ),
     setFirstSeen: db.prepare('UPDATE hosts SET firstSeen = ? WHERE id = ?'),
     dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),

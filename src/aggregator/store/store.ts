@@ -14,19 +14,26 @@ import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import type { SummaryMessage } from '../../wire/summary-message.ts'
 import type { HostArchive } from './archive.ts'
+import type { KeyRefusal } from './host-key.ts'
 import type { Action, ActionRecord, IncidentKey, IncidentReads } from './incident.ts'
 import type { AlertChange, HostRecord } from './records.ts'
 
-export type Arrival =
+export type Arrival = Received | HostKnown
+
+/** What hosts send. */
+export type Received = (
   | { readonly kind: 'alert'; readonly message: AlertMessage }
   | { readonly kind: 'summary'; readonly message: SummaryHead; readonly payload: Uint8Array }
   | { readonly kind: 'status'; readonly message: StatusMessage }
-  | HostKnown
+) & {
+  /** The public key that signed it; absent where nothing did. */
+  readonly key?: string
+}
 
 /** What is known of a host that is classified here; opaque. Replaces what was known before. */
 export interface HostKnown {
   readonly kind: 'known'
-  readonly message: { readonly site: string; readonly host: string }
+  readonly message: Named
   readonly body: Uint8Array
 }
 
@@ -35,6 +42,8 @@ export type StoreChange =
   | { readonly kind: 'alert'; readonly message: AlertMessage }
   | { readonly kind: 'host'; readonly host: HostRecord }
   | { readonly kind: 'summary'; readonly message: SummaryHead }
+  /** Of the batch, and not stored: its key is not the host's. */
+  | { readonly kind: 'refused'; readonly arrival: Received; readonly reason: KeyRefusal }
 
 export interface ListedHost extends HostRecord {
   readonly alerts: { readonly active: number; readonly total: number }
@@ -101,8 +110,19 @@ export interface HostHour {
 }
 
 export interface Counts {
-  readonly hosts: { readonly online: number; readonly offline: number }
+  readonly hosts: {
+    readonly online: number
+    readonly offline: number
+    /** For which another key than the pinned one has signed. */
+    readonly keyChanged: number
+  }
   readonly alerts: { readonly active: number; readonly total: number }
+}
+
+/** A host by its whole name. */
+export interface Named {
+  readonly site: string
+  readonly host: string
 }
 
 export interface Where {
@@ -175,7 +195,21 @@ export interface Store extends Reads {
     nowMs: number,
   ): Promise<ActionRecord | undefined>
   /** What is known of these hosts, in their order; undefined of those never classified here. */
-  known(hosts: readonly HostKnown['message'][]): Promise<(Uint8Array | undefined)[]>
+  known(hosts: readonly Named[]): Promise<(Uint8Array | undefined)[]>
+  /**
+   * The private key that receipts are signed with, made by the first who asks; kept with the rows,
+   * because aggregators that share them give the same receipts.
+   * @param first what it is if there is none yet
+   * @returns 32 bytes as hex
+   */
+  identity(first?: string): Promise<string>
+  /**
+   * From now on this is the key of a host.
+   * @returns false where there is no such host
+   */
+  acceptKey(where: Named, key: string): Promise<boolean>
+  /** Keys of these hosts, in their order; '' of those that never signed. */
+  keysOf(hosts: readonly Named[]): Promise<string[]>
   /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>

@@ -136,6 +136,7 @@ interface Retained {
   readonly topic: string
   readonly payload: Uint8Array
   readonly retain: true
+  readonly signature: string | undefined
 }
 
 class OpenBroker implements Broker {
@@ -224,7 +225,7 @@ class OpenBroker implements Broker {
   publish(topic: string, payload: string | Uint8Array, retain: boolean, signature?: string): void {
     if (this.#listener === undefined) return
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    if (retain) this.retain(topic, bytes)
+    if (retain) this.retain({ topic, payload: bytes, signature })
     this.deliver({ topic, payload: bytes, retain: false, signature })
   }
 
@@ -284,7 +285,7 @@ class OpenBroker implements Broker {
     return found === undefined ? [] : [found]
   }
 
-  retain(topic: string, payload: Uint8Array): void {
+  retain({ topic, payload, signature }: mqtt.Will | Omit<Retained, 'retain'>): void {
     if (payload.byteLength === 0) {
       this.#retained.delete(topic)
       return
@@ -293,7 +294,7 @@ class OpenBroker implements Broker {
       this.options.onRefused('too-many-retained')
       return
     }
-    this.#retained.set(topic, { topic, payload: payload.slice(), retain: true })
+    this.#retained.set(topic, { topic, payload: payload.slice(), retain: true, signature })
   }
 
   deliver(message: {
@@ -648,7 +649,7 @@ class Client {
     this.#inFlightBytes -= bytes
     this.#broker.weigh(-bytes)
     if (unsettled === undefined) {
-      if (message.retain) this.#broker.retain(message.topic, message.payload)
+      if (message.retain) this.#broker.retain(message)
       // Only readers hear what hosts send.
       this.#broker.deliver({ ...message, retain: false })
     }
@@ -807,10 +808,10 @@ class Client {
     const { onMessage, rules } = this.#broker.options
     rules.forget?.(this.#peer)
     if (will === undefined || this.#broker.closing) return
-    const message = { ...will, signature: undefined, peer: this.#peer }
+    const message = { ...will, signature: will.signature, peer: this.#peer }
     onMessage(message, (unsettled) => {
       if (unsettled !== undefined) return
-      if (will.retain) this.#broker.retain(will.topic, will.payload)
+      if (will.retain) this.#broker.retain(will)
       this.#broker.deliver({ ...will, retain: false })
     })
   }

@@ -42,6 +42,16 @@ export interface MqttMessage {
   readonly topic: string
   readonly payload: Uint8Array
   readonly retain: boolean
+  /** The MQTT 5 user property `sig`. */
+  readonly signature?: string
+}
+
+export interface MqttWill {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly contentType: string
+  /** MQTT 5 only: the user property `sig`. */
+  readonly signature?: string
 }
 
 export interface MqttConnectOptions {
@@ -49,11 +59,8 @@ export interface MqttConnectOptions {
   readonly username?: string
   readonly password?: string
   readonly tls?: TlsFiles
-  readonly will?: {
-    readonly topic: string
-    readonly payload: Uint8Array
-    readonly contentType: string
-  }
+  /** Asked for with each protocol that is tried. */
+  readonly will?: (protocol: 5 | 4) => MqttWill
   readonly onMessage: (message: MqttMessage) => void
   /** Only this protocol; by default 5, and 3.1.1 where the broker does not speak 5. */
   readonly protocol?: 5 | 4
@@ -70,6 +77,8 @@ export interface MqttPublishOptions {
   readonly expirySeconds?: number
   /** MQTT 5 only. */
   readonly userProperties?: Readonly<Record<string, string>>
+  /** MQTT 5 only: the user property `sig`. */
+  readonly signature?: string
 }
 
 export interface MqttConnection {
@@ -195,7 +204,10 @@ function connectOnce(
     )
   })
   client.on('message', (topic, payload, packet) => {
-    if (guard.passes()) options.onMessage({ topic, payload, retain: packet.retain })
+    if (!guard.passes()) return
+    const signature = packet.properties?.userProperties?.sig
+    const isText = typeof signature === 'string'
+    options.onMessage({ topic, payload, retain: packet.retain, ...(isText ? { signature } : {}) })
   })
 
   return new Promise((resolve, reject) => {
@@ -307,12 +319,13 @@ function createConnection(
 }
 
 function publishProperties(options: MqttPublishOptions) {
-  const { contentType, expirySeconds, userProperties } = options
+  const { contentType, expirySeconds, signature } = options
+  const userProperties = { ...options.userProperties, ...defined({ sig: signature }) }
   return {
     ...defined({ contentType }),
     ...(contentType === 'application/json' ? { payloadFormatIndicator: true } : {}),
     ...defined({ messageExpiryInterval: expirySeconds }),
-    ...(userProperties === undefined ? {} : { userProperties: { ...userProperties } }),
+    ...(Object.keys(userProperties).length === 0 ? {} : { userProperties }),
   }
 }
 
@@ -359,7 +372,7 @@ function clientOptions(
   pem: Pem,
   { protocol, retain }: Way,
 ): IClientOptions {
-  const { will } = options
+  const will = options.will?.(protocol)
   const username = options.username ?? address.username
   return {
     protocol: address.tls ? 'mqtts' : 'mqtt',
@@ -383,9 +396,7 @@ function clientOptions(
             payload: Buffer.from(will.payload),
             qos: 1 as const,
             retain,
-            ...(protocol === 4
-              ? {}
-              : { properties: { contentType: will.contentType, payloadFormatIndicator: true } }),
+            ...(protocol === 4 ? {} : { properties: publishProperties(will) }),
           },
         }),
     ...(protocol === 4

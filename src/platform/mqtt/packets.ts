@@ -49,6 +49,8 @@ export interface Will {
   readonly topic: string
   readonly payload: Uint8Array
   readonly retain: boolean
+  /** Of the MQTT 5 user properties the one named `sig`. */
+  readonly signature?: string | undefined
 }
 
 export interface Connect {
@@ -246,10 +248,11 @@ export function readConnect(bytes: Uint8Array, body: number, end: number): Conne
   let will: Will | undefined
   if ((flags & 0x04) !== 0) {
     if (((flags >> 3) & 3) === 3) throw new Malformed('qos-3')
-    if (level === 5) reader.properties()
+    const signature = level === 5 ? reader.properties().signature : undefined
     const topic = reader.text()
     // A copy: it outlives the bytes that it came in.
-    will = { topic, payload: reader.take(reader.word()).slice(), retain: (flags & 0x20) !== 0 }
+    const payload = reader.take(reader.word()).slice()
+    will = { topic, payload, retain: (flags & 0x20) !== 0, signature }
   }
   const username = (flags & 0x80) === 0 ? undefined : reader.text()
   const password = (flags & 0x40) === 0 ? undefined : toText(reader.take(reader.word()))
