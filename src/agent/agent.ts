@@ -14,7 +14,7 @@ import { calibrationOf } from '../classify/calibration-of.ts'
 import { Explainer } from '../classify/explainer.ts'
 import { Counter, type CounterOptions } from '../count/counter.ts'
 import type { DetectionCalibration } from '../detect/calibration.ts'
-import { Detector } from '../detect/detector.ts'
+import { Detector, type DetectorStatus } from '../detect/detector.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { claimsNothing, memoryName } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
@@ -250,7 +250,13 @@ function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Agent): Gau
     ...cost.read(),
     reduced: stages.governor.reduced,
     unjudged: { ...seconds.unjudged },
+    missed: missedBy(stages.detector.status()),
   }
+}
+
+/** What detection does not tell. */
+function missedBy({ alerts, undecided }: DetectorStatus): Record<string, number> {
+  return { 'alerts-held': alerts.held, 'windows-blind': undecided.incomplete }
 }
 
 /** The agent about itself, for `agent top`. */

@@ -135,6 +135,7 @@ async function listProcesses(
             processesOmitted: summary.processesOmitted + Math.max(0, processes.length - limit),
             alertsOpen: summary.alertsOpen,
             unjudged: summary.unjudged,
+            missed: summary.missed,
             agent: summary.agent,
           },
   })

@@ -27,6 +27,8 @@ export interface HostCost {
   unjudged: number
   /** Seconds that were counted and not judged, by reason. */
   readonly secondsUnjudged: Map<string, number>
+  /** Alerts that were held and windows that could not be judged, by reason. */
+  readonly missed: Map<string, number>
   heardMs: number
 }
 
@@ -45,7 +47,7 @@ export class HostCosts {
     return this.#hosts.values()
   }
 
-  add({ site, host, calls, dropped, unjudged, agent }: SummaryHead, nowMs: number): void {
+  add({ site, host, calls, dropped, unjudged, missed, agent }: SummaryHead, nowMs: number): void {
     const cost = this.#of(site, host, nowMs)
     if (cost === undefined) {
       this.omitted += 1
@@ -58,6 +60,7 @@ export class HostCosts {
     cost.lagMs = agent.lagMs
     addByReason(cost.dropped, dropped)
     addByReason(cost.secondsUnjudged, unjudged ?? {})
+    addByReason(cost.missed, missed ?? {})
     if (agent.reduced === undefined) return
     agent.reduced.seconds.forEach((seconds, i) => {
       cost.reducedSeconds[i]! += seconds
@@ -73,7 +76,13 @@ export class HostCosts {
     if (this.#hosts.size >= this.#max) return undefined
     const cost: HostCost = {
       ...{ site, host, cpuSeconds: 0, rssBytes: 0, calls: 0, dropped: new Map(), lagMs: 0 },
-      ...{ reducedSeconds: [0, 0, 0], unjudged: 0, secondsUnjudged: new Map(), heardMs: nowMs },
+      ...{
+        reducedSeconds: [0, 0, 0],
+        unjudged: 0,
+        secondsUnjudged: new Map(),
+        missed: new Map(),
+        heardMs: nowMs,
+      },
     }
     this.#hosts.set(key, cost)
     return cost

@@ -267,6 +267,14 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     ),
   )
   add(
+    'callsign_host_agent_missed_total',
+    'counter',
+    'Alerts held by the rate of alerts, and windows not judged because calls were lost.',
+    hostCosts.flatMap(({ site, host, missed }) =>
+      [...missed].map(([reason, value]): Sample => [{ site, host, reason }, value]),
+    ),
+  )
+  add(
     'callsign_host_agent_omitted_total',
     'counter',
     'Summaries of hosts beyond the limit of these metrics.',

@@ -113,7 +113,7 @@ function judgedRows({ detection, adaptation, buffer, lastFrame }: StatusDocument
     ],
     [
       'alerts',
-      `${count(alerts.opened)} opened = ${count(alerts.open)} open + ${count(alerts.closed)} closed; ${count(alerts.reopened)} reopened, ${count(alerts.updated)} updates`,
+      `${count(alerts.opened)} opened = ${count(alerts.open)} open + ${count(alerts.closed)} closed; ${count(alerts.reopened)} reopened, ${count(alerts.updated)} updates${heldWords(alerts.held)}`,
     ],
     ['memory', `${memoryWords(detection)}${unrestWords(detection.unrest)}`],
     ['guarantee', guaranteeWords(detection.hostLevel)],
@@ -132,6 +132,12 @@ function limitRows({ facts, governor }: StatusDocument): string[][] {
     ...(facts === undefined ? [] : [['facts', factWords(facts)]]),
     ['cap', governor.level === 0 ? capWords(governor) : red(capWords(governor))],
   ]
+}
+
+/** Suspicions beyond what may be opened in a minute (detect/dedup.ts). */
+function heldWords(held: number): string {
+  const { red } = paintFor()
+  return held === 0 ? '' : red(`; ${count(held)} times held, as too many came at a time`)
 }
 
 /** What becomes of the seconds of an agent that sends them. */

@@ -16,7 +16,8 @@
  *
  * An id is made of host, process, kind and the host's secret: the same process has the same alert
  * after a restart of the agent, and without the secret the id cannot be predicted. Opened in a
- * minute are at most ALERTS_PER_MINUTE_MAX; the rest wait, counted as held.
+ * minute are at most ALERTS_PER_MINUTE_MAX, of one user and of one class of a user fewer; the rest
+ * wait, counted as held.
  *
  * The state survives restarts: `changes` is what must be stored since the last call, `restore`
  * loads it. At every moment opened = open + closed, over the whole life of the state directory.
@@ -45,6 +46,7 @@ import {
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import { alertId } from './alert-id.ts'
 import { Incidents } from './incidents.ts'
+import { Quotas } from './quotas.ts'
 
 /** A level crossed in one frame. */
 export interface Crossing {
@@ -160,8 +162,7 @@ export class AlertBook {
   readonly #incidents = new Incidents()
   /** What open confirmed alerts are about, as of the last second. */
   readonly #accused = { pids: new Set<number>(), containers: new Set<string>() }
-  readonly #openedAt: number[] = []
-  readonly #observedAt: number[] = []
+  readonly #opened = new Quotas(60)
   /** Frames of the day's confirmations. */
   readonly #confirmedAt: number[] = []
   readonly #noveltiesAt: number[] = []
@@ -224,7 +225,7 @@ export class AlertBook {
       this.#own(owner, cause)
       return this.#again(cause, crossing, frameIndex)
     }
-    if (!this.#mayOpen(crossing.severity, frameIndex)) {
+    if (!this.#mayOpen(crossing, frameIndex)) {
       this.#count('held')
       return undefined
     }
@@ -296,8 +297,7 @@ export class AlertBook {
    * future now.
    */
   resumeAt(frameIndex: number): void {
-    this.#openedAt.length = 0
-    this.#observedAt.length = 0
+    this.#opened.clear()
     for (const cause of this.#causes.values()) {
       cause.heard = cause.open ? frameIndex : Math.min(cause.heard, frameIndex)
       cause.told = Math.min(cause.told, frameIndex)
@@ -376,9 +376,23 @@ export class AlertBook {
     this.#countsChanged = true
   }
 
-  #mayOpen(severity: Severity, frameIndex: number): boolean {
-    const at = severity === 'low' ? this.#observedAt : this.#openedAt
-    return hasRoom(at, frameIndex, 60, this.#limits.perMinute * shareOf(severity, 'high'))
+  /**
+   * Of all that may be opened in a minute, one user may use a half, and one class of his half of
+   * that: a flood costs itself. Of each, a quarter is left to the worse severities.
+   */
+  #mayOpen({ severity, process, predicted }: Crossing, frameIndex: number): boolean {
+    const kind = severity === 'low' ? 'observations' : 'alerts'
+    const user = `${kind} of ${process.uid ?? process.container ?? ''}`
+    const all = this.#limits.perMinute * shareOf(severity, 'high')
+    return this.#opened.take(frameIndex, [
+      [kind, all],
+      ...(process.uid === undefined && process.container === undefined
+        ? []
+        : ([
+            [user, all / 2],
+            [`${user} as ${predicted.class}`, all / 4],
+          ] as const)),
+    ])
   }
 
   /** What becomes of a crossing's certainty under the day's budget of notifications. */

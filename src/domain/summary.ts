@@ -44,6 +44,11 @@ export interface Summary {
   readonly alertsOpen: number
   /** Seconds that were counted and not judged, by reason; absent where all were. */
   readonly unjudged?: Readonly<Record<string, number>>
+  /**
+   * What is not told in the span; absent where nothing was: `alerts-held` by the rate of alerts,
+   * `windows-blind` that were not judged because calls were lost.
+   */
+  readonly missed?: Readonly<Record<string, number>>
   /** The agent's own cost over the span, with that of its collector. */
   readonly agent: {
     readonly cpuSeconds: number

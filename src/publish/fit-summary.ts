@@ -79,7 +79,10 @@ export function mergeSummaries(first: Summary, second: Summary): Summary {
     calls: first.calls + second.calls,
     dropped,
     alertsOpen: second.alertsOpen,
-    ...addUnjudged(first.unjudged, second.unjudged),
+    ...defined({
+      unjudged: addReasons(first.unjudged, second.unjudged),
+      missed: addReasons(first.missed, second.missed),
+    }),
     agent: {
       ...second.agent,
       cpuSeconds: first.agent.cpuSeconds + second.agent.cpuSeconds,
@@ -90,12 +93,14 @@ export function mergeSummaries(first: Summary, second: Summary): Summary {
   }
 }
 
-function addUnjudged(first: Summary['unjudged'], second: Summary['unjudged']) {
-  if (first === undefined && second === undefined) return {}
-  const unjudged: Record<string, number> = { ...first }
-  for (const [reason, seconds] of Object.entries(second ?? {}))
-    unjudged[reason] = (unjudged[reason] ?? 0) + seconds
-  return { unjudged }
+type Reasons = Readonly<Record<string, number>> | undefined
+
+function addReasons(first: Reasons, second: Reasons): Record<string, number> | undefined {
+  if (first === undefined && second === undefined) return undefined
+  const sums: Record<string, number> = { ...first }
+  for (const [reason, count] of Object.entries(second ?? {}))
+    sums[reason] = (sums[reason] ?? 0) + count
+  return sums
 }
 
 function addReduced(first: Reduced | undefined, second: Reduced | undefined) {

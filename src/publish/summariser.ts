@@ -34,6 +34,8 @@ export interface Gauges {
   readonly reduced?: Reduced
   /** Seconds that were counted and not judged, by reason. */
   readonly unjudged?: Readonly<Record<string, number>>
+  /** Alerts that were held, and windows that could not be judged. */
+  readonly missed?: Readonly<Record<string, number>>
 }
 
 export interface SummariserOptions {
@@ -66,7 +68,7 @@ interface Seen {
 }
 
 const NOTHING_REDUCED: Reduced = { seconds: [0, 0, 0], windows: 0 }
-const NO_GAUGES = { dropped: {}, cpuSeconds: 0, reduced: NOTHING_REDUCED, unjudged: {} }
+const NO_GAUGES = { dropped: {}, cpuSeconds: 0, reduced: NOTHING_REDUCED, unjudged: {}, missed: {} }
 
 /** Instead of a class's index: windows of a behaviour that the model does not know. */
 const LIKE_NO_CLASS = -1
@@ -88,7 +90,8 @@ export class Summariser {
   #to = 0
   #calls = 0
   #omitted = 0
-  #before: Required<Pick<Gauges, 'dropped' | 'cpuSeconds' | 'reduced' | 'unjudged'>> = NO_GAUGES
+  #before: Required<Pick<Gauges, 'dropped' | 'cpuSeconds' | 'reduced' | 'unjudged' | 'missed'>> =
+    NO_GAUGES
 
   constructor(options: SummariserOptions) {
     this.#options = options
@@ -125,7 +128,7 @@ export class Summariser {
   end(): Summary | undefined {
     if (this.#span === undefined) return undefined
     const gauges = this.#options.gauges()
-    const { reduced = NOTHING_REDUCED, unjudged = {} } = gauges
+    const { reduced = NOTHING_REDUCED, unjudged = {}, missed = {} } = gauges
     const syscalls: string[] = []
     const indexes = new Map<number, number>()
     // No message holds more: the rest need not be made.
@@ -133,6 +136,7 @@ export class Summariser {
     const processes = busiest.map((seen) => this.#summarise(seen, syscalls, indexes))
     const dropped = since(gauges.dropped, this.#before.dropped)
     const notJudged = since(unjudged, this.#before.unjudged)
+    const notTold = since(missed, this.#before.missed)
     const summary: Summary = {
       from: this.#from,
       to: this.#to,
@@ -143,6 +147,7 @@ export class Summariser {
       dropped,
       alertsOpen: gauges.alertsOpen,
       ...(Object.keys(notJudged).length === 0 ? {} : { unjudged: notJudged }),
+      ...(Object.keys(notTold).length === 0 ? {} : { missed: notTold }),
       agent: {
         cpuSeconds: Math.max(0, gauges.cpuSeconds - this.#before.cpuSeconds),
         rssBytes: gauges.rssBytes,
@@ -153,7 +158,7 @@ export class Summariser {
     }
     this.#before = {
       ...{ dropped: { ...gauges.dropped }, cpuSeconds: gauges.cpuSeconds },
-      ...{ reduced, unjudged: { ...unjudged } },
+      ...{ reduced, unjudged: { ...unjudged }, missed: { ...missed } },
     }
     this.#span = undefined
     this.#calls = 0

@@ -18,7 +18,10 @@ import { isHostName, isTopicPart } from './topics.ts'
 
 export interface SummaryHead
   extends Origin,
-    Pick<Summary, 'from' | 'to' | 'calls' | 'dropped' | 'alertsOpen' | 'unjudged' | 'agent'> {}
+    Pick<
+      Summary,
+      'from' | 'to' | 'calls' | 'dropped' | 'alertsOpen' | 'unjudged' | 'missed' | 'agent'
+    > {}
 
 const NUMBERS = ['v', 'boot', 'seq', 'from', 'to', 'calls', 'alertsOpen'] as const
 const AGENT_NUMBERS = 8
@@ -34,6 +37,7 @@ export function readSummaryHead(payload: Uint8Array): Decoded<SummaryHead> {
     let host = ''
     let dropped: Record<string, number> = {}
     let unjudged: Record<string, number> | undefined
+    let missed: Record<string, number> | undefined
     let agent: number[] = []
     const fields = walk.map()
     for (let i = 0; i < fields; i++) {
@@ -44,6 +48,7 @@ export function readSummaryHead(payload: Uint8Array): Decoded<SummaryHead> {
       else if (key === 'host') host = text(walk.text(), key)
       else if (key === 'dropped') dropped = readCounts(walk)
       else if (key === 'unjudged') unjudged = readCounts(walk)
+      else if (key === 'missed') missed = readCounts(walk)
       else if (key === 'agent') agent = readNumbers(walk)
       else if ((NUMBERS as readonly string[]).includes(key)) numbers.set(key, walk.count())
       else walk.skip()
@@ -71,7 +76,7 @@ export function readSummaryHead(payload: Uint8Array): Decoded<SummaryHead> {
       calls: number('calls'),
       alertsOpen: number('alertsOpen'),
       dropped,
-      ...defined({ unjudged }),
+      ...defined({ unjudged, missed }),
       agent: toAgent(agent),
     } satisfies SummaryHead
   })

@@ -79,6 +79,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
     dropped: { ...summary.dropped },
     alertsOpen: summary.alertsOpen,
     ...(summary.unjudged === undefined ? {} : { unjudged: { ...summary.unjudged } }),
+    ...(summary.missed === undefined ? {} : { missed: { ...summary.missed } }),
     agent: [
       // Milliseconds: CBOR writes a fraction as eight bytes.
       Math.max(0, Math.round(summary.agent.cpuSeconds * 1000)),
@@ -130,6 +131,9 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       calls: fields.integer('calls'),
       dropped: fields.counts('dropped', SUMMARY_REASONS_READ_MAX),
       alertsOpen: fields.integer('alertsOpen'),
+      ...(fields.has('missed')
+        ? { missed: fields.counts('missed', SUMMARY_REASONS_READ_MAX) }
+        : {}),
       ...(fields.has('unjudged')
         ? { unjudged: fields.counts('unjudged', SUMMARY_REASONS_READ_MAX) }
         : {}),

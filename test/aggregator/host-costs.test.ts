@@ -17,7 +17,9 @@ describe('HostCosts', () => {
     const agent = { ...sampleSummary.agent, cpuSeconds: 1, rssBytes: 5, lagMs: 7 }
     const reduced = { seconds: [3, 2, 1] as const, windows: 50 }
     const unjudged = { error: 2 }
-    costs.add(summaryOf({ dropped: { late: 1 }, unjudged, agent: { ...agent, reduced } }), 60_000)
+    const missed = { 'alerts-held': 75 }
+    const changes = { dropped: { late: 1 }, unjudged, missed, agent: { ...agent, reduced } }
+    costs.add(summaryOf(changes), 60_000)
     const [cost] = [...costs.all]
     expect(cost).toMatchObject({
       site: 'lab',
@@ -33,6 +35,7 @@ describe('HostCosts', () => {
     ])
     expect(cost).toMatchObject({ reducedSeconds: [3, 2, 1], unjudged: 50 })
     expect([...cost!.secondsUnjudged]).toEqual([['error', 2]])
+    expect([...cost!.missed]).toEqual([['alerts-held', 75]])
   })
 
   test('has places for so many hosts; one that is silent for an hour gives up its own', () => {

@@ -146,6 +146,38 @@ describe('AlertBook.raise()', () => {
   })
 })
 
+describe('AlertBook quotas', () => {
+  const of = (pid: number, uid: number, className: string, severity: 'high' | 'medium' = 'high') =>
+    crossing(pid, {
+      ...{ kind: 'non-grata', severity, predicted: { class: className, confidence: 1 } },
+      process: { pid, startMs: T * 1000, name: `n${pid}`, uid },
+    })
+
+  test('ninety decoys of one user cost that user and class, and nobody else', () => {
+    const one = book()
+    for (let pid = 1; pid <= 90; pid++) one.raise(of(pid, 1000, 'network scan'), T)
+    // 60 a minute: a quarter for one class of one user.
+    expect(one.status()).toMatchObject({ opened: 15, held: 75 })
+    expect(one.raise(of(200, 1000, 'file encryption'), T)?.state).toBe('open')
+    expect(one.raise(of(201, 33, 'network scan'), T)?.state).toBe('open')
+  })
+
+  test('many classes of one user leave half of the minute to others', () => {
+    const one = book()
+    for (let pid = 1; pid <= 200; pid++) one.raise(of(pid, 1000, `class ${pid % 20}`), T)
+    expect(one.status().opened).toBe(30)
+    for (let pid = 300; pid < 330; pid++) one.raise(of(pid, pid, 'file encryption'), T)
+    expect(one.status().opened).toBe(60)
+  })
+
+  test('of what a user may use a quarter is left to the worse severities', () => {
+    const one = book()
+    for (let pid = 1; pid <= 90; pid++) one.raise(of(pid, 1000, `class ${pid}`, 'medium'), T)
+    expect(one.status().opened).toBe(23)
+    expect(one.raise(of(200, 1000, 'file encryption'), T)?.state).toBe('open')
+  })
+})
+
 describe('AlertBook.tick()', () => {
   test('closes what has been quiet, once', () => {
     const one = book()

@@ -5,6 +5,7 @@ import type { Summary } from '../../src/domain/summary.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
 import { encodeWithin, mergeSummaries } from '../../src/publish/fit-summary.ts'
 import { type Gauges, phaseOf, Summariser } from '../../src/publish/summariser.ts'
+import { readSummaryHead } from '../../src/wire/summary-head.ts'
 import { decodeSummary, encodeSummary } from '../../src/wire/summary-message.ts'
 import { madeFrame } from '../support/frames.ts'
 import { sampleOrigin, sampleSummary } from '../wire/samples.ts'
@@ -191,6 +192,27 @@ describe('Summariser.push()', () => {
     expect(mergeSummaries(quietOne, first).unjudged).toEqual({ error: 2 })
     const decoded = decodeSummary(encodeSummary(second, sampleOrigin))
     expect(decoded).toMatchObject({ ok: true, value: { unjudged: second.unjudged } })
+  })
+
+  test('says what is not told: alerts that were held, and windows that were blind', () => {
+    let gauges: Gauges = { ...quiet, missed: { 'alerts-held': 0, 'windows-blind': 0 } }
+    const one = summariser({ gauges: () => gauges })
+    one.push(frameOf(60, 'x', 1))
+    expect(one.end()!).not.toHaveProperty('missed')
+    gauges = { ...quiet, missed: { 'alerts-held': 75, 'windows-blind': 0 } }
+    one.push(frameOf(120, 'x', 1))
+    const first = one.end()!
+    expect(first.missed).toEqual({ 'alerts-held': 75 })
+    gauges = { ...quiet, missed: { 'alerts-held': 80, 'windows-blind': 300 } }
+    one.push(frameOf(180, 'x', 1))
+    const second = one.end()!
+    expect(mergeSummaries(first, second).missed).toEqual({
+      'alerts-held': 80,
+      'windows-blind': 300,
+    })
+    const payload = encodeSummary(second, sampleOrigin)
+    for (const decoded of [decodeSummary(payload), readSummaryHead(payload)])
+      expect(decoded).toMatchObject({ ok: true, value: { missed: second.missed } })
   })
 
   test('a clock that is set back begins a span anew', () => {

@@ -99,6 +99,11 @@ function oneDigit(value: number): string {
   return value.toFixed(1)
 }
 
+/** Undefined, which shows no line, for none. */
+function countOf(count: number | undefined): string | undefined {
+  return count === undefined ? undefined : amount(count)
+}
+
 /** What became of the calls of the last minute. */
 function ledger({ summary }: HostProcesses): HTMLElement {
   if (summary === null) return block('Ledger', note('No summary yet. Agents send one each minute.'))
@@ -120,6 +125,8 @@ function ledger({ summary }: HostProcesses): HTMLElement {
           ? 'none'
           : unjudged.map(([reason, count]) => `${count} (${reason})`).join(', '),
       ],
+      ['Windows blind, as calls were lost', countOf(summary.missed?.['windows-blind'])],
+      ['Alerts held, as too many came', countOf(summary.missed?.['alerts-held'])],
       ['Alerts open', String(summary.alertsOpen)],
       ['Waiting to be sent', String(summary.agent.outboxRows)],
     ]),
