@@ -212,6 +212,8 @@ export class Central {
   #begin(): void {
     this.#round ??= this.#rounds().finally(() => {
       this.#round = undefined
+      // What came between the last look and this moment began no round of its own.
+      if (this.#waiting.size > 0) this.#begin()
     })
   }
 
