@@ -243,7 +243,8 @@ function memoryWords({
   learningUntil,
   newNamesPerDay,
 }: StatusDocument['detection']): string {
-  const until = learning && learningUntil > 0 ? ` until ${instant(learningUntil)}` : ''
+  const learns = memory.state === 'learning' ? '' : ', learning'
+  const until = learning && learningUntil > 0 ? `${learns} until ${instant(learningUntil)}` : ''
   const poisoned =
     memory.poisoned === 0 ? '' : `, ${count(memory.poisoned)} of them forgotten when due`
   const full = `${Math.round(memory.full * 100)} % full`
