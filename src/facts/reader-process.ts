@@ -32,6 +32,9 @@ import { procLink } from './proc-files.ts'
 import type { ProcStat } from './proc-text.ts'
 import { networkOf, streamsOf } from './streams.ts'
 
+/** A watch begins at the latest after this, however many others run. */
+const TURN_MS = 4_000
+const TURN_EVERY_MS = 200
 /** Answers: a collection takes 5 ms. */
 const COLLECT_EVERY = 200
 
@@ -142,7 +145,11 @@ class Answerer {
     return { look: seen, ...defined({ files: facts.files }) }
   }
 
+  /** Waits for its turn while others are watched, but not for long. */
   async #watch({ pid, until }: FactRequest): Promise<FileChanges> {
+    const from = performance.now()
+    while (this.#watches >= pace.room(FILE_WATCHES_MAX) && performance.now() - from < TURN_MS)
+      await Bun.sleep(TURN_EVERY_MS)
     this.#watches++
     try {
       return await watchFiles(pid, until)
@@ -176,9 +183,7 @@ class Answerer {
       case 'pool':
         return { pool: poolTalkOf(pid) ?? '' }
       case 'files':
-        return this.#watches < pace.room(FILE_WATCHES_MAX)
-          ? { files: await this.#watch(request) }
-          : {}
+        return { files: await this.#watch(request) }
       default:
         return {}
     }

@@ -11,6 +11,7 @@ function shareOf(seconds: number, roundMs: number, waitMs: number): number {
   const pace = new Pace(
     () => cpu,
     () => now,
+    0,
   )
   while (now < seconds * 1000) {
     cpu += roundMs
@@ -41,6 +42,7 @@ test('Pace.room() shrinks to one while too much is used', () => {
   const pace = new Pace(
     () => cpu,
     () => now,
+    0,
   )
   expect(pace.room(5)).toBe(5)
   const rooms = Array.from({ length: 4 }, () => {
@@ -51,12 +53,30 @@ test('Pace.room() shrinks to one while too much is used', () => {
   expect(rooms).toEqual([2, 1, 1, 1])
 })
 
+test('Pace.wait() stays short while saved time is spent, half a minute at a tenth of a core', () => {
+  let now = 0
+  let cpu = 0
+  const pace = new Pace(
+    () => cpu,
+    () => now,
+  )
+  const waits = Array.from({ length: 120 }, () => {
+    now += 500
+    cpu += 50
+    return pace.wait(25)
+  })
+  const slowed = waits.findIndex((wait) => wait > 25)
+  expect((slowed * 500) / 1000).toBeGreaterThan(30)
+  expect((slowed * 500) / 1000).toBeLessThan(50)
+})
+
 test('Pace.wait() shrinks again when the load is over', () => {
   let now = 0
   let cpu = 0
   const pace = new Pace(
     () => cpu,
     () => now,
+    0,
   )
   for (let i = 0; i < 40; i++) {
     now += 500
