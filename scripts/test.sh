@@ -3,6 +3,7 @@
 # (the end-to-end ones through the built binary). Ends with exactly one line `N passed, N failed, N skipped`
 # and fails if anything did. As root on Debian it can first install the foreign tools that tests look for: with
 # --yes, in CI and in containers, and it says what. A tool that is missing skips its tests, and the tests say so.
+# CHECK_VM=1 also boots the oldest kernel under emulation (scripts/vm), some ten minutes.
 # No step can hang: each has a limit. The package manager has only its own, for whoever ends it breaks the system.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -54,6 +55,16 @@ install_tools() {
   apt install $missing || for package in $missing; do
     apt install "$package" || say "Cannot install $package: its tests are skipped"
   done
+}
+
+# The oldest kernel, by emulation: minutes, so only where CHECK_VM=1 asks for it.
+check_vm() {
+  [ -n "${CHECK_VM:-}" ] || return 0
+  if [ -n "$MAY_INSTALL" ] && [ "$(id -u)" = 0 ]; then
+    apt install mmdebstrap qemu-system-x86 qemu-utils e2fsprogs cpio xz-utils libc6-dev-i386 ||
+      say 'Cannot install what virtual machines need'
+  fi
+  step virtual-machine 1500 scripts/vm/run conservation@bullseye || true
 }
 
 # Nobody's own machine: a container, a chroot, or a sandbox whose first process is no init.
@@ -148,9 +159,14 @@ fi
 step types 240 "$BUN" --bun run types || true
 step lint 120 "$BUN" --bun run lint || true
 if command -v shellcheck >/dev/null 2>&1; then
-  step shell 60 shellcheck -s sh install.sh scripts/test.sh scripts/onnx-schema.sh packaging/callsign.openrc .ci/run || true
+  step shell 60 shellcheck -s sh install.sh scripts/test.sh scripts/onnx-schema.sh packaging/callsign.openrc \
+    .ci/run scripts/vm/run scripts/vm/guest/initrd-init || true
+  # /host/lib.sh is there in the virtual machine alone.
+  step guest-shell 60 shellcheck -s bash -e SC1091 scripts/vm/guest/*.sh scripts/vm/guest/init \
+    scripts/vm/guest/start || true
 else
-  SKIPPED=$((SKIPPED + 1))
+  SKIPPED=$((SKIPPED + 2))
 fi
 run_tests
+check_vm
 finish

@@ -1,0 +1,42 @@
+# Programs make calls in exact numbers; what the source counts must equal it. SOURCE chooses the source.
+. /host/lib.sh
+install_agent
+uname -a
+agent doctor --state /tmp/doctor | tee doctor.out
+fact note "doctor: $(sed -n 's/^[a-z]* *kernel source *//p' doctor.out)"
+for name in plain worker shorts once renamer before after compat strange uring; do cp /host/calls $name; done
+cp /host/calls32 plain32 2>/dev/null
+start_agent record.out record.err record --source "${SOURCE:-kernel}" --state /tmp/record --out frames.ndjson
+began=$(cut -d' ' -f1 /proc/uptime)
+./plain plain 200000
+./worker storm 20000 4 2
+./shorts short 300 ./once
+./renamer rename 300
+./before exec 1000 ./after
+./compat compat 1000
+[ ! -x plain32 ] || ./plain32 plain 1000
+./strange strange 300
+./uring uring 500
+echo "load: $(cut -d' ' -f1 /proc/uptime | awk -v b="$began" '{ print $1 - b }') s of the guest's time"
+stop_agent
+cat record.err
+expect "agent record ends with 0" [ "$CODE" = 0 ]
+counted frames.ndjson plain getppid 200000 '64-bit calls'
+counted frames.ndjson worker getppid 160000 '8 threads of 2 processes'
+counted frames.ndjson once getppid 300 '300 short processes'
+counted frames.ndjson 'rename[a-z0-9-]*' getppid 301 'a process that changes its name'
+counted frames.ndjson '\(before\|after\)' getppid 2000 'before and after an exec'
+if [ "$(uname -m)" = x86_64 ]; then
+  counted frames.ndjson compat getppid 1000 'int 0x80 of a 64-bit program'
+  counted frames.ndjson plain32 getppid 1000 'a 32-bit program'
+fi
+counted frames.ndjson strange other 900 'numbers that no call has'
+if grep -q 'io_uring are not seen' doctor.out || [ -n "${NO_URING:-}" ]; then
+  echo "io_uring: $(calls_in frames.ndjson uring fsync) of 500 counted; not seen here, as the doctor says"
+  fact note 'submissions to io_uring are not seen'
+else
+  counted frames.ndjson uring fsync 500 'submissions to io_uring'
+fi
+fact made "$MADE"
+fact counted "$COUNTED"
+fact lost "$(grep -c '"loss"' frames.ndjson)"

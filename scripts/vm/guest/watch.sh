@@ -1,0 +1,44 @@
+# A Python web server with the name sshd: what alerts come, and when.
+. /host/lib.sh
+install_agent
+python3 --version
+mkdir -p /tmp/www
+echo hello >/tmp/www/index.html
+cp "$(readlink -f /usr/bin/python3)" /tmp/sshd
+if [ -n "${STATE_USER:-}" ]; then
+  # The agent becomes the user that its state belongs to.
+  useradd --system "$STATE_USER"
+  install -d -m 700 -o "$STATE_USER" /tmp/watch
+fi
+start_agent watch.out watch.err watch --source "${SOURCE:-kernel}" --state /tmp/watch --learn 10s --json
+(cd /tmp/www && exec /tmp/sshd -m http.server 8000 --bind 127.0.0.1) >/dev/null 2>&1 &
+server=$!
+began=$(date +%s)
+sleep 3
+end=$((began + ${SECONDS_OF_LIFE:-120})) requests=0
+while [ "$(date +%s)" -lt $end ]; do
+  curl -s -o /dev/null http://127.0.0.1:8000/ && requests=$((requests + 1))
+  sleep 0.2
+done
+echo "requests: $requests"
+kill $server
+stop_agent
+cat watch.err
+expect "agent watch ends with 0" [ "$CODE" = 0 ]
+python3 - "$server" "$began" <<'P' >alerts.txt
+import json, sys
+server, began = int(sys.argv[1]), int(sys.argv[2])
+for line in open('watch.out'):
+    alert = json.loads(line)
+    process = alert['process']
+    what = alert.get('predicted', {}).get('class', '')
+    whose = 'the masquerade' if process['pid'] == server else process['name']
+    print(f"{whose}: {alert['kind']}, {what}, {alert['severity']}, {alert['certainty']}, {alert['state']}, after {alert['last'] - began} s")
+P
+cat alerts.txt
+first=$(grep '^the masquerade' alerts.txt | head -n 1)
+confirmed=$(grep '^the masquerade.*confirmed' alerts.txt | head -n 1)
+[ -z "${STATE_USER:-}" ] || expect 'the alert names the executable' grep -q '"exe":"/tmp/sshd"' watch.out
+fact alert "${confirmed:-${first:-none}}"
+fact others "$(grep -v '^the masquerade' alerts.txt | cut -d, -f1 | sort | uniq -c | awk '{ $1 = $1; print }' | paste -sd';')"
+expect 'the masquerade is alerted' [ -n "$first" ]

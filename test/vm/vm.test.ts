@@ -1,0 +1,82 @@
+/**
+ * The parts of scripts/vm that need no virtual machine: what a guest's facts become, which results
+ * are kept, and the page that is made of them.
+ */
+import { describe, expect, test } from 'bun:test'
+import { CHECKS } from '../../scripts/vm/checks.ts'
+import { MACHINES } from '../../scripts/vm/machines.ts'
+import { platformsPage, resultsTable } from '../../scripts/vm/platforms-page.ts'
+import { factsIn, passed, type Result, replaceResult } from '../../scripts/vm/results.ts'
+
+const result = (more: Partial<Result> = {}): Result => ({
+  machine: 'bookworm',
+  check: 'conservation',
+  kernel: '6.1.0-50-amd64',
+  architecture: 'amd64',
+  source: 'kernel',
+  date: '2026-11-30',
+  agent: '0.1.0',
+  notes: [],
+  met: 3,
+  unmet: [],
+  bootSeconds: 20,
+  seconds: 90,
+  ...more,
+})
+
+test('each check is unique and names machines that exist', () => {
+  expect(new Set(CHECKS.map(({ name }) => name)).size).toBe(CHECKS.length)
+  const known = MACHINES.map(({ name }) => name)
+  for (const { name, machines, boots } of CHECKS) {
+    expect(machines.length, name).toBeGreaterThan(0)
+    expect(machines.filter((machine) => !known.includes(machine))).toEqual([])
+    // Each script states what it expects.
+    for (const { script } of boots) expect(script, name).toMatch(/\b(expect|counted) /)
+  }
+})
+
+test('factsIn() gathers the values of a name in their order', () => {
+  const facts = factsIn('kernel 6.1.0\nok one\nok two words\nmade 12\nempty\n')
+  expect([...facts]).toEqual([
+    ['kernel', ['6.1.0']],
+    ['ok', ['one', 'two words']],
+    ['made', ['12']],
+    ['empty', ['']],
+  ])
+})
+
+test.each([
+  [3, [], true],
+  [0, [], false],
+  [3, ['a fault'], false],
+])('a result with %p expectations met and %p not: passed is %p', (met, unmet, expected) =>
+  expect(passed(result({ met, unmet }))).toBe(expected),
+)
+
+test('replaceResult() keeps the latest of a machine and check, in order', () => {
+  const old = [result({ machine: 'trixie' }), result({ date: '2026-01-01' })]
+  expect(replaceResult(old, result())).toEqual([result(), result({ machine: 'trixie' })])
+})
+
+describe('the page', () => {
+  const page = platformsPage(
+    [
+      result({ made: 366_001, counted: 366_001, notes: ['doctor: counts in the kernel (direct)'] }),
+      result({ machine: 'bullseye', kernel: '5.10.0-32-amd64', check: 'watch', alert: 'none' }),
+      result({ check: 'clock', unmet: ['each step is told'] }),
+    ],
+    '<!-- generated -->\n',
+  )
+
+  test('has a section for each machine, and says what was counted', () => {
+    expect(page).toContain('## Debian bookworm, amd64, Linux 6.1.0-50-amd64')
+    expect(page).toContain('## Debian bullseye, amd64, Linux 5.10.0-32-amd64')
+    expect(page).toContain('| 366,001 of 366,001 |')
+    expect(page).toContain('ok (3); doctor: counts in the kernel (direct)')
+  })
+
+  test('does not hide what failed', () => expect(page).toContain('not ok: each step is told'))
+})
+
+test('the table of a run has the time of each boot', () =>
+  expect(resultsTable([result()])).toContain('| 20 | 90 |'))
