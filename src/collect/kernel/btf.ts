@@ -280,6 +280,8 @@ export interface KernelTypes {
   /** Undefined where a member that the counter needs is not found. */
   readonly task?: TaskOffsets | undefined
   readonly uring?: UringPlace | undefined
+  /** Whether the kernel has io_uring at all. */
+  readonly hasUring?: boolean
   /** Type of the function that walks over tasks (task-program.ts); 0 where there is none. */
   readonly taskWalk: number
 }
@@ -292,6 +294,7 @@ export function kernelTypes(bytes: Uint8Array): KernelTypes {
       task: offsetsOf(types),
       taskWalk: types.functionId('bpf_iter_task'),
       uring: uringPlace(types),
+      hasUring: types.offsets({ opcode: ['io_kiocb', 'opcode'] }).opcode !== undefined,
     }
   } catch (error) {
     if (error instanceof RangeError) return { taskWalk: 0 }

@@ -30,7 +30,13 @@ import {
 import { keepOverExec, type Priority, raisePriority } from '../../platform/linux/libc.ts'
 import { Drain } from './drain.ts'
 import { exeOf } from './facts.ts'
-import { descriptorsOf, type OpenCounter, type OpenOptions, openCounter } from './open.ts'
+import {
+  descriptorsOf,
+  type OpenCounter,
+  type OpenOptions,
+  openCounter,
+  type UringSight,
+} from './open.ts'
 import { RecordWriter } from './records.ts'
 import { kernelAtLeast } from './release.ts'
 
@@ -49,8 +55,7 @@ export interface Ready {
   /** Capabilities that some thread of the collector still holds, as hexadecimal digits. */
   readonly held: string
   readonly priority: Priority
-  /** Submissions to io_uring are counted. */
-  readonly uring: boolean
+  readonly uring: UringSight
 }
 
 /**
@@ -158,7 +163,7 @@ async function secondLife(
   process.stdin.on('end', finish).on('error', finish).on('close', finish).resume()
   const drain = new Drain(counter)
   const held = heldCapabilities().toString(16)
-  say({ ready: { variant: counter.variant, held, priority, uring: counter.seesUring } })
+  say({ ready: { variant: counter.variant, held, priority, uring: counter.uring } })
   try {
     while (!stop.aborted) {
       await sleep(drain.waitMs, stop)

@@ -76,6 +76,12 @@ import { variantsFor } from './variants.ts'
 
 export const BTF_PATH = '/sys/kernel/btf/vmlinux'
 
+/**
+ * Whether submissions to io_uring are counted: `missed` where the kernel has it and they are not,
+ * `unknown` where its types do not say.
+ */
+export type UringSight = 'counted' | 'missed' | 'unknown'
+
 /** A counter that runs in the kernel, as plain data: descriptors survive an exec. */
 export interface OpenCounter {
   readonly variant: string
@@ -98,8 +104,7 @@ export interface OpenCounter {
   readonly excluded: readonly number[]
   /** Closing these takes the programs off. */
   readonly links: readonly number[]
-  /** Submissions to io_uring are counted. */
-  readonly seesUring: boolean
+  readonly uring: UringSight
   readonly countKeys: number
   readonly processesMax: number
   readonly processKeysMax: number
@@ -257,7 +262,7 @@ function openVariant(variant: Variant, types: KernelTypes, options: OpenOptions)
       tasks: openTasks(variant, types.taskWalk, keep),
       excluded: wiring.excluded,
       links,
-      seesUring: uring !== undefined,
+      uring: uring !== undefined ? 'counted' : types.hasUring === true ? 'missed' : 'unknown',
       countKeys,
       processesMax,
       processKeysMax,

@@ -123,11 +123,12 @@ function improvements({ variant, priority, uring }: Ready): string[] {
     )
   if (priority === 'usual')
     hints.push(
-      'The collector runs at ordinary priority: on a busy host calls may be lost; run as root, or add CAP_SYS_NICE to AmbientCapabilities in the unit',
+      'The collector runs at ordinary priority: on a busy host calls may be lost; run as root, or set Nice=-10 in the unit',
     )
-  if (!uring && existsSync('/proc/sys/kernel/io_uring_disabled'))
+  const canForbid = existsSync('/proc/sys/kernel/io_uring_disabled')
+  if (uring === 'missed' || (uring === 'unknown' && canForbid))
     hints.push(
-      'Submissions to io_uring are not seen: what programs do through it is missing in their counts; forbid it by sysctl kernel.io_uring_disabled=2 if nothing needs it',
+      `Submissions to io_uring are not seen: what programs do through it is missing in their counts${canForbid ? '; forbid it by sysctl kernel.io_uring_disabled=2 if nothing needs it' : ''}`,
     )
   if (variant === 'untyped')
     hints.push(

@@ -9,7 +9,9 @@
  * Not thread-aware: capset, prctl and setresuid by number change the calling thread alone (that is
  * what `capabilities.ts` builds on).
  */
+
 import { dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from 'bun:ffi'
+import { getPriority } from 'node:os'
 import { AgentError } from '../../domain/error.ts'
 
 export const EPERM = 1
@@ -217,7 +219,8 @@ export type Priority = 'real-time' | 'raised' | 'usual'
 
 /**
  * The calling thread, and threads that it makes, run before ordinary ones: as SCHED_RR, else at
- * nice -15, else as before. Kept over exec. Needs CAP_SYS_NICE.
+ * nice -15, else as before; who started it may have raised it (`Nice=` of a unit). Kept over exec.
+ * Needs CAP_SYS_NICE.
  */
 export function raisePriority(): Priority {
   const { sched_setscheduler, setpriority } = loadLibc()
@@ -225,5 +228,6 @@ export function raisePriority(): Priority {
   const lowest = new Int32Array(new ArrayBuffer(4)).fill(1)
   if (checked(sched_setscheduler(0, SCHED_RR, ptr(lowest))) === 0) return 'real-time'
   const PRIO_PROCESS = 0
-  return checked(setpriority(PRIO_PROCESS, 0, -15)) === 0 ? 'raised' : 'usual'
+  if (checked(setpriority(PRIO_PROCESS, 0, -15)) === 0) return 'raised'
+  return getPriority() < 0 ? 'raised' : 'usual'
 }
