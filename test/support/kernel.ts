@@ -55,6 +55,18 @@ export function compileCalls(...names: string[]): { path(name: string): string; 
   }
 }
 
+/** Whether a 64-bit program may make 32-bit calls here: some hypervisors end it. */
+export const makes32BitCalls = refusal === undefined && try32BitCall()
+
+function try32BitCall(): boolean {
+  const calls = compileCalls('calls')
+  try {
+    return Bun.spawnSync([calls.path('calls'), 'can-compat']).success
+  } finally {
+    calls.remove()
+  }
+}
+
 export interface Recording {
   readonly frames: readonly Frame[]
   readonly counter: Counter
