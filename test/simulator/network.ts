@@ -40,6 +40,8 @@ class Session {
   readonly closed: Promise<string>
   readonly will: MqttWill | undefined
   open = true
+  /** When the latest message to it arrives. */
+  deliveredMs = 0
   close!: (reason: string) => void
 
   constructor(options: MqttConnectOptions) {
@@ -146,8 +148,11 @@ export class Network {
     this.#time.after(this.#late(), () => void this.#consume(packet).catch(() => {}))
   }
 
+  /** In the order in which they were sent: one connection keeps it. */
   async #toClient(session: Session, packet: Packet): Promise<void> {
-    await this.#delay()
+    const { nowMs } = this.#time
+    session.deliveredMs = Math.max(session.deliveredMs, nowMs + this.#late())
+    await new Promise<void>((resolve) => this.#time.after(session.deliveredMs - nowMs, resolve))
     if (session.open && !this.isDown) session.options.onMessage(packet)
   }
 
