@@ -72,10 +72,11 @@ function checkPositionals(path: string, args: ArgsDef, given: readonly string[])
 }
 
 /**
- * Whether a positional argument (`FILE…`) or a flag (`--train FRAMES…`) takes any number of values.
+ * Whether a positional argument (`FILE…`) or a flag (`--train FRAMES…`) takes any number of values;
+ * a list in one value (`KEY,…`) does not.
  */
 export function takesMany(args: ArgsDef): boolean {
-  return Object.values(args).some((definition) => definition.valueHint?.endsWith('…'))
+  return Object.values(args).some(({ valueHint = '' }) => /^[A-Z]+…$/.test(valueHint))
 }
 
 export function unknownCommand(path: string, name: string, known: readonly string[]): AgentError {
