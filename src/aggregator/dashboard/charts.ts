@@ -144,6 +144,11 @@ function keyOf(colour: string): HTMLElement {
   return key
 }
 
+/** Labels of an axis; small numbers are rounded to the same one several times. */
+function withoutRepeats(labels: readonly string[]): string[] {
+  return labels.map((label, i) => (label === labels[i - 1] ? '' : label))
+}
+
 /** What a custom property is in the scheme that is shown: a canvas knows no properties. */
 function colourOf(property: string): string {
   const probe = element('span')
@@ -183,7 +188,7 @@ function optionsOf(
         size: 30,
         values: (_, splits, __, ___, step) => splits.map((at) => tickOf(at, step)),
       },
-      { ...axis, size: 56, values: (_, splits) => splits.map((value) => format(value)) },
+      { ...axis, size: 56, values: (_, splits) => withoutRepeats(splits.map(format)) },
     ],
     series: [
       {},
