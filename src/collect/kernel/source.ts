@@ -24,7 +24,12 @@ import {
   withCapabilities,
 } from '../../platform/linux/capabilities.ts'
 import { enlargePipe, startPart } from '../../platform/linux/child.ts'
-import { keepOverExec, makePipe, unlimitLockedMemory } from '../../platform/linux/libc.ts'
+import {
+  endAtOnceBySignals,
+  keepOverExec,
+  makePipe,
+  unlimitLockedMemory,
+} from '../../platform/linux/libc.ts'
 import { type OwnFiles, sandboxFor } from '../../platform/linux/sandbox.ts'
 import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
@@ -120,7 +125,8 @@ export async function shedPrivileges(
   for (const descriptor of [collector.records, collector.messages, collector.control])
     keepOverExec(descriptor, true)
   // A signal received by this image is unknown to the next: one that has just come is seen after a
-  // turn of the event loop.
+  // turn of the event loop, one that comes later ends the process.
+  endAtOnceBySignals()
   await Bun.sleep(1)
   if (options.signal?.aborted === true) {
     closeSync(collector.control)

@@ -11,7 +11,7 @@
  */
 
 import { dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from 'bun:ffi'
-import { getPriority } from 'node:os'
+import { constants, getPriority } from 'node:os'
 import { AgentError } from '../../domain/error.ts'
 
 export const EPERM = 1
@@ -59,6 +59,7 @@ function open() {
     execve: { args: [address, address, address], returns: i32 },
     getrlimit: { args: [i32, address], returns: i32 },
     setpriority: { args: [i32, i32, i32], returns: i32 },
+    signal: { args: ['i32', 'ptr'], returns: 'ptr' },
     sched_setscheduler: { args: [i32, i32, address], returns: i32 },
     setrlimit: { args: [i32, address], returns: i32 },
     clock_gettime: { args: [i32, address], returns: i32 },
@@ -230,4 +231,13 @@ export function raisePriority(): Priority {
   const PRIO_PROCESS = 0
   if (checked(setpriority(PRIO_PROCESS, 0, -15)) === 0) return 'raised'
   return getPriority() < 0 ? 'raised' : 'usual'
+}
+
+/**
+ * Signals that ask for an end do end this process from now on. Between the last turn of the event
+ * loop and an exec a handler would note them for an image that is gone.
+ */
+export function endAtOnceBySignals(): void {
+  const { signal } = loadLibc()
+  for (const number of [constants.signals.SIGINT, constants.signals.SIGTERM]) signal(number, null)
 }
