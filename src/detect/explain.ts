@@ -1,6 +1,6 @@
 /**
  * The decisive calls of an alert, from the net's output with and without each of them.
- * `agent/explainer.ts` runs the net.
+ * `classify/explainer.ts` runs the net.
  *
  * A call's contribution is by how much the odds of the alert fall when all of that call is taken
  * out of the sequence (occlusion): exact for this net and this sequence, no estimate. What is not

@@ -5,10 +5,14 @@
  * Asked only about processes that compute and ask the kernel for next to nothing. What leaves here
  * is the one phrase that was found, never the memory around it. Bounded by POOL_TALK_BYTES_MAX;
  * the stack and the heap come first.
+ *
+ * Reading a page that is not there waits for whoever provides it. Nothing is read that an ordinary
+ * user can provide: no program on a file system of a user's own (FUSE), and no anonymous memory
+ * where users may answer the kernel's page faults (userfaultfd; off by default since Linux 5.11).
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { POOL_TALK_BYTES_MAX } from '../domain/limits.ts'
-import { procLink, procText } from './proc-files.ts'
+import { isLocalPath, procLink, procText } from './proc-files.ts'
 
 const PIECE_BYTES = 262_144
 /** A phrase may lie across two pieces. */
@@ -26,10 +30,9 @@ export function poolTalkOf(pid: number): string | undefined {
   let memory: number | undefined
   try {
     memory = openSync(`/proc/${pid}/mem`, constants.O_RDONLY)
-    const own = procLink(pid, 'exe')
     const piece = Buffer.alloc(PIECE_BYTES + OVERLAP_BYTES)
     let left = POOL_TALK_BYTES_MAX
-    for (const { from, to } of regionsOf(procText(pid, 'maps') ?? '', own)) {
+    for (const { from, to } of readableOf(pid)) {
       for (let at = from; at < to && left > 0; at += PIECE_BYTES) {
         const length = Math.min(piece.length, to - at)
         const phrase = phraseIn(piece.toString('latin1', 0, read(memory, piece, length, at)))
@@ -44,6 +47,16 @@ export function poolTalkOf(pid: number): string | undefined {
     if (memory !== undefined) closeSync(memory)
   }
   return undefined
+}
+
+function readableOf(pid: number): Region[] {
+  const program = procLink(pid, 'exe')
+  const isLocal = program !== undefined && isLocalPath(pid, program)
+  return regionsOf(procText(pid, 'maps') ?? '', {
+    program: isLocal ? program : undefined,
+    // Absent in kernels without userfaultfd.
+    anonymous: procText('self', '../sys/vm/unprivileged_userfaultfd', 16)?.trim() !== '1',
+  })
 }
 
 export function phraseIn(text: string): string | undefined {
@@ -62,15 +75,19 @@ interface Region {
 /**
  * Memory that a process writes to, and its own program; libraries are others' text.
  * @param text of /proc/PID/maps
+ * @param of which of them may be read
  */
-export function regionsOf(text: string, own: string | undefined): Region[] {
+export function regionsOf(
+  text: string,
+  of: { readonly program: string | undefined; readonly anonymous: boolean },
+): Region[] {
   const regions: (Region & { readonly rank: number })[] = []
   for (const line of text.split('\n')) {
     const fields = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)\s*(.*)$/.exec(line)
     if (fields === null) continue
     const [, from, to, rights, inode, path] = fields as unknown as string[]
-    const isOwn = own !== undefined && path === own
-    const isAnonymous = inode === '0' && rights!.startsWith('rw')
+    const isOwn = of.program !== undefined && path === of.program
+    const isAnonymous = of.anonymous && inode === '0' && rights!.startsWith('rw')
     if (!rights!.startsWith('r') || !(isOwn || isAnonymous)) continue
     const rank = path === '[stack]' ? 0 : path === '[heap]' ? 1 : isOwn ? 2 : 3
     // Addresses of user space fit a float's 53 bits.

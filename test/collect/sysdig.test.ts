@@ -45,7 +45,7 @@ const has = (sink: TallyRecorder, second: number) => () =>
   sink.calls[`${1_700_000_000 + second} 5 x read`] !== undefined
 
 describe('sysdigSource()', () => {
-  test('gives what sysdig prints, its last words after SIGTERM, and its losses', async () => {
+  test('gives what sysdig prints, its final output after SIGTERM, and its losses', async () => {
     const { source, sink, readUntil } = start('streams')
     const [args] = await readUntil(has(sink, 1))
     expect(sink.calls).toEqual({

@@ -4,7 +4,7 @@ import { accumulate, Evidence, LEVEL_MAX } from '../../src/detect/evidence.ts'
 const T = 1_800_000_000
 const process = { pid: 5, startMs: T * 1000, name: 'cron' }
 
-test('accumulate() never falls below zero: old innocence does not pay for new guilt', () => {
+test('accumulate() never falls below zero, so earlier benign windows offset nothing', () => {
   const { claim } = new Evidence().at(process, T)
   for (let i = 0; i < 1000; i++) accumulate(claim, -2, T + i)
   expect(claim.level).toBe(0)

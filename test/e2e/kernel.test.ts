@@ -99,7 +99,7 @@ describe.skipIf(SKIP)(`agent record --source kernel${SKIP ? ` (skipped: ${refusa
     appendFileSync(place('hosts.tsv'), `${namespace}\tbox\n`)
     await Promise.all([container.exited, run(calls.path('ke-plain'), 'plain', '500')])
     agent.kill('SIGINT')
-    await until('its last words', hear)
+    await until('its final messages', hear)
     expect(await agent.exited).toBe(0)
     const recorded = readFileSync(place('f.ndjson'), 'utf8').trimEnd().split('\n')
     for (const line of recorded) {

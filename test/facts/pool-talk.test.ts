@@ -25,8 +25,12 @@ test('memory that is written to and the own program are looked at, libraries are
 7f00400000-7f00500000 ---p 00000000 00:00 0
 7ff0000000-7ff0021000 rw-p 00000000 00:00 0 [stack]
 garbage`
-  const from = regionsOf(maps, '/opt/w').map((region) => region.from.toString(16))
-  expect(from).toEqual(['7ff0000000', '600000', '400000', '7f00200000'])
+  const from = (program: string | undefined, anonymous: boolean) =>
+    regionsOf(maps, { program, anonymous }).map((region) => region.from.toString(16))
+  expect(from('/opt/w', true)).toEqual(['7ff0000000', '600000', '400000', '7f00200000'])
+  // A program that lies on a user's own file system, and memory that a user may answer for.
+  expect(from(undefined, true)).toEqual(['7ff0000000', '600000', '7f00200000'])
+  expect(from('/opt/w', false)).toEqual(['400000'])
 })
 
 describe.skipIf(!isRoot)('of a process', () => {
