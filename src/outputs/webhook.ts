@@ -7,8 +7,11 @@
  * again: such a notice is given up at once. With a secret each request is signed:
  * `X-Callsign-Signature: sha256=HMAC(secret, timestamp + "." + body)`.
  */
+
 import { createHmac } from 'node:crypto'
+import { defined } from '../domain/defined.ts'
 import { WEBHOOK_QUEUE_MAX, WEBHOOK_RETRY_MS, WEBHOOK_TIMEOUT_MS } from '../domain/limits.ts'
+import { networkHint } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
 import { Notices } from './notices.ts'
 import type { Output } from './output.ts'
@@ -95,7 +98,10 @@ class Sender {
       return
     }
     if (this.#failures === 0)
-      log.warn('Cannot deliver to the webhook; notices wait', { reason: trouble.reason })
+      log.warn('Cannot deliver to the webhook; notices wait', {
+        reason: trouble.reason,
+        ...defined({ hint: networkHint() }),
+      })
     const { retryMs = WEBHOOK_RETRY_MS } = this.#options
     const waitMs = Math.min(retryMs * 2 ** this.#failures++, 120 * retryMs)
     this.#timer = setTimeout(() => {

@@ -35,6 +35,7 @@ import {
   WIRE_BYTES_PER_DAY_MAX,
 } from '../domain/limits.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
+import { networkHint } from '../platform/linux/service-manager.ts'
 import { type Log, log as processLog } from '../platform/log.ts'
 import {
   type BrokerAddress,
@@ -281,7 +282,8 @@ export class Publisher {
         // The address may lead to another broker next time.
         this.#protocol = undefined
         const isRefusal = error instanceof AgentError && !error.retriable
-        this.#failed('Cannot reach broker', error instanceof Error ? error.message : String(error))
+        const why = error instanceof Error ? error.message : String(error)
+        this.#failed('Cannot reach broker', why, networkHint())
         this.#connectionState = isRefusal ? 'refused' : 'waiting'
         waitMs = isRefusal ? refused.next() : away.next()
       }
@@ -657,10 +659,11 @@ export class Publisher {
   }
 
   /** Logs once per reason, not once per attempt. */
-  #failed(words: string, reason: string): void {
+  #failed(words: string, reason: string, hint?: string): void {
     if (this.#stop.signal.aborted) return
     if (reason !== this.#lastError) {
-      this.#log.warn(words, { broker: this.#options.broker.url, reason })
+      const { url } = this.#options.broker
+      this.#log.warn(words, { broker: url, reason, ...defined({ hint }) })
     }
     this.#lastError = reason
   }

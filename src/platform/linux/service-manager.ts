@@ -40,6 +40,18 @@ export function serviceManager(
   }
 }
 
+/**
+ * What to try where another machine gives no answer: our unit lets packets to private networks only
+ * out, and drops others in silence.
+ */
+export function networkHint(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined {
+  return environment.NOTIFY_SOCKET === undefined
+    ? undefined
+    : 'The service reaches private networks only; name others by IPAddressAllow= ("systemctl edit callsign")'
+}
+
 function openSender(path: string): ((state: string) => void) | undefined {
   const encoded = new TextEncoder().encode(path)
   if (encoded.length >= SUN_PATH_BYTES) return undefined

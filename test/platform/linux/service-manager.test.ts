@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { serviceManager } from '../../../src/platform/linux/service-manager.ts'
+import { networkHint, serviceManager } from '../../../src/platform/linux/service-manager.ts'
 import { temporaryDirectories } from '../../support/temporary.ts'
 
 const directory = temporaryDirectories()
@@ -56,4 +56,9 @@ describe.skipIf(Bun.which('python3') === null)('serviceManager()', () => {
       manager.stopping()
     },
   )
+})
+
+test('networkHint() names the unit where there is one', () => {
+  expect(networkHint({})).toBeUndefined()
+  expect(networkHint({ NOTIFY_SOCKET: '/run/notify' })).toContain('IPAddressAllow=')
 })
