@@ -21,6 +21,7 @@ import {
   writeExecuteDenied,
 } from '../platform/linux/capabilities.ts'
 import { findProgram } from '../platform/linux/child.ts'
+import { landlockVersion } from '../platform/linux/landlock.ts'
 import { privateDirectory } from '../platform/linux/private-directory.ts'
 import { connectMqtt, parseBrokerUrl } from '../platform/mqtt/client.ts'
 import { libraryDirectory } from '../platform/native.ts'
@@ -52,6 +53,7 @@ export async function* diagnose(resolved: ResolvedSettings | AgentError): AsyncG
   }
   yield await checked('memory', async () => jit())
   yield await checked('capabilities', async () => capabilities())
+  yield await checked('sandbox', async () => sandbox())
   yield await checked('ONNX Runtime', onnx)
   yield await checked('SQLite', async () => sqlite())
   if (resolved instanceof AgentError) {
@@ -118,6 +120,19 @@ function capabilities(): Omit<Finding, 'check'> {
     hasCapability(held, name),
   )
   return { state: 'ok', found: names.length > 0 ? names.join(', ') : 'none' }
+}
+
+/**
+ * What confines the watching agent beside its user; Landlock needs a kernel that was built with it.
+ */
+function sandbox(): Omit<Finding, 'check'> {
+  const version = landlockVersion()
+  if (version > 0) return { state: 'ok', found: `files by Landlock (version ${version})` }
+  return {
+    state: 'optional',
+    found: 'no Landlock: files are protected by user and permissions alone',
+    next: 'Linux 5.13 or later, with "landlock" in the boot parameter lsm=',
+  }
 }
 
 async function kernelCounts(): Promise<Omit<Finding, 'check'>> {

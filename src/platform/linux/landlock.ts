@@ -4,8 +4,8 @@
  * (`execWithoutCapabilities`) and then hold in every thread of the new image and in its children.
  *
  * Needs no right, only no_new_privs. Kernels before 5.13, or without the module, have none: then
- * the user's own permissions are all there is, and the caller is told. Each kernel knows more kinds
- * of access than the last; only those that it knows are asked for.
+ * the user's own permissions are all there is, and `agent doctor` says so. Each kernel knows more
+ * kinds of access than the last; only those that it knows are asked for.
  *
  * Not restricted: connections, pathname sockets, what is open already.
  */
