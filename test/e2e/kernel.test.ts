@@ -92,7 +92,13 @@ describe.skipIf(SKIP)(`agent record --source kernel${SKIP ? ` (skipped: ${refusa
     ])
     const outside = readlinkSync('/proc/self/ns/pid')
     const namespace = await until('the container', () => {
-      const inside = readlinkSync(`/proc/${container.pid}/ns/pid_for_children`)
+      let inside: string
+      try {
+        inside = readlinkSync(`/proc/${container.pid}/ns/pid_for_children`)
+      } catch {
+        // Between unshare and its first child the namespace has no process, and the link no target.
+        return undefined
+      }
       return inside === outside ? undefined : /\d+/.exec(inside)?.[0]
     })
     // Named only when it runs already: its first second is kept nevertheless.
