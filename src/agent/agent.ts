@@ -36,6 +36,7 @@ import { Outputs } from '../outputs/outputs.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { openIdentity } from '../platform/identity.ts'
+import { processStart } from '../platform/linux/process-start.ts'
 import { type BrokerAddress, parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
@@ -53,7 +54,7 @@ import { type LiveAgent, LiveView } from './live-view.ts'
 import { CpuMeter, OwnCost } from './own-cost.ts'
 import { type Stages, warm } from './pipeline.ts'
 import type { SecondsLedger } from './seconds.ts'
-import { Sight } from './sight.ts'
+import { Sight, type SightOptions } from './sight.ts'
 
 export type AgentSettings = Pick<
   Settings,
@@ -150,7 +151,8 @@ export function openAgent(options: AgentOptions): Agent {
     const detector = new Detector({
       ...{ classes, calibration, memory },
       ...operatorsWishes(options, local),
-      ...(facts.canAsk ? { facts } : { proofs: () => facts.proofs() }),
+      ...(facts.canAsk ? { facts } : {}),
+      proofs: () => [...facts.proofs(), ...agent.stages.sight.proofs()],
     })
     const judging = new CpuMeter()
     const governor = new Governor({
@@ -184,7 +186,7 @@ export function openAgent(options: AgentOptions): Agent {
         outputs: outputsOf(() => agent, { local, outbox, clock, options }),
         governor,
         judging,
-        sight: new Sight(),
+        sight: new Sight(watchedBy(options, () => agent)),
         live: new LiveView({
           classes,
           detector,
@@ -250,7 +252,24 @@ function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Agent): Gau
     ...cost.read(),
     reduced: stages.governor.reduced,
     unjudged: { ...seconds.unjudged },
-    missed: missedBy(stages.detector.status()),
+    missed: {
+      ...missedBy(stages.detector.status()),
+      'seconds-blind': stages.sight.blindSeconds,
+    },
+  }
+}
+
+/** Whether it sees is asked of an agent that watches its host. */
+function watchedBy({ resume }: AgentOptions, agent: () => Agent): SightOptions | undefined {
+  if (!resume) return undefined
+  const startMs = (processStart(process.pid) ?? 0) * 1000
+  return {
+    self: { pid: process.pid, startMs, name: 'agent' },
+    state() {
+      const { stages, lagMs } = agent()
+      const { share, most } = stages.detector.unrest
+      return { lagMs, unrest: share, deviating: most }
+    },
   }
 }
 

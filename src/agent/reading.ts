@@ -114,7 +114,11 @@ export class Reading {
     const now = this.#options.clock.now()
     const endMs = (index + 1) * 1000
     const source = this.#source
-    return source !== undefined && isAbreast(source, endMs, now) ? Math.max(0, now - endMs) : 0
+    // A source that tells whole seconds of this host is never a recording, however late it is.
+    const isOfNow =
+      source !== undefined &&
+      ((source.live && source.wholeSeconds === true) || isAbreast(source, endMs, now))
+    return isOfNow ? Math.max(0, now - endMs) : 0
   }
 
   #closeSilent(source: Source): void {

@@ -4,9 +4,12 @@
  * day's windows that were not judged for it. Counted by hour, so that a blind hour fades after a
  * day.
  */
+import { type AgentState, type Blinded, Blindness } from '../detect/blindness.ts'
 import { defined } from '../domain/defined.ts'
+import type { Proof } from '../domain/finding.ts'
 import type { Frame, UnseenProcess, UnseenReason } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
+import type { Process } from '../domain/process.ts'
 
 export interface SightStatus {
   /**
@@ -20,6 +23,9 @@ export interface SightStatus {
   readonly unseenUsers: number
   /** Windows of the last 24 hours, and those among them that were not judged for lost calls. */
   readonly day: { readonly windows: number; readonly blind: number }
+  /** Seconds so far in which this host could not be seen, and why not now. */
+  readonly blindSeconds: number
+  readonly blind?: Blinded
   /**
    * Of the latest second with processes that were not seen whole: the one that made most different
    * calls.
@@ -41,7 +47,17 @@ interface Hour {
 
 const HOURS = 24
 
+export interface SightOptions {
+  /** The agent itself, and how it stands: for a host that is watched. A recording is not blind. */
+  readonly self: Process
+  readonly state: () => AgentState
+}
+
 export class Sight {
+  readonly #options: SightOptions | undefined
+  readonly #blindness = new Blindness()
+  #blindSeconds = 0
+  #proof: Proof | undefined
   #lossySeconds = 0
   readonly #unseen: Partial<Record<UnseenReason, number>> = {}
   #unseenUsers = 0
@@ -49,9 +65,31 @@ export class Sight {
   readonly #hours: Hour[] = []
   #most: SightStatus['most']
 
+  constructor(options?: SightOptions) {
+    this.#options = options
+  }
+
+  /** That this host could not be seen in the last second, where it could not. */
+  proofs(): Proof[] {
+    const proof = this.#proof
+    this.#proof = undefined
+    return proof === undefined ? [] : [proof]
+  }
+
+  /** So far. */
+  get blindSeconds(): number {
+    return this.#blindSeconds
+  }
+
   /** @param predictions of the second; undefined where it was not judged at all */
   push(frame: Frame, predictions: Predictions | undefined): void {
     if (frame.lost > 0) this.#lossySeconds++
+    if (this.#options !== undefined) {
+      const { self, state } = this.#options
+      const finding = this.#blindness.push(frame, predictions, state())
+      this.#proof = finding && { process: self, finding }
+      if (finding?.says === 'proves') this.#blindSeconds++
+    }
     const { processes = [], users = [] } = frame.unseen ?? {}
     for (const { reason } of processes) this.#unseen[reason] = (this.#unseen[reason] ?? 0) + 1
     this.#unseenUsers += users.length
@@ -74,6 +112,8 @@ export class Sight {
       unseen: { ...this.#unseen },
       unseenUsers: this.#unseenUsers,
       day: { windows, blind },
+      blindSeconds: this.#blindSeconds,
+      ...defined({ blind: this.#blindness.state }),
       ...defined({ most: this.#most }),
     }
   }

@@ -99,9 +99,18 @@ export function collectorWords({ most, lost, unrecorded }: CollectorStatus): str
  * What of the host was not seen, and its share of the last day; for people. Empty where all was
  * seen.
  */
-export function blindWords({ lossySeconds, unseen, unseenUsers, day, most }: SightStatus): string {
+export function blindWords(sight: SightStatus): string {
+  const { lossySeconds, unseen, unseenUsers, day, most, blind } = sight
   const count = (n: number) => n.toLocaleString('en-US')
   const parts: string[] = []
+  if (blind !== undefined) {
+    const since = new Date(blind.since * 1000).toISOString().slice(11, 19)
+    const what = blind.isSure ? 'this host cannot be seen' : 'some alerts are held back'
+    parts.push(`NOW, since ${since}: ${what} (${blind.reasons.join('; ')})`)
+  }
+  // Absent in documents of older agents.
+  if ((sight.blindSeconds ?? 0) > 0)
+    parts.push(`${count(sight.blindSeconds)} seconds in which this host could not be seen`)
   if (day.blind > 0) {
     const share = ((100 * day.blind) / day.windows).toFixed(1)
     parts.push(`${share} % of the windows of the last 24 h not judged for lost calls`)

@@ -269,7 +269,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
   add(
     'callsign_host_agent_missed_total',
     'counter',
-    'Alerts held by the rate of alerts, and windows not judged because calls were lost.',
+    'Alerts held by the rate of alerts, windows not judged because calls were lost, and seconds in which a host could not be seen.',
     hostCosts.flatMap(({ site, host, missed }) =>
       [...missed].map(([reason, value]): Sample => [{ site, host, reason }, value]),
     ),

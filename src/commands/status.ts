@@ -46,6 +46,7 @@ function isWell(status: SavedStatus['status']): boolean {
     'governor' in status && (status.buffer.problem !== undefined || status.governor.level > 0)
   return (
     !isReduced &&
+    status.sight?.blind?.isSure !== true &&
     status.unjudged.error === undefined &&
     !Object.keys(dropped).some((reason) => reason.startsWith('lost('))
   )

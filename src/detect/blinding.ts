@@ -15,18 +15,15 @@ const KINDS = 128
 /** In so many seconds of a minute. */
 const SECONDS = 3
 const WITHIN = 60
-const AGAIN_AFTER = 600
-
-interface Blinder {
-  /** Seconds in which the user's processes made too many different calls, the last SECONDS. */
-  seconds: number[]
-  told: number
-}
 
 export class Blinding {
-  /** By user, where the source tells it, else by process; the longest quiet one goes first. */
-  readonly #blinders = new Map<string, Blinder>()
+  /**
+   * Seconds in which a user's processes (a process, where the source tells no user) made too many
+   * different calls, the last SECONDS. The longest quiet one goes first.
+   */
+  readonly #blinders = new Map<string, readonly number[]>()
 
+  /** One for each such user and second, for as long as it goes on. */
   push(frame: Frame): Proof[] {
     const worst = new Map<string, UnseenProcess>()
     for (const unseen of frame.unseen?.processes ?? []) {
@@ -44,15 +41,12 @@ export class Blinding {
   }
 
   #note(who: string, { process, kinds, reason }: UnseenProcess, second: number): Proof | undefined {
-    const before = this.#blinders.get(who) ?? { seconds: [], told: Number.NEGATIVE_INFINITY }
-    const seconds = [...before.seconds, second].slice(-SECONDS)
-    const isMany = seconds.length === SECONDS && second - seconds[0]! < WITHIN
-    const isTold = second - before.told < AGAIN_AFTER
+    const seconds = [...(this.#blinders.get(who) ?? []), second].slice(-SECONDS)
     this.#blinders.delete(who)
-    this.#blinders.set(who, { seconds, told: isMany && !isTold ? second : before.told })
+    this.#blinders.set(who, seconds)
     if (this.#blinders.size > BLINDERS_MAX)
       this.#blinders.delete(this.#blinders.keys().next().value!)
-    if (!isMany || isTold) return undefined
+    if (seconds.length < SECONDS || second - seconds[0]! >= WITHIN) return undefined
     const much = kinds > KINDS ? `more than ${KINDS}` : `${KINDS}`
     const effect =
       reason === 'no-room'

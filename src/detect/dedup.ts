@@ -508,6 +508,8 @@ export class AlertBook {
           : alert.predicted,
       evidence: { from: Math.min(alert.evidence.from, crossing.from), to: frameIndex },
       ...(reopened ? { reopened: (alert.reopened ?? 0) + 1 } : {}),
+      // Why a host is not seen, and who is the cause, is known better as it goes on.
+      ...(crossing.behaviour === 'agent-blinded' ? defined({ because: crossing.because }) : {}),
     }
     cause.heard = frameIndex
     this.#changed.add(alert.id)

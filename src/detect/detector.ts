@@ -67,7 +67,7 @@ import {
   UNWATCHED_SECONDS,
   WARM,
 } from './thresholds.ts'
-import { Unrest } from './unrest.ts'
+import { mayVote, STRANGE, Unrest, type UnrestGroup } from './unrest.ts'
 import { type Outcome, weigh } from './weigh.ts'
 
 export interface DetectorOptions {
@@ -105,6 +105,8 @@ export interface DetectorStatus {
   readonly learning: boolean
   /** Share of the well-known processes that do what they never did here, 0…1. */
   readonly unrest: number
+  /** The user or container with most of them in the newest second; absent where there are none. */
+  readonly unrestOf?: UnrestGroup
   readonly memory: MemoryStatus & { readonly state: MemoryState }
   /** New names that a day will bring, as this host's past goes; absent in its first day. */
   readonly newNamesPerDay?: number
@@ -153,6 +155,8 @@ export class Detector {
   #incomplete = 0
   #allowed = 0
   #frameIndex = 0
+  /** In which this run began. */
+  #firstFrame = 0
   #known = new Uint8Array(0)
   readonly #coverage = new Coverage()
   /** Frame in which the memory last took a window; 0 for never. */
@@ -244,6 +248,7 @@ export class Detector {
     const { frameIndex, processes } = predictions
     const gap = frameIndex - this.#frameIndex
     if (gap <= 0 || gap > UNWATCHED_SECONDS) this.#resumeAt(frameIndex)
+    if (this.#firstFrame === 0) this.#firstFrame = frameIndex
     this.#frameIndex = frameIndex
     this.#known = new Uint8Array(processes.length).fill(1)
     try {
@@ -266,6 +271,12 @@ export class Detector {
     this.#highest = 0
     this.#due.push(...this.#book.tick(frameIndex))
     return this.#due.splice(0)
+  }
+
+  /** Host-wide deviation in the newest seconds. */
+  get unrest(): { readonly share: number; readonly most: UnrestGroup | undefined } {
+    const { share, most } = this.#unrest
+    return { share, most }
   }
 
   /** This host's own level, over a restart. */
@@ -311,6 +322,7 @@ export class Detector {
       learningUntil: since === 0 ? 0 : since + this.learnSeconds,
       learning: this.#learning(),
       unrest: Math.round(this.#unrest.share * 1000) / 1000,
+      ...defined({ unrestOf: this.#unrest.most }),
       memory: { ...this.#memory.status(), state: this.#memoryState() },
       ...defined({
         coverage: this.#coverageNow(),
@@ -406,7 +418,10 @@ export class Detector {
     }
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     this.#coverage.see(claimed !== undefined ? 'class' : warm ? 'remembered' : 'unknown')
-    if (warm) this.#unrest.see(usual)
+    if (warm) {
+      if (mayVote(process, evidence.usual, this.#firstFrame)) this.#unrest.see(usual, process)
+      if (usual <= STRANGE) evidence.usual++
+    }
     // A name without class claims what it usually does here, once the memory knows that.
     if (claimed !== undefined || (warm && !claimsNothing(process.name))) {
       accumulate(evidence.claim, claimIncrement(signs, warm), frameIndex)
@@ -606,6 +621,10 @@ export class Detector {
       },
       severity: isMasquerade ? 'high' : this.#policy.severityOf(question),
       ...(isMasquerade ? {} : { behaviour: question }),
+      // Whoever blinds does it with new processes under new names.
+      ...(question === 'blinding' && process.uid !== undefined
+        ? { partOf: `blinding by user ${process.uid}` }
+        : {}),
       techniques: isMasquerade ? ['T1036'] : BEHAVIOURS[question].techniques,
     })
   }

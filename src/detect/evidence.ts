@@ -46,6 +46,8 @@ export interface ProcessEvidence {
   readonly own: Tally
   /** Seconds of it that the host's memory took. */
   remembered: number
+  /** Windows that were usual under its name here. */
+  usual: number
   /** Running share of its windows that are like no class of the model (known.ts), 0…1. */
   unknown: number
   /** Running mean of the class probabilities; absent while nothing speaks against the process. */
@@ -92,6 +94,7 @@ export class Evidence {
         malice: stream(frameIndex),
         own: { ...NOTHING },
         remembered: 0,
+        usual: 0,
         unknown: 0,
         mean: undefined,
       }

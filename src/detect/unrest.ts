@@ -4,37 +4,70 @@
  *
  * On a host that is starved of CPU, restarted or restored from a snapshot all programs deviate.
  * Masquerade evidence is then discounted, down to zero. Malicious evidence is not discounted, and
- * neither is that of a host with a young baseline: whoever disturbs a host to hide a masquerade
- * must use programs that match no malicious class.
+ * neither is that of a host with a young baseline.
+ *
+ * Whoever starts a dozen strange processes must not switch masquerade alerts off by it. So only
+ * processes with a past vote (`mayVote`), and what one user or one container does is not
+ * host-wide: the share is that of the others, whichever user or container is left out.
  */
+import { defined } from '../domain/defined.ts'
+import { UNREST_GROUPS_MAX } from '../domain/limits.ts'
+import type { Process } from '../domain/process.ts'
 
 /** Farther than this from all that is usual under its name a process is strange. */
-const STRANGE = 1
+export const STRANGE = 1
 /** Share of the newest second in the running mean: about the last twenty count. */
 const NEWEST = 0.05
 /** Fewer processes than this in a second say nothing of their host. */
 const ENOUGH = 8
 /** Shares of strange processes up to which a host is calm, and from which nothing stands out. */
 const CALM_UP_TO = 0.1
-const NOTHING_FROM = 0.2
+export const NOTHING_FROM = 0.2
+/**
+ * A process that began under our eyes votes when it was as usual in so many windows. It takes five
+ * minutes; a service is older nearly always.
+ */
+const PAST_WINDOWS = 300
+
+export interface UnrestGroup {
+  readonly uid?: number
+  readonly container?: string
+  readonly strange: number
+  readonly seen: number
+}
+
+interface Group extends UnrestGroup {
+  strange: number
+  seen: number
+}
 
 export class Unrest {
-  #seen = 0
-  #strange = 0
+  /** By user and container. */
+  readonly #groups = new Map<string, Group>()
   #mean = 0
+  #most: UnrestGroup | undefined
 
   /** A process whose name the memory knows well. @param distance to what is usual under its name */
-  see(distance: number): void {
-    this.#seen++
-    if (distance > STRANGE) this.#strange++
+  see(distance: number, { uid, container }: Pick<Process, 'uid' | 'container'> = {}): void {
+    let key = `${uid ?? ''} ${container ?? ''}`
+    if (!this.#groups.has(key) && this.#groups.size >= UNREST_GROUPS_MAX) key = ''
+    let group = this.#groups.get(key)
+    if (group === undefined) {
+      group = { ...(key === '' ? {} : defined({ uid, container })), strange: 0, seen: 0 }
+      this.#groups.set(key, group)
+    }
+    group.seen++
+    if (distance > STRANGE) group.strange++
   }
 
   endSecond(): void {
-    if (this.#seen >= ENOUGH) {
-      this.#mean += NEWEST * (this.#strange / this.#seen - this.#mean)
-    }
-    this.#seen = 0
-    this.#strange = 0
+    const groups = [...this.#groups.values()]
+    this.#groups.clear()
+    const share = commonShare(groups)
+    if (share === undefined) return
+    this.#mean += NEWEST * (share - this.#mean)
+    const most = groups.reduce((a, b) => (b.strange > a.strange ? b : a))
+    this.#most = most.strange > 0 ? most : undefined
   }
 
   /** Running mean of the share of strange processes, 0…1. */
@@ -42,8 +75,43 @@ export class Unrest {
     return this.#mean
   }
 
+  /** The user or container with most strange processes in the newest second; absent where none. */
+  get most(): UnrestGroup | undefined {
+    return this.#most
+  }
+
   /** What evidence of strangeness is worth now, 1…0. */
   get calm(): number {
     return Math.max(0, Math.min(1, (NOTHING_FROM - this.#mean) / (NOTHING_FROM - CALM_UP_TO)))
   }
+}
+
+/**
+ * Whether a process counts. One that was there before the agent does; one that it saw begin must
+ * have been usual for long enough: what is strange from its start was never this host's own.
+ * @param firstFrame Unix second in which the agent began to watch
+ */
+export function mayVote(
+  { startMs }: Pick<Process, 'startMs'>,
+  usualWindows: number,
+  firstFrame: number,
+): boolean {
+  return startMs <= firstFrame * 1000 || usualWindows >= PAST_WINDOWS
+}
+
+/**
+ * The share of strange ones among all, or among those that are left without one group, whichever
+ * is least. Undefined where too few were seen.
+ */
+function commonShare(groups: readonly UnrestGroup[]): number | undefined {
+  let [seen, strange] = [0, 0]
+  for (const group of groups) {
+    seen += group.seen
+    strange += group.strange
+  }
+  if (seen < ENOUGH) return undefined
+  const without = groups
+    .filter((group) => seen - group.seen >= ENOUGH)
+    .map((group) => (strange - group.strange) / (seen - group.seen))
+  return Math.min(strange / seen, ...without)
 }

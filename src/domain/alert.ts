@@ -7,7 +7,7 @@ import type { BehaviourId, Severity } from './behaviour.ts'
 export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
 export type AlertState = 'open' | 'update' | 'closed'
 /**
- * Why an alert was closed: nothing more was seen for a while; its process had ended while the agent
+ * Why an alert was closed: it did not go on for a while; its process had ended while the agent
  * was not running; its process has a worse alert now; the recording is over; too many alerts were
  * open at a time.
  */

@@ -21,6 +21,7 @@ export const BEHAVIOUR_IDS = [
   'dns-tunnel',
   'exfiltration',
   'blinding',
+  'agent-blinded',
   'network-relay',
   'fork-storm',
   'network-scan',
@@ -52,6 +53,8 @@ export const BEHAVIOURS: Readonly<Record<BehaviourId, Behaviour>> = {
   'dns-tunnel': behaviour('dns-tunnel', 'DNS tunnel', 'high', ['T1071.004']),
   exfiltration: behaviour('exfiltration', 'data exfiltration', 'high', ['T1048']),
   blinding: behaviour('blinding', 'blinding of this agent', 'high', ['T1685']),
+  /** Of the agent itself: what it watches cannot be seen, whoever is the cause. */
+  'agent-blinded': behaviour('agent-blinded', 'blindness of this agent', 'high', ['T1685']),
   'network-relay': behaviour('network-relay', 'network relay', 'medium', ['T1090']),
   'fork-storm': behaviour('fork-storm', 'fork storm', 'medium', ['T1499.001']),
   'network-scan': behaviour('network-scan', 'network scan', 'medium', ['T1046']),
@@ -76,6 +79,13 @@ export function behavesLike(name: string): string {
   return /(encryption|access|scraping|guessing|cracking|exfiltration|enumeration)$/.test(name)
     ? name
     : `a ${name}`
+}
+
+/** What an alert about a behaviour says after the name of the process. */
+export function behavesAs(id: BehaviourId): string {
+  return id === 'agent-blinded'
+    ? 'cannot see this host'
+    : `behaves like ${behavesLike(BEHAVIOURS[id].name)}`
 }
 
 export function isBehaviourId(value: unknown): value is BehaviourId {

@@ -238,6 +238,8 @@ export const KERNEL_PROCESSES_MAX = 8_192
 export const KERNEL_PROCESS_KEYS_MAX = 256
 /** Users followed who may keep the host from being seen. */
 export const BLINDERS_MAX = 256
+/** Users and containers whose deviation is told apart in a second; the rest is one. */
+export const UNREST_GROUPS_MAX = 1_000
 /**
  * Processes and users of one second that are named as unseen; the rest is told as a loss of the
  * whole second.

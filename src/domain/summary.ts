@@ -46,7 +46,8 @@ export interface Summary {
   readonly unjudged?: Readonly<Record<string, number>>
   /**
    * What is not told in the span; absent where nothing was: `alerts-held` by the rate of alerts,
-   * `windows-blind` that were not judged because calls were lost.
+   * `windows-blind` that were not judged because calls were lost, `seconds-blind` in which the alert
+   * stood that this host cannot be seen.
    */
   readonly missed?: Readonly<Record<string, number>>
   /** The agent's own cost over the span, with that of its collector. */

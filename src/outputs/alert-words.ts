@@ -4,7 +4,7 @@
  * same.
  */
 import type { Alert, AlertEnd } from '../domain/alert.ts'
-import { BEHAVIOURS, behavesLike, type Severity } from '../domain/behaviour.ts'
+import { behavesAs, behavesLike, type Severity } from '../domain/behaviour.ts'
 import { safeName } from '../domain/process.ts'
 import { paintFor } from '../platform/terminal.ts'
 
@@ -56,8 +56,9 @@ export function sentence({ kind, predicted, claimed, behaviour }: Alert): string
         ? 'is not the program that its name says'
         : `behaves like ${safeName(predicted.class)}${share}, not like ${safeName(claimed.class) || 'its name'}`
     case 'non-grata': {
-      const like = behaviour === undefined ? safeName(predicted.class) : BEHAVIOURS[behaviour].name
-      return `behaves like ${behavesLike(like)}${share}`
+      return behaviour === undefined
+        ? `behaves like ${behavesLike(safeName(predicted.class))}${share}`
+        : `${behavesAs(behaviour)}${share}`
     }
     case 'novelty':
       return claimed.class === ''
@@ -105,7 +106,7 @@ function stateWords({ state, ended, reopened, certainty, count, first, last }: A
 }
 
 export const ENDS: Readonly<Record<AlertEnd, string>> = {
-  quiet: 'nothing more was seen',
+  quiet: 'it did not go on',
   gone: 'its process ended while the agent was not running',
   replaced: 'its process has a worse alert',
   end: 'the input is over',

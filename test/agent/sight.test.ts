@@ -36,6 +36,7 @@ test('Sight.status() is empty where all was seen', () => {
   sight.push(frame(HOUR), judged(0, 0))
   expect(sight.status()).toEqual({
     ...{ lossySeconds: 0, unseen: {}, unseenUsers: 0, day: { windows: 2, blind: 0 } },
+    blindSeconds: 0,
   })
   expect(blindWords(sight.status())).toBe('')
 })
@@ -50,6 +51,7 @@ test('Sight.status() tells seconds, processes by reason, the share of windows, a
     unseen: { 'no-room': 1, 'many-kinds': 1 },
     unseenUsers: 1,
     day: { windows: 6, blind: 3 },
+    blindSeconds: 0,
     most: { second: HOUR + 1, pid: 8, name: 'blinder', uid: 1000, kinds: 900 },
   })
   expect(blindWords(sight.status())).toBe(

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { Unrest } from '../../src/detect/unrest.ts'
+import { mayVote, Unrest } from '../../src/detect/unrest.ts'
 import { detectorWith, live, PLACES, type Standing, T } from './toy.ts'
 
 /** Seconds in which so many of ten processes are strange. */
@@ -35,4 +35,43 @@ test('Detector: where all of a host is strange nobody stands out, and a miner is
   const kinds = live(detector, T + 60, 60, starved).map(({ kind }) => kind)
   expect(kinds).toContain('non-grata')
   expect(kinds).not.toContain('masquerade')
+})
+
+test('Unrest.share leaves out the one user or container that alone deviates', () => {
+  const unrest = new Unrest()
+  const second = (others: number) => {
+    for (let i = 0; i < 20; i++) unrest.see(i < others ? 3 : 0.2, { uid: 0 })
+    for (let i = 0; i < 12; i++) unrest.see(3, { uid: 1000 })
+    unrest.endSecond()
+  }
+  for (let i = 0; i < 120; i++) second(0)
+  expect(unrest.calm).toBe(1)
+  expect(unrest.most).toEqual({ uid: 1000, strange: 12, seen: 12 })
+  for (let i = 0; i < 120; i++) second(16)
+  expect(unrest.calm).toBe(0)
+})
+
+test('Detector: a dozen strange processes of one user switch off no masquerade alert', () => {
+  const detector = detectorWith()
+  const usual: Standing[] = Array.from({ length: 20 }, (_, i) => ({
+    ...{ pid: i + 1, name: 'nginx', at: PLACES.nginx, uid: 0 },
+  }))
+  const decoys: Standing[] = Array.from({ length: 12 }, (_, i) => ({
+    ...{ pid: i + 100, name: 'nginx', at: [2, 2], uid: 1000, startMs: T * 1000 },
+  }))
+  live(detector, T - 800, 800, usual)
+  live(detector, T, 60, [...usual, ...decoys])
+  expect(detector.unrest.share).toBeLessThan(0.1)
+  const cover: Standing = { pid: 50, name: 'nginx', at: PLACES.cron, uid: 33 }
+  const alerts = live(detector, T + 60, 60, [...usual, ...decoys, cover])
+  expect(alerts.filter(({ process }) => process.pid === 50).map(({ kind }) => kind)).toContain(
+    'masquerade',
+  )
+})
+
+test('mayVote() is for what was there before, or was usual for long', () => {
+  expect(mayVote({ startMs: 99_000 }, 0, 100)).toBe(true)
+  expect(mayVote({ startMs: 101_000 }, 0, 100)).toBe(false)
+  expect(mayVote({ startMs: 101_000 }, 299, 100)).toBe(false)
+  expect(mayVote({ startMs: 101_000 }, 300, 100)).toBe(true)
 })

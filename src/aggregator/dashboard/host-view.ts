@@ -125,6 +125,7 @@ function ledger({ summary }: HostProcesses): HTMLElement {
           ? 'none'
           : unjudged.map(([reason, count]) => `${count} (${reason})`).join(', '),
       ],
+      ['Seconds in which this host was not seen', countOf(summary.missed?.['seconds-blind'])],
       ['Windows blind, as calls were lost', countOf(summary.missed?.['windows-blind'])],
       ['Alerts held, as too many came', countOf(summary.missed?.['alerts-held'])],
       ['Alerts open', String(summary.alertsOpen)],

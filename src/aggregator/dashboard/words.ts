@@ -6,7 +6,7 @@
  * so that no name, whatever it holds, is taken for a part of the sentence.
  */
 import type { Alert, AlertKind } from '../../domain/alert.ts'
-import { BEHAVIOURS, behavesLike, type Severity } from '../../domain/behaviour.ts'
+import { BEHAVIOURS, behavesAs, behavesLike, type Severity } from '../../domain/behaviour.ts'
 import type { ActionRecord, TriageState } from '../store/incident.ts'
 import { clockTime } from './times.ts'
 
@@ -42,8 +42,7 @@ export const TRIAGE_LABEL: Readonly<Record<TriageState, string>> = {
 export function headline(alert: Alert): Part[] {
   const name = { name: alert.process.name }
   const { kind, behaviour, predicted, claimed } = alert
-  if (behaviour !== undefined)
-    return [name, ` behaves like ${behavesLike(BEHAVIOURS[behaviour].name)}`]
+  if (behaviour !== undefined) return [name, ` ${behavesAs(behaviour)}`]
   switch (kind) {
     case 'novelty':
       return claimed.class === ''
@@ -75,6 +74,10 @@ export function sentence(alert: Alert, nowSeconds: number): Part[] {
       : predicted.class === ''
         ? [' like another program']
         : [' like ', { name: predicted.class }]
+  if (behaviour === 'agent-blinded') {
+    const could = closed ? 'could not see its host' : 'cannot see its host'
+    return ['The agent ', could, when]
+  }
   const who = `Process ${process.pid} has the name `
   switch (kind) {
     case 'masquerade':
