@@ -10,6 +10,7 @@ import {
   MODEL_SEQUENCE_FRAMES_MAX,
   MODEL_SEQUENCE_SECONDS_MAX,
 } from '../domain/limits.ts'
+import { recipeNamed } from '../model/recipe.ts'
 import { readBufferedFrames } from '../operate/buffered-frames.ts'
 import { modelFiles } from '../operate/models.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -23,8 +24,10 @@ import { extend } from '../train/extend.ts'
 import { WINDOW_FOREST_DEFAULTS } from '../train/forest/window-forest.ts'
 import type { EpochReport } from '../train/net/fit.ts'
 import { READOUT_FIT } from '../train/net/fit-readout.ts'
+import { ARCHS } from '../train/net/nets.ts'
 import { saveModel } from '../train/save-model.ts'
-import { ARCHS, recipeNamed, TRAIN_DEFAULTS, type Trained, train } from '../train/train.ts'
+import { type Trained, train } from '../train/train.ts'
+import { TRAIN_DEFAULTS } from '../train/train-options.ts'
 import {
   jsonArg,
   listOf,
@@ -200,9 +203,7 @@ export default defineCommand({
     const trained =
       args.base === undefined
         ? await train(
-            recordings,
-            happenings,
-            split,
+            data,
             { ...TRAIN_DEFAULTS, ...shapeOf(args), ...options, measuredOnly },
             systemClock,
             progress,

@@ -9,7 +9,8 @@ import { makeWindows, type Windows } from '../../src/train/data/dataset.ts'
 import { type Recording, readRecordings } from '../../src/train/data/recording.ts'
 import { ALL_TRAIN, splitByTime } from '../../src/train/data/split.ts'
 import { Random } from '../../src/train/random.ts'
-import { TRAIN_DEFAULTS, type Trained, train } from '../../src/train/train.ts'
+import { type Trained, train } from '../../src/train/train.ts'
+import { TRAIN_DEFAULTS } from '../../src/train/train-options.ts'
 import { programsOf } from '../support/left-out.ts'
 
 const DATA = 'models/recordings/lab-a/lab-a-normal.frames.ndjson.zst'
@@ -43,10 +44,9 @@ export function baseWithout(
   recordings: readonly Recording[],
   names: ReadonlySet<string>,
 ): Promise<Trained> {
+  const others = recordings.map((recording) => programsOf(recording, (name) => !names.has(name)))
   return train(
-    recordings.map((recording) => programsOf(recording, (name) => !names.has(name))),
-    [],
-    split,
+    { recordings: others, happenings: [], split },
     {
       ...TRAIN_DEFAULTS,
       recipe: recipeNamed(TRAIN_DEFAULTS.recipe),

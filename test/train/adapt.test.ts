@@ -27,7 +27,8 @@ import { detectionOf, detectOn } from '../../src/train/evaluate/detection-evalua
 import { plantMasquerades } from '../../src/train/evaluate/planted.ts'
 import { Random } from '../../src/train/random.ts'
 import { manifestText } from '../../src/train/save-model.ts'
-import { TRAIN_DEFAULTS, train } from '../../src/train/train.ts'
+import { train } from '../../src/train/train.ts'
+import { TRAIN_DEFAULTS } from '../../src/train/train-options.ts'
 import { type Calls, frameOf } from '../support/hand-frames.ts'
 
 setDefaultTimeout(180_000)
@@ -84,9 +85,11 @@ beforeAll(async () => {
     refusedLines: 0,
   }
   const trained = await train(
-    [ownProcesses(recording)],
-    [miner],
-    splitByTime({ train: 0.7, calibration: 0.3 }, 10),
+    {
+      recordings: [ownProcesses(recording)],
+      happenings: [miner],
+      split: splitByTime({ train: 0.7, calibration: 0.3 }, 10),
+    },
     {
       ...{ ...TRAIN_DEFAULTS, hidden: 8, windowsMin: 20, name: 'toy', code: 'test' },
       recipe: (await import('../../src/model/recipe.ts')).recipeNamed('families-quiet'),

@@ -18,7 +18,8 @@ import { exportNet, importNet } from '../../src/train/net/export.ts'
 import { READOUT_FIT } from '../../src/train/net/fit-readout.ts'
 import type { NetShape } from '../../src/train/net/nets.ts'
 import { manifestText, sha256 } from '../../src/train/save-model.ts'
-import { TRAIN_DEFAULTS, type Trained, train } from '../../src/train/train.ts'
+import { type Trained, train } from '../../src/train/train.ts'
+import { TRAIN_DEFAULTS } from '../../src/train/train-options.ts'
 import { programsOf } from '../support/left-out.ts'
 
 /** Some seconds of CPU, and a busy machine has little of it. */
@@ -57,9 +58,7 @@ beforeAll(async () => {
   mine = whole.map((recording) => programsOf(recording, (name) => LEFT_OUT.has(name)))
   const others = whole.map((recording) => programsOf(recording, (name) => !LEFT_OUT.has(name)))
   const trained = await train(
-    others,
-    [],
-    split,
+    { recordings: others, happenings: [], split },
     {
       ...TRAIN_DEFAULTS,
       recipe: recipeNamed('families-quiet'),

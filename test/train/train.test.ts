@@ -18,7 +18,8 @@ import { confusionSvg, evaluationText } from '../../src/train/evaluate/evaluatio
 import { WINDOW_FOREST_DEFAULTS } from '../../src/train/forest/window-forest.ts'
 import { Random } from '../../src/train/random.ts'
 import { manifestText, saveModel } from '../../src/train/save-model.ts'
-import { TRAIN_DEFAULTS, type TrainOptions, train } from '../../src/train/train.ts'
+import { train } from '../../src/train/train.ts'
+import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/train/train-options.ts'
 
 /** Some seconds of CPU each, and a busy machine has little of it. */
 setDefaultTimeout(120_000)
@@ -78,8 +79,11 @@ const options: TrainOptions = {
 describe('train()', () => {
   test('makes a model that loads, tells its classes apart, and says of itself what was measured', async () => {
     const epochs: number[] = []
-    const trained = await train(recordings, [], split, options, clock, ({ epoch }) =>
-      epochs.push(epoch),
+    const trained = await train(
+      { recordings, happenings: [], split },
+      options,
+      clock,
+      ({ epoch }) => epochs.push(epoch),
     )
     expect(epochs[0]).toBe(1)
     expect(trained.figures.test!.macroRecall).toBeGreaterThan(0.95)
@@ -113,9 +117,7 @@ describe('train()', () => {
   test('gives the same bytes for the same seed, and others for another', async () => {
     const run = async (seed: number) => {
       const { onnx } = await train(
-        recordings,
-        [],
-        split,
+        { recordings, happenings: [], split },
         { ...options, fit: { ...options.fit, epochs: 2, seed } },
         clock,
       )
@@ -128,8 +130,12 @@ describe('train()', () => {
 
   test('exports over all calls what it would have said over those seen', async () => {
     const short = { ...options, fit: { ...options.fit, epochs: 2 } }
-    const seen = await train(recordings, [], split, short, clock)
-    const full = await train(recordings, [], split, { ...short, fullVocabulary: true }, clock)
+    const seen = await train({ recordings, happenings: [], split }, short, clock)
+    const full = await train(
+      { recordings, happenings: [], split },
+      { ...short, fullVocabulary: true },
+      clock,
+    )
     expect(full.manifest.vocabulary.length).toBeGreaterThan(400)
     const judge = async (name: string, { onnx, manifest }: typeof seen) => {
       await saveModel(join(directory, name), { onnx, manifest }, '')
@@ -151,8 +157,8 @@ describe('train()', () => {
   test('grows a forest beside the net, the same one for the same seed, and says so', async () => {
     const short = { ...options, fit: { ...options.fit, epochs: 2 } }
     const forest = { ...WINDOW_FOREST_DEFAULTS, trees: 6, weight: 0.6 }
-    const trained = await train(recordings, [], split, { ...short, forest }, clock)
-    const again = await train(recordings, [], split, { ...short, forest }, clock)
+    const trained = await train({ recordings, happenings: [], split }, { ...short, forest }, clock)
+    const again = await train({ recordings, happenings: [], split }, { ...short, forest }, clock)
     expect(Buffer.from(again.onnx).equals(Buffer.from(trained.onnx))).toBe(true)
     const { manifest } = trained
     expect(manifest.forest).toMatchObject({ trees: 6, classes: 4, weight: 0.6 })
@@ -177,7 +183,7 @@ describe('train()', () => {
   test('trains nothing of a forest on windows that are kept for calibration or tests', async () => {
     const forest = { ...WINDOW_FOREST_DEFAULTS, trees: 3 }
     const short = { ...options, fit: { ...options.fit, epochs: 1 }, forest }
-    const { onnx } = await train(recordings, [], split, short, clock)
+    const { onnx } = await train({ recordings, happenings: [], split }, short, clock)
     // In the seconds after the training part every program is another one.
     const end = recordings[0]!.frames[0]!.index + 180
     const swapped = recordings.map((recording) => ({
@@ -188,15 +194,19 @@ describe('train()', () => {
           : { ...frame, counts: frame.counts.map((count) => 1 + (count % 3)) },
       ),
     }))
-    const other = await train(swapped, [], split, short, clock)
+    const other = await train({ recordings: swapped, happenings: [], split }, short, clock)
     expect(importForest(other.onnx)!.trees).toEqual(importForest(onnx)!.trees)
   })
 
   test('exports a forest over all calls that says what it would have said over those seen', async () => {
     const forest = { ...WINDOW_FOREST_DEFAULTS, trees: 4 }
     const short = { ...options, fit: { ...options.fit, epochs: 1 }, forest }
-    const seen = await train(recordings, [], split, short, clock)
-    const full = await train(recordings, [], split, { ...short, fullVocabulary: true }, clock)
+    const seen = await train({ recordings, happenings: [], split }, short, clock)
+    const full = await train(
+      { recordings, happenings: [], split },
+      { ...short, fullVocabulary: true },
+      clock,
+    )
     const judge = async ({ onnx, manifest }: typeof seen) => {
       const model = await openModel(
         { manifest: new TextEncoder().encode(manifestText(manifest)), onnx },
@@ -213,9 +223,7 @@ describe('train()', () => {
   test('keeps the best so far when it is told to stop', async () => {
     const stop = new AbortController()
     const trained = await train(
-      recordings,
-      [],
-      split,
+      { recordings, happenings: [], split },
       options,
       clock,
       () => stop.abort(),
@@ -227,13 +235,15 @@ describe('train()', () => {
 
   test('refuses data with one program, and data with hardly a window', async () => {
     await expect(
-      train(await laboratory('one.ndjson', 200, 2, 1), [], split, options, clock),
+      train(
+        { recordings: await laboratory('one.ndjson', 200, 2, 1), happenings: [], split },
+        options,
+        clock,
+      ),
     ).rejects.toThrow('a model tells at least 2 classes apart, here is only "nginx"')
     await expect(
       train(
-        await laboratory('short.ndjson', 12, 2),
-        [],
-        split,
+        { recordings: await laboratory('short.ndjson', 12, 2), happenings: [], split },
         { ...options, windowsMin: 1 },
         clock,
       ),
@@ -242,9 +252,11 @@ describe('train()', () => {
 
   test('warns of a program that is in one of the recordings only', async () => {
     const { warnings } = await train(
-      [...recordings, ...(await laboratory('two.ndjson', 200, 2, 2))],
-      [],
-      split,
+      {
+        recordings: [...recordings, ...(await laboratory('two.ndjson', 200, 2, 2))],
+        happenings: [],
+        split,
+      },
       { ...options, fit: { ...options.fit, epochs: 1 } },
       clock,
     )
@@ -255,9 +267,7 @@ describe('train()', () => {
 
   test('warns where nothing is left to calibrate on', async () => {
     const { warnings, manifest } = await train(
-      recordings,
-      [],
-      splitByTime({ train: 0.9, calibration: 0 }, 5),
+      { recordings, happenings: [], split: splitByTime({ train: 0.9, calibration: 0 }, 5) },
       { ...options, fit: { ...options.fit, epochs: 1 } },
       clock,
     )
@@ -285,9 +295,7 @@ describe('train()', () => {
     })
     const made = (measuredOnly: boolean) =>
       train(
-        [{ ...recording!, frames: early }],
-        [],
-        split,
+        { recordings: [{ ...recording!, frames: early }], happenings: [], split },
         { ...options, measuredOnly, fit: { ...options.fit, epochs: 1 } },
         clock,
       )
