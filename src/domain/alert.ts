@@ -5,6 +5,11 @@
 import type { BehaviourId, Severity } from './behaviour.ts'
 
 export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
+export const ALERT_KINDS = [
+  'masquerade',
+  'non-grata',
+  'novelty',
+] as const satisfies readonly AlertKind[]
 export type AlertState = 'open' | 'update' | 'closed'
 /**
  * Why an alert was closed: it did not go on for a while; its process had ended while the agent

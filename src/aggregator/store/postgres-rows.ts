@@ -1,5 +1,6 @@
 /** How rows go into PostgreSQL: many as one value, and by which day they are apart. */
-export const DAY_MS = 86_400_000
+import { DAY_MS } from './bounds.ts'
+
 export const HOURS_A_DAY = 24
 
 export function dayOf(ms: number): number {

@@ -2,7 +2,7 @@
  * `--retain` as text: how long and how much the store keeps, such as
  * `masquerade=365d,novelty=90d,size=8GB`.
  */
-import type { AlertKind } from '../../domain/alert.ts'
+import { ALERT_KINDS, type AlertKind } from '../../domain/alert.ts'
 import { AgentError } from '../../domain/error.ts'
 import {
   ALERT_DAYS_KEPT,
@@ -26,7 +26,6 @@ export const RETENTION: Retention = {
   bytes: STORE_BYTES_MAX,
 }
 
-const KINDS = ['masquerade', 'non-grata', 'novelty'] as const
 const UNITS: Readonly<Record<string, number>> = { MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 }
 
 /** @throws AgentError ERR_USAGE which says what was not understood */
@@ -52,7 +51,7 @@ function withSetting(retention: Retention, name: string, value: string): Retenti
 }
 
 function isKind(name: string): name is AlertKind {
-  return (KINDS as readonly string[]).includes(name)
+  return (ALERT_KINDS as readonly string[]).includes(name)
 }
 
 function days(name: string, value: string): number {
@@ -78,7 +77,7 @@ function wrong(name: string, value: string, wanted: string): AgentError {
 export function showRetention(retention: Retention): string {
   const { days: kinds, hourlyDays, hostDays, alerts, bytes: size } = retention
   return [
-    ...KINDS.map((kind) => `${kind}=${kinds[kind]}d`),
+    ...ALERT_KINDS.map((kind) => `${kind}=${kinds[kind]}d`),
     `hourly=${hourlyDays}d`,
     `hosts=${hostDays}d`,
     `alerts=${alerts}`,

@@ -9,39 +9,25 @@
  * changed longest ago goes, so that no host can push out the alerts of others. Does not promise
  * that a host is who it says: that is the broker's business (`access.ts`).
  */
+
 import { randomBytes } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
+import { ALERT_KINDS } from '../../domain/alert.ts'
 import { defined } from '../../domain/defined.ts'
-import {
-  ACTIONS_STORED_MAX,
-  ALERT_CHANGES_MAX,
-  ALERTS_PER_HOST_MAX,
-  HOSTS_MAX,
-  STORE_CHECK_BYTES_MAX,
-  TIDY_ROWS_MAX,
-} from '../../domain/limits.ts'
+import { STORE_CHECK_BYTES_MAX } from '../../domain/limits.ts'
 import { type Database, openDatabase, sqliteProblem } from '../../platform/sqlite.ts'
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { ArchivedAlert, HostArchive } from './archive.ts'
+import { addCounts, DAY_MS, NO_COUNTS, STORE_BOUNDS, type StoreCounts } from './bounds.ts'
 import { checkKey } from './host-key.ts'
-import {
-  applyStatus,
-  type HostRow,
-  type HourPart,
-  hostKey,
-  hourOf,
-  noteSummary,
-  toRecord,
-} from './host-row.ts'
+import { applyStatus, type HostRow, hostKey, hourOf, noteSummary, toRecord } from './host-row.ts'
 import {
   ACTION_COLUMNS,
   type Action,
   type ActionRecord,
-  type ArchivedAction,
-  type ArchivedTriage,
   INCIDENT_COLUMNS,
   type IncidentKey,
   type IncidentSum,
@@ -50,23 +36,13 @@ import {
   severityOfRank,
   TRIAGE_COLUMNS,
 } from './incident.ts'
-import {
-  type ActionTarget,
-  actionStatements,
-  dropActionsStatement,
-  hostActionsStatement,
-  putActionStatement,
-  putStatement,
-  putTriageStatement,
-  sumStatement,
-  targetStatement,
-  triageStatement,
-} from './incident-sql.ts'
+import { type ActionTarget, actionStatements } from './incident-sql.ts'
 import { levelFor } from './levels.ts'
 import { isActive, toSeconds } from './records.ts'
-import { RETENTION } from './retention.ts'
+import { readArchive } from './sqlite-archive.ts'
 import { bytesUsed, SQLITE_TABLES, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
+import { prepareStatements } from './sqlite-statements.ts'
 import type {
   Arrival,
   Named,
@@ -78,17 +54,6 @@ import type {
   Tallies,
 } from './store.ts'
 
-const BOUNDS: StoreBounds = {
-  hostsMax: HOSTS_MAX,
-  alertsPerHostMax: ALERTS_PER_HOST_MAX,
-  changesMax: ALERT_CHANGES_MAX,
-  retention: RETENTION,
-  tidyRows: TIDY_ROWS_MAX,
-}
-const DAY_MS = 86_400_000
-const NONE = { hosts: 0, alerts: 0, hours: 0, duplicates: 0, late: 0 }
-const KINDS: readonly AlertKind[] = ['masquerade', 'non-grata', 'novelty']
-
 export class SqliteStore implements Store {
   readonly kind = 'sqlite'
   readonly setAside: string[] = []
@@ -96,13 +61,13 @@ export class SqliteStore implements Store {
   readonly #bounds: StoreBounds
   readonly #hosts = new Map<string, HostRow>()
   readonly #byId = new Map<number, HostRow>()
-  readonly #tallies = { ...NONE }
+  readonly #tallies: StoreCounts = { ...NO_COUNTS }
   /** How things were when the transaction began; undefined for a host that it made. */
   readonly #undo = new Map<HostRow, HostRow | undefined>()
   readonly #dropped: HostRow[] = []
   /** Incidents whose alerts changed in this transaction, by host. */
   readonly #touched = new Map<number, Set<string>>()
-  #staged = { ...NONE }
+  #staged: StoreCounts = { ...NO_COUNTS }
   #alerts = 0
   #db!: Database
   #sql!: ReturnType<typeof prepareStatements>
@@ -114,7 +79,7 @@ export class SqliteStore implements Store {
    */
   constructor(path: string, bounds: Partial<StoreBounds> = {}) {
     this.#path = path
-    this.#bounds = { ...BOUNDS, ...bounds }
+    this.#bounds = { ...STORE_BOUNDS, ...bounds }
     this.#open()
   }
 
@@ -325,7 +290,7 @@ export class SqliteStore implements Store {
     this.#undo.clear()
     this.#dropped.length = 0
     this.#touched.clear()
-    this.#staged = { ...NONE }
+    this.#staged = { ...NO_COUNTS }
     try {
       this.#db.transaction(() => {
         body()
@@ -339,8 +304,7 @@ export class SqliteStore implements Store {
       } else this.#undoChanges()
       throw error
     }
-    for (const key of Object.keys(NONE) as (keyof typeof NONE)[])
-      this.#tallies[key] += this.#staged[key]
+    addCounts(this.#tallies, this.#staged)
   }
 
   #touch(hostId: number, incident: string): void {
@@ -518,7 +482,7 @@ export class SqliteStore implements Store {
   /** @returns how many went */
   #dropOldAlerts(nowMs: number, most: number): number {
     let left = most
-    for (const kind of KINDS) {
+    for (const kind of ALERT_KINDS) {
       const before = nowMs - this.#bounds.retention.days[kind] * DAY_MS
       const old = this.#sql.oldAlerts.all(kind, before, left) as OldAlert[]
       for (const { row, hostId, incident } of old) {
@@ -598,39 +562,6 @@ export class SqliteStore implements Store {
   }
 }
 
-function readArchive(db: Database, { id, active: _, alerts: __, ...host }: HostRow): HostArchive {
-  const alerts = db
-    .prepare<ArchivedAlert & { row: number }>(
-      'SELECT row, body, received, changed FROM alerts WHERE hostId = ? ORDER BY row',
-    )
-    .all(id)
-  const changes = db.prepare<ArchivedAlert['changes'][number]>(
-    `SELECT boot, seq, time, state, count, class, confidence, received FROM changes
-     WHERE alertRow = ? ORDER BY boot, seq`,
-  )
-  return {
-    host,
-    alerts: alerts.map(({ row, ...alert }) => ({ ...alert, changes: changes.all(row) })),
-    latest: db
-      .prepare<NonNullable<HostArchive['latest']>>(
-        'SELECT received, body FROM latest WHERE hostId = ?',
-      )
-      .get(id),
-    hours: db
-      .prepare<HourPart>(
-        `SELECT hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen FROM hours
-         WHERE hostId = ? ORDER BY hour`,
-      )
-      .all(id),
-    triage: db.prepare<ArchivedTriage>(triageStatement(SQLITE_TABLES)).all(id),
-    actions: db
-      .prepare<ArchivedAction>(hostActionsStatement(SQLITE_TABLES))
-      .all(host.site, host.host),
-    known: db.prepare<{ body: Uint8Array }>('SELECT body FROM known WHERE hostId = ?').get(id)
-      ?.body,
-  }
-}
-
 interface AlertRow {
   readonly row: number
   readonly active: number
@@ -644,99 +575,4 @@ interface OldAlert {
   readonly row: number
   readonly hostId: number
   readonly incident: string
-}
-
-function prepareKeyStatements(db: Database) {
-  return {
-    makeIdentity: db.prepare('INSERT OR IGNORE INTO identity VALUES (1, ?)'),
-    identity: db.prepare('SELECT secret FROM identity'),
-    acceptedKey: db.prepare('SELECT acceptedKey FROM hosts WHERE id = ?'),
-    acceptKey: db.prepare('UPDATE hosts SET acceptedKey = ? WHERE site = ? AND host = ?'),
-  }
-}
-
-function prepareStatements(db: Database) {
-  return {
-    ...prepareKeyStatements(db),
-    allHosts: db.prepare('SELECT * FROM hosts'),
-    insertHost: db.prepare(
-      `INSERT INTO hosts (site, host, online, reason, boot, since, firstSeen, lastSeen, version, model, source)
-       VALUES (?, ?, 0, 'unknown', 0, ?, ?, ?, '', '', '') RETURNING *`,
-    ),
-    updateHost: db.prepare(
-      `UPDATE hosts SET online = ?, reason = ?, boot = ?, since = ?, lastSeen = ?, version = ?, model = ?,
-         source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ?,
-         key = ?, keySince = ?, otherKey = ?, otherKeySince = ? WHERE id = ?`,
-    ),
-    setFirstSeen: db.prepare('UPDATE hosts SET firstSeen = ? WHERE id = ?'),
-    dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),
-    alertOf: db.prepare(
-      'SELECT row, active, boot, seq, changes, incident FROM alerts WHERE hostId = ? AND id = ?',
-    ),
-    insertAlert: db.prepare(
-      `INSERT INTO alerts (hostId, site, id, kind, state, active, boot, seq, received, changed, changes,
-         body, incident, severity, confirmed, first, last)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) RETURNING row`,
-    ),
-    updateAlert: db.prepare(
-      `UPDATE alerts SET kind = ?, state = ?, active = ?, boot = ?, seq = ?, changed = ?, body = ?,
-         incident = ?, severity = ?, confirmed = ?, first = ?, last = ? WHERE row = ?`,
-    ),
-    countChanges: db.prepare('UPDATE alerts SET changes = ? WHERE row = ?'),
-    insertChange: db.prepare('INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-    // How it began stays; of the rest the oldest goes.
-    dropSecondChange: db.prepare(
-      `DELETE FROM changes WHERE alertRow = ? AND (boot, seq) IN
-        (SELECT boot, seq FROM changes WHERE alertRow = ? ORDER BY boot, seq LIMIT 1 OFFSET 1)`,
-    ),
-    groups: db.prepare('SELECT kind, state, count(*) AS count FROM alerts GROUP BY kind, state'),
-    oldAlerts: db.prepare(
-      'SELECT row, hostId, incident FROM alerts WHERE kind = ? AND active = 0 AND changed < ? LIMIT ?',
-    ),
-    oldestClosedOf: db.prepare(
-      `SELECT row, active, incident FROM alerts WHERE hostId = ? AND active = 0
-       ORDER BY changed, row LIMIT ?`,
-    ),
-    oldestOf: db.prepare(
-      'SELECT row, active, incident FROM alerts WHERE hostId = ? ORDER BY active, changed, row LIMIT ?',
-    ),
-    dropAlert: db.prepare('DELETE FROM alerts WHERE row = ?'),
-    dropChanges: db.prepare('DELETE FROM changes WHERE alertRow = ?'),
-    dropChangesOf: db.prepare(
-      'DELETE FROM changes WHERE alertRow IN (SELECT row FROM alerts WHERE hostId = ?)',
-    ),
-    dropAlertsOf: db.prepare('DELETE FROM alerts WHERE hostId = ?'),
-    sumIncident: db.prepare(
-      sumStatement(SQLITE_TABLES, '(SELECT ? AS host_id, ? AS incident) AS x'),
-    ),
-    putIncident: db.prepare(
-      putStatement(
-        SQLITE_TABLES,
-        `(SELECT ${INCIDENT_COLUMNS.map((name) => `? AS ${name}`).join(', ')}) AS x`,
-      ),
-    ),
-    dropIncident: db.prepare('DELETE FROM incidents WHERE host_id = ? AND incident = ?'),
-    dropIncidentsOf: db.prepare('DELETE FROM incidents WHERE host_id = ?'),
-    target: db.prepare(targetStatement(SQLITE_TABLES)),
-    putTriage: db.prepare(putTriageStatement(SQLITE_TABLES)),
-    putAction: db.prepare(putActionStatement(SQLITE_TABLES)),
-    lastAction: db.prepare('SELECT max(row) AS row FROM actions'),
-    dropActions: db.prepare(dropActionsStatement(SQLITE_TABLES, ACTIONS_STORED_MAX)),
-    putLatest: db.prepare('INSERT OR REPLACE INTO latest VALUES (?, ?, ?)'),
-    dropLatestOf: db.prepare('DELETE FROM latest WHERE hostId = ?'),
-    putKnown: db.prepare('INSERT OR REPLACE INTO known VALUES (?, ?)'),
-    knownOf: db.prepare('SELECT body FROM known WHERE hostId = ?'),
-    dropKnownOf: db.prepare('DELETE FROM known WHERE hostId = ?'),
-    addHour: db.prepare(
-      `INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hostId, hour) DO UPDATE SET
-         seconds = seconds + excluded.seconds, calls = calls + excluded.calls,
-         dropped = dropped + excluded.dropped, cpuMs = cpuMs + excluded.cpuMs,
-         rssBytes = max(rssBytes, excluded.rssBytes), alertsOpen = max(alertsOpen, excluded.alertsOpen)`,
-    ),
-    dropOldHours: db.prepare(
-      `DELETE FROM hours WHERE (hostId, hour) IN
-        (SELECT hostId, hour FROM hours WHERE hour < ? ORDER BY hour LIMIT ?)`,
-    ),
-    dropHoursOf: db.prepare('DELETE FROM hours WHERE hostId = ?'),
-  }
 }
