@@ -17,8 +17,8 @@ import {
   histogramSvg,
 } from '../compare/comparison-report.ts'
 import { AgentError } from '../domain/error.ts'
-import { recipeNamed } from '../model/recipe.ts'
 import { readRecordings } from '../train/data/recording.ts'
+import { recipeNamed } from '../train/train-options.ts'
 import { jsonArg, listOf, note, wholeNumber, writeJson, writeOut } from './common.ts'
 
 export default defineCommand({

@@ -10,7 +10,6 @@ import {
   MODEL_SEQUENCE_FRAMES_MAX,
   MODEL_SEQUENCE_SECONDS_MAX,
 } from '../domain/limits.ts'
-import { recipeNamed } from '../model/recipe.ts'
 import { readBufferedFrames } from '../operate/buffered-frames.ts'
 import { modelFiles } from '../operate/models.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -24,10 +23,9 @@ import { extend } from '../train/extend.ts'
 import { WINDOW_FOREST_DEFAULTS } from '../train/forest/window-forest.ts'
 import type { EpochReport } from '../train/net/fit.ts'
 import { READOUT_FIT } from '../train/net/fit-readout.ts'
-import { ARCHS } from '../train/net/nets.ts'
 import { saveModel } from '../train/save-model.ts'
 import { type Trained, train } from '../train/train.ts'
-import { TRAIN_DEFAULTS } from '../train/train-options.ts'
+import { ARCHS, recipeNamed, TRAIN_DEFAULTS } from '../train/train-options.ts'
 import {
   jsonArg,
   listOf,

@@ -1,9 +1,11 @@
 /** What a training run is asked for, and the defaults of `agent train`. */
-import type { Recipe } from '../model/recipe.ts'
+import { type Recipe, recipeNamed } from '../model/recipe.ts'
 import { WINDOWS_MIN } from './data/classes.ts'
 import type { WindowForestOptions } from './forest/window-forest.ts'
 import { FIT_DEFAULTS, type FitOptions } from './net/fit.ts'
-import type { Arch } from './net/nets.ts'
+import { ARCHS, type Arch } from './net/nets.ts'
+
+export { ARCHS, recipeNamed }
 
 export interface TrainOptions {
   readonly arch: Arch
