@@ -64,20 +64,37 @@ function exitCodes(): string {
 
 /** From the calls that add a metric; names, types and help are literals there. */
 async function metrics(): Promise<string> {
-  const source = await Bun.file('src/aggregator/metrics.ts').text()
-  const call = /'((?:callsign|process)_[a-z_]+)',\s*'(counter|gauge)',\s*'([^']*)'/g
-  const rows = [...source.matchAll(call)].map(([, name, type, help]) => [
+  return `# Metrics
+
+${GENERATED}
+In Prometheus text format. Alert rules, their tests and a dashboard for Grafana are in
+\`packaging/mixin\`.
+
+## Agent
+
+With \`--metrics 127.0.0.1:PORT\` or \`--metrics-file FILE\`; [how](../integrations.md#prometheus).
+They are of the host that is scraped, and hold no names of processes.
+
+${await metricsTable('src/agent/metrics.ts')}
+## Aggregator
+
+Its \`/metrics\`. Metrics named \`callsign_host_…\` have the labels \`site\` and \`host\` and come from
+the hosts' summaries.
+
+${await metricsTable('src/aggregator/metrics.ts')}`
+}
+
+async function metricsTable(file: string): Promise<string> {
+  // A prefix is written out, as some names are made with one.
+  const source = (await Bun.file(file).text()).replaceAll(/`\$\{prefix\}_/g, '`callsign_classify_')
+  const call =
+    /add\(\s*['`]((?:callsign|process)_[a-z_]+)['`],\s*'(counter|gauge)',\s*(['"])(.*?)\3,/g
+  const rows = [...source.matchAll(call)].map(([, name, type, , help]) => [
     `\`${name}\``,
     type!,
     help!.replace(/\.$/, ''),
   ])
-  return `# Metrics
-
-${GENERATED}
-The aggregator's \`/metrics\` in Prometheus text format. Metrics named \`callsign_host_…\` have the labels
-\`site\` and \`host\` and come from the hosts' summaries.
-
-${table(['Metric', 'Type', 'Meaning'], rows)}`
+  return table(['Metric', 'Type', 'Meaning'], rows)
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -7,7 +7,7 @@
  * files of the service, install.sh with the public key filled in, VERSION, SHA256SUMS over all of
  * them with version and date in its first line, SHA256SUMS.sig (Ed25519). For everybody else, by
  * --formats: tar (.tar.gz, .tar.zst), deb, rpm, oci (an image), recipes (Kubernetes manifest,
- * Ansible role). With all of them: sbom.cdx.json (CycloneDX) and provenance.intoto.json (SLSA).
+ * Ansible role, Prometheus rules, Grafana dashboard). With all of them: sbom.cdx.json (CycloneDX) and provenance.intoto.json (SLSA).
  *
  * The same commit gives the same files: times are that of the commit, or SOURCE_DATE_EPOCH.
  * Packages for x86_64 hold the baseline build, which every such processor runs. The private key is
@@ -138,6 +138,9 @@ async function makePackages(): Promise<Partial<Record<'x64' | 'arm64', string>>>
 function makeRecipes(): void {
   const folder = join(checkout, 'packaging')
   copyFileSync(join(folder, 'kubernetes/callsign.yaml'), join(out, 'callsign-kubernetes.yaml'))
+  const mixin = join(folder, 'mixin')
+  copyFileSync(join(mixin, 'rules.yaml'), join(out, 'callsign-prometheus-rules.yaml'))
+  copyFileSync(join(mixin, 'dashboard.json'), join(out, 'callsign-grafana-dashboard.json'))
   const role = tarOf(join(folder, 'ansible'), epoch, 'callsign-ansible/')
   writeFileSync(join(out, `callsign-ansible-${version}.tgz`), gzip(role))
 }

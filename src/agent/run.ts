@@ -30,6 +30,8 @@ export interface RunOptions extends UserInput {
   readonly pace?: number
   /** After each second, judged or not. */
   readonly onSecond?: () => void
+  /** Each time that the ledger was saved, every few seconds and at the end. */
+  readonly onStatus?: (status: StatusDocument) => void
   /** Every second has walked; what is open stays open until this resolves. */
   readonly beforeEnd?: () => Promise<void>
 }
@@ -236,6 +238,7 @@ class Run {
       ended,
       ledger: status,
     })
+    this.#options.onStatus?.(status)
     return status
   }
 

@@ -86,6 +86,7 @@ export class VectorsSender {
   readonly #startedMs: number
   readonly #publicKey: string
   #reading: Reading | undefined
+  #onStatus: ((status: SendingStatus) => void) | undefined
   #lagMs = 0
   #savedAtMs = Number.NEGATIVE_INFINITY
   #collectedAtMs = 0
@@ -123,7 +124,10 @@ export class VectorsSender {
   /** Until the source ends, or the signal. */
   async run(
     sources: readonly Source[],
-    input: UserInput & { readonly onSecond?: () => void },
+    input: UserInput & {
+      readonly onSecond?: () => void
+      readonly onStatus?: (status: SendingStatus) => void
+    },
     signal: AbortSignal,
   ): Promise<SenderOutcome> {
     const reading = new Reading({
@@ -136,6 +140,7 @@ export class VectorsSender {
       },
     })
     this.#reading = reading
+    this.#onStatus = input.onStatus
     this.#publisher.start()
     let error: unknown
     for (const source of sources) {
@@ -203,6 +208,7 @@ export class VectorsSender {
     this.#savedAtMs = clock.monotonic()
     const status = this.#status()
     this.#local.ledger.put({ savedAtMs: clock.now(), pid: process.pid, ended, ledger: status })
+    this.#onStatus?.(status)
     return status
   }
 

@@ -1,4 +1,5 @@
-/** Metrics of the aggregator in Prometheus' text format [exposition format 0.0.4]. */
+/** Metrics of the aggregator in Prometheus' text format. */
+import { type AddMetric, type MetricSample, metricsText } from '../wire/metrics-text.ts'
 import type { CentralStatus } from './central/central.ts'
 import type { HostCost, HostCosts } from './host-costs.ts'
 import type { HttpCounts } from './http-counts.ts'
@@ -17,41 +18,58 @@ export interface Gauges {
   readonly http: HttpCounts
 }
 
-export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
-
-/** One metric with all its samples. */
-type AddMetric = (
-  name: string,
-  type: 'counter' | 'gauge',
-  help: string,
-  samples: readonly Sample[],
-) => void
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
-
 export async function renderMetrics(
   store: Store,
   subscriber: Subscriber,
   costs: HostCosts,
   gauges: Gauges,
 ): Promise<string> {
-  const counts = subscriber.counts()
   const [{ hosts }, groups, used] = await Promise.all([
     store.counts(),
     store.alertGroups(),
     store.usage(),
   ])
-  const { duplicates } = store.tallies()
-  const usage = process.cpuUsage()
-  const lines: string[] = []
-  const add: AddMetric = (name, type, help, samples) => {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
-    for (const [labels, value] of samples) lines.push(`${name}${renderLabels(labels)} ${value}`)
-  }
-  const one = (value: number): Sample[] => [[{}, value]]
+  return metricsText((add) => {
+    add('callsign_aggregator_info', 'gauge', 'Version of the aggregator.', [
+      [{ version: gauges.version }, 1],
+    ])
+    addMessages(add, subscriber, store)
+    add(
+      'callsign_alerts',
+      'gauge',
+      'Alerts in the store.',
+      groups.map(({ kind, state, count }) => [{ kind, state }, count]),
+    )
+    add('callsign_hosts', 'gauge', 'Hosts known, by state.', [
+      [{ state: 'online' }, hosts.online],
+      [{ state: 'offline' }, hosts.offline],
+    ])
+    add(
+      'callsign_hosts_key_changed',
+      'gauge',
+      'Hosts of which another key than the accepted one signs, and is refused.',
+      one(hosts.keyChanged),
+    )
+    addStore(add, store, used.bytes)
+    add(
+      'callsign_broker_up',
+      'gauge',
+      '1 while the broker is reachable.',
+      one(gauges.brokerUp ? 1 : 0),
+    )
+    addBrokerLoad(add, gauges.broker)
+    addCentral(add, gauges.central)
+    add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
+    addHttp(add, gauges.http)
+    addHostCosts(add, costs)
+    addProcess(add, gauges.startedMs)
+  })
+}
 
-  add('callsign_aggregator_info', 'gauge', 'Version of the aggregator.', [
-    [{ version: gauges.version }, 1],
-  ])
+const one = (value: number): MetricSample[] => [[{}, value]]
+
+function addMessages(add: AddMetric, subscriber: Subscriber, store: Store): void {
+  const counts = subscriber.counts()
   add(
     'callsign_messages_received_total',
     'counter',
@@ -64,7 +82,12 @@ export async function renderMetrics(
     'Messages, packets and connections that were refused, by reason.',
     [...counts.refused].map(([reason, value]) => [{ reason }, value]),
   )
-  add('callsign_duplicates_total', 'counter', 'Messages that were stored already.', one(duplicates))
+  add(
+    'callsign_duplicates_total',
+    'counter',
+    'Messages that were stored already.',
+    one(store.tallies().duplicates),
+  )
   add('callsign_receipts_total', 'counter', 'Receipts published.', one(counts.receipts))
   add('callsign_commits_total', 'counter', 'Transactions committed.', one(counts.commits))
   add(
@@ -80,40 +103,11 @@ export async function renderMetrics(
     one(counts.commitFailures),
   )
   add('callsign_queued_bytes', 'gauge', 'Messages waiting for a commit.', one(counts.queuedBytes))
-  add(
-    'callsign_alerts',
-    'gauge',
-    'Alerts in the store.',
-    groups.map(({ kind, state, count }) => [{ kind, state }, count]),
-  )
-  add('callsign_hosts', 'gauge', 'Hosts known, by state.', [
-    [{ state: 'online' }, hosts.online],
-    [{ state: 'offline' }, hosts.offline],
-  ])
-  add(
-    'callsign_hosts_key_changed',
-    'gauge',
-    'Hosts of which another key than the accepted one signs, and is refused.',
-    one(hosts.keyChanged),
-  )
-  addStore(add, store, used.bytes)
-  add(
-    'callsign_broker_up',
-    'gauge',
-    '1 while the broker is reachable.',
-    one(gauges.brokerUp ? 1 : 0),
-  )
-  addBrokerLoad(add, gauges.broker)
-  addCentral(add, gauges.central)
-  add('callsign_event_streams', 'gauge', 'Open event streams.', one(gauges.eventStreams))
-  addHttp(add, gauges.http)
-  addHostCosts(add, costs)
-  add(
-    'process_start_time_seconds',
-    'gauge',
-    'Start time of the aggregator.',
-    one(gauges.startedMs / 1000),
-  )
+}
+
+function addProcess(add: AddMetric, startedMs: number): void {
+  const usage = process.cpuUsage()
+  add('process_start_time_seconds', 'gauge', 'Start time of the aggregator.', one(startedMs / 1000))
   add(
     'process_cpu_seconds_total',
     'counter',
@@ -121,7 +115,6 @@ export async function renderMetrics(
     one((usage.user + usage.system) / 1e6),
   )
   add('process_resident_memory_bytes', 'gauge', 'Resident memory.', one(process.memoryUsage.rss()))
-  return `${lines.join('\n')}\n`
 }
 
 function addStore(add: AddMetric, store: Store, bytes: number): void {
@@ -149,13 +142,13 @@ function addHttp(add: AddMetric, { refused, actions }: HttpCounts): void {
     'callsign_http_refused_total',
     'counter',
     'Requests to the page and the API that were refused, by reason.',
-    [...refused].map(([reason, value]): Sample => [{ reason }, value]),
+    [...refused].map(([reason, value]): MetricSample => [{ reason }, value]),
   )
   add(
     'callsign_actions_total',
     'counter',
     'Actions of operators on incidents.',
-    [...actions].map(([action, value]): Sample => [{ action }, value]),
+    [...actions].map(([action, value]): MetricSample => [{ action }, value]),
   )
 }
 
@@ -187,7 +180,6 @@ function addCentral(add: AddMetric, central: CentralStatus | undefined): void {
 
 function addBrokerLoad(add: AddMetric, load: Gauges['broker']): void {
   if (load === undefined) return
-  const one = (value: number): Sample[] => [[{}, value]]
   add('callsign_connections', 'gauge', 'Connections of the broker.', one(load.connections))
   add(
     'callsign_in_flight_bytes',
@@ -206,7 +198,7 @@ function addBrokerLoad(add: AddMetric, load: Gauges['broker']): void {
 /** The agents' own cost, by host. */
 function addHostCosts(add: AddMetric, costs: HostCosts): void {
   const hostCosts = [...costs.all]
-  const ofHosts = (value: (cost: HostCost) => number): Sample[] =>
+  const ofHosts = (value: (cost: HostCost) => number): MetricSample[] =>
     hostCosts.map((cost) => [{ site: cost.site, host: cost.host }, value(cost)])
   add(
     'callsign_host_agent_cpu_seconds_total',
@@ -231,7 +223,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     'counter',
     'Calls that were lost or dropped before they were counted, by reason.',
     hostCosts.flatMap(({ site, host, dropped }) =>
-      [...dropped].map(([reason, value]): Sample => [{ site, host, reason }, value]),
+      [...dropped].map(([reason, value]): MetricSample => [{ site, host, reason }, value]),
     ),
   )
   add(
@@ -247,7 +239,9 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     hostCosts
       .filter(({ reducedSeconds }) => reducedSeconds.some((seconds) => seconds > 0))
       .flatMap(({ site, host, reducedSeconds }) =>
-        reducedSeconds.map((seconds, i): Sample => [{ site, host, level: String(i + 1) }, seconds]),
+        reducedSeconds.map(
+          (seconds, i): MetricSample => [{ site, host, level: String(i + 1) }, seconds],
+        ),
       ),
   )
   add(
@@ -256,14 +250,14 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     'Windows skipped by reduced classification.',
     hostCosts
       .filter(({ unjudged }) => unjudged > 0)
-      .map(({ site, host, unjudged }): Sample => [{ site, host }, unjudged]),
+      .map(({ site, host, unjudged }): MetricSample => [{ site, host }, unjudged]),
   )
   add(
     'callsign_host_agent_seconds_unjudged_total',
     'counter',
     'Seconds that were counted but not fully classified, by reason.',
     hostCosts.flatMap(({ site, host, secondsUnjudged }) =>
-      [...secondsUnjudged].map(([reason, value]): Sample => [{ site, host, reason }, value]),
+      [...secondsUnjudged].map(([reason, value]): MetricSample => [{ site, host, reason }, value]),
     ),
   )
   add(
@@ -271,7 +265,7 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     'counter',
     'Alerts held by the rate of alerts, windows not judged because calls were lost, and seconds in which a host could not be seen.',
     hostCosts.flatMap(({ site, host, missed }) =>
-      [...missed].map(([reason, value]): Sample => [{ site, host, reason }, value]),
+      [...missed].map(([reason, value]): MetricSample => [{ site, host, reason }, value]),
     ),
   )
   add(
@@ -280,12 +274,4 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     'Summaries of hosts beyond the limit of these metrics.',
     [[{}, costs.omitted]],
   )
-}
-
-function renderLabels(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(
-    ([name, value]) =>
-      `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
-  )
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
 }

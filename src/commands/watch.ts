@@ -10,6 +10,7 @@ import { dirname, resolve } from 'node:path'
 import { defineCommand } from 'citty'
 import { type Agent, type AgentOptions, openAgent } from '../agent/agent.ts'
 import { latenessOf } from '../agent/ingest.ts'
+import { openMetrics } from '../agent/metrics.ts'
 import { reload, tellReloaded } from '../agent/reload.ts'
 import { runAgent } from '../agent/run.ts'
 import { chooseSource, leaderNameOf, processStart } from '../agent/sources.ts'
@@ -28,7 +29,13 @@ import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
 import { type ServiceManager, serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
 import { giveBackLibraryPages } from '../platform/native.ts'
-import { loadSettings, OUTPUT_SETTINGS, type Settings, secretIn } from '../settings/settings.ts'
+import {
+  loadSettings,
+  METRICS_SETTINGS,
+  OUTPUT_SETTINGS,
+  type Settings,
+  secretIn,
+} from '../settings/settings.ts'
 import { agentFlags } from './agent-flags.ts'
 import { jsonArg, onReload, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
 import { userInput } from './input-flags.ts'
@@ -49,7 +56,11 @@ export default defineCommand({
     ],
   },
   args: {
-    ...settingArgs('source', 'sysdigMode', 'cpuMax', 'adapt', ...OUTPUT_SETTINGS),
+    ...settingArgs(
+      ...(['source', 'sysdigMode', 'cpuMax', 'adapt'] as const),
+      ...OUTPUT_SETTINGS,
+      ...METRICS_SETTINGS,
+    ),
     ...agentFlags,
     ...jsonArg,
   },
@@ -94,6 +105,7 @@ export default defineCommand({
       cpuMax: live ? settings.cpuMax : 0,
       counter: counterFor(source),
     })
+    const metrics = openMetrics(settings, systemClock)
     log.info('Watching', { source: source.name, why, model: model.manifest.name })
     const manager = serviceManager()
     onReload(() => readAgain(agent, settings, args, manager))
@@ -106,9 +118,11 @@ export default defineCommand({
       {
         ...userInput({ ...args, format: settings.format }),
         onSecond: () => manager.alive(systemClock.monotonic()),
+        onStatus: metrics.take,
       },
       signal,
     )
+    await metrics.close()
     await agent.close()
     await model.close()
     noteLedger(status, args.json)
@@ -127,11 +141,12 @@ function confine({ name }: Source): void {
 
 /** All that a watching agent uses beside the files of the system. */
 function filesOf(settings: Settings, settingsFile: string | undefined): OwnFiles {
-  const { state, alertFile, model, ca, cert, key, brokerPasswordFile, webhookSecretFile } = settings
+  const { state, alertFile, metricsFile, model, ca, cert, key } = settings
+  const { brokerPasswordFile, webhookSecretFile } = settings
   // The directory, not the file: a certificate is renewed by a new file of the same name.
   const folder = (path: string | undefined) => (path === undefined ? [] : [dirname(resolve(path))])
   return {
-    write: [resolve(state), ...folder(alertFile)],
+    write: [resolve(state), ...folder(alertFile), ...folder(metricsFile)],
     read: [
       ...(model === undefined ? [] : [resolve(model)]),
       ...[settingsFile, ca, cert, key, brokerPasswordFile, webhookSecretFile].flatMap(folder),
@@ -178,6 +193,7 @@ async function sendVectors(
     counter: counterFor(source),
     clock: systemClock,
   })
+  const metrics = openMetrics(settings, systemClock)
   log.info('Sending vectors', { source: source.name, why })
   const manager = serviceManager()
   confine(source)
@@ -188,9 +204,11 @@ async function sendVectors(
     {
       ...userInput({ ...args, format: settings.format }),
       onSecond: () => manager.alive(systemClock.monotonic()),
+      onStatus: metrics.take,
     },
     signal,
   )
+  await metrics.close()
   sender.close()
   noteSent(status, args.json)
   if (error !== undefined) throw error

@@ -93,6 +93,11 @@ export interface BookCounts {
   readonly withheld: number
 }
 
+/** Open alerts, by severity and certainty. */
+export type OpenAlerts = Readonly<
+  Partial<Record<Severity, Readonly<Partial<Record<Certainty, number>>>>>
+>
+
 export interface BookStatus extends BookCounts {
   /** Alerts that are closed now, forgotten ones included: opened = open + closed. */
   readonly closed: number
@@ -307,6 +312,17 @@ export class AlertBook {
   status(): BookStatus {
     const { opened } = this.#counts
     return { ...this.#counts, open: this.#open, closed: opened - this.#open }
+  }
+
+  openAlerts(): OpenAlerts {
+    const counts: Partial<Record<Severity, Partial<Record<Certainty, number>>>> = {}
+    for (const { open, alert } of this.#causes.values()) {
+      if (!open) continue
+      counts[alert.severity] ??= {}
+      const of = counts[alert.severity]!
+      of[alert.certainty] = (of[alert.certainty] ?? 0) + 1
+    }
+    return counts
   }
 
   // --- Over a restart ----------------------------------------------------------------------------

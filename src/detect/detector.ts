@@ -39,6 +39,7 @@ import {
   type BookStatus,
   type Crossing,
   type KeptCause,
+  type OpenAlerts,
 } from './dedup.ts'
 import {
   accumulate,
@@ -115,6 +116,8 @@ export interface DetectorStatus {
   /** What this host's own hours say of the levels. */
   readonly hostLevel: HostLevelStatus
   readonly alerts: BookStatus
+  /** Absent in documents of older agents. */
+  readonly openAlerts?: OpenAlerts
 }
 
 export interface Standing {
@@ -330,6 +333,7 @@ export class Detector {
       }),
       hostLevel: this.#hostLevel.status(),
       alerts: this.#book.status(),
+      openAlerts: this.#book.openAlerts(),
     }
   }
 

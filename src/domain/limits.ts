@@ -116,6 +116,8 @@ export const SYSLOG_RETRY_MS = 1_000
 export const WEBHOOK_QUEUE_MAX = 256
 export const WEBHOOK_RETRY_MS = 1_000
 export const WEBHOOK_TIMEOUT_MS = 10_000
+/** How often the metrics file is written: as often as Prometheus usually asks. */
+export const METRICS_FILE_EVERY_MS = 15_000
 /** Incidents whose notices are remembered, so that each is told once. */
 export const NOTICE_INCIDENTS_MAX = 4_096
 

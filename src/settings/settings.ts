@@ -23,7 +23,9 @@ import {
   brokerUrl,
   durationMs,
   listOf,
+  loopbackAddress,
   oneOf,
+  promFile,
   publicKeys,
   text,
   topicLevel,
@@ -212,6 +214,19 @@ export const KEYS = {
     parse: text,
     default: (env) => credential(env, 'callsign.webhook-secret'),
   }),
+  metrics: key<string | undefined>({
+    describe: 'serves Prometheus metrics of this agent at http://HOST:PORT/metrics; loopback only',
+    hint: 'HOST:PORT',
+    parse: loopbackAddress,
+    default: () => undefined,
+  }),
+  metricsFile: key<string | undefined>({
+    describe:
+      "writes the same metrics to this file every 15 s, for node_exporter's textfile collector (its name must end in .prom)",
+    hint: 'FILE',
+    parse: promFile,
+    default: () => undefined,
+  }),
   send: key({
     describe:
       'what else may leave this host: command-lines (of processes in alerts; secrets masked), or vectors (counts of all processes, for an aggregator that classifies them instead of this agent)',
@@ -266,6 +281,8 @@ export const OUTPUT_SETTINGS = [
   'webhookTemplate',
   'webhookSecretFile',
 ] as const satisfies SettingName[]
+/** What a watching agent tells about itself. */
+export const METRICS_SETTINGS = ['metrics', 'metricsFile'] as const satisfies SettingName[]
 /**
  * Those of a whole pipeline, live or replayed: flags of `watch` and `replay`, and all that the
  * pipeline gets.

@@ -85,3 +85,19 @@ export function webUrl(value: unknown): string {
     throw new Error('not an address like https://HOST/PATH')
   return url.href
 }
+
+/** HOST:PORT of which only programs of this host can reach the host. */
+export function loopbackAddress(value: unknown): string {
+  const address = text(value)
+  const [, host, port] = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/.exec(address) ?? []
+  if (host === undefined || Number(port) > 65_535)
+    throw new Error(`"${address}" must be a loopback address and a port, such as 127.0.0.1:8471`)
+  return address
+}
+
+/** node_exporter reads files of that ending alone. */
+export function promFile(value: unknown): string {
+  const path = text(value)
+  if (!path.endsWith('.prom')) throw new Error(`"${path}" must end in .prom`)
+  return path
+}
