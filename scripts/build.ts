@@ -31,6 +31,8 @@ const { values } = parseArgs({
     key: { type: 'string' },
     /** Where `agent update` finds releases. */
     url: { type: 'string', default: '' },
+    /** For trials of updates. */
+    version: { type: 'string', default: manifest.version },
   },
 })
 
@@ -113,7 +115,7 @@ async function embeddedModule(target: Target): Promise<string> {
   )
   const body = `
 export const compiled = true
-export const version = ${JSON.stringify(manifest.version)}
+export const version = ${JSON.stringify(values.version)}
 export const commit = ${JSON.stringify(commit())}
 export const target = ${JSON.stringify(target)}
 export const releaseUrl = ${JSON.stringify(values.url)}

@@ -160,7 +160,10 @@ function build(target: string): string {
   const script = join(checkout, 'scripts/build.ts')
   const address = values.url === '' ? [] : ['--url', values.url]
   const built = Bun.spawnSync(
-    [process.execPath, script, '--target', target, '--out', binary, '--key', keyFile, ...address],
+    [
+      ...[process.execPath, script, '--target', target, '--out', binary, '--key', keyFile],
+      ...['--version', version, ...address],
+    ],
     { stdout: 'ignore', stderr: 'inherit' },
   )
   if (!built.success) fail(`cannot build ${target}`)

@@ -49,7 +49,7 @@ describe('agent watch --metrics', () => {
     } finally {
       child.kill('SIGKILL')
     }
-  })
+  }, 60_000)
 
   test.each([
     [['--metrics', '0.0.0.0:8471'], 'loopback'],
