@@ -7,10 +7,13 @@
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { SITES_MAX, STORE_PAUSE_MS } from '../domain/limits.ts'
+import type { Output } from '../outputs/output.ts'
+import { Outputs } from '../outputs/outputs.ts'
 import type { Clock } from '../platform/clock.ts'
 import { openIdentity } from '../platform/identity.ts'
 import type { Log } from '../platform/log.ts'
 import type { Signer } from '../wire/signed.ts'
+import { type AbsenceOptions, type AbsenceParts, AbsenceWatch } from './absence/watch.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
 import { takeActions } from './actions.ts'
 import { Central, type CentralOptions, type CentralParts } from './central/central.ts'
@@ -62,6 +65,10 @@ export interface AggregatorOptions {
   readonly site?: string
   /** Classifies hosts that send their vectors. */
   readonly classify?: CentralOptions
+  /** Hosts that are absent are alerts; undefined: they are not. */
+  readonly absence?: AbsenceOptions
+  /** Where these alerts go beside the store. */
+  readonly outputs?: readonly Output[]
   readonly version: string
   readonly clock: Clock
   readonly log: Log
@@ -113,6 +120,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   })
   const counts = new HttpCounts()
   let http: HttpServer | undefined
+  let upkeep: Upkeep | undefined
   try {
     // The page first: it works without a broker, and must be there when the first alert is.
     http = startHttp({
@@ -125,7 +133,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       metrics: () =>
         renderMetrics(store, subscriber, costs, {
           ...{ http: counts, version, startedMs },
-          ...{ broker: link?.load(), central: central?.status() },
+          ...{ broker: link?.load(), central: central?.status(), absent: upkeep?.absent() },
           brokerUp: link !== undefined && link.failing() === undefined,
           eventStreams: events.streams,
         }),
@@ -139,19 +147,21 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     throw error
   }
   subscriber.connect(link)
-  await announceSites(link, store, options.site)
-  const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
-  const following = followOthers(store, clock, (change) => tellChange(change, events, costs, 0))
-
   const [linked, served] = [link, http]
+  await announceSites(link, store, options.site)
+  upkeep = startUpkeep(options, {
+    ...{ store, subscriber, signer: identity, onChange },
+    away: () => linked.failing() ?? subscriber.counts().failing,
+    follow: (change) => tellChange(change, events, costs, 0),
+  })
+
   return {
     brokerUrl: linked.url,
     url: served.url,
     publicKey: identity.publicKey,
     store,
     async close() {
-      clearInterval(tidy)
-      clearInterval(following)
+      await upkeep?.close()
       // Accepted messages are committed and receipted; no more are accepted, so that this ends.
       linked.quiesce()
       await subscriber.drain()
@@ -188,6 +198,41 @@ async function openLink(
     )
   await store.forgetConnections(clock.now())
   return startEmbedded(subscriber, { ...embeddedOptions(options, broker), signer })
+}
+
+interface Upkeep {
+  /** Open alerts of absence, where this aggregator looks for it. */
+  absent(): AbsenceWatch['open']
+  close(): Promise<void>
+}
+
+/** What is done now and then, whether messages come or not. */
+function startUpkeep(
+  { absence, outputs: wanted = [], clock, log }: AggregatorOptions,
+  {
+    store,
+    subscriber,
+    follow,
+    ...parts
+  }: Pick<AbsenceParts, 'store' | 'signer' | 'onChange' | 'away'> & {
+    subscriber: Subscriber
+    follow: (change: StoreChange) => void
+  },
+): Upkeep {
+  const numbering = { boot: 0, nextSeq: 1 }
+  const outputs = new Outputs({ site: '', host: '', numbering, clock, log }, wanted)
+  const watch = absence && new AbsenceWatch(absence, { ...parts, store, clock, log, outputs })
+  const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
+  const following = followOthers(store, clock, follow)
+  return {
+    absent: () => watch?.open,
+    async close() {
+      clearInterval(tidy)
+      clearInterval(following)
+      await watch?.close()
+      await outputs.close()
+    },
+  }
 }
 
 function centralOf({ classify }: AggregatorOptions, parts: CentralParts): Central | undefined {

@@ -3,7 +3,7 @@
  * refused. A misspelt filter must not give an answer that looks like no alerts.
  */
 import { PAGE_ROWS_MAX, TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
-import { isHostName, isTopicPart } from '../wire/topics.ts'
+import { isTopicPart } from '../wire/topics.ts'
 
 /** The message names the parameter and what it may be. */
 export class BadParameter extends Error {}
@@ -83,7 +83,7 @@ export class Parameters {
   where(): { site?: string; host?: string } {
     return {
       ...this.optional('site', (text) => this.name('site', text, isTopicPart)),
-      ...this.optional('host', (text) => this.name('host', text, isHostName)),
+      ...this.optional('host', (text) => this.name('host', text, isTopicPart)),
     }
   }
 

@@ -6,6 +6,7 @@
  * range is refused and not guessed at: a script with `?stat=open` must not get an answer that looks
  * like no alerts.
  */
+import { ALERT_KINDS } from '../domain/alert.ts'
 import {
   API_ID_CHARS_MAX,
   HOURS_LISTED_MAX,
@@ -19,7 +20,6 @@ import { decodePart, Parameters } from './api-parameters.ts'
 import { readAlertCursor, readHostCursor } from './store/cursor.ts'
 import type { Reads } from './store/store.ts'
 
-const KINDS = ['novelty', 'non-grata', 'masquerade'] as const
 const STATES = ['open', 'update', 'closed'] as const
 
 /**
@@ -49,7 +49,7 @@ async function listAlerts(store: Reads, given: URLSearchParams): Promise<string>
     limit: query.limit(),
     ...query.optional('after', (text) => query.cursor(text, readAlertCursor)),
     ...query.where(),
-    ...query.renamed('kind', 'kinds', (text) => query.someOf('kind', text, KINDS)),
+    ...query.renamed('kind', 'kinds', (text) => query.someOf('kind', text, ALERT_KINDS)),
     ...query.renamed('state', 'states', (text) => query.someOf('state', text, STATES)),
   })
   return `{"items":[${bodies.join(',')}],"next":${JSON.stringify(next)}}`

@@ -1,9 +1,10 @@
 /** Metrics of the aggregator in Prometheus' text format. */
+import type { Absence } from '../domain/absence.ts'
 import { type AddMetric, type MetricSample, metricsText } from '../wire/metrics-text.ts'
 import type { CentralStatus } from './central/central.ts'
 import type { HostCost, HostCosts } from './host-costs.ts'
 import type { HttpCounts } from './http-counts.ts'
-import type { Store } from './store/store.ts'
+import type { Counts, Store } from './store/store.ts'
 import type { Subscriber } from './subscriber.ts'
 
 export interface Gauges {
@@ -14,6 +15,8 @@ export interface Gauges {
   readonly brokerUp: boolean
   /** Undefined where this aggregator does not classify. */
   readonly central: CentralStatus | undefined
+  /** Undefined where another aggregator looks for absent hosts, or none. */
+  readonly absent: Readonly<Record<Absence, number>> | undefined
   readonly eventStreams: number
   readonly http: HttpCounts
 }
@@ -40,16 +43,7 @@ export async function renderMetrics(
       'Alerts in the store.',
       groups.map(({ kind, state, count }) => [{ kind, state }, count]),
     )
-    add('callsign_hosts', 'gauge', 'Hosts known, by state.', [
-      [{ state: 'online' }, hosts.online],
-      [{ state: 'offline' }, hosts.offline],
-    ])
-    add(
-      'callsign_hosts_key_changed',
-      'gauge',
-      'Hosts of which another key than the accepted one signs, and is refused.',
-      one(hosts.keyChanged),
-    )
+    addHosts(add, hosts, gauges.absent)
     addStore(add, store, used.bytes)
     add(
       'callsign_broker_up',
@@ -115,6 +109,25 @@ function addProcess(add: AddMetric, startedMs: number): void {
     one((usage.user + usage.system) / 1e6),
   )
   add('process_resident_memory_bytes', 'gauge', 'Resident memory.', one(process.memoryUsage.rss()))
+}
+
+function addHosts(add: AddMetric, hosts: Counts['hosts'], absent: Gauges['absent']): void {
+  add('callsign_hosts', 'gauge', 'Hosts known, by state.', [
+    [{ state: 'online' }, hosts.online],
+    [{ state: 'offline' }, hosts.offline],
+  ])
+  add(
+    'callsign_hosts_key_changed',
+    'gauge',
+    'Hosts of which another key than the accepted one signs, and is refused.',
+    one(hosts.keyChanged),
+  )
+  add(
+    'callsign_absences',
+    'gauge',
+    'Open alerts of absence, by what is missing; told by the aggregator that looks.',
+    Object.entries(absent ?? {}).map(([what, value]) => [{ what }, value]),
+  )
 }
 
 function addStore(add: AddMetric, store: Store, bytes: number): void {

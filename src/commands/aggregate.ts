@@ -17,13 +17,24 @@ import { parsePartition } from '../aggregator/central/partition.ts'
 import { isPostgres } from '../aggregator/store/open.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
+import { ABSENT_AFTER_MS } from '../domain/limits.ts'
 import { openModelInUse } from '../operate/models.ts'
+import { chosenOutputs } from '../outputs/chosen.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
+import { durationMs } from '../settings/values.ts'
 import { onStore } from './aggregator-store.ts'
-import { jsonArg, note, settingArgs, shutdownSignal, wholeNumber, writeJson } from './common.ts'
+import {
+  jsonArg,
+  note,
+  outputsIn,
+  settingArgs,
+  shutdownSignal,
+  wholeNumber,
+  writeJson,
+} from './common.ts'
 
 const fileArg = (description: string) =>
   ({ type: 'string', description, valueHint: 'FILE' }) as const
@@ -74,6 +85,7 @@ export default defineCommand({
       'learn',
     ),
     ...settingArgs(...BROKER_SETTINGS),
+    ...settingArgs('syslog', 'webhook', 'webhookTemplate', 'webhookSecretFile'),
     httpNames: {
       type: 'string',
       description:
@@ -104,6 +116,12 @@ export default defineCommand({
       type: 'string',
       description: 'retention by age and size, such as novelty=90d,hosts=90d,size=8GB',
       valueHint: 'KEY=VALUE,…',
+    },
+    absentAfter: {
+      type: 'string',
+      description:
+        'a host that sends nothing for so long without a clean end is an alert; default 5m, "off" for none',
+      valueHint: 'DURATION',
     },
     to: {
       type: 'string',
@@ -145,7 +163,12 @@ export default defineCommand({
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
       site: settings.site,
-      ...defined({ classify }),
+      ...defined({ classify, absence: absenceOf(args.absentAfter) }),
+      outputs: chosenOutputs({
+        ...outputsIn({ ...settings, alertFile: undefined }),
+        queue: { put: () => true, get: () => undefined },
+        now: systemClock.now,
+      }),
       version,
       clock: systemClock,
       log,
@@ -195,6 +218,19 @@ async function classifyOf(
   return {
     ...{ model, every, falseAlertsPerDay: falseAlarmsPerDay, learnSeconds: learn / 1000 },
     ...defined({ partition: parts }),
+  }
+}
+
+/** @throws AgentError ERR_USAGE where it is no duration */
+function absenceOf(text: string | undefined): AggregatorOptions['absence'] {
+  if (text === undefined) return { afterMs: ABSENT_AFTER_MS }
+  if (text === 'off') return undefined
+  try {
+    return { afterMs: durationMs(text) }
+  } catch (cause) {
+    throw new AgentError('ERR_USAGE', `Cannot use --absent-after: ${(cause as Error).message}`, {
+      hint: 'For example --absent-after 10m, or off',
+    })
   }
 }
 

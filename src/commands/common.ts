@@ -18,7 +18,7 @@
 import type { ArgsDef, CommandMeta } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
-import { KEYS, type SettingName } from '../settings/settings.ts'
+import { KEYS, type SettingName, type Settings, secretIn } from '../settings/settings.ts'
 import { durationMs } from '../settings/values.ts'
 
 declare module 'citty' {
@@ -159,4 +159,13 @@ export function columns(rows: readonly (readonly string[])[], indent = ''): stri
       )
       .join('  ')
   return rows.map((row) => `${indent}${line(row)}\n`).join('')
+}
+
+/** The outputs that the settings ask for, as `chosenOutputs` takes them. */
+export function outputsIn(settings: Settings) {
+  const { alertFile, alertFormat, syslog, ca, webhook } = settings
+  const { webhookTemplate, webhookSecretFile } = settings
+  const secret =
+    webhookSecretFile === undefined ? undefined : secretIn(webhookSecretFile, 'the webhook secret')
+  return { alertFile, alertFormat, syslog, ca, webhook, webhookTemplate, webhookSecret: secret }
 }

@@ -34,10 +34,16 @@ import {
   METRICS_SETTINGS,
   OUTPUT_SETTINGS,
   type Settings,
-  secretIn,
 } from '../settings/settings.ts'
 import { agentFlags } from './agent-flags.ts'
-import { jsonArg, onReload, settingArgs, shutdownAfter, shutdownSignal } from './common.ts'
+import {
+  jsonArg,
+  onReload,
+  outputsIn,
+  settingArgs,
+  shutdownAfter,
+  shutdownSignal,
+} from './common.ts'
 import { userInput } from './input-flags.ts'
 import { inputExitCode, requireCounted, requireObserved } from './input-report.ts'
 import { inputLedger, isFiltered, noteLedger, noteSent } from './run-report.ts'
@@ -247,12 +253,4 @@ function exitCodeOf(
 function adaptCommand({ state, model }: Settings): string[] {
   const which = model === undefined ? [] : ['--model', model]
   return selfCommand('adapt', '--now', '--json', '--state', state, ...which)
-}
-
-function outputsIn(settings: Settings) {
-  const { alertFile, alertFormat, syslog, ca, webhook } = settings
-  const { webhookTemplate, webhookSecretFile } = settings
-  const secret =
-    webhookSecretFile === undefined ? undefined : secretIn(webhookSecretFile, 'the webhook secret')
-  return { alertFile, alertFormat, syslog, ca, webhook, webhookTemplate, webhookSecret: secret }
 }

@@ -140,11 +140,15 @@ export interface BookLimits {
  */
 const SHARE_OF_ALL = 0.75
 const DAY_SECONDS = 86_400
-const RANK: Readonly<Record<AlertKind, number>> = { novelty: 1, masquerade: 2, 'non-grata': 2 }
+const RANK: Readonly<Partial<Record<AlertKind, number>>> = {
+  novelty: 1,
+  masquerade: 2,
+  'non-grata': 2,
+}
 
 /** A process keeps the alert of the highest rank. */
 function rankOf({ kind, severity }: Pick<Crossing, 'kind' | 'severity'>): number {
-  return severity === 'low' ? 0 : RANK[kind]
+  return severity === 'low' ? 0 : (RANK[kind] ?? 0)
 }
 
 export class AlertBook {

@@ -4,12 +4,14 @@
  */
 import type { BehaviourId, Severity } from './behaviour.ts'
 
-export type AlertKind = 'novelty' | 'non-grata' | 'masquerade'
-export const ALERT_KINDS = [
-  'masquerade',
-  'non-grata',
-  'novelty',
-] as const satisfies readonly AlertKind[]
+/** Of an agent's alerts, which are about processes. */
+export const PROCESS_ALERT_KINDS = ['masquerade', 'non-grata', 'novelty'] as const
+/**
+ * `absence` is about a host: aggregators raise it where a host is silent, cannot see, or holds
+ * alerts back (`aggregator/absence/`).
+ */
+export const ALERT_KINDS = [...PROCESS_ALERT_KINDS, 'absence'] as const
+export type AlertKind = (typeof ALERT_KINDS)[number]
 export type AlertState = 'open' | 'update' | 'closed'
 /**
  * Why an alert was closed: it did not go on for a while; its process had ended while the agent

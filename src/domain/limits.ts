@@ -480,6 +480,11 @@ export const RETRY_WAIT_MIN_MS = 10
  */
 export const RECONNECT_MIN_MS = 2_000
 export const RECONNECT_MAX_MS = 60_000
+/**
+ * A connected agent publishes its status again so often, 65 kB a day: a broker may deliver and
+ * retain a late will of an earlier connection.
+ */
+export const STATUS_EVERY_MS = 600_000
 export const REFUSED_MIN_MS = 15_000
 export const REFUSED_MAX_MS = 600_000
 /** TCP, TLS and CONNACK together. */
@@ -750,6 +755,24 @@ export const FILTER_CHARS_MAX = 64
 export const SEARCH_CHARS_MAX = 200
 /** A host that is connected and was not heard for so long is silent: two summaries, and some. */
 export const HOST_SILENT_S = 150
+/** A host that was not heard for so long is absent: five summaries. */
+export const ABSENT_AFTER_MS = 5 * SUMMARY_EVERY_MS
+/** A host that is blind or noisy for so long is told of. */
+export const ABSENCE_TROUBLED_MS = 15 * 60_000
+/** An alert of absence is closed after so long: the host will not come back. */
+export const ABSENCE_FORGET_MS = 90 * 86_400_000
+export const ABSENCE_EVERY_MS = 15_000
+/** Hosts that one look judges, and those that an outage names. */
+export const ABSENCE_SUSPECTS_MAX = 10_000
+export const ABSENCE_HOSTS_NAMED_MAX = 10
+/** Lines of the log about one look. */
+export const ABSENCES_LOGGED_MAX = 10
+/**
+ * So many hosts of a site, and such a share of them, that are silent at a time are one outage. Fewer
+ * would hide an attack on some hosts, more would be thousands of incidents.
+ */
+export const OUTAGE_HOSTS_MIN = 5
+export const OUTAGE_SHARE = 0.05
 /** A host loses calls where this share of an hour's calls is gone. */
 export const HOST_LOSING_SHARE = 0.01
 /** Hosts whose newest summaries are searched for one program: some 100 µs each. */

@@ -3,6 +3,7 @@
  * calls decided, where to look next. One place, so that `watch`, `alerts` and `explain` say the
  * same.
  */
+import { absenceWords } from '../domain/absence.ts'
 import type { Alert, AlertEnd } from '../domain/alert.ts'
 import { behavesAs, behavesLike, type Severity } from '../domain/behaviour.ts'
 import { safeName } from '../domain/process.ts'
@@ -43,7 +44,8 @@ const COLOUR: Readonly<Record<Severity, (text: string) => string>> = {
   low: paint.dim,
 }
 
-export function who({ process }: Alert): string {
+export function who({ process, kind, predicted }: Alert): string {
+  if (kind === 'absence') return absenceWords(predicted.class)[0]
   return `${safeName(process.name)} (pid ${process.pid})`
 }
 
@@ -64,6 +66,8 @@ export function sentence({ kind, predicted, claimed, behaviour }: Alert): string
       return claimed.class === ''
         ? 'is new on this host'
         : `does not behave like ${safeName(claimed.class)} does, nor like any known program`
+    case 'absence':
+      return absenceWords(predicted.class)[1]
   }
 }
 

@@ -83,6 +83,11 @@ export class Outputs {
       )
   }
 
+  /** Messages that have their numbers already, of whatever host. */
+  async tell(alerts: readonly AlertMessage[]): Promise<void> {
+    for (const output of this.#outputs) await this.#give(output, { alerts, summary: undefined })
+  }
+
   /** By name. */
   status(): Record<string, OutputStatus> {
     return Object.fromEntries(

@@ -31,6 +31,7 @@ import {
   REFUSED_MIN_MS,
   RESEND_AFTER_MAX_MS,
   RESEND_AFTER_MS,
+  STATUS_EVERY_MS,
   VECTORS_IN_FLIGHT_MAX,
   WIRE_BYTES_PER_DAY_MAX,
 } from '../domain/limits.ts'
@@ -85,6 +86,7 @@ export interface PublisherOptions {
   readonly inFlightMax?: number
   readonly resendAfterMs?: number
   readonly settleMs?: number
+  readonly statusEveryMs?: number
   readonly reconnectMs?: readonly [min: number, max: number]
   readonly refusedMs?: readonly [min: number, max: number]
   readonly connectTimeoutMs?: number
@@ -162,6 +164,10 @@ export class Publisher {
    */
   #takeBackAt = Infinity
   #subscribeAt = Infinity
+  /** When the status is published again: another's late will may have replaced it on the broker. */
+  #statusAt = Infinity
+  /** Unix ms at which this connection began; grows whatever the clock does. */
+  #sessionMs = 0
   #sent = 0
   #sentAgain = 0
   #vectorsInFlight = 0
@@ -299,6 +305,7 @@ export class Publisher {
   #connect(): Promise<MqttConnection> {
     const { broker, username, password, tls, connectTimeoutMs } = this.#options
     const { connect = connectMqtt } = this.#options
+    this.#sessionMs = Math.max(this.#clock.now(), this.#sessionMs + 1)
     return connect(broker, {
       clientId: this.#clientId(),
       ...(this.#protocol === 4 ? { protocol: 4 as const } : {}),
@@ -390,7 +397,8 @@ export class Publisher {
     this.#acceptSettled(now)
     this.#setAsideAccepted(now)
     if (now >= this.#subscribeAt) void this.#subscribe(connection)
-    let waitMs = this.#subscribeAt - now
+    if (now >= this.#statusAt) void this.#publishStatus('online')
+    let waitMs = Math.min(this.#subscribeAt, this.#statusAt) - now
     if (this.#aggregator === 'unknown') waitMs = Math.min(waitMs, this.#takeBackAt - now)
     for (const sending of this.#sending.values()) {
       if (this.#aggregator === 'offline' && this.#needsReceipt()) break
@@ -632,7 +640,8 @@ export class Publisher {
 
   #publishStatus(state: StatusMessage['state']): Promise<void> {
     const { protocol = 5 } = this.#connection ?? {}
-    const { signer } = this.#options
+    const { signer, statusEveryMs = STATUS_EVERY_MS } = this.#options
+    this.#statusAt = this.#clock.monotonic() + statusEveryMs
     const { payload, ...signature } = signedFor(protocol, this.#status(state, 'ended'), signer)
     const published = this.#connection?.publish(this.#topics.status, payload, {
       ...signature,
@@ -652,6 +661,7 @@ export class Publisher {
       site,
       host,
       boot: this.#outbox.boot,
+      session: this.#sessionMs,
       time: Math.floor(this.#clock.now() / 1000),
       ...this.#presence,
       ...(state === 'offline' ? { reason } : {}),

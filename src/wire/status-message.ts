@@ -4,7 +4,8 @@
  *
  * The will is written before the session begins, so its `time` is the start of the session, and
  * `reason` distinguishes an agent that ended from one that was lost. `boot` says which session a
- * late `offline` belongs to: one with a lower boot than the last `online` is outdated.
+ * late `offline` belongs to, and `session` which connection of that boot: a will that arrives after
+ * the host is back is outdated.
  */
 import { STATUS_BYTES_MAX, TOPIC_PART_CHARS_MAX, WIRE_TEXT_CHARS_MAX } from '../domain/limits.ts'
 import { type Decoded, parseJson, reading, refuse } from '../domain/untrusted.ts'
@@ -16,6 +17,11 @@ export interface StatusMessage {
   readonly site: string
   readonly host: string
   readonly boot: number
+  /**
+   * Unix ms at which the connection began; grows within a boot. The will has that of its own
+   * connection. Absent: an agent before 0.2, whose late will cannot be told from a new one.
+   */
+  readonly session?: number
   /** Unix seconds. */
   readonly time: number
   readonly version: string
@@ -53,6 +59,7 @@ export function decodeStatus(payload: Uint8Array): Decoded<StatusMessage> {
       site,
       host,
       boot: fields.integer('boot'),
+      ...(fields.has('session') ? { session: fields.integer('session') } : {}),
       time: fields.integer('time'),
       version: fields.text('version', 64, { empty: true }),
       model: fields.text('model', WIRE_TEXT_CHARS_MAX, { empty: true }),

@@ -246,7 +246,9 @@ for (const kind of [sqlite, postgres])
     })
 
     test('an incident goes with its last alert, and moves with the id of its alert', async () => {
-      const store = await open(retain({ days: { masquerade: 1, 'non-grata': 1, novelty: 1 } }))
+      const store = await open(
+        retain({ days: { masquerade: 1, 'non-grata': 1, novelty: 1, absence: 1 } }),
+      )
       const closed = { state: 'closed' } as const
       await store.commit(
         [

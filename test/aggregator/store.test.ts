@@ -326,7 +326,7 @@ for (const kind of [sqlite, postgres])
 
     test('tidy() removes closed alerts, hours and hosts by their age, and nothing that is active', async () => {
       const day = 86_400_000
-      const days = { masquerade: 10, 'non-grata': 10, novelty: 2 }
+      const days = { masquerade: 10, 'non-grata': 10, novelty: 2, absence: 10 }
       const store = await open(retain({ days, hourlyDays: 5, hostDays: 20 }))
       const second = (ms: number) => Math.floor(ms / 1000)
       await store.commit(

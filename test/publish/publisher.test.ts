@@ -130,6 +130,26 @@ describe('Publisher', () => {
     await until('the news', () => statuses(aedes).at(-1)?.model === 'sha256:1')
   })
 
+  test('publishes its status again, so that a late will does not stay; each connection has a number', async () => {
+    const aedes = await broker()
+    const { publisher: one } = publisher(aedes.url, { statusEveryMs: 30, reconnectMs: [1, 2] })
+    one.start()
+    await until('it says so again', () => statuses(aedes).length >= 3)
+    const [first] = statuses(aedes)
+    expect(first!.state).toBe('online')
+    expect(first!.session).toBeGreaterThan(0)
+    expect(new Set(statuses(aedes).map(({ session }) => session)).size).toBe(1)
+    let will: { session?: number } | undefined
+    aedes.aedes.on('publish', ({ topic, payload }) => {
+      const said = topic === topics.status ? JSON.parse(payload.toString()) : {}
+      if (said.state === 'offline') will = said
+    })
+    aedes.dropAll()
+    await until('the will', () => will)
+    expect(will!.session).toBe(first!.session!)
+    await until('the next connection', () => statuses(aedes).at(-1)!.session! > first!.session!)
+  })
+
   test('leaves a last will that the broker sends when the connection breaks', async () => {
     const aedes = await broker()
     const { publisher: one } = publisher(aedes.url, { reconnectMs: [60_000, 60_000] })

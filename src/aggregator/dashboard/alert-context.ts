@@ -5,6 +5,16 @@ import { at } from './incident-row.ts'
 import { link } from './route.ts'
 
 export function alertContext(alert: HostAlert, now: number): HTMLElement {
+  if (alert.kind === 'absence')
+    return block(
+      'Context',
+      facts([
+        ['Techniques', techniquesOf(alert)],
+        ['Since', [at(alert.first, now)]],
+        ['Hosts', alert.count > 1 ? String(alert.count) : undefined],
+        ['Alert', [name(alert.id)]],
+      ]),
+    )
   const { process, peers, model, evidence } = alert
   const optional = (text: string | undefined) => (text === undefined ? undefined : [name(text)])
   return block(
@@ -32,9 +42,14 @@ export function alertContext(alert: HostAlert, now: number): HTMLElement {
 }
 
 /** @returns the commands that help to decide, each with what it is for */
-export function nextCommands({ id, process, state }: HostAlert): HTMLElement {
+export function nextCommands({ id, process, state, kind }: HostAlert): HTMLElement {
   const { pid } = process
-  const commands: (readonly [string, string])[] = [
+  const ofAbsence = [
+    ['systemctl status callsign', 'whether the agent runs, and who stopped it'],
+    ['agent status', 'what it counts, drops and has not delivered'],
+    ['agent doctor', 'what keeps it from working'],
+  ] as const
+  const ofProcess: (readonly [string, string])[] = [
     [`agent explain ${id}`, 'the seconds behind it, from the buffer'],
     ...(state === 'closed'
       ? []
@@ -45,6 +60,7 @@ export function nextCommands({ id, process, state }: HostAlert): HTMLElement {
     [`agent allow ${id} --dry-run`, 'preview a rule that allows exactly this'],
     [`agent label ${id} bad`, 'or "fine": keep its windows for training'],
   ]
+  const commands = kind === 'absence' ? ofAbsence : ofProcess
   return element(
     'dl',
     { class: 'commands' },

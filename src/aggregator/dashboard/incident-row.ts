@@ -102,11 +102,20 @@ function incidentRow(incident: IncidentRecord, now: number): HTMLElement {
   )
 }
 
-function whereOf({ host, lead, alerts }: IncidentRecord): Child[] {
+/** Alerts about a site as a whole stand under a name that no host has. */
+export function isOfSite(host: string): boolean {
+  return host === 'fleet'
+}
+
+function whereIs({ site, host }: { readonly site: string; readonly host: string }): Child {
+  return isOfSite(host) ? element('span', {}, 'site ', name(site)) : name(host)
+}
+
+function whereOf({ site, host, lead, alerts }: IncidentRecord): Child[] {
   const { process, kind } = lead
   return [
-    name(host),
-    ` · pid ${process.pid}`,
+    whereIs({ site, host }),
+    kind === 'absence' ? '' : ` · pid ${process.pid}`,
     process.user === undefined ? '' : ` · user ${process.user}`,
     process.unit === undefined ? '' : ` · ${process.unit}`,
     ` · ${KIND_LABEL[kind]}`,

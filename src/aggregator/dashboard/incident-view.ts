@@ -4,9 +4,9 @@ import { alertContext, nextCommands } from './alert-context.ts'
 import { claims, whyBars } from './alert-evidence.ts'
 import { get, type HostProcesses, type IncidentDetail } from './api.ts'
 import { block, element, name, note, words } from './element.ts'
-import { ago, severityMark, tag } from './incident-row.ts'
+import { ago, isOfSite, severityMark, tag } from './incident-row.ts'
 import { likeWords } from './process-table.ts'
-import { hostLink } from './route.ts'
+import { hostLink, link } from './route.ts'
 import { timeline } from './timeline.ts'
 import { actionLog, triagePanel } from './triage-panel.ts'
 import type { Shown, ViewContext } from './view.ts'
@@ -29,7 +29,7 @@ export async function incident(
   const { lead } = found.incident
   const { now } = context
   return {
-    title: `${lead.process.name} on ${host}`,
+    title: `${lead.kind === 'absence' ? lead.predicted.class : lead.process.name} on ${host}`,
     parts: [
       heading(found, now),
       element(
@@ -39,10 +39,10 @@ export async function incident(
           'div',
           {},
           because(lead, now),
-          whyBars(lead),
+          lead.kind === 'absence' ? '' : whyBars(lead),
           block('Timeline', timeline(found, now)),
           otherAlerts(found.alerts, lead, now),
-          neighbours(processes, at, lead),
+          isOfSite(host) ? '' : neighbours(processes, at, lead),
           raw(found.alerts),
         ),
         element(
@@ -77,7 +77,14 @@ function heading({ incident }: IncidentDetail, now: number): HTMLElement {
       'p',
       { class: 'note' },
       'on ',
-      element('a', { href: hostLink(incident) }, name(incident.host)),
+      isOfSite(incident.host)
+        ? element(
+            'a',
+            { href: link(['hosts'], { condition: 'silent' }) },
+            'hosts of site ',
+            name(incident.site),
+          )
+        : element('a', { href: hostLink(incident) }, name(incident.host)),
       ` · ${amount(alerts.total)} ${alerts.total === 1 ? 'alert' : 'alerts'}, ${amount(alerts.active)} open · last seen `,
       ago(incident.last, now),
     ),
@@ -97,7 +104,7 @@ function because(lead: HostAlert, now: number): HTMLElement {
           { class: 'because' },
           ...lead.because.map((fact) => element('li', {}, name(fact))),
         ),
-    claims(lead),
+    lead.kind === 'absence' ? '' : claims(lead),
   )
 }
 
@@ -119,7 +126,7 @@ function otherAlerts(alerts: readonly HostAlert[], lead: HostAlert, now: number)
           element(
             'span',
             { class: 'note' },
-            ` · pid ${alert.process.pid} · ${alert.state === 'closed' ? 'closed' : 'open'} · `,
+            `${alert.kind === 'absence' ? '' : ` · pid ${alert.process.pid}`} · ${alert.state === 'closed' ? 'closed' : 'open'} · `,
             ago(alert.last, now),
           ),
         ),

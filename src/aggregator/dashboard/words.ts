@@ -5,6 +5,7 @@
  * Names come apart from the words around them (`{ name }`), so that the page can set them off, and
  * so that no name, whatever it holds, is taken for a part of the sentence.
  */
+import { absenceWords } from '../../domain/absence.ts'
 import type { Alert, AlertKind } from '../../domain/alert.ts'
 import { BEHAVIOURS, behavesAs, behavesLike, type Severity } from '../../domain/behaviour.ts'
 import type { ActionRecord, TriageState } from '../store/incident.ts'
@@ -16,12 +17,14 @@ export const KIND_LABEL: Readonly<Record<AlertKind, string>> = {
   masquerade: 'Masquerade',
   'non-grata': 'Non grata',
   novelty: 'Novelty',
+  absence: 'Absence',
 }
 
 export const KIND_HELP: Readonly<Record<AlertKind, string>> = {
   masquerade: 'its name is one program, its behaviour another',
   'non-grata': 'behaves like malicious activity',
   novelty: 'matches no known program',
+  absence: 'what the agent should tell is missing',
 }
 
 export const SEVERITY_LABEL: Readonly<Record<Severity, string>> = {
@@ -56,6 +59,8 @@ export function headline(alert: Alert): Part[] {
       return predicted.class === alert.process.name
         ? [name, ' behaves like malicious activity']
         : [name, ' behaves like ', { name: predicted.class }]
+    case 'absence':
+      return [missing(predicted.class)]
   }
 }
 
@@ -91,7 +96,15 @@ export function sentence(alert: Alert, nowSeconds: number): Part[] {
         name,
         `, a program that is new on this host. First seen at ${clockTime(alert.first, nowSeconds)}.`,
       ]
+    case 'absence':
+      return [missing(predicted.class), when]
   }
+}
+
+/** What is missing of a host or, for an outage, of a site. */
+function missing(what: string): string {
+  const text = absenceWords(what).join(' ')
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
 }
 
 /** What an operator did, after their name. */

@@ -15,6 +15,8 @@ export interface StoredHost extends Readonly<HostKeys> {
   readonly online: number
   readonly reason: string
   readonly boot: number
+  /** ms at which its connection began, as its status says; 0 where that says nothing. */
+  readonly session: number
   /** ms */
   readonly since: number
   readonly firstSeen: number
@@ -24,6 +26,9 @@ export interface StoredHost extends Readonly<HostKeys> {
   readonly source: string
   readonly active: number
   readonly alerts: number
+  /** ms since when its summaries say so; 0 where they do not. */
+  readonly blindSince: number
+  readonly noisySince: number
 }
 
 export function toRecord(row: StoredHost): HostRecord {
@@ -40,6 +45,8 @@ export function toRecord(row: StoredHost): HostRecord {
     model: row.model,
     source: row.source,
     ...(row.key === '' ? {} : { key: { key: row.key, since: toSeconds(row.keySince) } }),
+    ...(row.blindSince === 0 ? {} : { blindSince: toSeconds(row.blindSince) }),
+    ...(row.noisySince === 0 ? {} : { noisySince: toSeconds(row.noisySince) }),
     ...(row.otherKey === ''
       ? {}
       : { refusedKey: { key: row.otherKey, since: toSeconds(row.otherKeySince) } }),
@@ -73,14 +80,49 @@ export function applyStatus(host: HostRow, message: StatusMessage, nowMs: number
   const online = message.state === 'online' ? 1 : 0
   // A will that comes after the same agent is back belongs to its earlier life.
   if (online === 0 && message.boot < host.boot) return false
-  const { version, model, source, boot } = message
+  const { version, model, source, boot, session = 0 } = message
+  if (isOutdated(host, message)) return false
   const reason = online === 1 ? '' : (message.reason ?? 'lost')
   const same = host.online === online && host.boot === boot && host.reason === reason
-  if (same && host.version === version && host.model === model && host.source === source)
+  if (same && host.version === version && host.model === model && host.source === source) {
+    host.session = session
     return false
+  }
   if (host.online !== online || (online === 1 && host.boot !== boot)) host.since = nowMs
-  Object.assign(host, { online, reason, boot, version, model, source })
+  Object.assign(host, { online, reason, boot, session, version, model, source })
   return true
+}
+
+/**
+ * Of one boot a later connection replaces an earlier one, and what ended stays so, in whatever order
+ * a cluster of brokers delivers their statuses. A host that was restored from a snapshot has an
+ * earlier boot or, with its clock, a later connection.
+ */
+function isOutdated(host: HostRow, { boot, session, state }: StatusMessage): boolean {
+  if (session === undefined || boot !== host.boot) return false
+  if (session < host.session) return true
+  const hasEnded = host.reason === 'ended' || host.reason === 'lost'
+  return session === host.session && state === 'online' && host.online === 0 && hasEnded
+}
+
+/** From this share of a summary's seconds on a host is blind, and below the other it is not. */
+const TROUBLED_FROM = 0.5
+const WELL_BELOW = 0.25
+
+/** Since when the host cannot see, or holds alerts, as its newest summary says. */
+export function noteTrouble(host: HostRow, summary: SummaryHead, nowMs: number): void {
+  const seconds = summary.to - summary.from + 1
+  const { unjudged = {}, missed = {} } = summary
+  const notJudged = Object.values(unjudged).reduce((sum, count) => sum + count, 0)
+  const blind = (notJudged + (missed['seconds-blind'] ?? 0)) / seconds
+  const held = (missed['alerts-held'] ?? 0) > 0 ? 1 : 0
+  host.blindSince = troubledSince(host.blindSince, blind, nowMs)
+  host.noisySince = troubledSince(host.noisySince, held, nowMs)
+}
+
+function troubledSince(since: number, share: number, nowMs: number): number {
+  if (share >= TROUBLED_FROM) return since === 0 ? nowMs : since
+  return share < WELL_BELOW ? 0 : since
 }
 
 /**

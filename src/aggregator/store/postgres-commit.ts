@@ -8,13 +8,21 @@ import type { AlertMessage } from '../../wire/alert-message.ts'
 import { compareOrigin } from '../../wire/origin.ts'
 import { NO_COUNTS, type StoreCounts } from './bounds.ts'
 import { checkKey } from './host-key.ts'
-import { applyStatus, type HostRow, hostKey, hourOf, noteSummary, toRecord } from './host-row.ts'
+import {
+  applyStatus,
+  type HostRow,
+  hostKey,
+  hourOf,
+  noteSummary,
+  noteTrouble,
+  toRecord,
+} from './host-row.ts'
 import { incidentColumns } from './incident.ts'
 import { addUpIncidents } from './postgres-incidents.ts'
 import { HOST_COLUMNS, WINDOW_COLUMNS } from './postgres-reads.ts'
 import { dayOf, HOURS_A_DAY, rowsOf, SUM_COLUMNS } from './postgres-rows.ts'
-import { isActive } from './records.ts'
-import type { Arrival, StoreBounds, StoreChange } from './store.ts'
+import { FLEET_HOST, isActive } from './records.ts'
+import type { Arrival, HostKnown, Received, StoreBounds, StoreChange } from './store.ts'
 
 /** An alert in hand: as the database has it, and as it will be. */
 interface AlertRow {
@@ -59,6 +67,11 @@ export class PostgresCommit {
     await this.#readAlerts(batch)
     for (const arrival of batch) {
       const host = this.#hosts.get(hostKey(arrival.message))!
+      if (arrival.kind === 'absence') {
+        if (host.host === FLEET_HOST) host.lastSeen = this.#nowMs
+        this.#putAlert(host, arrival.message)
+        continue
+      }
       if (this.#isRefused(host, arrival)) continue
       host.lastSeen = this.#nowMs
       if (arrival.kind === 'alert') this.#putAlert(host, arrival.message)
@@ -74,7 +87,7 @@ export class PostgresCommit {
   }
 
   /** Whether its key is not the host's; notes the key. */
-  #isRefused(host: HostRow, arrival: Arrival): boolean {
+  #isRefused(host: HostRow, arrival: Received | HostKnown): boolean {
     if (arrival.kind === 'known') return false
     const before = host.otherKey
     const reason = checkKey(host, arrival.key, () => host.acceptedKey, this.#nowMs)
@@ -110,7 +123,9 @@ export class PostgresCommit {
 
   async #readAlerts(batch: readonly Arrival[]): Promise<void> {
     const asked = batch.flatMap(({ kind, message }) =>
-      kind === 'alert' ? [{ host: this.#hosts.get(hostKey(message))!.id, id: message.id }] : [],
+      kind === 'alert' || kind === 'absence'
+        ? [{ host: this.#hosts.get(hostKey(message))!.id, id: message.id }]
+        : [],
     )
     if (asked.length === 0) return
     const rows = await this.#tx.query<Omit<AlertRow, 'seen' | 'added' | 'message'>>(
@@ -133,7 +148,7 @@ export class PostgresCommit {
   async #readChanges(byRow: Map<number, AlertRow>, batch: readonly Arrival[]): Promise<void> {
     if (byRow.size === 0) return
     const asked = batch.flatMap(({ kind, message }) => {
-      if (kind !== 'alert') return []
+      if (kind !== 'alert' && kind !== 'absence') return []
       const known = this.#alerts.get(alertKey(this.#hosts.get(hostKey(message))!.id, message.id))
       if (known === undefined) return []
       return [{ day: known.day, row: known.row, boot: message.boot, seq: message.seq }]
@@ -180,7 +195,10 @@ export class PostgresCommit {
     if (place === 'duplicate') this.staged.duplicates++
     else if (place === 'late') this.staged.late++
     else {
-      if (place === 'newest') this.#latest.set(host.id, payload)
+      if (place === 'newest') {
+        noteTrouble(host, message, this.#nowMs)
+        this.#latest.set(host.id, payload)
+      }
       const part = hourOf(message, this.#nowMs)
       this.#hours.push({ ...part, host: host.id, day: Math.floor(part.hour / HOURS_A_DAY) })
       this.changes.push({ kind: 'summary', message })
@@ -306,8 +324,9 @@ export class PostgresCommit {
          last_seen = x."lastSeen", version = x.version, model = x.model, source = x.source,
          active = x.active, alerts = x.alerts, summary_boot = x."summaryBoot",
          summary_seq = x."summarySeq", summary_seen = x."summarySeen", key = x.key,
-         key_since = x."keySince", other_key = x."otherKey", other_key_since = x."otherKeySince"
-       FROM ${rowsOf('id bigint, online smallint, reason text, boot bigint, since bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint')}
+         key_since = x."keySince", other_key = x."otherKey", other_key_since = x."otherKeySince",
+         session = x.session, blind_since = x."blindSince", noisy_since = x."noisySince"
+       FROM ${rowsOf('id bigint, online smallint, reason text, boot bigint, since bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint, session bigint, "blindSince" bigint, "noisySince" bigint')}
        WHERE hosts.id = x.id`,
       [JSON.stringify([...this.#hosts.values()])],
     )

@@ -16,7 +16,7 @@ import {
 import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type SqlParameter, type TableNames } from './incident-sql.ts'
-import { type AlertChange, isActive, toSeconds } from './records.ts'
+import { type AlertChange, FLEET_HOST, isActive, toSeconds } from './records.ts'
 import type {
   AlertPage,
   AlertQuery,
@@ -32,7 +32,8 @@ import type {
 
 export const HOST_COLUMNS = `id::float8 AS id, site, host, online, reason, boot::float8 AS boot,
   since::float8 AS since, first_seen::float8 AS "firstSeen", last_seen::float8 AS "lastSeen",
-  version, model, source, active, alerts, key, key_since::float8 AS "keySince",
+  version, model, source, active, alerts, session::float8 AS session,
+  blind_since::float8 AS "blindSince", noisy_since::float8 AS "noisySince", key, key_since::float8 AS "keySince",
   other_key AS "otherKey", other_key_since::float8 AS "otherKeySince", accepted_key AS "acceptedKey"`
 
 export const WINDOW_COLUMNS = `summary_boot::float8 AS "summaryBoot",
@@ -175,7 +176,7 @@ export class PostgresReads implements Reads {
     const after = query.after === undefined ? FIRST_HOST : readHostCursor(query.after)
     if (after === undefined) return { items: [], next: null }
     const byRank = query.order === 'attention'
-    const where = new Conditions()
+    const where = new Conditions().add('host <> ?', FLEET_HOST)
     if (byRank) where.add(`(${RANK}, site, host) > (?, ?, ?)`, after.rank, after.site, after.host)
     else where.add('(site, host) > (?, ?)', after.site, after.host)
     if (query.site !== undefined) where.add('site = ?', query.site)
@@ -256,7 +257,8 @@ export class PostgresReads implements Reads {
     const [found] = await this.#db.query<
       Record<'online' | 'hosts' | 'keyChanged' | 'active' | 'total', number>
     >(
-      `SELECT coalesce(sum(online), 0)::float8 AS online, count(*)::float8 AS hosts,
+      `SELECT coalesce(sum(online), 0)::float8 AS online,
+         count(*) FILTER (WHERE host <> '${FLEET_HOST}')::float8 AS hosts,
          count(nullif(other_key, ''))::float8 AS "keyChanged",
          coalesce(sum(active), 0)::float8 AS active, coalesce(sum(alerts), 0)::float8 AS total
        FROM callsign.hosts`,

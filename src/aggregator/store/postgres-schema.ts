@@ -186,4 +186,17 @@ ALTER TABLE callsign.hosts
   ADD COLUMN accepted_key text COLLATE "C" NOT NULL DEFAULT '';
 CREATE TABLE callsign.identity (one smallint PRIMARY KEY CHECK (one = 1), secret text NOT NULL);
 `,
+  // Connections of hosts in order, since when a host is blind or noisy, and which aggregator
+  // does what only one may do.
+  `
+ALTER TABLE callsign.hosts
+  ADD COLUMN session bigint NOT NULL DEFAULT 0,
+  ADD COLUMN blind_since bigint NOT NULL DEFAULT 0,
+  ADD COLUMN noisy_since bigint NOT NULL DEFAULT 0;
+CREATE TABLE callsign.leases (
+  duty text PRIMARY KEY,
+  holder text NOT NULL,
+  until float8 NOT NULL
+);
+`,
 ]

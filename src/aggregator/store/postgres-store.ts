@@ -19,6 +19,7 @@ import type { HostArchive } from './archive.ts'
 import { addCounts, NO_COUNTS, STORE_BOUNDS, type StoreCounts } from './bounds.ts'
 import { hostKey, hourOf } from './host-row.ts'
 import type { Action, ActionRecord, IncidentKey } from './incident.ts'
+import { readAbsences, takeLease } from './postgres-absence.ts'
 import { readArchives, restoreArchive } from './postgres-archive.ts'
 import { PostgresCommit } from './postgres-commit.ts'
 import { takeAction } from './postgres-incidents.ts'
@@ -28,6 +29,8 @@ import { POSTGRES_SCHEMA } from './postgres-schema.ts'
 import { dropPartitions, dropRows } from './postgres-tidy.ts'
 import { toSeconds } from './records.ts'
 import type {
+  AbsenceBounds,
+  Absences,
   Arrival,
   Named,
   Retention,
@@ -162,6 +165,14 @@ export class PostgresStore extends PostgresReads implements Store {
     )
     const keys = new Map(rows.map((row) => [hostKey(row), row.key]))
     return hosts.map((host) => keys.get(hostKey(host)) ?? '')
+  }
+
+  absences(bounds: AbsenceBounds): Promise<Absences> {
+    return readAbsences(this.#db, bounds)
+  }
+
+  lead(duty: string, holder: string, forMs: number): Promise<boolean> {
+    return takeLease(this.#db, duty, holder, forMs)
   }
 
   archives(): AsyncGenerator<HostArchive> {

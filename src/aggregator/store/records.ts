@@ -17,6 +17,10 @@ export interface HostRecord {
   readonly version: string
   readonly model: string
   readonly source: string
+  /** Unix seconds since when it judges less than half of its seconds; absent where it does not. */
+  readonly blindSince?: number
+  /** Unix seconds since when it holds alerts, because there are too many. */
+  readonly noisySince?: number
   /** The public key that its messages are signed with, since when; absent where they are not. */
   readonly key?: SeenKey
   /** Another key that signed for this host, and whose messages are refused. */
@@ -39,6 +43,12 @@ export interface AlertChange {
   /** Unix seconds, by the aggregator's clock. */
   readonly received: number
 }
+
+/**
+ * Alerts about a site as a whole are kept under this name, which no host can have. It is in no list
+ * of hosts.
+ */
+export const FLEET_HOST = 'fleet'
 
 export function isActive(state: AlertState): boolean {
   return state !== 'closed'

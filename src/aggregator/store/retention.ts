@@ -19,6 +19,7 @@ export const RETENTION: Retention = {
     masquerade: ALERT_DAYS_KEPT,
     'non-grata': ALERT_DAYS_KEPT,
     novelty: ALERT_DAYS_KEPT,
+    absence: ALERT_DAYS_KEPT,
   },
   hourlyDays: HOURLY_DAYS_KEPT,
   hostDays: HOST_DAYS_KEPT,
@@ -47,7 +48,7 @@ function withSetting(retention: Retention, name: string, value: string): Retenti
     if (!/^[1-9]\d{0,9}$/.test(value)) throw wrong(name, value, 'a number, such as alerts=1000000')
     return { ...retention, alerts: Number(value) }
   }
-  throw wrong(name, value, 'masquerade, non-grata, novelty, hourly, hosts, alerts or size')
+  throw wrong(name, value, 'masquerade, non-grata, novelty, absence, hourly, hosts, alerts or size')
 }
 
 function isKind(name: string): name is AlertKind {

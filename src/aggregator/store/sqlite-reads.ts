@@ -18,7 +18,7 @@ import {
 import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type TableNames } from './incident-sql.ts'
-import { type AlertChange, isActive, toSeconds } from './records.ts'
+import { type AlertChange, FLEET_HOST, isActive, toSeconds } from './records.ts'
 import type {
   AlertPage,
   AlertQuery,
@@ -122,7 +122,10 @@ export class SqliteReads implements Reads {
     const after = query.after === undefined ? FIRST_HOST : readHostCursor(query.after)
     if (after === undefined) return { items: [], next: null }
     const byRank = query.order === 'attention'
-    const where = [byRank ? `(${RANK}, site, host) > (?, ?, ?)` : '(site, host) > (?, ?)']
+    const where = [
+      byRank ? `(${RANK}, site, host) > (?, ?, ?)` : '(site, host) > (?, ?)',
+      `host <> '${FLEET_HOST}'`,
+    ]
     const values: SqlValue[] = [...(byRank ? [after.rank] : []), after.site, after.host]
     if (query.site !== undefined) {
       where.push('site = ?')
@@ -204,7 +207,8 @@ export class SqliteReads implements Reads {
   async counts(): Promise<Counts> {
     const found = this.#db
       .prepare<Record<'online' | 'hosts' | 'keyChanged' | 'active' | 'total', number>>(
-        `SELECT coalesce(sum(online), 0) AS online, count(*) AS hosts,
+        `SELECT coalesce(sum(online), 0) AS online,
+           coalesce(sum(host <> '${FLEET_HOST}'), 0) AS hosts,
            coalesce(sum(otherKey <> ''), 0) AS keyChanged,
            coalesce(sum(active), 0) AS active, coalesce(sum(alerts), 0) AS total FROM hosts`,
       )

@@ -216,4 +216,10 @@ ALTER TABLE hosts ADD COLUMN otherKeySince INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE hosts ADD COLUMN acceptedKey TEXT NOT NULL DEFAULT '';
 CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), secret TEXT NOT NULL);
 `,
+  // Connections of hosts in order, and since when a host is blind or noisy.
+  `
+ALTER TABLE hosts ADD COLUMN session INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hosts ADD COLUMN blindSince INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hosts ADD COLUMN noisySince INTEGER NOT NULL DEFAULT 0;
+`,
 ]

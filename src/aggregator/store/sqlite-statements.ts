@@ -12,18 +12,19 @@ import {
 } from './incident-sql.ts'
 import { SQLITE_TABLES } from './sqlite-reads.ts'
 
-function prepareKeyStatements(db: Database) {
+function prepareSmallStatements(db: Database) {
   return {
     makeIdentity: db.prepare('INSERT OR IGNORE INTO identity VALUES (1, ?)'),
     identity: db.prepare('SELECT secret FROM identity'),
     acceptedKey: db.prepare('SELECT acceptedKey FROM hosts WHERE id = ?'),
     acceptKey: db.prepare('UPDATE hosts SET acceptedKey = ? WHERE site = ? AND host = ?'),
+    openAbsences: db.prepare("SELECT body FROM alerts WHERE kind = 'absence' AND active = 1"),
   }
 }
 
 export function prepareStatements(db: Database) {
   return {
-    ...prepareKeyStatements(db),
+    ...prepareSmallStatements(db),
     allHosts: db.prepare('SELECT * FROM hosts'),
     insertHost: db.prepare(
       `INSERT INTO hosts (site, host, online, reason, boot, since, firstSeen, lastSeen, version, model, source)
@@ -32,7 +33,8 @@ export function prepareStatements(db: Database) {
     updateHost: db.prepare(
       `UPDATE hosts SET online = ?, reason = ?, boot = ?, since = ?, lastSeen = ?, version = ?, model = ?,
          source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ?,
-         key = ?, keySince = ?, otherKey = ?, otherKeySince = ? WHERE id = ?`,
+         key = ?, keySince = ?, otherKey = ?, otherKeySince = ?, session = ?, blindSince = ?,
+         noisySince = ? WHERE id = ?`,
     ),
     setFirstSeen: db.prepare('UPDATE hosts SET firstSeen = ? WHERE id = ?'),
     dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),

@@ -23,7 +23,15 @@ import type { StatusMessage } from '../../wire/status-message.ts'
 import type { ArchivedAlert, HostArchive } from './archive.ts'
 import { addCounts, DAY_MS, NO_COUNTS, STORE_BOUNDS, type StoreCounts } from './bounds.ts'
 import { checkKey } from './host-key.ts'
-import { applyStatus, type HostRow, hostKey, hourOf, noteSummary, toRecord } from './host-row.ts'
+import {
+  applyStatus,
+  type HostRow,
+  hostKey,
+  hourOf,
+  noteSummary,
+  noteTrouble,
+  toRecord,
+} from './host-row.ts'
 import {
   ACTION_COLUMNS,
   type Action,
@@ -38,19 +46,24 @@ import {
 } from './incident.ts'
 import { type ActionTarget, actionStatements } from './incident-sql.ts'
 import { levelFor } from './levels.ts'
-import { isActive, toSeconds } from './records.ts'
+import { FLEET_HOST, isActive, toSeconds } from './records.ts'
 import { readArchive } from './sqlite-archive.ts'
 import { bytesUsed, SQLITE_TABLES, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
 import { prepareStatements } from './sqlite-statements.ts'
 import type {
+  AbsenceBounds,
+  Absences,
   Arrival,
+  HostKnown,
   Named,
   Reads,
+  Received,
   Retention,
   Store,
   StoreBounds,
   StoreChange,
+  Suspect,
   Tallies,
 } from './store.ts'
 
@@ -131,13 +144,15 @@ export class SqliteStore implements Store {
 
   async counts(): ReturnType<Reads['counts']> {
     let [online, active, keyChanged] = [0, 0, 0]
+    let hosts = 0
     for (const host of this.#hosts.values()) {
+      if (host.host !== FLEET_HOST) hosts++
       online += host.online
       active += host.active
       if (host.otherKey !== '') keyChanged++
     }
     return {
-      hosts: { online, offline: this.#hosts.size - online, keyChanged },
+      hosts: { online, offline: hosts - online, keyChanged },
       alerts: { active, total: this.#alerts },
     }
   }
@@ -157,6 +172,11 @@ export class SqliteStore implements Store {
     this.#transaction(() => {
       for (const arrival of batch) {
         const host = this.#host(arrival.message, nowMs)
+        if (arrival.kind === 'absence') {
+          if (host.host === FLEET_HOST) host.lastSeen = nowMs
+          this.#putAlert(host, arrival.message, nowMs, changes)
+          continue
+        }
         if (this.#isRefused(host, arrival, nowMs, changes)) continue
         host.lastSeen = nowMs
         if (arrival.kind === 'alert') this.#putAlert(host, arrival.message, nowMs, changes)
@@ -366,8 +386,48 @@ export class SqliteStore implements Store {
     return hosts.map((host) => this.#hosts.get(hostKey(host))?.key ?? '')
   }
 
+  // --- Absence -------------------------------------------------------------------------------------
+
+  async absences(bounds: AbsenceBounds): Promise<Absences> {
+    const suspects: Suspect[] = []
+    const sites = new Map<string, { site: string; expected: number; silent: number }>()
+    for (const host of this.#hosts.values()) {
+      if (host.boot === 0 || host.reason === 'ended' || host.host === FLEET_HOST) continue
+      const isSilent = host.lastSeen <= bounds.silentBefore
+      if (host.lastSeen >= bounds.expectedSince) {
+        const site = sites.get(host.site) ?? { site: host.site, expected: 0, silent: 0 }
+        sites.set(host.site, site)
+        site.expected++
+        if (isSilent) site.silent++
+      }
+      const { blindSince, noisySince } = host
+      const isTroubled = [blindSince, noisySince].some(
+        (since) => since > 0 && since <= bounds.troubledBefore,
+      )
+      if (isSilent || isTroubled) suspects.push(host)
+    }
+    suspects.sort((a, b) => a.lastSeen - b.lastSeen)
+    const open = this.#sql.openAbsences.all() as { body: string }[]
+    return {
+      suspects: suspects.slice(0, bounds.limit),
+      isWhole: suspects.length <= bounds.limit,
+      open: open.map(({ body }) => JSON.parse(body) as AlertMessage),
+      sites: [...sites.values()],
+    }
+  }
+
+  /** The file is one aggregator's alone. */
+  async lead(): Promise<boolean> {
+    return true
+  }
+
   /** Whether its key is not the host's; notes the key. */
-  #isRefused(host: HostRow, arrival: Arrival, nowMs: number, changes: StoreChange[]): boolean {
+  #isRefused(
+    host: HostRow,
+    arrival: Received | HostKnown,
+    nowMs: number,
+    changes: StoreChange[],
+  ): boolean {
     if (arrival.kind === 'known') return false
     const acceptedNow = () => (this.#sql.acceptedKey.get(host.id) as HostRow).acceptedKey
     const before = host.otherKey
@@ -439,7 +499,10 @@ export class SqliteStore implements Store {
     if (place === 'duplicate') this.#staged.duplicates++
     else if (place === 'late') this.#staged.late++
     else {
-      if (place === 'newest') this.#sql.putLatest.run(host.id, nowMs, payload)
+      if (place === 'newest') {
+        noteTrouble(host, message, nowMs)
+        this.#sql.putLatest.run(host.id, nowMs, payload)
+      }
       const { hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen } = hourOf(message, nowMs)
       this.#sql.addHour.run(
         ...[host.id, hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen],
@@ -473,7 +536,8 @@ export class SqliteStore implements Store {
       ...[host.online, host.reason, host.boot, host.since, host.lastSeen],
       ...[host.version, host.model, host.source, host.active, host.alerts],
       ...[host.summaryBoot, host.summarySeq, host.summarySeen],
-      ...[host.key, host.keySince, host.otherKey, host.otherKeySince, host.id],
+      ...[host.key, host.keySince, host.otherKey, host.otherKeySince],
+      ...[host.session, host.blindSince, host.noisySince, host.id],
     )
   }
 

@@ -18,7 +18,7 @@ import type { KeyRefusal } from './host-key.ts'
 import type { Action, ActionRecord, IncidentKey, IncidentReads } from './incident.ts'
 import type { AlertChange, HostRecord } from './records.ts'
 
-export type Arrival = Received | HostKnown
+export type Arrival = Received | HostKnown | HostAbsence
 
 /** What hosts send. */
 export type Received = (
@@ -35,6 +35,12 @@ export interface HostKnown {
   readonly kind: 'known'
   readonly message: Named
   readonly body: Uint8Array
+}
+
+/** An alert about a host, raised here: neither a sign of its life nor signed by it. */
+export interface HostAbsence {
+  readonly kind: 'absence'
+  readonly message: AlertMessage
 }
 
 /** What a commit changed, for those who watch live. */
@@ -155,6 +161,42 @@ export interface Reads {
   usage(): Promise<Usage>
 }
 
+/** Bounds of what `absences` looks for, in Unix ms. */
+export interface AbsenceBounds {
+  /** A host that was last heard then or before is silent. */
+  readonly silentBefore: number
+  /** One that is blind or noisy since then or before. */
+  readonly troubledBefore: number
+  /** Hosts that were last heard before this are expected no more. */
+  readonly expectedSince: number
+  /** Most suspects that are given, those silent for longest first. */
+  readonly limit: number
+}
+
+/** A host that should be heard, and is not, or does not tell. */
+export interface Suspect extends Named {
+  readonly online: number
+  readonly reason: string
+  /** ms */
+  readonly lastSeen: number
+  readonly blindSince: number
+  readonly noisySince: number
+}
+
+export interface Absences {
+  readonly suspects: readonly Suspect[]
+  /** These are all suspects. */
+  readonly isWhole: boolean
+  /** Alerts of this kind that are active. */
+  readonly open: readonly AlertMessage[]
+  /** By site: hosts that should be heard, and how many of them are silent. */
+  readonly sites: readonly {
+    readonly site: string
+    readonly expected: number
+    readonly silent: number
+  }[]
+}
+
 /** How much is kept, and since when. */
 export interface Usage {
   readonly bytes: number
@@ -210,6 +252,16 @@ export interface Store extends Reads {
   acceptKey(where: Named, key: string): Promise<boolean>
   /** Keys of these hosts, in their order; '' of those that never signed. */
   keysOf(hosts: readonly Named[]): Promise<string[]>
+  /**
+   * Hosts that should be heard and are not, or that say that they are blind or noisy. A host that
+   * said a clean end is none of them, nor is one that has never said that it is online.
+   */
+  absences(bounds: AbsenceBounds): Promise<Absences>
+  /**
+   * Whether this aggregator does what only one of several may do, from now on for a while.
+   * @param holder a name of this aggregator's own
+   */
+  lead(duty: string, holder: string, forMs: number): Promise<boolean>
   /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>

@@ -4,7 +4,7 @@
  * `to`; a masquerade whose program is a behaviour adds to that class. The shell that started it,
  * other programs it ran, other masquerades and novelties are excluded from training.
  */
-import { ALERT_KINDS } from '../../domain/alert.ts'
+import { PROCESS_ALERT_KINDS } from '../../domain/alert.ts'
 import { defined } from '../../domain/defined.ts'
 import { AgentError } from '../../domain/error.ts'
 import type { Frame } from '../../domain/frame.ts'
@@ -58,7 +58,7 @@ function readHappening(line: Fields): Happening {
     from: second(line.field('from')),
     to: second(line.field('to')),
     host: line.text('host', TOPIC_PART_CHARS_MAX),
-    kind: line.oneOf('kind', ALERT_KINDS),
+    kind: line.oneOf('kind', PROCESS_ALERT_KINDS),
     scenario: line.text('scenario', 256),
     claimed: line.or('claimed', undefined, (field) =>
       field.value === null ? undefined : field.text(NAME_BYTES_MAX),
