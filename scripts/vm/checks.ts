@@ -10,8 +10,10 @@ export interface Check {
   readonly machines: readonly string[]
   /** What the agent counts by. */
   readonly source: string
-  /** One after the other, on one disk. */
-  readonly boots: readonly Boot[]
+  /** Bash, run as root in the guest: one boot each, all on one disk. */
+  readonly scripts: readonly string[]
+  /** What the boot must be; checks of one machine that ask for the same share a boot (plan.ts). */
+  readonly boot: Boot
   /** Needs the releases of releases.ts. */
   readonly releases?: true
 }
@@ -22,98 +24,146 @@ const ALL = [...X86, 'bookworm-arm64']
 /**
  * A script of guest/.
  * @param before commands that come before it
+ * @param after commands that undo them, for the checks that follow in the same boot
  */
-function guest(name: string, before = ''): string {
+function guest(name: string, before = '', after = ''): string {
   const script = readFileSync(join(import.meta.dir, 'guest', `${name}.sh`), 'utf8')
-  return `${before}\n${script}`
+  return `${before}\n${script}\n${after}`
 }
 
-/** One boot without systemd. */
-function once(name: string, boot: Omit<Boot, 'script'> = {}, before = ''): readonly Boot[] {
-  return [{ script: guest(name, before), ...boot }]
-}
+/** Without systemd: up in a quarter of the time, and shared by all checks that want no other. */
+const PLAIN: Boot = {}
 
 const kernel = { source: 'kernel' } as const
 
-/** The same conservation under conditions that change how the kernel counts. */
+/**
+ * The same conservation under conditions that change how the kernel counts. They are set while the
+ * machine runs; what cannot be undone comes last.
+ */
 const CONDITIONS: readonly Check[] = [
   {
     name: 'no-jit',
     what: "conservation without the kernel's JIT for BPF",
     machines: X86,
     ...kernel,
-    boots: once('conservation', {}, 'sysctl -w net.core.bpf_jit_enable=0'),
-  },
-  {
-    name: 'lockdown-integrity',
-    what: 'conservation under lockdown=integrity',
-    machines: X86,
-    ...kernel,
-    boots: once('conservation', { parameters: ['lockdown=integrity'] }),
-  },
-  {
-    name: 'lockdown-confidentiality',
-    what: 'conservation under lockdown=confidentiality',
-    machines: ['bookworm', 'trixie'],
-    ...kernel,
-    boots: once('conservation', { parameters: ['lockdown=confidentiality'] }),
-  },
-  {
-    name: 'lockdown-refused',
-    what: 'lockdown=confidentiality before Linux 5.12: refused, with the reason',
-    machines: ['bullseye'],
-    ...kernel,
-    boots: once(
-      'refused',
-      { parameters: ['lockdown=confidentiality'] },
-      `REASON='locked down to "confidentiality"'`,
-    ),
+    scripts: [guest('conservation', withSetting('net.core.bpf_jit_enable', 0), withJit())],
+    boot: PLAIN,
   },
   {
     name: 'no-types',
     what: 'conservation on a kernel without type information',
     machines: ['bookworm'],
     ...kernel,
-    boots: once('conservation', {}, 'mount -t tmpfs none /sys/kernel/btf'),
+    scripts: [
+      guest('conservation', 'mount -t tmpfs none /sys/kernel/btf', 'umount /sys/kernel/btf'),
+    ],
+    boot: PLAIN,
   },
   {
     name: 'cgroup-v1',
     what: 'conservation with control groups of version 1',
     machines: X86,
     ...kernel,
-    boots: once('conservation', { parameters: ['vm.cgroup_v1'] }),
+    scripts: [guest('conservation', '. /host/cgroup-v1.sh')],
+    boot: PLAIN,
+  },
+  {
+    name: 'lockdown-integrity',
+    what: 'conservation under lockdown=integrity',
+    machines: X86,
+    ...kernel,
+    scripts: [guest('conservation', lockDown('integrity'))],
+    boot: PLAIN,
+  },
+  {
+    name: 'lockdown-confidentiality',
+    what: 'conservation under lockdown=confidentiality',
+    machines: ['bookworm', 'trixie'],
+    ...kernel,
+    scripts: [guest('conservation', lockDown('confidentiality'))],
+    boot: PLAIN,
+  },
+  {
+    name: 'lockdown-refused',
+    what: 'lockdown=confidentiality before Linux 5.12: refused, with the reason',
+    machines: ['bullseye'],
+    ...kernel,
+    scripts: [
+      guest('refused', `${lockDown('confidentiality')}\nREASON='locked down to "confidentiality"'`),
+    ],
+    boot: PLAIN,
   },
 ]
 
+function withSetting(name: string, value: number): string {
+  return `sysctl -w ${name}=${value}`
+}
+
+function withJit(): string {
+  return withSetting('net.core.bpf_jit_enable', 1)
+}
+
+/** It can be raised while the machine runs, never lowered. */
+function lockDown(level: 'integrity' | 'confidentiality'): string {
+  return `echo ${level} >/sys/kernel/security/lockdown; cat /sys/kernel/security/lockdown`
+}
+
+/** In the order in which those of one boot run. */
 export const CHECKS: readonly Check[] = [
   {
     name: 'conservation',
     what: 'doctor, and calls counted against calls made',
     machines: ALL,
     ...kernel,
-    boots: once('conservation'),
+    scripts: [guest('conservation')],
+    boot: PLAIN,
   },
   {
     name: 'watch',
     what: 'a Python web server with the name sshd',
     machines: ALL,
     ...kernel,
-    boots: once('watch'),
+    scripts: [guest('watch')],
+    boot: PLAIN,
   },
-  ...CONDITIONS,
   {
     name: 'hidepid',
     what: 'the same masquerade with /proc mounted hidepid=2',
     machines: ['bookworm'],
     ...kernel,
-    boots: once('watch', {}, 'mount -o remount,hidepid=2 /proc; STATE_USER=vm'),
+    scripts: [
+      guest(
+        'watch',
+        'mount -o remount,hidepid=2 /proc; STATE_USER=vm',
+        'mount -o remount,hidepid=0 /proc',
+      ),
+    ],
+    boot: PLAIN,
   },
+  {
+    name: 'disk',
+    what: "the state's file system is full",
+    machines: ['bookworm'],
+    ...kernel,
+    scripts: [guest('disk')],
+    boot: PLAIN,
+  },
+  {
+    name: 'clock',
+    what: 'the clock is set ahead and back while the agent watches',
+    machines: ['bookworm'],
+    ...kernel,
+    scripts: [guest('clock')],
+    boot: PLAIN,
+  },
+  ...CONDITIONS,
   {
     name: 'sysdig',
     what: 'live sysdig with its module: chisel, lines, pipe, killed, module removed',
     machines: ['bookworm'],
     source: 'sysdig',
-    boots: once('sysdig', { memoryMegabytes: 2048, seconds: 2400 }),
+    scripts: [guest('sysdig')],
+    boot: { memoryMegabytes: 2048 },
   },
   {
     name: 'service',
@@ -121,50 +171,31 @@ export const CHECKS: readonly Check[] = [
     machines: X86,
     ...kernel,
     releases: true,
-    boots: [
-      { script: guest('service'), systemd: true, seconds: 2400 },
-      { script: guest('service-after-reboot'), systemd: true, seconds: 2400 },
-    ],
-  },
-  {
-    name: 'clock',
-    what: 'the clock is set ahead and back while the agent watches',
-    machines: ['bookworm'],
-    ...kernel,
-    boots: once('clock'),
+    scripts: [guest('service'), guest('service-after-reboot')],
+    boot: { systemd: true },
   },
   {
     name: 'hotplug',
     what: 'CPUs go offline, come back and are added, up to four',
     machines: ['bookworm'],
     ...kernel,
-    boots: once('hotplug', { cpus: 2, cpusMax: 4 }),
+    scripts: [guest('hotplug')],
+    boot: { cpus: 2, cpusMax: 4 },
   },
   {
     name: 'memory',
     what: 'a machine of 256 MB whose memory is used up',
     machines: ['bookworm'],
     ...kernel,
-    boots: once('memory', { memoryMegabytes: 256 }),
-  },
-  {
-    name: 'disk',
-    what: "the state's file system is full",
-    machines: ['bookworm'],
-    ...kernel,
-    boots: once('disk'),
+    scripts: [guest('memory')],
+    boot: { memoryMegabytes: 256 },
   },
   {
     name: 'lab',
     what: "a server's ordinary programs, recorded for the model's card",
     machines: ['bookworm', 'bookworm-arm64'],
     ...kernel,
-    boots: once('lab', { memoryMegabytes: 1536, seconds: 3600 }),
+    scripts: [guest('lab')],
+    boot: { memoryMegabytes: 1536 },
   },
 ]
-
-export function checkOf(name: string): Check {
-  const check = CHECKS.find((check) => check.name === name)
-  if (check !== undefined) return check
-  throw new Error(`No check "${name}"; "scripts/vm/run list" shows them`)
-}

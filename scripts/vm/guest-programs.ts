@@ -9,12 +9,13 @@ const SOURCE = join(import.meta.dir, '../../test/fixtures/programs/calls.c')
 /** Static: the guest's libc may be older than ours. */
 export async function compilePrograms(machine: Machine, to: string): Promise<void> {
   const arm = machine.architecture === 'arm64'
-  const compiler = arm ? 'aarch64-linux-gnu-gcc' : 'x86_64-linux-gnu-gcc'
+  // Debian's gcc for arm64 and its gcc-multilib exclude each other.
+  const compiler = arm ? ['clang', '--target=aarch64-linux-gnu'] : ['x86_64-linux-gnu-gcc']
   const flags = ['-O1', '-static', '-pthread', SOURCE]
-  await run([compiler, ...flags, '-o', join(to, 'calls')])
+  await run([...compiler, ...flags, '-o', join(to, 'calls')])
   // The kernel's headers are the same; without gcc-multilib they are not where -m32 looks.
   const headers = ['-m32', '-idirafter', '/usr/include/x86_64-linux-gnu']
-  if (!arm) await run([compiler, ...headers, ...flags, '-o', join(to, 'calls32')])
+  if (!arm) await run([...compiler, ...headers, ...flags, '-o', join(to, 'calls32')])
 }
 
 /** dist/agent of this checkout; for another architecture one beside it, built where missing. */

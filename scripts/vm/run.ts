@@ -1,9 +1,9 @@
 /**
  * `scripts/vm/run WHAT…`: tries the built agent on other kernels, by emulation. WHAT is a check, a
- * check of one machine (`conservation@trixie`), `all`, `list` or `table`.
+ * check of one machine (`conservation@trixie`), a machine (`@trixie`), `all`, `list` or `table`.
  *
- * Each result goes into results.json; the last thing printed is the table of what ran. Exit code 1
- * if an expectation was not met.
+ * Checks that can share a boot do. Each result goes into results.json; the last thing printed is
+ * the table of what ran. Exit code 1 if an expectation was not met.
  */
 import {
   appendFileSync,
@@ -14,13 +14,15 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { CHECKS, type Check, checkOf } from './checks.ts'
+import { CHECKS, type Check } from './checks.ts'
 import { agentBinary, compilePrograms } from './guest-programs.ts'
 import { imageOf } from './image.ts'
 import { MACHINES, type Machine, machineOf } from './machines.ts'
+import { type Group, groupsOf } from './plan.ts'
 import { resultsTable } from './platforms-page.ts'
 import { output, run } from './programs.ts'
 import { makeReleases } from './releases.ts'
@@ -29,10 +31,15 @@ import { boot, type Ended } from './virtual-machine.ts'
 
 const checkout = join(import.meta.dir, '../..')
 const CACHE = process.env.VM_CACHE ?? join(checkout, '.cache/vm')
+/** Limits of this host's time: until the first check begins, and for each script. */
+const BOOT_SECONDS = 600
+const SCRIPT_SECONDS = 2_400
 
 async function main(words: readonly string[]): Promise<number> {
   if (words.length === 0 || words.includes('--help')) {
-    console.log('usage: scripts/vm/run CHECK[@MACHINE]… | all | list | table | build [MACHINE…]')
+    console.log(
+      'usage: scripts/vm/run CHECK[@MACHINE]… | @MACHINE | all | list | table | build [MACHINE…]',
+    )
     return words.length === 0 ? 2 : 0
   }
   if (words[0] === 'list') {
@@ -49,62 +56,110 @@ async function main(words: readonly string[]): Promise<number> {
     for (const name of named) await imageOf(machineOf(name), join(CACHE, name))
     return 0
   }
-  const wanted = words[0] === 'all' ? CHECKS.map(({ name }) => name) : words
   const results: Result[] = []
-  for (const word of wanted) {
-    const [name = '', only] = word.split('@')
-    const check = checkOf(name)
-    for (const machine of only === undefined ? check.machines : [only]) {
-      const result = await perform(check, machineOf(machine))
-      keepResult(result)
-      results.push(result)
-    }
-  }
+  for (const group of groupsOf(words)) results.push(...(await perform(group)))
   console.log(resultsTable(results))
   return results.every(passed) ? 0 : 1
 }
 
-async function perform(check: Check, machine: Machine): Promise<Result> {
-  say(`${check.name}@${machine.name}`)
+async function perform({ machine, checks }: Group): Promise<Result[]> {
+  say(`${checks.map(({ name }) => name).join(' ')} on ${machine.name}`)
   const directory = join(CACHE, machine.name)
   const image = await imageOf(machine, directory)
   const work = join(directory, 'run')
   const share = join(work, 'share')
   rmSync(work, { recursive: true, force: true })
   mkdirSync(share, { recursive: true })
-  await furnishShare(check, machine, share)
-  // Writes go into a layer of their own, which lasts for the boots of this check.
+  await furnishShare(checks, machine, share)
+  // Writes go into a layer of their own, which lasts for the boots of this group.
   const disk = join(work, 'disk.qcow2')
   await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', image.disk, disk])
   const ends: Ended[] = []
-  for (const options of check.boots) {
+  const [first] = checks
+  for (const step of first!.scripts.keys()) {
     writeFileSync(join(share, 'output'), '')
-    const ended = await boot(machine, image, disk, share, options)
+    const limit = BOOT_SECONDS + checks.length * SCRIPT_SECONDS
+    const ended = await boot(
+      machine,
+      image,
+      disk,
+      share,
+      scriptOf(checks, step),
+      limit,
+      first!.boot,
+    )
     ends.push(ended)
     appendFileSync(join(work, 'output'), readFileSync(join(share, 'output')))
     process.stdout.write(readFileSync(join(share, 'output'), 'utf8'))
-    const { code, upHostSeconds, seconds, why } = ended
-    say(`up after ${upHostSeconds?.toFixed(0)} s, over after ${seconds.toFixed(0)} s, code ${code}`)
-    if (code !== 0) {
-      appendFileSync(join(share, 'facts'), `not_ok ${why ?? `the script ended with ${code}`}\n`)
-      break
-    }
+    const { upHostSeconds, seconds, why } = ended
+    say(`up after ${upHostSeconds?.toFixed(0)} s, over after ${seconds.toFixed(0)} s ${why ?? ''}`)
+    if (noteFailures(checks, share, why)) break
   }
   rmSync(disk)
-  return resultOf(check, machine, share, ends)
+  const results: Result[] = []
+  for (const check of checks) {
+    const result = await resultOf(check, machine, share, ends)
+    keepResult(result)
+    results.push(result)
+  }
+  return results
+}
+
+/** The checks one after the other, each with a directory and facts of its own. */
+function scriptOf(checks: readonly Check[], step: number): string {
+  const parts = checks.map(({ name }) => {
+    const there = `/host/${name}`
+    return `
+echo '=== ${name}'
+mkdir -p /root/${name}
+cd /root/${name}
+echo >${there}/began
+FACTS=${there}/facts bash ${there}/script-${step} 2>&1 | tee -a ${there}/output
+echo "\${PIPESTATUS[0]}" >${there}/code
+${checks.length > 1 ? 'pkill -9 -x agent; rm -rf /tmp/*' : ''}`
+  })
+  return `export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n${parts.join('\n')}\n`
+}
+
+/** What did not end, or not well, is a fact of its check. @returns whether there was such */
+function noteFailures(checks: readonly Check[], share: string, why: string | undefined): boolean {
+  let failed = false
+  for (const { name } of checks) {
+    const code = textIn(join(share, name, 'code'))?.trim()
+    rmSync(join(share, name, 'code'), { force: true })
+    if (code === '0') continue
+    failed = true
+    const words =
+      code === undefined ? (why ?? 'it did not come to its end') : `the script ended with ${code}`
+    appendFileSync(join(share, name, 'facts'), `not_ok ${words}\n`)
+  }
+  return failed
+}
+
+function textIn(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
 }
 
 /** The guest's /host. Large files are links: the same disk has them. */
-async function furnishShare(check: Check, machine: Machine, share: string): Promise<void> {
+async function furnishShare(
+  checks: readonly Check[],
+  machine: Machine,
+  share: string,
+): Promise<void> {
   await compilePrograms(machine, share)
   const binary = await agentBinary(machine, checkout)
   linkSync(binary, join(share, 'agent'))
-  if (check.releases === true)
+  if (checks.some(({ releases }) => releases === true))
     for (const release of await makeReleases(binary, checkout, join(CACHE, 'releases')))
       await run(['cp', '--recursive', '--link', release, share])
   const guest = join(import.meta.dir, 'guest')
   for (const name of readdirSync(guest)) copyFileSync(join(guest, name), join(share, name))
-  writeFileSync(join(share, 'facts'), '')
+  for (const { name, scripts } of checks) {
+    mkdirSync(join(share, name))
+    for (const [step, script] of scripts.entries())
+      writeFileSync(join(share, name, `script-${step}`), script)
+    writeFileSync(join(share, name, 'facts'), '')
+  }
 }
 
 async function resultOf(
@@ -113,7 +168,7 @@ async function resultOf(
   share: string,
   ends: readonly Ended[],
 ): Promise<Result> {
-  const facts = factsIn(readFileSync(join(share, 'facts'), 'utf8'))
+  const facts = factsIn(readFileSync(join(share, check.name, 'facts'), 'utf8'))
   const one = (name: string) => facts.get(name)?.at(-1)
   const number = (name: string) => {
     const value = one(name)
@@ -138,8 +193,16 @@ async function resultOf(
     met: facts.get('ok')?.length ?? 0,
     unmet: facts.get('not_ok') ?? [],
     bootSeconds: Math.round(ends[0]?.upHostSeconds ?? 0),
-    seconds: Math.round(ends.reduce((sum, { seconds }) => sum + seconds, 0)),
+    seconds: secondsOf(join(share, check.name), ends),
   }
+}
+
+/** This host's seconds: of a shared boot the check's own part. */
+function secondsOf(directory: string, ends: readonly Ended[]): number {
+  const [began, output] = ['began', 'output'].map((name) => join(directory, name))
+  if (ends.length > 1 || !existsSync(began!) || !existsSync(output!))
+    return Math.round(ends.reduce((sum, { seconds }) => sum + seconds, 0))
+  return Math.round((statSync(output!).mtimeMs - statSync(began!).mtimeMs) / 1000)
 }
 
 function say(text: string): void {

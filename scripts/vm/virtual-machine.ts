@@ -13,8 +13,6 @@ import type { Image } from './image.ts'
 import type { Machine } from './machines.ts'
 
 export interface Boot {
-  /** Bash, run as root in the guest. */
-  readonly script: string
   /** False: the first process is our own, which is up in a quarter of the time. */
   readonly systemd?: boolean
   readonly parameters?: readonly string[]
@@ -22,8 +20,6 @@ export interface Boot {
   readonly cpus?: number
   /** CPUs that can be added while it runs. */
   readonly cpusMax?: number
-  /** A limit of this host's time. */
-  readonly seconds?: number
 }
 
 export interface Ended {
@@ -37,19 +33,24 @@ export interface Ended {
 }
 
 const LOOK_EVERY_MS = 250
-const SECONDS = 1_200
 
-/** @param share the guest's /host */
+/**
+ * @param share the guest's /host
+ * @param script Bash, run as root in the guest
+ * @param seconds a limit of this host's time
+ */
 export async function boot(
   machine: Machine,
   image: Image,
   disk: string,
   share: string,
+  script: string,
+  seconds: number,
   options: Boot,
 ): Promise<Ended> {
   const files = ['up', 'code', 'monitor'].map((name) => join(share, name))
   for (const file of files) rmSync(file, { force: true })
-  writeFileSync(join(share, 'script'), options.script)
+  writeFileSync(join(share, 'script'), script)
   const runtime = join(share, '..')
   mkdirSync(runtime, { recursive: true })
   const monitor = join(runtime, 'monitor.sock')
@@ -68,7 +69,7 @@ export async function boot(
     await Promise.race([emulator.exited, Bun.sleep(LOOK_EVERY_MS)])
     if (upHostSeconds === undefined && existsSync(join(share, 'up'))) upHostSeconds = since()
     await passOn(join(share, 'monitor'), monitor)
-    why = troubleIn(join(runtime, 'console.log'), since(), options.seconds ?? SECONDS)
+    why = troubleIn(join(runtime, 'console.log'), since(), seconds)
     if (why !== undefined) end()
   }
   process.off('exit', end)

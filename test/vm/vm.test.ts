@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { CHECKS } from '../../scripts/vm/checks.ts'
 import { MACHINES } from '../../scripts/vm/machines.ts'
+import { groupsOf } from '../../scripts/vm/plan.ts'
 import { platformsPage, resultsTable } from '../../scripts/vm/platforms-page.ts'
 import { factsIn, passed, type Result, replaceResult } from '../../scripts/vm/results.ts'
 
@@ -27,12 +28,46 @@ const result = (more: Partial<Result> = {}): Result => ({
 test('each check is unique and names machines that exist', () => {
   expect(new Set(CHECKS.map(({ name }) => name)).size).toBe(CHECKS.length)
   const known = MACHINES.map(({ name }) => name)
-  for (const { name, machines, boots } of CHECKS) {
+  for (const { name, machines, scripts } of CHECKS) {
     expect(machines.length, name).toBeGreaterThan(0)
     expect(machines.filter((machine) => !known.includes(machine))).toEqual([])
     // Each script states what it expects.
-    for (const { script } of boots) expect(script, name).toMatch(/\b(expect|counted) /)
+    for (const script of scripts) expect(script, name).toMatch(/\b(expect|counted) /)
   }
+})
+
+describe('groupsOf()', () => {
+  const names = (words: string[]) =>
+    groupsOf(words).map(
+      ({ machine, checks }) => `${machine.name}: ${checks.map(({ name }) => name).join(' ')}`,
+    )
+
+  test('checks that want the same boot share it, in the order of the list', () =>
+    expect(names(['watch@trixie', 'conservation@trixie', 'watch@bullseye'])).toEqual([
+      'trixie: conservation watch',
+      'bullseye: watch',
+    ]))
+
+  test('what ends the counting of a machine comes after all others of its boot', () => {
+    const [first] = names(['@bullseye'])
+    expect(first).toMatch(/^bullseye: conservation watch .*lockdown-integrity lockdown-refused$/)
+  })
+
+  test('a check of several boots, and one of another machine, have their own', () =>
+    expect(names(['service@bookworm', 'conservation@bookworm', 'memory'])).toEqual([
+      'bookworm: conservation',
+      'bookworm: service',
+      'bookworm: memory',
+    ]))
+
+  test('all is every check on every machine that it names, once', () => {
+    const all = groupsOf(['all']).flatMap(({ checks }) => checks)
+    expect(all.length).toBe(CHECKS.reduce((sum, { machines }) => sum + machines.length, 0))
+  })
+
+  test.each(['nothing', 'watch@nowhere', '@nowhere'])('%p is refused', (word) =>
+    expect(() => groupsOf([word])).toThrow('No '),
+  )
 })
 
 test('factsIn() gathers the values of a name in their order', () => {

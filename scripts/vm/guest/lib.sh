@@ -1,7 +1,7 @@
 # Sourced by each script in the guest: facts for the table, and expectations.
 
 # fact NAME VALUE: one line of the result.
-fact() { printf '%s\n' "$*" >>/host/facts; }
+fact() { printf '%s\n' "$*" >>"${FACTS:?}"; }
 ok() {
   echo "ok - $*"
   fact ok "$*"

@@ -6,9 +6,20 @@ sh /host/release-1/install.sh --from /host/release-1 --service
 expect 'install.sh --service ends with 0' [ $? = 0 ]
 becomes 'the service is active' 60 systemctl is-active -q callsign
 becomes 'it counts' 60 counts
-systemctl show callsign -p Type,WatchdogUSec,User,NRestarts
+systemctl show callsign -p Type,NotifyAccess,StatusText,WatchdogUSec,User,NRestarts,MemoryCurrent
+expect 'the unit is told when the agent is ready' [ "$(systemctl show -p Type --value callsign)" = notify ]
 exposure=$(systemd-analyze security callsign --no-pager 2>/dev/null | sed -n 's/.*Overall exposure level.*: \([0-9.]*\).*/\1/p')
 fact note "systemd-analyze security: $exposure"
+expect 'its exposure is at most 2.0' awk -v level="${exposure:-10}" 'BEGIN { exit level > 2.0 }'
+old=$(main_pid)
+mkdir -p /etc/callsign
+echo 'cpu_max = 7' >/etc/callsign/agent.toml
+systemctl reload callsign
+expect 'systemctl reload ends with 0' [ $? = 0 ]
+becomes 'the settings were read again' 20 sh -c 'journalctl -u callsign -o cat --no-pager | grep -q "read again.*cpu"'
+expect 'by the same process' [ "$(main_pid)" = "$old" ]
+expect 'which is still active' systemctl is-active -q callsign
+rm -r /etc/callsign
 agent simulate attack masquerade --seconds 60
 expect 'the simulated masquerade is alerted' [ $? = 0 ]
 
