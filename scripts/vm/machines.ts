@@ -47,7 +47,8 @@ const LAB_PACKAGES = [
 const TRACERS = ['sysdig', 'falcosecurity-scap-dkms', 'linux-headers-amd64']
 
 export const MACHINES: readonly Machine[] = [
-  debian('bullseye', '5.10', 'amd64'),
+  // install.sh checks signatures by OpenSSL 3 or Node; Debian 11 has OpenSSL 1.1.
+  debian('bullseye', '5.10', 'amd64', ['nodejs']),
   debian('bookworm', '6.1', 'amd64', [...TRACERS, ...LAB_PACKAGES]),
   debian('trixie', '6.12', 'amd64'),
   debian('bookworm', '6.1', 'arm64', LAB_PACKAGES),
