@@ -15,6 +15,7 @@ import { Explainer } from '../classify/explainer.ts'
 import { Counter, type CounterOptions } from '../count/counter.ts'
 import type { DetectionCalibration } from '../detect/calibration.ts'
 import { Detector, type DetectorStatus } from '../detect/detector.ts'
+import type { HostLevelStatus } from '../detect/host-level.ts'
 import { HostMemory } from '../detect/memory.ts'
 import { claimsNothing, memoryName } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
@@ -22,6 +23,7 @@ import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
+import type { Guarantee } from '../domain/summary.ts'
 import type { FactsReader } from '../facts/reader.ts'
 import { HostClasses } from '../model/adaptation.ts'
 import { Classifier } from '../model/classifier.ts'
@@ -256,6 +258,7 @@ function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Agent): Gau
       ...missedBy(stages.detector.status()),
       'seconds-blind': stages.sight.blindSeconds,
     },
+    guarantee: guaranteeOf(stages.detector.hostLevel.status()),
   }
 }
 
@@ -271,6 +274,10 @@ function watchedBy({ resume }: AgentOptions, agent: () => Agent): SightOptions |
       return { lagMs, unrest: share, deviating: most }
     },
   }
+}
+
+function guaranteeOf({ hours, needed, alertHoursMax }: HostLevelStatus): Guarantee {
+  return { hours, needed, ...defined({ alertHoursMax }) }
 }
 
 /** What detection does not tell. */

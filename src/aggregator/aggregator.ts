@@ -16,6 +16,7 @@ import type { Signer } from '../wire/signed.ts'
 import { type AbsenceOptions, type AbsenceParts, AbsenceWatch } from './absence/watch.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
 import { takeActions } from './actions.ts'
+import { answerGuarantee } from './api-guarantee.ts'
 import { Central, type CentralOptions, type CentralParts } from './central/central.ts'
 import { type BrokerLink, startEmbedded } from './embedded.ts'
 import { EventHub } from './events.ts'
@@ -126,7 +127,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     http = startHttp({
       ...httpOptions(options.http),
       names: options.httpNames ?? [],
-      api: (url) => opened.ask(url, clock.now() / 1_000),
+      api: async (url) =>
+        answerGuarantee(url, costs) ?? (await opened.ask(url, clock.now() / 1_000)),
       act: takeActions(store, clock, (record) => tellAction(record, events, counts, log)),
       onRefused: (reason) => counts.refuse(reason),
       ...{ events, page },

@@ -136,6 +136,7 @@ async function listProcesses(
             alertsOpen: summary.alertsOpen,
             unjudged: summary.unjudged,
             missed: summary.missed,
+            guarantee: summary.guarantee,
             agent: summary.agent,
           },
   })

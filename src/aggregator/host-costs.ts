@@ -8,6 +8,7 @@
  * add up to `other`.
  */
 import { METRICS_HOSTS_MAX, SUMMARY_REASONS_MAX } from '../domain/limits.ts'
+import type { Guarantee } from '../domain/summary.ts'
 import type { SummaryHead } from '../wire/summary-head.ts'
 
 const SILENT_MS = 3_600_000
@@ -29,7 +30,21 @@ export interface HostCost {
   readonly secondsUnjudged: Map<string, number>
   /** Alerts that were held and windows that could not be judged, by reason. */
   readonly missed: Map<string, number>
+  /** Of its last summary. */
+  guarantee: Guarantee | undefined
   heardMs: number
+}
+
+/** The fleet's guarantee against false alerts, as its hosts tell their own. */
+export interface FleetGuarantee {
+  /** Hosts that were heard and tell of theirs. */
+  readonly hosts: number
+  /** Of these, those whose own hours are enough to say something. */
+  readonly guaranteed: number
+  /** Hours a day that hold an alert by chance, at most, over the guaranteed ones together. */
+  readonly alertHoursPerDay: number
+  /** The most of any host, as a share of its hours. */
+  readonly worst: number
 }
 
 export class HostCosts {
@@ -47,7 +62,8 @@ export class HostCosts {
     return this.#hosts.values()
   }
 
-  add({ site, host, calls, dropped, unjudged, missed, agent }: SummaryHead, nowMs: number): void {
+  add(summary: SummaryHead, nowMs: number): void {
+    const { site, host, calls, dropped, unjudged, missed, agent, guarantee } = summary
     const cost = this.#of(site, host, nowMs)
     if (cost === undefined) {
       this.omitted += 1
@@ -58,6 +74,7 @@ export class HostCosts {
     cost.calls += calls
     cost.rssBytes = agent.rssBytes
     cost.lagMs = agent.lagMs
+    cost.guarantee = guarantee
     addByReason(cost.dropped, dropped)
     addByReason(cost.secondsUnjudged, unjudged ?? {})
     addByReason(cost.missed, missed ?? {})
@@ -66,6 +83,17 @@ export class HostCosts {
       cost.reducedSeconds[i]! += seconds
     })
     cost.unjudged += agent.reduced.windows
+  }
+
+  guarantee(): FleetGuarantee {
+    const told = [...this.#hosts.values()].flatMap(({ guarantee }) => guarantee ?? [])
+    const shares = told.flatMap(({ alertHoursMax }) => alertHoursMax ?? [])
+    return {
+      hosts: told.length,
+      guaranteed: shares.length,
+      alertHoursPerDay: 24 * shares.reduce((sum, share) => sum + share, 0),
+      worst: Math.max(0, ...shares),
+    }
   }
 
   #of(site: string, host: string, nowMs: number): HostCost | undefined {
@@ -81,6 +109,7 @@ export class HostCosts {
         unjudged: 0,
         secondsUnjudged: new Map(),
         missed: new Map(),
+        guarantee: undefined,
         heardMs: nowMs,
       },
     }

@@ -282,6 +282,14 @@ function addHostCosts(add: AddMetric, costs: HostCosts): void {
     ),
   )
   add(
+    'callsign_host_agent_alert_hours_max_ratio',
+    'gauge',
+    'Share of hours that hold an alert by chance, at most, as the hours of the host say.',
+    hostCosts.flatMap(({ site, host, guarantee }): MetricSample[] =>
+      guarantee?.alertHoursMax === undefined ? [] : [[{ site, host }, guarantee.alertHoursMax]],
+    ),
+  )
+  add(
     'callsign_host_agent_omitted_total',
     'counter',
     'Summaries of hosts beyond the limit of these metrics.',

@@ -10,6 +10,7 @@ import type { DetectionCalibration } from '../detect/calibration.ts'
 import type { Detector } from '../detect/detector.ts'
 import { logOdds, type Occluded, reasonsOf } from '../detect/explain.ts'
 import type { Alert, Reason } from '../domain/alert.ts'
+import { callLevels } from '../domain/call-levels.ts'
 import { EXPLAINED_CALLS_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
 import { SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
@@ -35,6 +36,8 @@ interface Component {
   syscall: string
   most: number
   calls: number
+  /** Calls in each row of the sequence. */
+  readonly rows: number[]
 }
 
 export class Explainer {
@@ -78,9 +81,10 @@ export class Explainer {
       claimed: indexIn(names, alert.claimed.class),
     }
     const whole = logOdds(logits, 0, names.length, question)
-    const occluded = asked.map(({ syscall, calls }, i): Occluded => {
+    const occluded = asked.map(({ syscall, calls, rows }, i): Occluded => {
       const without = logOdds(logits, i + 1, names.length, question)
-      return { syscall, seen: calls / total, contribution: whole - without }
+      const seconds = callLevels(rows)
+      return { syscall, seen: calls / total, contribution: whole - without, seconds }
     })
     const { claimed } = question
     const shares = claimed === undefined ? this.#ordinaryShares() : this.#profile([claimed])
@@ -91,16 +95,24 @@ export class Explainer {
   #componentsOf(vectors: readonly (CountVector | undefined)[]): Component[] {
     const { componentOf } = this.#parts.model.normaliser
     const bySyscall = new Map<number, number>()
-    for (const vector of vectors)
+    const rows = new Map<number, number[]>()
+    vectors.forEach((vector, t) => {
       vector?.syscalls.forEach((syscall, k) => {
-        bySyscall.set(syscall, (bySyscall.get(syscall) ?? 0) + vector.counts[k]!)
+        const count = vector.counts[k]!
+        bySyscall.set(syscall, (bySyscall.get(syscall) ?? 0) + count)
+        const index = componentOf[syscall]!
+        const row = rows.get(index) ?? vectors.map(() => 0)
+        row[t]! += count
+        rows.set(index, row)
       })
+    })
     const components = new Map<number, Component>()
     for (const [syscall, calls] of bySyscall) {
       const index = componentOf[syscall]!
       const known = components.get(index)
       if (known === undefined) {
-        components.set(index, { index, syscall: SYSCALLS[syscall]!, most: calls, calls })
+        const first = { index, syscall: SYSCALLS[syscall]!, most: calls, calls }
+        components.set(index, { ...first, rows: rows.get(index)! })
         continue
       }
       known.calls += calls

@@ -8,6 +8,7 @@
  * made are added behind.
  */
 import type { Reason } from '../domain/alert.ts'
+import { defined } from '../domain/defined.ts'
 
 /**
  * What the alert is about: the odds of `predicted` against `claimed`; indexes of classes, undefined
@@ -52,6 +53,8 @@ export interface Occluded {
   readonly seen: number
   /** By how much the log-odds fall without it. */
   readonly contribution: number
+  /** As a reason has it. */
+  readonly seconds?: string
 }
 
 /**
@@ -79,7 +82,10 @@ export function reasonsOf(
   return [
     ...(deciding.length > 0 ? deciding : differing)
       .slice(0, REASONS_MAX - missed.length)
-      .map(({ syscall, seen }) => ({ syscall, seen, expected: usual(syscall) })),
+      .map(({ syscall, seen, seconds }) => ({
+        ...{ syscall, seen, expected: usual(syscall) },
+        ...defined({ seconds }),
+      })),
     ...missed,
   ]
 }

@@ -35,6 +35,8 @@ export interface Reason {
   readonly syscall: string
   readonly seen: number
   readonly expected: number
+  /** How often in each second of the window, oldest first (call-levels.ts); absent where never. */
+  readonly seconds?: string
 }
 
 /** `provisional`: listed. `confirmed`: sends notifications. */

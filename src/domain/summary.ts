@@ -30,6 +30,15 @@ export interface Reduced {
   readonly windows: number
 }
 
+/** What this host's own hours say of false alerts, at the time of the summary. */
+export interface Guarantee {
+  /** Ordinary hours that it rests on, and how many it takes. */
+  readonly hours: number
+  readonly needed: number
+  /** Share of hours that hold an alert by chance, at most; absent until it can be said. */
+  readonly alertHoursMax?: number
+}
+
 export interface Summary {
   /** Unix seconds, inclusive. */
   readonly from: number
@@ -50,6 +59,8 @@ export interface Summary {
    * stood that this host cannot be seen.
    */
   readonly missed?: Readonly<Record<string, number>>
+  /** Absent from agents that do not judge, and from older ones. */
+  readonly guarantee?: Guarantee
   /** The agent's own cost over the span, with that of its collector. */
   readonly agent: {
     readonly cpuSeconds: number

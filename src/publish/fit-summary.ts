@@ -82,6 +82,7 @@ export function mergeSummaries(first: Summary, second: Summary): Summary {
     ...defined({
       unjudged: addReasons(first.unjudged, second.unjudged),
       missed: addReasons(first.missed, second.missed),
+      guarantee: second.guarantee,
     }),
     agent: {
       ...second.agent,

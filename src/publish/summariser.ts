@@ -18,7 +18,7 @@ import {
 } from '../domain/limits.ts'
 import { NOT_KNOWN, type Predictions } from '../domain/prediction.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
+import type { Guarantee, ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { SYSCALLS } from '../domain/syscalls.ts'
 import { byCalls } from './fit-summary.ts'
 
@@ -36,6 +36,7 @@ export interface Gauges {
   readonly unjudged?: Readonly<Record<string, number>>
   /** Alerts that were held, and windows that could not be judged. */
   readonly missed?: Readonly<Record<string, number>>
+  readonly guarantee?: Guarantee
 }
 
 export interface SummariserOptions {
@@ -148,6 +149,7 @@ export class Summariser {
       alertsOpen: gauges.alertsOpen,
       ...(Object.keys(notJudged).length === 0 ? {} : { unjudged: notJudged }),
       ...(Object.keys(notTold).length === 0 ? {} : { missed: notTold }),
+      ...defined({ guarantee: gauges.guarantee }),
       agent: {
         cpuSeconds: Math.max(0, gauges.cpuSeconds - this.#before.cpuSeconds),
         rssBytes: gauges.rssBytes,

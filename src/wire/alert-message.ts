@@ -18,6 +18,7 @@ import {
   type Reason,
 } from '../domain/alert.ts'
 import { BEHAVIOUR_IDS, SEVERITIES } from '../domain/behaviour.ts'
+import { CALL_LEVELS } from '../domain/call-levels.ts'
 import { defined } from '../domain/defined.ts'
 import {
   ALERT_ALTERNATIVES_MAX,
@@ -292,7 +293,14 @@ function readReason(fields: Fields): Reason {
     syscall: fields.text('syscall', NAME_BYTES_MAX),
     seen: fields.number('seen', 0, 1),
     expected: fields.number('expected', 0, 1),
+    ...readSeconds(fields),
   }
+}
+
+function readSeconds(fields: Fields): Pick<Reason, 'seconds'> {
+  if (!fields.has('seconds')) return {}
+  const seconds = fields.text('seconds', 60)
+  return CALL_LEVELS.test(seconds) ? { seconds } : fields.field('seconds').bad('digits of base 36')
 }
 
 function toConfidence(value: ClassConfidence): ClassConfidence {
@@ -304,6 +312,9 @@ function toReason(reason: Reason): Reason {
     syscall: cutText(reason.syscall, NAME_BYTES_MAX),
     seen: toShare(reason.seen),
     expected: toShare(reason.expected),
+    ...(reason.seconds !== undefined && CALL_LEVELS.test(reason.seconds)
+      ? { seconds: reason.seconds }
+      : {}),
   }
 }
 

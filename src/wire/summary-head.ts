@@ -10,17 +10,26 @@ import {
   SUMMARY_REASONS_READ_MAX,
   TOPIC_PART_CHARS_MAX,
 } from '../domain/limits.ts'
-import type { Summary } from '../domain/summary.ts'
+import type { Guarantee, Summary } from '../domain/summary.ts'
 import { type Decoded, reading, refuse, toText } from '../domain/untrusted.ts'
 import { CborWalk } from './cbor-walk.ts'
 import type { Origin } from './origin.ts'
+import { GUARANTEE_NUMBERS, toGuarantee } from './summary-message.ts'
 import { isHostName, isTopicPart } from './topics.ts'
 
 export interface SummaryHead
   extends Origin,
     Pick<
       Summary,
-      'from' | 'to' | 'calls' | 'dropped' | 'alertsOpen' | 'unjudged' | 'missed' | 'agent'
+      | 'from'
+      | 'to'
+      | 'calls'
+      | 'dropped'
+      | 'alertsOpen'
+      | 'unjudged'
+      | 'missed'
+      | 'guarantee'
+      | 'agent'
     > {}
 
 const NUMBERS = ['v', 'boot', 'seq', 'from', 'to', 'calls', 'alertsOpen'] as const
@@ -38,6 +47,7 @@ export function readSummaryHead(payload: Uint8Array): Decoded<SummaryHead> {
     let dropped: Record<string, number> = {}
     let unjudged: Record<string, number> | undefined
     let missed: Record<string, number> | undefined
+    let guarantee: Guarantee | undefined
     let agent: number[] = []
     const fields = walk.map()
     for (let i = 0; i < fields; i++) {
@@ -49,7 +59,9 @@ export function readSummaryHead(payload: Uint8Array): Decoded<SummaryHead> {
       else if (key === 'dropped') dropped = readCounts(walk)
       else if (key === 'unjudged') unjudged = readCounts(walk)
       else if (key === 'missed') missed = readCounts(walk)
-      else if (key === 'agent') agent = readNumbers(walk)
+      else if (key === 'guarantee')
+        guarantee = toGuarantee(readNumbers(walk, 2, GUARANTEE_NUMBERS, key))
+      else if (key === 'agent') agent = readNumbers(walk, 4, AGENT_NUMBERS, key)
       else if ((NUMBERS as readonly string[]).includes(key)) numbers.set(key, walk.count())
       else walk.skip()
     }
@@ -76,7 +88,7 @@ export function readSummaryHead(payload: Uint8Array): Decoded<SummaryHead> {
       calls: number('calls'),
       alertsOpen: number('alertsOpen'),
       dropped,
-      ...defined({ unjudged, missed }),
+      ...defined({ unjudged, missed, guarantee }),
       agent: toAgent(agent),
     } satisfies SummaryHead
   })
@@ -97,9 +109,9 @@ function readCounts(walk: CborWalk): Record<string, number> {
   return Object.fromEntries(counts)
 }
 
-function readNumbers(walk: CborWalk): number[] {
+function readNumbers(walk: CborWalk, least: number, most: number, name: string): number[] {
   const length = walk.list()
-  if (length < 4 || length > AGENT_NUMBERS) refuse('bad-field(agent)')
+  if (length < least || length > most) refuse(`bad-field(${name})`)
   return Array.from({ length }, () => walk.count())
 }
 

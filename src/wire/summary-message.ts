@@ -21,7 +21,7 @@ import {
   WIRE_TEXT_CHARS_MAX,
 } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
-import type { ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
+import type { Guarantee, ProcessSummary, Reduced, Summary } from '../domain/summary.ts'
 import { OTHER, SYSCALLS, syscallIndexOf } from '../domain/syscalls.ts'
 import { type Decoded, Fields, reading, refuse, toInteger, toText } from '../domain/untrusted.ts'
 import { parseCbor } from './cbor.ts'
@@ -80,6 +80,7 @@ export function encodeSummary(summary: Summary, origin: Origin): Uint8Array {
     alertsOpen: summary.alertsOpen,
     ...(summary.unjudged === undefined ? {} : { unjudged: { ...summary.unjudged } }),
     ...(summary.missed === undefined ? {} : { missed: { ...summary.missed } }),
+    ...(summary.guarantee === undefined ? {} : { guarantee: encodeGuarantee(summary.guarantee) }),
     agent: [
       // Milliseconds: CBOR writes a fraction as eight bytes.
       Math.max(0, Math.round(summary.agent.cpuSeconds * 1000)),
@@ -134,6 +135,9 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       ...(fields.has('missed')
         ? { missed: fields.counts('missed', SUMMARY_REASONS_READ_MAX) }
         : {}),
+      ...(fields.has('guarantee')
+        ? { guarantee: toGuarantee(fields.list('guarantee', GUARANTEE_NUMBERS)) }
+        : {}),
       ...(fields.has('unjudged')
         ? { unjudged: fields.counts('unjudged', SUMMARY_REASONS_READ_MAX) }
         : {}),
@@ -146,6 +150,23 @@ export function decodeSummary(payload: Uint8Array): Decoded<SummaryMessage> {
       },
     } satisfies SummaryMessage
   })
+}
+
+/** Hours, hours that it takes, and once it can be said the share in ten thousandths. */
+export const GUARANTEE_NUMBERS = 3
+
+function encodeGuarantee({ hours, needed, alertHoursMax }: Guarantee): number[] {
+  const share = alertHoursMax === undefined ? [] : [Math.round(alertHoursMax * 1e4)]
+  return [hours, needed, ...share]
+}
+
+/** @throws where the numbers are none of a guarantee */
+export function toGuarantee(numbers: readonly unknown[]): Guarantee {
+  const hours = count(numbers[0], 'guarantee')
+  const needed = count(numbers[1], 'guarantee')
+  if (numbers.length < GUARANTEE_NUMBERS) return { hours, needed }
+  const share = toInteger(numbers[2], 0, 1e4) ?? refuse('bad-field(guarantee)')
+  return { hours, needed, alertHoursMax: share / 1e4 }
 }
 
 /** Absent if every window was classified, and from agents that did not report it yet. */

@@ -36,7 +36,7 @@ export const sampleAlert: Alert = {
   alternatives: [{ class: 'python', confidence: 0.01 }],
   claimed: { class: 'nginx', confidence: 0.0012 },
   why: [
-    { syscall: 'socket', seen: 0.31, expected: 0.001 },
+    { syscall: 'socket', seen: 0.31, expected: 0.001, seconds: '00135779bd' },
     { syscall: 'epoll_wait', seen: 0, expected: 0.42 },
   ],
   model: 'sha256:0123456789abcdef',
@@ -69,6 +69,7 @@ export const sampleSummary: Summary = {
   calls: 12_400,
   dropped: { late: 2, 'lost(sysdig)': 10 },
   alertsOpen: 1,
+  guarantee: { hours: 40, needed: 23, alertHoursMax: 0.0244 },
   agent: { cpuSeconds: 0.25, rssBytes: 90_000_000, lagMs: 12, outboxRows: 4 },
 }
 

@@ -79,6 +79,14 @@ export interface Counts {
   readonly alerts: { readonly active: number; readonly total: number }
 }
 
+/** What the hosts together say of false alerts. */
+export interface FleetGuarantee {
+  readonly hosts: number
+  readonly guaranteed: number
+  readonly alertHoursPerDay: number
+  readonly worst: number
+}
+
 export interface Me {
   readonly name: string | null
   readonly mayAct: boolean

@@ -14,7 +14,7 @@ import { ago, incidentList } from './incident-row.ts'
 import { processTable } from './process-table.ts'
 import { link } from './route.ts'
 import type { Shown, ViewContext } from './view.ts'
-import { amount, bytes, percent } from './words.ts'
+import { amount, bytes, hostGuarantee, percent } from './words.ts'
 
 const INCIDENTS = '10'
 const HOURS = '168'
@@ -149,6 +149,10 @@ function agent({ host: at, summary }: HostProcesses): HTMLElement {
         : ([
             ['CPU', `${percent(summary.agent.cpuSeconds / seconds)} of a core`],
             ['Memory', bytes(summary.agent.rssBytes)],
+            [
+              'False alerts',
+              summary.guarantee === undefined ? undefined : hostGuarantee(summary.guarantee),
+            ],
             ['Behind by', `${summary.agent.lagMs} ms`],
             ['Reduced', reducedWords(summary.agent.reduced)],
           ] as const)),

@@ -4,6 +4,7 @@ import { alertContext, nextCommands } from './alert-context.ts'
 import { claims, whyBars } from './alert-evidence.ts'
 import { get, type HostProcesses, type IncidentDetail } from './api.ts'
 import { block, element, name, note, words } from './element.ts'
+import { heatMap } from './heat-map.ts'
 import { ago, isOfSite, severityMark, tag } from './incident-row.ts'
 import { likeWords } from './process-table.ts'
 import { hostLink, link } from './route.ts'
@@ -40,6 +41,7 @@ export async function incident(
           {},
           because(lead, now),
           lead.kind === 'absence' ? '' : whyBars(lead),
+          heatMap(lead),
           block('Timeline', timeline(found, now)),
           otherAlerts(found.alerts, lead, now),
           isOfSite(host) ? '' : neighbours(processes, at, lead),

@@ -2,6 +2,7 @@
 import { SEVERITIES } from '../../domain/behaviour.ts'
 import {
   type Counts,
+  type FleetGuarantee,
   get,
   type Host,
   type IncidentGroup,
@@ -15,7 +16,7 @@ import { hostLine } from './host-row.ts'
 import { incidentList, severityMark } from './incident-row.ts'
 import { type Filters, link } from './route.ts'
 import type { Shown, ViewContext } from './view.ts'
-import { amount } from './words.ts'
+import { amount, fleetGuarantee } from './words.ts'
 
 const DAY_S = 86_400
 const LISTED = '8'
@@ -24,8 +25,9 @@ export const ATTENTION: Filters = { state: 'open', triage: 'new,acknowledged' }
 
 export async function overview(_: Filters, { now, hello }: ViewContext): Promise<Shown> {
   const until = Math.floor(now)
-  const [counts, severities, times, incidents, silent, losing] = await Promise.all([
+  const [counts, guarantee, severities, times, incidents, silent, losing] = await Promise.all([
     get<Counts>('counts'),
+    get<FleetGuarantee>('guarantee'),
     get<Page<IncidentGroup>>('incidents/groups', { by: 'severity', ...ATTENTION }),
     get<Times>('incidents/times', {
       since: String(until - 7 * DAY_S),
@@ -45,7 +47,7 @@ export async function overview(_: Filters, { now, hello }: ViewContext): Promise
       ...(hosts === 0
         ? []
         : [
-            block('Last 7 days', incidentChart(times)),
+            block('Last 7 days', incidentChart(times), guaranteeLine(guarantee)),
             block(
               'Needs attention',
               incidents.items.length === 0
@@ -74,6 +76,15 @@ export async function overview(_: Filters, { now, hello }: ViewContext): Promise
           ]),
     ],
   }
+}
+
+function guaranteeLine(guarantee: FleetGuarantee): HTMLElement {
+  return element(
+    'p',
+    { class: 'guarantee' },
+    element('strong', {}, 'False alerts: '),
+    fleetGuarantee(guarantee),
+  )
 }
 
 /** How to begin: shown while no host has reported. */

@@ -107,6 +107,43 @@ function missing(what: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
 }
 
+/** What the hosts' own hours say of false alerts, with what that rests on. */
+export function fleetGuarantee(of: {
+  readonly hosts: number
+  readonly guaranteed: number
+  readonly alertHoursPerDay: number
+  readonly worst: number
+}): string {
+  const { hosts, guaranteed, alertHoursPerDay, worst } = of
+  if (guaranteed === 0)
+    return `No host has watched enough ordinary hours yet to say how often an alert comes by chance (a day, as a rule).`
+  const young = hosts - guaranteed
+  return (
+    `By chance, at most ${hoursOf(alertHoursPerDay)} a day hold an alert, over ${amount(guaranteed)} ` +
+    `${guaranteed === 1 ? 'host' : 'hosts together'}, if hours go on as they were. ` +
+    (guaranteed === 1 ? '' : `On one host at most ${percent(worst)} of hours. `) +
+    (young === 0
+      ? ''
+      : `${amount(young)} ${young === 1 ? 'host has' : 'hosts have'} not watched long enough to say it.`)
+  ).trim()
+}
+
+/** The same of one host. */
+export function hostGuarantee(of: {
+  readonly hours: number
+  readonly needed: number
+  readonly alertHoursMax?: number
+}): string {
+  const { hours, needed, alertHoursMax } = of
+  return alertHoursMax === undefined
+    ? `not yet: ${amount(hours)} of ${amount(needed)} ordinary hours`
+    : `at most ${(100 * alertHoursMax).toFixed(1)} % of hours hold an alert by chance, from ${amount(hours)} ordinary hours`
+}
+
+function hoursOf(hours: number): string {
+  return `${hours < 10 ? hours.toFixed(1) : amount(Math.round(hours))} hours`
+}
+
 /** What an operator did, after their name. */
 export function actionWords(action: ActionRecord, nowSeconds: number): string {
   const until = action.until === 0 ? '' : ` until ${clockTime(action.until, nowSeconds)}`
