@@ -447,7 +447,12 @@ export const SUMMARY_MERGE_SECONDS_MAX = 3_600
 export const EXPLAINED_CALLS_MAX = 24
 /** New alerts in one minute; beyond it they are merged into a count. */
 export const ALERTS_PER_MINUTE_MAX = 60
-/** An alert as JSON: 1 KiB is typical, a longer one loses its `why` first. */
+/**
+ * An alert as JSON: 1 KiB is typical, and some 100 bytes more with the calls of each second; above
+ * this, these are left out, as they are only drawn.
+ */
+export const ALERT_BYTES_DRAWN_MAX = 1_536
+/** At most; a longer one loses its `why` first. */
 export const ALERT_BYTES_MAX = 4_096
 /** A summary as CBOR. 1,440 a day of at most this size stay below the day's 20 MB. */
 export const SUMMARY_BYTES_MAX = 12_288

@@ -22,6 +22,7 @@ import { CALL_LEVELS } from '../domain/call-levels.ts'
 import { defined } from '../domain/defined.ts'
 import {
   ALERT_ALTERNATIVES_MAX,
+  ALERT_BYTES_DRAWN_MAX,
   ALERT_BYTES_MAX,
   ALERT_CLAUSES_MAX,
   ALERT_PARENTS_MAX,
@@ -54,8 +55,16 @@ export function encodeAlert(
   bytesMax: number = ALERT_BYTES_MAX,
 ): Uint8Array {
   const message = toMessage(alert, origin)
-  let payload = utf8.encode(JSON.stringify(message))
   let why = message.why
+  let payload = utf8.encode(JSON.stringify(message))
+  // What is only drawn goes first, that of the least decisive calls before the others.
+  for (let at = why.length - 1; at >= 0 && payload.byteLength > ALERT_BYTES_DRAWN_MAX; at--) {
+    if (why[at]!.seconds === undefined) continue
+    why = why.map(({ seconds, ...rest }, i) =>
+      i < at ? { ...rest, ...defined({ seconds }) } : rest,
+    )
+    payload = utf8.encode(JSON.stringify({ ...message, why }))
+  }
   while (payload.byteLength > bytesMax && why.length > 0) {
     why = why.slice(0, -1)
     payload = utf8.encode(JSON.stringify({ ...message, why }))

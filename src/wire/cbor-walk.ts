@@ -9,7 +9,8 @@
 import { refuse } from '../domain/untrusted.ts'
 
 const DEPTH = 8
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+// As cborg decodes: what one of the two takes, the other must take.
+const utf8 = new TextDecoder()
 
 const UNSIGNED = 0
 const NEGATIVE = 1
@@ -91,11 +92,7 @@ export class CborWalk {
   }
 
   #decode(from: number): string {
-    try {
-      return utf8.decode(this.#bytes.subarray(from, this.#at))
-    } catch {
-      return refuse('not-cbor')
-    }
+    return utf8.decode(this.#bytes.subarray(from, this.#at))
   }
 
   #expect(major: number): number {

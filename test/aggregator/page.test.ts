@@ -104,6 +104,23 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const why = await page.locator('.why').textContent()
     expect(why).toContain('310 times the usual')
     expect(why).toContain('usual, but missing')
+    // A second without the call, one with it, and the call that is usual and was never made.
+    const cells = page.locator('.heat tbody tr').first().locator('.cell')
+    expect(await cells.allTextContents()).toEqual([
+      ...[
+        'none',
+        'none',
+        '1',
+        '3',
+        'about 4',
+        'about 9',
+        'about 9',
+        'about 19',
+        'about 38',
+        'about 76',
+      ],
+    ])
+    expect(await page.locator('.heat tbody tr').nth(1).textContent()).toContain('epoll_wait')
     expect(await page.locator('.because').textContent()).toContain('no package owns /tmp/.x/nginx')
     const facts = await page.locator('main').textContent()
     for (const fact of [
@@ -271,11 +288,19 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const words = (await page.locator('main').textContent()) ?? ''
     expect(words).toContain('epoll_wait 65 %')
     expect(words).toContain('2 late, 10 lost(sysdig)')
+    expect(words).toContain(
+      'at most 2.4 % of hours hold an alert by chance, from 40 ordinary hours',
+    )
     // Below the floor a class is no accusation: it is not said.
     expect(words).not.toContain('linpeas')
     expect(await page.locator('.table tr', { hasText: 'pid 9' }).textContent()).toContain(
       'not known',
     )
+    await go('#/', '.guarantee')
+    expect(await page.locator('.guarantee').textContent()).toContain(
+      'at most 0.6 hours a day hold an alert, over 1 host',
+    )
+    await go('#/host/lab/web-1', '.table')
     await page.locator('.table a', { hasText: 'nginx' }).click()
     await page.locator('h1', { hasText: 'nginx' }).waitFor()
     expect(await page.locator('.table').textContent()).toContain('web-1')

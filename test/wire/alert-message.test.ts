@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { Alert } from '../../src/domain/alert.ts'
+import type { Alert, Reason } from '../../src/domain/alert.ts'
 import { ALERT_ENDS } from '../../src/domain/alert.ts'
 import { BEHAVIOUR_IDS, SEVERITIES } from '../../src/domain/behaviour.ts'
+import { defined } from '../../src/domain/defined.ts'
 import { ALERT_BYTES_MAX } from '../../src/domain/limits.ts'
 import schema from '../../src/wire/alert.schema.json' with { type: 'json' }
 import { decodeAlert, encodeAlert, toMessage } from '../../src/wire/alert-message.ts'
@@ -51,11 +52,14 @@ const alerts: fc.Arbitrary<Alert> = fc.record(
     alternatives: fc.array(classConfidence, { maxLength: 5 }),
     claimed: classConfidence,
     why: fc.array(
-      fc.record({
-        syscall: fc.string({ minLength: 1, maxLength: 30 }),
-        seen: share,
-        expected: share,
-      }),
+      fc
+        .record({
+          syscall: fc.string({ minLength: 1, maxLength: 30 }),
+          seen: share,
+          expected: share,
+          seconds: fc.option(fc.stringMatching(/^[0-9a-z]{1,60}$/), { nil: undefined }),
+        })
+        .map(({ seconds, ...reason }) => ({ ...reason, ...defined({ seconds }) })),
       { maxLength: 60 },
     ),
     model: fc.string({ maxLength: 80 }),
@@ -89,7 +93,10 @@ describe('encodeAlert()', () => {
     // Command and directory leave the host only where the operator wants it.
     const { command: _, cwd: __, ...process } = sampleAlert.process
     const typical = { ...sampleAlert, process }
-    expect(encodeAlert(typical, sampleOrigin).byteLength).toBeLessThan(1024)
+    const plain = typical.why.map(({ seconds: _, ...reason }) => reason)
+    expect(encodeAlert({ ...typical, why: plain }, sampleOrigin).byteLength).toBeLessThan(1024)
+    // The calls of each second come on top.
+    expect(encodeAlert(typical, sampleOrigin).byteLength).toBeLessThan(1152)
   })
 
   test('is read back as what was sent, whatever a process calls itself', () => {
@@ -104,7 +111,10 @@ describe('encodeAlert()', () => {
         // else.
         const { why, process, peers, because, ...rest } = decoded.value
         const cut = { why: [], process: undefined, peers: undefined, because: undefined }
-        expect(sent.why.slice(0, why.length)).toEqual([...why])
+        const plain = ({ seconds: _, ...reason }: Reason) => reason
+        expect(sent.why.slice(0, why.length).map(plain)).toEqual(why.map(plain))
+        for (const [i, { seconds }] of why.entries())
+          if (seconds !== undefined) expect(seconds).toBe(sent.why[i]!.seconds!)
         expect(peers ?? sent.peers).toEqual(sent.peers)
         expect(because ?? sent.because).toEqual(sent.because)
         expect({ ...rest, ...cut }).toEqual({ ...sent, ...cut } as never)
@@ -113,6 +123,31 @@ describe('encodeAlert()', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  test('leaves out the calls of each second rather than be longer than 1,536 bytes', () => {
+    const reason = { syscall: 'epoll_wait', seen: 0.5, expected: 0.1, seconds: '0123456789' }
+    const sent = (reasons: number) => {
+      const why = Array.from({ length: reasons }, () => reason)
+      const { container: _, parents: __, ...process } = sampleAlert.process
+      const payload = encodeAlert({ ...sampleAlert, process, why }, sampleOrigin)
+      const decoded = decodeAlert(payload)
+      if (!decoded.ok) throw new Error(decoded.reason)
+      return { bytes: payload.byteLength, why: decoded.value.why }
+    }
+    expect(sent(6).why).toEqual(Array.from({ length: 6 }, () => reason))
+    const many = sent(14)
+    expect(many.why).toHaveLength(14)
+    const drawn = many.why.filter(({ seconds }) => seconds !== undefined)
+    expect(drawn.length).toBeLessThan(14)
+    // The most decisive ones keep theirs.
+    expect(many.why.slice(0, drawn.length)).toEqual(drawn)
+  })
+
+  test('refuses seconds that are no digits of base 36', () => {
+    const json = JSON.stringify({ ...sampleAlert, ...sampleOrigin, v: 1 })
+    const bad = decodeAlert(new TextEncoder().encode(json.replace('00135779bd', '<script>')))
+    expect(bad).toMatchObject({ ok: false })
   })
 
   test('loses its why first, then the end of its path', () => {

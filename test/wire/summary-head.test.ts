@@ -19,8 +19,17 @@ describe('readSummaryHead()', () => {
       const whole = decodeSummary(bytes)
       if (!head.ok || !whole.ok) throw new Error('refused')
       expect(whole.value).toMatchObject(head.value)
-      expect(Object.keys(head.value)).toHaveLength(10)
+      expect(Object.keys(head.value)).toHaveLength(11)
     }
+  })
+
+  test('takes a reason that is no UTF-8 as decodeSummary() does: readable, and refused by neither', () => {
+    const bytes = payload.slice()
+    bytes[Buffer.from(bytes).indexOf('late')] = 0x80
+    const head = readSummaryHead(bytes)
+    const whole = decodeSummary(bytes)
+    if (!head.ok || !whole.ok) throw new Error('refused')
+    expect(head.value.dropped).toEqual(whole.value.dropped)
   })
 
   test('steps over what a newer agent adds, of any kind', () => {
