@@ -24,14 +24,17 @@ export function heatMap({ why, claimed }: HostAlert): HTMLElement | '' {
     .map((reason) => ({ ...reason, levels: Array.from({ length: width }, () => 0) }))
   return block(
     'Calls in each second',
-    note('The window that raised the alert, oldest second first.'),
+    note(
+      'The window that raised the alert, oldest second first; beside it the share of all calls, seen and usual ',
+      ...(claimed.class === '' ? ['elsewhere.'] : ['for ', name(claimed.class), '.']),
+    ),
     element(
       'div',
       { class: 'heat-frame', tabindex: '0', role: 'region', 'aria-label': 'Calls in each second' },
       element(
         'table',
         { class: 'heat' },
-        head(width, claimed.class === '' ? 'usual elsewhere' : `usual for ${claimed.class}`),
+        head(width),
         element(
           'tbody',
           {},
@@ -52,7 +55,7 @@ export function heatMap({ why, claimed }: HostAlert): HTMLElement | '' {
   )
 }
 
-function head(width: number, usual: string): HTMLElement {
+function head(width: number): HTMLElement {
   return element(
     'thead',
     {},
@@ -64,7 +67,7 @@ function head(width: number, usual: string): HTMLElement {
         element('th', { scope: 'col', class: 'second' }, String(i + 1)),
       ),
       element('th', { scope: 'col', class: 'share' }, 'seen'),
-      element('th', { scope: 'col', class: 'share usual' }, name(usual)),
+      element('th', { scope: 'col', class: 'share usual' }, 'usual'),
     ),
   )
 }

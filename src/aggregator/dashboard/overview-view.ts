@@ -47,7 +47,11 @@ export async function overview(_: Filters, { now, hello }: ViewContext): Promise
       ...(hosts === 0
         ? []
         : [
-            block('Last 7 days', incidentChart(times), guaranteeLine(guarantee)),
+            block(
+              'Last 7 days',
+              times.items.length === 0 ? note('No incident began.') : incidentChart(times),
+              guaranteeLine(guarantee),
+            ),
             block(
               'Needs attention',
               incidents.items.length === 0
