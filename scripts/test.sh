@@ -160,7 +160,7 @@ step types 240 "$BUN" --bun run types || true
 step lint 120 "$BUN" --bun run lint || true
 if command -v shellcheck >/dev/null 2>&1; then
   step shell 60 shellcheck -s sh install.sh scripts/test.sh scripts/onnx-schema.sh packaging/callsign.openrc \
-    .ci/run scripts/vm/run scripts/vm/guest/initrd-init || true
+    .ci/run scripts/vm/run scripts/vm/guest/initrd-init scripts/attack/run || true
   # /host/lib.sh is there in the virtual machine alone.
   step guest-shell 60 shellcheck -s bash -e SC1091 scripts/vm/guest/*.sh scripts/vm/guest/init \
     scripts/vm/guest/start || true

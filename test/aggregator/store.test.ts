@@ -243,6 +243,48 @@ for (const kind of [sqlite, postgres])
       ).toMatchObject([{ kind: 'host', host: { state: 'offline', reason: 'ended', since: 3 } }])
     })
 
+    test('commit() ignores a status that was said before, whoever says it again', async () => {
+      const store = await open()
+      const time = 1_700_000_000
+      const at = (seconds: number) => ({ time: time + seconds, session: (time + seconds) * 1000 })
+      const online = status({ boot: 7, ...at(0) })
+      const lost = status({ boot: 7, ...at(0), state: 'offline', reason: 'lost' })
+      const commit = (what: typeof online, seconds: number) =>
+        store.commit([what], (time + seconds) * 1000)
+      await commit(online, 0)
+      await commit(lost, 60)
+      const stateOf = async () => (await store.hosts({ limit: 1 })).items[0]!
+      expect(await commit(online, 600)).toEqual([])
+      expect(await stateOf()).toMatchObject({ state: 'offline', lastSeen: time + 60 })
+      // A new connection of the same boot, and a new boot; then neither of the old ones.
+      await commit(status({ boot: 7, ...at(700) }), 700)
+      expect(await stateOf()).toMatchObject({ state: 'online', lastSeen: time + 700 })
+      await commit(status({ boot: 8, ...at(800) }), 800)
+      expect([...(await commit(online, 900)), ...(await commit(lost, 900))]).toEqual([])
+      expect(await stateOf()).toMatchObject({ state: 'online', boot: 8, lastSeen: time + 800 })
+      expect(await commit(status({ boot: 8, ...at(800) }), 2_000)).toEqual([])
+      expect(await stateOf()).toMatchObject({ lastSeen: time + 800 })
+    })
+
+    test('commit() takes a retained status for as old as it says, and for the newest after a restart', async () => {
+      const store = await open()
+      const time = 1_700_000_000
+      const now = (time + 86_400) * 1000
+      await store.commit([status({ boot: 7, time })], now)
+      const [host] = (await store.hosts({ limit: 1 })).items
+      expect(host).toMatchObject({ state: 'online', lastSeen: time })
+      await store.forgetConnections(now)
+      expect(await store.commit([status({ boot: 7, time })], now)).toHaveLength(1)
+    })
+
+    test('commit() does not take a repeated summary for a sign of life', async () => {
+      const store = await open()
+      const message = summary({ seq: 1 })
+      await store.commit([message], 1_000)
+      await store.commit([message], 900_000)
+      expect((await store.hosts({ limit: 1 })).items[0]).toMatchObject({ lastSeen: 1 })
+    })
+
     test('commit() tells of a host only when something about it changed', async () => {
       const store = await open()
       expect(await store.commit([status({})], 1_000)).toHaveLength(1)

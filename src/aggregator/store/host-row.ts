@@ -2,6 +2,7 @@
  * A host as a store has it in hand while it commits, and what a message changes of it: the same for
  * every store.
  */
+import { HOST_SILENT_S } from '../../domain/limits.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import type { HostKeys } from './host-key.ts'
@@ -82,6 +83,7 @@ export function applyStatus(host: HostRow, message: StatusMessage, nowMs: number
   if (online === 0 && message.boot < host.boot) return false
   const { version, model, source, boot, session = 0 } = message
   if (isOutdated(host, message)) return false
+  noteStatusSeen(host, message, nowMs)
   const reason = online === 1 ? '' : (message.reason ?? 'lost')
   const same = host.online === online && host.boot === boot && host.reason === reason
   if (same && host.version === version && host.model === model && host.source === source) {
@@ -93,13 +95,23 @@ export function applyStatus(host: HostRow, message: StatusMessage, nowMs: number
   return true
 }
 
+/** A retained status is as old as it says: it does not show that a host is there now. */
+function noteStatusSeen(host: HostRow, { time }: StatusMessage, nowMs: number): void {
+  const seenMs = time * 1000 > nowMs - HOST_SILENT_S * 1000 ? nowMs : time * 1000
+  const isFirst = host.boot === 0 && host.summaryBoot < 0 && host.alerts === 0
+  host.lastSeen = isFirst ? seenMs : Math.max(host.lastSeen, seenMs)
+}
+
 /**
  * Of one boot a later connection replaces an earlier one, and what ended stays so, in whatever order
  * a cluster of brokers delivers their statuses. A host that was restored from a snapshot has an
  * earlier boot or, with its clock, a later connection.
  */
 function isOutdated(host: HostRow, { boot, session, state }: StatusMessage): boolean {
-  if (session === undefined || boot !== host.boot) return false
+  if (session === undefined) return false
+  // Whoever heard a status can publish it again, signature and all.
+  if (boot < host.boot) return session < host.session
+  if (boot > host.boot) return false
   if (session < host.session) return true
   const hasEnded = host.reason === 'ended' || host.reason === 'lost'
   return session === host.session && state === 'online' && host.online === 0 && hasEnded

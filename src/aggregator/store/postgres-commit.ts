@@ -73,17 +73,26 @@ export class PostgresCommit {
         continue
       }
       if (this.#isRefused(host, arrival)) continue
-      host.lastSeen = this.#nowMs
+      const { lastSeen } = host
+      const repeated = this.#repeated
+      if (arrival.kind !== 'status') host.lastSeen = this.#nowMs
       if (arrival.kind === 'alert') this.#putAlert(host, arrival.message)
       else if (arrival.kind === 'summary') this.#putSummary(host, arrival)
       else if (arrival.kind === 'known') this.#known.set(host.id, arrival.body)
       else if (applyStatus(host, arrival.message, this.#nowMs))
         this.changes.push({ kind: 'host', host: toRecord(host) })
+      // What came before is no sign of life: anybody may have kept it.
+      if (this.#repeated > repeated) host.lastSeen = lastSeen
     }
     await this.#writeAlerts()
     await this.#writeSummaries()
     await this.#writeKnown()
     await this.#writeHosts()
+  }
+
+  /** Messages of this commit that had come before. */
+  get #repeated(): number {
+    return this.staged.duplicates + this.staged.late
   }
 
   /** Whether its key is not the host's; notes the key. */

@@ -178,14 +178,23 @@ export class SqliteStore implements Store {
           continue
         }
         if (this.#isRefused(host, arrival, nowMs, changes)) continue
-        host.lastSeen = nowMs
+        const { lastSeen } = host
+        const repeated = this.#repeated
+        if (arrival.kind !== 'status') host.lastSeen = nowMs
         if (arrival.kind === 'alert') this.#putAlert(host, arrival.message, nowMs, changes)
         else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs, changes)
         else if (arrival.kind === 'status') this.#putStatus(host, arrival.message, nowMs, changes)
         else this.#sql.putKnown.run(host.id, arrival.body)
+        // What came before is no sign of life: anybody may have kept it.
+        if (this.#repeated > repeated) host.lastSeen = lastSeen
       }
     })
     return changes
+  }
+
+  /** Messages of this commit that had come before. */
+  get #repeated(): number {
+    return this.#staged.duplicates + this.#staged.late
   }
 
   async known(hosts: readonly Named[]): Promise<(Uint8Array | undefined)[]> {
