@@ -13,7 +13,7 @@ import { Commands } from '../detect/commands.ts'
 import { Connecting } from '../detect/connecting.ts'
 import { Credentials } from '../detect/credentials.ts'
 import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
-import { Lineage } from '../detect/lineage.ts'
+import { isHeir, Lineage } from '../detect/lineage.ts'
 import { type Trigger, Triggers, URGENCY } from '../detect/triggers.ts'
 import type { KnownContext } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
@@ -26,7 +26,7 @@ import {
   FILE_WATCHES_MAX,
 } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import type { FactQuestion, Look, ProcessFacts } from '../domain/process-facts.ts'
+import type { FactQuestion, FileChanges, Look, ProcessFacts } from '../domain/process-facts.ts'
 import type { FactsReader, ReaderStatus } from '../facts/reader.ts'
 
 export interface FactKeeperStatus {
@@ -74,6 +74,8 @@ const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
 
 /** For so long what was seen of its files answers for it. */
 const FILES_TRUE_SECONDS = 45
+/** Names of files in one reason. */
+const EXAMPLES = 3
 /** A process that is gone stays gone; a group of short-lived ones has another member by then. */
 const ASK_AGAIN_SECONDS = 10
 /** Urgency of what a judge wants to know; triggers have less. */
@@ -351,7 +353,8 @@ export class FactKeeper implements FactJudge {
     const key = processKey(process)
     const before = this.#kept.get(key)
     const look = betterLook(answer, before)
-    const facts = { ...before?.facts, ...answer, ...defined({ look }) }
+    const files = answer.files && this.#withParents(process, answer.files)
+    const facts = { ...before?.facts, ...answer, ...defined({ look, files }) }
     const filesSecond = answer.files === undefined ? before?.filesSecond : this.#second
     const findings = findingsOf(process, facts, this.#knows)
     const proven = before?.proven ?? new Set<string>()
@@ -370,6 +373,15 @@ export class FactKeeper implements FactJudge {
       proven.add(finding.question)
       this.#prove({ process, finding })
     }
+  }
+
+  /** With what was seen of a chain that hands its work on from process to process. */
+  #withParents(process: Process, files: FileChanges): FileChanges {
+    const parent = this.#lineage.parentOf(process)
+    if (parent === undefined || !isHeir(process, parent)) return files
+    const { facts, filesSecond = 0 } = this.#kept.get(processKey(parent)) ?? {}
+    const isRecent = this.#second - filesSecond <= FILES_TRUE_SECONDS
+    return facts?.files === undefined || !isRecent ? files : addedFiles(facts.files, files)
   }
 
   #noteProgram(process: Process, findings: readonly Finding[]): void {
@@ -393,6 +405,20 @@ function programOf({ container = '', exe = '', name }: Process): string {
 /** Of a question: what is asked about files is asked apart from the rest, for it takes seconds. */
 function keyOf(process: Process, isFiles: boolean): string {
   return `${processKey(process)} ${isFiles ? 'files' : ''}`
+}
+
+function addedFiles(a: FileChanges, b: FileChanges): FileChanges {
+  const directory = b.directory ?? a.directory
+  return {
+    sampled: a.sampled + b.sampled,
+    encrypted: a.encrypted + b.encrypted,
+    replaced: a.replaced + b.replaced,
+    written: a.written + b.written,
+    unreadable: a.unreadable + b.unreadable,
+    isWithin: a.isWithin && b.isWithin,
+    examples: [...new Set([...b.examples, ...a.examples])].slice(0, EXAMPLES),
+    ...defined({ directory }),
+  }
 }
 
 /** One that is about to end has no executable any more: what was seen before is better. */

@@ -12,7 +12,9 @@
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { StreamName } from './calibration.ts'
+import { isHeir } from './lineage.ts'
 import { NOTHING, type Tally } from './memory.ts'
+import { claimsNothing } from './names.ts'
 
 /** A sum above this adds nothing but time to recover. */
 export const LEVEL_MAX = 60
@@ -57,6 +59,8 @@ export interface ProcessEvidence {
 export class Evidence {
   readonly #of = new Map<ProcessKey, ProcessEvidence>()
   readonly #lines = new Map<number, ProcessEvidence>()
+  /** The latest process of each pid, for its heirs. */
+  readonly #byPid = new Map<number, ProcessEvidence>()
   readonly #max: number
   readonly #onForget: ((evidence: ProcessEvidence) => void) | undefined
   #evicted = 0
@@ -101,6 +105,7 @@ export class Evidence {
       const before = line === undefined ? undefined : this.#lines.get(line)
       if (before !== undefined)
         found.malice.level = faded(before.malice.level, frameIndex - before.last - 1)
+      this.#inherit(found, frameIndex)
     } else {
       const gap = frameIndex - found.last - 1 - found.held
       found.claim.level = faded(found.claim.level, gap)
@@ -112,8 +117,29 @@ export class Evidence {
       found.held = 0
     }
     this.#of.set(key, found)
+    this.#byPid.set(process.pid, found)
     if (line !== undefined) this.#lines.set(line, found)
     return found
+  }
+
+  /**
+   * What spoke against a parent that is silent since its child came speaks against the child: a
+   * process that forks and ends every few seconds goes on. Not where any program may be meant: a
+   * shell waits for its children.
+   */
+  #inherit(found: ProcessEvidence, frameIndex: number): void {
+    const { process } = found
+    const parent = process.ppid === undefined ? undefined : this.#byPid.get(process.ppid)
+    if (parent === undefined || parent.last >= frameIndex - 1) return
+    const program = process.exe?.slice(process.exe.lastIndexOf('/') + 1) ?? process.name
+    if (!isHeir(process, parent.process) || claimsNothing(program)) return
+    const seconds = frameIndex - parent.last - 1
+    for (const name of ['claim', 'malice'] as const) {
+      const level = Math.max(found[name].level, faded(parent[name].level, seconds))
+      if (level <= 0) continue
+      const { from, windows } = parent[name]
+      Object.assign(found[name], { level, from, windows })
+    }
   }
 
   /** The evidence on a process as it was left, if there is any. */
@@ -136,8 +162,7 @@ export class Evidence {
   forget(frameIndex: number): void {
     for (const [key, found] of this.#of) {
       if (frameIndex - found.last < 10 * FADE_SECONDS && found.last <= frameIndex) return
-      this.#of.delete(key)
-      this.#onForget?.(found)
+      this.#drop(key, found)
     }
   }
 
@@ -146,11 +171,17 @@ export class Evidence {
     this.#of.clear()
   }
 
+  #drop(key: ProcessKey, found: ProcessEvidence): void {
+    this.#of.delete(key)
+    const { pid } = found.process
+    if (this.#byPid.get(pid) === found) this.#byPid.delete(pid)
+    this.#onForget?.(found)
+  }
+
   #evict(): void {
     const [key, found] = this.#of.entries().next().value!
-    this.#of.delete(key)
     this.#evicted++
-    this.#onForget?.(found)
+    this.#drop(key, found)
   }
 }
 

@@ -4,12 +4,13 @@
  * file, by the process that starts them.
  *
  * Encryptors do this, and so do rsync, make, git and a queue's worker: it is a reason to look at
- * the files, no more.
+ * the files, no more. Whoever hands its work over to a child and ends is one worker with it.
  */
 import type { Frame } from '../domain/frame.ts'
 import { FILE_WORKERS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
+import { isHeir } from './lineage.ts'
 
 const UNLINKS = indexes('unlink unlinkat')
 const RENAMES = indexes('rename renameat renameat2')
@@ -50,6 +51,8 @@ interface Work {
 
 export class FileWork {
   readonly #work = new Map<ProcessKey, Work>()
+  /** The latest worker of each pid, for its heirs. */
+  readonly #byPid = new Map<number, Worker>()
 
   /** Those whose files are worth a look. Frames in ascending order. */
   push(frame: Frame): FileWorker[] {
@@ -81,6 +84,16 @@ export class FileWork {
     return found
   }
 
+  /** What its parent did of late, if it was at the same work and does it no more. */
+  #inherited(process: Process, index: number): Work {
+    const parent = process.ppid === undefined ? undefined : this.#byPid.get(process.ppid)
+    const begun = { unlinked: 0, removed: 0, rewritten: 0, last: index, next: index }
+    if (parent === undefined || !isHeir(process, parent.process)) return begun
+    const { unlinked, removed, rewritten, last } = parent.work
+    if (last >= index) return begun
+    return { unlinked, removed, rewritten, last, next: index }
+  }
+
   #note(
     process: Process,
     index: number,
@@ -92,7 +105,7 @@ export class FileWork {
     const key = processKey(process)
     const before = this.#work.get(key)
     if (removed === 0 && rewritten === 0) return
-    const work = before ?? { unlinked: 0, removed: 0, rewritten: 0, last: index, next: index }
+    const work = before ?? this.#inherited(process, index)
     const faded = DECAY ** Math.max(0, index - work.last)
     work.unlinked = work.unlinked * faded + Math.min(unlinks, writes)
     work.removed = work.removed * faded + removed
@@ -101,6 +114,9 @@ export class FileWork {
     // To the end: the longest quiet one is forgotten first.
     this.#work.delete(key)
     this.#work.set(key, work)
+    this.#byPid.delete(process.pid)
+    this.#byPid.set(process.pid, { process, work })
+    if (this.#byPid.size > FILE_WORKERS_MAX) this.#byPid.delete(this.#byPid.keys().next().value!)
     if (index < work.next || (work.removed < REMOVED && work.rewritten < REWRITTEN)) return
     work.next = index + AGAIN_AFTER
     found.push({
@@ -110,6 +126,11 @@ export class FileWork {
       rewritten: work.rewritten,
     })
   }
+}
+
+interface Worker {
+  readonly process: Process
+  readonly work: Work
 }
 
 interface Calls {

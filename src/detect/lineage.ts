@@ -19,6 +19,18 @@ const GROWN = 3
 /** On the way up: a chain of forks has no end. */
 const STEPS = 64
 
+/**
+ * Whether a child may be its parent going on: the same program, or where that is not known the same
+ * name. A chain that forks and ends, over and over, has no process that is judged for long.
+ */
+export function isHeir(child: Process, parent: Process): boolean {
+  if (child.ppid !== parent.pid || parent.startMs > child.startMs) return false
+  if (child.container !== parent.container) return false
+  return child.exe !== undefined && parent.exe !== undefined
+    ? child.exe === parent.exe
+    : child.name === parent.name
+}
+
 interface Seen {
   process: Process
   last: number
@@ -49,6 +61,12 @@ export class Lineage {
       one = parent
     }
     return one
+  }
+
+  /** Who made it, as it was seen last. */
+  parentOf({ ppid, startMs }: Process): Process | undefined {
+    const parent = ppid === undefined ? undefined : this.#seen.get(ppid)?.process
+    return parent === undefined || parent.startMs > startMs ? undefined : parent
   }
 
   /** Its parents as they were seen, the nearest first, also those that have ended. */

@@ -62,3 +62,29 @@ test('Evidence keeps its bound: the longest silent goes first', () => {
   expect(gone).toEqual([2])
   expect(evidence).toMatchObject({ size: 2, evicted: 1 })
 })
+
+test('Evidence.at() goes on in a child of the same program whose parent is silent, not beside it', () => {
+  const parent = { pid: 50, startMs: T * 1000, name: 'relay', exe: '/tmp/relay' }
+  const child = { ...parent, pid: 51, ppid: 50, startMs: (T + 8) * 1000, name: 'other' }
+  const begun = () => {
+    const evidence = new Evidence()
+    for (let i = 0; i < 5; i++) accumulate(evidence.at(parent, T + 3 + i).malice, 2, T + 3 + i)
+    return evidence
+  }
+  const { malice } = begun().at(child, T + 11)
+  expect(malice.level).toBeCloseTo(10 * Math.exp(-3 / 60), 5)
+  expect(malice).toMatchObject({ from: T + 3, windows: 5 })
+  const beside = begun()
+  beside.at(parent, T + 11)
+  expect(beside.at(child, T + 11).malice.level).toBe(0)
+  expect(begun().at({ ...child, exe: '/usr/bin/ls' }, T + 11).malice.level).toBe(0)
+  expect(begun().at({ ...child, ppid: 7 }, T + 11).malice.level).toBe(0)
+})
+
+test('Evidence.at() does not go on in children of a shell, whatever it calls itself', () => {
+  const evidence = new Evidence()
+  const shell = { pid: 50, startMs: T * 1000, name: 'deploy', exe: '/bin/bash' }
+  accumulate(evidence.at(shell, T).malice, 10, T)
+  const subshell = { ...shell, pid: 51, ppid: 50, startMs: (T + 2) * 1000 }
+  expect(evidence.at(subshell, T + 5).malice.level).toBe(0)
+})

@@ -48,3 +48,17 @@ test('tools that are started once a file count to their parent', () => {
   expect(found.map(({ process }) => process.pid)).toEqual([10])
   expect(found[0]?.unlinked).toBeGreaterThan(4)
 })
+
+test('a chain of processes that each end after some seconds is one worker', () => {
+  const work = new FileWork()
+  const found: number[] = []
+  // Two files each, three seconds long: not enough for any of them.
+  for (let s = 0; s < 12; s++) {
+    const link = Math.floor(s / 3)
+    const of = { pid: 100 + link, ppid: 99 + link, startMs: (1000 + 3 * link) * 1000 }
+    const calls = { ...of, name: `job-${link}`, exe: '/tmp/job', counts: { rename: 1, write: 1 } }
+    found.push(...work.push(frameOf(1000 + s, [calls])).map(({ process }) => process.pid))
+  }
+  expect(found.length).toBeGreaterThan(0)
+  expect(found[0]).toBeGreaterThan(100)
+})
