@@ -45,6 +45,8 @@ const releases = join(work, 'releases')
 for (const name of ['roots', 'run', 'transcripts']) mkdirSync(join(work, name), { recursive: true })
 
 if (!values['no-build'] || !existsSync(join(releases, '0.2.0'))) await makeReleases()
+/** The first release until `agent update` may have the second: each tour begins with the first. */
+let served: (typeof VERSIONS)[number] = '0.1.0'
 const server = serve()
 const outcome: [tour: string, failed: string[], times: string[]][] = []
 try {
@@ -80,8 +82,6 @@ async function makeReleases(): Promise<void> {
     )
 }
 
-/** The first release until `agent update` may have the second: each tour begins with the first. */
-let served: (typeof VERSIONS)[number] = '0.1.0'
 function serve() {
   return Bun.serve({
     hostname: '127.0.0.1',

@@ -47,7 +47,8 @@ export default defineCommand({
   },
 })
 
-function explained(alert: Alert, history: readonly HistoryRow[]): string {
+/** The whole explanation, as the command prints it. */
+export function explained(alert: Alert, history: readonly HistoryRow[]): string {
   const { bold, dim } = paintFor()
   const part = (title: string, body: string) => (body === '' ? '' : `\n${dim(title)}\n${body}`)
   return [

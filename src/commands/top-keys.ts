@@ -1,6 +1,6 @@
 /**
- * What the keys of `agent top` do: order and filter of its rows. State in, state out; the screen is
- * drawn elsewhere.
+ * What the keys of `agent top` do: order, filter and choice of its rows. State in, state out; the
+ * screen is drawn elsewhere.
  */
 import type { LiveProcess } from '../agent/live-view.ts'
 import { FILTER_CHARS_MAX } from '../domain/limits.ts'
@@ -13,9 +13,18 @@ export interface TopView {
   readonly filter: string
   /** Keys are letters of the filter. */
   readonly isTyping: boolean
+  /** The row that is marked; it stays on its process where rows change places. */
+  readonly chosen: string | undefined
+  /** The chosen process is shown in full. */
+  readonly isOpen: boolean
+  /** The last column has command lines instead of units. */
+  readonly hasCommands: boolean
 }
 
-export const TOP_VIEW: TopView = { order: 'evidence', filter: '', isTyping: false }
+export const TOP_VIEW: TopView = {
+  ...{ order: 'evidence', filter: '', isTyping: false },
+  ...{ chosen: undefined, isOpen: false, hasCommands: false },
+}
 
 const ORDERS: Readonly<Record<string, TopOrder>> = {
   e: 'evidence',
@@ -25,18 +34,50 @@ const ORDERS: Readonly<Record<string, TopOrder>> = {
 }
 const CTRL_C = '\x03'
 const ESCAPE = '\x1b'
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an arrow begins with escape
+const KEYS = /\x1b\[[A-Z]|./gsu
 const ENTER = /^[\r\n]$/
 const ERASE = /^[\x7f\b]$/
+const STEPS: Readonly<Record<string, number>> = { k: -1, j: 1, '\x1b[A': -1, '\x1b[B': 1 }
 
-/** @param key one character as the terminal sends it */
-export function pressed(view: TopView, key: string): TopView | 'quit' {
+/** What a terminal sends in one piece, key by key: arrows are three characters. */
+export function keysOf(text: string): string[] {
+  return text.match(KEYS) ?? []
+}
+
+/**
+ * @param key as the terminal sends it
+ * @param rows keys of the rows in view, in order (rowKey)
+ */
+export function pressed(
+  view: TopView,
+  key: string,
+  rows: readonly string[] = [],
+): TopView | 'quit' {
   if (key === CTRL_C) return 'quit'
   if (view.isTyping) return typed(view, key)
   if (key === 'q' || key === 'Q') return 'quit'
+  if (view.isOpen) return ENTER.test(key) || key === ESCAPE ? { ...view, isOpen: false } : view
   if (key === '/') return { ...view, isTyping: true }
-  if (key === ESCAPE) return { ...view, filter: '' }
+  if (key === 'm') return { ...view, hasCommands: !view.hasCommands }
+  if (ENTER.test(key)) return { ...view, isOpen: view.chosen !== undefined }
+  if (key === ESCAPE)
+    return view.chosen === undefined ? { ...view, filter: '' } : { ...view, chosen: undefined }
+  const step = STEPS[key]
+  if (step !== undefined) return { ...view, chosen: stepped(view.chosen, rows, step) }
   const order = ORDERS[key]
   return order === undefined ? view : { ...view, order }
+}
+
+/** The first row at first; then the neighbour, not beyond the ends. */
+function stepped(
+  chosen: string | undefined,
+  rows: readonly string[],
+  step: number,
+): string | undefined {
+  const at = chosen === undefined ? -1 : rows.indexOf(chosen)
+  if (at < 0) return rows[0]
+  return rows[Math.min(rows.length - 1, Math.max(0, at + step))]
 }
 
 function typed(view: TopView, key: string): TopView {
@@ -47,10 +88,14 @@ function typed(view: TopView, key: string): TopView {
   return { ...view, filter: view.filter + key }
 }
 
+export function rowKey({ pid, start }: Pick<LiveProcess, 'pid' | 'start'>): string {
+  return `${pid}@${start}`
+}
+
 /** Those that the filter leaves, in order. */
 export function arranged(
   processes: readonly LiveProcess[],
-  { order, filter }: TopView,
+  { order, filter }: Pick<TopView, 'order' | 'filter'>,
 ): readonly LiveProcess[] {
   const part = filter.toLowerCase()
   const left = processes.filter(
@@ -70,8 +115,10 @@ const COMPARE: Readonly<Record<TopOrder, Compare>> = {
 }
 
 /** The line of keys below the rows. */
-export function keyLine({ order, filter, isTyping }: TopView): string {
+export function keyLine({ order, filter, isTyping, isOpen, hasCommands }: TopView): string {
   if (isTyping) return `Filter: ${filter}_  (Enter keeps it, Esc clears it)`
+  if (isOpen) return 'Enter or Esc back  q quit'
   const filtered = filter === '' ? '' : `, filter "${filter}" (Esc clears it)`
-  return `q quit  / filter  e evidence  c calls  n name  p pid  (by ${order}${filtered})`
+  const column = hasCommands ? 'm units' : 'm commands'
+  return `q quit  j k choose  Enter explain  / filter  ${column}  e evidence  c calls  n name  p pid  (by ${order}${filtered})`
 }

@@ -4,8 +4,24 @@
  */
 import type { LiveAgent, LiveDocument, LiveProcess } from '../agent/live-view.ts'
 import { NOT_KNOWN } from '../domain/prediction.ts'
+import type { ProcessLook } from '../operate/process-look.ts'
 import { type Paint, safeText } from './common.ts'
-import { arranged, keyLine, TOP_VIEW, type TopView } from './top-keys.ts'
+import { arranged, keyLine, rowKey, TOP_VIEW, type TopView } from './top-keys.ts'
+
+/** What is known of a process beside the live view; undefined where it is gone. */
+export type LookAt = (process: LiveProcess) => ProcessLook | undefined
+
+interface Cells {
+  readonly pid: string
+  readonly user: string
+  readonly name: string
+  readonly like: string
+  readonly sure: string
+  readonly calls: string
+  readonly against: string
+  /** Unit, container or command line. */
+  readonly last: string
+}
 
 export interface ScreenSize {
   readonly columns: number
@@ -15,8 +31,12 @@ export interface ScreenSize {
 /** Before the first document: an agent that has just started, or whose pipe is silent, has none. */
 export const WAITING = "Waiting for the agent's first second (press q to quit)"
 
+const USER_COLUMNS = 10
 const NAME_COLUMNS = 20
 const CLASS_COLUMNS = 20
+/** From this width on there is room for the user, and for the unit or the command line. */
+const USER_FROM_COLUMNS = 92
+const LAST_FROM_COLUMNS = 104
 /** Shown as under suspicion from this share of an alert on. */
 const SUSPICIOUS = 0.5
 /** A lower screen has no room for the line of keys. */
@@ -32,6 +52,7 @@ export function screenLines(
   paint: Paint,
   size?: ScreenSize,
   view: TopView = TOP_VIEW,
+  lookAt: LookAt = () => undefined,
 ): string[] {
   const { processesOmitted, agent, time } = document
   const processes = arranged(document.processes, view)
@@ -42,7 +63,12 @@ export function screenLines(
     `agent: ${(100 * agent.cpuShare).toFixed(1)} % of a core, ${(agent.rssBytes / 1e6).toFixed(0)} MB, lag ${number(agent.lagMs)} ms${reduced(agent)}`,
     '',
   ].map(cut)
-  const title = cut(row('PID', 'PROCESS', 'BEHAVES LIKE', 'SURE', 'CALLS/S', 'EVIDENCE'))
+  const width = size?.columns ?? Number.POSITIVE_INFINITY
+  const line = (cells: Cells) => cut(row(cells, width))
+  const title = line({
+    ...{ pid: 'PID', user: 'USER', name: 'PROCESS', like: 'BEHAVES LIKE', sure: 'SURE' },
+    ...{ calls: 'CALLS/S', against: 'EVIDENCE', last: view.hasCommands ? 'COMMAND' : 'UNIT' },
+  })
   const hasKeys = size !== undefined && size.rows >= KEYS_FROM_ROWS
   // The title, how many more there are, and the keys.
   const besides = head.length + 2 + (hasKeys ? 1 : 0)
@@ -52,26 +78,32 @@ export function screenLines(
   return [
     ...head,
     paint.bold(title),
-    ...shown.map((process) => coloured(process, cut(rowOf(process)), paint)),
+    ...shown.map((process) => coloured(process, line(cellsOf(process, view, lookAt)), view, paint)),
     ...(hidden === 0 ? [] : [paint.dim(cut(`and ${number(hidden)} more`))]),
     ...(hasKeys ? [paint.dim(cut(safeText(keyLine(view))))] : []),
   ]
 }
 
-function rowOf(process: LiveProcess): string {
-  const { pid, name, calls, suspicion } = process
-  return row(
+function cellsOf(process: LiveProcess, { hasCommands }: TopView, lookAt: LookAt): Cells {
+  const { pid, name, calls, suspicion, container } = process
+  const { user = '', unit = '', command = '' } = lookAt(process) ?? {}
+  const [like, sure] = likeness(process)
+  const within = container === undefined ? unit : `container ${container.slice(0, 12)}`
+  return {
     // A group of short-lived ones has no pid of its own.
-    pid < 0 ? 'group' : String(pid),
-    safeText(name),
-    ...likeness(process),
-    number(calls),
-    suspicion === 0 ? '' : evidence(suspicion),
-  )
+    pid: pid < 0 ? 'group' : String(pid),
+    user: safeText(user),
+    name: safeText(name),
+    like,
+    sure,
+    calls: number(calls),
+    against: suspicion === 0 ? '' : evidence(suspicion),
+    last: safeText(hasCommands ? command : within),
+  }
 }
 
 /** What it behaves like, and how sure that is. */
-function likeness(process: LiveProcess): [string, string] {
+export function likeness(process: LiveProcess): [like: string, sure: string] {
   const { class: like, confidence = 0, known, name, suspicion } = process
   if (like === undefined) return ['-', '']
   const isGuess = confidence < CONFIDENCE_FLOOR && suspicion < SUSPICIOUS && like !== name
@@ -80,21 +112,16 @@ function likeness(process: LiveProcess): [string, string] {
   return [safeText(like), `${Math.round(100 * confidence)} %`]
 }
 
-function row(
-  pid: string,
-  name: string,
-  like: string,
-  sure: string,
-  calls: string,
-  against: string,
-): string {
+/** User and unit only where there is room. */
+function row({ pid, user, name, like, sure, calls, against, last }: Cells, width: number): string {
   const cells = [
     pid.padStart(7),
+    ...(width < USER_FROM_COLUMNS ? [] : [padEnd(user, USER_COLUMNS)]),
     padEnd(name, NAME_COLUMNS),
     padEnd(like, CLASS_COLUMNS),
     sure.padStart(5),
     calls.padStart(9),
-    against,
+    ...(width < LAST_FROM_COLUMNS ? [against] : [against.padEnd(10), last]),
   ]
   return cells.join('  ').trimEnd()
 }
@@ -105,7 +132,10 @@ function evidence(suspicion: number): string {
   return `${'#'.repeat(filled)}${'.'.repeat(10 - filled)}`
 }
 
-function coloured({ suspicion }: LiveProcess, line: string, paint: Paint): string {
+function coloured(process: LiveProcess, line: string, { chosen }: TopView, paint: Paint): string {
+  const { suspicion } = process
+  // Not by colour alone: the first column of a row is blank else.
+  if (rowKey(process) === chosen) return paint.bold(`>${line.slice(1)}`)
   if (suspicion >= 1) return paint.red(line)
   return suspicion >= SUSPICIOUS ? paint.yellow(line) : line
 }

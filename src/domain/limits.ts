@@ -754,6 +754,8 @@ export const MUTE_DAYS_MAX = 366
 export const REQUEST_BYTES_MAX = 16_384
 /** The last second that a date can have. */
 export const DATE_SECONDS_MAX = 8_640_000_000_000
+/** Processes whose user and unit `agent top` keeps; a screen shows fewer. */
+export const PROCESS_LOOKS_MAX = 512
 /** What is typed to filter the rows of `agent top`. */
 export const FILTER_CHARS_MAX = 64
 /** Words of a search, in characters. */

@@ -1,12 +1,20 @@
 import { describe, expect, test } from 'bun:test'
 import type { LiveProcess } from '../../src/agent/live-view.ts'
-import { arranged, keyLine, pressed, TOP_VIEW, type TopView } from '../../src/commands/top-keys.ts'
+import {
+  arranged,
+  keyLine,
+  keysOf,
+  pressed,
+  TOP_VIEW,
+  type TopView,
+} from '../../src/commands/top-keys.ts'
 
+const ROWS = ['1@5', '2@5', '3@5']
 const after = (keys: string, view: TopView = TOP_VIEW): TopView | 'quit' => {
   let now: TopView | 'quit' = view
-  for (const key of keys) {
+  for (const key of keysOf(keys)) {
     if (now === 'quit') break
-    now = pressed(now, key)
+    now = pressed(now, key, ROWS)
   }
   return now
 }
@@ -23,12 +31,52 @@ describe('pressed()', () => {
   })
 
   test('takes letters for the filter until Enter, and Esc clears it', () => {
-    expect(after('/qc')).toEqual({ order: 'evidence', filter: 'qc', isTyping: true })
-    expect(after('/ssh\x7f\rc')).toEqual({ order: 'calls', filter: 'ss', isTyping: false })
+    expect(after('/qc')).toMatchObject({ order: 'evidence', filter: 'qc', isTyping: true })
+    expect(after('/ssh\x7f\rc')).toMatchObject({ order: 'calls', filter: 'ss', isTyping: false })
     expect(after('/ssh\x1b')).toEqual(TOP_VIEW)
     expect(after('/ssh\r\x1b')).toEqual(TOP_VIEW)
     expect(after(`/${'x'.repeat(500)}\t`)).toMatchObject({ filter: 'x'.repeat(64) })
   })
+})
+
+describe('pressed() on rows', () => {
+  test.each([
+    ['j', '1@5'],
+    ['jj', '2@5'],
+    ['jjjjj', '3@5'],
+    ['jjk', '1@5'],
+    ['jkk', '1@5'],
+    ['\x1b[B\x1b[B', '2@5'],
+    ['\x1b[B\x1b[B\x1b[A', '1@5'],
+    ['jjc', '2@5'],
+    ['jj\x1b', undefined],
+  ])('%j chooses %p', (keys, chosen) =>
+    expect(after(keys)).toMatchObject({ chosen, isOpen: false } as object),
+  )
+
+  test('Enter opens the chosen one, and Enter or Esc closes it; without one it does nothing', () => {
+    expect(after('jj\r')).toMatchObject({ chosen: '2@5', isOpen: true })
+    expect(after('jj\rc')).toMatchObject({ order: 'evidence', isOpen: true })
+    expect(after('jj\r\r')).toMatchObject({ chosen: '2@5', isOpen: false })
+    expect(after('jj\r\x1b')).toMatchObject({ chosen: '2@5', isOpen: false })
+    expect(after('\r')).toEqual(TOP_VIEW)
+    expect(after('jj\rq')).toBe('quit')
+  })
+
+  test('a chosen process that has gone leaves the choice to the first row', () => {
+    expect(pressed({ ...TOP_VIEW, chosen: '9@9' }, 'j', ROWS)).toMatchObject({ chosen: '1@5' })
+    expect(pressed(TOP_VIEW, 'j', [])).toMatchObject({ chosen: undefined })
+  })
+
+  test('m shows command lines and units by turns', () => {
+    expect(after('m')).toMatchObject({ hasCommands: true })
+    expect(after('mm')).toMatchObject({ hasCommands: false })
+    expect(keyLine(after('m') as TopView)).toContain('m units')
+  })
+})
+
+test('keysOf() takes an arrow for one key, and Esc for another', () => {
+  expect(keysOf('a\x1b[A\x1bé\n')).toEqual(['a', '\x1b[A', '\x1b', 'é', '\n'])
 })
 
 test('arranged() filters by name, class and pid, and orders', () => {

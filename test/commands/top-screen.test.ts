@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { LiveDocument, LiveProcess } from '../../src/agent/live-view.ts'
 import type { Paint } from '../../src/commands/common.ts'
+import { rowKey, TOP_VIEW, type TopView } from '../../src/commands/top-keys.ts'
 import { screenLines } from '../../src/commands/top-screen.ts'
 
 const marked = (mark: string) => (text: string) => `<${mark}>${text}</${mark}>`
@@ -42,16 +43,44 @@ describe('screenLines()', () => {
       'web, kernel, 22:13:20 UTC: 5,000 calls/s, 1 alert open',
       'agent: 1.2 % of a core, 131 MB, lag 1,600 ms',
       '',
-      '    PID  PROCESS               BEHAVES LIKE           SURE    CALLS/S  EVIDENCE',
-      '  group  nginx                 -                                1,234  ####......',
-      '    812  nginx                 nginx                  98 %      1,234',
+      '    PID  USER        PROCESS               BEHAVES LIKE           SURE    CALLS/S  EVIDENCE    UNIT',
+      '  group              nginx                 -                                1,234  ####......',
+      '    812              nginx                 nginx                  98 %      1,234',
     ])
+  })
+
+  test('shows user and unit, container or command line where there is room', () => {
+    const look = { user: 'www-data', unit: 'nginx.service', command: 'nginx: worker\x1b[2J' }
+    const lineAt = (columns: number, view: Partial<TopView> = {}, container?: string) =>
+      screenLines(
+        documentOf([processOf(container === undefined ? {} : { container })]),
+        plain,
+        { columns, rows: 24 },
+        { ...TOP_VIEW, ...view },
+        () => look,
+      )[4]!
+    expect(lineAt(80)).not.toContain('www-data')
+    expect(lineAt(92)).toMatch(/^ {4}812 {2}www-data {4}nginx/)
+    expect(lineAt(92)).not.toContain('nginx.service')
+    expect(lineAt(120)).toEndWith('nginx.service')
+    expect(lineAt(120, {}, 'c0ffee0123456789')).toEndWith('container c0ffee012345')
+    expect(lineAt(120, { hasCommands: true })).toEndWith('nginx: worker?[2J')
+  })
+
+  test('marks the chosen row, not by colour alone, wherever it stands', () => {
+    const lines = screenLines(
+      documentOf([processOf({ pid: 7, calls: 9_000 }), processOf()]),
+      plain,
+      { columns: 80, rows: 24 },
+      { ...TOP_VIEW, chosen: rowKey({ pid: 812, start: 1 }) },
+    )
+    expect(lines.slice(4, 6).map((line) => line.slice(0, 7))).toEqual(['      7', '>   812'])
   })
 
   test('names no class for what the model does not know', () => {
     const lines = screenLines(documentOf([processOf({ known: false })]), plain)
     expect(lines.at(-1)).toBe(
-      '    812  nginx                 not known                        1,234',
+      '    812              nginx                 not known                        1,234',
     )
   })
 
@@ -97,7 +126,7 @@ describe('screenLines()', () => {
     })
     expect(lines).toHaveLength(24)
     expect(lines.at(-2)).toBe('and 87 more')
-    expect(lines.at(-1)).toStartWith('q quit  / filter')
+    expect(lines.at(-1)).toStartWith('q quit  j k choose')
   })
 
   test('a name cannot move the cursor, colour the screen or push the columns', () => {
