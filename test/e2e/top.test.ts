@@ -49,7 +49,7 @@ describe('agent top', () => {
     const { code, stdout, stderr } = await runAgent(['top', '--state', state])
     expect(code, stderr).toBe(0)
     expect(stdout).toContain('PROCESS')
-    expect(stdout).toMatch(/812 {2}nginx .* 15( {2}#|\n)/)
+    expect(stdout).toMatch(/812 +nginx .* 15( {2}#|\n)/)
     expect(stdout).toContain('?[31mred')
     expect(stdout).not.toContain('\x1b')
   })
