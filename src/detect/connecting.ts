@@ -95,7 +95,8 @@ export class Connecting {
       touched.add(seen)
     }
     for (const activity of frame.activity ?? []) {
-      const seen = this.#at(activity.process, frame.index, activity.contacts > 0)
+      const begins = activity.contacts + activity.dnsQueries > 0
+      const seen = this.#at(activity.process, frame.index, begins)
       if (seen === undefined) continue
       note(seen, activity, frame.index)
       touched.add(seen)
@@ -152,10 +153,10 @@ function nothingOf(process: Process, index: number): Seen {
 }
 
 function note(seen: Seen, activity: ProcessActivity, index: number): void {
-  if (activity.contacts === 0) return
-  seen.contacts += activity.contacts
   seen.dnsQueries += activity.dnsQueries
   seen.dnsBytes += activity.dnsBytes
+  if (activity.contacts === 0) return
+  seen.contacts += activity.contacts
   seen.peer = activity.peer
   seen.ends.add(activity.peers, index)
 }

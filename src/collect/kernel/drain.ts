@@ -345,8 +345,8 @@ export class Drain {
     const values = new DataView(this.#records.values.buffer)
     for (let i = 0; i < records; i++) {
       const at = i * RECORD.size + RECORD.activity
-      const contacts = values.getUint32(at + ACTIVITY.contacts, true)
-      if (contacts === 0 && values.getUint32(at + ACTIVITY.secrets, true) === 0) continue
+      const counts = [ACTIVITY.contacts, ACTIVITY.dnsQueries, ACTIVITY.secrets]
+      if (counts.every((field) => values.getUint32(at + field, true) === 0)) continue
       const pid = keys.getUint32(i * 4, true)
       const { name, nameKind } = this.#known.get(pid) ?? this.#unrecorded(pid)
       const bytes = this.#records.values.subarray(at, at + ACTIVITY_BYTES)

@@ -1,4 +1,6 @@
-/** What is noted beside the counts, of real programs: remote ends, secrets, arguments. */
+/**
+ * What is noted beside the counts, of real programs: remote ends, queries, secrets, arguments.
+ */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +11,20 @@ import { recordWhile, refusal } from '../../support/kernel.ts'
 
 const PORTS = 40
 const QUERIES = 25
+/** As a resolver asks: the socket is connected, each message names no address. */
+const RESOLVER = `import socket,struct,sys
+u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.connect(("127.0.0.9",5300))
+q=b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0"+b"\\x3c"+b"a"*60+b"\\7example\\0\\0\\1\\0\\1"
+def tell(f,*a):
+    try: f(*a)
+    except OSError: pass
+for i in range(${QUERIES}): tell(u.send,q); tell(u.sendmsg,[q])
+for i in range(${QUERIES}): tell(u.send,b"GET / HTTP/1.1 and so on"); tell(u.send,q[:2]+b"\\x81"+q[3:])
+e=b"\\xff"*12+b"\\x08\\0"
+p=socket.socket(socket.AF_PACKET,socket.SOCK_RAW)
+for i in range(${PORTS}): tell(p.sendto,e+b"\\x45"+b"\\0"*15+bytes([10,9,0,i])+b"\\x9c\\x40\\0\\x50"+b"\\0"*16,("lo",0x0800))`
+const RESOLVER_QUERIES = 2 * QUERIES
+const QUERY_BYTES = 12 + 61 + 8 + 5
 const SCRIPT = `import os,socket,sys
 for p in range(${PORTS}):
     s=socket.socket()
@@ -38,6 +54,8 @@ describe.skipIf(refusal !== undefined)(`activity here (${refusal ?? 'counted'})`
       writeFileSync(join(directory, 'x.py'), SCRIPT)
       const child = Bun.spawn(['/usr/bin/python3', join(directory, 'x.py'), ...files])
       await child.exited
+      writeFileSync(join(directory, 'resolver.py'), RESOLVER)
+      await Bun.spawn(['/usr/bin/python3', join(directory, 'resolver.py')]).exited
       // Gone within milliseconds: nothing but the kernel can tell what it was told.
       Bun.spawnSync(['/usr/bin/true', '--password', 'hunter2', 'a-word'])
     })
@@ -45,16 +63,27 @@ describe.skipIf(refusal !== undefined)(`activity here (${refusal ?? 'counted'})`
     rmSync(directory, { recursive: true, force: true })
   }, 60_000)
 
-  const own = () =>
+  const own = (script = 'x.py') =>
     frames
       .flatMap(({ activity = [] }) => activity)
-      .filter(({ process }) => process.command?.text.includes(directory))
-  const sum = (what: 'contacts' | 'dnsQueries' | 'dnsBytes' | 'secretOpens') =>
-    own().reduce((all: number, activity: Activity) => all + activity[what], 0)
+      .filter(({ process }) => process.command?.text.includes(join(directory, script)))
+  const sum = (what: 'contacts' | 'dnsQueries' | 'dnsBytes' | 'secretOpens', script?: string) =>
+    own(script).reduce((all: number, activity: Activity) => all + activity[what], 0)
 
   test('contacts are counted, those of IPv6 and datagrams too', () => {
     expect(sum('contacts')).toBe(2 * PORTS + QUERIES)
     expect(own().at(-1)?.peer).toBe('127.0.0.1:53')
+  })
+
+  test('queries over a connected socket are known by their header, whichever call sends them', () => {
+    const said = [sum('dnsQueries', 'resolver.py'), sum('dnsBytes', 'resolver.py')]
+    expect(said).toEqual([RESOLVER_QUERIES, RESOLVER_QUERIES * QUERY_BYTES])
+  })
+
+  test('packets of its own making count by whom they are for', () => {
+    // One more: the resolver's socket was connected.
+    expect(sum('contacts', 'resolver.py')).toBe(PORTS + 1)
+    expect(own('resolver.py').at(-1)?.peer).toBe(`10.9.0.${PORTS - 1}:80`)
   })
 
   test('each remote end is a bit, however often it was turned to', () => {
