@@ -12,7 +12,13 @@ import { Blinding } from '../detect/blinding.ts'
 import { Commands } from '../detect/commands.ts'
 import { Connecting } from '../detect/connecting.ts'
 import { Credentials } from '../detect/credentials.ts'
-import { findingsOf, type KnowsName, scanFindings } from '../detect/findings.ts'
+import {
+  findingsOf,
+  guessFindings,
+  type KnowsName,
+  scanFindings,
+  tunnelFindings,
+} from '../detect/findings.ts'
 import { isHeir, Lineage } from '../detect/lineage.ts'
 import { type Trigger, Triggers, URGENCY } from '../detect/triggers.ts'
 import type { KnownContext } from '../domain/alert.ts'
@@ -26,7 +32,13 @@ import {
   FILE_WATCHES_MAX,
 } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import type { FactQuestion, FileChanges, Look, ProcessFacts } from '../domain/process-facts.ts'
+import type {
+  Contacts,
+  FactQuestion,
+  FileChanges,
+  Look,
+  ProcessFacts,
+} from '../domain/process-facts.ts'
 import type { FactsReader, ReaderStatus } from '../facts/reader.ts'
 
 export interface FactKeeperStatus {
@@ -70,6 +82,15 @@ const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
   'web-shell': 'look',
   'file-encryption': 'files',
   'crypto-miner': 'network',
+}
+
+/** What the calls to others say alone, so there is nothing to be asked. */
+const BY_CONTACTS: Readonly<
+  Partial<Record<Question, (contacts: Contacts) => Finding[] | undefined>>
+> = {
+  'network-scan': scanFindings,
+  'password-guessing': guessFindings,
+  'dns-tunnel': tunnelFindings,
 }
 
 /** For so long what was seen of its files answers for it. */
@@ -162,9 +183,12 @@ export class FactKeeper implements FactJudge {
   }
 
   findings(process: Process, question: Question): readonly Finding[] | undefined {
-    if (question === 'network-scan') {
+    const byContacts = BY_CONTACTS[question]
+    // Without a reader nothing was noted.
+    if (byContacts !== undefined) {
+      if (this.#reader === undefined) return undefined
       const contacts = this.#connecting.of(process)
-      return contacts === undefined ? undefined : scanFindings(contacts)
+      return contacts === undefined ? undefined : byContacts(contacts)
     }
     const kept = this.#kept.get(processKey(process))
     const part = ANSWERS[question]
@@ -223,7 +247,13 @@ export class FactKeeper implements FactJudge {
       ...{ process, questions: ['program', 'network'], urgency: WANTED },
     })
     return [
-      ...discoveries.map(({ process, asked }) => ({ ...about(process), asked })),
+      ...discoveries.map(
+        ({ process, asked }): Trigger => ({
+          ...about(process),
+          questions: ['program', 'network', 'streams'],
+          ...defined({ asked, contacted: this.#connecting.onlyPeer(process) }),
+        }),
+      ),
       ...gatherers.map(({ process, kinds }) => ({ ...about(process), secrets: kinds })),
     ]
   }
@@ -313,7 +343,8 @@ export class FactKeeper implements FactJudge {
   }
 
   async #ask(key: string, trigger: Wanted): Promise<void> {
-    const { process, questions, unlinked, removed, cores, asked, secrets, urgency } = trigger
+    const { process, questions, urgency } = trigger
+    const { unlinked, removed, cores, asked, contacted, secrets } = trigger
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
     this.#asked.add(key)
@@ -346,7 +377,10 @@ export class FactKeeper implements FactJudge {
     if (answer === 'gone') this.#failed.set(key, this.#second)
     if (this.#failed.size > FACTS_KEPT_MAX) this.#failed.delete(this.#failed.keys().next().value!)
     if (typeof answer !== 'string')
-      this.#keep(process, { ...answer, ...defined({ unlinked, removed, cores, asked, secrets }) })
+      this.#keep(process, {
+        ...answer,
+        ...defined({ unlinked, removed, cores, asked, contacted, secrets }),
+      })
   }
 
   #keep(process: Process, answer: ProcessFacts): void {

@@ -8,10 +8,11 @@
  * exec, so also from programs that lived for milliseconds; sources that tell none find nothing.
  */
 import type { Finding, Proof } from '../domain/finding.ts'
-import type { Frame } from '../domain/frame.ts'
+import type { Frame, ProcessActivity } from '../domain/frame.ts'
 import { COMMANDERS_MAX, PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { Lineage } from './lineage.ts'
+import { isShellProgram } from './program-names.ts'
 
 /** Seconds in which commands belong together. */
 const WINDOW = 60
@@ -32,6 +33,8 @@ const DISCOVERY: Readonly<Record<string, RegExp>> = {
 /** Kinds of questions, and the kinds of which one is among them. */
 const QUESTIONS_LEAST = 3
 const PERSONAL = ['user', 'accounts']
+/** Who asks for so many, and for what it may do besides, lists all there is to know. */
+const ENUMERATION = { kinds: 6, among: 'privileges' } as const
 
 /** Equal commands with different secrets. */
 const TRIES_LEAST = 5
@@ -39,12 +42,13 @@ const PASSES_SECRET = /\*\*\*/
 /** Tokens of a session are new each time by design. */
 const PASSES_TOKEN = /authorization|bearer|token|api[-_]?key/i
 /** Asks for a password on its standard input, so its arguments are always the same. */
-const ASKS_FOR_PASSWORD = /^su( |$)/
+const ASKS_FOR_PASSWORD = /^(su|sudo (-\S+ )*(-\w*S\w*|--stdin))( |$)/
 const ROOT = 0
 
-const ASKS_NAME_SERVER = /^(dig|drill|kdig|host|nslookup)\b/
+const ASKS_NAME_SERVER =
+  /^(dig|drill|kdig|host|nslookup|getent|ping6?|resolvectl|delv|dnsget|adnshost)\b/
 /** A label of a name in which data is hidden; those of people and of clouds are shorter. */
-const CARRIES_DATA = /(^|[\s.])[\w+/=-]{40,63}\.[\w-]+\./
+const CARRIES_DATA = /(?:^|[\s.])([\w+/=-]{40,63})\.[\w-]+\./
 const DATA_NAMES_LEAST = 5
 
 const MAKES_ARCHIVE =
@@ -97,24 +101,48 @@ export class Commands {
       this.#known.set(key, command.digest)
       this.#note(process, frame.index, found)
     }
+    for (const activity of frame.activity ?? []) this.#noteSender(activity, frame.index, found)
     while (this.#known.size > PROCESSES_MAX) this.#known.delete(this.#known.keys().next().value!)
     return found
   }
 
   #note(process: Process, second: number, found: CommandFindings): void {
-    const text = process.command!.text.replace(/^\S*\/(?=[^/\s]+(\s|$))/, '')
+    const text = commandOf(process.command!.text)
     const one = this.#at(process)
     for (const finding of [
       ...triesSecrets(one, text, process, second),
-      ...hidesData(one, text, process, second),
+      ...hidesData(one, text, second),
       ...sendsArchive(one, text, second),
-    ]) {
-      if (one.told.has(finding.question)) continue
-      one.told.add(finding.question)
-      found.proofs.push({ process: one.process, finding })
-    }
+    ])
+      this.#tell(one, finding, found)
     const asked = asksAround(one, text, second)
-    if (asked !== undefined) found.discoveries.push({ process: one.process, asked })
+    if (asked === undefined) return
+    found.discoveries.push({ process: one.process, asked })
+    if (asked.length < ENUMERATION.kinds || !asked.includes(ENUMERATION.among)) return
+    const because = `runs commands that ask for ${asked.join(', ')} within a minute`
+    this.#tell(one, { question: 'enumeration', says: 'supports', because }, found)
+  }
+
+  /** A shell's own connection (/dev/tcp), and that of an archiver which inherited it. */
+  #noteSender(
+    { process, contacts, peer }: ProcessActivity,
+    second: number,
+    found: CommandFindings,
+  ) {
+    const address = contacts === 0 ? undefined : ADDRESS.exec(peer)?.[1]
+    if (address === undefined || process.pid <= 0) return
+    const { exe = '', name, command } = process
+    const isShell = isShellProgram(exe === '' ? name : exe.slice(exe.lastIndexOf('/') + 1))
+    if (!isShell && !MAKES_ARCHIVE.test(commandOf(command?.text ?? ''))) return
+    const one = this.#at(process)
+    one.latest.set('send', second).set(`to ${address}`, second)
+    for (const finding of archiveSent(one, second)) this.#tell(one, finding, found)
+  }
+
+  #tell(one: Commander, finding: Finding, { proofs }: CommandFindings): void {
+    if (one.told.has(finding.question)) return
+    one.told.add(finding.question)
+    proofs.push({ process: one.process, finding })
   }
 
   #at(process: Process): Commander {
@@ -130,6 +158,11 @@ export class Commands {
       this.#commanders.delete(this.#commanders.keys().next().value!)
     return one
   }
+}
+
+/** Without the directory of the program. */
+function commandOf(text: string): string {
+  return text.replace(/^\S*\/(?=[^/\s]+(\s|$))/, '')
 }
 
 /** Kinds of questions of late, where another one has come. */
@@ -156,14 +189,10 @@ function* triesSecrets(
   yield proves('password-guessing', `${what} within a minute`)
 }
 
-function* hidesData(
-  one: Commander,
-  text: string,
-  { command }: Process,
-  second: number,
-): Generator<Finding> {
-  if (!ASKS_NAME_SERVER.test(text) || !CARRIES_DATA.test(text)) return
-  const count = countOf(one, 'names', command!.digest, second)
+function* hidesData(one: Commander, text: string, second: number): Generator<Finding> {
+  const label = ASKS_NAME_SERVER.test(text) ? CARRIES_DATA.exec(text)?.[1] : undefined
+  if (label === undefined) return
+  const count = countOf(one, 'names', label, second)
   if (count >= DATA_NAMES_LEAST)
     yield proves('dns-tunnel', `asked for ${count} names with labels of 40 and more characters`)
 }
@@ -174,6 +203,10 @@ function* sendsArchive(one: Commander, text: string, second: number): Generator<
   const address = ADDRESS.exec(text)?.[1]
   if (address !== undefined && SENDS_FILE.test(text) && !LISTENS_OR_PROBES.test(text))
     one.latest.set('send', second).set(`to ${address}`, second)
+  yield* archiveSent(one, second)
+}
+
+function* archiveSent(one: Commander, second: number): Generator<Finding> {
   if (!isRecent(one.latest.get('archive'), second) || !isRecent(one.latest.get('send'), second))
     return
   const to = [...one.latest.keys()].findLast((what) => what.startsWith('to '))

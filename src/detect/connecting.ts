@@ -18,9 +18,9 @@ import { CONNECTORS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { Contacts } from '../domain/process-facts.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
+import { Distinct } from './distinct.ts'
 import type { Lineage } from './lineage.ts'
 import { isNameServer } from './program-names.ts'
-import { RemoteEnds } from './remote-ends.ts'
 
 const CONNECTS = indexes('connect')
 const SENDS = indexes('sendto sendmsg sendmmsg')
@@ -35,6 +35,13 @@ const SECONDS_LEAST = 4
 
 /** Remote ends in ten to twenty seconds, and reads for each contact. */
 const SCAN = { ends: 80, contacts: 60, heard: 0.5, seconds: 5 } as const
+/** So many are a scan's at once: those of one host's ports are over within two seconds. */
+const BURST = { ends: 250, contacts: 300, seconds: 2 } as const
+/**
+ * A scan of a few ends a second: within a minute or two each is turned to once or twice, and hardly
+ * one answers. A monitor comes back to its hosts, and hears from them.
+ */
+const SLOW = { ends: 70, each: 1.6, heard: 0.2, seconds: 15, decay: 0.985 } as const
 /**
  * Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each, where
  * remote ends are not told.
@@ -48,8 +55,16 @@ const ASKS_FOR_PASSWORD: Readonly<Record<number, number>> = {
   // Many repositories are fetched one after the other.
   ...{ 22: 30, 2222: 30 },
 }
-/** Queries in the sum, and their mean length: 12 + 5 bytes are no name. */
-const TUNNEL = { queries: 30, bytes: 90, seconds: 4 } as const
+/** Contacts of late, and with whom: one, and the name server that knows it. */
+const PEER = { contacts: 1.5, ends: 2 } as const
+/**
+ * Queries in the sum, their mean length (12 + 5 bytes are no name), and different names: who asks
+ * for one long name again and again sends nothing.
+ */
+const TUNNEL = { queries: 30, bytes: 90, names: 20, seconds: 4 } as const
+/** Bits of the sketches of remote ends and of names. */
+const END_BITS = 128
+const NAME_BITS = 64
 
 interface Seen {
   /** As it was seen last. */
@@ -61,7 +76,12 @@ interface Seen {
   dnsQueries: number
   dnsBytes: number
   peer: string
-  readonly ends: RemoteEnds
+  readonly ends: Distinct
+  /** Over a minute or two, and what was turned to and heard in it. */
+  readonly slowEnds: Distinct
+  slowContacts: number
+  slowHeard: number
+  readonly names: Distinct
   seconds: number
   last: number
   readonly proven: Set<string>
@@ -92,6 +112,7 @@ export class Connecting {
       seen.connects += calls.connects
       seen.sends += calls.sends
       seen.heard += calls.heard
+      seen.slowHeard += calls.heard
       touched.add(seen)
     }
     for (const activity of frame.activity ?? []) {
@@ -110,9 +131,16 @@ export class Connecting {
     const seen = this.#seen.get(processKey(this.#lineage.responsible(process)))
     if (seen === undefined) return NO_CONTACTS
     if (seen.seconds < SECONDS_LEAST) return undefined
-    const { connects, sends, heard, ends, last } = seen
-    const told = this.#tellsEnds ? { ends: ends.count(last) } : {}
+    const { connects, sends, heard, ends, dnsQueries, last } = seen
+    const told = this.#tellsEnds ? { ends: ends.count(last), dnsQueries } : {}
     return { connects, sends, heard, ...told }
+  }
+
+  /** The one remote end that a process turns to now and then; undefined where there are others. */
+  onlyPeer(process: Process): string | undefined {
+    const seen = this.#seen.get(processKey(this.#lineage.responsible(process)))
+    if (seen === undefined || seen.slowContacts < PEER.contacts) return undefined
+    return seen.slowEnds.count(seen.last) <= PEER.ends ? seen.peer : undefined
   }
 
   /** @param begins follows whoever is not followed yet: who never connects is not */
@@ -126,6 +154,9 @@ export class Connecting {
     if (seen.last !== index || before === undefined) {
       const faded = DECAY ** Math.max(0, index - seen.last)
       for (const sum of SUMS) seen[sum] *= faded
+      const slowly = SLOW.decay ** Math.max(0, index - seen.last)
+      seen.slowContacts *= slowly
+      seen.slowHeard *= slowly
       seen.seconds++
       seen.last = index
       this.#seen.delete(key)
@@ -135,7 +166,7 @@ export class Connecting {
   }
 
   #judge(seen: Seen, index: number): Proof[] {
-    const findings = this.#tellsEnds ? byRemoteEnds(seen, index) : byCalls(seen)
+    const findings = this.#tellsEnds ? byDistinct(seen, index) : byCalls(seen)
     const news = findings.filter(({ question }) => !seen.proven.has(question))
     for (const { question } of news) seen.proven.add(question)
     return news.map((finding) => ({ process: seen.process, finding }))
@@ -148,17 +179,22 @@ const SUMS = ['connects', 'sends', 'heard', 'contacts', 'dnsQueries', 'dnsBytes'
 function nothingOf(process: Process, index: number): Seen {
   return {
     ...{ process, connects: 0, sends: 0, heard: 0, contacts: 0, dnsQueries: 0, dnsBytes: 0 },
-    ...{ peer: '', ends: new RemoteEnds(), seconds: 0, last: index, proven: new Set() },
+    ...{ peer: '', ends: new Distinct(END_BITS), names: new Distinct(NAME_BITS) },
+    ...{ slowEnds: new Distinct(END_BITS, 60), slowContacts: 0, slowHeard: 0 },
+    ...{ seconds: 0, last: index, proven: new Set() },
   }
 }
 
 function note(seen: Seen, activity: ProcessActivity, index: number): void {
   seen.dnsQueries += activity.dnsQueries
   seen.dnsBytes += activity.dnsBytes
+  seen.names.add(activity.dnsNames, index)
   if (activity.contacts === 0) return
   seen.contacts += activity.contacts
   seen.peer = activity.peer
+  seen.slowContacts += activity.contacts
   seen.ends.add(activity.peers, index)
+  seen.slowEnds.add(activity.peers, index)
 }
 
 function byCalls({ connects, heard, seconds }: Seen): Finding[] {
@@ -172,22 +208,20 @@ function byCalls({ connects, heard, seconds }: Seen): Finding[] {
   ]
 }
 
-function byRemoteEnds(seen: Seen, index: number): Finding[] {
+function byDistinct(seen: Seen, index: number): Finding[] {
   const { contacts, heard, seconds, peer, dnsQueries, dnsBytes } = seen
   const findings: Finding[] = []
   const ends = seen.ends.count(index)
-  if (
-    ends >= SCAN.ends &&
-    contacts >= SCAN.contacts &&
-    heard < SCAN.heard * contacts &&
-    seconds >= SCAN.seconds
-  )
+  const slowEnds = seen.slowEnds.count(index)
+  if (isScan(seen, ends, slowEnds)) {
+    const [count, span] = ends >= SCAN.ends ? [ends, 'some ten seconds'] : [slowEnds, 'a minute']
     findings.push(
       proves(
         'network-scan',
-        `turned to ${ends} or more different ports and hosts in some ten seconds, the latest ${peer}, and hears nothing from most`,
+        `turned to ${count} or more different ports and hosts in ${span}, the latest ${peer}, and hears nothing from most`,
       ),
     )
+  }
   const guesses = ASKS_FOR_PASSWORD[Number(peer.slice(peer.lastIndexOf(':') + 1))]
   if (
     guesses !== undefined &&
@@ -204,15 +238,33 @@ function byRemoteEnds(seen: Seen, index: number): Finding[] {
   const isTunnel =
     dnsQueries >= TUNNEL.queries &&
     dnsBytes >= TUNNEL.bytes * dnsQueries &&
+    seen.names.count(index) >= TUNNEL.names &&
     seconds >= TUNNEL.seconds
   if (isTunnel && !isNameServer(seen.process.name))
     findings.push(
       proves(
         'dns-tunnel',
-        `sends ${Math.round(dnsQueries / 10)} DNS queries a second of ${Math.round(dnsBytes / dnsQueries)} bytes each to ${peer}`,
+        `sends ${Math.round(dnsQueries / 10)} DNS queries a second of ${Math.round(dnsBytes / dnsQueries)} bytes each${peer === '' ? '' : `, the latest end ${peer}`}`,
       ),
     )
   return findings
+}
+
+function isScan(
+  { contacts, heard, seconds, slowContacts, slowHeard }: Seen,
+  ends: number,
+  slowEnds: number,
+): boolean {
+  const isWide =
+    (ends >= SCAN.ends && contacts >= SCAN.contacts && seconds >= SCAN.seconds) ||
+    (ends >= BURST.ends && contacts >= BURST.contacts && seconds >= BURST.seconds)
+  if (isWide && heard < SCAN.heard * contacts) return true
+  return (
+    slowEnds >= SLOW.ends &&
+    slowContacts < SLOW.each * slowEnds &&
+    slowHeard < SLOW.heard * slowContacts &&
+    seconds >= SLOW.seconds
+  )
 }
 
 function proves(question: Finding['question'], because: string): Finding {

@@ -1,7 +1,8 @@
 /**
  * Detects mass rewriting of files, from counts alone: calls that remove or rename files beside
  * calls that write, added up over some seconds, by process and, for tools that are started once a
- * file, by the process that starts them.
+ * file, by the process that starts them. A file may be written without a call where it is mapped,
+ * and by tools that remove nothing where a shell overwrites it.
  *
  * Encryptors do this, and so do rsync, make, git and a queue's worker: it is a reason to look at
  * the files, no more. Whoever hands its work over to a child and ends is one worker with it.
@@ -14,7 +15,10 @@ import { isHeir } from './lineage.ts'
 
 const UNLINKS = indexes('unlink unlinkat')
 const RENAMES = indexes('rename renameat renameat2')
-const WRITES = indexes('write writev pwrite64 pwritev pwritev2 sendfile copy_file_range splice')
+const WRITES = indexes(
+  'write writev pwrite64 pwritev pwritev2 sendfile copy_file_range splice msync',
+)
+const UNMAPS = indexes('munmap')
 const READS = indexes('read readv pread64 preadv mmap')
 const OPENS = indexes('open openat openat2 creat')
 
@@ -26,10 +30,15 @@ const DECAY = 0.85
 const REMOVED = 5
 /** Files opened, read and written in place. */
 const REWRITTEN = 40
+/** What maps and unmaps a file may have written to it, or only read it. */
+const MAPPED_WEIGHT = 0.5
+/** Tools, started once a file, that read and write: more than one a second. */
+const TOOLS = 8
 /** Seconds until the same process is looked at again. */
 const AGAIN_AFTER = 30
-/** Younger processes count to who started them, too. */
+/** Younger processes count to who started them, too: xargs, sh and openssl to find. */
 const SHORT_LIFE = 3
+const GENERATIONS = 3
 
 export interface FileWorker {
   readonly process: Process
@@ -39,12 +48,15 @@ export interface FileWorker {
   readonly removed: number
   /** Files that it opened, read and wrote. */
   readonly rewritten: number
+  /** Short-lived tools of it that read and wrote. */
+  readonly tools: number
 }
 
 interface Work {
   unlinked: number
   removed: number
   rewritten: number
+  tools: number
   last: number
   next: number
 }
@@ -57,28 +69,31 @@ export class FileWork {
   /** Those whose files are worth a look. Frames in ascending order. */
   push(frame: Frame): FileWorker[] {
     const found: FileWorker[] = []
-    const ofChildren = new Map<number, Calls>()
+    const rows = new Map(frame.processes.map((process, i) => [process.pid, i] as const))
+    const owns = frame.processes.map((_, i) => callsOf(frame, i))
+    const all: AllCalls[] = owns.map((own) => ({ ...own, tools: 0 }))
+    const isYoung = ({ startMs, pid }: Process) =>
+      pid > 0 && frame.index - Math.floor(startMs / 1000) < SHORT_LIFE
+    for (const [i, process] of frame.processes.entries()) {
+      const own = owns[i]!
+      let one = process
+      for (let step = 0; step < GENERATIONS && isYoung(one); step++) {
+        const row = one.ppid === undefined ? undefined : rows.get(one.ppid)
+        if (row === undefined) break
+        add(all[row]!, own)
+        if (process.startMs >= frame.index * 1000) all[row]!.tools += isTool(own) ? 1 : 0
+        one = frame.processes[row]!
+      }
+    }
     for (const [i, process] of frame.processes.entries()) {
       // A group of short-lived processes is counted by its members.
       if (process.pid < 0) continue
-      const calls = callsOf(frame, i)
-      const age = frame.index - Math.floor(process.startMs / 1000)
-      if (age < SHORT_LIFE && process.ppid !== undefined) {
-        const others = ofChildren.get(process.ppid) ?? NO_CALLS
-        ofChildren.set(process.ppid, added(others, calls))
-      }
-      this.#note(
-        process,
-        frame.index,
-        calls,
-        Math.min(calls.opens, calls.reads, calls.writes),
-        found,
+      const { opens, reads, writes, unmaps } = owns[i]!
+      const rewritten = Math.max(
+        Math.min(opens, reads, writes),
+        MAPPED_WEIGHT * Math.min(opens, reads, unmaps),
       )
-    }
-    for (const process of frame.processes) {
-      const calls = ofChildren.get(process.pid)
-      // One tool opens, another removes: what is started once a file rewrites nothing in place.
-      if (calls !== undefined) this.#note(process, frame.index, calls, 0, found)
+      this.#note(process, frame.index, all[i]!, rewritten, found)
     }
     while (this.#work.size > FILE_WORKERS_MAX) this.#work.delete(this.#work.keys().next().value!)
     return found
@@ -87,29 +102,28 @@ export class FileWork {
   /** What its parent did of late, if it was at the same work and does it no more. */
   #inherited(process: Process, index: number): Work {
     const parent = process.ppid === undefined ? undefined : this.#byPid.get(process.ppid)
-    const begun = { unlinked: 0, removed: 0, rewritten: 0, last: index, next: index }
+    const begun = nothingOf(index)
     if (parent === undefined || !isHeir(process, parent.process)) return begun
-    const { unlinked, removed, rewritten, last } = parent.work
-    if (last >= index) return begun
-    return { unlinked, removed, rewritten, last, next: index }
+    return parent.work.last >= index ? begun : { ...parent.work, next: index }
   }
 
   #note(
     process: Process,
     index: number,
-    { unlinks, renames, writes }: Calls,
+    { unlinks, renames, writes, tools }: AllCalls,
     rewritten: number,
     found: FileWorker[],
   ): void {
     const removed = Math.min(unlinks + renames, writes)
     const key = processKey(process)
     const before = this.#work.get(key)
-    if (removed === 0 && rewritten === 0) return
+    if (removed === 0 && rewritten === 0 && tools === 0) return
     const work = before ?? this.#inherited(process, index)
     const faded = DECAY ** Math.max(0, index - work.last)
     work.unlinked = work.unlinked * faded + Math.min(unlinks, writes)
     work.removed = work.removed * faded + removed
     work.rewritten = work.rewritten * faded + rewritten
+    work.tools = work.tools * faded + tools
     work.last = index
     // To the end: the longest quiet one is forgotten first.
     this.#work.delete(key)
@@ -117,14 +131,11 @@ export class FileWork {
     this.#byPid.delete(process.pid)
     this.#byPid.set(process.pid, { process, work })
     if (this.#byPid.size > FILE_WORKERS_MAX) this.#byPid.delete(this.#byPid.keys().next().value!)
-    if (index < work.next || (work.removed < REMOVED && work.rewritten < REWRITTEN)) return
+    const isMuch = work.removed >= REMOVED || work.rewritten >= REWRITTEN || work.tools >= TOOLS
+    if (index < work.next || !isMuch) return
     work.next = index + AGAIN_AFTER
-    found.push({
-      process,
-      unlinked: work.unlinked,
-      removed: work.removed,
-      rewritten: work.rewritten,
-    })
+    const { unlinked, removed: taken, rewritten: changed, tools: started } = work
+    found.push({ process, unlinked, removed: taken, rewritten: changed, tools: started })
   }
 }
 
@@ -134,27 +145,37 @@ interface Worker {
 }
 
 interface Calls {
-  readonly unlinks: number
-  readonly renames: number
-  readonly writes: number
-  readonly reads: number
-  readonly opens: number
+  unlinks: number
+  renames: number
+  writes: number
+  reads: number
+  opens: number
+  unmaps: number
 }
 
-const NO_CALLS: Calls = { unlinks: 0, renames: 0, writes: 0, reads: 0, opens: 0 }
+/** Of a process and of those that it has just started. */
+interface AllCalls extends Calls {
+  tools: number
+}
 
-function added(a: Calls, b: Calls): Calls {
-  return {
-    unlinks: a.unlinks + b.unlinks,
-    renames: a.renames + b.renames,
-    writes: a.writes + b.writes,
-    reads: a.reads + b.reads,
-    opens: a.opens + b.opens,
-  }
+function nothingOf(index: number): Work {
+  return { unlinked: 0, removed: 0, rewritten: 0, tools: 0, last: index, next: index }
+}
+
+function add(to: Calls, from: Calls): void {
+  to.unlinks += from.unlinks
+  to.renames += from.renames
+  to.writes += from.writes
+  to.reads += from.reads
+  to.opens += from.opens
+}
+
+function isTool({ opens, reads, writes }: Calls): boolean {
+  return opens > 0 && reads > 0 && writes > 0
 }
 
 function callsOf(frame: Frame, i: number): Calls {
-  const calls = { ...NO_CALLS }
+  const calls = { unlinks: 0, renames: 0, writes: 0, reads: 0, opens: 0, unmaps: 0 }
   for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
     const syscall = frame.syscalls[k]!
     const count = frame.counts[k]!
@@ -163,6 +184,7 @@ function callsOf(frame: Frame, i: number): Calls {
     else if (WRITES.has(syscall)) calls.writes += count
     else if (READS.has(syscall)) calls.reads += count
     else if (OPENS.has(syscall)) calls.opens += count
+    else if (UNMAPS.has(syscall)) calls.unmaps += count
   }
   return calls
 }

@@ -14,6 +14,7 @@ import type {
   Contacts,
   Executable,
   FileChanges,
+  Look,
   ProcessFacts,
   Program,
   Relay,
@@ -149,10 +150,26 @@ function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
     return
   }
   if (connection !== undefined || !isShellProgram(file)) return
-  const found = relays.map(relayed).find((finding) => finding !== undefined) ?? halves(relays)
+  const found =
+    interactive(look!, relays) ??
+    relays.map(relayed).find((finding) => finding !== undefined) ??
+    halves(relays)
   if (found !== undefined) yield found
   else if (peers.length > 0)
     yield supports('reverse-shell', `${file} itself holds a TCP connection to ${peers[0]}`)
+}
+
+/** `sh -i` for a person without a terminal: the person is at the other end of a connection. */
+function interactive({ context, streams }: Look, relays: readonly Relay[]): Finding | undefined {
+  const isAsked = /^\S+ (-\w+ )*-\w*i\w*$/.test(context.command ?? '')
+  if (!isAsked || streams[0]?.kind === 'pty') return undefined
+  const relay = relays.find(isFromOutside)
+  const outgoing = relay?.connections.find(({ isOutgoing }) => isOutgoing)
+  if (relay === undefined || outgoing === undefined) return undefined
+  return proves(
+    'reverse-shell',
+    `is interactive without a terminal, for ${relay.name} (${relay.pid}) with a connection to ${outgoing.remote}`,
+  )
 }
 
 function relayed(relay: Relay): Finding | undefined {
@@ -234,15 +251,61 @@ function* webShell({ look }: ProcessFacts): Generator<Finding> {
  * Questions of somebody who came from outside, asked by a program that he reaches. An agent of a
  * package (monitoring, configuration) asks them for its own purposes.
  */
-function* remoteControl({ look, program, network, asked }: ProcessFacts): Generator<Finding> {
+function* remoteControl({
+  look,
+  program,
+  network,
+  streams,
+  asked,
+  contacted,
+}: ProcessFacts): Generator<Finding> {
   const executable = look?.executable
   if (executable === undefined || network === undefined || asked === undefined) return
-  if (isPackaged(fileOf(executable), program)) return
+  const file = fileOf(executable)
+  if (isPackaged(file, program)) return
   const what = `runs commands that ask for ${asked.join(', ')}`
   const outgoing = network.connections.find(({ isOutgoing }) => isOutgoing)
-  if (network.isListening) yield proves('web-shell', `${what}, and serves connections`)
-  else if (outgoing !== undefined && isFew(network.connections))
-    yield proves('reverse-shell', `${what}, and holds a connection to ${outgoing.remote}`)
+  if (network.isListening) {
+    yield proves('web-shell', `${what}, and serves connections`)
+    return
+  }
+  if (outgoing !== undefined) {
+    if (isFew(network.connections))
+      yield proves('reverse-shell', `${what}, and holds a connection to ${outgoing.remote}`)
+    return
+  }
+  const relay = isShellProgram(file) ? streams?.relays.find(isFromOutside) : undefined
+  const through = relay?.connections.find(({ isOutgoing }) => isOutgoing)
+  if (relay !== undefined && through !== undefined)
+    yield proves(
+      'reverse-shell',
+      `${what}, told by ${relay.name} (${relay.pid}) to ${through.remote}`,
+    )
+  // An inventory of one's own asks a few questions and reports the answers.
+  else if (contacted !== undefined && asked.length >= QUESTIONS_BY_VISITS)
+    yield proves('reverse-shell', `${what}, and turns to ${contacted} again and again`)
+}
+
+/** Kinds of questions of who keeps no connection between them. */
+const QUESTIONS_BY_VISITS = 4
+
+/** Whoever types at a terminal does so by a program that holds it; what has pipes takes orders. */
+function isFromOutside({
+  holds,
+  connections,
+  isListening,
+  state,
+  executable,
+  name,
+}: Relay): boolean {
+  if (holds === 'terminal' || isListening || executable === undefined) return false
+  const outgoing = connections.find(
+    ({ isOutgoing, isDoubtful }) => isOutgoing && isDoubtful !== true,
+  )
+  const file = fileOf(executable)
+  const mayRelay = isRelayTool(file) || isRelayTool(name) || isInterpreterProgram(file)
+  const isStranger = state === 'unowned' || state === 'modified'
+  return outgoing !== undefined && isFew(connections) && (mayRelay || isStranger)
 }
 
 /** A backup program reads everything, secrets too. */
@@ -387,6 +450,26 @@ export function scanFindings({ connects, sends, heard, ends }: Contacts): Findin
     return [refutes('network-scan', 'hears answers over the connections that it opens')]
   // Packets of one's own making need no connect, and their answers no read.
   return connects < FEW_CONNECTS ? undefined : []
+}
+
+/** Different remote ends of who tries one password after the other. */
+const GUESSED_ENDS = 10
+/** In ten seconds. */
+const FEW_QUERIES = 5
+
+/** The same of guessing passwords: one service is asked again and again. */
+export function guessFindings({ connects, ends }: Contacts): Finding[] {
+  if (connects < 1) return [refutes('password-guessing', 'opens no connections')]
+  if (ends !== undefined && ends > GUESSED_ENDS)
+    return [refutes('password-guessing', `turns to ${ends} different remote ends`)]
+  return []
+}
+
+/** The same of a tunnel: data in names takes queries. */
+export function tunnelFindings({ dnsQueries }: Contacts): Finding[] {
+  return dnsQueries !== undefined && dnsQueries < FEW_QUERIES
+    ? [refutes('dns-tunnel', 'asks for a few names at most')]
+    : []
 }
 
 /** Kept open to a pool; a service has more. */

@@ -36,6 +36,8 @@ export interface Trigger {
   readonly cores?: number
   /** Kinds of questions about this host that it asked. */
   readonly asked?: readonly string[]
+  /** The one remote end that it turned to meanwhile. */
+  readonly contacted?: string
   /** Kinds of secrets that it opened. */
   readonly secrets?: readonly string[]
 }
@@ -86,9 +88,9 @@ export class Triggers {
       const trigger = this.#of(process, frame.index)
       if (trigger !== undefined) triggers.push(trigger)
     }
-    for (const { process, unlinked, removed, rewritten } of this.#fileWork.push(frame)) {
+    for (const { process, unlinked, removed, rewritten, tools } of this.#fileWork.push(frame)) {
       // Few can be watched at a time: who does most comes first.
-      const work = removed + rewritten / 8
+      const work = removed + rewritten / 8 + tools / 16
       const urgency = URGENCY.files + work / (work + 50)
       triggers.push({ process, questions: ['files'], urgency, unlinked, removed })
     }

@@ -17,7 +17,9 @@ const SECRET_PAIR =
   /((?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|credentials?|auth(?:orization)?|private[-_]?key)[\w-]*\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&;,"']+)/gi
 const MASK = '***'
 /** Options that are followed by a password and do not say so. */
-const SECRET_NEXT: Readonly<Record<string, string>> = { sshpass: '-p', smbclient: '-U' }
+const SECRET_NEXT: Readonly<Record<string, string>> = {
+  ...{ sshpass: '-p', smbclient: '-U', 'redis-cli': '-a', 'valkey-cli': '-a' },
+}
 
 /**
  * The command line as one line for people, secrets masked, cut. '' for a process without arguments.

@@ -96,9 +96,11 @@ export interface Activity {
   readonly peers: readonly [number, number, number, number]
   /** The latest of them, "address:port"; the address of IPv6 is not told: "[]:port". */
   readonly peer: string
-  /** Datagrams to port 53, and their bytes. */
+  /** DNS queries, and their bytes. */
   readonly dnsQueries: number
   readonly dnsBytes: number
+  /** A sketch of the names asked for: 64 bits, one for the hash of how each begins. */
+  readonly dnsNames: readonly [number, number]
   /** Kinds of secrets that it opened (domain/secrets.ts), a bit each, and how often. */
   readonly secrets: number
   readonly secretOpens: number

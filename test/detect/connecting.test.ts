@@ -115,13 +115,37 @@ test('a tool that is started once per port is the scan of who starts it, and one
   expect(proofs).toMatchObject([{ process: { pid: 7 }, finding: { question: 'network-scan' } }])
 })
 
-const toDns = (queries: number, bytes: number): Partial<Activity> => ({
+test('a scan of all ports within two seconds, and one of three a second', () => {
+  const burst = Array.from({ length: 2 }, (_, s): Calls[] => [
+    { pid: 7, counts: { connect: 900 }, activity: contacting(s * 900, 900, 900) },
+  ])
+  expect(watch(burst).questions).toEqual(['network-scan'])
+  const slow = (s: number): Calls[] => [
+    { pid: 7, counts: { connect: 3 }, activity: contacting(s * 3, 3, 3) },
+  ]
+  expect(watch(Array.from({ length: 50 }, (_, s) => slow(s))).questions).toEqual(['network-scan'])
+  // A monitor of 45 services comes back to them.
+  expect(watch(Array.from({ length: 90 }, (_, s) => slow(s % 15))).questions).toEqual([])
+})
+
+const toDns = (queries: number, bytes: number, names = -1): Partial<Activity> => ({
+  dnsNames: [names, names],
   ...{ contacts: queries, dnsQueries: queries, dnsBytes: queries * bytes },
   ...{ peers: [1, 0, 0, 0], peer: '10.0.0.1:53' },
 })
 
 test.each<[string, Calls, Finding['question'][]]>([
   ['long names', { pid: 7, counts: { sendto: 20 }, activity: toDns(20, 150) }, ['dns-tunnel']],
+  [
+    'one long name again and again',
+    { pid: 7, counts: { sendto: 20 }, activity: toDns(20, 150, 3) },
+    [],
+  ],
+  [
+    'long names over a connected socket',
+    { pid: 7, counts: { sendto: 20 }, activity: { ...toDns(20, 150), contacts: 0, peer: '' } },
+    ['dns-tunnel'],
+  ],
   ['a mail server', { pid: 7, counts: { sendto: 20 }, activity: toDns(20, 60) }, []],
   ['a name once a second', { pid: 7, counts: { sendto: 1 }, activity: toDns(1, 150) }, []],
   [

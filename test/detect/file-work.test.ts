@@ -62,3 +62,40 @@ test('a chain of processes that each end after some seconds is one worker', () =
   expect(found.length).toBeGreaterThan(0)
   expect(found[0]).toBeGreaterThan(100)
 })
+
+test('files that are mapped and unmapped, with msync or without', () => {
+  expect(seconds({ openat: 20, mmap: 20, msync: 20, munmap: 20 }, 5).reduce((a, b) => a + b)).toBe(
+    1,
+  )
+  expect(seconds({ openat: 30, mmap: 30, munmap: 30 }, 5).reduce((a, b) => a + b)).toBe(1)
+  expect(seconds({ openat: 30, mmap: 30 }, 5).reduce((a, b) => a + b)).toBe(0)
+})
+
+/** In each second a tool of a shell that a search has started, and what the search removes. */
+const byTools = (tool: Record<string, number>, searching: Record<string, number>) => {
+  const work = new FileWork()
+  return Array.from({ length: 12 }, (_, s) => {
+    const index = 1000 + s
+    const born = (pid: number, ppid: number) => ({ pid, ppid, startMs: index * 1000 })
+    return work.push(
+      frameOf(index, [
+        { pid: 10, counts: { ...searching, getdents64: 1 } },
+        ...[0, 1].flatMap((i) => [
+          { ...born(100 + s * 10 + 2 * i, 10), counts: { wait4: 1 } },
+          { ...born(101 + s * 10 + 2 * i, 100 + s * 10 + 2 * i), counts: tool },
+        ]),
+      ]),
+    )
+  })
+    .flat()
+    .filter(({ process }) => process.pid === 10).length
+}
+
+test('what tools write and their starter removes is one work', () => {
+  expect(byTools({ openat: 4, read: 4, write: 2 }, { unlinkat: 2 })).toBe(1)
+})
+
+test('tools that overwrite files one after the other are worth a look, those that only read are not', () => {
+  expect(byTools({ openat: 4, read: 4, write: 2 }, {})).toBe(1)
+  expect(byTools({ openat: 4, read: 4 }, {})).toBe(0)
+})

@@ -3,7 +3,7 @@
  * that are dear to make.
  */
 import { expect, test } from 'bun:test'
-import { findingsOf } from '../../src/detect/findings.ts'
+import { findingsOf, guessFindings, tunnelFindings } from '../../src/detect/findings.ts'
 import { canBeNamed, isDaemonName, isKernelThreadName } from '../../src/detect/program-names.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import type {
@@ -14,6 +14,7 @@ import type {
   ProcessFacts,
   Program,
   Relay,
+  Stream,
 } from '../../src/domain/process-facts.ts'
 import { placeOf } from '../../src/facts/look.ts'
 
@@ -190,6 +191,96 @@ test.each<[string, Relay[], string[]]>([
   const facts = { look: look('bash', '/usr/bin/bash'), streams: { relays, peers: [] } }
   const found = findingsOf({ pid: 1, startMs: 0, name: 'bash' }, facts, knows)
   expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
+})
+
+const asPipes = { connections: [{ remote: '10.0.0.1:4444', isLoopback: false, isOutgoing: true }] }
+test.each<[string, string, Stream['kind'], Relay, string[]]>([
+  [
+    'sh -i with pipes of java',
+    '/bin/sh -i',
+    'pipe',
+    relay('java', '/usr/lib/jvm/bin/java', { holds: 'parent', ...asPipes }),
+    ['proves reverse-shell'],
+  ],
+  [
+    'sh -i with sockets of node',
+    '/bin/sh -i',
+    'unix',
+    relay('node', '/usr/bin/node', { holds: 'parent', ...asPipes }),
+    ['proves reverse-shell'],
+  ],
+  [
+    'a shell that node has given a command',
+    '/bin/sh -c make',
+    'pipe',
+    relay('node', '/usr/bin/node', { holds: 'parent', ...asPipes }),
+    [],
+  ],
+  [
+    'bash -i in the terminal of an editor',
+    'bash -i',
+    'pty',
+    relay('node', '/usr/bin/node', {}),
+    ['supports reverse-shell'],
+  ],
+  [
+    'sh -i below a server',
+    'sh -i',
+    'pipe',
+    relay('node', '/usr/bin/node', { holds: 'parent', isListening: true }),
+    [],
+  ],
+])('%s', (_, command, kind, by, expected) => {
+  const streams = [{ kind, id: 1 } as const, { kind, id: 2 } as const]
+  const facts = {
+    look: look('sh', '/usr/bin/dash', { streams, context: { command } }),
+    streams: { relays: [by], peers: [] },
+  }
+  const found = findingsOf({ pid: 1, startMs: 0, name: 'sh' }, facts, knows)
+  expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
+})
+
+const asks = ['user', 'accounts', 'system']
+const alone = { network: { connections: [], isListening: false } }
+test.each<[string, string, Partial<ProcessFacts>, string[]]>([
+  [
+    'a shell with pipes of a program with a connection',
+    '/usr/bin/dash',
+    {
+      ...alone,
+      asked: asks,
+      streams: { relays: [relay('x', '/opt/x', { state: 'unowned', holds: 'parent' })], peers: [] },
+    },
+    ['proves reverse-shell', 'supports reverse-shell'],
+  ],
+  [
+    'a script that turns to one host now and then and asks four kinds',
+    '/usr/bin/python3.11',
+    { ...alone, asked: [...asks, 'processes'], contacted: '10.0.0.1:80' },
+    ['proves reverse-shell'],
+  ],
+  [
+    'an inventory that asks three and reports',
+    '/usr/bin/python3.11',
+    { ...alone, asked: asks, contacted: '10.0.0.1:80' },
+    [],
+  ],
+  ['a script that asks all and tells nobody', '/usr/bin/dash', { ...alone, asked: asks }, []],
+])('questions of %s', (_, path, more, expected) => {
+  const facts = { look: look('x', path), program: { ...own, state: 'verified' as const }, ...more }
+  const found = findingsOf({ pid: 1, startMs: 0, name: 'x' }, facts, knows)
+  expect(found.map(({ question, says }) => `${says} ${question}`).sort()).toEqual(expected)
+})
+
+test('who turns to many guesses no password, and who asks for no names tunnels nothing', () => {
+  const contacts = { connects: 40, sends: 0, heard: 40 }
+  const says = (findings: Finding[]) => findings.map(({ says }) => says)
+  expect(says(guessFindings({ ...contacts, ends: 60 }))).toEqual(['refutes'])
+  expect(says(guessFindings({ ...contacts, ends: 1 }))).toEqual([])
+  expect(says(guessFindings({ ...contacts, connects: 0 }))).toEqual(['refutes'])
+  expect(says(tunnelFindings({ ...contacts, dnsQueries: 2 }))).toEqual(['refutes'])
+  expect(says(tunnelFindings({ ...contacts, dnsQueries: 60 }))).toEqual([])
+  expect(says(tunnelFindings(contacts))).toEqual([])
 })
 
 test('a connection that may have come from outside supports, no more', () => {

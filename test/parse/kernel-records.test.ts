@@ -68,7 +68,7 @@ const whole = stream((writer) => {
   writer.call(1023, 4_294_967_295)
   writer.endCalls()
   writer.command(900, 7, bytes('curl -u bob:*** h'))
-  const active = new Uint8Array(44)
+  const active = new Uint8Array(56)
   const words = new DataView(active.buffer)
   words.setUint16(16, 2, true)
   words.setUint16(18, 53)

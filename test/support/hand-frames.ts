@@ -6,7 +6,7 @@ import type { Process } from '../../src/domain/process.ts'
 import { syscallIndexOf } from '../../src/domain/syscalls.ts'
 
 const NO_ACTIVITY: Activity = {
-  ...{ contacts: 0, peers: [0, 0, 0, 0], peer: '', dnsQueries: 0, dnsBytes: 0 },
+  ...{ contacts: 0, peers: [0, 0, 0, 0], peer: '', dnsQueries: 0, dnsBytes: 0, dnsNames: [0, 0] },
   ...{ secrets: 0, secretOpens: 0 },
 }
 

@@ -10,8 +10,9 @@
  * only whether they are in a map of ours; nothing of it leaves the kernel.
  *
  * A resolver connects its socket and then names no address, so a query is known by what it begins
- * with: a DNS header with one question and no answer. A packet that a scanner puts together itself
- * is known by its Ethernet type and IP header; of a message 24 bytes are looked at, none is kept.
+ * with: a DNS header with one question and no answer. Of the name that is asked for only a bit is
+ * kept, for the hash of its beginning: data in names makes them differ. A packet that a scanner puts
+ * together itself is known by its Ethernet type and IP header. Of a message 24 bytes are looked at.
  *
  * Every other call pays seven comparisons. What is missed: calls of 32-bit programs, paths over
  * PATH_HEAD_BYTES, io_uring, queries sent by write (Go), and, in its first call of a second, a
@@ -80,6 +81,10 @@ const MESSAGE_PARTS = 16
 const PART_LENGTH = 8
 /** The kernel sends no more at once; a mask. */
 const MESSAGES_MAX = 0x3ff
+/** Where a query's first label begins, behind the header and the label's length. */
+const NAME_AT = 13
+/** Both cases of eight letters are one: some resolvers ask in mixed case. */
+const LOWER_CASE = 0x2020_2020_2020_2020n
 const PATH_HEAD_BYTES = 128
 
 /** The stack while no record is being built there. */
@@ -90,6 +95,7 @@ const LENGTH = BUILT + 48
 const QUERIES = BUILT + 56
 const MESSAGE = BUILT + 64
 const TEXT = BUILT + 72
+const NAME = BUILT + 96
 const SUFFIX = ENTRY
 
 /**
@@ -120,8 +126,9 @@ export function noteActivity(a: Assembler, wiring: Wiring, secrets: number): voi
   a.jump('message')
   a.label('sendto').storeValue(8, FP, QUERIES, 1)
   loadArgument(a, 2).store(8, FP, LENGTH, R9)
+  loadArgument(a, 1).store(8, FP, MESSAGE, R9)
   loadArgument(a, 4).jumpIf(R9, '!=', 0, 'address')
-  loadArgument(a, 1).label('message')
+  a.load(8, R9, FP, MESSAGE).label('message')
   noteMessage(a, wiring)
   a.label('address')
   notePeer(a, wiring)
@@ -155,12 +162,10 @@ function noteMessage(a: Assembler, wiring: Wiring): void {
     a.load(bytes, R1, FP, TEXT + at)
       .and(R1, mask)
       .jumpIf(R1, '!=', value, 'no query')
+  hashName(a)
   findRecord(a, wiring, 'query')
-  a.load(4, R1, R0, RECORD.activity + ACTIVITY.dnsQueries).load(8, R2, FP, QUERIES)
-  a.addRegister(R1, R2).store(4, R0, RECORD.activity + ACTIVITY.dnsQueries, R1)
-  a.load(8, R1, FP, LENGTH).multiply(R1, R2)
-  a.load(4, R2, R0, RECORD.activity + ACTIVITY.dnsBytes).addRegister(R1, R2)
-  a.store(4, R0, RECORD.activity + ACTIVITY.dnsBytes, R1).jump('noted')
+  countQueries(a)
+  a.jump('noted')
 
   a.label('no query').load(2, R1, FP, TEXT + IP_IN_ETHERNET.typeAt)
   a.jumpIf(R1, '!=', IP_IN_ETHERNET.type, 'noted')
@@ -181,6 +186,27 @@ function noteMessage(a: Assembler, wiring: Wiring): void {
   a.load(2, R1, FP, TEXT + 6).store(2, FP, PEER + 2, R1)
   // It is counted as a contact, not as a query.
   a.storeValue(8, FP, LENGTH, 0).load(8, R1, FP, PEER).jump('hash')
+}
+
+/** BIT = which bit of the sketch is that of the name in the query at MESSAGE. */
+function hashName(a: Assembler): void {
+  a.load(8, R9, FP, MESSAGE).add(R9, NAME_AT)
+  readUser(a, NAME, 8)
+  a.load(8, R1, FP, NAME).set64(R2, LOWER_CASE).or(R1, R2)
+  a.set64(R2, GOLDEN_RATIO).multiply(R1, R2)
+  a.shiftRight(R1, 64 - ACTIVITY.dnsNameBits).store(8, FP, BIT, R1)
+}
+
+/** QUERIES of LENGTH bytes each, the name of the first at BIT, in the record in R0. */
+function countQueries(a: Assembler): void {
+  a.load(4, R1, R0, RECORD.activity + ACTIVITY.dnsQueries).load(8, R2, FP, QUERIES)
+  a.addRegister(R1, R2).store(4, R0, RECORD.activity + ACTIVITY.dnsQueries, R1)
+  a.load(8, R1, FP, LENGTH).multiply(R1, R2)
+  a.load(4, R2, R0, RECORD.activity + ACTIVITY.dnsBytes).addRegister(R1, R2)
+  a.store(4, R0, RECORD.activity + ACTIVITY.dnsBytes, R1)
+  a.load(8, R2, FP, BIT).and(R2, 63).set(R1, 1).shiftLeftBy(R1, R2)
+  a.load(8, R2, R0, RECORD.activity + ACTIVITY.dnsNames).or(R2, R1)
+  a.store(8, R0, RECORD.activity + ACTIVITY.dnsNames, R2)
 }
 
 /** R9 = an argument of the call. */
@@ -262,9 +288,11 @@ function notePeer(a: Assembler, wiring: Wiring): void {
   // A connection made is no query yet, and how long those over it are is not seen.
   a.load(8, R1, FP, LENGTH).jumpIf(R1, '==', 0, 'noted')
   a.load(2, R1, FP, PEER + 2).jumpIf(R1, '!=', DNS_PORT, 'noted')
-  addTo(a, ACTIVITY.dnsQueries)
-  a.load(4, R1, R0, RECORD.activity + ACTIVITY.dnsBytes).load(8, R2, FP, LENGTH)
-  a.addRegister(R1, R2).store(4, R0, RECORD.activity + ACTIVITY.dnsBytes, R1)
+  // The record stays where it is while the name is read.
+  a.copy(R6, R0)
+  hashName(a)
+  a.copy(R0, R6)
+  countQueries(a)
 }
 
 /** Adds one to a field of the record in R0. Not atomic: another thread's may be lost. */

@@ -73,7 +73,7 @@ export const RECORD = {
   missed: 192,
   /** What ACTIVITY says, with `activity` in the variant. */
   activity: 200,
-  size: 248,
+  size: 256,
 } as const
 export const COMM_BYTES = 16
 export const PATH_BYTES = RECORD.cpu - RECORD.path
@@ -94,7 +94,10 @@ export const ACTIVITY = {
   /** u32, a bit for each kind of secret that was opened (domain/secrets.ts); and how often. */
   secrets: 36,
   secretOpens: 40,
-  size: 48,
+  /** 64 bits: one for the hash of how each name begins that was asked for. */
+  dnsNames: 48,
+  dnsNameBits: 6,
+  size: 56,
 } as const
 
 /** Last bytes of a path, by which files with secrets are known. */
