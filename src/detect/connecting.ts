@@ -209,7 +209,7 @@ function byCalls({ connects, heard, seconds }: Seen): Finding[] {
 }
 
 function byDistinct(seen: Seen, index: number): Finding[] {
-  const { contacts, heard, seconds, peer, dnsQueries, dnsBytes } = seen
+  const { contacts, seconds, peer, dnsQueries, dnsBytes } = seen
   const findings: Finding[] = []
   const ends = seen.ends.count(index)
   const slowEnds = seen.slowEnds.count(index)

@@ -28,8 +28,8 @@ const DECAY = 0.85
  * Files removed or renamed, of late, from which on it is by the dozen; one a second comes to 6.7.
  */
 const REMOVED = 5
-/** Files opened, read and written in place. */
-const REWRITTEN = 40
+/** Files opened, read and written in place: two or three a second. */
+const REWRITTEN = 15
 /** What maps and unmaps a file may have written to it, or only read it. */
 const MAPPED_WEIGHT = 0.5
 /** Tools, started once a file, that read and write: more than one a second. */
