@@ -79,8 +79,8 @@ const IP_DESTINATION_BYTES = 8
 /** Offsets in struct msghdr and struct iovec. */
 const MESSAGE_PARTS = 16
 const PART_LENGTH = 8
-/** The kernel sends no more at once; a mask. */
-const MESSAGES_MAX = 0x3ff
+/** The kernel sends no more at once. */
+const MESSAGES_MASK = 0x3ff
 /** Where a query's first label begins, behind the header and the label's length. */
 const NAME_AT = 13
 /** Both cases of eight letters are one: some resolvers ask in mixed case. */
@@ -120,7 +120,7 @@ export function noteActivity(a: Assembler, wiring: Wiring, secrets: number): voi
   a.label('connect').storeValue(8, FP, LENGTH, 0)
   loadArgument(a, 1).jump('address')
   a.label('sendmmsg')
-  loadArgument(a, 2).and(R9, MESSAGES_MAX).store(8, FP, QUERIES, R9).jump('messages')
+  loadArgument(a, 2).and(R9, MESSAGES_MASK).store(8, FP, QUERIES, R9).jump('messages')
   a.label('sendmsg').storeValue(8, FP, QUERIES, 1).label('messages')
   loadFirstPart(a)
   a.jump('message')
