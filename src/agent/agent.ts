@@ -21,7 +21,6 @@ import { claimsNothing, memoryName } from '../detect/names.ts'
 import { ShortLives } from '../detect/short-lives.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { Policy } from '../domain/policy.ts'
 import type { ModelClasses } from '../domain/prediction.ts'
 import type { Guarantee } from '../domain/summary.ts'
 import type { FactsReader } from '../facts/reader.ts'
@@ -39,6 +38,7 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { openIdentity } from '../platform/identity.ts'
 import { processStart } from '../platform/linux/process-start.ts'
+import { log } from '../platform/log.ts'
 import { type BrokerAddress, parseBrokerUrl, readTlsFiles } from '../platform/mqtt/client.ts'
 import { lockDirectory } from '../platform/sqlite.ts'
 import { Outbox } from '../publish/outbox.ts'
@@ -49,6 +49,7 @@ import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/
 import { requireOwnState } from '../settings/state-directory.ts'
 import { AdaptationFiles } from './adaptation-files.ts'
 import { FactKeeper } from './fact-keeper.ts'
+import { FleetPolicyKeeper, rulesInUse } from './fleet-policy.ts'
 import { Governor } from './governor.ts'
 import { HostAdaptation } from './host-adaptation.ts'
 import { keepAlerts, restoreDetection } from './kept-alerts.ts'
@@ -102,6 +103,8 @@ export interface Agent {
   readonly outbox: Outbox
   readonly memory: HostMemory
   readonly publisher: Publisher | undefined
+  /** Where this host accepts a policy of its fleet. */
+  readonly fleetPolicy: FleetPolicyKeeper | undefined
   /** Of the key that signs what this host sends. */
   readonly publicKey: string
   readonly cost: OwnCost
@@ -150,9 +153,10 @@ export function openAgent(options: AgentOptions): Agent {
       gauges: () => gaugesOf(agent),
     })
     const adaptation = hostAdaptation(options, calibration, classes, summariser, cost)
+    const fleetPolicy = fleetPolicyOf(options, { local, clock })
     const detector = new Detector({
       ...{ classes, calibration, memory },
-      ...operatorsWishes(options, local),
+      ...operatorsWishes(options, { local, fleetPolicy }),
       ...(facts.canAsk ? { facts } : {}),
       proofs: () => [...facts.proofs(), ...agent.stages.sight.proofs()],
     })
@@ -196,7 +200,8 @@ export function openAgent(options: AgentOptions): Agent {
         }),
         summariser,
       },
-      publisher: publisherOf(options, { broker, signer: identity, outbox, clock }),
+      fleetPolicy,
+      publisher: publisherOf(options, { broker, signer: identity, outbox, clock, fleetPolicy }),
       publicKey: identity.publicKey,
       async close() {
         agent.stages.live.close()
@@ -321,30 +326,52 @@ function publisherOf(
   { settings, model, source }: AgentOptions,
   parts: Pick<PublisherOptions, 'signer' | 'outbox' | 'clock'> & {
     broker: BrokerAddress | undefined
+    fleetPolicy: FleetPolicyKeeper | undefined
   },
 ): Publisher | undefined {
-  const { broker, ...others } = parts
+  const { broker, fleetPolicy, ...others } = parts
   const { site, host, delivery, aggregatorKey } = settings
   if (broker === undefined) return undefined
-  return new Publisher({
+  const publisher = new Publisher({
     ...others,
     ...{ site, host, broker, aggregatorKeys: aggregatorKey },
     ...defined({ delivery: deliveryOf(delivery) }),
-    presence: { version, model: model.classes.modelId, source: source.name },
+    ...(fleetPolicy === undefined ? {} : { fleet: { policy: (one) => fleetPolicy.receive(one) } }),
+    presence: {
+      ...{ version, model: model.classes.modelId, source: source.name },
+      ...(fleetPolicy === undefined ? {} : { fleet: defined({ policy: fleetPolicy.state }) }),
+    },
     ...brokerLogin(settings),
   })
+  if (fleetPolicy !== undefined)
+    fleetPolicy.onState = (policy) => publisher.announce({ fleet: { policy } })
+  return publisher
 }
 
 /** What settings and rules say of detection. */
-function operatorsWishes({ settings, secretIds }: AgentOptions, local: LocalStore) {
+function operatorsWishes(
+  { settings, secretIds }: AgentOptions,
+  rules: Pick<Agent, 'local' | 'fleetPolicy'>,
+) {
   return {
     host: settings.host,
     falseAlertsPerDay: settings.falseAlarmsPerDay,
     learnSeconds: settings.learn / 1000,
-    allow: local.allowed.list(),
+    ...rulesInUse(rules),
     ...(secretIds === true ? { secret: hostSecret(settings.state, 'alert-ids.secret') } : {}),
-    policy: new Policy(local.policy.list()),
   }
+}
+
+function fleetPolicyOf(
+  { settings }: AgentOptions,
+  { local, clock }: Pick<Agent, 'local' | 'clock'>,
+): FleetPolicyKeeper | undefined {
+  const { acceptFleet, site, host } = settings
+  if (!acceptFleet.includes('policy')) return undefined
+  return new FleetPolicyKeeper({
+    ...{ site, host, document: local.fleetPolicy, alerts: local.alerts, labels: local.labels, log },
+    now: () => Math.floor(clock.now() / 1000),
+  })
 }
 
 function hostAdaptation(

@@ -12,13 +12,13 @@ import {
   MEMORY_SAVE_EVERY_MS,
   STATUS_SAVE_EVERY_MS,
 } from '../domain/limits.ts'
-import { Policy } from '../domain/policy.ts'
 import type { Source, SourceFormat, UserInput } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
 import type { Agent } from './agent.ts'
+import { rulesInUse } from './fleet-policy.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
 import { finish, walk } from './pipeline.ts'
 import { Reading } from './reading.ts'
@@ -228,8 +228,7 @@ class Run {
       if (label !== 'fine') agent.stages.detector.hostLevel.exclude(from, to)
     if (ended) this.#keepBaseline()
     else {
-      agent.stages.detector.allow = agent.local.allowed.list()
-      agent.stages.detector.policy = new Policy(agent.local.policy.list())
+      Object.assign(agent.stages.detector, rulesInUse(agent))
     }
     const status = this.#status()
     agent.local.ledger.put({
@@ -244,7 +243,7 @@ class Run {
 
   #status(): StatusDocument {
     const { stages, counter, outbox, publisher, cost, options, seconds } = this.#agent
-    const { startedMs, lagMs } = this.#agent
+    const { startedMs, lagMs, fleetPolicy } = this.#agent
     const { buffer, detector } = stages
     const collector = this.#reading.parser?.status
     return {
@@ -264,6 +263,7 @@ class Run {
         ...defined({ problem: buffer.problem }),
       },
       key: this.#agent.publicKey,
+      ...(fleetPolicy === undefined ? {} : { fleet: defined({ policy: fleetPolicy.state }) }),
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       sight: stages.sight.status(),
       cost: cost.read(),

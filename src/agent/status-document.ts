@@ -6,9 +6,11 @@
  * The ledger balances: observed.calls = counted + Σ dropped, created = acknowledged + queued +
  * merged + Σ undelivered, detection.alerts.opened = open + closed.
  */
+
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
 import type { Counter } from '../count/counter.ts'
 import type { DetectorStatus } from '../detect/detector.ts'
+import type { FleetStates } from '../domain/fleet-state.ts'
 import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus } from '../domain/source.ts'
 import type { OutputStatus } from '../outputs/outputs.ts'
@@ -48,6 +50,8 @@ export interface CommonStatus {
   readonly lagMs: number
   /** Unix second of the last frame that walked; 0 before the first. */
   readonly lastFrame: number
+  /** What it made of its fleet's documents; absent where it accepts none. */
+  readonly fleet?: FleetStates
   /** The public key that signs what this host sends; absent in documents of older agents. */
   readonly key?: string
   readonly publisher?: PublisherState

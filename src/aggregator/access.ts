@@ -24,7 +24,6 @@ import { readFileSync, statSync } from 'node:fs'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import {
-  FLEET_MODEL_BYTES_MAX,
   HOSTS_PER_ADDRESS_MAX,
   HOSTS_PER_CONNECTION_MAX,
   IDENTITIES_MAX,
@@ -74,12 +73,8 @@ export function brokerRules({
       const parsed = parseTopic(topic)
       if (parsed === undefined) return 'unknown-topic'
       if (!('host' in parsed)) {
-        if (parsed.kind === 'aggregator-status') return 'forged-aggregator'
-        if (bytes > FLEET_MODEL_BYTES_MAX) return 'too-long'
-        // What a whole fleet shall run is not for a client that proved nothing to say.
-        return peer.identity === undefined
-          ? 'not-authenticated'
-          : mayActFor(peer, parsed.site, undefined)
+        // What a whole fleet shall do is the aggregator's to say (`agent policy push`).
+        return parsed.kind === 'aggregator-status' ? 'forged-aggregator' : 'forged-fleet'
       }
       if (parsed.kind === 'receipt') return 'forged-receipt'
       if (bytes > (parsed.kind === 'status' ? STATUS_BYTES_MAX : PAYLOAD_BYTES_MAX))

@@ -21,6 +21,7 @@ import { Central, type CentralOptions, type CentralParts } from './central/centr
 import { type BrokerLink, startEmbedded } from './embedded.ts'
 import { EventHub } from './events.ts'
 import { connectExternal, type ExternalOptions } from './external.ts'
+import { FleetDocuments, type FleetDocumentsParts } from './fleet-documents.ts'
 import { HostCosts } from './host-costs.ts'
 import { type HttpServer, startHttp } from './http.ts'
 import { HttpCounts } from './http-counts.ts'
@@ -155,6 +156,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     ...{ store, subscriber, signer: identity, onChange },
     away: () => linked.failing() ?? subscriber.counts().failing,
     follow: (change) => tellChange(change, events, costs, 0),
+    retain: (topic, payload) => linked.retain(topic, payload),
   })
 
   return {
@@ -215,15 +217,18 @@ function startUpkeep(
     store,
     subscriber,
     follow,
+    retain,
     ...parts
   }: Pick<AbsenceParts, 'store' | 'signer' | 'onChange' | 'away'> & {
     subscriber: Subscriber
     follow: (change: StoreChange) => void
+    retain: FleetDocumentsParts['retain']
   },
 ): Upkeep {
   const numbering = { boot: 0, nextSeq: 1 }
   const outputs = new Outputs({ site: '', host: '', numbering, clock, log }, wanted)
   const watch = absence && new AbsenceWatch(absence, { ...parts, store, clock, log, outputs })
+  const documents = new FleetDocuments({ store, clock, log, retain })
   const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
   const following = followOthers(store, clock, follow)
   return {
@@ -232,6 +237,7 @@ function startUpkeep(
       clearInterval(tidy)
       clearInterval(following)
       await watch?.close()
+      await documents.close()
       await outputs.close()
     },
   }

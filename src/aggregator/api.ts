@@ -15,6 +15,7 @@ import {
 } from '../domain/limits.ts'
 import type { ProcessSummary, Summary } from '../domain/summary.ts'
 import { isTopicPart } from '../wire/topics.ts'
+import { answerFleet } from './api-fleet.ts'
 import { answerActions, answerIncidents } from './api-incidents.ts'
 import { decodePart, Parameters } from './api-parameters.ts'
 import { readAlertCursor, readHostCursor } from './store/cursor.ts'
@@ -39,6 +40,7 @@ export async function answerApi(store: Reads, url: URL, now: number): Promise<st
     return showProgram(store, name, given)
   if (what === 'incidents') return answerIncidents(store.incidents, name, part, given, now)
   if (what === 'actions' && name === undefined) return answerActions(store.incidents, given)
+  if (what === 'fleet' && name === undefined) return answerFleet(store, given)
   if (what === 'counts' && name === undefined) return showCounts(store, given, now)
   return undefined
 }

@@ -31,6 +31,8 @@ export interface BrokerLink extends Link {
   readonly url: string
   /** What the broker carries, where it is our own. */
   load(): BrokerLoad | undefined
+  /** Publishes for those who come later, too. @returns false where it cannot at present */
+  retain(topic: string, payload: Uint8Array): boolean
   /** Why nothing arrives at the moment; undefined while all is well. */
   failing(): string | undefined
   /** Takes no more messages; receipts for those taken can still be sent. */
@@ -103,6 +105,10 @@ export async function startEmbedded(
     failing: () => undefined,
     quiesce: () => open.quiesce(),
     publish: (topic, payload, signature) => open.publish(topic, payload, false, signature),
+    retain(topic, payload) {
+      open.publish(topic, payload, true)
+      return true
+    },
     announce,
     close: () => open.close(),
   }

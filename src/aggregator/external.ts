@@ -115,6 +115,12 @@ export async function connectExternal(
         })
         .catch(() => {})
     },
+    retain(topic, payload) {
+      if (connection === undefined) return false
+      const contentType = CONTENT_TYPE.status
+      connection.publish(topic, payload, { retain: true, contentType }).catch(() => {})
+      return true
+    },
     announce(site, again = false) {
       const known = heralds.get(site)
       if (known !== undefined) {

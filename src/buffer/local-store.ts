@@ -48,6 +48,8 @@ export class LocalStore implements LocalFile {
   readonly allowed: RuleStore<AllowRule>
   readonly policy: RuleStore<PolicyRule>
   readonly labels: RuleStore<AlertLabel>
+  /** The policy of the fleet, and what became of it (agent/fleet-policy.ts). */
+  readonly fleetPolicy: JsonDocument
   /** Hourly maxima of the host's evidence (detect/host-level.ts). */
   readonly hostLevel: JsonDocument
   /** Notices that the webhook has not taken yet. */
@@ -95,6 +97,7 @@ export class LocalStore implements LocalFile {
       parse: parseAlertLabel,
       isSame: (a, b) => a.id === b.id,
     })
+    this.fleetPolicy = new JsonDocument(this, 'fleet-policy')
     this.hostLevel = new JsonDocument(this, 'host-level')
     this.webhookQueue = new JsonDocument(this, 'webhook-queue')
   }

@@ -5,7 +5,6 @@
  * when both ports answer and goes at the end; scripts that start an aggregator on port 0 read it.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { defineCommand } from 'citty'
 import {
   type Aggregator,
@@ -14,7 +13,6 @@ import {
   startAggregator,
 } from '../aggregator/aggregator.ts'
 import { parsePartition } from '../aggregator/central/partition.ts'
-import { isPostgres } from '../aggregator/store/open.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { ABSENT_AFTER_MS } from '../domain/limits.ts'
@@ -25,7 +23,7 @@ import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
 import { durationMs } from '../settings/values.ts'
-import { onStore } from './aggregator-store.ts'
+import { onStore, storeOf } from './aggregator-store.ts'
 import {
   jsonArg,
   note,
@@ -236,18 +234,6 @@ function absenceOf(text: string | undefined): AggregatorOptions['absence'] {
 
 function readyOf({ brokerUrl, url, publicKey }: Aggregator) {
   return { broker: brokerUrl, url, pid: process.pid, key: publicKey }
-}
-
-function storeOf({ store, state }: Settings, given: boolean): string {
-  if (given && store !== undefined && isPostgres(store) && URL.parse(store)?.password)
-    throw new AgentError(
-      'ERR_USAGE',
-      'Cannot use --store with a password in it: other users see the flags of a process',
-      {
-        hint: 'Give the address by AGENT_AGGREGATE_STORE or the settings file, or the password by PGPASSWORD',
-      },
-    )
-  return store ?? join(state, 'aggregate.db')
 }
 
 type TlsArgs = Partial<

@@ -4,12 +4,14 @@
  * new key of a host. An accepted key is used from the next message that it signs.
  */
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { moveStore } from '../aggregator/store/move.ts'
 import { isPostgres, type OpenedStore, openStore } from '../aggregator/store/open.ts'
 import type { ListedHost, Store } from '../aggregator/store/store.ts'
 import { AgentError } from '../domain/error.ts'
 import { isPublicKey, openIdentity } from '../platform/identity.ts'
 import { log } from '../platform/log.ts'
+import type { Settings } from '../settings/settings.ts'
 import { columns, note, safeText, writeJson, writeOut } from './common.ts'
 
 export interface StoreArgs {
@@ -33,16 +35,40 @@ export async function onStore(
     throw new AgentError('ERR_USAGE', `Cannot do "${safeText(action)}"`, {
       hint: `The actions are ${Object.keys(actions).join(', ')}`,
     })
-  if (!isPostgres(location) && !existsSync(location))
-    throw new AgentError('ERR_CONFIG', `Cannot open store "${location}": there is no such file`, {
-      hint: 'Name the store with --store FILE, or its directory with --state DIR',
-    })
+  requireStore(location)
   const opened = await openStore(location, { log, signal })
   try {
     await act(opened, args, signal)
   } finally {
     await opened.close()
   }
+}
+
+/** @throws AgentError where there is no such file: a misspelt name must not make a new store */
+export function requireStore(location: string): void {
+  if (!isPostgres(location) && !existsSync(location))
+    throw new AgentError('ERR_CONFIG', `Cannot open store "${location}": there is no such file`, {
+      hint: 'Name the store with --store FILE, or its directory with --state DIR',
+    })
+}
+
+/**
+ * @param given on the command line, where other users see it
+ * @throws AgentError where a password is
+ */
+export function storeOf(
+  { store, state }: Pick<Settings, 'store' | 'state'>,
+  given: boolean,
+): string {
+  if (given && store !== undefined && isPostgres(store) && URL.parse(store)?.password)
+    throw new AgentError(
+      'ERR_USAGE',
+      'Cannot use --store with a password in it: other users see the flags of a process',
+      {
+        hint: 'Give the address by AGENT_AGGREGATE_STORE or the settings file, or the password by PGPASSWORD',
+      },
+    )
+  return store ?? join(state, 'aggregate.db')
 }
 
 const actions: Readonly<

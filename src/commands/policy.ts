@@ -3,6 +3,7 @@
  * change within seconds.
  */
 import { defineCommand } from 'citty'
+import { fleetRulesIn } from '../agent/fleet-policy.ts'
 import {
   BEHAVIOUR_IDS,
   BEHAVIOURS,
@@ -17,7 +18,9 @@ import type { PolicyRule } from '../domain/policy.ts'
 import { Policy } from '../domain/policy.ts'
 import { changeLocal } from '../operate/local-alerts.ts'
 import { loadSettings } from '../settings/settings.ts'
+import { storeOf } from './aggregator-store.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+import { pushPolicyFile } from './fleet-push.ts'
 
 export default defineCommand({
   meta: {
@@ -28,29 +31,46 @@ export default defineCommand({
       'agent policy network-scan low --reason "this host runs the scanner"',
       'agent policy network-scan --reset',
       'agent policy --reset # all defaults',
+      'agent policy push policy.json --site berlin --canary 10 --expires 30d   # where the aggregator is: to its hosts',
     ],
   },
   args: {
     behaviour: {
       type: 'positional',
-      description: 'behaviour to change',
-      valueHint: 'BEHAVIOUR',
+      description: 'behaviour to change; "push" publishes a policy to the hosts of an aggregator',
+      valueHint: 'BEHAVIOUR|push',
       required: false,
     },
     severity: {
       type: 'positional',
-      description: `${SEVERITIES.join(', ')}; low is an observation, not an alert`,
-      valueHint: 'SEVERITY',
+      description: `${SEVERITIES.join(', ')}; low is an observation, not an alert; with "push": the file`,
+      valueHint: 'SEVERITY|FILE',
       required: false,
     },
     reason: { type: 'string', description: 'reason, stored with the rule', valueHint: 'TEXT' },
     reset: { type: 'boolean', description: 'restore the default' },
-    ...settingArgs('state'),
+    canary: {
+      type: 'string',
+      description: 'with "push": percent of the hosts that use it; default 100',
+      valueHint: 'PERCENT',
+    },
+    expires: {
+      type: 'string',
+      description: 'with "push": how long it holds; default 90d',
+      valueHint: 'DURATION',
+    },
+    ...settingArgs('state', 'store', 'site'),
     ...jsonArg,
   },
   async run({ args }) {
-    const directory = loadSettings(args).settings.state
-    const { behaviour, severity, reset } = args
+    const { settings, origins } = loadSettings(args)
+    const directory = settings.state
+    const { behaviour, severity, reset, canary, expires } = args
+    if (behaviour === 'push')
+      return pushPolicyFile({
+        ...{ file: severity, canary, expires, site: settings.site, json: args.json === true },
+        location: storeOf(settings, origins.store === 'flag'),
+      })
     if (behaviour !== undefined && !isBehaviourId(behaviour))
       throw unknown('behaviour', behaviour, BEHAVIOUR_IDS)
     if (severity !== undefined && !isSeverity(severity))
@@ -59,7 +79,7 @@ export default defineCommand({
       throw new AgentError('ERR_USAGE', `Cannot change "${behaviour}": no severity is given`, {
         hint: `Give one of ${SEVERITIES.join(', ')}, or --reset`,
       })
-    const rules = changeLocal(directory, ({ policy }) => {
+    const rules = changeLocal(directory, ({ policy, fleetPolicy }) => {
       if (reset === true)
         policy.remove((rule) => behaviour === undefined || rule.behaviour === behaviour)
       else if (behaviour !== undefined && severity !== undefined) {
@@ -73,7 +93,7 @@ export default defineCommand({
             `Cannot change "${behaviour}": the disk cannot be written`,
           )
       }
-      return policy.list()
+      return [...fleetRulesIn(fleetPolicy, Date.now() / 1000), ...policy.list()]
     })
     if (behaviour !== undefined)
       note(`${BEHAVIOURS[behaviour].name}: ${new Policy(rules).severityOf(behaviour)}`)
@@ -83,7 +103,7 @@ export default defineCommand({
 
 async function show(rules: readonly PolicyRule[], asJson: boolean): Promise<void> {
   const policy = new Policy(rules)
-  const reasonOf = (id: BehaviourId) => rules.find((rule) => rule.behaviour === id)?.reason
+  const reasonOf = (id: BehaviourId) => rules.findLast((rule) => rule.behaviour === id)?.reason
   if (asJson) {
     for (const id of BEHAVIOUR_IDS)
       await writeJson({

@@ -90,6 +90,7 @@ function shown(saved: SavedStatus): string {
       `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
     ],
     ['keys', keyWords(status)],
+    ...fleetRow(status),
     ...(isSending ? [] : limitRows(status)),
   ]
   return columns(rows)
@@ -158,6 +159,15 @@ function keyWords({ key, publisher }: StatusDocument | SendingStatus): string {
     ...(trusted.length === 0 ? [] : [`aggregator ${trusted.join(' ')}`]),
     ...(refused === undefined ? [] : [red(`refused of the aggregator: ${safeText(refused)}`)]),
   ].join(', ')
+}
+
+/** The policy of the fleet, where this host accepts one. */
+function fleetRow({ fleet }: StatusDocument | SendingStatus): [string, string][] {
+  if (fleet === undefined) return []
+  const { policy } = fleet
+  return [
+    ['fleet', policy === undefined ? 'no policy yet' : `policy ${policy.version} ${policy.state}`],
+  ]
 }
 
 /** What each output took, and what it could not take. */

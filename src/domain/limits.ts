@@ -713,6 +713,17 @@ export const VERIFY_KEYS_MAX = 25_000
  * A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time.
  */
 export const FLEET_MODEL_BYTES_MAX = 4 * 1_048_576
+/** A policy of a fleet, with its allow rules. */
+export const FLEET_POLICY_BYTES_MAX = 262_144
+/** How long a new policy's alerts are counted (seconds); more than so many times the usual, and so many, end its use. */
+export const FLEET_WATCH_SECONDS = 3_600
+export const FLEET_ROLLBACK_FACTOR = 2
+export const FLEET_ROLLBACK_ALERTS = 3
+/** A fleet document is valid for so long unless said otherwise. */
+export const FLEET_DOCUMENT_MS = 90 * 86_400_000
+/** How often an aggregator looks whether there is a new one, and publishes what is retained again. */
+export const FLEET_LOOK_EVERY_MS = 5_000
+export const FLEET_AGAIN_EVERY_MS = 600_000
 export const LARGE_PACKETS_MAX = 8
 /** Hosts in the store; beyond it those offline for longest go, with what they sent. */
 export const HOSTS_MAX = 50_000
@@ -900,6 +911,7 @@ assert(
 )
 assert(VECTORS_FRAMES_MAX <= SEQUENCE_FRAMES, 'the seconds of a span fit into a few bits')
 assert(VECTORS_BYTES_MAX < PAYLOAD_BYTES_MAX, 'vectors fit into a payload')
+assert(FLEET_POLICY_BYTES_MAX < INBOUND_BYTES_MAX, 'a policy fits into what an agent takes in')
 assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')
 assert(GROUP_COMMIT_MS_MAX < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')
 assert(ALERTS_PER_HOST_MAX < ALERTS_STORED_MAX, 'one host cannot push out the alerts of all others')

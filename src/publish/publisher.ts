@@ -19,6 +19,7 @@
 import { createHash } from 'node:crypto'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
+import type { FleetSubject } from '../domain/fleet-state.ts'
 import {
   AGGREGATOR_SETTLE_MS,
   CONNECT_TIMEOUT_MS,
@@ -49,7 +50,7 @@ import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
 import { decodeReceipt } from '../wire/receipt-message.ts'
 import { type Signer, signedFor } from '../wire/signed.ts'
 import { decodeAggregatorStatus, encodeStatus, type StatusMessage } from '../wire/status-message.ts'
-import { type AgentTopics, agentTopics } from '../wire/topics.ts'
+import { type AgentTopics, agentTopics, fleetTopic } from '../wire/topics.ts'
 import { type AggregatorKeys, AggregatorTrust } from './aggregator-trust.ts'
 import { BackOff } from './back-off.ts'
 import { ByteBudget } from './byte-budget.ts'
@@ -59,7 +60,7 @@ import type { VectorsQueue } from './vectors-queue.ts'
 export type DeliveryPolicy = 'auto' | 'receipt' | 'broker'
 
 /** What the retained status says about this agent, beside host and time. */
-export type Presence = Pick<StatusMessage, 'version' | 'model' | 'source'>
+export type Presence = Pick<StatusMessage, 'version' | 'model' | 'source' | 'fleet'>
 
 export interface PublisherOptions {
   readonly broker: BrokerAddress
@@ -67,6 +68,8 @@ export interface PublisherOptions {
   readonly host: string
   readonly outbox: Outbox
   readonly presence: Presence
+  /** Takes the documents that it names, once their signature is checked; the others are not asked for. */
+  readonly fleet?: FleetReceivers
   /** Vectors that an aggregator classifies; sent beside the outbox, kept until the PUBACK. */
   readonly vectors?: VectorsQueue
   readonly delivery?: DeliveryPolicy
@@ -91,6 +94,11 @@ export interface PublisherOptions {
   readonly refusedMs?: readonly [min: number, max: number]
   readonly connectTimeoutMs?: number
   readonly bytesPerDayMax?: number
+}
+
+/** Take a payload without its signature. @returns why it is not used */
+export type FleetReceivers = {
+  readonly [K in FleetSubject]?: (payload: Uint8Array) => string | undefined
 }
 
 export interface PublisherState {
@@ -142,6 +150,7 @@ export class Publisher {
   readonly #options: PublisherOptions
   readonly #outbox: Outbox
   readonly #topics: AgentTopics
+  readonly #fleetTopics: ReadonlyMap<string, FleetSubject>
   readonly #clock: Clock
   readonly #log: Log
   readonly #budget: ByteBudget
@@ -185,6 +194,8 @@ export class Publisher {
     this.#options = options
     this.#outbox = options.outbox
     this.#topics = agentTopics(options.site, options.host)
+    const subjects = Object.keys(options.fleet ?? {}) as FleetSubject[]
+    this.#fleetTopics = new Map(subjects.map((what) => [fleetTopic(options.site, what), what]))
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? processLog
     this.#presence = options.presence
@@ -380,7 +391,11 @@ export class Publisher {
   async #subscribe(connection: MqttConnection): Promise<void> {
     this.#subscribeAt = Infinity
     try {
-      await connection.subscribe([this.#topics.receipt, this.#topics.aggregatorStatus])
+      await connection.subscribe([
+        this.#topics.receipt,
+        this.#topics.aggregatorStatus,
+        ...this.#fleetTopics.keys(),
+      ])
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (this.#connection !== connection) return
@@ -584,6 +599,11 @@ export class Publisher {
 
   #receive({ topic, payload, signature }: MqttMessage): void {
     const isReceipt = topic === this.#topics.receipt
+    const fleet = this.#fleetTopics.get(topic)
+    if (fleet !== undefined) {
+      this.#receiveFleet(fleet, payload, signature)
+      return
+    }
     if (!isReceipt && topic !== this.#topics.aggregatorStatus) {
       this.#ignore('unknown-topic')
       return
@@ -592,6 +612,19 @@ export class Publisher {
     if (!trusted.ok) this.#ignore(`${isReceipt ? 'receipt' : 'aggregator'}: ${trusted.reason}`)
     else if (isReceipt) this.#receiveReceipt(trusted.payload, trusted.signed)
     else this.#receiveAggregatorStatus(trusted.payload)
+  }
+
+  /** Unsigned ones never count: they change what is an alert. */
+  #receiveFleet(what: FleetSubject, payload: Uint8Array, signature: string | undefined): void {
+    const trusted = this.#trust.read(payload, signature)
+    const reason = !trusted.ok
+      ? trusted.reason
+      : trusted.signed
+        ? this.#options.fleet?.[what]?.(trusted.payload)
+        : 'unsigned'
+    if (reason === undefined) return
+    this.#ignore(`${what}: ${reason}`)
+    this.#log.warn('A document of the fleet is not used', { what, reason })
   }
 
   #receiveReceipt(payload: Uint8Array, signed: boolean): void {

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
+import { FLEET_SUBJECTS, type FleetSubject } from '../domain/fleet-state.ts'
 import { safeName } from '../domain/process.ts'
 import { isRecord } from '../domain/untrusted.ts'
 import { troubleWithOwner } from '../platform/linux/private-directory.ts'
@@ -178,6 +179,13 @@ export const KEYS = {
     parse: publicKeys,
     default: () => [],
   }),
+  acceptFleet: key<readonly FleetSubject[]>({
+    describe:
+      'documents of the fleet that this host takes from its aggregator: policy; default: none',
+    hint: 'policy',
+    parse: listOf(...FLEET_SUBJECTS),
+    default: () => [],
+  }),
   alertFile: key<string | undefined>({
     describe: 'alerts as JSON lines in this file, rotated at 16 MiB, five files at most',
     hint: 'FILE',
@@ -297,6 +305,7 @@ export const PIPELINE_SETTINGS = [
   'learn',
   'delivery',
   'aggregatorKey',
+  'acceptFleet',
   'send',
   ...BROKER_SETTINGS,
 ] as const satisfies SettingName[]

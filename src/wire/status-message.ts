@@ -7,8 +7,9 @@
  * late `offline` belongs to, and `session` which connection of that boot: a will that arrives after
  * the host is back is outdated.
  */
+import { FLEET_STATES, FLEET_SUBJECTS, type FleetStates } from '../domain/fleet-state.ts'
 import { STATUS_BYTES_MAX, TOPIC_PART_CHARS_MAX, WIRE_TEXT_CHARS_MAX } from '../domain/limits.ts'
-import { type Decoded, parseJson, reading, refuse } from '../domain/untrusted.ts'
+import { type Decoded, type Fields, parseJson, reading, refuse } from '../domain/untrusted.ts'
 import { isHostName, isTopicPart } from './topics.ts'
 
 export interface StatusMessage {
@@ -27,6 +28,8 @@ export interface StatusMessage {
   readonly version: string
   readonly model: string
   readonly source: string
+  /** What it has made of its fleet's documents; absent where it accepts none. */
+  readonly fleet?: FleetStates
   /** Only with `offline`: `ended` by a clean shutdown, or `lost` (the MQTT will). */
   readonly reason?: 'ended' | 'lost'
 }
@@ -64,9 +67,18 @@ export function decodeStatus(payload: Uint8Array): Decoded<StatusMessage> {
       version: fields.text('version', 64, { empty: true }),
       model: fields.text('model', WIRE_TEXT_CHARS_MAX, { empty: true }),
       source: fields.text('source', 64, { empty: true }),
+      ...(fields.has('fleet') ? { fleet: readFleet(fields.object('fleet')) } : {}),
       ...(fields.has('reason') ? { reason: fields.oneOf('reason', ['ended', 'lost']) } : {}),
     } satisfies StatusMessage
   })
+}
+
+function readFleet(fields: Fields): FleetStates {
+  const known = FLEET_SUBJECTS.filter((what) => fields.has(what)).map((what) => {
+    const one = fields.object(what)
+    return [what, { version: one.integer('version'), state: one.oneOf('state', FLEET_STATES) }]
+  })
+  return Object.fromEntries(known) as FleetStates
 }
 
 export function encodeAggregatorStatus(status: AggregatorStatusMessage): Uint8Array {

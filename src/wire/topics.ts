@@ -7,6 +7,7 @@
  * names `aggregator` and `fleet` are reserved: their topics belong to the aggregator.
  */
 import { AgentError } from '../domain/error.ts'
+import type { FleetSubject } from '../domain/fleet-state.ts'
 import { TOPIC_PART_CHARS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 
@@ -23,7 +24,7 @@ export interface AgentTopics {
   readonly vectors: string
   readonly receipt: string
   readonly aggregatorStatus: string
-  readonly fleetModel: string
+  readonly fleetPolicy: string
 }
 
 export type TopicKind = (typeof HOST_TOPICS)[number]
@@ -31,7 +32,7 @@ export type TopicKind = (typeof HOST_TOPICS)[number]
 export type ParsedTopic =
   | { readonly kind: Exclude<TopicKind, 'vectors'>; readonly site: string; readonly host: string }
   | { readonly kind: 'vectors'; readonly site: string; readonly host: string }
-  | { readonly kind: 'aggregator-status' | 'fleet-model'; readonly site: string }
+  | { readonly kind: 'aggregator-status' | 'fleet-policy'; readonly site: string }
 
 /** Whether `agentTopics` accepts a text as one level of a topic. */
 export function isTopicPart(text: string): boolean {
@@ -66,7 +67,7 @@ export function agentTopics(site: string, host: string): AgentTopics {
     vectors: `${base}/vectors`,
     receipt: `${base}/receipt`,
     aggregatorStatus: aggregatorStatusTopic(site),
-    fleetModel: fleetModelTopic(site),
+    fleetPolicy: fleetTopic(site, 'policy'),
   }
 }
 
@@ -74,8 +75,8 @@ export function aggregatorStatusTopic(site: string): string {
   return `${TOPIC_ROOT}/${checkSite(site)}/aggregator/status`
 }
 
-export function fleetModelTopic(site: string): string {
-  return `${TOPIC_ROOT}/${checkSite(site)}/fleet/model`
+export function fleetTopic(site: string, what: FleetSubject): string {
+  return `${TOPIC_ROOT}/${checkSite(site)}/fleet/${what}`
 }
 
 export function receiptTopic(site: string, host: string): string {
@@ -103,7 +104,7 @@ export function parseTopic(topic: string): ParsedTopic | undefined {
   const [, , site = '', host = '', kind = ''] = parts
   if (!isTopicPart(site)) return undefined
   if (host === 'aggregator' && kind === 'status') return { kind: 'aggregator-status', site }
-  if (host === 'fleet' && kind === 'model') return { kind: 'fleet-model', site }
+  if (host === 'fleet' && kind === 'policy') return { kind: 'fleet-policy', site }
   if (!isHostName(host)) return undefined
   const known = HOST_TOPICS.find((one) => one === kind)
   return known === undefined ? undefined : { kind: known, site, host }

@@ -85,11 +85,11 @@ describe('a client that proves nothing', () => {
   test('has nothing retained that is refused, and nothing large', async () => {
     const client = await connectClient(open.brokerUrl, 'large')
     const before = await open.metric('callsign_retained_messages')
-    const { status, fleetModel } = agentTopics('lab', 'large')
+    const { status, fleetPolicy } = agentTopics('lab', 'large')
     for (const [topic, bytes] of [
       [status, 5_000],
       [status, 40_000],
-      [fleetModel, 40_000],
+      [fleetPolicy, 40_000],
     ] as const)
       await expect(client.publish(topic, Buffer.alloc(bytes), { retain: true })).rejects.toThrow(
         'Not authorized',

@@ -262,6 +262,7 @@ function senderSettings() {
     ...{
       delivery: 'auto' as const,
       aggregatorKey: [],
+      acceptFleet: [],
       send: ['vectors' as const],
       broker: undefined,
     },

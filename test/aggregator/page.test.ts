@@ -20,6 +20,7 @@ const VIEWS = [
   ['hosts', '#/hosts', '.row'],
   ['one host', '#/host/lab/web-1', '.table'],
   ['a program', '#/program/nginx', '.table'],
+  ['fleet', '#/fleet', '.table, .note'],
   ['audit', '#/audit', '.log, .audit, .empty'],
   ['what is not there', '#/incident/lab/web-1/none', '.trouble'],
   ['no view', '#/nowhere', 'h1'],

@@ -78,6 +78,7 @@ async function measure(processes: number): Promise<Measured> {
       ...{ brokerPasswordFile: undefined, ca: undefined, cert: undefined, key: undefined },
       delivery: 'auto',
       aggregatorKey: [],
+      acceptFleet: [],
     },
     model,
     source: { name: 'memory', why: 'bench' },

@@ -10,7 +10,7 @@ describe('agentTopics()', () => {
       receipt: 'callsign/v1/lab/web-1/receipt',
       aggregatorStatus: 'callsign/v1/lab/aggregator/status',
       vectors: 'callsign/v1/lab/web-1/vectors',
-      fleetModel: 'callsign/v1/lab/fleet/model',
+      fleetPolicy: 'callsign/v1/lab/fleet/policy',
     })
   })
 
@@ -45,7 +45,7 @@ describe('parseTopic()', () => {
       expect(parseTopic(topics[kind])).toEqual({ kind, site: 'lab', host: 'web-1' })
     }
     expect(parseTopic(topics.aggregatorStatus)).toEqual({ kind: 'aggregator-status', site: 'lab' })
-    expect(parseTopic(topics.fleetModel)).toEqual({ kind: 'fleet-model', site: 'lab' })
+    expect(parseTopic(topics.fleetPolicy)).toEqual({ kind: 'fleet-policy', site: 'lab' })
   })
 
   test.each([

@@ -1,4 +1,5 @@
 /** What the page asks the aggregator, and what it tells it (docs/reference/api.md). */
+import type { FleetStates } from '../../domain/fleet-state.ts'
 import type { ProcessSummary, Summary } from '../../domain/summary.ts'
 import type {
   Action,
@@ -25,6 +26,29 @@ export interface Times {
   readonly step: number
 }
 
+export interface Fleet {
+  readonly documents: readonly {
+    readonly site: string
+    readonly what: string
+    readonly version: number
+    readonly made?: number
+    readonly expires?: number
+    readonly canary?: number
+    readonly rules?: readonly { readonly behaviour: string; readonly severity: string }[]
+    readonly allow?: readonly unknown[]
+    /** By what became of it. */
+    readonly hosts: Readonly<Record<string, number>>
+  }[]
+  readonly runs: readonly {
+    readonly site: string
+    readonly version: string
+    readonly model: string
+    readonly fleet?: FleetStates
+    readonly hosts: number
+    readonly online: number
+  }[]
+}
+
 export interface Host {
   readonly site: string
   readonly host: string
@@ -35,6 +59,7 @@ export interface Host {
   readonly version: string
   readonly model: string
   readonly source: string
+  readonly fleet?: FleetStates
   /** The public key that its messages are signed with, and another one that signs for it. */
   readonly key?: { readonly key: string; readonly since: number }
   readonly refusedKey?: { readonly key: string; readonly since: number }

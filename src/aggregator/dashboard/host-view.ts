@@ -104,6 +104,11 @@ function countOf(count: number | undefined): string | undefined {
   return count === undefined ? undefined : amount(count)
 }
 
+function policyWords(fleet: Host['fleet']): string | undefined {
+  const policy = fleet?.policy
+  return policy === undefined ? undefined : `${policy.version} (${policy.state})`
+}
+
 /** What became of the calls of the last minute. */
 function ledger({ summary }: HostProcesses): HTMLElement {
   if (summary === null) return block('Ledger', note('No summary yet. Agents send one each minute.'))
@@ -142,6 +147,7 @@ function agent({ host: at, summary }: HostProcesses): HTMLElement {
       ['Source', at.source === '' ? undefined : at.source],
       ['Version', at.version === '' ? undefined : at.version],
       ['Model', at.model === '' ? undefined : [hash(at.model)]],
+      ['Policy of the fleet', policyWords(at.fleet)],
       ['Key', at.key === undefined ? 'none: its messages are not signed' : [hash(at.key.key)]],
       ['Key changed', at.refusedKey === undefined ? undefined : refusedWords(at)],
       ...(summary === null

@@ -8,6 +8,7 @@ import { type Counts, get, type Me, wordsOfError } from './api.ts'
 import { audit } from './audit-view.ts'
 import { element } from './element.ts'
 import { type FeedMessage, type Hello, listen } from './feed.ts'
+import { fleet } from './fleet-view.ts'
 import { host } from './host-view.ts'
 import { hosts } from './hosts-view.ts'
 import { ageTimes } from './incident-row.ts'
@@ -126,6 +127,8 @@ function ask(at: Route): Promise<Shown> {
       return host(at, context)
     case 'program':
       return program(at, context)
+    case 'fleet':
+      return fleet(at.filters, context)
     case 'audit':
       return audit(at.filters, context)
     case 'unknown':

@@ -12,6 +12,7 @@ export type Route =
   | { readonly view: 'hosts'; readonly filters: Filters }
   | { readonly view: 'host'; readonly site: string; readonly host: string }
   | { readonly view: 'program'; readonly name: string }
+  | { readonly view: 'fleet'; readonly filters: Filters }
   | { readonly view: 'audit'; readonly filters: Filters }
   | { readonly view: 'unknown' }
 
@@ -29,6 +30,7 @@ export function readRoute(hash: string): Route {
         return { view: 'overview', filters }
       case 'incidents':
       case 'hosts':
+      case 'fleet':
       case 'audit':
         return { view, filters }
     }

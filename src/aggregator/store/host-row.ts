@@ -2,6 +2,7 @@
  * A host as a store has it in hand while it commits, and what a message changes of it: the same for
  * every store.
  */
+import type { FleetStates } from '../../domain/fleet-state.ts'
 import { HOST_SILENT_S } from '../../domain/limits.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
@@ -30,6 +31,8 @@ export interface StoredHost extends Readonly<HostKeys> {
   /** ms since when its summaries say so; 0 where they do not. */
   readonly blindSince: number
   readonly noisySince: number
+  /** JSON of what it has made of its fleet's documents; '' where it accepts none. */
+  readonly fleet: string
 }
 
 export function toRecord(row: StoredHost): HostRecord {
@@ -47,6 +50,7 @@ export function toRecord(row: StoredHost): HostRecord {
     source: row.source,
     ...(row.key === '' ? {} : { key: { key: row.key, since: toSeconds(row.keySince) } }),
     ...(row.blindSince === 0 ? {} : { blindSince: toSeconds(row.blindSince) }),
+    ...(row.fleet === '' ? {} : { fleet: JSON.parse(row.fleet) as FleetStates }),
     ...(row.noisySince === 0 ? {} : { noisySince: toSeconds(row.noisySince) }),
     ...(row.otherKey === ''
       ? {}
@@ -85,13 +89,15 @@ export function applyStatus(host: HostRow, message: StatusMessage, nowMs: number
   if (isOutdated(host, message)) return false
   noteStatusSeen(host, message, nowMs)
   const reason = online === 1 ? '' : (message.reason ?? 'lost')
-  const same = host.online === online && host.boot === boot && host.reason === reason
+  const fleet = message.fleet === undefined ? '' : JSON.stringify(message.fleet)
+  const same =
+    host.fleet === fleet && host.online === online && host.boot === boot && host.reason === reason
   if (same && host.version === version && host.model === model && host.source === source) {
     host.session = session
     return false
   }
   if (host.online !== online || (online === 1 && host.boot !== boot)) host.since = nowMs
-  Object.assign(host, { online, reason, boot, session, version, model, source })
+  Object.assign(host, { online, reason, boot, session, version, model, source, fleet })
   return true
 }
 

@@ -88,8 +88,8 @@ export async function restoreArchive(
   const [made] = await tx.query<{ id: number }>(
     `INSERT INTO callsign.hosts (site, host, online, reason, boot, since, first_seen, last_seen, version,
        model, source, active, alerts, summary_boot, summary_seq, summary_seen,
-       key, key_since, other_key, other_key_since, accepted_key, session, blind_since, noisy_since)
-     SELECT * FROM ${rowsOf('site text, host text, online smallint, reason text, boot bigint, since bigint, "firstSeen" bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint, "acceptedKey" text, session bigint, "blindSince" bigint, "noisySince" bigint')}
+       key, key_since, other_key, other_key_since, accepted_key, session, blind_since, noisy_since, fleet)
+     SELECT * FROM ${rowsOf('site text, host text, online smallint, reason text, boot bigint, since bigint, "firstSeen" bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint, "acceptedKey" text, session bigint, "blindSince" bigint, "noisySince" bigint, fleet text')}
      ON CONFLICT DO NOTHING RETURNING id::float8 AS id`,
     [JSON.stringify([{ ...host, active, alerts: alerts.length }])],
   )

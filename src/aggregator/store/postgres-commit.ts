@@ -334,8 +334,9 @@ export class PostgresCommit {
          active = x.active, alerts = x.alerts, summary_boot = x."summaryBoot",
          summary_seq = x."summarySeq", summary_seen = x."summarySeen", key = x.key,
          key_since = x."keySince", other_key = x."otherKey", other_key_since = x."otherKeySince",
-         session = x.session, blind_since = x."blindSince", noisy_since = x."noisySince"
-       FROM ${rowsOf('id bigint, online smallint, reason text, boot bigint, since bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint, session bigint, "blindSince" bigint, "noisySince" bigint')}
+         session = x.session, blind_since = x."blindSince", noisy_since = x."noisySince",
+         fleet = x.fleet
+       FROM ${rowsOf('id bigint, online smallint, reason text, boot bigint, since bigint, "lastSeen" bigint, version text, model text, source text, active int, alerts int, "summaryBoot" bigint, "summarySeq" bigint, "summarySeen" bigint, key text, "keySince" bigint, "otherKey" text, "otherKeySince" bigint, session bigint, "blindSince" bigint, "noisySince" bigint, fleet text')}
        WHERE hosts.id = x.id`,
       [JSON.stringify([...this.#hosts.values()])],
     )

@@ -13,6 +13,7 @@ import {
   showAlertCursor,
   showHostCursor,
 } from './cursor.ts'
+import { runsStatement } from './fleet-sql.ts'
 import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type SqlParameter, type TableNames } from './incident-sql.ts'
@@ -21,11 +22,13 @@ import type {
   AlertPage,
   AlertQuery,
   Counts,
+  FleetRun,
   HostCondition,
   HostHour,
   HostPage,
   HostQuery,
   Reads,
+  StoredDocument,
   Usage,
   Where,
 } from './store.ts'
@@ -33,7 +36,7 @@ import type {
 export const HOST_COLUMNS = `id::float8 AS id, site, host, online, reason, boot::float8 AS boot,
   since::float8 AS since, first_seen::float8 AS "firstSeen", last_seen::float8 AS "lastSeen",
   version, model, source, active, alerts, session::float8 AS session,
-  blind_since::float8 AS "blindSince", noisy_since::float8 AS "noisySince", key, key_since::float8 AS "keySince",
+  blind_since::float8 AS "blindSince", noisy_since::float8 AS "noisySince", fleet, key, key_since::float8 AS "keySince",
   other_key AS "otherKey", other_key_since::float8 AS "otherKeySince", accepted_key AS "acceptedKey"`
 
 export const WINDOW_COLUMNS = `summary_boot::float8 AS "summaryBoot",
@@ -275,6 +278,17 @@ export class PostgresReads implements Reads {
     )
     const { bytes, oldest } = found!
     return { bytes, oldestAlert: oldest === null ? null : toSeconds(oldest) }
+  }
+
+  documents(): Promise<StoredDocument[]> {
+    return this.#db.query<StoredDocument>(
+      `SELECT site, what, version::float8 AS version, body FROM callsign.documents
+       ORDER BY site, what`,
+    )
+  }
+
+  fleetRuns(): Promise<FleetRun[]> {
+    return this.#db.query<FleetRun>(runsStatement('callsign.hosts', (text) => `(${text})::float8`))
   }
 
   #hostsNamed({ host, site }: Where): Promise<StoredHost[]> {

@@ -199,4 +199,15 @@ CREATE TABLE callsign.leases (
   until float8 NOT NULL
 );
 `,
+  // What hosts have made of their fleet's documents, and these.
+  `
+ALTER TABLE callsign.hosts ADD COLUMN fleet text COLLATE "C" NOT NULL DEFAULT '';
+CREATE TABLE callsign.documents (
+  site text COLLATE "C" NOT NULL,
+  what text COLLATE "C" NOT NULL,
+  version bigint NOT NULL,
+  body bytea NOT NULL,
+  PRIMARY KEY (site, what)
+);
+`,
 ]

@@ -37,6 +37,7 @@ import type {
   Store,
   StoreBounds,
   StoreChange,
+  StoredDocument,
   Tallies,
 } from './store.ts'
 
@@ -173,6 +174,16 @@ export class PostgresStore extends PostgresReads implements Store {
 
   lead(duty: string, holder: string, forMs: number): Promise<boolean> {
     return takeLease(this.#db, duty, holder, forMs)
+  }
+
+  async putDocument({ site, what, version, body }: StoredDocument): Promise<boolean> {
+    const put = await this.#db.query(
+      `INSERT INTO callsign.documents AS documents VALUES ($1, $2, $3, $4)
+       ON CONFLICT (site, what) DO UPDATE SET version = excluded.version, body = excluded.body
+       WHERE excluded.version > documents.version RETURNING version`,
+      [site, what, version, body],
+    )
+    return put.length > 0
   }
 
   archives(): AsyncGenerator<HostArchive> {

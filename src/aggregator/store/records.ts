@@ -1,5 +1,6 @@
 /** A host and a change of an alert as they are told, and two words about them. */
 import type { AlertState } from '../../domain/alert.ts'
+import type { FleetStates } from '../../domain/fleet-state.ts'
 
 export interface HostRecord {
   readonly site: string
@@ -21,6 +22,8 @@ export interface HostRecord {
   readonly blindSince?: number
   /** Unix seconds since when it holds alerts, because there are too many. */
   readonly noisySince?: number
+  /** What it has made of its fleet's documents; absent where it accepts none. */
+  readonly fleet?: FleetStates
   /** The public key that its messages are signed with, since when; absent where they are not. */
   readonly key?: SeenKey
   /** Another key that signed for this host, and whose messages are refused. */

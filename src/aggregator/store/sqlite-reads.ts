@@ -15,6 +15,7 @@ import {
   showAlertCursor,
   showHostCursor,
 } from './cursor.ts'
+import { runsStatement } from './fleet-sql.ts'
 import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type TableNames } from './incident-sql.ts'
@@ -23,11 +24,13 @@ import type {
   AlertPage,
   AlertQuery,
   Counts,
+  FleetRun,
   HostCondition,
   HostHour,
   HostPage,
   HostQuery,
   Reads,
+  StoredDocument,
   Usage,
   Where,
 } from './store.ts'
@@ -231,6 +234,18 @@ export class SqliteReads implements Reads {
       bytes: bytesUsed(this.#db),
       oldestAlert: Number.isFinite(first) ? toSeconds(first) : null,
     }
+  }
+
+  async documents(): Promise<StoredDocument[]> {
+    return this.#db
+      .prepare<StoredDocument>(
+        'SELECT site, what, version, body FROM documents ORDER BY site, what',
+      )
+      .all()
+  }
+
+  async fleetRuns(): Promise<FleetRun[]> {
+    return this.#db.prepare<FleetRun>(runsStatement('hosts', (text) => text)).all()
   }
 
   #hostsNamed({ host, site }: Where): StoredHost[] {

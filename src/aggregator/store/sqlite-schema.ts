@@ -222,4 +222,15 @@ ALTER TABLE hosts ADD COLUMN session INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE hosts ADD COLUMN blindSince INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE hosts ADD COLUMN noisySince INTEGER NOT NULL DEFAULT 0;
 `,
+  // What hosts have made of their fleet's documents, and these.
+  `
+ALTER TABLE hosts ADD COLUMN fleet TEXT NOT NULL DEFAULT '';
+CREATE TABLE documents (
+  site TEXT NOT NULL,
+  what TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (site, what)
+);
+`,
 ]

@@ -18,6 +18,10 @@ function prepareSmallStatements(db: Database) {
     identity: db.prepare('SELECT secret FROM identity'),
     acceptedKey: db.prepare('SELECT acceptedKey FROM hosts WHERE id = ?'),
     acceptKey: db.prepare('UPDATE hosts SET acceptedKey = ? WHERE site = ? AND host = ?'),
+    putDocument: db.prepare(
+      `INSERT INTO documents VALUES (?, ?, ?, ?) ON CONFLICT (site, what) DO UPDATE SET
+         version = excluded.version, body = excluded.body WHERE excluded.version > version`,
+    ),
     openAbsences: db.prepare("SELECT body FROM alerts WHERE kind = 'absence' AND active = 1"),
   }
 }
@@ -34,7 +38,7 @@ export function prepareStatements(db: Database) {
       `UPDATE hosts SET online = ?, reason = ?, boot = ?, since = ?, lastSeen = ?, version = ?, model = ?,
          source = ?, active = ?, alerts = ?, summaryBoot = ?, summarySeq = ?, summarySeen = ?,
          key = ?, keySince = ?, otherKey = ?, otherKeySince = ?, session = ?, blindSince = ?,
-         noisySince = ? WHERE id = ?`,
+         noisySince = ?, fleet = ? WHERE id = ?`,
     ),
     setFirstSeen: db.prepare('UPDATE hosts SET firstSeen = ? WHERE id = ?'),
     dropHost: db.prepare('DELETE FROM hosts WHERE id = ?'),

@@ -63,6 +63,7 @@ import type {
   Store,
   StoreBounds,
   StoreChange,
+  StoredDocument,
   Suspect,
   Tallies,
 } from './store.ts'
@@ -141,6 +142,8 @@ export class SqliteStore implements Store {
   countHosts: Reads['countHosts'] = (condition) => this.#reads.countHosts(condition)
   latestSummaries: Reads['latestSummaries'] = (limit) => this.#reads.latestSummaries(limit)
   usage: Reads['usage'] = () => this.#reads.usage()
+  documents: Reads['documents'] = () => this.#reads.documents()
+  fleetRuns: Reads['fleetRuns'] = () => this.#reads.fleetRuns()
 
   async counts(): ReturnType<Reads['counts']> {
     let [online, active, keyChanged] = [0, 0, 0]
@@ -391,6 +394,10 @@ export class SqliteStore implements Store {
     return Number(this.#sql.acceptKey.run(key, site, host).changes) > 0
   }
 
+  async putDocument({ site, what, version, body }: StoredDocument): Promise<boolean> {
+    return Number(this.#sql.putDocument.run(site, what, version, body).changes) > 0
+  }
+
   async keysOf(hosts: readonly Named[]): Promise<string[]> {
     return hosts.map((host) => this.#hosts.get(hostKey(host))?.key ?? '')
   }
@@ -546,7 +553,7 @@ export class SqliteStore implements Store {
       ...[host.version, host.model, host.source, host.active, host.alerts],
       ...[host.summaryBoot, host.summarySeq, host.summarySeen],
       ...[host.key, host.keySince, host.otherKey, host.otherKeySince],
-      ...[host.session, host.blindSince, host.noisySince, host.id],
+      ...[host.session, host.blindSince, host.noisySince, host.fleet, host.id],
     )
   }
 

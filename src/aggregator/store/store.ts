@@ -9,6 +9,7 @@
  * in whatever order messages arrive, and the same message twice changes nothing.
  */
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
+import type { FleetSubject } from '../../domain/fleet-state.ts'
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
@@ -159,6 +160,29 @@ export interface Reads {
   /** The newest summaries, of the hosts heard last. */
   latestSummaries(limit: number): Promise<{ host: HostRecord; summary: SummaryMessage }[]>
   usage(): Promise<Usage>
+  /** The newest document of each site and kind. */
+  documents(): Promise<StoredDocument[]>
+  /** Which hosts run what. */
+  fleetRuns(): Promise<FleetRun[]>
+}
+
+/** A document as it is published: with its signature. */
+export interface StoredDocument {
+  readonly site: string
+  readonly what: FleetSubject
+  readonly version: number
+  readonly body: Uint8Array
+}
+
+/** Hosts of a site that run the same. */
+export interface FleetRun {
+  readonly site: string
+  readonly version: string
+  readonly model: string
+  /** JSON of FleetStates; '' where they accept none. */
+  readonly fleet: string
+  readonly hosts: number
+  readonly online: number
 }
 
 /** Bounds of what `absences` looks for, in Unix ms. */
@@ -262,6 +286,8 @@ export interface Store extends Reads {
    * @param holder a name of this aggregator's own
    */
   lead(duty: string, holder: string, forMs: number): Promise<boolean>
+  /** @returns false where there is a newer one already, or this one */
+  putDocument(document: StoredDocument): Promise<boolean>
   /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>

@@ -1,0 +1,101 @@
+/** What the fleet was told, what became of it, and which hosts run what. */
+import { type Fleet, get } from './api.ts'
+import { block, element, facts, hash, name, note } from './element.ts'
+import { at } from './incident-row.ts'
+import { link } from './route.ts'
+import type { Shown, ViewContext } from './view.ts'
+import { amount } from './words.ts'
+
+const STATE_WORDS: Readonly<Record<string, string>> = {
+  active: 'in use',
+  waiting: 'not for them yet',
+  'rolled-back': 'rolled back, as more alerts came',
+  expired: 'expired',
+  older: 'not heard yet',
+  'not-accepting': 'accept none',
+}
+
+export async function fleet(_: unknown, { now }: ViewContext): Promise<Shown> {
+  const { documents, runs } = await get<Fleet>('fleet')
+  return {
+    title: 'Fleet',
+    parts: [
+      element('h1', {}, 'Fleet'),
+      ...(documents.length === 0
+        ? [
+            block(
+              'Policy',
+              note('None was pushed. Agents with accept_fleet take one from this aggregator:'),
+              element('pre', { tabindex: '0' }, 'agent policy push policy.json --site SITE'),
+            ),
+          ]
+        : documents.map((document) => published(document, now))),
+      block(
+        'What hosts run',
+        runs.length === 0 ? note('No host has reported yet.') : runTable(runs),
+      ),
+    ],
+  }
+}
+
+function published(document: Fleet['documents'][number], now: number): HTMLElement {
+  const { site, what, version, made, expires, canary, rules, allow, hosts } = document
+  const counted = Object.entries(hosts).filter(([, count]) => count > 0)
+  return block(
+    `${what === 'policy' ? 'Policy' : what} of site ${site}`,
+    facts([
+      ['Version', String(version)],
+      ['Pushed', made === undefined ? undefined : [at(made, now)]],
+      ['Expires', expires === undefined ? undefined : [at(expires, now)]],
+      ['For', canary === undefined ? undefined : `${canary} % of the hosts`],
+      [
+        'Severities',
+        rules?.map(({ behaviour, severity }) => `${behaviour} ${severity}`).join(', ') || undefined,
+      ],
+      ['Allow rules', allow === undefined ? undefined : String(allow.length)],
+      ...counted.map(([state, count]): [string, string] => [
+        `Hosts: ${STATE_WORDS[state] ?? state}`,
+        amount(count),
+      ]),
+    ]),
+  )
+}
+
+function runTable(runs: Fleet['runs']): HTMLElement {
+  const cell = (...children: (string | HTMLElement)[]) => element('td', {}, ...children)
+  return element(
+    'table',
+    { class: 'table', 'aria-label': 'Hosts by site, version, model and policy' },
+    element(
+      'thead',
+      {},
+      element(
+        'tr',
+        {},
+        ...['Site', 'Version', 'Model', 'Policy', 'Hosts', 'Online'].map((title) =>
+          element('th', { scope: 'col' }, title),
+        ),
+      ),
+    ),
+    element(
+      'tbody',
+      {},
+      ...runs.map(({ site, version, model, fleet, hosts, online }) =>
+        element(
+          'tr',
+          {},
+          cell(element('a', { href: link(['hosts'], { search: `${site}/` }) }, name(site))),
+          cell(version),
+          cell(model === '' ? '' : hash(model)),
+          cell(
+            fleet?.policy === undefined
+              ? ''
+              : `${fleet.policy.version} (${STATE_WORDS[fleet.policy.state] ?? fleet.policy.state})`,
+          ),
+          cell(amount(hosts)),
+          cell(amount(online)),
+        ),
+      ),
+    ),
+  )
+}

@@ -1,0 +1,60 @@
+/**
+ * Publishes the fleet's documents, retained, to their sites: what `agent policy push` put into the
+ * store, within seconds, and again now and then, because a broker may have lost them or somebody may
+ * have published something else there. Aggregators that share a store publish the same.
+ */
+import { FLEET_AGAIN_EVERY_MS, FLEET_LOOK_EVERY_MS } from '../domain/limits.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import { fleetTopic } from '../wire/topics.ts'
+import type { Store } from './store/store.ts'
+
+export interface FleetDocumentsParts {
+  readonly store: Pick<Store, 'documents'>
+  readonly clock: Clock
+  readonly log: Log
+  /** @returns false where nothing can be published at present */
+  readonly retain: (topic: string, payload: Uint8Array) => boolean
+}
+
+export class FleetDocuments {
+  readonly #parts: FleetDocumentsParts
+  readonly #timer: ReturnType<typeof setInterval>
+  readonly #published = new Map<string, { readonly version: number; readonly at: number }>()
+  #looking: Promise<void> | undefined
+
+  constructor(parts: FleetDocumentsParts, everyMs: number = FLEET_LOOK_EVERY_MS) {
+    this.#parts = parts
+    this.#timer = setInterval(() => void this.look(), everyMs)
+    void this.look()
+  }
+
+  look(): Promise<void> {
+    // A store that is away is told by the commits that fail.
+    this.#looking ??= this.#look()
+      .catch(() => {})
+      .finally(() => {
+        this.#looking = undefined
+      })
+    return this.#looking
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#looking
+  }
+
+  async #look(): Promise<void> {
+    const { store, clock, log, retain } = this.#parts
+    const now = clock.monotonic()
+    for (const { site, what, version, body } of await store.documents()) {
+      const topic = fleetTopic(site, what)
+      const before = this.#published.get(topic)
+      const isNew = before?.version !== version
+      if (!isNew && now - before.at < FLEET_AGAIN_EVERY_MS) continue
+      if (!retain(topic, body)) continue
+      this.#published.set(topic, { version, at: now })
+      if (isNew) log.info('Published to the fleet', { site, what, version })
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** What a host has made of a document that its fleet's aggregator published. */
+
+export const FLEET_SUBJECTS = ['policy'] as const
+export type FleetSubject = (typeof FLEET_SUBJECTS)[number]
+
+/**
+ * `active`: in use. `waiting`: meant for a share of the hosts, and this one is not of it.
+ * `rolled-back`: taken out of use, because the first hour raised more alerts than before.
+ * `expired`: its time is over.
+ */
+export const FLEET_STATES = ['active', 'waiting', 'rolled-back', 'expired'] as const
+export type FleetStateName = (typeof FLEET_STATES)[number]
+
+export interface FleetState {
+  /** Of the newest document that the host has seen. */
+  readonly version: number
+  readonly state: FleetStateName
+}
+
+export type FleetStates = { readonly [K in FleetSubject]?: FleetState }

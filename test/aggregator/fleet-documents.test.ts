@@ -1,0 +1,107 @@
+/** Documents for a fleet in both stores, who publishes them, and what hosts have made of them. */
+import { describe, expect, test } from 'bun:test'
+import { answerApi } from '../../src/aggregator/api.ts'
+import { FleetDocuments } from '../../src/aggregator/fleet-documents.ts'
+import { pushPolicy } from '../../src/aggregator/push-policy.ts'
+import { moveStore } from '../../src/aggregator/store/move.ts'
+import { openIdentity, signerOf } from '../../src/platform/identity.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { decodeFleetPolicy } from '../../src/wire/fleet-document.ts'
+import { detachSignature } from '../../src/wire/signed.ts'
+import { manualClock } from '../support/clock.ts'
+import { status, storeKinds } from './store-kinds.ts'
+
+const { sqlite, postgres } = storeKinds()
+const NOW_MS = 1_700_000_000_000
+const text = JSON.stringify({ rules: [{ behaviour: 'network-scan', severity: 'low' }] })
+const push = { text, site: 'lab', canary: 25, lifeMs: 86_400_000, nowMs: NOW_MS }
+
+for (const kind of [sqlite, postgres])
+  describe.skipIf(kind.skip)(kind.name, () => {
+    test('keeps the newest policy of a site, signed with its key, and moves it', async () => {
+      const store = await kind.open()
+      const first = await pushPolicy(store, push)
+      expect(first).toMatchObject({ version: NOW_MS / 1000, rules: 1, allow: 0, hosts: 0 })
+      // The clock may stand still or go back: the version grows.
+      const second = await pushPolicy(store, { ...push, nowMs: NOW_MS - 60_000 })
+      expect(second.version).toBe(first.version + 1)
+      await pushPolicy(store, { ...push, site: 'oslo' })
+      const documents = await store.documents()
+      expect(documents.map(({ site, what, version }) => [site, what, version])).toEqual([
+        ['lab', 'policy', second.version],
+        ['oslo', 'policy', first.version],
+      ])
+      const { payload, signature } = detachSignature(documents[0]!.body, undefined)
+      const { publicKey } = openIdentity(await store.identity())
+      expect(signerOf(payload, signature!)).toBe(publicKey)
+      expect(decodeFleetPolicy(payload)).toMatchObject({ ok: true, value: { canary: 25 } })
+      expect(await store.putDocument({ ...documents[0]!, version: first.version })).toBe(false)
+      const other = await (kind === sqlite && !postgres.skip ? postgres : sqlite).open()
+      await moveStore(store, other)
+      expect(await other.documents()).toEqual(documents)
+    })
+
+    test('says which hosts run what, and what became of a policy', async () => {
+      const store = await kind.open()
+      const { version } = await pushPolicy(store, push)
+      const fleet = (state: 'active' | 'waiting', of = version) => ({
+        policy: { version: of, state },
+      })
+      await store.commit(
+        [
+          status({ host: 'a', fleet: fleet('active') }),
+          status({ host: 'b', fleet: fleet('active') }),
+          status({ host: 'c', fleet: fleet('waiting') }),
+          status({ host: 'd', fleet: fleet('active', version - 1) }),
+          status({ host: 'e', state: 'offline' }),
+          status({ host: 'f', site: 'oslo', fleet: {} }),
+        ],
+        NOW_MS,
+      )
+      const answer = JSON.parse((await answerApi(store, new URL('http://x/api/v1/fleet'), 0))!)
+      expect(answer.documents).toMatchObject([
+        {
+          ...{ site: 'lab', what: 'policy', version, canary: 25 },
+          rules: [{ behaviour: 'network-scan', severity: 'low' }],
+          hosts: { active: 2, waiting: 1, older: 1, 'not-accepting': 1, 'rolled-back': 0 },
+        },
+      ])
+      expect(answer.runs[0]).toMatchObject({ site: 'lab', hosts: 2, fleet: fleet('active') })
+      expect(answer.runs.at(-1)).toMatchObject({ site: 'oslo', hosts: 1, online: 1, fleet: {} })
+      expect((await store.hosts({ limit: 1 })).items[0]).toMatchObject({ fleet: fleet('active') })
+      // It takes part no more.
+      await store.commit([status({ host: 'a', boot: 2 })], NOW_MS)
+      expect((await store.hosts({ limit: 1 })).items[0]).not.toHaveProperty('fleet')
+    })
+  })
+
+test('FleetDocuments publishes what is new, again now and then, and what could not be published', async () => {
+  const store = await sqlite.open()
+  const clock = manualClock(NOW_MS)
+  const published: string[] = []
+  let isUp = false
+  const documents = new FleetDocuments(
+    {
+      ...{ store, clock, log: createLog({ write: () => {} }) },
+      retain(topic, payload) {
+        if (isUp) published.push(`${topic} ${payload.length > 100}`)
+        return isUp
+      },
+    },
+    2 ** 30,
+  )
+  await pushPolicy(store, push)
+  await documents.look()
+  await documents.look()
+  isUp = true
+  await documents.look()
+  await documents.look()
+  expect(published).toEqual(['callsign/v1/lab/fleet/policy true'])
+  clock.advance(600_000)
+  await documents.look()
+  expect(published).toHaveLength(2)
+  await pushPolicy(store, push)
+  await documents.look()
+  expect(published).toHaveLength(3)
+  await documents.close()
+})
