@@ -53,9 +53,12 @@ function watching(store: Store, options: Partial<AbsenceOptions> = {}) {
 }
 
 const at = (minute: number) => BEGIN_MS + minute * MINUTE_MS
+/** A status says when it was made; an old one is no sign of life. */
+const statusAt = (minute: number, changes: Parameters<typeof status>[0]) =>
+  status({ time: Math.floor(at(minute) / 1000), ...changes })
 const hear = (store: Store, minute: number, ...hosts: string[]) =>
   store.commit(
-    hosts.map((host) => status({ host })),
+    hosts.map((host) => statusAt(minute, { host })),
     at(minute),
   )
 const incidents = async (store: Store, query = '') =>
@@ -122,7 +125,10 @@ for (const kind of [sqlite, postgres])
       )
       // It came back and was then stopped: nothing is left to see to.
       await hear(store, 11, 'lost')
-      await store.commit([status({ host: 'lost', state: 'offline', reason: 'ended' })], at(11))
+      await store.commit(
+        [statusAt(11, { host: 'lost', state: 'offline', reason: 'ended' })],
+        at(11),
+      )
       expect(await look(11)).toEqual(['lost silent closed'])
       await watch.close()
     })
@@ -130,16 +136,19 @@ for (const kind of [sqlite, postgres])
     test('many silent hosts of a site are one incident, and each its own when it is over', async () => {
       const store = await kind.open()
       const hosts = Array.from({ length: 100 }, (_, n) => `h-${n}`)
-      const elsewhere = status({ host: 'far', site: 'oslo' })
+      const elsewhere = (minute: number) => statusAt(minute, { host: 'far', site: 'oslo' })
       for (let minute = 0; minute < 2; minute++) {
-        await store.commit([...hosts.map((host) => status({ host })), elsewhere], at(minute))
+        await store.commit(
+          [...hosts.map((host) => statusAt(minute, { host })), elsewhere(minute)],
+          at(minute),
+        )
       }
       // The broker dies; the last messages of hosts are spread over a minute.
       for (let n = 0; n < 100; n++) await hear(store, 2 + n / 100, hosts[n]!)
       const { look, told, watch } = watching(store)
       const all: string[] = []
       for (let minute = 6; minute < 12; minute += 0.25) {
-        await store.commit([elsewhere], at(minute))
+        await store.commit([elsewhere(minute)], at(minute))
         all.push(...(await look(minute)))
       }
       expect(all[0]).toBe('fleet outage open')
@@ -156,7 +165,7 @@ for (const kind of [sqlite, postgres])
       expect(JSON.parse((await answerApi(store, one, 0))!).incident.id).toBe(open[0].id)
       // It is back; two hosts are not.
       await hear(store, 12, ...hosts.slice(2))
-      await store.commit([elsewhere], at(12))
+      await store.commit([elsewhere(12)], at(12))
       expect(await look(12)).toEqual(['fleet outage closed', 'h-0 silent open', 'h-1 silent open'])
       expect(told).toHaveLength(3)
       await watch.close()
@@ -290,8 +299,11 @@ describe.skipIf(mosquitto === null)('Aggregator beside mosquitto', () => {
     ends.push(() => aggregator.close())
     const stays = await connectClient(broker.url, 'stays')
     const leaves = await connectClient(broker.url, 'leaves')
-    await leaves.status()
-    const beat = setInterval(() => void stays.status({ session: 1 }), 100)
+    await leaves.status({ time: Math.ceil(Date.now() / 1000) })
+    const beat = setInterval(
+      () => void stays.status({ session: 1, time: Math.ceil(Date.now() / 1000) }),
+      100,
+    )
     ends.push(() => clearInterval(beat))
     ends.push(() => stays.end())
     leaves.destroy()
@@ -302,7 +314,7 @@ describe.skipIf(mosquitto === null)('Aggregator beside mosquitto', () => {
     await until('the notice', () => notices.length === 1)
     const back = await connectClient(broker.url, 'leaves')
     ends.push(() => back.end())
-    await back.status({ boot: 2 })
+    await back.status({ boot: 2, time: Math.ceil(Date.now() / 1000) })
     await until('its end', async () => (await open()) === 0)
     await until('the second notice', () => notices.length === 2)
     expect(notices.map(({ status }) => status)).toEqual(['firing', 'resolved'])
