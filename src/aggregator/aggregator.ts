@@ -153,10 +153,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const [linked, served] = [link, http]
   await announceSites(link, store, options.site)
   upkeep = startUpkeep(options, {
-    ...{ store, subscriber, signer: identity, onChange },
-    away: () => linked.failing() ?? subscriber.counts().failing,
+    ...{ store, subscriber, signer: identity, onChange, link: linked },
     follow: (change) => tellChange(change, events, costs, 0),
-    retain: (topic, payload) => linked.retain(topic, payload),
   })
 
   return {
@@ -216,18 +214,20 @@ function startUpkeep(
   {
     store,
     subscriber,
+    link,
     follow,
-    retain,
     ...parts
-  }: Pick<AbsenceParts, 'store' | 'signer' | 'onChange' | 'away'> & {
+  }: Pick<AbsenceParts, 'store' | 'signer' | 'onChange'> & {
     subscriber: Subscriber
+    link: BrokerLink
     follow: (change: StoreChange) => void
-    retain: FleetDocumentsParts['retain']
   },
 ): Upkeep {
   const numbering = { boot: 0, nextSeq: 1 }
   const outputs = new Outputs({ site: '', host: '', numbering, clock, log }, wanted)
-  const watch = absence && new AbsenceWatch(absence, { ...parts, store, clock, log, outputs })
+  const away = () => link.failing() ?? subscriber.counts().failing
+  const watch = absence && new AbsenceWatch(absence, { ...parts, store, clock, log, outputs, away })
+  const retain: FleetDocumentsParts['retain'] = (topic, payload) => link.retain(topic, payload)
   const documents = new FleetDocuments({ store, clock, log, retain })
   const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
   const following = followOthers(store, clock, follow)

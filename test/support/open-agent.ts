@@ -39,7 +39,7 @@ export function openTestAgent(
         learn: 0,
         delivery: 'auto',
         aggregatorKey: [],
-      acceptFleet: [],
+        acceptFleet: [],
         send: [],
       },
       ...{ broker, brokerUser: undefined, brokerPassword: undefined },
