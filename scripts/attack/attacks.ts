@@ -101,6 +101,28 @@ function toldIn(alerts: readonly Alert[]): string {
   return [...new Set(about.map(({ behaviour }) => `told as ${behaviour}`))].join(', ')
 }
 
+/** Seconds in which nobody takes counts out of the kernel. */
+const STOPPED_SECONDS = 25
+
+export const STOPPED = 'its collector is stopped for 25 s: that must be told'
+
+export async function stopCollector({ host }: Range): Promise<Row> {
+  const before = await statusOf(host.state)
+  const sinceAlert = host.alerts.length
+  host.signalCollector('SIGSTOP')
+  await Bun.sleep(STOPPED_SECONDS * 1000)
+  host.signalCollector('SIGCONT')
+  await Bun.sleep(10_000)
+  const lost = lostIn(await statusOf(host.state)) - lostIn(before)
+  const told = toldIn(host.alerts.slice(sinceAlert))
+  return {
+    attack: STOPPED,
+    found: told === '' ? 'not told' : 'told',
+    passed: told.includes('agent-blinded'),
+    note: `${lost.toLocaleString('en-US')} calls lost; ${told}`,
+  }
+}
+
 // --- Evasion -------------------------------------------------------------------------------------
 
 interface Evasion {

@@ -1,5 +1,5 @@
 /** The agent under attack, and programs that run against it as users of their own. */
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alert } from '../../src/domain/alert.ts'
 
@@ -74,6 +74,17 @@ export class WatchedHost {
       await Bun.sleep(500)
     }
     throw new Error(`The agent judges nothing:\n${this.#messages}`)
+  }
+
+  signalCollector(signal: NodeJS.Signals): void {
+    const children = readFileSync(
+      `/proc/${this.#child.pid}/task/${this.#child.pid}/children`,
+      'utf8',
+    )
+    for (const pid of children.trim().split(' ').map(Number)) {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      if (words.includes('collect-kernel')) process.kill(pid, signal)
+    }
   }
 
   async stop(): Promise<void> {

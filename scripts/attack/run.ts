@@ -5,7 +5,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BLINDINGS, blind, EVASIONS, evade, type Range, type Row } from './attacks.ts'
+import {
+  BLINDINGS,
+  blind,
+  EVASIONS,
+  evade,
+  type Range,
+  type Row,
+  STOPPED,
+  stopCollector,
+} from './attacks.ts'
 import { forge } from './forgery.ts'
 import { AGENT, WatchedHost } from './host.ts'
 
@@ -38,7 +47,7 @@ if (values.help) console.log(HELP)
 else if (values.list)
   console.log(
     [...BLINDINGS, ...EVASIONS.flat()].map(({ name }) => name).join('\n'),
-    `\n${FORGERIES}`,
+    `\n${STOPPED}\n${FORGERIES}`,
   )
 else process.exitCode = await attackAll()
 
@@ -56,13 +65,14 @@ async function attackAll(): Promise<number> {
   }
   console.log(line({ attack: 'attack', found: 'found', note: 'more', passed: true }, 'blind'))
   for (let round = 0; round < Number(values.repeat); round++) {
-    if (blindings.length + evasions.length > 0) {
+    if (blindings.length + evasions.length > 0 || isChosen(STOPPED)) {
       const host = new WatchedHost(directory, round)
       try {
         await host.ready()
         const range: Range = { host, directory, compiled }
         for (const blinding of blindings) show([await blind(range, blinding)])
         for (const group of evasions) show(await evade(range, group))
+        if (isChosen(STOPPED)) show([await stopCollector(range)])
       } finally {
         await host.stop()
       }
