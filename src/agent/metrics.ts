@@ -15,6 +15,7 @@ import {
   type MetricSample,
   metricsText,
 } from '../wire/metrics-text.ts'
+import type { SightStatus } from './sight.ts'
 import type { CommonStatus, SendingStatus, StatusDocument } from './status-document.ts'
 
 export interface MetricsSettings {
@@ -116,8 +117,10 @@ function addCounting(add: AddMetric, status: CommonStatus & { readonly model?: s
     'Seconds that were counted but not classified, by reason.',
     each('reason', status.unjudged),
   )
-  const { sight } = status
-  if (sight === undefined) return
+  if (status.sight !== undefined) addSight(add, status.sight)
+}
+
+function addSight(add: AddMetric, sight: SightStatus): void {
   add(
     'callsign_agent_seconds_with_losses_total',
     'counter',
@@ -134,6 +137,18 @@ function addCounting(add: AddMetric, status: CommonStatus & { readonly model?: s
     [{ result: 'judged' }, sight.day.windows - sight.day.blind],
     [{ result: 'blind' }, sight.day.blind],
   ])
+  add(
+    'callsign_agent_blind',
+    'gauge',
+    '1 while this host cannot be seen (alert agent-blinded).',
+    one(sight.blind?.isSure === true ? 1 : 0),
+  )
+  add(
+    'callsign_agent_seconds_blind_total',
+    'counter',
+    'Seconds in which this host could not be seen.',
+    one(sight.blindSeconds),
+  )
 }
 
 function addDetection(add: AddMetric, { detection, governor, adaptation }: StatusDocument): void {

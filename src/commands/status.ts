@@ -31,10 +31,27 @@ export default defineCommand({
         hint: 'Start it with "agent watch", or name its directory with --state DIR',
       })
     const { state, pid, savedMs, status } = saved
-    await (args.json ? writeJson({ state, pid, savedMs, ...status }) : writeOut(shown(saved)))
-    return state === 'killed' || !isWell(status) ? EXIT.degraded : EXIT.ok
+    if (args.json) await writeJson({ state, pid, savedMs, ...status })
+    const { text, isWell } = readable(saved)
+    if (!args.json) await writeOut(text)
+    return state === 'killed' || !isWell ? EXIT.degraded : EXIT.ok
   },
 })
+
+/**
+ * The document as a person reads it, and whether all is well.
+ * @throws AgentError where it is no whole document: of another version, or damaged
+ */
+export function readable(saved: SavedStatus): { readonly text: string; readonly isWell: boolean } {
+  try {
+    return { text: shown(saved), isWell: isWell(saved.status) }
+  } catch (cause) {
+    throw new AgentError('ERR_FAILED', 'Cannot show the saved status: it is not whole', {
+      hint: 'It is damaged, or of another version; --json shows it as it is, a running agent writes it anew',
+      cause,
+    })
+  }
+}
 
 /**
  * Disk trouble, lost calls, seconds that failed and a cap that costs judgements are worth an exit

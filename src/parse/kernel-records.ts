@@ -296,7 +296,7 @@ export class KernelRecordsParser implements Parser {
   #lost(view: DataView, at: number): void {
     const reason = LOSSES[view.getUint8(at + 4)]
     const calls = view.getFloat64(at + 5, true)
-    if (reason === undefined || !(calls >= 0 && calls <= Number.MAX_SAFE_INTEGER)) {
+    if (reason === undefined || !isCount(calls)) {
       this.#refuse('loss garbled')
       return
     }
@@ -313,7 +313,7 @@ export class KernelRecordsParser implements Parser {
     const at = to - from < 23 ? to + 1 : afterText(bytes, from + 5, to)
     const reason = at + 17 === to ? UNSEEN_REASONS[view.getUint8(at + 4)] : undefined
     const lost = reason === undefined ? -1 : view.getFloat64(at + 9, true)
-    if (reason === undefined || !(lost >= 0 && lost <= Number.MAX_SAFE_INTEGER)) {
+    if (reason === undefined || !isCount(lost)) {
       this.#refuse('unseen garbled')
       return
     }
@@ -355,6 +355,11 @@ export class KernelRecordsParser implements Parser {
     this.#broken = true
     this.#sink.drop('malformed', 1, `kernel records: ${sample}`)
   }
+}
+
+/** Written as a float, for it may be large; a fraction of a call is none. */
+function isCount(calls: number): boolean {
+  return Number.isSafeInteger(calls) && calls >= 0
 }
 
 function isPid(pid: number): boolean {

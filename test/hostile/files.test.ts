@@ -1,5 +1,5 @@
 /**
- * Mutated manifests, nets, settings and messages: each is taken or refused by reason, and nothing
+ * Mutated manifests, nets and settings: each is taken or refused by reason, and nothing
  * else is thrown.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
@@ -12,10 +12,6 @@ import { openModel } from '../../src/model/model.ts'
 import { readOnnxFacts, readOnnxWeights } from '../../src/platform/onnx/file.ts'
 import { loadSettings } from '../../src/settings/settings.ts'
 import { manifestText, sha256 } from '../../src/train/save-model.ts'
-import { decodeAlert } from '../../src/wire/alert-message.ts'
-import { decodeReceipt, encodeReceipts } from '../../src/wire/receipt-message.ts'
-import { decodeStatus } from '../../src/wire/status-message.ts'
-import { decodeSummary } from '../../src/wire/summary-message.ts'
 import { tinyModel } from '../support/tiny-model.ts'
 import { attack, mutate, RUNS, randomOf } from './mutate.ts'
 
@@ -100,26 +96,5 @@ test(`${RUNS} values of each setting by flag and by environment`, () => {
     ])
       refuses(() => loadSettings({ [flag]: value }, {}))
     refuses(() => loadSettings({}, { AGENT_SITE: value, AGENT_LEARN: value }))
-  })
-})
-
-test(`${RUNS} alerts, summaries, receipts and states`, () => {
-  const alert = Buffer.from(
-    '{"v":1,"id":"0123456789abcdef","seq":1,"boot":1,"kind":"masquerade","state":"open","site":"s","host":"h","time":1700000000,"first":1700000000,"last":1700000000,"count":1,' +
-      '"process":{"pid":5,"start":1700000000,"name":"nginx"},"predicted":{"class":"nc","confidence":0.9},"claimed":{"class":"nginx","confidence":0.1},"why":[],"model":"m","evidence":{"from":1,"to":2}}',
-  )
-  const receipts = encodeReceipts(
-    { site: 'lab', host: 'a' },
-    [1, 2, 3, 7, 9].map((seq) => ({ boot: 1, seq })),
-  )
-  const seeds = [
-    alert,
-    ...receipts,
-    Buffer.from(
-      '{"v":1,"state":"online","boot":3,"version":"0.1.0","model":"m","source":"kernel","time":1700000000}',
-    ),
-  ]
-  attack(seeds, (bytes) => {
-    for (const decode of [decodeAlert, decodeReceipt, decodeStatus, decodeSummary]) decode(bytes)
   })
 })

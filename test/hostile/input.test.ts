@@ -3,19 +3,31 @@
  * call is in the ledger.
  */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { ingest } from '../../src/agent/ingest.ts'
 import { isCapture } from '../../src/collect/capture-file.ts'
 import { compressionOf } from '../../src/collect/decompress.ts'
+import { fileSource } from '../../src/collect/file.ts'
 import { RecordWriter } from '../../src/collect/kernel/records.ts'
 import { Counter } from '../../src/count/counter.ts'
+import { AgentError } from '../../src/domain/error.ts'
+import { ACTIVITY_BYTES, COMPAT_FLAG, URING_FLAG } from '../../src/domain/kernel-stream.ts'
 import { safeName } from '../../src/domain/process.ts'
 import type { SourceFormat, UserInput } from '../../src/domain/source.ts'
 import { createParser } from '../../src/parse/create-parser.ts'
 import { refuseEntryAndExit } from '../../src/parse/entry-and-exit.ts'
 import { recogniseFormat } from '../../src/parse/recognise-format.ts'
+import { findProgram } from '../../src/platform/linux/child.ts'
 import { fixture } from '../support/fixture.ts'
-import { attack, RUNS } from './mutate.ts'
+import { temporaryDirectories } from '../support/temporary.ts'
+import { attack, mutate, RUNS, randomOf } from './mutate.ts'
 
 setDefaultTimeout(300_000)
+const directory = temporaryDirectories()
+/** Each is a run of sysdig, some 0.1 s. */
+const CAPTURES = Number(process.env.HOSTILE_CAPTURES ?? Math.max(5, RUNS / 100))
 
 /** Some lines of a fixture, in pieces that a mutation has a chance to matter in. */
 function pieces(bytes: Uint8Array, lines = 6, most = 40): Uint8Array[] {
@@ -29,17 +41,42 @@ function pieces(bytes: Uint8Array, lines = 6, most = 40): Uint8Array[] {
 const text = (lines: string) => [Buffer.from(lines)]
 const unzst = (name: string) => Bun.zstdDecompressSync(fixture(name))
 
+/** Each kind of record, every second. */
 function records(): Uint8Array {
   const writer = new RecordWriter()
+  const name = new TextEncoder().encode('x')
   writer.hello(1)
   for (let second = 0; second < 3; second++) {
     writer.second(1_700_000_000 + second)
-    writer.beginCalls(5, new TextEncoder().encode('x'), 2)
+    writer.process(
+      {
+        ...{ pid: 5, start: 1_699_999_999, ppid: 1, uid: 33, pidNamespace: 7, executed: true },
+        ...{ exe: '/usr/bin/x', container: 'c0ffee' },
+      },
+      name,
+      1,
+    )
+    writer.command(5, 9, new TextEncoder().encode('x -q --token=***'))
+    writer.cpu(5, name, 1, 1_234)
+    writer.activity(
+      5,
+      name,
+      1,
+      Uint8Array.from({ length: ACTIVITY_BYTES }, (_, i) => i),
+    )
+    writer.beginCalls(5, name, 2)
     writer.call(0, 7)
     writer.call(1, 9)
+    writer.call(COMPAT_FLAG | 3, 2)
+    writer.call(URING_FLAG | 1, 2)
     writer.endCalls()
+    writer.unseen(5, name, 1, { uid: 33, reason: 0, keys: 257, lost: 3 })
+    writer.unseen(0, new Uint8Array(0), 0, { uid: 33, reason: 2, keys: 0, lost: 3 })
+    writer.exit(5)
+    writer.lost(1_700_000_000 + second, 1, 12)
     writer.endOfSecond(1, 2, 1, 0)
   }
+  writer.bye()
   return writer.take().slice()
 }
 
@@ -116,3 +153,38 @@ test(`${RUNS} heads of files are recognised or not, and none throws`, () => {
   })
   expect(made).toBe(RUNS)
 })
+
+test.skipIf(findProgram('sysdig') === undefined)(
+  `${CAPTURES} captures end sysdig, and what it had read is in the ledger`,
+  async () => {
+    const seed = gunzipSync(fixture('scap/idle.scap'))
+    const random = randomOf(11)
+    const place = directory()
+    let [read, refused] = [0, 0]
+    const one = async (run: number) => {
+      const path = join(place, `${run}.scap`)
+      writeFileSync(path, mutate(seed.subarray(0, 65_536), random))
+      const counter = new Counter()
+      try {
+        const source = fileSource(path, { stateDirectory: place })
+        await ingest(source, counter, { afterChunk() {} }, new AbortController().signal)
+        read++
+      } catch (error) {
+        if (!(error instanceof AgentError)) throw error
+        refused++
+      }
+      counter.end()
+      const { observed, counted, dropped } = counter.ledger()
+      const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+      if (observed !== counted + lost) throw new Error(`${run}: ${observed} = ${counted} + ${lost}`)
+      rmSync(path)
+    }
+    let next = 0
+    const worker = async () => {
+      while (next < CAPTURES) await one(next++)
+    }
+    await Promise.all([worker(), worker(), worker()])
+    expect(read + refused).toBe(CAPTURES)
+  },
+  3_000_000,
+)

@@ -85,7 +85,7 @@ export function attack(
       check(input)
     } catch (cause) {
       throw new Error(
-        `input ${run} of seed ${seed}: ${JSON.stringify(Buffer.from(input).toString('latin1').slice(0, 500))}`,
+        `${String(cause)}, input ${run} of seed ${seed}: ${JSON.stringify(Buffer.from(input).toString('latin1').slice(0, 500))}`,
         { cause },
       )
     }
