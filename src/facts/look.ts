@@ -9,7 +9,7 @@ import { defined } from '../domain/defined.ts'
 import { MOUNT_TABLES_MAX, PARENTS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts'
-import { isLocalPath, procLink, procStat, procText, statOf } from './proc-files.ts'
+import { isLocalPath, localPathIn, procLink, procStat, procText, statOf } from './proc-files.ts'
 import { bootMsOf, numberOfLink, type ProcStat, scriptOf, uidOf, unitOf } from './proc-text.ts'
 import { Recent } from './recent.ts'
 import { UserNames } from './user-names.ts'
@@ -150,7 +150,10 @@ const ourMounts = procLink('self', 'ns/mnt')
 function userName(pid: number, uid: number): string | undefined {
   const [mounts, root] = [procLink(pid, 'ns/mnt'), procLink(pid, 'root')]
   if (root === undefined || (mounts === ourMounts && root === '/')) return users.nameOf(uid)
-  if (!isLocalPath(pid, '/etc/passwd')) return undefined
-  const passwd = `/proc/${pid}/root/etc/passwd`
+  const own = `/proc/${pid}/root`
+  // A container's may lead anywhere.
+  const path = localPathIn(pid, own, '/etc/passwd')
+  if (path === undefined || path === null) return undefined
+  const passwd = `${own}${path}`
   return usersElsewhere.get(`${mounts} ${root}`, () => new UserNames(passwd)).nameOf(uid)
 }

@@ -7,8 +7,7 @@
  * own database, too. Not promised: that a verified program runs only its own code. A library put
  * before it by LD_PRELOAD, or code written into its memory, changes no file.
  */
-import { lstatSync, readlinkSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { defined } from '../domain/defined.ts'
 import {
   HASHED_BYTES_MAX,
@@ -32,7 +31,15 @@ import {
   plainPath,
   TableBuilder,
 } from './package-lists.ts'
-import { entriesOf, isLocalPath, readAt, statOf, withFile, withRoot } from './proc-files.ts'
+import {
+  entriesOf,
+  isLocalPath,
+  localPathIn,
+  readAt,
+  statOf,
+  withFile,
+  withRoot,
+} from './proc-files.ts'
 
 const DPKG_INFO = '/var/lib/dpkg/info'
 const DPKG_AT_WORK = '/var/lib/dpkg/tmp.ci'
@@ -86,7 +93,7 @@ export class Packages {
   async #programIn(root: string, pid: number, look: Look): Promise<Program> {
     const { executable } = look
     if (executable === undefined) return NOTHING_KNOWN
-    const database = isLocalPath(pid, DPKG_INFO) ? databaseOf(root) : undefined
+    const database = databaseOf(pid, root)
     const key = this.#keyOf(pid, look, database)
     const known = key === undefined ? undefined : this.#programs.get(key)
     if (known !== undefined) return known
@@ -111,16 +118,17 @@ export class Packages {
     parent: number,
     { name, path: called }: GoneChild,
   ): Promise<Program> {
-    const path = resolvedIn(root, called) ?? called
+    const found = localPathIn(parent, root, called)
+    const path = found ?? called
     const executable = { path, deleted: false, inMemory: false, place: placeOf(path) }
-    const database = isLocalPath(parent, DPKG_INFO) ? databaseOf(root) : undefined
+    const database = databaseOf(parent, root)
     const index = database === undefined ? undefined : await this.#indexOf(root, database)
-    const { isAlias, namesake } = namedIn(root, name, path)
-    if (index === undefined || IMAGES.test(path))
+    const { isAlias, namesake } = namedIn(parent, root, name, path)
+    if (found === null || index === undefined || IMAGES.test(path))
       return { state: 'unknown', isAlias, ...defined({ namesake }) }
     const file = `${root}${path}`
     const { state, owner, copyOf } = await this.#stateOf(parent, root, index, executable, file)
-    const isRoots = isLocalPath(parent, path) && isRootsFile(file)
+    const isRoots = isRootsFile(file)
     return { state, isAlias, isRoots, ...defined({ package: owner, copyOf, namesake }) }
   }
 
@@ -152,7 +160,7 @@ export class Packages {
     executable: Executable,
   ): Promise<Program> {
     const index = database === undefined ? undefined : await this.#indexOf(root, database)
-    const { isAlias, namesake } = namedIn(root, look.name, executable.path)
+    const { isAlias, namesake } = namedIn(pid, root, look.name, executable.path)
     const isRoots = isLocalPath(pid, executable.path) && isRootsFile(`/proc/${pid}/exe`)
     if (index === undefined || IMAGES.test(executable.path))
       return { state: 'unknown', isAlias, ...defined({ namesake }) }
@@ -180,7 +188,7 @@ export class Packages {
       : undefined
     if (entry !== undefined) return { ...compared(entry, digest, root), owner: entry.package }
     // It may have come with a package since: into the system's directories, nowhere else.
-    if (executable.place === 'system' && index.stamp !== databaseOf(root)?.stamp)
+    if (executable.place === 'system' && index.stamp !== databaseOf(pid, root)?.stamp)
       return { state: 'unknown' }
     if (digest === undefined) return { state: 'unowned' }
     const copied = this.#find(
@@ -198,10 +206,12 @@ export class Packages {
     index: Index,
     script: string,
   ): Promise<PackageState> {
-    const path = plainPath(resolvedIn(root, script) ?? script)
+    // From its arguments, which are its own: it may name a place that never answers.
+    const found = localPathIn(pid, root, script)
+    const path = plainPath(found ?? script)
     const entry = this.#find(root, index, listsWithPath(index.table, path), (f) => f.path === path)
     if (entry === undefined) return 'unowned'
-    if (!isLocalPath(pid, script)) return 'owned'
+    if (found === undefined || found === null) return 'owned'
     const digest = await this.#digestOf(`${root}${path}`, index.algorithm)
     return compared(entry, digest, root).state
   }
@@ -321,11 +331,13 @@ interface Database {
   readonly stamp: string
 }
 
-function databaseOf(root: string): Database | undefined {
+function databaseOf(pid: number, root: string): Database | undefined {
   for (const [kind, path] of [
     ['dpkg', DPKG_INFO],
     ...APK_DATABASES.map((path) => ['apk', path] as const),
   ] as const) {
+    // A container's root may be made so that it leads elsewhere.
+    if (localPathIn(pid, root, path) !== path) continue
     const stat = statOf(`${root}${path}`)
     if (stat === undefined || stat.uid !== 0 || (stat.mode & 0o022) !== 0) continue
     const key = `${stat.dev}:${stat.ino}`
@@ -368,6 +380,7 @@ const ALIAS_FOLDERS = [...PROGRAM_FOLDERS, '/usr/local/bin', '/usr/local/sbin'] 
  * Whether this root has a program of the name, and whether that is another name of the executable.
  */
 function namedIn(
+  pid: number,
   root: string,
   name: string,
   executable: string,
@@ -378,10 +391,11 @@ function namedIn(
   let namesake: string | undefined
   // A link beside the program is another name of it where only root can have made it.
   const beside = dirname(executable)
-  const folders = isRootsFile(`${root}${beside}`) ? [...ALIAS_FOLDERS, beside] : ALIAS_FOLDERS
+  const isRoots = localPathIn(pid, root, beside) === beside && isRootsFile(`${root}${beside}`)
+  const folders = isRoots ? [...ALIAS_FOLDERS, beside] : ALIAS_FOLDERS
   for (const folder of folders) {
-    const target = resolvedIn(root, `${folder}/${name}`)
-    if (target === undefined) continue
+    const target = localPathIn(pid, root, `${folder}/${name}`)
+    if (target === undefined || target === null) continue
     if (plainPath(target) === own) return { isAlias: true }
     if ((PROGRAM_FOLDERS as readonly string[]).includes(folder)) namesake ??= `${folder}/${name}`
   }
@@ -391,22 +405,4 @@ function namedIn(
 function isRootsFile(path: string): boolean {
   const stat = statOf(path)
   return stat !== undefined && stat.uid === 0 && (stat.mode & 0o022) === 0
-}
-
-/**
- * Where a path leads within a root, links of its last part followed; undefined where nothing is
- * there.
- */
-function resolvedIn(root: string, path: string): string | undefined {
-  let at = path
-  try {
-    for (let hop = 0; hop < 8; hop++) {
-      if (!lstatSync(`${root}${at}`).isSymbolicLink()) return at
-      const to = readlinkSync(`${root}${at}`)
-      at = to.startsWith('/') ? to : join(dirname(at), to)
-    }
-  } catch {
-    // Nothing there, or gone.
-  }
-  return undefined
 }

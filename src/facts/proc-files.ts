@@ -11,6 +11,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -238,4 +239,42 @@ export function isLocalPath(pid: number, path: string): boolean {
     parseMounts(procText(pid, 'mountinfo', MOUNTINFO_BYTES) ?? ''),
   )
   return isLocalIn(mounts, path)
+}
+
+/** Links on the way of one path. */
+const LINK_HOPS = 16
+
+/**
+ * Where a path leads within the root of a process, every link on its way followed; undefined where
+ * nothing is there, null where the way leaves the file systems that answer by themselves: whoever
+ * serves another can keep for ever whoever asks.
+ * @param root how that root is reached
+ */
+export function localPathIn(pid: number, root: string, path: string): string | undefined | null {
+  const rest = path.split('/')
+  let at = ''
+  try {
+    for (let hops = 0; rest.length > 0; ) {
+      const name = rest.shift()!
+      if (name === '' || name === '.') continue
+      if (name === '..') {
+        at = at.slice(0, Math.max(0, at.lastIndexOf('/')))
+        continue
+      }
+      const next = `${at}/${name}`
+      if (!isLocalPath(pid, next)) return null
+      if (!lstatSync(`${root}${next}`).isSymbolicLink()) {
+        at = next
+        continue
+      }
+      if (++hops > LINK_HOPS) return null
+      const to = readlinkSync(`${root}${next}`)
+      if (to.startsWith('/')) at = ''
+      rest.unshift(...to.split('/'))
+    }
+  } catch {
+    // Nothing there, or gone.
+    return undefined
+  }
+  return at === '' ? '/' : at
 }

@@ -16,7 +16,7 @@ import { temporaryDirectories } from '../support/temporary.ts'
 import { sampleAlert } from '../wire/samples.ts'
 import { cpuMs, mutate, ONE_INPUT_MS, RUNS, randomOf } from './mutate.ts'
 
-setDefaultTimeout(600_000)
+setDefaultTimeout(3_000_000)
 const directory = temporaryDirectories()
 const log = createLog({ write: () => {} })
 /** Opening one costs some milliseconds of disk. */

@@ -15,7 +15,7 @@ import { manifestText, sha256 } from '../../src/train/save-model.ts'
 import { tinyModel } from '../support/tiny-model.ts'
 import { attack, mutate, RUNS, randomOf } from './mutate.ts'
 
-setDefaultTimeout(300_000)
+setDefaultTimeout(3_000_000)
 
 /** Runs what may refuse; whatever else it throws is a fault. @returns whether it refused */
 function refuses(act: () => unknown): boolean {

@@ -24,7 +24,7 @@ import { fixture } from '../support/fixture.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 import { attack, mutate, RUNS, randomOf } from './mutate.ts'
 
-setDefaultTimeout(300_000)
+setDefaultTimeout(3_000_000)
 const directory = temporaryDirectories()
 /** Each is a run of sysdig, some 0.1 s. */
 const CAPTURES = Number(process.env.HOSTILE_CAPTURES ?? Math.max(5, RUNS / 100))

@@ -34,7 +34,7 @@ import { temporaryDirectories } from '../support/temporary.ts'
 import { sampleAlert, sampleSummary } from '../wire/samples.ts'
 import { attack, RUNS } from './mutate.ts'
 
-setDefaultTimeout(600_000)
+setDefaultTimeout(3_000_000)
 const directory = temporaryDirectories()
 const origin = { site: 'lab', host: 'web-1', boot: 1, seq: 7 }
 const HOST = openIdentity('a'.repeat(64))
