@@ -1,14 +1,15 @@
 /**
  * `agent watch` is killed again and again while a masquerade goes on, on one state directory: the
- * alert keeps its id, is opened once and closed once, on stdout, in the local store and at the
- * aggregator.
+ * alert keeps its id, is opened once and closed once, on stdout and in the local store. Once with
+ * recorded seconds from a pipe, once with a live process on the kernel source.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AlertMessage } from '../../src/wire/alert-message.ts'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
+import { refusal } from '../support/kernel.ts'
 import { LAB } from '../support/open-agent.ts'
 import { until } from '../support/until.ts'
 
@@ -38,7 +39,11 @@ beforeAll(async () => {
     .filter((vector) => vector.pid === pid && vector.t >= subject.first)
     .map(({ counts }) => JSON.stringify(counts))
 }, 180_000)
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const leftOvers: Bun.Subprocess[] = []
+afterAll(() => {
+  for (const child of leftOvers) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
 
 /** The masquerade's seconds from..to, over and over. */
 function seconds(from: number, to: number): string {
@@ -48,32 +53,35 @@ function seconds(from: number, to: number): string {
   return text
 }
 
+/** @returns the agent, and the alerts that it prints, as they come */
+function startWatch(state: string, source: string) {
+  const agent = Bun.spawn(
+    [agentBinary(), 'watch', '--source', source, '--state', state, '--json', '--learn', '0s'],
+    {
+      env: { PATH: '/usr/bin:/bin', HOME: folder, AGENT_LOG: 'error' },
+      ...{ stdin: 'pipe', stdout: 'pipe', stderr: 'ignore' },
+    },
+  )
+  leftOvers.push(agent)
+  const printed: AlertMessage[] = []
+  const reading = (async () => {
+    let rest = ''
+    for await (const chunk of agent.stdout) {
+      const lines = (rest + new TextDecoder().decode(chunk)).split('\n')
+      rest = lines.pop()!
+      for (const line of lines) printed.push(JSON.parse(line))
+    }
+  })()
+  return { agent, printed, reading }
+}
+
 test(
   'one id, one opening, one close over kill -9',
   async () => {
     expect(calls.length).toBeGreaterThan(5)
     const state = join(folder, 'state')
     const told: AlertMessage[] = []
-    /** Alerts that this run printed, as they come. */
-    const start = () => {
-      const agent = Bun.spawn(
-        [agentBinary(), 'watch', '--source', '-', '--state', state, '--json', '--learn', '0s'],
-        {
-          env: { PATH: '/usr/bin:/bin', HOME: folder, AGENT_LOG: 'error' },
-          ...{ stdin: 'pipe', stdout: 'pipe', stderr: 'ignore' },
-        },
-      )
-      const printed: AlertMessage[] = []
-      const reading = (async () => {
-        let rest = ''
-        for await (const chunk of agent.stdout) {
-          const lines = (rest + new TextDecoder().decode(chunk)).split('\n')
-          rest = lines.pop()!
-          for (const line of lines) printed.push(JSON.parse(line))
-        }
-      })()
-      return { agent, printed, reading }
-    }
+    const start = () => startWatch(state, '-')
     // Each run sees more than the minute after which an open alert is told again.
     const RUN_SECONDS = 80
     for (let kill = 0; kill < KILLS; kill++) {
@@ -109,3 +117,70 @@ test(
   },
   120_000 + 30_000 * KILLS,
 )
+
+test.skipIf(refusal !== undefined)(
+  `the same of a live process${refusal === undefined ? '' : ` (skipped: ${refusal})`}`,
+  async () => {
+    const state = join(folder, 'live')
+    const copy = join(folder, 'haproxy')
+    copyFileSync('/usr/bin/tail', copy)
+    // It polls: a process that makes no call is not looked at.
+    const masquerade = Bun.spawn(
+      [copy, '-f', '---disable-inotify', '--sleep-interval=0.2', '/etc/hostname'],
+      { stdout: 'ignore', stderr: 'ignore' },
+    )
+    leftOvers.push(masquerade)
+    const told: AlertMessage[] = []
+    /** Alerts about it that this state directory holds. */
+    const kept = async () => {
+      const { stdout } = await runAgent(['alerts', '--state', state, '--json'])
+      const alerts = stdout.split('\n').filter((line) => line !== '')
+      return alerts
+        .map((line) => JSON.parse(line) as AlertMessage)
+        .filter(({ process }) => process.pid === masquerade.pid)
+    }
+    /** Waits until a run that began after `sinceMs` has judged some seconds. */
+    const judgedSeconds = (sinceMs: number) =>
+      until(
+        'some seconds of this run',
+        async () => {
+          const { stdout } = await runAgent(['status', '--state', state, '--json'])
+          const { startedMs = 0, observed } = stdout === '' ? {} : JSON.parse(stdout)
+          return startedMs >= sinceMs && observed.frames >= 3
+        },
+        60_000,
+      )
+    for (let kill = 0; kill < KILLS; kill++) {
+      const startedMs = Date.now()
+      const { agent, printed, reading } = startWatch(state, 'kernel')
+      if (kill === 0) await until('the alert', () => printed.some(about(masquerade.pid)), 60_000)
+      else await judgedSeconds(startedMs)
+      agent.kill('SIGKILL')
+      await agent.exited
+      await reading
+      told.push(...printed.filter(about(masquerade.pid)))
+      expect((await kept()).map(({ state: of }) => of)).toEqual(['open'])
+    }
+    masquerade.kill()
+    await masquerade.exited
+    const { agent, printed, reading } = startWatch(state, 'kernel')
+    const isClosed = () =>
+      printed.some((one) => one.state === 'closed' && about(masquerade.pid)(one))
+    await until('the close', isClosed, 60_000)
+    agent.kill('SIGTERM')
+    expect(await agent.exited).toBe(0)
+    await reading
+    told.push(...printed.filter(about(masquerade.pid)))
+    const states = told.map(({ state: of }) => of)
+    expect(new Set(told.map(({ id }) => id)).size).toBe(1)
+    expect(states.filter((of) => of === 'open')).toHaveLength(1)
+    expect(states.filter((of) => of === 'closed')).toHaveLength(1)
+    expect(told.at(-1)).toMatchObject({ state: 'closed', ended: 'gone' })
+    expect((await kept()).map(({ state: of }) => of)).toEqual(['closed'])
+  },
+  180_000 + 60_000 * KILLS,
+)
+
+function about(pid: number): (alert: AlertMessage) => boolean {
+  return ({ process }) => process?.pid === pid
+}
