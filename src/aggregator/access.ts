@@ -48,6 +48,7 @@ export type Authenticate = (
 
 export interface AccessOptions {
   readonly authenticate?: Authenticate
+  readonly isRevoked?: BrokerRules['isRevoked']
   /** The site of a name that names none. */
   readonly site?: string
 }
@@ -56,6 +57,7 @@ export const DEFAULT_SITE = 'default'
 
 export function brokerRules({
   authenticate,
+  isRevoked,
   site: ownSite = DEFAULT_SITE,
 }: AccessOptions = {}): BrokerRules {
   const unproven = new Unproven()
@@ -68,7 +70,7 @@ export function brokerRules({
     return rights.host === undefined || rights.host === host ? undefined : 'not-your-topic'
   }
   return {
-    ...defined({ authenticate }),
+    ...defined({ authenticate, isRevoked }),
     mayPublish(peer, { topic, retain, bytes }) {
       const parsed = parseTopic(topic)
       if (parsed === undefined) return 'unknown-topic'

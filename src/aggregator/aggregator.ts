@@ -12,6 +12,7 @@ import { Outputs } from '../outputs/outputs.ts'
 import type { Clock } from '../platform/clock.ts'
 import { openIdentity } from '../platform/identity.ts'
 import type { Log } from '../platform/log.ts'
+import { SAME_HOST } from '../wire/enrolment-message.ts'
 import type { Signer } from '../wire/signed.ts'
 import { type AbsenceOptions, type AbsenceParts, AbsenceWatch } from './absence/watch.ts'
 import { type Authenticate, readPasswordFile } from './access.ts'
@@ -19,6 +20,7 @@ import { takeActions } from './actions.ts'
 import { answerGuarantee } from './api-guarantee.ts'
 import { Central, type CentralOptions, type CentralParts } from './central/central.ts'
 import { type BrokerLink, startEmbedded } from './embedded.ts'
+import { Enrolment } from './enrolment.ts'
 import { EventHub } from './events.ts'
 import { connectExternal, type ExternalOptions } from './external.ts'
 import { FleetDocuments, type FleetDocumentsParts } from './fleet-documents.ts'
@@ -29,7 +31,7 @@ import { isLoopback } from './http-guard.ts'
 import { renderMetrics } from './metrics.ts'
 import { loadPage } from './page.ts'
 import type { ActionRecord } from './store/incident.ts'
-import { openStore } from './store/open.ts'
+import { type OpenedStore, openStore } from './store/open.ts'
 import type { Store, StoreChange } from './store/store.ts'
 import { Subscriber } from './subscriber.ts'
 
@@ -63,6 +65,8 @@ export interface AggregatorOptions {
   readonly allowAnonymous?: boolean
   /** Refuses what is unsigned, also of hosts that have never signed. */
   readonly requireSignatures?: boolean
+  /** Hosts get certificates here, and the embedded broker asks for them. */
+  readonly enrol?: boolean
   /** Announced from the start; other sites are announced when they are first heard of. */
   readonly site?: string
   /** Classifies hosts that send their vectors. */
@@ -96,16 +100,25 @@ const TIDY_EVERY_MS = 60_000
  * @throws AgentError where one cannot be had, or the store cannot be opened
  */
 export async function startAggregator(options: AggregatorOptions): Promise<Aggregator> {
-  const { clock, log, version } = options
   checkOpenDoors(options)
-  const startedMs = clock.now()
-  const page = await loadPage()
   const opened = await openStore(options.store, {
-    log,
+    log: options.log,
     ...defined({ retain: options.retain, signal: options.signal }),
   })
+  tellDamage(opened.store, options.log)
+  const letIn = options.enrol === true ? await openEnrolment(options, opened.store) : undefined
+  return assemble(letIn?.options ?? options, opened, letIn?.enrolment)
+}
+
+async function assemble(
+  options: AggregatorOptions,
+  opened: OpenedStore,
+  enrolment: Enrolment | undefined,
+): Promise<Aggregator> {
+  const { clock, log, version } = options
   const { store } = opened
-  tellDamage(store, log)
+  const startedMs = clock.now()
+  const page = await loadPage()
   let link: BrokerLink | undefined
   const events = new EventHub({
     hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
@@ -132,7 +145,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         answerGuarantee(url, costs) ?? (await opened.ask(url, clock.now() / 1_000)),
       act: takeActions(store, clock, (record) => tellAction(record, events, counts, log)),
       onRefused: (reason) => counts.refuse(reason),
-      ...{ events, page },
+      ...{ events, page, ...defined({ enrolment }) },
       metrics: () =>
         renderMetrics(store, subscriber, costs, {
           ...{ http: counts, version, startedMs },
@@ -142,14 +155,16 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         }),
       failing: () => link?.failing() ?? subscriber.counts().failing,
     })
-    link = await openLink(options, store, subscriber, identity)
+    link = await openLink(options, store, subscriber, identity, enrolment)
   } catch (error) {
     await http?.close()
+    enrolment?.close()
     events.close()
     await opened.close()
     throw error
   }
   subscriber.connect(link)
+  if (enrolment !== undefined) enrolment.broker = brokerForHosts(options, link)
   const [linked, served] = [link, http]
   await announceSites(link, store, options.site)
   upkeep = startUpkeep(options, {
@@ -172,6 +187,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
       await subscriber.drain()
       events.close()
       await served.close()
+      enrolment?.close()
       await opened.close()
     },
   }
@@ -187,6 +203,7 @@ async function openLink(
   store: Store,
   subscriber: Subscriber,
   signer: Signer,
+  enrolment: Enrolment | undefined,
 ): Promise<BrokerLink> {
   const { broker, clock, log, version, signal } = options
   if (broker.kind === 'external')
@@ -199,7 +216,36 @@ async function openLink(
       },
     )
   await store.forgetConnections(clock.now())
-  return startEmbedded(subscriber, { ...embeddedOptions(options, broker), signer })
+  const isRevoked = enrolment && ((serial: string) => enrolment.isRevoked(serial))
+  return startEmbedded(subscriber, {
+    ...embeddedOptions(options, broker),
+    signer,
+    ...defined({ isRevoked }),
+  })
+}
+
+/**
+ * Listeners without a certificate get one of the fleet's authority; clients of the embedded broker
+ * must have one.
+ */
+async function openEnrolment(
+  options: AggregatorOptions,
+  store: Store,
+): Promise<{ readonly options: AggregatorOptions; readonly enrolment: Enrolment }> {
+  const { broker, http, clock, log, httpNames = [] } = options
+  const { publicKey } = openIdentity(await store.identity())
+  const enrolment = await Enrolment.open({ store, clock, log, aggregatorKey: publicKey })
+  const own = enrolment.serverCertificate(httpNames)
+  const page = { ...http, tls: http.tls ?? own }
+  if (broker.kind === 'external') return { options: { ...options, http: page }, enrolment }
+  const clientCa = [enrolment.authority.certificate, broker.tls?.clientCa ?? ''].join('')
+  const tls = { ...(broker.tls ?? own), clientCa }
+  return { options: { ...options, http: page, broker: { ...broker, tls } }, enrolment }
+}
+
+/** Of our own broker only the port is sure: hosts take the name that they enrolled at. */
+function brokerForHosts({ broker }: AggregatorOptions, { url }: BrokerLink): string {
+  return broker.kind === 'external' ? broker.url : `mqtts://${SAME_HOST}:${URL.parse(url)?.port}`
 }
 
 interface Upkeep {
@@ -313,7 +359,7 @@ function passwords(listener: Listener) {
  * @throws AgentError if anyone could send for hosts or read alerts, unless --allow-anonymous is
  *   given
  */
-function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions): void {
+function checkOpenDoors({ broker, http, log, allowAnonymous, enrol }: AggregatorOptions): void {
   const doors: [string, string, Listener, string][] = [
     ['The page and the API', '--http', http, '--http-password-file'],
     ...(broker.kind === 'embedded'
@@ -325,7 +371,9 @@ function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions
   for (const [what, flag, door, passwordFlag] of doors) {
     if (isLoopback(door.host)) continue
     const listen = `${door.host}:${door.port}`
-    const proven = door.passwordFile ?? door.authenticate ?? door.tls?.clientCa
+    const isEnrolled = flag === '--listen' && enrol === true
+    const proven =
+      door.passwordFile ?? door.authenticate ?? door.tls?.clientCa ?? (isEnrolled || undefined)
     if (proven === undefined && allowAnonymous !== true)
       throw new AgentError(
         'ERR_CONFIG',
@@ -335,7 +383,7 @@ function checkOpenDoors({ broker, http, log, allowAnonymous }: AggregatorOptions
         },
       )
     const missing = [
-      ...(door.tls === undefined ? ['without TLS (--tls-cert, --tls-key)'] : []),
+      ...(door.tls === undefined && enrol !== true ? ['without TLS (--tls-cert, --tls-key)'] : []),
       ...(proven === undefined ? [`without a password (${passwordFlag})`] : []),
     ]
     if (missing.length > 0)

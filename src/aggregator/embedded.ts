@@ -45,6 +45,7 @@ export interface EmbeddedOptions {
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
   readonly authenticate?: Authenticate
+  readonly isRevoked?: (serial: string) => boolean
   /** The site of clients whose name names none. */
   readonly site?: string
   readonly clock: Clock
@@ -87,7 +88,11 @@ export async function startEmbedded(
     // A status of each host, and what the aggregator itself says to each site.
     retainedMax: HOSTS_MAX + 4 * SITES_MAX,
     rules: brokerRules({
-      ...defined({ authenticate: options.authenticate, site: options.site }),
+      ...defined({
+        authenticate: options.authenticate,
+        isRevoked: options.isRevoked,
+        site: options.site,
+      }),
     }),
     onMessage: (message, settled) => subscriber.take(message, settled),
     onSubscribe(filter) {

@@ -15,6 +15,7 @@ import { METRICS_TYPE } from '../wire/metrics-text.ts'
 import type { Authenticate } from './access.ts'
 import { isActionPath } from './actions.ts'
 import { BadParameter } from './api-parameters.ts'
+import { Enrolment } from './enrolment.ts'
 import type { EventHub } from './events.ts'
 import { comeBack, failure, finish, jsonResponse } from './http-answers.ts'
 import { isCrossSite, isJson, isLoopback, isServedName, type Login, loginOf } from './http-guard.ts'
@@ -32,6 +33,8 @@ export interface HttpOptions {
   readonly api: (url: URL) => Promise<string | undefined>
   /** Does what an operator asks, and answers with JSON; or with nothing where there is no such thing. */
   readonly act: (url: URL, body: string, actor: string) => Promise<string | undefined>
+  /** Answers those who ask for a certificate, without a login; absent: there are none. */
+  readonly enrolment?: Pick<Enrolment, 'answer'>
   /** Told of each request that was refused, by reason. */
   readonly onRefused: (reason: string) => void
   readonly events: EventHub
@@ -94,6 +97,9 @@ async function answer(
       'wrong-host',
       'The page is not served under this name: add it with --http-names',
     )
+  const { enrolment } = options
+  if (enrolment !== undefined && Enrolment.isPath(url.pathname))
+    return enrol(options, enrolment, request, url.pathname)
   const reads = request.method === 'GET' || request.method === 'HEAD'
   if (!reads && !(request.method === 'POST' && isActionPath(url))) {
     const refused = failure(405, 'method-not-allowed', 'Only GET and HEAD are answered here')
@@ -112,6 +118,22 @@ async function answer(
     if (error instanceof TooBusy) return comeBack('too-busy', 'Too many requests are waiting')
     throw error
   }
+}
+
+async function enrol(
+  { onRefused }: HttpOptions,
+  enrolment: Pick<Enrolment, 'answer'>,
+  request: Request,
+  path: string,
+): Promise<Response> {
+  const reply = await enrolment.answer(request.method, path, await request.bytes())
+  if (reply === undefined) return failure(405, 'method-not-allowed', 'This is not answered here')
+  const { status, type, body } = reply
+  if (status === 403) onRefused('enrolment')
+  return new Response(body, {
+    status,
+    headers: { 'content-type': type, 'cache-control': 'no-store' },
+  })
 }
 
 /** @returns undefined where no login is needed */

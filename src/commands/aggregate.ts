@@ -22,9 +22,9 @@ import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
-import { durationMs } from '../settings/values.ts'
 import { onStore, storeOf } from './aggregator-store.ts'
 import {
+  durationOf,
   jsonArg,
   note,
   outputsIn,
@@ -47,6 +47,8 @@ export default defineCommand({
       'agent aggregate --listen 0.0.0.0:8883 --tls-cert c.pem --tls-key k.pem --password-file agents',
       'agent aggregate --store postgres://callsign@db.example/callsign --broker mqtt://mq.example   # several share it',
       'agent aggregate --classify # for hosts with "agent watch --send vectors": the model runs here',
+      'agent aggregate --enrol --listen 0.0.0.0:8883 --http 0.0.0.0:8470 --http-password-file people   # hosts get certificates',
+      'agent aggregate token berlin/web-1 >token   # web-1 may enrol with it, once, within an hour',
       'agent aggregate migrate --to postgres://callsign@db.example/callsign   # from the file to the database',
       'agent aggregate accept berlin/web-1 KEY   # after web-1 was installed anew; KEY as "agent status" there shows it',
       'agent aggregate --listen 127.0.0.1:0 --http 127.0.0.1:0 --ready-file r.json   # free ports, told in r.json',
@@ -57,13 +59,13 @@ export default defineCommand({
       type: 'positional',
       required: false,
       description:
-        '"migrate" moves what --store holds to --to; "keys" lists the keys of hosts; "accept" accepts a new key of a host',
-      valueHint: 'migrate|keys|accept',
+        '"migrate" moves what --store holds to --to; "keys" lists the keys of hosts; "accept" accepts a new key of a host; "token" lets a host enrol; "revoke" ends its certificates; "crl" lists revoked ones',
+      valueHint: 'migrate|keys|accept|token|revoke|crl',
     },
     of: {
       type: 'positional',
       required: false,
-      description: 'with "accept": the host',
+      description: 'with "accept", "token" and "revoke": the host',
       valueHint: 'SITE/HOST',
     },
     publicKey: {
@@ -126,6 +128,21 @@ export default defineCommand({
       description: 'with "migrate": the store that takes everything',
       valueHint: 'FILE|URL',
     },
+    enrol: {
+      type: 'boolean',
+      description:
+        'let hosts enrol ("agent enrol"), and ask the clients of the embedded broker for their certificates',
+    },
+    uses: {
+      type: 'string',
+      description: 'with "token": so many hosts may enrol with it; default 1',
+      valueHint: 'N',
+    },
+    expires: {
+      type: 'string',
+      description: 'how long a token (default 1h) or a list of revoked certificates (30d) holds',
+      valueHint: 'DURATION',
+    },
     requireSignatures: {
       type: 'boolean',
       description: 'refuse unsigned messages also of hosts that have never signed',
@@ -158,6 +175,7 @@ export default defineCommand({
       ...defined({ retain: args.retain, httpNames: args.httpNames?.split(',') }),
       allowAnonymous: args.allowAnonymous === true,
       requireSignatures: args.requireSignatures === true,
+      enrol: args.enrol === true,
       broker: brokerOf(settings, origins.listen === 'flag', args),
       http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
       site: settings.site,
@@ -219,17 +237,9 @@ async function classifyOf(
   }
 }
 
-/** @throws AgentError ERR_USAGE where it is no duration */
 function absenceOf(text: string | undefined): AggregatorOptions['absence'] {
-  if (text === undefined) return { afterMs: ABSENT_AFTER_MS }
   if (text === 'off') return undefined
-  try {
-    return { afterMs: durationMs(text) }
-  } catch (cause) {
-    throw new AgentError('ERR_USAGE', `Cannot use --absent-after: ${(cause as Error).message}`, {
-      hint: 'For example --absent-after 10m, or off',
-    })
-  }
+  return { afterMs: durationOf(text, 'absent-after') ?? ABSENT_AFTER_MS }
 }
 
 function readyOf({ brokerUrl, url, publicKey }: Aggregator) {

@@ -5,19 +5,23 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeToken, revokedList } from '../aggregator/enrolment.ts'
 import { moveStore } from '../aggregator/store/move.ts'
 import { isPostgres, type OpenedStore, openStore } from '../aggregator/store/open.ts'
 import type { ListedHost, Store } from '../aggregator/store/store.ts'
 import { AgentError } from '../domain/error.ts'
+import { CRL_MS, TOKEN_MS, TOKEN_USES_MAX } from '../domain/limits.ts'
 import { isPublicKey, openIdentity } from '../platform/identity.ts'
 import { log } from '../platform/log.ts'
 import type { Settings } from '../settings/settings.ts'
-import { columns, note, safeText, writeJson, writeOut } from './common.ts'
+import { columns, durationOf, note, safeText, wholeNumber, writeJson, writeOut } from './common.ts'
 
 export interface StoreArgs {
   readonly to?: string | undefined
   readonly of?: string | undefined
   readonly publicKey?: string | undefined
+  readonly uses?: string | undefined
+  readonly expires?: string | undefined
   readonly json: boolean
 }
 
@@ -106,6 +110,31 @@ const actions: Readonly<
         ])
     }
     if (!json) await writeOut(columns(rows))
+  },
+
+  async token({ store }, { of = '', uses, expires }) {
+    const [site = '', host = ''] = of.split('/')
+    const most = wholeNumber(uses, 'uses', 1, TOKEN_USES_MAX) ?? 1
+    const lifeMs = durationOf(expires, 'expires') ?? TOKEN_MS
+    await writeOut(`${await makeToken(store, { site, host }, most, lifeMs, Date.now())}\n`)
+  },
+
+  async revoke({ store }, { of = '' }) {
+    const [site = '', host = ''] = of.split('/')
+    const count = await store.enrolment.revoke({ site, host }, Math.floor(Date.now() / 1000))
+    if (count === 0)
+      throw new AgentError(
+        'ERR_INPUT',
+        `Cannot revoke: "${safeText(of)}" has no valid certificate`,
+        {
+          hint: 'agent aggregate revoke SITE/HOST',
+        },
+      )
+    note(`Revoked ${count} certificates of ${of}: the embedded broker refuses them within seconds`)
+  },
+
+  async crl({ store }, { expires }) {
+    await writeOut(await revokedList(store, Date.now(), durationOf(expires, 'expires') ?? CRL_MS))
   },
 
   async accept({ store }, { of = '', publicKey = '' }) {

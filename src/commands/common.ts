@@ -161,6 +161,18 @@ export function columns(rows: readonly (readonly string[])[], indent = ''): stri
   return rows.map((row) => `${indent}${line(row)}\n`).join('')
 }
 
+/** @throws AgentError ERR_USAGE where it is no duration */
+export function durationOf(text: string | undefined, flag: string): number | undefined {
+  if (text === undefined) return undefined
+  try {
+    return durationMs(text)
+  } catch (cause) {
+    throw new AgentError('ERR_USAGE', `Cannot use --${flag}: ${(cause as Error).message}`, {
+      hint: `For example --${flag} 30d`,
+    })
+  }
+}
+
 /** The outputs that the settings ask for, as `chosenOutputs` takes them. */
 export function outputsIn(settings: Settings) {
   const { alertFile, alertFormat, syslog, ca, webhook } = settings

@@ -8,9 +8,8 @@ import { openStore } from '../aggregator/store/open.ts'
 import { AgentError } from '../domain/error.ts'
 import { FLEET_DOCUMENT_MS } from '../domain/limits.ts'
 import { log } from '../platform/log.ts'
-import { durationMs } from '../settings/values.ts'
 import { requireStore } from './aggregator-store.ts'
-import { note, safeText, shutdownSignal, wholeNumber, writeJson } from './common.ts'
+import { durationOf, note, safeText, shutdownSignal, wholeNumber, writeJson } from './common.ts'
 
 export interface PushArgs {
   readonly file: string | undefined
@@ -33,7 +32,7 @@ export async function pushPolicyFile(args: PushArgs): Promise<void> {
       },
     )
   const canary = wholeNumber(args.canary, 'canary', 1, 100) ?? 100
-  const lifeMs = args.expires === undefined ? FLEET_DOCUMENT_MS : lifeOf(args.expires)
+  const lifeMs = durationOf(args.expires, 'expires') ?? FLEET_DOCUMENT_MS
   const text = readFileSync(file, 'utf8')
   requireStore(location)
   const opened = await openStore(location, { log, signal: shutdownSignal() })
@@ -46,15 +45,5 @@ export async function pushPolicyFile(args: PushArgs): Promise<void> {
       )
   } finally {
     await opened.close()
-  }
-}
-
-function lifeOf(text: string): number {
-  try {
-    return durationMs(text)
-  } catch (cause) {
-    throw new AgentError('ERR_USAGE', `Cannot use --expires: ${(cause as Error).message}`, {
-      hint: 'For example --expires 30d',
-    })
   }
 }

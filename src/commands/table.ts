@@ -76,6 +76,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Runs the aggregator: broker, store, page, API and metrics for many hosts',
     load: () => import('./aggregate.ts'),
   },
+  enrol: {
+    group: 'Fleet',
+    summary: 'Gets a certificate for this host from its aggregator',
+    load: () => import('./enrol.ts'),
+  },
   export: {
     group: 'Fleet',
     summary: 'Writes the messages of a host without a network to a file',

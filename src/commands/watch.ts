@@ -19,6 +19,7 @@ import { openSender } from '../agent/vectors-sender.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { isHost, type Source, type SourceFormat } from '../domain/source.ts'
+import { keepRenewed } from '../operate/enrol.ts'
 import { adoptReader, prepareReader } from '../operate/facts-reader.ts'
 import { selfCommand } from '../operate/kernel-collector.ts'
 import { openModelInUse } from '../operate/models.ts'
@@ -89,6 +90,7 @@ export default defineCommand({
     if (isThisHost && !sendsVectors) prepareReader(selfCommand('read-facts'), undefined)
     const signal = shutdownAfter(args.duration)
     stop.throwIfAborted()
+    keepRenewed(settings.state, systemClock.now, log)
     if (sendsVectors) return sendVectors({ source, why, settings, signal }, args)
     const model = await openModelInUse(settings.model, settings.state)
     giveBackLibraryPages()

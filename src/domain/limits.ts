@@ -713,6 +713,33 @@ export const VERIFY_KEYS_MAX = 25_000
  * A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time.
  */
 export const FLEET_MODEL_BYTES_MAX = 4 * 1_048_576
+/** Of a certificate as text. */
+export const PEM_CHARS_MAX = 8_192
+/**
+ * How long certificates hold: of hosts, of the aggregator's listeners, and of the authority itself.
+ */
+export const CERTIFICATE_MS = 90 * 86_400_000
+export const SERVER_CERTIFICATE_MS = 730 * 86_400_000
+export const AUTHORITY_MS = 3_650 * 86_400_000
+/** A host renews its certificate when this share of its time is left, and looks so often. */
+export const RENEW_BELOW_SHARE = 1 / 3
+export const RENEW_LOOK_EVERY_MS = 6 * 3_600_000
+/**
+ * A certificate that has been over for longer (seconds) is not renewed: the host enrols anew.
+ */
+export const RENEWAL_LATE_S = 30 * 86_400
+/**
+ * Clocks of a host and its aggregator may differ by so many seconds where a certificate is renewed.
+ */
+export const ENROLMENT_CLOCK_OFF_S = 600
+/** Of a certificate's common name [RFC 5280]. */
+export const CERTIFICATE_NAME_CHARS_MAX = 64
+export const TOKEN_MS = 3_600_000
+export const TOKEN_USES_MAX = 100_000
+/** How long a list of revoked certificates may be used. */
+export const CRL_MS = 30 * 86_400_000
+/** A revoked certificate is refused this much later at most. */
+export const REVOKED_LOOK_EVERY_MS = 5_000
 /** A policy of a fleet, with its allow rules. */
 export const FLEET_POLICY_BYTES_MAX = 262_144
 /** How long a new policy's alerts are counted (seconds); more than so many times the usual, and so many, end its use. */

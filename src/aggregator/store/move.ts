@@ -8,13 +8,14 @@ export interface Moved {
   readonly skipped: number
 }
 
-/** The aggregator's key first, unless the other store has one, and the fleet's documents; then host by host, each all or nothing: a move that was interrupted goes on where it was. */
+/** The aggregator's key first, unless the other store has one, the fleet's authority and documents; then host by host, each all or nothing: a move that was interrupted goes on where it was. */
 export async function moveStore(
   from: Store,
   to: Store,
   onProgress: (moved: Moved) => void = () => {},
 ): Promise<Moved> {
   await to.identity(await from.identity())
+  await from.enrolment.copyTo(to.enrolment)
   for (const document of await from.documents()) await to.putDocument(document)
   let moved: Moved = { hosts: 0, alerts: 0, skipped: 0 }
   for await (const archive of from.archives()) {

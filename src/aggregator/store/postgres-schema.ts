@@ -210,4 +210,27 @@ CREATE TABLE callsign.documents (
   PRIMARY KEY (site, what)
 );
 `,
+  // The fleet's authority, tokens that let hosts enrol, and their certificates.
+  `
+CREATE TABLE callsign.authority (
+  one smallint PRIMARY KEY CHECK (one = 1),
+  key text COLLATE "C" NOT NULL,
+  certificate text COLLATE "C" NOT NULL
+);
+CREATE TABLE callsign.tokens (
+  hash text COLLATE "C" PRIMARY KEY,
+  site text COLLATE "C" NOT NULL,
+  host text COLLATE "C" NOT NULL,
+  uses bigint NOT NULL,
+  expires bigint NOT NULL
+);
+CREATE TABLE callsign.certificates (
+  serial text COLLATE "C" PRIMARY KEY,
+  site text COLLATE "C" NOT NULL,
+  host text COLLATE "C" NOT NULL,
+  expires bigint NOT NULL,
+  revoked bigint NOT NULL
+);
+CREATE INDEX certificates_by_host ON callsign.certificates (site, host);
+`,
 ]

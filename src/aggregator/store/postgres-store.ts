@@ -17,13 +17,14 @@ import { isDuplicate, openPostgres, type Postgres } from '../../platform/postgre
 import type { AlertMessage } from '../../wire/alert-message.ts'
 import type { HostArchive } from './archive.ts'
 import { addCounts, NO_COUNTS, STORE_BOUNDS, type StoreCounts } from './bounds.ts'
+import { EnrolmentSql } from './enrolment-sql.ts'
 import { hostKey, hourOf } from './host-row.ts'
 import type { Action, ActionRecord, IncidentKey } from './incident.ts'
 import { readAbsences, takeLease } from './postgres-absence.ts'
 import { readArchives, restoreArchive } from './postgres-archive.ts'
 import { PostgresCommit } from './postgres-commit.ts'
 import { takeAction } from './postgres-incidents.ts'
-import { PostgresReads } from './postgres-reads.ts'
+import { PostgresReads, queryNumbered } from './postgres-reads.ts'
 import { dayOf, HOURS_A_DAY, rowsOf } from './postgres-rows.ts'
 import { POSTGRES_SCHEMA } from './postgres-schema.ts'
 import { dropPartitions, dropRows } from './postgres-tidy.ts'
@@ -166,6 +167,10 @@ export class PostgresStore extends PostgresReads implements Store {
     )
     const keys = new Map(rows.map((row) => [hostKey(row), row.key]))
     return hosts.map((host) => keys.get(hostKey(host)) ?? '')
+  }
+
+  get enrolment(): EnrolmentSql {
+    return new EnrolmentSql((text, values) => queryNumbered(this.#db, text, values), 'callsign.')
   }
 
   absences(bounds: AbsenceBounds): Promise<Absences> {

@@ -233,4 +233,27 @@ CREATE TABLE documents (
   PRIMARY KEY (site, what)
 );
 `,
+  // The fleet's authority, tokens that let hosts enrol, and their certificates.
+  `
+CREATE TABLE authority (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  key TEXT NOT NULL,
+  certificate TEXT NOT NULL
+);
+CREATE TABLE tokens (
+  hash TEXT PRIMARY KEY,
+  site TEXT NOT NULL,
+  host TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE TABLE certificates (
+  serial TEXT PRIMARY KEY,
+  site TEXT NOT NULL,
+  host TEXT NOT NULL,
+  expires INTEGER NOT NULL,
+  revoked INTEGER NOT NULL
+);
+CREATE INDEX certificatesByHost ON certificates (site, host);
+`,
 ]

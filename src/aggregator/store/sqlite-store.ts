@@ -22,6 +22,7 @@ import { compareOrigin } from '../../wire/origin.ts'
 import type { StatusMessage } from '../../wire/status-message.ts'
 import type { ArchivedAlert, HostArchive } from './archive.ts'
 import { addCounts, DAY_MS, NO_COUNTS, STORE_BOUNDS, type StoreCounts } from './bounds.ts'
+import { EnrolmentSql } from './enrolment-sql.ts'
 import { checkKey } from './host-key.ts'
 import {
   applyStatus,
@@ -44,7 +45,7 @@ import {
   severityOfRank,
   TRIAGE_COLUMNS,
 } from './incident.ts'
-import { type ActionTarget, actionStatements } from './incident-sql.ts'
+import { type ActionTarget, actionStatements, type SqlParameter } from './incident-sql.ts'
 import { levelFor } from './levels.ts'
 import { FLEET_HOST, isActive, toSeconds } from './records.ts'
 import { readArchive } from './sqlite-archive.ts'
@@ -400,6 +401,12 @@ export class SqliteStore implements Store {
 
   async keysOf(hosts: readonly Named[]): Promise<string[]> {
     return hosts.map((host) => this.#hosts.get(hostKey(host))?.key ?? '')
+  }
+
+  get enrolment(): EnrolmentSql {
+    const run = async <Row>(text: string, values: readonly SqlParameter[]) =>
+      this.#db.prepare<Row>(text).all(...values)
+    return new EnrolmentSql(run, '')
   }
 
   // --- Absence -------------------------------------------------------------------------------------

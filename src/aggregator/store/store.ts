@@ -15,6 +15,7 @@ import type { StatusMessage } from '../../wire/status-message.ts'
 import type { SummaryHead } from '../../wire/summary-head.ts'
 import type { SummaryMessage } from '../../wire/summary-message.ts'
 import type { HostArchive } from './archive.ts'
+import type { EnrolmentSql } from './enrolment-sql.ts'
 import type { KeyRefusal } from './host-key.ts'
 import type { Action, ActionRecord, IncidentKey, IncidentReads } from './incident.ts'
 import type { AlertChange, HostRecord } from './records.ts'
@@ -243,6 +244,8 @@ export interface Store extends Reads {
   /** Where damaged files were put aside. */
   readonly setAside: readonly string[]
   readonly retention: Retention
+  /** Its authority, tokens and certificates. */
+  readonly enrolment: EnrolmentSql
   tallies(): Tallies
   /**
    * When it rejects, nothing of the batch is stored and nothing may be receipted.

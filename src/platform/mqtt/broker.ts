@@ -30,6 +30,8 @@ export interface Peer {
   /** Proven by password or certificate; undefined for a client that proved nothing. */
   readonly identity: string | undefined
   readonly address: string
+  /** Serial number of its certificate, hex, where it brought one. */
+  readonly serial?: string | undefined
 }
 
 export interface BrokerRules {
@@ -51,6 +53,8 @@ export interface BrokerRules {
     message: { readonly topic: string; readonly retain: boolean; readonly bytes: number },
   ) => string | undefined
   readonly maySubscribe: (peer: Peer, filter: string) => string | undefined
+  /** Whether a certificate, by its serial number, is no longer valid. */
+  readonly isRevoked?: (serial: string) => boolean
   /** A client has gone for good: what was remembered of it may be forgotten. */
   readonly forget?: (peer: Peer) => void
 }
@@ -516,6 +520,11 @@ class Client {
       this.#begin(mqtt.readConnect(bytes, body, end))
       return
     }
+    // Also a ping: a connection that says nothing else ends, too.
+    if (this.#isRevoked()) {
+      this.end('revoked', REASON.notAuthorized)
+      return
+    }
     const { protocol } = connect
     switch (type) {
       case mqtt.PUBLISH:
@@ -564,7 +573,7 @@ class Client {
     const { rules } = this.#broker.options
     if (connect.clientId.length > CLIENT_ID_CHARS_MAX) throw new Malformed('client-id')
     if (rules.authenticate === undefined) {
-      this.#admit(connect, this.#certifiedName())
+      this.#admit(connect, this.#certificate()?.name)
       return
     }
     this.#checking = true
@@ -586,7 +595,11 @@ class Client {
   }
 
   #admit(connect: mqtt.Connect, identity: string | undefined): void {
-    this.#peer = { identity, address: this.#peer.address }
+    this.#peer = { identity, address: this.#peer.address, serial: this.#certificate()?.serial }
+    if (this.#isRevoked()) {
+      this.#deny(connect, 'revoked', REASON.notAuthorized)
+      return
+    }
     const { will, protocol } = connect
     const refusal = will && this.#broker.options.rules.mayPublish(this.#peer, describe(will))
     if (refusal !== undefined) {
@@ -608,16 +621,27 @@ class Client {
   }
 
   /**
-   * The common name of the certificate that a client was admitted with; it stands for the host, as
-   * a user name does.
+   * The common name of the certificate that a client was admitted with, which stands for the host as
+   * a user name does, and its serial number.
    */
-  #certifiedName(): string | undefined {
+  #certificate(): { readonly name: string | undefined; readonly serial: string } | undefined {
     if (this.#broker.options.tls?.clientCa === undefined) return undefined
     const socket = this.#socket as unknown as {
-      getPeerCertificate?: () => { subject?: { CN?: string | string[] } } | undefined
+      getPeerCertificate?: () =>
+        | { subject?: { CN?: string | string[] }; serialNumber?: string }
+        | undefined
     }
-    const name = socket.getPeerCertificate?.()?.subject?.CN
-    return Array.isArray(name) ? name[0] : name
+    const certificate = socket.getPeerCertificate?.()
+    const name = certificate?.subject?.CN
+    return {
+      name: Array.isArray(name) ? name[0] : name,
+      serial: certificate?.serialNumber ?? '',
+    }
+  }
+
+  #isRevoked(): boolean {
+    const { serial } = this.#peer
+    return serial !== undefined && this.#broker.options.rules.isRevoked?.(serial) === true
   }
 
   #receive(message: mqtt.Publish, bytes: number): void {
