@@ -1,21 +1,47 @@
 /**
- * `agent uninstall`: removes what install.sh put here: this binary, its record, and the service
- * that runs it. With `--purge` also the state. What it did not install it does not touch, and it
- * stops nothing else.
+ * `agent uninstall`: removes what install.sh put here: this binary, its record, and the service of
+ * systemd or OpenRC that runs it. With `--purge` also the state and the service's user. What it did
+ * not install it does not touch, and it stops nothing else.
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
+import { installRecord, packageCommands } from '../operate/installation.ts'
 import { compiled } from '../platform/embedded.ts'
 import { runCommand } from '../platform/linux/child.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { note, settingArgs } from './common.ts'
 
-const UNIT = '/etc/systemd/system/callsign.service'
+interface Service {
+  readonly file: string
+  /** Its line that runs a binary. */
+  readonly starts: (binary: string) => string
+  /** What stops it before its file goes, and what is said afterwards. */
+  readonly before: readonly (readonly string[])[]
+  readonly after: readonly (readonly string[])[]
+}
+
+const SERVICES: readonly Service[] = [
+  {
+    file: '/etc/systemd/system/callsign.service',
+    starts: (binary) => `ExecStart=${binary} watch`,
+    before: [['systemctl', 'disable', '--now', '--quiet', 'callsign.service']],
+    after: [['systemctl', 'daemon-reload']],
+  },
+  {
+    file: '/etc/init.d/callsign',
+    starts: (binary) => `command=${binary}`,
+    before: [
+      ['rc-service', 'callsign', 'stop'],
+      ['rc-update', '--quiet', 'delete', 'callsign'],
+    ],
+    after: [],
+  },
+]
 /** Longer than the unit's own TimeoutStopSec. */
-const SYSTEMCTL_MS = 40_000
-const UNIT_MARK = '# Installed by install.sh of Callsign'
+const SERVICE_MS = 40_000
+const MARK = '# Installed by install.sh of Callsign'
 
 export default defineCommand({
   meta: {
@@ -37,24 +63,17 @@ export default defineCommand({
   },
   async run({ args }) {
     const binary = process.execPath
-    const record = join(dirname(dirname(binary)), 'share/callsign/installed')
-    if (!compiled || !existsSync(record))
-      throw new AgentError(
-        'ERR_USAGE',
-        `Cannot uninstall "${binary}": it was not installed by install.sh`,
-        {
-          hint: 'Remove the file manually',
-        },
-      )
-    const unit = isOurUnit(binary) ? [UNIT] : []
+    const record = installRecord(binary)
+    if (!compiled || !existsSync(record)) throw notOurs(binary)
+    const services = SERVICES.filter((service) => isOurs(service, binary))
     const directory = loadSettings(args).settings.state
     const state = args.purge ? stateOf(directory) : []
-    const all = [...unit, binary, record, ...state]
+    const all = [...services.map(({ file }) => file), binary, record, ...state]
     if (args.dryRun) {
       note(`Would remove: ${all.join(' ')}`)
       return
     }
-    if (unit.length > 0) await systemctl('disable', '--now', '--quiet', 'callsign.service')
+    for (const { before } of services) for (const words of before) await run(words)
     try {
       for (const path of all) rmSync(path, { recursive: state.includes(path), force: true })
     } catch (cause) {
@@ -69,26 +88,38 @@ export default defineCommand({
     }
     removeIfEmpty(dirname(record))
     if (state.length > 0) removeIfEmpty(directory)
-    if (unit.length > 0) await systemctl('daemon-reload')
+    for (const { after } of services) for (const words of after) await run(words)
+    if (args.purge && services.length > 0) await run(['userdel', 'callsign'])
     note(`Removed: ${all.join(' ')}`)
   },
 })
 
-async function systemctl(...words: string[]): Promise<void> {
-  const { code, stderr } = await runCommand(['systemctl', ...words], SYSTEMCTL_MS)
-  if (code !== 0) note(`systemctl ${words[0]}: ${stderr.trim() || `exit ${code}`}`)
+function notOurs(binary: string): AgentError {
+  const packaged = compiled ? packageCommands(binary) : undefined
+  const why = packaged === undefined ? 'was not installed by install.sh' : 'belongs to a package'
+  return new AgentError('ERR_USAGE', `Cannot uninstall "${binary}": it ${why}`, {
+    hint:
+      packaged === undefined ? 'Remove the file manually' : `Use its manager: ${packaged.remove}`,
+  })
 }
 
-function isOurUnit(binary: string): boolean {
-  if (!existsSync(UNIT)) return false
-  const text = readFileSync(UNIT, 'utf8')
-  return text.startsWith(UNIT_MARK) && text.includes(`ExecStart=${binary} watch`)
+async function run(words: readonly string[]): Promise<void> {
+  const { code, stderr } = await runCommand(words, SERVICE_MS)
+  if (code !== 0) note(`${words.join(' ')}: ${stderr.trim() || `exit ${code}`}`)
+}
+
+/** Set up by install.sh for this very binary. */
+function isOurs({ file, starts }: Service, binary: string): boolean {
+  if (!existsSync(file)) return false
+  const text = readFileSync(file, 'utf8')
+  return text.includes(MARK) && text.includes(starts(binary))
 }
 
 /** What agents keep in their state, by name: a mistyped --state must not cost somebody his home. */
 function stateOf(directory: string): string[] {
   if (!existsSync(directory)) return []
-  const ours = /^((lock|frames|outbox|local|aggregate)\.db.*|lib|models|chisels)$/
+  const ours =
+    /^((lock|frames|outbox|local|aggregate)\.db.*|lib|models|chisels|adapted|live\.sock|.*\.secret|host\.key)$/
   return readdirSync(directory)
     .filter((name) => ours.test(name))
     .map((name) => join(directory, name))

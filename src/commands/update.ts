@@ -8,6 +8,7 @@ import {
   chmodSync,
   chownSync,
   constants,
+  existsSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -17,6 +18,7 @@ import {
 import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
+import { packageCommands } from '../operate/installation.ts'
 import { compareVersions, openRelease } from '../operate/release.ts'
 import { compiled, releaseKey, releaseUrl, target, version } from '../platform/embedded.ts'
 import { runCommand } from '../platform/linux/child.ts'
@@ -55,6 +57,11 @@ export default defineCommand({
       throw new AgentError('ERR_USAGE', 'Cannot update a run from source', {
         hint: 'Use git, then "sh install.sh"',
       })
+    const packaged = packageCommands(binary)
+    if (packaged !== undefined)
+      throw new AgentError('ERR_USAGE', `Cannot update "${binary}": it belongs to a package`, {
+        hint: `Use its manager: ${packaged.upgrade}`,
+      })
     checkWritable(binary)
     const release = await openRelease(whereFrom(args.from), keyFrom(args.key), shutdownSignal())
     const order = compareVersions(release.version, version)
@@ -66,10 +73,17 @@ export default defineCommand({
     note(`Fetching ${release.version} …`)
     const packed = await release.read(`agent-${target}.gz`)
     await replace(binary, Bun.gunzipSync(packed))
-    note(`Updated ${binary} from ${version} to ${release.version}; restart agents that run`)
+    note(`Updated ${binary} from ${version} to ${release.version}; ${restartWords()}`)
     if (args.json) await writeJson({ updated: true, from: version, to: release.version })
   },
 })
+
+/** What is left to do. */
+function restartWords(): string {
+  if (existsSync('/etc/systemd/system/callsign.service')) return 'now "systemctl restart callsign"'
+  if (existsSync('/etc/init.d/callsign')) return 'now "rc-service callsign restart"'
+  return 'restart agents that run'
+}
 
 function whereFrom(given: string | undefined): string {
   if (given !== undefined) return given

@@ -49,6 +49,19 @@ describe.skipIf(SKIP)(`agent simulate attack${SKIP ? ` (skipped: ${refusal})` : 
     const left = readdirSync(tmpdir()).filter((name) => name.startsWith('callsign-simulate-'))
     expect(left).toEqual([])
   }, 120_000)
+
+  test('the same again at once is found, though it is no alert of its own', async () => {
+    const again = () =>
+      runAgent(
+        ['simulate', 'attack', 'reverse-shell', '--seconds', '100', '--state', state, '--json'],
+        { limitMs: 110_000 },
+      )
+    const [first, second] = [await again(), await again()]
+    expect(first.code, first.stderr).toBe(0)
+    expect(second.code, second.stderr).toBe(0)
+    expect(JSON.parse(second.stdout)).toMatchObject({ found: true, joined: true })
+    expect(JSON.parse(second.stdout).alert.id).toBe(JSON.parse(first.stdout).alert.id)
+  }, 240_000)
 })
 
 test('agent simulate attack says so where no agent runs, and refuses what it does not know', async () => {

@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { installRecord, packageCommands } from '../../src/operate/installation.ts'
+
+let root = ''
+const put = (path: string, text = '') => {
+  mkdirSync(dirname(join(root, path)), { recursive: true })
+  writeFileSync(join(root, path), text)
+}
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'installation-'))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+describe('packageCommands()', () => {
+  test('names no manager where no package has the binary', () =>
+    expect(packageCommands('/usr/bin/agent', root)).toBeUndefined())
+
+  test('names apt for a file of the Debian package, and for no other', () => {
+    put('var/lib/dpkg/info/callsign.list', '/.\n/usr/bin\n/usr/bin/agent\n')
+    expect(packageCommands('/usr/bin/agent', root)?.remove).toStartWith('apt remove callsign')
+    expect(packageCommands('/usr/local/bin/agent', root)).toBeUndefined()
+    rmSync(join(root, 'var'), { recursive: true })
+  })
+
+  test('names dnf where the RPM lies', () => {
+    put('usr/share/licenses/callsign/LICENSE')
+    expect(packageCommands('/usr/bin/agent', root)?.upgrade).toStartWith('dnf upgrade')
+    expect(packageCommands('/opt/bin/agent', root)).toBeUndefined()
+  })
+})
+
+test('installRecord() lies where install.sh puts it', () =>
+  expect(installRecord('/usr/local/bin/agent')).toBe('/usr/local/share/callsign/installed'))
