@@ -45,6 +45,13 @@ const releases = join(work, 'releases')
 for (const name of ['roots', 'run', 'transcripts']) mkdirSync(join(work, name), { recursive: true })
 
 if (!values['no-build'] || !existsSync(join(releases, '0.2.0'))) await makeReleases()
+/** The packages that these tours install. */
+function formats(): string[] {
+  const tours = values.tours.split(',')
+  const deb = tours.includes('deb') || tours.includes('service') ? ['deb'] : []
+  return [...deb, ...(tours.includes('rpm') ? ['rpm'] : [])]
+}
+
 /** The first release until `agent update` may have the second: each tour begins with the first. */
 let served: (typeof VERSIONS)[number] = '0.1.0'
 const server = serve()
@@ -75,7 +82,7 @@ async function makeReleases(): Promise<void> {
     await run(
       [
         ...[process.execPath, 'scripts/release.ts', '--out', join(releases, version)],
-        ...['--version', version, '--targets', 'linux-x64', '--formats', 'deb,rpm'],
+        ...['--version', version, '--targets', 'linux-x64', '--formats', formats().join(',')],
         ...['--url', `${URL_SERVED}/callsign`],
       ],
       { cwd: CHECKOUT, env: { ...process.env, RELEASE_KEY_FILE: key } },
