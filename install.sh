@@ -118,7 +118,9 @@ set_places() {
   BIN=$PREFIX/bin/agent
   # Says that BIN is ours, so that a later install may replace it and an uninstall remove it.
   RECORD=$PREFIX/share/callsign/installed
-  if [ -n "$ROOT" ]; then STATE=/var/lib/callsign; else STATE=${XDG_STATE_HOME:-${HOME:-}/.local/state}/callsign; fi
+  if [ -n "$ROOT" ]; then STATE=/var/lib/callsign CACHE=/var/cache/callsign; else
+    STATE=${XDG_STATE_HOME:-${HOME:-}/.local/state}/callsign CACHE=${XDG_CACHE_HOME:-${HOME:-}/.cache}/callsign
+  fi
 }
 
 # --- This machine ---------------------------------------------------------------------------------
@@ -474,6 +476,11 @@ uninstall() {
       [ -z "$ROOT" ] || userdel callsign 2>/dev/null || true
     fi
     removed="$removed $STATE"
+  fi
+  # Libraries that were unpacked for commands which may not use the state directory.
+  if [ -n "$PURGE" ] && [ -d "$CACHE" ]; then
+    [ -n "$DRY" ] || rm -rf "${CACHE:?}"
+    removed="$removed $CACHE"
   fi
   if [ -z "$removed" ]; then
     say "Nothing of Callsign is installed under $PREFIX"

@@ -10,6 +10,7 @@ import { AgentError } from '../domain/error.ts'
 import { installRecord, packageCommands } from '../operate/installation.ts'
 import { compiled } from '../platform/embedded.ts'
 import { runCommand } from '../platform/linux/child.ts'
+import { cacheHome } from '../platform/linux/private-directory.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { note, settingArgs } from './common.ts'
 
@@ -67,7 +68,7 @@ export default defineCommand({
     if (!compiled || !existsSync(record)) throw notOurs(binary)
     const services = SERVICES.filter((service) => isOurs(service, binary))
     const directory = loadSettings(args).settings.state
-    const state = args.purge ? stateOf(directory) : []
+    const state = args.purge ? [...stateOf(directory), ...cacheOf()] : []
     const all = [...services.map(({ file }) => file), binary, record, ...state]
     if (args.dryRun) {
       note(`Would remove: ${all.join(' ')}`)
@@ -123,6 +124,12 @@ function stateOf(directory: string): string[] {
   return readdirSync(directory)
     .filter((name) => ours.test(name))
     .map((name) => join(directory, name))
+}
+
+/** Libraries that were unpacked for commands which may not use the state directory. */
+function cacheOf(): string[] {
+  const cache = join(cacheHome(), 'callsign')
+  return existsSync(cache) ? [cache] : []
 }
 
 function removeIfEmpty(directory: string): void {

@@ -25,11 +25,11 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import { compiled, libraries } from './embedded.ts'
 import {
+  cacheHome,
   isNoexec,
   isOurFile,
   privateDirectory,
@@ -144,13 +144,12 @@ function removeOld(directory: string): void {
       rmSync(join(directory, name), { force: true })
 }
 
-/** Below the state directory, else in the user's cache, else a temporary one for this process. */
+/** Below the state directory, else in the user's (root's: the system's) cache, else a temporary one for this process. */
 function chooseDirectory(): string {
-  const { XDG_CACHE_HOME } = process.env
   const refused: string[] = []
   for (const candidate of [
     ...(stateDirectory === undefined ? [] : [join(stateDirectory, 'lib')]),
-    join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'callsign', 'lib'),
+    join(cacheHome(), 'callsign', 'lib'),
   ]) {
     const why =
       privateDirectory(candidate) ?? (isNoexec(candidate) ? 'is mounted noexec' : undefined)

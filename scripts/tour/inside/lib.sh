@@ -47,8 +47,8 @@ until_true() {
 record() {
   {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /tour \
-      -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/rpm \
-      -o -path /var/lib/dnf -o -path /root/.cache \) -prune -o -print
+      -o -path /var/cache/apt -o -path /var/cache/debconf -o -path /var/cache/ldconfig -o -path /var/cache/dnf -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/rpm \
+      -o -path /var/lib/dnf \) -prune -o -print
     find /etc -xdev -type f ! -name '*-' ! -name ld.so.cache ! -name .pwd.lock -exec sha256sum {} + 2>/dev/null
   } | sort >"/tour/$1.list"
 }

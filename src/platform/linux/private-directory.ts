@@ -16,7 +16,7 @@ import {
   rmdirSync,
   rmSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
 /**
@@ -78,6 +78,12 @@ function isAdministrators(uid: number): boolean {
 
 function isOurs(uid: number): boolean {
   return uid === 0 || uid === ourUid()
+}
+
+/** Where a user's programs keep what can be made again; of root it is no home directory. */
+export function cacheHome(): string {
+  const { XDG_CACHE_HOME } = process.env
+  return XDG_CACHE_HOME || (ourUid() === 0 ? '/var/cache' : join(homedir(), '.cache'))
 }
 
 /** A randomly named directory, removed when the process ends; undefined if none can be made. */

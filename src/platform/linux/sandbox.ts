@@ -3,13 +3,12 @@
  * Landlock, set with the exec that drops privileges, and calls by seccomp, set once everything has
  * started. It holds also where no service manager has set up one.
  */
-import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { compiled } from '../embedded.ts'
 import { hideMemory } from './capabilities.ts'
 import type { FileAccess } from './landlock.ts'
-import { isNoexec } from './private-directory.ts'
+import { cacheHome, isNoexec } from './private-directory.ts'
 import { filterCalls } from './seccomp.ts'
 
 /** What a command uses beside the files of the system. */
@@ -41,7 +40,7 @@ const WRITABLE_DEVICES = ['/dev/null', '/dev/zero', '/dev/tty']
 export function sandboxFor({ read, write }: OwnFiles, asRoot: boolean): FileAccess {
   const source = compiled ? [] : [fileURLToPath(new URL('../../..', import.meta.url))]
   // Libraries that cannot be executed there are unpacked elsewhere (native.ts).
-  const elsewhere = isNoexec(write[0]) ? [join(homedir(), '.cache'), tmpdir()] : []
+  const elsewhere = isNoexec(write[0]) ? [cacheHome(), tmpdir()] : []
   return {
     read: [...SYSTEM, ...(asRoot ? ROOTS_ETC : ['/etc']), ...source, ...read],
     write: [...write, ...elsewhere, ...WRITABLE_DEVICES],
