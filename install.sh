@@ -422,15 +422,17 @@ set_up_service() {
     write_service "$UNIT" callsign.service 644
     run systemctl daemon-reload
     run systemctl enable --quiet callsign.service
-    run systemctl restart callsign.service
+    run systemctl restart callsign.service || not_started 'journalctl -u callsign'
     say 'Service "callsign" runs: systemctl status callsign'
   else
     write_service "$INIT_SCRIPT" callsign.openrc 755
     run rc-update --quiet add callsign default
-    run rc-service callsign restart
+    run rc-service callsign restart || not_started 'rc-service callsign start'
     say 'Service "callsign" runs: rc-service callsign status'
   fi
 }
+
+not_started() { fail 'The service "callsign" is set up and does not start' "\"$1\" says why"; }
 
 # write_service FILE SOURCE MODE: as it lies beside the release, with the place of this installation.
 write_service() {
@@ -447,7 +449,7 @@ uninstall() {
     if [ -z "$DRY" ]; then
       [ -n "$ROOT" ] || fail "The service \"callsign\" runs $BIN" 'Run this as root' 6
       run rc-service callsign stop 2>/dev/null || true
-      run rc-update --quiet delete callsign 2>/dev/null || true
+      run rc-update --quiet --all delete callsign 2>/dev/null || true
       rm -f "$INIT_SCRIPT"
     fi
     removed="$removed $INIT_SCRIPT"
@@ -473,9 +475,13 @@ uninstall() {
   if [ -n "$PURGE" ] && [ -d "$STATE" ]; then
     if [ -z "$DRY" ]; then
       rm -rf "${STATE:?}"
-      [ -z "$ROOT" ] || userdel callsign 2>/dev/null || true
     fi
     removed="$removed $STATE"
+  fi
+  # The service's user, whose group of the same name goes along.
+  if [ -n "$PURGE" ] && [ -n "$ROOT" ] && [ -n "$removed" ] && id callsign >/dev/null 2>&1; then
+    [ -n "$DRY" ] || userdel callsign 2>/dev/null || deluser callsign 2>/dev/null || true
+    removed="$removed (user callsign)"
   fi
   # Libraries that were unpacked for commands which may not use the state directory.
   if [ -n "$PURGE" ] && [ -d "$CACHE" ]; then

@@ -35,7 +35,7 @@ const SERVICES: readonly Service[] = [
     starts: (binary) => `command=${binary}`,
     before: [
       ['rc-service', 'callsign', 'stop'],
-      ['rc-update', '--quiet', 'delete', 'callsign'],
+      ['rc-update', '--quiet', '--all', 'delete', 'callsign'],
     ],
     after: [],
   },

@@ -18,7 +18,7 @@ step 'stop' rc-service callsign stop
 step 'start' rc-service callsign start
 step 'uninstall --purge' sh -c "curl -fsSL $URL/install.sh | sh -s -- --uninstall --purge"
 shown
-pgrep -x agent >"$OUT" && { echo 'FAIL  an agent still runs'; shown; FAILED=1; }
+pgrep -f '^/usr/local/bin/agent' >"$OUT" && { echo 'FAIL  an agent still runs'; shown; FAILED=1; }
 record after
 nothing_left 'nothing is left' before after
 exit $FAILED
