@@ -17,6 +17,7 @@ import { version } from '../platform/embedded.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
+import { giveBackProgramPages } from '../platform/native.ts'
 import type { Agent } from './agent.ts'
 import { rulesInUse } from './fleet-policy.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
@@ -205,6 +206,7 @@ class Run {
         this.#memorySavedAtMs = now
         this.#keepBaseline()
         collectGarbage()
+        giveBackProgramPages()
       }
       if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
     } catch (error) {

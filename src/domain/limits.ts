@@ -293,6 +293,8 @@ export const FAILED_SECONDS_MAX = 30
 export const FAILURE_TOLD_EVERY_MS = 60_000
 /** How often the ledger is saved: what a kill -9 loses of it. */
 export const STATUS_SAVE_EVERY_MS = 5_000
+/** How often the helper processes give back pages of the program, as the agent does at its saves. */
+export const GIVE_BACK_EVERY_MS = 60_000
 /** How often the host's memory is saved (up to a few MB at a time). */
 export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */

@@ -14,7 +14,12 @@
 import { writeSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { defined } from '../domain/defined.ts'
-import { FACT_LINE_BYTES_MAX, FACTS_WAITING_MAX, FILE_WATCHES_MAX } from '../domain/limits.ts'
+import {
+  FACT_LINE_BYTES_MAX,
+  FACTS_WAITING_MAX,
+  FILE_WATCHES_MAX,
+  GIVE_BACK_EVERY_MS,
+} from '../domain/limits.ts'
 import type { FactQuestion, FileChanges, Network, ProcessFacts } from '../domain/process-facts.ts'
 import { collectEvery } from '../platform/heap.ts'
 import {
@@ -23,6 +28,7 @@ import {
   execWithoutCapabilities,
   hideMemory,
 } from '../platform/linux/capabilities.ts'
+import { giveBackProgramPages } from '../platform/native.ts'
 import { pace, watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
 import { type FactAnswer, type FactRequest, parseRequest } from './messages.ts'
@@ -55,6 +61,7 @@ export async function runReader(self: readonly string[], signal: AbortSignal): P
   hideMemory()
   // It may have ended before it could have been said.
   if (parent !== 0 && process.ppid !== parent) return 0
+  setInterval(giveBackProgramPages, GIVE_BACK_EVERY_MS).unref()
   await serve(signal)
   return 0
 }
