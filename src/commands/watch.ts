@@ -26,6 +26,7 @@ import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
 import { terminalOutput } from '../outputs/terminal.ts'
 import { systemClock } from '../platform/clock.ts'
+import { shrinkHeap } from '../platform/heap.ts'
 import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
 import { type ServiceManager, serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
@@ -94,6 +95,7 @@ export default defineCommand({
     if (sendsVectors) return sendVectors({ source, why, settings, signal }, args)
     const model = await openModelInUse(settings.model, settings.state)
     giveBackLibraryPages()
+    shrinkHeap()
     stop.throwIfAborted()
     const live = source.name !== 'file'
     const agent = openAgent({
