@@ -276,7 +276,8 @@ function watchedBy({ resume }: AgentOptions, agent: () => Agent): SightOptions |
     state() {
       const { stages, lagMs } = agent()
       const { share, most } = stages.detector.unrest
-      return { lagMs, unrest: share, deviating: most }
+      const factsSilentMs = stages.facts.silentMs
+      return { lagMs, factsSilentMs, unrest: share, deviating: most }
     },
   }
 }

@@ -283,6 +283,11 @@ export class FactKeeper implements FactJudge {
     return due.map(({ process, finding }) => ({ process, finding }))
   }
 
+  /** For how long the reader has answered nothing though it was asked. */
+  get silentMs(): number {
+    return this.#reader?.silentMs ?? 0
+  }
+
   status(): FactKeeperStatus {
     return {
       ...defined({ reader: this.#reader?.status() }),

@@ -21,6 +21,8 @@ const USER_SECONDS = 30
 /** Seconds that come later than this are late, and so many late ones are told. */
 const LATE_MS = 5_000
 const LATE_SECONDS = 15
+/** What is asked about processes is answered in milliseconds, files in six seconds. */
+const FACTS_SILENT_MS = 30_000
 /** Seconds of an unrest that holds masquerades back. */
 const UNREST_SECONDS = 45
 /** Clauses of one cause, the first the most telling. */
@@ -30,6 +32,8 @@ const CLAUSES = 3
 export interface AgentState {
   /** How far behind the clock the second is, ms. */
   readonly lagMs: number
+  /** For how long questions about processes have had no answer, ms; absent where none are asked. */
+  readonly factsSilentMs?: number
   /** Share of deviating processes, and the user or container with most of them. */
   readonly unrest: number
   readonly deviating?: UnrestGroup | undefined
@@ -147,6 +151,11 @@ export class Blindness {
       )
     if (late.length >= LATE_SECONDS)
       sure.push(`seconds are judged ${Math.round((late.at(-1)?.lagMs ?? 0) / 1000)} s late`)
+    const { factsSilentMs = 0 } = agent
+    if (factsSilentMs >= FACTS_SILENT_MS)
+      sure.push(
+        `questions about processes have had no answer for ${Math.round(factsSilentMs / 1000)} s`,
+      )
     if (blind < BLIND_SECONDS)
       for (const [uid, { length }] of this.#users)
         if (length >= USER_SECONDS) sure.push(`processes of user ${uid} are not seen whole`)

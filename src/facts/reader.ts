@@ -109,6 +109,8 @@ export class FactsReader {
   #asked = 0
   #answered = 0
   #ended = false
+  /** Monotonic ms of the first question since the last answer; undefined where all are answered. */
+  #silentFromMs: number | undefined
 
   constructor(handle: Handle) {
     this.#handle = handle
@@ -117,6 +119,11 @@ export class FactsReader {
 
   get pid(): number {
     return this.#handle.pid
+  }
+
+  /** For how long it has answered nothing though it was asked, or has been gone. */
+  get silentMs(): number {
+    return this.#silentFromMs === undefined ? 0 : performance.now() - this.#silentFromMs
   }
 
   /** True while a question would find room. */
@@ -142,6 +149,7 @@ export class FactsReader {
     try {
       // Less than PIPE_BUF: all of it, or nothing because the pipe is full.
       writeSync(this.#handle.requests, line)
+      this.#silentFromMs ??= performance.now()
     } catch {
       return Promise.resolve(this.#fail('busy'))
     }
@@ -185,6 +193,7 @@ export class FactsReader {
       for (const line of lines) {
         const answer = parseAnswer(line)
         if (answer === undefined) continue
+        this.#silentFromMs = undefined
         const waiting = this.#waiting.get(answer.id)
         waiting?.settle('facts' in answer ? answer.facts : answer.failed)
       }
@@ -194,6 +203,7 @@ export class FactsReader {
 
   #end(): void {
     this.#ended = true
+    this.#silentFromMs ??= performance.now()
     for (const { settle } of [...this.#waiting.values()]) settle('ended')
   }
 

@@ -95,3 +95,13 @@ test('Blindness only supports where unrest holds masquerades back', () => {
       '31 % of the processes deviate from the baseline, so masquerade alerts are held back; most of user 0: 9 of 30',
   })
 })
+
+test('Blindness tells a reader of facts that answers nothing', () => {
+  const blindness = new Blindness()
+  expect(blindness.push(frame(100), SEEN, { ...CALM, factsSilentMs: 29_999 })).toBeUndefined()
+  expect(blindness.push(frame(101), SEEN, { ...CALM, factsSilentMs: 31_000 })).toEqual({
+    ...{ question: 'agent-blinded', says: 'proves' },
+    because: 'questions about processes have had no answer for 31 s',
+  })
+  expect(blindness.push(frame(102), SEEN, CALM)).toBeUndefined()
+})

@@ -279,3 +279,17 @@ os.spawnvp(os.P_WAIT,"python3",["python3","-c","import os;[os.dup2(%d,f) for f i
     expect(await proofs(shell)).toEqual([])
   })
 })
+
+test.skipIf(!isRoot)('FactsReader.silentMs counts from a question that has no answer', async () => {
+  const stopped = startReader()
+  await ask(stopped, process.pid, 'look')
+  expect(stopped.silentMs).toBe(0)
+  process.kill(stopped.pid, 'SIGSTOP')
+  const answer = stopped.ask(process.pid, 0, ['look'])
+  await Bun.sleep(50)
+  expect(stopped.silentMs).toBeGreaterThan(40)
+  process.kill(stopped.pid, 'SIGCONT')
+  expect(await answer).toHaveProperty('look')
+  expect(stopped.silentMs).toBe(0)
+  stopped.close()
+})
