@@ -29,12 +29,12 @@ export default defineCommand({
         'file of "agent import --receipts": what it names is removed; the agent must not run',
       valueHint: 'FILE',
     },
-    ...settingArgs('state', 'site', 'host'),
+    ...settingArgs('state', 'site', 'host', 'aggregatorKey'),
     ...jsonArg,
   },
   async run({ args }) {
-    const { state, site, host } = loadSettings(args).settings
-    const where = { state, site, host }
+    const { state, site, host, aggregatorKey } = loadSettings(args).settings
+    const where = { state, site, host, aggregatorKeys: aggregatorKey }
     const removed = args.receipts === undefined ? undefined : takeReceipts(args.receipts, where)
     if (args.file === undefined && removed === undefined)
       throw new AgentError('ERR_USAGE', 'Cannot export: no file is given', {

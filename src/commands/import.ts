@@ -28,7 +28,7 @@ export default defineCommand({
       description: 'file to write what is stored to, for "agent export --receipts" on the host',
       valueHint: 'FILE',
     },
-    ...settingArgs(...BROKER_SETTINGS),
+    ...settingArgs(...BROKER_SETTINGS, 'aggregatorKey'),
     ...jsonArg,
   },
   async run({ args }) {
@@ -40,6 +40,7 @@ export default defineCommand({
     const imported = await importFile(args.file, {
       broker: settings.broker,
       waitMs: DRAIN_MS,
+      aggregatorKeys: settings.aggregatorKey,
       ...brokerLogin(settings),
       ...defined({ signal: shutdownSignal() }),
     })

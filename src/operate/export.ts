@@ -11,13 +11,14 @@ import {
   type MqttConnectOptions,
   parseBrokerUrl,
 } from '../platform/mqtt/client.ts'
+import { AggregatorTrust, type KeyPin } from '../publish/aggregator-trust.ts'
 import { acknowledgeOutbox, readOutboxRows } from '../publish/outbox-file.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { decodeExport, type ExportFile, encodeExport } from '../wire/export-file.ts'
 import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
 import {
   decodeReceipt,
-  encodeReceiptRanges,
+  type ReceiptMessage,
   type SequenceRange,
   toRanges,
 } from '../wire/receipt-message.ts'
@@ -54,6 +55,8 @@ export function exportOutbox(
 export interface ImportOptions
   extends Pick<MqttConnectOptions, 'username' | 'password' | 'tls' | 'signal'> {
   readonly broker: string
+  /** Public keys of aggregators whose receipts count; none: the first one seen. */
+  readonly aggregatorKeys?: readonly string[]
   /** How long receipts are waited for after the last message. */
   readonly waitMs: number
 }
@@ -62,6 +65,8 @@ export interface Imported extends Pick<ExportFile, 'site' | 'host'> {
   readonly messages: number
   /** Receipted by an aggregator: those that it had already, too. */
   readonly stored: readonly SequenceRange[]
+  /** The receipts as they came, each with its signature. */
+  readonly receipts: readonly Uint8Array[]
 }
 
 /** @throws AgentError where the file is not whole, or the broker cannot be reached or refuses it */
@@ -71,14 +76,18 @@ export async function importFile(path: string, options: ImportOptions): Promise<
   const waiting = new Set(file.messages.map(keyOf))
   const done = Promise.withResolvers<void>()
   if (waiting.size === 0) done.resolve()
-  const { broker, waitMs, ...login } = options
+  const { broker, waitMs, aggregatorKeys = [], ...login } = options
+  const trust = new AggregatorTrust(aggregatorKeys, pinInMemory(), () => {})
+  const receipts: Uint8Array[] = []
   const topics = agentTopics(site, host)
   const connection = await connectMqtt(parseBrokerUrl(broker), {
     ...login,
     clientId: `callsign-import-${crypto.randomUUID().slice(0, 8)}`,
-    onMessage: ({ payload }) => {
-      const receipt = decodeReceipt(payload)
-      if (!receipt.ok) return
+    onMessage: ({ payload, signature }) => {
+      const trusted = trust.read(payload, signature)
+      const receipt = trusted.ok ? decodeReceipt(trusted.payload) : undefined
+      if (receipt?.ok !== true || !isFor(receipt.value, file)) return
+      receipts.push(signature === undefined ? payload : attachSignature(payload, signature))
       for (const message of file.messages)
         if (receipt.value.stored.some((range) => covers(range, message)))
           waiting.delete(keyOf(message))
@@ -99,24 +108,31 @@ export async function importFile(path: string, options: ImportOptions): Promise<
     await connection.end()
   }
   const stored = file.messages.filter((message) => !waiting.has(keyOf(message)))
-  return { site, host, messages: file.messages.length, stored: toRanges(stored) }
+  return { site, host, messages: file.messages.length, stored: toRanges(stored), receipts }
 }
 
 /** Receipts to be carried back to the host: whose they are, then receipts as MQTT carries them. */
-export function writeReceipts(path: string, { site, host, stored }: Imported): void {
+export function writeReceipts(
+  path: string,
+  { site, host, receipts }: Pick<Imported, 'site' | 'host' | 'receipts'>,
+): void {
   const decoder = new TextDecoder()
   const lines = [
     JSON.stringify({ v: 1, site, host }),
-    ...encodeReceiptRanges({ site, host }, stored).map((payload) => decoder.decode(payload)),
+    ...receipts.map((payload) => decoder.decode(payload)),
   ]
   writeWhole(path, new TextEncoder().encode(`${lines.join('\n')}\n`))
 }
 
-/** Removes what an aggregator has stored. @returns how many messages */
+/**
+ * Removes what an aggregator has stored, as its receipts over MQTT would: they are signed by the
+ * aggregator's key, or there is none yet. @returns how many messages
+ */
 export function takeReceipts(
   path: string,
-  { state, site, host }: { state: string; site: string; host: string },
+  own: { state: string; site: string; host: string; aggregatorKeys?: readonly string[] },
 ): number {
+  const { state, site, host, aggregatorKeys = [] } = own
   const refused = (why: string) =>
     new AgentError('ERR_INPUT', `Cannot use receipts "${path}": ${why}`, {
       hint: 'Give the file that "agent import --receipts" wrote for this host',
@@ -128,12 +144,40 @@ export function takeReceipts(
   })
   if (!whose.ok) throw refused(problemText(whose))
   if (whose.value !== `${site}/${host}`) throw refused(`they are for "${whose.value}"`)
-  const stored = lines.flatMap((line) => {
-    const receipt = decodeReceipt(new TextEncoder().encode(line))
-    if (!receipt.ok) throw refused(problemText(receipt))
-    return receipt.value.stored
+  return acknowledgeOutbox(state, { site, host }, (pin) => {
+    const trust = new AggregatorTrust(aggregatorKeys, pin, () => {})
+    return lines.flatMap((line) => {
+      const trusted = trust.read(new TextEncoder().encode(line), undefined)
+      if (!trusted.ok) throw refused(NOT_TRUSTED[trusted.reason])
+      const receipt = decodeReceipt(trusted.payload)
+      if (!receipt.ok) throw refused(problemText(receipt))
+      if (!isFor(receipt.value, own)) throw refused('one of them is for another host')
+      return receipt.value.stored
+    })
   })
-  return acknowledgeOutbox(state, { site, host }, stored)
+}
+
+const NOT_TRUSTED = {
+  unsigned: 'they are not signed, and the aggregator of this host signs',
+  'bad-signature': 'a signature is not right',
+  'other-key': "they are signed by another key than the aggregator's (aggregator_key)",
+} as const
+
+/** Those of aggregators that do not sign name nobody. */
+function isFor(receipt: ReceiptMessage, { site, host }: { site: string; host: string }): boolean {
+  return (receipt.site ?? site) === site && (receipt.host ?? host) === host
+}
+
+function pinInMemory(): KeyPin {
+  let pinned: string | undefined
+  return {
+    get aggregatorKey() {
+      return pinned
+    },
+    pinAggregator(key) {
+      pinned = key
+    },
+  }
 }
 
 function readExport(path: string): ExportFile {

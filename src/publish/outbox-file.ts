@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { AgentError } from '../domain/error.ts'
 import { lockDirectory, openDatabase } from '../platform/sqlite.ts'
 import type { SequenceRange } from '../wire/receipt-message.ts'
+import type { KeyPin } from './aggregator-trust.ts'
 import { KINDS, OUTBOX_SCHEMA, Outbox, type OutboxRow } from './outbox.ts'
 
 /**
@@ -32,22 +33,26 @@ export function readOutboxRows(state: string): OutboxRow[] {
 
 /**
  * Removes rows that are stored elsewhere, as their receipt over MQTT would.
+ * @param stored reads the receipts, told whose count here
  * @returns how many they were
  * @throws AgentError where an agent is running: it has the rows in its memory
  */
 export function acknowledgeOutbox(
   state: string,
   { site, host }: { readonly site: string; readonly host: string },
-  stored: readonly SequenceRange[],
+  stored: (pin: KeyPin) => readonly SequenceRange[],
 ): number {
   const path = requirePath(state)
   const lock = lockDirectory(state)
   try {
     const outbox = Outbox.open(path, { site, host })
-    outbox.take(Number.POSITIVE_INFINITY)
-    const count = outbox.acknowledge(stored)
-    outbox.close()
-    return count
+    try {
+      const ranges = stored(outbox)
+      outbox.take(Number.POSITIVE_INFINITY)
+      return outbox.acknowledge(ranges)
+    } finally {
+      outbox.close()
+    }
   } finally {
     lock.release()
   }

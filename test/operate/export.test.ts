@@ -3,8 +3,11 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportOutbox, importFile, takeReceipts, writeReceipts } from '../../src/operate/export.ts'
+import { openIdentity } from '../../src/platform/identity.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { decodeExport, encodeExport } from '../../src/wire/export-file.ts'
+import { encodeReceipts } from '../../src/wire/receipt-message.ts'
+import { attachSignature, detachSignature } from '../../src/wire/signed.ts'
 import { type Running, startRunning } from '../aggregator/running.ts'
 import { freePort } from '../support/brokers.ts'
 import { agentFromSource } from '../support/cli-from-source.ts'
@@ -80,16 +83,36 @@ test('reads the outbox of an agent that runs, and leaves its receipts until it d
 test('receipts of another host, or no receipts at all, remove nothing', () => {
   const state = stateWith('a')
   const path = join(state, 'receipts')
-  writeReceipts(path, {
-    site: 'lab',
-    host: 'db-1',
-    messages: 2,
-    stored: [{ boot: 0, from: 0, to: 9e15 }],
-  })
+  const receiptsFor = (host: string) => encodeReceipts({ site: 'lab', host }, [{ boot: 0, seq: 1 }])
+  writeReceipts(path, { site: 'lab', host: 'db-1', receipts: receiptsFor('db-1') })
   expect(() => takeReceipts(path, { state, ...whose })).toThrow('they are for "lab/db-1"')
   writeFileSync(path, 'rubbish\n')
   expect(() => takeReceipts(path, { state, ...whose })).toThrow('it is not JSON')
   expect(ledgerOf(state).queued).toBe(2)
+})
+
+test('receipts that nobody signed, or somebody else, remove nothing where the aggregator signs', async () => {
+  const { brokerUrl } = await aggregator()
+  const state = stateWith('a')
+  const file = join(state, 'out.callsign')
+  exportOutbox({ state, ...whose }, file, 1_000)
+  const imported = await importTo(file, brokerUrl)
+  const path = `${file}.receipts`
+  writeReceipts(path, imported)
+  const [genuine] = imported.receipts
+  const bare = detachSignature(genuine!, undefined)
+  expect(bare.signature).toBeDefined()
+  const key = Buffer.from(bare.signature!, 'base64url').subarray(0, 32).toString('base64url')
+  const take = (receipts: Uint8Array[]) => {
+    writeReceipts(`${path}.forged`, { ...whose, receipts })
+    return () => takeReceipts(`${path}.forged`, { state, ...whose, aggregatorKeys: [key] })
+  }
+  const forger = openIdentity('66'.repeat(32))
+  expect(take([bare.payload])).toThrow('not signed')
+  expect(take([attachSignature(bare.payload, forger.sign(bare.payload))])).toThrow('another key')
+  expect(take([Buffer.from(genuine!).fill(0x39, 40, 41)])).toThrow()
+  expect(ledgerOf(state)).toMatchObject({ acknowledged: 0, queued: 2 })
+  expect(takeReceipts(path, { state, ...whose, aggregatorKeys: [key] })).toBe(2)
 })
 
 test('without an aggregator it says so, and nothing counts as stored', async () => {
