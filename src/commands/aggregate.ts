@@ -20,6 +20,7 @@ import { openModelInUse } from '../operate/models.ts'
 import { chosenOutputs } from '../outputs/chosen.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
+import { requireOwnFile } from '../platform/linux/private-directory.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
 import { onStore, storeOf } from './aggregator-store.ts'
@@ -303,6 +304,7 @@ function passwordFile(path: string | undefined): { passwordFile?: string } {
 }
 
 function readPem(path: string): string {
+  requireOwnFile(path, 'the PEM file')
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {

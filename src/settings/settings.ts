@@ -17,7 +17,7 @@ import { AgentError } from '../domain/error.ts'
 import { FLEET_SUBJECTS, type FleetSubject } from '../domain/fleet-state.ts'
 import { safeName } from '../domain/process.ts'
 import { isRecord } from '../domain/untrusted.ts'
-import { troubleWithOwner } from '../platform/linux/private-directory.ts'
+import { requireOwnFile, troubleWithOwner } from '../platform/linux/private-directory.ts'
 import { nearest } from './nearest.ts'
 import {
   between,
@@ -423,11 +423,7 @@ function passwordIn(path: string | undefined): string | undefined {
  * change it
  */
 export function secretIn(path: string, what: string): string {
-  const why = existsSync(path) ? troubleWithOwner(path) : undefined
-  if (why !== undefined)
-    throw new AgentError('ERR_CONFIG', `Cannot use ${what} in "${path}": it ${why}`, {
-      hint: OWNED,
-    })
+  requireOwnFile(path, `${what} in`)
   try {
     return readFileSync(path, 'utf8').split('\n')[0]!.replace(/\r$/, '')
   } catch (cause) {

@@ -7,6 +7,7 @@ import { defined } from '../domain/defined.ts'
 import * as mqtt from '../platform/mqtt/packets.ts'
 import { cloudEvent } from '../wire/origin.ts'
 import { decodeReceipt } from '../wire/receipt-message.ts'
+import type { Signer } from '../wire/signed.ts'
 import { encodeStatus, type StatusMessage } from '../wire/status-message.ts'
 import { type AgentTopics, agentTopics } from '../wire/topics.ts'
 
@@ -17,6 +18,8 @@ export interface HostOptions {
   readonly site: string
   readonly host: string
   readonly boot: number
+  /** Signs what it sends, as an agent does. */
+  readonly signer: Signer
   readonly username?: string
   readonly password?: string
   readonly onReceipt: (kind: Kind, waitedMs: number) => void
@@ -71,11 +74,9 @@ export class SimulatedHost {
     this.#rest = new Uint8Array(0)
     this.#backlog = []
     this.#pubacks.clear()
-    const will = {
-      topic: this.#topics.status,
-      payload: this.#status('offline'),
-      retain: true,
-    }
+    const payload = this.#status('offline')
+    const signature = this.#options.signer.sign(payload)
+    const will = { topic: this.#topics.status, payload, retain: true, signature }
     try {
       this.#socket = await Bun.connect<undefined>({
         hostname,
@@ -172,7 +173,9 @@ export class SimulatedHost {
     userProperties: Readonly<Record<string, string>> = {},
   ): number {
     this.#packetId = (this.#packetId % 65_535) + 1
-    this.#write(mqtt.publish(5, { topic, payload, retain, userProperties }, this.#packetId))
+    const signature = this.#options.signer.sign(payload)
+    const message = { topic, payload, retain, userProperties, signature }
+    this.#write(mqtt.publish(5, message, this.#packetId))
     return this.#packetId
   }
 

@@ -6,9 +6,11 @@
  * The same seed gives the same hosts the same summaries and the same alerts. The report has times
  * and counts as the hosts see them; what the aggregator costs is its own /metrics to say.
  */
+import { createHash } from 'node:crypto'
 import type { Alert } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
 import { SIMULATED_CONNECTING_MAX } from '../domain/limits.ts'
+import { openIdentity } from '../platform/identity.ts'
 import { encodeAlert } from '../wire/alert-message.ts'
 import { type HostOptions, type Kind, SimulatedHost } from './fleet-host.ts'
 import {
@@ -35,6 +37,11 @@ export interface FleetOptions
   readonly seed: number
   readonly signal: AbortSignal
   readonly onPhase: (phase: string) => void
+}
+
+/** The same in each run, so that an aggregator that has pinned it knows the host again; no secret. */
+function secretOf(host: string): string {
+  return createHash('sha256').update(`simulated ${host}`).digest('hex')
 }
 
 export interface Waits {
@@ -131,6 +138,7 @@ class Fleet {
     const { hostname, port, tls, username, password } = this.#options
     return new SimulatedHost({
       ...{ hostname, port, site: TEMPLATE_SITE, host: hostName(at), boot: this.#boot },
+      signer: openIdentity(secretOf(hostName(at))),
       ...defined({ tls, username, password }),
       onReceipt: (kind, waitedMs) => this.#receipts[kind].push(waitedMs),
       onPuback: (waitedMs) => this.#pubacks.push(waitedMs),

@@ -40,6 +40,11 @@ test('simulateFleet() loses no alert among hosts that drop, stall and lie, and t
   )
   expect(summary).not.toBeNull()
   expect(items.length).toBeGreaterThan(50)
+  // Every host signs, in a storm with the same key as before.
+  const { items: hosts } = await running.json<{ items: { key?: object; refusedKey?: object }[] }>(
+    '/api/v1/hosts?limit=100',
+  )
+  expect(hosts.filter(({ key, refusedKey }) => key === undefined || refusedKey)).toEqual([])
 }, 120_000)
 
 test('recorded summaries are whole ones of a real size, and are told apart by what is put in', () => {

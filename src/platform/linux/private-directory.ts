@@ -8,6 +8,7 @@
  * the mode of /tmp.
  */
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +19,7 @@ import {
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { AgentError } from '../../domain/error.ts'
 
 /**
  * Creates the directory if it is missing, with mode 0700.
@@ -63,6 +65,18 @@ export function troubleWithOwner(path: string, isTrusted = isAdministrators): st
   } catch (error) {
     return `cannot be looked at: ${error instanceof Error ? error.message : String(error)}`
   }
+}
+
+/**
+ * For files whose content decides whom we believe or who we are.
+ * @throws AgentError where others can change it; one that is not there is for its reader to refuse
+ */
+export function requireOwnFile(path: string, what: string): void {
+  const why = existsSync(path) ? troubleWithOwner(path) : undefined
+  if (why === undefined) return
+  throw new AgentError('ERR_CONFIG', `Cannot use ${what} "${path}": it ${why}`, {
+    hint: "Make it yours or root's and writable for the owner alone (chown, chmod go-w)",
+  })
 }
 
 /** True where root alone can change an existing file or directory. */

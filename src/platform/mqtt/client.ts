@@ -21,6 +21,7 @@ import {
   INBOUND_PER_SECOND_MAX,
 } from '../../domain/limits.ts'
 import { safeName } from '../../domain/process.ts'
+import { requireOwnFile } from '../linux/private-directory.ts'
 
 export interface BrokerAddress {
   /** As given, without user name: for messages. */
@@ -493,6 +494,7 @@ export function readTlsFiles(address: BrokerAddress, files: TlsFiles): Pem {
   }
   return Object.fromEntries(
     given.map(([name, path]) => {
+      requireOwnFile(path, `--${name}`)
       try {
         return [name, readFileSync(path)]
       } catch (cause) {

@@ -512,13 +512,8 @@ export function connect(options: {
     ...text('MQTT'),
     ...[5, flags, keepaliveSeconds >> 8, keepaliveSeconds & 255, 0],
     ...text(clientId),
-    ...[
-      0,
-      ...text(will.topic),
-      will.payload.length >> 8,
-      will.payload.length & 255,
-      ...will.payload,
-    ],
+    ...withLength(userProperties(will)),
+    ...[...text(will.topic), will.payload.length >> 8, will.payload.length & 255, ...will.payload],
     ...(username === undefined ? [] : text(username)),
     ...(password === undefined ? [] : text(password)),
   ]

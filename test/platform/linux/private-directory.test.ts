@@ -16,6 +16,7 @@ import {
   isNoexecIn,
   isOurFile,
   privateDirectory,
+  requireOwnFile,
   troubleWithOwner,
 } from '../../../src/platform/linux/private-directory.ts'
 
@@ -171,4 +172,16 @@ describe('isNoexecIn()', () => {
   ])('finds the mount that holds %s', (path, noexec) => {
     expect(isNoexecIn(path, mounts)).toBe(noexec)
   })
+})
+
+test('requireOwnFile() refuses what others can change, and leaves what is missing to its reader', () => {
+  const path = join(base, 'ca.pem')
+  expect(() => requireOwnFile(path, '--ca')).not.toThrow()
+  writeFileSync(path, '')
+  chmodSync(path, 0o600)
+  expect(() => requireOwnFile(path, '--ca')).not.toThrow()
+  chmodSync(path, 0o606)
+  expect(() => requireOwnFile(path, '--ca')).toThrow(
+    `Cannot use --ca "${path}": it can be written to by others`,
+  )
 })
