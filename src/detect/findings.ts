@@ -163,7 +163,7 @@ function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
 function interactive({ context, streams }: Look, relays: readonly Relay[]): Finding | undefined {
   const isAsked = /^\S+ (-\w+ )*-\w*i\w*$/.test(context.command ?? '')
   if (!isAsked || streams[0]?.kind === 'pty') return undefined
-  const relay = relays.find(isFromOutside)
+  const relay = relays.find((one) => one.holds !== 'terminal' && isFromOutside(one))
   const outgoing = relay?.connections.find(({ isOutgoing }) => isOutgoing)
   if (relay === undefined || outgoing === undefined) return undefined
   return proves(
@@ -274,7 +274,11 @@ function* remoteControl({
       yield proves('reverse-shell', `${what}, and holds a connection to ${outgoing.remote}`)
     return
   }
-  const relay = isShellProgram(file) ? streams?.relays.find(isFromOutside) : undefined
+  const relay = isShellProgram(file)
+    ? streams?.relays.find(
+        (one) => isFromOutside(one) && (one.holds !== 'terminal' || isTerminalOfScript(one)),
+      )
+    : undefined
   const through = relay?.connections.find(({ isOutgoing }) => isOutgoing)
   if (relay !== undefined && through !== undefined)
     yield proves(
@@ -289,7 +293,20 @@ function* remoteControl({
 /** Kinds of questions of who keeps no connection between them. */
 const QUESTIONS_BY_VISITS = 4
 
-/** Whoever types at a terminal does so by a program that holds it; what has pipes takes orders. */
+/**
+ * The terminal's other end: a script that has one for nobody here. Programs of node hold terminals
+ * for developers beside connections of their own.
+ */
+function isTerminalOfScript({ holds, executable, connections }: Relay): boolean {
+  return (
+    holds === 'terminal' &&
+    executable !== undefined &&
+    /^(python|perl|ruby|php|tclsh|lua)/.test(fileOf(executable)) &&
+    connections.every(({ isLoopback }) => !isLoopback)
+  )
+}
+
+/** It takes orders over a connection of its own, and hands them on. */
 function isFromOutside({
   holds,
   connections,
@@ -298,7 +315,7 @@ function isFromOutside({
   executable,
   name,
 }: Relay): boolean {
-  if (holds === 'terminal' || isListening || executable === undefined) return false
+  if (isListening || executable === undefined) return false
   const outgoing = connections.find(
     ({ isOutgoing, isDoubtful }) => isOutgoing && isDoubtful !== true,
   )

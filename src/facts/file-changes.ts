@@ -5,8 +5,9 @@
  *
  * A file counts as encrypted where something readable, or of a known format, stood under its name
  * (or under its name without the new ending) and now something even stands there. What was even
- * before proves nothing: backups, caches, random test data, keys. What is compressed has a format,
- * and is ordinary.
+ * before proves nothing (backups, caches, random test data, keys), unless the file's own ending says
+ * that it is readable or of a known format: who works fast has been there before us. What is
+ * compressed has a format, and is ordinary.
  */
 import { defined } from '../domain/defined.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
@@ -29,6 +30,12 @@ const ORDINARY_ENDING =
 /** Of a file that somebody works with, beneath another ending. */
 const WORK_ENDING =
   /\.(docx?|xlsx?|pptx?|odt|ods|odp|pdf|rtf|txt|csv|tsv|json|xml|html?|md|sql|db|sqlite|jpe?g|png|gif|tiff?|bmp|svg|psd|mp3|mp4|avi|mov|mkv|wav|zip|tar|c|h|cpp|py|js|ts|java|go|rs|rb|php|sh|ya?ml|ini|conf|cfg|log|eml|pst|vmdk|qcow2|vhdx?|bak|key|pem|crt)$/i
+
+/** What is named so is text, or begins as its format does. */
+const RECOGNISABLE =
+  /\.(docx?|xlsx?|pptx?|odt|ods|odp|pdf|rtf|txt|csv|tsv|json|xml|html?|md|sql|sqlite|jpe?g|png|gif|tiff?|zip|c|h|cpp|py|js|ts|java|go|rs|rb|php|ya?ml|ini|conf|cfg|eml)$/i
+/** And of these the middle is text, too. */
+const TEXT = /\.(doc|rtf|txt|csv|tsv|json|xml|md|sql|c|h|cpp|java|go|rs|ya?ml|ini|conf|cfg)$/i
 
 export class FileLedger {
   readonly #files = new Map<string, Known>()
@@ -67,7 +74,7 @@ export class FileLedger {
     }
     if (known.state.version === state.version) return
     known.changed = true
-    known.encrypted ||= isEncryption(known.state, state)
+    known.encrypted ||= isEncryption(known.state, state) || isMislabelled(path, state)
     known.state = state
   }
 
@@ -115,6 +122,12 @@ export function replacementEnding(path: string): string | undefined {
   if (ORDINARY_ENDING.test(path)) return undefined
   const at = path.lastIndexOf('.')
   return at > 0 && WORK_ENDING.test(path.slice(0, at)) ? path.slice(at) : undefined
+}
+
+/** Written anew, and not what its ending says. */
+function isMislabelled(path: string, { head, isMiddleEven }: FileState): boolean {
+  if (head === 'cipher') return RECOGNISABLE.test(path)
+  return head === 'plain' && isMiddleEven && TEXT.test(path)
 }
 
 function isEncryption(before: FileState, after: FileState): boolean {

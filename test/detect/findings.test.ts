@@ -265,6 +265,22 @@ test.each<[string, string, Partial<ProcessFacts>, string[]]>([
     { ...alone, asked: asks, contacted: '10.0.0.1:80' },
     [],
   ],
+  [
+    'a shell in a terminal of a script with a connection',
+    '/usr/bin/bash',
+    {
+      ...alone,
+      asked: asks,
+      streams: { relays: [relay('python3', '/usr/bin/python3.11', {})], peers: [] },
+    },
+    ['proves reverse-shell', 'supports reverse-shell'],
+  ],
+  [
+    'a developer in the terminal of an editor',
+    '/usr/bin/bash',
+    { ...alone, asked: asks, streams: { relays: [relay('node', '/usr/bin/node', {})], peers: [] } },
+    ['supports reverse-shell'],
+  ],
   ['a script that asks all and tells nobody', '/usr/bin/dash', { ...alone, asked: asks }, []],
 ])('questions of %s', (_, path, more, expected) => {
   const facts = { look: look('x', path), program: { ...own, state: 'verified' as const }, ...more }

@@ -60,13 +60,25 @@ test.each<[string, FileState, FileState, number]>([
   ['its middle alone', state('1', 'plain'), state('2', 'plain', true), 1],
   ['compressed', state('1', 'plain'), state('2', 'format'), 0],
   ['written anew', state('1', 'plain'), state('2', 'plain'), 0],
-  ['even before', state('1', 'cipher'), state('2', 'cipher'), 0],
   ['decrypted', state('1', 'cipher'), state('2', 'plain'), 0],
   ['a picture by another', state('1', 'format', false), state('2', 'format', true), 0],
 ])('%s', (_, before, after, encrypted) => {
   const ledger = new FileLedger()
   ledger.see('/d/a.doc', before)
   ledger.see('/d/a.doc', after)
+  expect(ledger.result()).toMatchObject({ sampled: 1, encrypted })
+})
+
+test.each<[string, string, FileState, number]>([
+  ['of no known kind', '/d/a.bin', state('2', 'cipher'), 0],
+  ['of a session store', '/d/sess_81', state('2', 'cipher'), 0],
+  ['whose ending says that it is a document', '/d/a.docx', state('2', 'cipher'), 1],
+  ['whose ending says text, by its middle', '/d/a.csv', state('2', 'plain', true), 1],
+  ['a script that carries an archive', '/d/a.sh', state('2', 'plain', true), 0],
+])('what was even before and is written anew: %s', (_, path, after, encrypted) => {
+  const ledger = new FileLedger()
+  ledger.see(path, state('1', 'cipher', true))
+  ledger.see(path, after)
   expect(ledger.result()).toMatchObject({ sampled: 1, encrypted })
 })
 
