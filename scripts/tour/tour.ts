@@ -25,6 +25,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   newcomer: [],
   deb: [],
   rpm: ['rpm', 'dnf', 'createrepo-c'],
+  // Not together with systemd-sysv on Debian 13.
   openrc: ['openrc'],
   service: [],
 }

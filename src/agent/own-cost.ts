@@ -14,15 +14,17 @@ import {
 } from '../platform/linux/process-cost.ts'
 
 const WINDOW_MS = 60_000
+/** In the first moments a start's own work and what had waited would be told as rates. */
+const RATES_FROM_MS = 5_000
 
 export interface OwnCostReading {
   /** Since the start of the process: agent, collector and facts reader. */
   readonly cpuSeconds: number
-  /** The same as a share of one core, over the last minute. */
+  /** The same as a share of one core, over the last minute; 0 in the first five seconds. */
   readonly cpuShare: number
   /** Agent, collector and facts reader. */
   readonly rssBytes: number
-  /** Calls seen, over the last minute. */
+  /** Calls seen, over the last minute; 0 in the first five seconds. */
   readonly callsPerSecond: number
   /** Its part; absent where nothing collects for us. */
   readonly collector?: ProcessCost & { readonly pid: number }
@@ -118,14 +120,15 @@ export class OwnCost {
     const last = this.#note(this.cpuSeconds(collector))
     const first = this.#readings[0]!
     const seconds = (last.atMs - first.atMs) / 1000
+    const hasRates = last.atMs - first.atMs >= RATES_FROM_MS
     return {
       cpuSeconds: last.cpuSeconds,
-      cpuShare: seconds > 0 ? (last.cpuSeconds - first.cpuSeconds) / seconds : 0,
+      cpuShare: hasRates ? (last.cpuSeconds - first.cpuSeconds) / seconds : 0,
       rssBytes:
         process.memoryUsage.rss() +
         (collector?.rssBytes ?? 0) +
         (this.#readerCost()?.rssBytes ?? 0),
-      callsPerSecond: seconds > 0 ? (last.calls - first.calls) / seconds : 0,
+      callsPerSecond: hasRates ? (last.calls - first.calls) / seconds : 0,
       ...(pid === undefined || collector === undefined ? {} : { collector: { pid, ...collector } }),
     }
   }

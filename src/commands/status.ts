@@ -104,7 +104,7 @@ function shown(saved: SavedStatus): string {
     ],
     [
       'cost',
-      `${(cost.cpuShare * 100).toFixed(1)} % of a core, ${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${count(Math.round(cost.callsPerSecond))} calls/s, lag ${count(Math.round(status.lagMs))} ms`,
+      `${cpuWords(cost)}${megabytes(cost.rssBytes)} resident${collectorPart(cost)}; ${callsWords(cost)}lag ${count(Math.round(status.lagMs))} ms`,
     ],
     ['keys', keyWords(status)],
     ...fleetRow(status),
@@ -232,6 +232,15 @@ function guaranteeWords({
     `at most ${(alertHoursMax * 100).toFixed(1)} % of hours hold an alert by chance, ` +
     `if hours are alike: from ${count(hours)} ordinary hours of this host${lifted}`
   )
+}
+
+/** Nothing in the first seconds of an agent: there are no rates yet. */
+function cpuWords({ cpuShare }: CommonStatus['cost']): string {
+  return cpuShare === 0 ? '' : `${(cpuShare * 100).toFixed(1)} % of a core, `
+}
+
+function callsWords({ callsPerSecond }: CommonStatus['cost']): string {
+  return callsPerSecond === 0 ? '' : `${count(Math.round(callsPerSecond))} calls/s, `
 }
 
 /** Of the agent's memory and CPU, what its collector takes. */

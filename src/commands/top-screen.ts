@@ -60,7 +60,7 @@ export function screenLines(
   const cut = (line: string) => (size === undefined ? line : fit(line, size.columns))
   const head = [
     `${safeText(agent.host)}, ${safeText(agent.source)}, ${clock} UTC: ${number(agent.callsPerSecond)} calls/s, ${alerts(agent)}${lost(agent)}`,
-    `agent: ${(100 * agent.cpuShare).toFixed(1)} % of a core, ${(agent.rssBytes / 1e6).toFixed(0)} MB, lag ${number(agent.lagMs)} ms${reduced(agent)}`,
+    agentLine(agent),
     '',
   ].map(cut)
   const width = size?.columns ?? Number.POSITIVE_INFINITY
@@ -82,6 +82,13 @@ export function screenLines(
     ...(hidden === 0 ? [] : [paint.dim(cut(`and ${number(hidden)} more`))]),
     ...(hasKeys ? [paint.dim(cut(safeText(keyLine(view))))] : []),
   ]
+}
+
+/** What the agent costs; of an earlier second that is not kept. */
+function agentLine(agent: LiveAgent): string {
+  if (agent.rssBytes === 0)
+    return 'read from the buffer and classified again; evidence means an open alert'
+  return `agent: ${(100 * agent.cpuShare).toFixed(1)} % of a core, ${(agent.rssBytes / 1e6).toFixed(0)} MB, lag ${number(agent.lagMs)} ms${reduced(agent)}`
 }
 
 function cellsOf(process: LiveProcess, { hasCommands }: TopView, lookAt: LookAt): Cells {

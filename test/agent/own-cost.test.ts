@@ -39,6 +39,17 @@ describe('OwnCost', () => {
     expect(endedChildrenSeconds()).toBeGreaterThanOrEqual(0.05)
   }, 30_000)
 
+  test('tells no rates of the first five seconds: a start is none', () => {
+    const clock = manualClock()
+    let calls = 0
+    const cost = new OwnCost(clock, () => calls)
+    calls = 80_000
+    clock.advance(300)
+    expect(cost.read()).toMatchObject({ cpuShare: 0, callsPerSecond: 0 })
+    clock.advance(4_700)
+    expect(cost.read().callsPerSecond).toBe(16_000)
+  })
+
   test('never goes back, and looks back a minute', () => {
     const clock = manualClock()
     let calls = 0

@@ -20,6 +20,8 @@ dnf() { command dnf -y -q --setopt=install_weak_deps=False --setopt=assumeyes=Tr
 step 'digests are right' rpm --checksig --nosignature "$(rpm_of 0.1.0)"
 shown
 step 'dependencies' dnf install glibc libstdc++ libgcc shadow-utils dash
+# Which every system of RPM packages has.
+mkdir -p /usr/share/licenses
 record before
 step 'install' dnf install callsign-0.1.0
 step 'the program runs' agent --version
