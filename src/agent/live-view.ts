@@ -35,6 +35,8 @@ export interface LiveProcess {
   /** Predicted class and confidence; absent until it was classified. */
   readonly class?: string
   readonly confidence?: number
+  /** The class is one of malicious behaviour. */
+  readonly malicious?: true
   /** The model knows behaviours like its own; absent from older agents. */
   readonly known?: boolean
   /** Its name claims a class that the model knows. */
@@ -68,7 +70,7 @@ export interface LiveDocument {
 }
 
 export interface LiveViewOptions {
-  readonly classes: { readonly names: readonly string[] }
+  readonly classes: { readonly names: readonly string[]; readonly malicious?: readonly boolean[] }
   readonly detector: { standing(process: Process): Standing }
   readonly about: () => LiveAgent
   readonly rowsMax?: number
@@ -132,6 +134,7 @@ export class LiveView {
         ...defined({ container }),
         calls: seen.frameIndex === frame.index ? seen.calls : 0,
         ...(seen.class === undefined ? {} : { class: seen.class, confidence: seen.confidence }),
+        ...(this.#isMalicious(seen.class) ? { malicious: true as const } : {}),
         ...detector.standing(seen.process),
       })
     }
@@ -143,6 +146,11 @@ export class LiveView {
       processesOmitted: Math.max(0, rows.length - rowsMax),
       agent: about(),
     }
+  }
+
+  #isMalicious(name: string | undefined): boolean {
+    const { names, malicious = [] } = this.#options.classes
+    return name !== undefined && malicious[names.indexOf(name)] === true
   }
 
   #take(frame: Frame, { processes, probabilities, classCount }: Predictions): void {

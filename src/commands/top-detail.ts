@@ -22,12 +22,17 @@ export function detailLines(
   if (process === undefined)
     return [paint.bold('The process has ended or was silent for ten seconds'), '', paint.dim(keys)]
   const text =
-    explanation ??
-    `${paint.bold(`${safeText(process.name)} (pid ${process.pid})`)} has no alert\n\n${columns(rowsOf(process, look))}`
+    explanation ?? `${paint.bold(who(process))} no alert\n\n${columns(rowsOf(process, look))}`
   const lines = text.trimEnd().split('\n')
   const room = Math.max(1, rows - 2)
   const shown = lines.length > room ? [...lines.slice(0, room - 1), '…'] : lines
   return [...shown.map((line) => fit(line, width)), '', paint.dim(fit(keys, width))]
+}
+
+function who({ name, pid }: LiveProcess): string {
+  return pid < 0
+    ? `Short-lived processes named ${safeText(name)}:`
+    : `${safeText(name)} (pid ${pid}):`
 }
 
 function rowsOf(process: LiveProcess, look: ProcessLook | undefined): string[][] {

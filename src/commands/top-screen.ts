@@ -73,7 +73,10 @@ export function screenLines(
   // The title, how many more there are, and the keys.
   const besides = head.length + 2 + (hasKeys ? 1 : 0)
   const room = size === undefined ? processes.length : Math.max(0, size.rows - besides)
-  const shown = processes.slice(0, room)
+  // The chosen row stays in view.
+  const chosen = processes.findIndex((one) => rowKey(one) === view.chosen)
+  const first = Math.max(0, chosen - room + 1)
+  const shown = processes.slice(first, first + room)
   const hidden = processes.length - shown.length + processesOmitted
   return [
     ...head,
@@ -113,8 +116,9 @@ function cellsOf(process: LiveProcess, { hasCommands }: TopView, lookAt: LookAt)
 export function likeness(process: LiveProcess): [like: string, sure: string] {
   const { class: like, confidence = 0, known, name, suspicion } = process
   if (like === undefined) return ['-', '']
-  const isGuess = confidence < CONFIDENCE_FLOOR && suspicion < SUSPICIOUS && like !== name
-  if (isGuess) return [NOT_KNOWN, '']
+  // Without evidence neither a guess nor a single window like something malicious is said.
+  const isAccusation = confidence < CONFIDENCE_FLOOR || process.malicious === true
+  if (isAccusation && suspicion < SUSPICIOUS && like !== name) return [NOT_KNOWN, '']
   if (known === false) return [NOT_KNOWN, '']
   return [safeText(like), `${Math.round(100 * confidence)} %`]
 }

@@ -46,6 +46,24 @@ describe('LiveView.describe()', () => {
     expect(processes[2]).toMatchObject({ class: 'cron', suspicion: 0 })
   })
 
+  test('says of which classes it is that they are malicious', () => {
+    const names = Object.keys(PLACES)
+    const malicious = names.map((name) => name === 'sshd')
+    const view = new LiveView({ classes: { names, malicious }, detector: detectorWith(), about })
+    const seen = predictions(T, [
+      { pid: 1, name: 'nginx', startMs, at: PLACES.sshd },
+      { pid: 2, name: 'cron', startMs, at: PLACES.cron },
+    ])
+    const { processes } = view.describe(
+      frameOf(T, [calls(1, 'nginx', 20), calls(2, 'cron', 3)]),
+      seen,
+    )
+    expect(processes.map(({ class: of, malicious }) => [of, malicious])).toEqual([
+      ['sshd', true],
+      ['cron', undefined],
+    ])
+  })
+
   test('keeps what was judged while less is judged, and forgets who was silent for ten seconds', () => {
     const { view } = viewOf()
     const cron = { pid: 2, name: 'cron', startMs, at: PLACES.cron }

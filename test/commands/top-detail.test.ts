@@ -19,7 +19,7 @@ describe('detailLines()', () => {
       parents: [{ pid: 1, name: 'systemd' }],
     }
     const lines = detailLines(process, look, undefined, 'KEYS', plain, size)
-    expect(lines[0]).toBe('nginx (pid 812) has no alert')
+    expect(lines[0]).toBe('nginx (pid 812): no alert')
     const text = lines.join('\n')
     for (const part of [
       'nginx (98 %)',
@@ -36,6 +36,11 @@ describe('detailLines()', () => {
     const text = detailLines(ls, undefined, undefined, '', plain, size).join('\n')
     expect(text).not.toContain('linpeas')
     expect(text).toContain('not known')
+  })
+
+  test('names a group of short-lived processes as one', () => {
+    const [first] = detailLines({ ...process, pid: -7 }, undefined, undefined, '', plain, size)
+    expect(first).toBe('Short-lived processes named nginx: no alert')
   })
 
   test('shows the explanation of an alert instead, as far as the screen goes', () => {

@@ -97,6 +97,30 @@ describe('screenLines()', () => {
     expect(evident).toContain('linpeas.sh')
   })
 
+  test('a window like something malicious is no accusation either, unless there is evidence', () => {
+    const tar = { name: 'tar', class: 'port scan', confidence: 0.9, malicious: true as const }
+    const [calm, evident] = screenLines(
+      documentOf([processOf(tar), processOf({ ...tar, suspicion: 0.9, pid: 2 })]),
+      plain,
+    )
+      .slice(4)
+      .reverse()
+    expect(calm).not.toContain('port scan')
+    expect(evident).toContain('port scan')
+  })
+
+  test('keeps the chosen row in view', () => {
+    const many = Array.from({ length: 100 }, (_, i) => processOf({ pid: i + 1, calls: 100 - i }))
+    const lines = screenLines(
+      documentOf(many),
+      plain,
+      { columns: 80, rows: 12 },
+      { ...TOP_VIEW, chosen: rowKey({ pid: 60, start: 1 }) },
+    )
+    expect(lines.filter((line) => line.startsWith('>'))).toHaveLength(1)
+    expect(lines).toHaveLength(12)
+  })
+
   test('says what is left out to spare CPU, and what was dropped', () => {
     const { agent } = documentOf([])
     const less = { ...agent, level: 2, does: 'each process is classified every 5th second' }
