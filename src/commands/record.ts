@@ -2,6 +2,8 @@
  * `agent record`: a live source to a frames file. No model is needed; `train` and `evaluate` read
  * what it writes.
  */
+import { tmpdir } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import { defineCommand } from 'citty'
 import { OwnCost } from '../agent/own-cost.ts'
 import { chooseSource, leaderNameOf } from '../agent/sources.ts'
@@ -9,6 +11,7 @@ import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { isHost } from '../domain/source.ts'
 import { systemClock } from '../platform/clock.ts'
+import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
 import { log } from '../platform/log.ts'
 import { countSource } from '../record/count-source.ts'
 import { Recording } from '../record/recording.ts'
@@ -68,7 +71,9 @@ export default defineCommand({
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       ...defined({ writesTo: args.out }),
+      files: filesOf(args),
     })
+    if (source.name === 'kernel') confine()
     const input = userInput({ ...args, format: settings.format })
     const signal = shutdownAfter(args.duration)
     const cost = new OwnCost(systemClock)
@@ -102,6 +107,25 @@ export default defineCommand({
     return inputExitCode(ledger, format, args)
   },
 })
+
+/** What a recording uses beside the files of the system: nothing of a state directory. */
+function filesOf({
+  out,
+  tree,
+  hosts,
+}: Partial<Record<'out' | 'tree' | 'hosts', string | undefined>>): OwnFiles {
+  // New files are made, and replaced, in a directory; a device is itself.
+  const places = [out, tree].filter((path) => path !== undefined).map((path) => resolve(path))
+  const [first = tmpdir(), ...others] = places.map((path) =>
+    path.startsWith('/dev/') ? path : dirname(path),
+  )
+  return { write: [first, ...others], read: hosts === undefined ? [] : [resolve(hosts)] }
+}
+
+function confine(): void {
+  const unfiltered = closeSandbox()
+  if (unfiltered !== undefined) log.warn('Calls are not filtered', { why: unfiltered })
+}
 
 /** Only our own records say which pid namespace a process lives in. */
 function kernelOnly(spec: string): string {

@@ -53,6 +53,7 @@ describe.skipIf(SKIP)(`agent record --source kernel${SKIP ? ` (skipped: ${refusa
       const status = readFileSync(`/proc/${agent.pid}/task/${thread}/status`, 'utf8')
       expect(status).toMatch(/^CapPrm:\s*0{16}$/m)
       expect(status).toMatch(/^Uid:\s*65534\s/m)
+      expect(status).toMatch(/^Seccomp:\s*2$/m)
     }
     await run(calls.path('ke-plain'), 'storm', '100000', '2', '1')
     agent.kill('SIGINT')
