@@ -19,6 +19,7 @@ import {
   scanFindings,
   tunnelFindings,
 } from '../detect/findings.ts'
+import { ForkStorm } from '../detect/fork-storm.ts'
 import { isHeir, Lineage } from '../detect/lineage.ts'
 import { type Trigger, Triggers, URGENCY } from '../detect/triggers.ts'
 import type { KnownContext } from '../domain/alert.ts'
@@ -122,6 +123,7 @@ export class FactKeeper implements FactJudge {
   readonly #commands = new Commands(this.#lineage)
   readonly #credentials = new Credentials(this.#lineage)
   readonly #blinding = new Blinding()
+  readonly #forkStorm = new ForkStorm(this.#lineage)
   readonly #kept = new Map<ProcessKey, Kept>()
   /**
    * Programs that were found to be what they are called: what executes the same file in the same
@@ -162,6 +164,7 @@ export class FactKeeper implements FactJudge {
     this.#second = frame.index
     this.#lineage.push(frame)
     for (const proof of this.#connecting.push(frame)) this.#prove(proof)
+    for (const proof of this.#forkStorm.push(frame)) this.#prove(proof)
     const triggers = this.#withoutFloods(this.#triggers.push(frame))
     for (const trigger of [...this.#behaving(frame), ...triggers]) {
       const { pid } = trigger.process

@@ -24,6 +24,7 @@ import {
   isDaemonName,
   isInterpreterProgram,
   isKernelThreadName,
+  isListedAsKernelThread,
   isManyPrograms,
   isRelayTool,
   isShellProgram,
@@ -59,11 +60,14 @@ export function fileOf({ path, inMemory }: Executable): string {
 
 function* kernelThread({ name }: Process, { look }: ProcessFacts): Generator<Finding> {
   if (look === undefined || look.isKernelThread || look.name !== name) return
-  if (!isKernelThreadName(name)) return
   if (look.executable === undefined && !look.hasMemory) return
   const what =
     look.executable === undefined ? 'has memory of its own' : `executes ${look.executable.path}`
-  yield proves('masquerade', `has the name of a kernel thread and ${what}`)
+  if (isKernelThreadName(name))
+    yield proves('masquerade', `has the name of a kernel thread and ${what}`)
+  // What lists of processes show is the first argument, which anybody may choose.
+  else if (isListedAsKernelThread(look.context.command))
+    yield proves('masquerade', `is listed as ${look.context.command} and ${what}`)
 }
 
 function* masquerade(
@@ -307,14 +311,7 @@ function isTerminalOfScript({ holds, executable, connections }: Relay): boolean 
 }
 
 /** It takes orders over a connection of its own, and hands them on. */
-function isFromOutside({
-  holds,
-  connections,
-  isListening,
-  state,
-  executable,
-  name,
-}: Relay): boolean {
+function isFromOutside({ connections, isListening, state, executable, name }: Relay): boolean {
   if (isListening || executable === undefined) return false
   const outgoing = connections.find(
     ({ isOutgoing, isDoubtful }) => isOutgoing && isDoubtful !== true,

@@ -18,6 +18,11 @@ export function isKernelThreadName(name: string): boolean {
   return KERNEL_THREADS.test(name)
 }
 
+/** As ps lists threads of the kernel: a name in brackets, and no arguments. */
+export function isListedAsKernelThread(command: string | undefined): boolean {
+  return command !== undefined && /^\[[^\s\]]+\]$/.test(command) && isKernelThreadName(command)
+}
+
 const DAEMONS = new Set(
   (
     'sshd nginx apache2 httpd lighttpd cron crond atd anacron rsyslogd syslogd syslog-ng systemd systemd-journald ' +

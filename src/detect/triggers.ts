@@ -19,6 +19,7 @@ import {
   isDaemonName,
   isInterpreterProgram,
   isKernelThreadName,
+  isListedAsKernelThread,
   isManyPrograms,
   isShellProgram,
 } from './program-names.ts'
@@ -90,7 +91,7 @@ export class Triggers {
     }
     for (const { process, unlinked, removed, rewritten, tools } of this.#fileWork.push(frame)) {
       // Few can be watched at a time: who does most comes first.
-      const work = removed + rewritten / 8 + tools / 16
+      const work = removed + rewritten / 4 + tools / 16
       const urgency = URGENCY.files + work / (work + 50)
       triggers.push({ process, questions: ['files'], urgency, unlinked, removed })
     }
@@ -112,7 +113,8 @@ export class Triggers {
 
   #of(process: Process, index: number): Trigger | undefined {
     const key = processKey(process)
-    const as = `${process.name}\n${process.exe ?? ''}`
+    const isListed = isListedAsKernelThread(process.command?.text)
+    const as = `${process.name}\n${process.exe ?? ''}\n${isListed}`
     let seen = this.#seen.get(key)
     if (seen === undefined) {
       seen = { first: index, as: '', looks: 0, next: index }
@@ -122,7 +124,7 @@ export class Triggers {
     const file = exe?.slice(exe.lastIndexOf('/') + 1)
     const isChanged = seen.as !== as
     seen.as = as
-    if (isKernelThreadName(name))
+    if (isListed || isKernelThreadName(name))
       return isChanged ? trigger(process, URGENCY.kernelThread, 'look') : undefined
     if (file !== undefined && isInterpreterProgram(file)) {
       if (isChanged) Object.assign(seen, { looks: 0, next: index })

@@ -193,6 +193,20 @@ test.each<[string, Relay[], string[]]>([
   expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
 })
 
+test('who is listed as a thread of the kernel, and is none', () => {
+  const listed = (command: string, isKernelThread = false) =>
+    findingsOf(
+      { pid: 1, startMs: 0, name: 'x' },
+      { look: look('x', '/tmp/x', { context: { command }, isKernelThread }) },
+      knows,
+    ).map(({ question, says }) => `${says} ${question}`)
+  expect(listed('[kworker/0:1-events]')).toEqual(['proves masquerade'])
+  expect(listed('[kworker/0:1-events]', true)).toEqual([])
+  expect(listed('[priv] x')).toEqual([])
+  expect(listed('[x]')).toEqual([])
+  expect(listed('tool [kworker/0:1]')).toEqual([])
+})
+
 const asPipes = { connections: [{ remote: '10.0.0.1:4444', isLoopback: false, isOutgoing: true }] }
 test.each<[string, string, Stream['kind'], Relay, string[]]>([
   [
