@@ -6,6 +6,7 @@
  * The initial file system is our own: it loads the few modules between kernel and disk. Debian's
  * would take most of a boot under emulation to unpack.
  */
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   copyFileSync,
@@ -30,6 +31,19 @@ export interface Image {
 const GUEST = join(import.meta.dir, 'guest')
 /** What the kernel needs to reach its disk; what they depend on is looked up. */
 const MODULES = ['virtio_pci', 'virtio_blk', 'ext4']
+
+/** The root file system of a container, made where it is not there yet. */
+export async function rootOf(machine: Machine, directory: string): Promise<string> {
+  const root = join(directory, 'root')
+  if (existsSync(root)) return root
+  const unfinished = `${root}.new`
+  rmSync(unfinished, { recursive: true, force: true })
+  mkdirSync(directory, { recursive: true })
+  await unpackDebian(machine, unfinished)
+  furnish(machine, unfinished)
+  await run(['mv', unfinished, root])
+  return root
+}
 
 /** The machine's image, made where it is not there yet. */
 export async function imageOf(machine: Machine, directory: string): Promise<Image> {
@@ -60,8 +74,8 @@ export async function imageOf(machine: Machine, directory: string): Promise<Imag
 async function unpackDebian(machine: Machine, root: string): Promise<void> {
   const { suite, architecture } = machine
   if (architecture !== debianArchitecture()) await emulatePrograms(architecture)
-  const kernel = `linux-image-${architecture}`
-  const packages = [...BASE_PACKAGES, ...machine.packages, 'busybox-static', kernel]
+  const kernel = machine.here === true ? [] : ['busybox-static', `linux-image-${architecture}`]
+  const packages = [...BASE_PACKAGES, ...machine.packages, ...kernel]
   const mirror = process.env.VM_MIRROR ?? 'http://deb.debian.org/debian'
   const security = process.env.VM_SECURITY ?? 'http://deb.debian.org/debian-security'
   const lines = [`deb ${mirror} ${suite} main`, `deb ${security} ${suite}-security main`]
@@ -146,7 +160,10 @@ async function makeInitrd(root: string, release: string, to: string): Promise<vo
 /** The guest's own way to start: a script from the host, as first process or as a unit. */
 function furnish(machine: Machine, root: string): void {
   writeFileSync(join(root, 'etc/hostname'), `${machine.name}\n`)
-  writeFileSync(join(root, 'etc/fstab'), '/dev/vda / ext4 rw 0 1\n')
+  if (machine.here !== true) writeFileSync(join(root, 'etc/fstab'), '/dev/vda / ext4 rw 0 1\n')
+  // Else systemd takes each boot for the first one, and asks.
+  const id = createHash('md5').update(machine.name).digest('hex')
+  writeFileSync(join(root, 'etc/machine-id'), `${id}\n`)
   const place = (name: string, path: string) => {
     mkdirSync(dirname(join(root, path)), { recursive: true })
     copyFileSync(join(GUEST, name), join(root, path))

@@ -1,5 +1,7 @@
 /** Runs programs of this machine for the virtual ones, at low priority. */
 
+const NICE = process.env.VM_NICE ?? '15'
+
 /** @throws Error with the end of what it said, if it fails */
 export async function run(
   command: readonly string[],
@@ -13,7 +15,7 @@ export async function output(
   command: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
-  const child = Bun.spawn(['nice', '-n', '15', ...command], {
+  const child = Bun.spawn(['nice', '-n', NICE, ...command], {
     env: { ...process.env, ...environment },
     stdout: 'pipe',
     stderr: 'pipe',

@@ -25,7 +25,15 @@ export async function makeReleases(
   await run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', key])
   for (const [name, version] of Object.entries(VERSIONS)) {
     const script = join(checkout, 'scripts/release.ts')
-    const words = ['--out', join(directory, name), '--targets', 'linux-x64', '--binary', binary]
+    const words = [
+      '--out',
+      join(directory, name),
+      '--targets',
+      'linux-x64',
+      '--formats=',
+      '--binary',
+      binary,
+    ]
     await run([process.execPath, script, ...words, '--version', version], { RELEASE_KEY_FILE: key })
   }
   rmSync(key)

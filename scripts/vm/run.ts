@@ -19,8 +19,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKS, type Check } from './checks.ts'
+import { bootHere } from './container.ts'
 import { agentBinary, compilePrograms } from './guest-programs.ts'
-import { imageOf } from './image.ts'
+import { imageOf, rootOf } from './image.ts'
 import { MACHINES, type Machine, machineOf } from './machines.ts'
 import { type Group, groupsOf } from './plan.ts'
 import { resultsTable } from './platforms-page.ts'
@@ -53,7 +54,8 @@ async function main(words: readonly string[]): Promise<number> {
   }
   if (words[0] === 'build') {
     const named = words.length > 1 ? words.slice(1) : MACHINES.map(({ name }) => name)
-    for (const name of named) await imageOf(machineOf(name), join(CACHE, name))
+    for (const machine of named.map(machineOf))
+      await (machine.here === true ? rootOf : imageOf)(machine, join(CACHE, machine.name))
     return 0
   }
   const results: Result[] = []
@@ -65,29 +67,26 @@ async function main(words: readonly string[]): Promise<number> {
 async function perform({ machine, checks }: Group): Promise<Result[]> {
   say(`${checks.map(({ name }) => name).join(' ')} on ${machine.name}`)
   const directory = join(CACHE, machine.name)
-  const image = await imageOf(machine, directory)
+  const image = await (machine.here === true ? rootOf : imageOf)(machine, directory)
   const work = join(directory, 'run')
   const share = join(work, 'share')
   rmSync(work, { recursive: true, force: true })
   mkdirSync(share, { recursive: true })
   await furnishShare(checks, machine, share)
   // Writes go into a layer of their own, which lasts for the boots of this group.
-  const disk = join(work, 'disk.qcow2')
-  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', image.disk, disk])
+  const layer = join(work, 'layer')
+  if (typeof image === 'string') mkdirSync(layer)
+  else await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', image.disk, layer])
   const ends: Ended[] = []
   const [first] = checks
   for (const step of first!.scripts.keys()) {
     writeFileSync(join(share, 'output'), '')
     const limit = BOOT_SECONDS + checks.length * SCRIPT_SECONDS
-    const ended = await boot(
-      machine,
-      image,
-      disk,
-      share,
-      scriptOf(checks, step),
-      limit,
-      first!.boot,
-    )
+    const script = scriptOf(checks, step)
+    const ended =
+      typeof image === 'string'
+        ? await bootHere(image, layer, share, script, limit)
+        : await boot(machine, image, layer, share, script, limit, first!.boot)
     ends.push(ended)
     appendFileSync(join(work, 'output'), readFileSync(join(share, 'output')))
     process.stdout.write(readFileSync(join(share, 'output'), 'utf8'))
@@ -95,7 +94,7 @@ async function perform({ machine, checks }: Group): Promise<Result[]> {
     say(`up after ${upHostSeconds?.toFixed(0)} s, over after ${seconds.toFixed(0)} s ${why ?? ''}`)
     if (noteFailures(checks, share, why)) break
   }
-  rmSync(disk)
+  rmSync(layer, { recursive: true })
   const results: Result[] = []
   for (const check of checks) {
     const result = await resultOf(check, machine, share, ends)

@@ -24,7 +24,7 @@ request() {
 }
 began=$(date +%s)
 sleep 3
-end=$((began + ${SECONDS_OF_LIFE:-120})) requests=0
+end=$((began + ${SECONDS_OF_LIFE:-80})) requests=0
 while [ "$(date +%s)" -lt $end ]; do
   request && requests=$((requests + 1))
   sleep 0.2

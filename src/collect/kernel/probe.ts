@@ -126,7 +126,7 @@ function improvements({ variant, priority, uring }: Ready): string[] {
       'The collector runs at ordinary priority: on a busy host calls may be lost; run as root, or set Nice=-10 in the unit',
     )
   const canForbid = existsSync('/proc/sys/kernel/io_uring_disabled')
-  if (uring === 'missed' || (uring === 'unknown' && canForbid))
+  if (uring === 'missed' || (uring === 'unknown' && (canForbid || hasUring())))
     hints.push(
       `Submissions to io_uring are not seen: what programs do through it is missing in their counts${canForbid ? '; forbid it by sysctl kernel.io_uring_disabled=2 if nothing needs it' : ''}`,
     )
@@ -139,6 +139,11 @@ function improvements({ variant, priority, uring }: Ready): string[] {
       'Remove MemoryDenyWriteExecute from the unit: without the JIT Bun is 30 times slower',
     )
   return hints
+}
+
+/** Of a kernel whose types do not say. Names of its functions are readable by everybody. */
+function hasUring(): boolean {
+  return read('/proc/kallsyms').includes('_sys_io_uring_setup')
 }
 
 function read(path: string): string {
