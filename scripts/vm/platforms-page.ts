@@ -33,7 +33,7 @@ export function resultsTable(results: readonly Result[]): string {
 /** @param generated the line that says what writes the page */
 export function platformsPage(results: readonly Result[], generated: string): string {
   const machines = [...new Set(results.map(({ machine }) => machine))].map(machineOf)
-  const sections = machines.map(({ name, suite, architecture }) => {
+  const sections = machines.map(({ name, suite, architecture, here }) => {
     const own = results.filter(({ machine }) => machine === name)
     const rows = own.map((result) => [
       whatOf(result.check),
@@ -46,15 +46,17 @@ export function platformsPage(results: readonly Result[], generated: string): st
     ])
     const head = ['Check', 'Source', 'Counted of made', 'Alert', 'Result', 'Date', 'Agent']
     const kernel = own.map(({ kernel }) => kernel).find((kernel) => kernel !== 'unknown')
-    return `## Debian ${suite}, ${architecture}, Linux ${kernel}\n\n${table(head, rows)}\n`
+    const how = here === true ? "'s systemd in a container" : ''
+    return `## Debian ${suite}${how}, ${architecture}, Linux ${kernel}\n\n${table(head, rows)}\n`
   })
   return `# Platforms
 
 ${generated}
-Kernels that the agent was tried on, in virtual machines by emulation
-([scripts/vm](../../scripts/vm/README.md)). A row is the latest run of a check. Other kernels may
-work; \`agent doctor\` tells. Not tried: kernels of Red Hat and Ubuntu, a real suspend, CPU shares (an
-emulated machine has none that mean anything).
+Kernels that the agent was tried on, in virtual machines by emulation, and releases of systemd, in
+containers ([scripts/vm](../../scripts/vm/README.md)). A row is the latest run of a check. Other
+kernels may work; \`agent doctor\` tells. Not tried: Linux 5.8 and 5.9 (no Debian release has them),
+kernels of Red Hat and Ubuntu, a real suspend, CPU shares (an emulated machine has none that mean
+anything).
 
 ${sections.join('\n')}`
 }

@@ -16,8 +16,10 @@ export async function makeReleases(
 ): Promise<string[]> {
   const releases = Object.keys(VERSIONS).map((name) => join(directory, name))
   const stamp = join(directory, 'made-of')
-  const { size, mtimeMs } = statSync(binary)
-  const made = `${binary} ${size} ${mtimeMs}\n`
+  const sources = ['install.sh', 'packaging/callsign.service'].map((name) => join(checkout, name))
+  const made = [binary, ...sources]
+    .map((path) => `${path} ${statSync(path).size} ${statSync(path).mtimeMs}\n`)
+    .join('')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return releases
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })

@@ -117,7 +117,7 @@ function command(
   rmSync(console, { force: true })
   const append = [
     `root=/dev/vda rw console=${arm ? 'ttyAMA0' : 'ttyS0'} panic=-1 net.ifnames=0 quiet`,
-    // Tests of the kernel's ciphers, and guards against a real CPU's faults, take a third of a boot.
+    // Tests of the kernel's ciphers, and guards against a real CPU's faults, cost an emulated one time.
     'cryptomgr.notests mitigations=off',
     // A starved emulator fails the kernel's test of its timer.
     ...(arm ? [] : ['no_timer_check']),

@@ -33,6 +33,9 @@ becomes 'restarted after kill -9 of its collector' 60 is_other_than "$old"
 old=$(main_pid)
 kill -STOP "$old"
 becomes 'restarted by the watchdog when it hangs' 150 is_other_than "$old"
+expect 'the watchdog is said to be the cause' \
+  sh -c 'journalctl -u callsign --no-pager | grep -q "Watchdog timeout"'
+expect 'and no crash' sh -c '! journalctl -u callsign --no-pager | grep -q "has crashed"'
 expect 'no orphan is left' no_orphan
 journalctl -u callsign --no-pager -o short | tail -n 30
 expect 'journal lines have one timestamp' \
