@@ -19,6 +19,8 @@ export interface Check {
 }
 
 const X86 = ['bullseye', 'bookworm', 'trixie']
+/** The same releases without emulation (container.ts). */
+const HERE = X86.map((name) => `${name}-here`)
 const ALL = [...X86, 'bookworm-arm64']
 
 /**
@@ -121,7 +123,7 @@ export const CHECKS: readonly Check[] = [
   {
     name: 'watch',
     what: 'a Python web server with the name sshd',
-    machines: ALL,
+    machines: [...ALL, ...HERE],
     ...kernel,
     scripts: [guest('watch')],
     boot: PLAIN,
@@ -129,7 +131,7 @@ export const CHECKS: readonly Check[] = [
   {
     name: 'hidepid',
     what: 'the same masquerade with /proc mounted hidepid=2',
-    machines: ['bookworm'],
+    machines: ['bookworm', 'bookworm-here'],
     ...kernel,
     scripts: [
       guest(
@@ -143,7 +145,7 @@ export const CHECKS: readonly Check[] = [
   {
     name: 'disk',
     what: "the state's file system is full",
-    machines: ['bookworm'],
+    machines: ['bookworm', 'bookworm-here'],
     ...kernel,
     scripts: [guest('disk')],
     boot: PLAIN,
@@ -168,7 +170,7 @@ export const CHECKS: readonly Check[] = [
   {
     name: 'service',
     what: 'installed, started, killed, hung, rebooted, upgraded, rolled back, purged',
-    machines: [...X86, 'bullseye-here', 'bookworm-here', 'trixie-here'],
+    machines: [...X86, ...HERE],
     ...kernel,
     releases: true,
     scripts: [guest('service'), guest('service-after-reboot')],

@@ -1,12 +1,12 @@
 /**
- * A boot without emulation: Debian's systemd as first process of namespaces on the kernel that runs
- * here. For what depends on systemd and not on the kernel: seconds instead of minutes.
+ * A boot without emulation: a Debian release's systemd and programs in namespaces on the kernel that
+ * runs here. For what depends on them and not on the kernel: seconds instead of minutes.
  *
  * Needs root. The agent's rights are real ones (no user namespace), so it counts in this kernel.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Ended } from './virtual-machine.ts'
+import type { Boot, Ended } from './virtual-machine.ts'
 
 const LOOK_EVERY_MS = 100
 
@@ -21,6 +21,7 @@ export async function bootHere(
   share: string,
   script: string,
   limitSeconds: number,
+  { systemd = false }: Boot,
 ): Promise<Ended> {
   for (const name of ['up', 'code']) rmSync(join(share, name), { force: true })
   writeFileSync(join(share, 'script'), script)
@@ -28,11 +29,14 @@ export async function bootHere(
   const began = performance.now()
   const since = () => (performance.now() - began) / 1000
   const start = join(share, 'container-start')
-  const child = Bun.spawn(['bash', start, root, layer, share], {
+  const first = systemd ? ['systemd'] : []
+  const child = Bun.spawn(['bash', start, root, layer, share, ...first], {
     stdout: Bun.file(join(share, '../console.log')),
     stderr: Bun.file(join(share, '../emulator.log')),
+    // A group of its own: what holds the namespaces ends with what began them.
+    detached: true,
   })
-  const end = () => child.kill('SIGKILL')
+  const end = () => process.kill(-child.pid, 'SIGKILL')
   process.on('exit', end)
   let upHostSeconds: number | undefined
   let why: string | undefined

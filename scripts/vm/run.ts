@@ -85,7 +85,7 @@ async function perform({ machine, checks }: Group): Promise<Result[]> {
     const script = scriptOf(checks, step)
     const ended =
       typeof image === 'string'
-        ? await bootHere(image, layer, share, script, limit)
+        ? await bootHere(image, layer, share, script, limit, first!.boot)
         : await boot(machine, image, layer, share, script, limit, first!.boot)
     ends.push(ended)
     appendFileSync(join(work, 'output'), readFileSync(join(share, 'output')))
@@ -115,7 +115,7 @@ cd /root/${name}
 echo >${there}/began
 FACTS=${there}/facts bash ${there}/script-${step} 2>&1 | tee -a ${there}/output
 echo "\${PIPESTATUS[0]}" >${there}/code
-${checks.length > 1 ? 'pkill -9 -x agent; rm -rf /tmp/*' : ''}`
+${checks.length > 1 ? 'pkill -9 -x --ns $$ --nslist mnt agent; rm -rf /tmp/*' : ''}`
   })
   return `export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n${parts.join('\n')}\n`
 }
