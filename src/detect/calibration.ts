@@ -58,7 +58,21 @@ export interface DetectionCalibration {
   readonly own: readonly OwnLevel[]
   /** Mean share of each syscall in a class's windows, its largest first. */
   readonly profiles: readonly (readonly (readonly [syscall: string, share: number])[])[]
+  /**
+   * Classes that windows of this very host taught: how many more were held out, and how many of
+   * those were taken for another class. Absent where the model was not adapted to a host.
+   */
+  readonly measuredHere?: ReadonlyMap<number, Measured>
 }
+
+export interface Measured {
+  readonly windows: number
+  readonly wrong: number
+}
+
+/** What a class that was measured on other hosts brings, as windows of this one. */
+const MEASURED_ELSEWHERE: Measured = { windows: 10, wrong: 0 }
+const UNMEASURED: Measured = { windows: 0, wrong: 0 }
 
 /**
  * `claim`: evidence that a process is not what it claims to be. `malice`: evidence of a malicious
@@ -153,6 +167,8 @@ export interface HostMeasured {
       readonly suspect: number
     }
   >
+  /** Classes that windows of their names taught here. */
+  readonly taught: readonly number[]
   /** One for each added class. */
   readonly profiles: DetectionCalibration['profiles']
 }
@@ -163,7 +179,7 @@ export interface HostMeasured {
  */
 export function calibrationHere(
   base: DetectionCalibration,
-  { doubts, profiles }: HostMeasured,
+  { doubts, taught, profiles }: HostMeasured,
 ): DetectionCalibration {
   const known = base.radii.length
   const size = known + profiles.length
@@ -177,7 +193,13 @@ export function calibrationHere(
   const confusions = Array.from({ length: size }, (_, c) => base.confusions[c] ?? new Map())
   const unsure = grown(base.unsure, 1)
   const suspect = grown(base.suspect, 1)
+  const measuredHere = new Map<number, Measured>()
+  for (const c of taught) measuredHere.set(c, c < known ? MEASURED_ELSEWHERE : UNMEASURED)
   for (const [c, doubt] of doubts) {
+    // Each share has one window more than was seen.
+    const all = 1 / doubt.unsure
+    const wrong = doubt.confusions.reduce((sum, [, share]) => sum + share * all - 1, 0)
+    measuredHere.set(c, { windows: Math.max(0, all - 2), wrong: Math.max(0, wrong) })
     confusions[c] = new Map(doubt.confusions)
     unsure[c] = doubt.unsure
     suspect[c] = doubt.suspect
@@ -190,6 +212,7 @@ export function calibrationHere(
     unsure,
     suspect,
     profiles: [...base.profiles, ...profiles],
+    measuredHere,
   }
 }
 

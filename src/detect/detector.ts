@@ -408,8 +408,13 @@ export class Detector {
       },
       {
         distance: usual,
+        distanceOf: (of) => this.#memory.distance(memoryName(this.#classes.names[of]!), state),
         surprise: this.#memory.surprise(name, own),
-        contradicted: this.#memory.contradicted(name, own),
+        contradicted: this.#memory.contradicted(
+          name,
+          own,
+          claimed === undefined ? undefined : calibration.measuredHere?.get(claimed),
+        ),
         calm: this.#unrest.calm,
       },
       this.#accusing,
@@ -423,7 +428,10 @@ export class Detector {
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     this.#coverage.see(claimed !== undefined ? 'class' : warm ? 'remembered' : 'unknown')
     if (warm) {
-      if (mayVote(process, evidence.usual, this.#firstFrame)) this.#unrest.see(usual, process)
+      // What is another program of this host is strange by itself, however calm the host.
+      const isDenied = signs.toOther !== undefined
+      if (!isDenied && mayVote(process, evidence.usual, this.#firstFrame))
+        this.#unrest.see(usual, process)
       if (usual <= STRANGE) evidence.usual++
     }
     // A name without class claims what it usually does here, once the memory knows that.
@@ -753,7 +761,9 @@ export class Detector {
     this.#remembered = this.#frameIndex
     // A name's first minutes are taken as they come: there is nothing yet that they could deviate
     // from.
-    this.#memory.observe(name, state, this.#frameIndex, this.#learning() || !warm, evidence.own)
+    // While learning, too, what a model that knows this host takes for another program has to recur.
+    const isLearning = !warm || (this.#learning() && signs.toOther === undefined)
+    this.#memory.observe(name, state, this.#frameIndex, isLearning, evidence.own)
   }
 
   #isWarm(name: string): boolean {

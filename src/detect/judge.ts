@@ -32,6 +32,11 @@ export interface Signs {
   /** Distance to what the name usually does here; Infinity where the memory holds nothing of it. */
   readonly toUsual: number
   /**
+   * The model has been measured on this host, and takes the window for another program that was
+   * seen here: distance to what that one usually does. Undefined otherwise.
+   */
+  readonly toOther: number | undefined
+  /**
    * Share of ordinary windows of the claimed class that the net takes for the one that speaks
    * against it.
    */
@@ -67,6 +72,8 @@ export interface Name {
 /** What the host's memory says of the name. */
 export interface Usual {
   readonly distance: number
+  /** Distance to what this class's name usually does here; Infinity where nothing is known of it. */
+  readonly distanceOf?: (of: number) => number
   readonly surprise: number
   readonly contradicted: number
   readonly calm: number
@@ -85,13 +92,17 @@ export function signsOf(
   const { claimed } = name
   const from = row * classCount
   let other = 0
+  let top = -1
   let named = 0
   let against = -1
   let malice = 0
   let worst = -1
   for (let c = 0; c < classCount; c++) {
     const p = probabilities[from + c]!
-    if (c !== claimed && p > other) other = p
+    if (c !== claimed && p > other) {
+      other = p
+      top = c
+    }
     if (
       c !== claimed &&
       c !== background &&
@@ -106,7 +117,10 @@ export function signsOf(
     if (worst < 0 || p > probabilities[from + worst]!) worst = c
   }
   const own = claimed === undefined ? 0 : probabilities[from + claimed]!
+  const isDenied =
+    claimed !== undefined && other > own && calibration.measuredHere?.has(claimed) === true
   return {
+    toOther: isDenied ? (usual.distanceOf?.(top) ?? Number.POSITIVE_INFINITY) : undefined,
     against: claimed === undefined ? 0 : Math.log((other + FLOOR) / (own + FLOOR)),
     againstNamed: claimed === undefined ? 0 : Math.log((named + FLOOR) / (own + FLOOR)),
     malice: Math.log((malice + FLOOR) / (1 - malice + FLOOR)),
@@ -146,7 +160,10 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
     const most = Math.min(4, -Math.log(signs.unsure + 0.002) - JUDGE.surpriseDrift)
     return clamp(signs.againstNamed - JUDGE.coldDrift, -2, most)
   }
-  if (signs.toUsual < JUDGE.usual) return -1
+  // Where the other program usually does the same, the memory cannot tell the two apart, and a model
+  // that was measured here speaks alone.
+  const isSame = signs.toOther !== undefined && signs.toOther <= Math.max(JUDGE.same, signs.toUsual)
+  if (signs.toUsual < JUDGE.usual && !isSame) return -1
   // Something new from a name that often shows something new says little; so does the model where
   // it often errs.
   const worth = (rate: number, drift: number) => Math.max(0, -Math.log(rate) - drift)
@@ -156,6 +173,7 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
     -2,
     worth(signs.contradicted, JUDGE.contradictedDrift),
   )
+  if (signs.toUsual < JUDGE.usual) return clamp(against - JUDGE.aloneDrift, -2, 4)
   const strange = clamp(
     strangeWeight * (signs.toUsual - strangeDrift),
     -2,

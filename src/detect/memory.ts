@@ -169,12 +169,18 @@ export class HostMemory {
 
   /**
    * Share of the name's windows here in which the model spoke against it; 1 for a name never seen.
+   * @param measured windows that were judged apart from these, and how many of them wrongly
    */
-  contradicted(name: string, own: Tally = NOTHING): number {
+  contradicted(
+    name: string,
+    own: Tally = NOTHING,
+    measured: { readonly windows: number; readonly wrong: number } = { windows: 0, wrong: 0 },
+  ): number {
     const memory = this.#names.get(name)
     if (memory === undefined) return 1
     const contradictions = Math.max(0, memory.contradictions - own.contradictions)
-    return (contradictions + 1) / (Math.max(0, memory.claims - own.claims) + 2)
+    const claims = Math.max(0, memory.claims - own.claims)
+    return (contradictions + measured.wrong + 1) / (claims + measured.windows + 2)
   }
 
   /**

@@ -83,6 +83,13 @@ export const JUDGE = {
    * says.
    */
   usual: 1,
+  /**
+   * Within this of what another program usually does here, a window is as usual for that one: the
+   * memory keeps prototypes no denser.
+   */
+  same: 0.5,
+  /** What the model's word takes where the memory cannot tell two programs apart. */
+  aloneDrift: 0.3,
   /** Distance to what is usual that speaks neither way. */
   strangeDrift: 1.2,
   strangeWeight: 1,

@@ -4,8 +4,9 @@
  * memory stays valid, and to revert is to delete a file.
  *
  * With f the trees' votes and p the shared model's probabilities, both over all classes, and w the
- * trees' weight, what the model says becomes w · f + (1 − w) · p: a class that the host added has p
- * = 0. Whether it is malicious is then asked of the model's trees and, with as many votes, of trees
+ * trees' weight, what the model says becomes w · f + (1 − w) · p'. A class of the shared model that
+ * was something else on this host (`meanings`) gives its part of p to that in p'; where it was
+ * several programs, the votes say which. Whether it is malicious is then asked of the model's trees and, with as many votes, of trees
  * that were grown with this host's own windows among the ordinary ones (malice-judge.ts).
  *
  * Made by train/adapt.ts in a process of its own, read by the running agent: a value, checked where
@@ -20,7 +21,11 @@ import { MaliceJudge, type MaliceTable, readMalice, writeMalice } from './malice
 import type { Model } from './model.ts'
 import type { SequenceBatch } from './sequencer.ts'
 
-export const ADAPTATION_FORMAT = 1
+export const ADAPTATION_FORMAT = 2
+/** A probability below this is not worth moving. */
+const PART_MIN = 1e-3
+/** A class without votes may still be meant. */
+const VOTES_LEAST = 0.02
 
 /** How well a class is distinguished here, measured on windows that the trees did not see. */
 export interface HostClassDoubt {
@@ -31,6 +36,15 @@ export interface HostClassDoubt {
   /** Share that is taken for something malicious. */
   readonly suspect: number
 }
+
+/**
+ * A class of the shared model, and what it was on this host: shares by class; the rest is the class
+ * itself.
+ */
+export type HostMeaning = readonly [
+  shared: number,
+  here: readonly (readonly [of: number, share: number])[],
+]
 
 export interface AdaptationFigures {
   /** Seconds of the host's life that it was made of, and names among them. */
@@ -64,11 +78,10 @@ export interface Adaptation {
   readonly added: readonly string[]
   readonly trees: HostTreeTable
   readonly weight: number
-  /**
-   * Classes whose windows the shared model recognises here: about a name that claims one its result
-   * stands alone.
-   */
-  readonly trusted: readonly number[]
+  /** Classes that windows of their names taught here. */
+  readonly taught: readonly number[]
+  /** Where the shared model's classes are not what they say. */
+  readonly meanings: readonly HostMeaning[]
   /** Where the model brings trees for that question. */
   readonly malice?: MaliceTable
   /** By class, where it was measured here. */
@@ -122,12 +135,13 @@ export function decodeAdaptation(
   if (!isShare(root.weight) || !Number.isInteger(root.made)) return refuse('a number is missing')
   const doubts = doubtsOf(root.doubts, classes) ?? refuse('its measurements are damaged')
   const profiles = profilesOf(root.profiles, added.length) ?? refuse('its profiles are damaged')
-  const trusted = classesOf(root.trusted, classes) ?? refuse('its classes are damaged')
+  const taught = classesOf(root.taught, classes) ?? refuse('its classes are damaged')
+  const meanings = meaningsOf(root.meanings, base, classes) ?? refuse('its meanings are damaged')
   const figures = figuresOf(root.figures) ?? refuse('its figures are damaged')
   const { made, weight } = root as { made: number; weight: number }
   return {
     ...{ model: manifest.id, baseClasses: base, made, added },
-    ...{ trees, weight, trusted, doubts, profiles, figures },
+    ...{ trees, weight, meanings, taught, doubts, profiles, figures },
     ...(malice === undefined ? {} : { malice }),
   }
 }
@@ -193,18 +207,16 @@ export class HostClasses implements ModelClasses {
 
 /** The shared model's predictions, mixed with the trees' votes. */
 export class HostJudge {
-  readonly #adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice' | 'trusted'>
+  readonly #adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice' | 'meanings'>
   readonly #malice: MaliceJudge | undefined
   readonly #shared: MaliceTable | undefined
-  readonly #classes: ModelClasses
-  readonly #trusted: ReadonlySet<number>
   readonly #width: number
   readonly #frames: number
   readonly #row: Float32Array
   readonly #votes: Float32Array
 
   constructor(
-    adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice' | 'trusted'>,
+    adaptation: Pick<Adaptation, 'trees' | 'weight' | 'malice' | 'meanings'>,
     { manifest, classes, malice }: Pick<Model, 'manifest' | 'classes' | 'malice'>,
   ) {
     const { width, sequenceFrames: frames } = manifest
@@ -213,8 +225,6 @@ export class HostJudge {
     this.#malice =
       adaptation.malice && new MaliceJudge(adaptation.malice, { width, frames, background })
     this.#shared = malice?.table
-    this.#classes = classes
-    this.#trusted = new Set(adaptation.trusted)
     this.#width = width
     this.#frames = frames
     this.#row = new Float32Array(hostRowWidth(width))
@@ -229,8 +239,7 @@ export class HostJudge {
     for (let i = 0; i < n; i++) {
       writeHostRow(batch, i, this.#frames, this.#width, this.#row)
       const shared = predictions.probabilities.subarray(i * classCount, (i + 1) * classCount)
-      const claimed = this.#classes.claimedBy(batch.processes[i]!.name)
-      this.mixRow(shared, this.#row, probabilities, i * classes, claimed)
+      this.mixRow(shared, this.#row, probabilities, i * classes)
     }
     return { ...predictions, probabilities, classCount: classes }
   }
@@ -238,23 +247,31 @@ export class HostJudge {
   /**
    * One window: the shared model's probabilities and its row to all classes' probabilities at
    * out[at…].
-   * @param claimed class of the model that the process's name claims
    */
-  mixRow(
-    shared: Float32Array,
-    row: Float32Array,
-    out: Float32Array,
-    at: number,
-    claimed?: number,
-  ): void {
-    const { trees } = this.#adaptation
-    const isTrusted = claimed !== undefined && this.#trusted.has(claimed)
-    const weight = isTrusted ? 0 : this.#adaptation.weight
+  mixRow(shared: Float32Array, row: Float32Array, out: Float32Array, at: number): void {
+    const { trees, weight } = this.#adaptation
     vote(trees, row, this.#votes)
     for (let c = 0; c < trees.classes; c++)
       out[at + c] = weight * this.#votes[c]! + (1 - weight) * (shared[c] ?? 0)
+    for (const [c, here] of this.#adaptation.meanings) {
+      const part = (1 - weight) * shared[c]!
+      if (part >= PART_MIN) this.#mean(here, part, c, out, at)
+    }
     this.#malice?.applyTo(out, at, trees.classes, row, this.#shared?.trees)
   }
+
+  /** Moves a class's part to what it means here; of several meanings the votes say which. */
+  #mean(here: HostMeaning[1], part: number, c: number, out: Float32Array, at: number): void {
+    const moved = part * sumOf(here.map(([, share]) => share))
+    const weights = here.map(([of, share]) => share * (this.#votes[of]! + VOTES_LEAST))
+    const sum = sumOf(weights)
+    out[at + c]! -= moved
+    for (const [k, [of]] of here.entries()) out[at + of]! += (moved * weights[k]!) / sum
+  }
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0)
 }
 
 function namesOf(value: unknown): string[] | undefined {
@@ -283,6 +300,27 @@ function doubtsOf(value: unknown, classes: number): Map<number, HostClassDoubt> 
     doubts.set(entry[0], entry[1] as HostClassDoubt)
   }
   return doubts
+}
+
+/** Each class of the model at most once, and no more of it than there is. */
+function meaningsOf(value: unknown, base: number, classes: number): HostMeaning[] | undefined {
+  if (!Array.isArray(value) || value.length > base) return undefined
+  const isPart = (part: unknown) =>
+    Array.isArray(part) &&
+    Number.isInteger(part[0]) &&
+    part[0] >= 0 &&
+    part[0] < classes &&
+    isShare(part[1])
+  const isMeaning = (of: unknown) =>
+    Array.isArray(of) &&
+    Number.isInteger(of[0]) &&
+    of[0] >= 0 &&
+    of[0] < base &&
+    Array.isArray(of[1]) &&
+    of[1].length <= classes &&
+    of[1].every(isPart) &&
+    sumOf(of[1].map(([, share]) => share)) <= 1.01
+  return value.every(isMeaning) ? value : undefined
 }
 
 function profilesOf(value: unknown, added: number): Adaptation['profiles'] | undefined {

@@ -13,11 +13,13 @@
  * ordinary here, and promise nothing.
  */
 import { FOREST_DEPTH_MAX, HOST_NAMES_MAX, HOST_ROWS_PER_NAME_MAX } from '../domain/limits.ts'
+import type { ModelClasses } from '../domain/prediction.ts'
 import {
   type Adaptation,
   type AdaptationFigures,
   type HostClassDoubt,
   HostJudge,
+  type HostMeaning,
 } from '../model/adaptation.ts'
 import { hostRowWidth } from '../model/host-rows.ts'
 import type { HostTreeTable } from '../model/host-trees.ts'
@@ -37,12 +39,22 @@ import { type ForestOptions, growTrees } from './forest/random-forest.ts'
 import type { Rows } from './forest/rows.ts'
 
 /** Windows of a name that make it a class of this host, if it lasts. */
-const CLASS_WINDOWS_MIN = 30
+const CLASS_WINDOWS_MIN = 12
 /** Held-out windows without which nothing is said. */
 const HELD_OUT_MIN = 100
 const TREES = 40
 const LEAF_MIN = 2
 const WEIGHT = 0.55
+/** The class of names of moments has so many times the windows of a name. */
+const BACKGROUND_FACTOR = 2
+/** A class with fewer windows than this draws them more often, up to so many times. */
+const RARE_WINDOWS = 60
+const RARE_WEIGHT_MAX = 4
+/** Windows of a name from which its word counts in full, and the share at which one is none. */
+const MEANING_WINDOWS = 40
+const MEANING_MIN = 0.01
+/** What speaks for a class of the shared model being itself, in names that it recognises. */
+const ITSELF = 0.05
 /** Seconds between what teaches and what measures: a window's length. */
 const GAP_SECONDS = 10
 /** One reference in so many is held out. */
@@ -52,10 +64,6 @@ const REFERENCES_MIN = 0.6
 /** Held-out ordinary windows called malicious may be so many more than before. */
 const MALICIOUS_SLACK = 0.001
 const DOUBT_WINDOWS_MIN = 20
-/**
- * Share of a class's held-out windows that the shared model recognises where its word stands alone.
- */
-const TRUSTED_SHARE = 0.95
 /** Trees that ask for malice, and rows of each name that stand for ordinary life here. */
 const MALICE_TREES = 30
 const MALICE_LEAF_MIN = 5
@@ -95,13 +103,15 @@ interface HeldOut extends Labelled {
   readonly shared: Float32Array
 }
 
-function heldOutOf(windows: readonly Labelled[], from: number): HeldOut[] {
-  return windows.flatMap((labelled) => {
-    const { second, probabilities } = labelled.window
-    return second < from || probabilities === undefined
-      ? []
-      : [{ ...labelled, shared: probabilities }]
-  })
+function heldOutOf(windows: readonly Labelled[], from: number, classes: number): HeldOut[] {
+  return windows
+    .filter(({ window }) => window.second >= from)
+    .map((labelled) => {
+      const { columns, values } = labelled.window.shared
+      const shared = new Float32Array(classes)
+      for (const [k, c] of columns.entries()) shared[c] = values[k]!
+      return { ...labelled, shared }
+    })
 }
 
 export function adapt(input: AdaptInput): Adapted {
@@ -110,7 +120,7 @@ export function adapt(input: AdaptInput): Adapted {
   const span = sample.to - sample.from + 1
   const trainTo = sample.from + Math.floor((1 - HELD_OUT_SHARE) * span)
   const training = classes.windows.filter(({ window }) => window.second < trainTo)
-  const heldOut = heldOutOf(classes.windows, trainTo + GAP_SECONDS)
+  const heldOut = heldOutOf(classes.windows, trainTo + GAP_SECONDS, model.classes.names.length)
   const references = referencesOf(input)
   const trial = growAll(input, classes, training, references.training)
   const measured = measure(input, classes, trial, heldOut, references.heldOut)
@@ -132,7 +142,7 @@ export function adapt(input: AdaptInput): Adapted {
     ...growAll(input, classes, classes.windows, [...references.training, ...references.heldOut]),
     weight: WEIGHT,
     doubts: measured.doubts,
-    trusted: measured.trusted,
+    taught: taughtOf(classes),
     profiles: classes.added.map(({ profile }) => profile),
     figures,
   }
@@ -189,9 +199,18 @@ function hostClassesOf({ model, sample }: AdaptInput): HostClassList {
   return { added, windows, ofLabel, count: names.length + added.length }
 }
 
+/** Classes with enough windows of their names to be taken at their word. */
+function taughtOf({ windows }: HostClassList): number[] {
+  const counts = new Map<number, number>()
+  for (const { label, named } of windows) if (named) counts.set(label, (counts.get(label) ?? 0) + 1)
+  return [...counts].flatMap(([c, count]) => (count >= CLASS_WINDOWS_MIN ? [c] : []))
+}
+
 interface Reference {
   readonly label: number
   readonly row: SparseRow
+  /** How often it is drawn, compared with others; 1 where absent. */
+  readonly weight?: number
 }
 
 function referencesOf({ model, references }: AdaptInput) {
@@ -206,7 +225,7 @@ function referencesOf({ model, references }: AdaptInput) {
   return { training, heldOut }
 }
 
-type Grown = Pick<Adaptation, 'trees' | 'malice'>
+type Grown = Pick<Adaptation, 'trees' | 'malice' | 'meanings'>
 
 function growAll(
   input: AdaptInput,
@@ -219,7 +238,45 @@ function growAll(
   // Without trees of malice in the model, its malicious rows stand beside the host's names.
   const beside = table ? references.filter(({ label }) => !malicious[label]) : references
   const trees = grow(input, classes, windows, beside)
-  return table ? { trees, malice: growMalice(input, table, windows, references) } : { trees }
+  const meanings = meaningsOf(input.model.classes, windows)
+  return {
+    ...{ trees, meanings },
+    ...(table && { malice: growMalice(input, table, windows, references) }),
+  }
+}
+
+/**
+ * What is behind each of the shared model's classes here. A model from elsewhere puts programs that
+ * it does not know where they fit best: on a host where "etcd" has always been prometheus, its
+ * "etcd" is a word for prometheus.
+ */
+function meaningsOf(
+  { names, malicious }: ModelClasses,
+  windows: readonly Labelled[],
+): HostMeaning[] {
+  const labels = new Map<number, { windows: number; said: Map<number, number> }>()
+  for (const { window, label } of windows) {
+    let of = labels.get(label)
+    if (of === undefined) {
+      of = { windows: 0, said: new Map() }
+      labels.set(label, of)
+    }
+    of.windows++
+    const { columns, values } = window.shared
+    for (const [k, c] of columns.entries()) of.said.set(c, (of.said.get(c) ?? 0) + values[k]!)
+  }
+  return [...names.keys()].flatMap((c): HostMeaning[] => {
+    if (malicious[c]) return []
+    const shares = [...labels].flatMap(([label, { windows, said }]) => {
+      const sum = said.get(c) ?? 0
+      return sum === 0 ? [] : [[label, sum / Math.max(windows, MEANING_WINDOWS)] as const]
+    })
+    const total = shares.reduce((sum, [, share]) => sum + share, ITSELF)
+    const kept = shares
+      .map(([label, share]) => [label, round(share / total)] as const)
+      .filter(([label, share]) => share >= MEANING_MIN && label !== c)
+    return kept.length === 0 ? [] : [[c, kept]]
+  })
 }
 
 /** The model's question of malice, asked again with this host's ordinary life among the answers. */
@@ -288,8 +345,9 @@ function grow(
   const { background } = model.classes
   const rows: Reference[] = [...references]
   for (const [label, list] of byLabel) {
-    const most = HOST_ROWS_PER_NAME_MAX * (label === background ? 4 : 1)
-    for (const row of spread(list, most)) rows.push({ label, row })
+    const most = HOST_ROWS_PER_NAME_MAX * (label === background ? BACKGROUND_FACTOR : 1)
+    const weight = Math.max(1, Math.min(RARE_WEIGHT_MAX, Math.floor(RARE_WINDOWS / list.length)))
+    for (const row of spread(list, most)) rows.push({ label, row, weight })
   }
   const table = new HostTableBuilder(count)
   const options = { trees: TREES, seed, leafMin: LEAF_MIN, depthMax: FOREST_DEPTH_MAX }
@@ -314,7 +372,7 @@ function rowsOf(list: readonly Reference[], width: number, classes: number): Row
     columns,
     values,
     labels: Int32Array.from(list, ({ label }) => label),
-    weights: new Float32Array(list.length).fill(1),
+    weights: Float32Array.from(list, ({ weight = 1 }) => weight),
   }
 }
 
@@ -328,16 +386,14 @@ function measure(
 ): {
   figures: Pick<AdaptationFigures, 'recall' | 'malicious' | 'references'>
   doubts: Map<number, HostClassDoubt>
-  trusted: number[]
 } {
   const { malicious } = model.classes
-  const trusted = trustedOf(heldOut)
-  const judge = new HostJudge({ ...grown, weight: WEIGHT, trusted }, model)
+  const judge = new HostJudge({ ...grown, weight: WEIGHT }, model)
   const dense = new Float32Array(hostRowWidth(model.manifest.width))
   const mixed = new Float32Array(count)
-  const mix = (shared: Float32Array, { columns, values }: SparseRow, claimed?: number) => {
+  const mix = (shared: Float32Array, { columns, values }: SparseRow) => {
     for (let k = 0; k < columns.length; k++) dense[columns[k]!] = values[k]!
-    judge.mixRow(shared, dense, mixed, 0, claimed)
+    judge.mixRow(shared, dense, mixed, 0)
     for (const column of columns) dense[column] = 0
   }
   const tallies = Array.from({ length: count }, () => ({
@@ -351,7 +407,7 @@ function measure(
   const isBad = (of: Float32Array) =>
     malicious.reduce((sum, flag, c) => sum + (flag ? of[c]! : 0), 0) >= 0.5
   for (const { window, shared, label, named: isNamed } of heldOut) {
-    mix(shared, window.row, label)
+    mix(shared, window.row)
     const top = largest(mixed)
     if (isNamed) {
       named++
@@ -395,23 +451,7 @@ function measure(
       references: share(known, malignant.length),
     },
     doubts,
-    trusted,
   }
-}
-
-/** Classes of the model that it recognises in nearly all of their held-out windows here. */
-function trustedOf(heldOut: readonly HeldOut[]): number[] {
-  const tallies = new Map<number, { windows: number; right: number }>()
-  for (const { shared, label, named } of heldOut) {
-    if (!named) continue
-    const tally = tallies.get(label) ?? { windows: 0, right: 0 }
-    tally.windows++
-    if (largest(shared) === label) tally.right++
-    tallies.set(label, tally)
-  }
-  return [...tallies].flatMap(([label, { windows, right }]) =>
-    windows >= DOUBT_WINDOWS_MIN && right >= TRUSTED_SHARE * windows ? [label] : [],
-  )
 }
 
 function largest(values: Float32Array): number {

@@ -50,7 +50,8 @@ const adaptation: Adaptation = {
     leafShares: Uint8Array.of(255),
   },
   weight: 0.6,
-  trusted: [0],
+  meanings: [[1, [[3, 0.9]]]],
+  taught: [3],
   doubts: new Map([[3, { confusions: [[0, 0.01]], unsure: 0.02, suspect: 0.03 }]]),
   profiles: [[['read', 1]]],
   figures: {

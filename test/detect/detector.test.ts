@@ -360,3 +360,34 @@ describe('Detector and facts', () => {
     expect(alerts.every(({ severity }) => severity === 'low')).toBe(true)
   })
 })
+
+describe('on a host that the model adapted to', () => {
+  const names = ['nginx', 'cron', 'sshd'] as const
+  const measured = (windows: number) =>
+    new Map(names.map((name) => [classes.names.indexOf(name), { windows, wrong: 0 }]))
+  const all = names.map((name, i) => ({ pid: 10 + i, name, at: PLACES[name] }))
+
+  /** An hour of ordinary life while it learns, then a process under another one's name. */
+  function found(measuredHere: ReturnType<typeof measured> | undefined, count = 1) {
+    const memory = new HostMemory('toy', 2)
+    const detector = detectorWith({ memory, learnSeconds: 86_400 })
+    live(detector, T - 3_600, 3_600, all)
+    detector.recalibrate({ ...calibration, ...(measuredHere && { measuredHere }) })
+    const false_ = Array.from({ length: count }, (_, i) => ({
+      ...{ pid: 90 + i, name: names[i % 2]!, at: PLACES.sshd },
+    }))
+    return live(detector, T, 60, [...all, ...false_])
+      .filter(({ state }) => state === 'open')
+      .map(({ kind, process, predicted }) => `${kind} ${process.name} ${predicted.class}`)
+  }
+
+  test('a masquerade is not taken in as usual while the host is learnt', () => {
+    // Without a model that was measured here, what a name does in the first day is usual for it.
+    expect(found(undefined)).toEqual([])
+    expect(found(measured(100))).toEqual(['masquerade nginx sshd'])
+  })
+
+  test('several at once are no unrest of the host that hides them', () => {
+    expect(found(measured(100), 6)).toEqual(['masquerade nginx sshd', 'masquerade cron sshd'])
+  })
+})

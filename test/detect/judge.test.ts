@@ -11,6 +11,7 @@ const usual: Signs = {
   worst: 0,
   toMalicious: Number.POSITIVE_INFINITY,
   toUsual: 0.2,
+  toOther: undefined,
   unsure: 0.001,
   suspect: 0.001,
   surprise: 0.001,
@@ -50,6 +51,17 @@ describe('claimIncrement()', () => {
     expect(claimIncrement({ ...strange, surprise: 0.5, contradicted: 0.5 }, true)).toBe(0)
   })
 
+  test('where the memory cannot tell two programs apart, a model that was measured here speaks alone', () => {
+    const same = { ...strange, toUsual: 0.3, toOther: 0.4 }
+    const alone = JUDGE.againstWeight * 5 - JUDGE.aloneDrift
+    expect(claimIncrement(same, true)).toBeCloseTo(alone, 5)
+    // Where it is often wrong about the name here, its word is worth nothing.
+    expect(claimIncrement({ ...same, contradicted: 0.5 }, true)).toBeLessThan(0)
+    // The other program does something else here: this is usual for the name alone.
+    expect(claimIncrement({ ...same, toOther: 2 }, true)).toBe(-1)
+    expect(claimIncrement({ ...same, toOther: undefined }, true)).toBe(-1)
+  })
+
   test('cold, the model speaks alone, and softly of a class that it often mistakes', () => {
     expect(claimIncrement(strange, false)).toBeGreaterThan(3)
     expect(claimIncrement({ ...strange, unsure: 0.3 }, false)).toBeLessThan(0)
@@ -76,6 +88,29 @@ test('signsOf() doubts the model as far as it takes this class for that one, not
   expect(unsure()).toBeCloseTo(0.001, 6)
   confusions[claimed]!.set(top, 0.4)
   expect(unsure()).toBe(0.4)
+})
+
+test('signsOf() tells how usual a window is for the program that it is taken for, once measured here', () => {
+  const [claimed, top] = [classes.names.indexOf('nginx'), classes.names.indexOf('cron')]
+  const toOther = (measured: readonly number[], at: readonly [number, number]) =>
+    signsOf(
+      predictions(T, [{ pid: 7, name: 'nginx', at }]),
+      0,
+      { claimed, maliciousName: false, spareInterpreters: false },
+      {
+        ...{ distance: 1, surprise: 0.5, contradicted: 0.5, calm: 1 },
+        distanceOf: (of) => (of === top ? 0.3 : 9),
+      },
+      classes,
+      {
+        ...calibration,
+        measuredHere: new Map(measured.map((c) => [c, { windows: 100, wrong: 1 }])),
+      },
+      Float32Array.from(at),
+    ).toOther
+  expect(toOther([claimed], PLACES.cron)).toBe(0.3)
+  expect(toOther([claimed], PLACES.nginx)).toBeUndefined()
+  expect(toOther([], PLACES.cron)).toBeUndefined()
 })
 
 describe('maliceIncrement()', () => {

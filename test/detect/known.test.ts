@@ -18,7 +18,7 @@ test.each<[string, readonly [number, number], number | undefined, boolean]>([
 })
 
 test('a class that the host added has no prototypes and is known', () => {
-  const here = calibrationHere(calibration, { doubts: new Map(), profiles: [[]] })
+  const here = calibrationHere(calibration, { doubts: new Map(), taught: [], profiles: [[]] })
   const own = new Float32Array(5)
   own[4] = 1
   const window = { ...predictions(T, [{ ...process, at: [3, 3] }]), probabilities: own }

@@ -209,3 +209,14 @@ test('HostMemory.surprise() and contradicted() leave out what the process itself
   expect(memory.surprise('nginx', own)).toBe(surprise)
   expect(memory.contradicted('nginx', own)).toBe(contradicted)
 })
+
+test('HostMemory.contradicted() begins with what was measured before the name was watched', () => {
+  const memory = new HostMemory('m', 2)
+  memory.meet('nginx', 1)
+  expect(memory.contradicted('nginx')).toBe(0.5)
+  const measured = { windows: 97, wrong: 0 }
+  expect(memory.contradicted('nginx', undefined, measured)).toBeLessThan(0.011)
+  expect(memory.contradicted('nginx', undefined, { windows: 98, wrong: 49 })).toBe(0.5)
+  for (let second = 0; second < 100; second++) memory.countClaim('nginx', true)
+  expect(memory.contradicted('nginx', undefined, measured)).toBeGreaterThan(0.5)
+})

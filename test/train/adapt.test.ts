@@ -14,6 +14,7 @@ import {
   HostJudge,
 } from '../../src/model/adaptation.ts'
 import { Classifier } from '../../src/model/classifier.ts'
+import { hostRowWidth } from '../../src/model/host-rows.ts'
 import { type Model, openModel, referencesOf } from '../../src/model/model.ts'
 import { decodeRowSet, encodeRowSet, type RowSet } from '../../src/model/row-set.ts'
 import { sequencerOf } from '../../src/model/sequencer.ts'
@@ -146,6 +147,59 @@ test("adapt() makes classes of a host's lasting names, leaves names of moments o
   expect(classes.claimedBy('ls')).toBeUndefined()
 })
 
+test('a class of the shared model is what it was on this host; of several programs the votes say which', () => {
+  const base = model.classes.names.length
+  const [billing, gateway] = [base, base + 1]
+  const nginx = model.classes.names.indexOf('nginx')
+  const trees = {
+    classes: base + 2,
+    columns: new Uint16Array(0),
+    thresholds: new Float32Array(0),
+    left: new Int32Array(0),
+    right: new Int32Array(0),
+    roots: Int32Array.of(-1),
+    leaves: Uint32Array.of(0, 1),
+    leafClasses: Uint16Array.of(gateway),
+    leafShares: Uint8Array.of(255),
+  }
+  const judged = (meanings: Adaptation['meanings']) => {
+    const judge = new HostJudge({ trees, meanings, weight: 0.4 }, model)
+    const shared = new Float32Array(base)
+    shared[nginx] = 1
+    const out = new Float32Array(base + 2)
+    judge.mixRow(shared, new Float32Array(hostRowWidth(model.manifest.width)), out, 0)
+    return out
+  }
+  const literal = judged([])
+  expect(literal[nginx]).toBeCloseTo(0.6, 5)
+  expect(literal[gateway]).toBeCloseTo(0.4, 5)
+  // It was both of them equally, and a tenth of it was nginx.
+  const here = judged([
+    [
+      nginx,
+      [
+        [billing, 0.45],
+        [gateway, 0.45],
+      ],
+    ],
+  ])
+  expect(here[nginx]).toBeCloseTo(0.06, 5)
+  expect(here[billing]).toBeLessThan(0.02)
+  expect(here[gateway]).toBeGreaterThan(0.9)
+  expect(here.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5)
+})
+
+test('adapt() learns what the shared model calls this host’s programs', async () => {
+  const { adaptation } = adaptTo(await sampleHost(model, life(600, 2, HOST), NOBODY))
+  const { meanings, taught, added } = adaptation!
+  const names = [...model.classes.names, ...added]
+  const meant = new Set(meanings.flatMap(([, here]) => here.map(([c]) => names[c])))
+  expect(meant.has('billing') && meant.has('gateway')).toBe(true)
+  for (const [, here] of meanings)
+    expect(here.reduce((sum, [, share]) => sum + share, 0)).toBeLessThanOrEqual(1)
+  expect(taught.map((c) => names[c]).toSorted()).toEqual(['billing', 'gateway', 'nginx'])
+})
+
 test('adapt() after a poisoned start: a miner that was there first stays malicious, whatever it calls itself', async () => {
   const poisoned = { ...HOST, updater: 'xmrig' }
   const sample = await sampleHost(model, life(600, 4, poisoned), NOBODY)
@@ -204,6 +258,8 @@ test('an adaptation survives its file, and is refused where it is damaged or of 
   refuses(text.replace(adaptation!.model, '0'.repeat(64)))
   refuses(text.replace(/"left":"[^"]{8}/, '"left":"/////w=='))
   refuses(text.replace('"weight":0.55', '"weight":7'))
+  refuses(text.replace(/"meanings":\[\[\d+/, '"meanings":[[999'))
+  refuses(text.replace('"taught":[', '"taught":[999,'))
   refuses(text.replace('"names":', '"nomen":'))
 })
 

@@ -35,14 +35,14 @@ export const HELD_OUT_SHARE = 0.25
 export const LASTING_SECONDS = 30
 /** Rows of a name of moments: it is one of many in its class. */
 const MOMENT_ROWS_MAX = 48
-/** Every so many seconds what is not needed any more is let go. */
-const TIDY_SECONDS = 64
+/** A probability below this is none, in what is kept of a window. */
+const PROBABILITY_MIN = 0.01
 
 export interface HostWindow {
   readonly second: number
   readonly row: SparseRow
-  /** What the shared model says of it; absent where it is too old to measure anything. */
-  readonly probabilities?: Float32Array
+  /** What the shared model says of it: classes and their probabilities, the least ones left out. */
+  readonly shared: SparseRow
 }
 
 export interface HostName {
@@ -106,8 +106,6 @@ export async function sampleHost(
     collect()
     if (from === 0) from = frame.index
     to = frame.index
-    if (to % TIDY_SECONDS === 0)
-      for (const sample of names.values()) sample.tidy(to - HELD_OUT_SHARE * (to - from + 1))
     const batch = sequencer.push(shortLives.push(frame), (candidates) =>
       [...candidates.keys()].filter((place) => {
         const process = candidates[place]!
@@ -128,7 +126,7 @@ export async function sampleHost(
         continue
       }
       writeHostRow(batch, n, manifest.sequenceFrames, manifest.width, row)
-      sample.take({ second: frame.index, row: sparseRow(row), probabilities: said })
+      sample.take({ second: frame.index, row: sparseRow(row), shared: likely(said) })
       const newest = sequencer.vectorsOf(process).at(-1)
       newest?.syscalls.forEach((syscall, k) => {
         sample.calls.set(syscall, (sample.calls.get(syscall) ?? 0) + newest.counts[k]!)
@@ -159,6 +157,11 @@ function graveClasses({ malicious, behaviours }: ModelClasses): number[] {
   })
 }
 
+/** A window's probabilities with those alone that say something. */
+function likely(probabilities: Float32Array): SparseRow {
+  return sparseRow(probabilities.map((p) => (p < PROBABILITY_MIN ? 0 : p)))
+}
+
 function isLossy({ incomplete }: SequenceBatch, n: number): boolean {
   return incomplete[n] === 1
 }
@@ -178,8 +181,6 @@ class NameSample implements HostName {
   quarantined = 0
   seen = 0
   #stride = 1
-  /** Windows at the beginning whose probabilities are gone. */
-  #bare = 0
 
   constructor(name: string, claimed: number | undefined, generic: boolean) {
     this.name = name
@@ -199,17 +200,7 @@ class NameSample implements HostName {
     const most = isMoment ? MOMENT_ROWS_MAX : HOST_ROWS_PER_NAME_MAX
     if (this.windows.length < 2 * most) return
     this.windows = this.windows.filter((_, i) => i % 2 === 0)
-    this.#bare = Math.ceil(this.#bare / 2)
     this.#stride *= 2
-  }
-
-  /** Windows before this second only teach: half a kilobyte of each is let go. */
-  tidy(before: number): void {
-    for (; this.#bare < this.windows.length; this.#bare++) {
-      const { second, row } = this.windows[this.#bare]!
-      if (second >= before) return
-      this.windows[this.#bare] = { second, row }
-    }
   }
 
   get profile(): (readonly [syscall: string, share: number])[] {

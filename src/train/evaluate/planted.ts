@@ -6,6 +6,7 @@
  * What it does not show: a copy has the original's load and pace, and no facts (executable, parent,
  * files) speak for or against it.
  */
+import { ALERT_JOIN_SECONDS, SEQUENCE_FRAMES } from '../../domain/limits.ts'
 import type { Process, ProcessKey } from '../../domain/process.ts'
 import { processKey } from '../../domain/process.ts'
 import type { LabelledFrame, Recording } from '../data/recording.ts'
@@ -15,6 +16,10 @@ import { Random } from '../random.ts'
 /** Length of a planted masquerade, and its seconds with calls. */
 const PLANTED_SECONDS = 60
 const ACTIVE_SECONDS_MIN = 20
+/** Between the beginnings of two masquerades under one name. */
+const APART_SECONDS = PLANTED_SECONDS + ALERT_JOIN_SECONDS + SEQUENCE_FRAMES
+/** A process that is at rest in so many minutes drawn is left out. */
+const DRAWS_MAX = 20
 /** Above any pid that Linux gives. */
 const FIRST_PID = 1 << 23
 
@@ -29,7 +34,6 @@ export interface PlantOptions {
 
 interface Source {
   readonly process: Process
-  readonly from: number
   /** Where its vectors are: frame and row, by time. */
   readonly rows: readonly (readonly [frame: number, row: number])[]
 }
@@ -41,7 +45,9 @@ export function plantMasquerades(
 ): { readonly recording: Recording; readonly happenings: Happening[] } {
   const { frames, host } = recording
   const random = new Random(seed)
-  const sources = sourcesIn(frames, earliest, random)
+  const sources = sourcesIn(frames, earliest).filter((of) =>
+    minuteOf(of, frames, random, { draws: 1 }),
+  )
   const names = [...new Set(sources.map(({ process }) => process.name))].sort()
   const pairs = names.flatMap((program) =>
     names
@@ -54,24 +60,34 @@ export function plantMasquerades(
   const order = Int32Array.from(pairs.keys())
   random.shuffle(order)
   const added = new Map<number, { row: number; process: Process }[]>()
-  const happenings = Array.from(order.slice(0, count), (pair, i): Happening => {
+  const happenings: Happening[] = []
+  for (const pair of order) {
+    if (happenings.length === count) break
     const { program, claimed } = pairs[pair]!
     const of = sources.filter(({ process }) => process.name === program)
-    const { from, rows } = of[random.below(of.length)]!
-    const pid = FIRST_PID + i
+    const minute = minuteOf(of[random.below(of.length)]!, frames, random, {
+      // Processes of one name that show the same in quick succession are one alert.
+      isFree: (from) =>
+        happenings.every(
+          (other) => other.claimed !== claimed || Math.abs(other.from - from) >= APART_SECONDS,
+        ),
+    })
+    if (minute === undefined) continue
+    const { from, rows } = minute
+    const pid = FIRST_PID + happenings.length
     const process = { pid, startMs: from * 1000, name: claimed }
     for (const [at, row] of rows) {
       const list = added.get(at)
       if (list === undefined) added.set(at, [{ row, process }])
       else list.push({ row, process })
     }
-    return {
+    happenings.push({
       ...{ from, to: from + PLANTED_SECONDS - 1, host, kind: 'masquerade' },
       ...{ scenario: `${program}-as-${claimed}`, claimed, program },
       names: new Set([claimed]),
       pids: new Set([pid]),
-    }
-  })
+    })
+  }
   return {
     recording: {
       ...recording,
@@ -81,8 +97,8 @@ export function plantMasquerades(
   }
 }
 
-/** A minute of each process that lasts so long, drawn anywhere in its life. */
-function sourcesIn(frames: readonly LabelledFrame[], earliest: number, random: Random): Source[] {
+/** Processes that last a minute, and have calls in a third of its seconds. */
+function sourcesIn(frames: readonly LabelledFrame[], earliest: number): Source[] {
   const lives = new Map<ProcessKey, { process: Process; rows: [frame: number, row: number][] }>()
   for (const [at, { index, processes }] of frames.entries()) {
     if (index < earliest) continue
@@ -94,17 +110,41 @@ function sourcesIn(frames: readonly LabelledFrame[], earliest: number, random: R
       else if (life.process.name === process.name) life.rows.push([at, row])
     }
   }
-  return [...lives.values()].flatMap(({ process, rows }): Source[] => {
-    const second = (i: number) => frames[rows[i]![0]]!.index
-    const last = second(rows.length - 1) - PLANTED_SECONDS + 1
-    if (process.pid <= 0 || last < second(0)) return []
-    const from = second(0) + random.below(last - second(0) + 1)
+  return [...lives.values()].filter(
+    ({ process, rows }) =>
+      process.pid > 0 &&
+      rows.length >= ACTIVE_SECONDS_MIN &&
+      lastStart(rows, frames) >= frames[rows[0]![0]]!.index,
+  )
+}
+
+/** The last second at which a minute of these rows can begin. */
+function lastStart(rows: Source['rows'], frames: readonly LabelledFrame[]): number {
+  return frames[rows.at(-1)![0]]!.index - PLANTED_SECONDS + 1
+}
+
+/** A minute drawn anywhere in a process's life, a new one for each use; undefined where it rests. */
+function minuteOf(
+  { rows }: Source,
+  frames: readonly LabelledFrame[],
+  random: Random,
+  {
+    draws = DRAWS_MAX,
+    isFree = () => true,
+  }: { readonly draws?: number; readonly isFree?: (from: number) => boolean },
+): { readonly from: number; readonly rows: Source['rows'] } | undefined {
+  const first = frames[rows[0]![0]]!.index
+  const starts = lastStart(rows, frames) - first + 1
+  for (let draw = 0; draw < draws; draw++) {
+    const from = first + random.below(starts)
+    if (!isFree(from)) continue
     const minute = rows.filter(([at]) => {
       const { index } = frames[at]!
       return index >= from && index < from + PLANTED_SECONDS
     })
-    return minute.length < ACTIVE_SECONDS_MIN ? [] : [{ process, from, rows: minute }]
-  })
+    if (minute.length >= ACTIVE_SECONDS_MIN) return { from, rows: minute }
+  }
+  return undefined
 }
 
 function withCopies(

@@ -8,7 +8,7 @@ const T = 1_800_000_000
 /** Two daemons that last, a shell that promises nothing, and a tool that is gone in a moment. */
 const recording = ownProcesses({
   ...{ file: 'f', sha256: '0'.repeat(64), host: 'h', refusedLines: 0, vectors: 0 },
-  frames: Array.from({ length: 180 }, (_, t) =>
+  frames: Array.from({ length: 500 }, (_, t) =>
     frameOf(T + t, [
       { pid: 1, name: 'nginx', counts: { read: 1 + (t % 7) } },
       { pid: 2, name: 'postgres', counts: { futex: 3, write: 1 + (t % 5) } },
@@ -29,6 +29,11 @@ test('plantMasquerades() runs programs again for a minute under names that promi
     'nginx-as-postgres',
     'postgres-as-nginx',
   ])
+  // Two under one name in quick succession would be one alert.
+  for (const a of happenings)
+    for (const b of happenings)
+      if (a !== b && a.claimed === b.claimed)
+        expect(Math.abs(a.from - b.from)).toBeGreaterThanOrEqual(100)
   for (const { pids, program, claimed, from, to } of happenings) {
     const [pid] = pids
     for (const [at, frame] of planted.frames.entries()) {
