@@ -428,10 +428,7 @@ export class Detector {
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
     this.#coverage.see(claimed !== undefined ? 'class' : warm ? 'remembered' : 'unknown')
     if (warm) {
-      // What is another program of this host is strange by itself, however calm the host.
-      const isDenied = signs.toOther !== undefined
-      if (!isDenied && mayVote(process, evidence.usual, this.#firstFrame))
-        this.#unrest.see(usual, process)
+      if (mayVote(process, evidence.usual, this.#firstFrame)) this.#unrest.see(usual, process)
       if (usual <= STRANGE) evidence.usual++
     }
     // A name without class claims what it usually does here, once the memory knows that.
