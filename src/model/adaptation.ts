@@ -23,7 +23,7 @@ import type { SequenceBatch } from './sequencer.ts'
 
 export const ADAPTATION_FORMAT = 2
 /** A probability below this is not worth moving. */
-const PART_MIN = 1e-3
+const LEAST_PART = 1e-3
 /** A class without votes may still be meant. */
 const VOTES_LEAST = 0.02
 
@@ -255,7 +255,7 @@ export class HostJudge {
       out[at + c] = weight * this.#votes[c]! + (1 - weight) * (shared[c] ?? 0)
     for (const [c, here] of this.#adaptation.meanings) {
       const part = (1 - weight) * shared[c]!
-      if (part >= PART_MIN) this.#mean(here, part, c, out, at)
+      if (part >= LEAST_PART) this.#mean(here, part, c, out, at)
     }
     this.#malice?.applyTo(out, at, trees.classes, row, this.#shared?.trees)
   }
