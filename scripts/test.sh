@@ -26,7 +26,7 @@ mkdir -p "$LOGS"
 TOOLS='sysdig:sysdig mosquitto:mosquitto mosquitto_sub:mosquitto-clients chromium:chromium strace:strace
 bpftrace:bpftrace gcc:gcc mawk:mawk zstd:zstd xz:xz-utils openssl:openssl shellcheck:shellcheck curl:curl
 unshare:util-linux ps:procps python3:python3 pg_lsclusters:postgresql nats-server:nats-server
-lintian:lintian rpmbuild:rpm groff:groff'
+lintian:lintian rpmbuild:rpm groff:groff promtool:prometheus aiosmtpd:python3-aiosmtpd'
 
 say() { printf '%s\n' "$*"; }
 

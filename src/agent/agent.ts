@@ -234,7 +234,10 @@ function outputsOf(agent: () => Agent, { local, outbox, clock, options }: AgentP
     localOutput((alerts) => keepAlerts(agent(), alerts)),
     // Without a broker nothing is queued that nothing would ever take.
     ...(broker === undefined && delivery !== 'file' ? [] : [outboxOutput(outbox)]),
-    ...chosenOutputs({ ...options.chosen, queue: local.webhookQueue, now: clock.now }),
+    ...chosenOutputs({
+      ...options.chosen,
+      ...{ queue: local.webhookQueue, mailQueue: local.mailQueue, now: clock.now },
+    }),
     ...(options.outputs ?? []),
   ])
 }

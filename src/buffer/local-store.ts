@@ -54,6 +54,7 @@ export class LocalStore implements LocalFile {
   readonly hostLevel: JsonDocument
   /** Notices that the webhook has not taken yet. */
   readonly webhookQueue: JsonDocument
+  readonly mailQueue: JsonDocument
   readonly #file: ResilientDatabase
   readonly #readOnly: boolean
   #failedWrites = 0
@@ -100,6 +101,7 @@ export class LocalStore implements LocalFile {
     this.fleetPolicy = new JsonDocument(this, 'fleet-policy')
     this.hostLevel = new JsonDocument(this, 'host-level')
     this.webhookQueue = new JsonDocument(this, 'webhook-queue')
+    this.mailQueue = new JsonDocument(this, 'mail-queue')
   }
 
   read<T>(body: (database: Database) => T, otherwise: T): T {

@@ -175,9 +175,12 @@ export function durationOf(text: string | undefined, flag: string): number | und
 
 /** The outputs that the settings ask for, as `chosenOutputs` takes them. */
 export function outputsIn(settings: Settings) {
-  const { alertFile, alertFormat, syslog, ca, webhook } = settings
+  const { alertFile, alertFormat, syslog, ca, webhook, mailTo, mailServer } = settings
   const { webhookTemplate, webhookSecretFile } = settings
   const secret =
     webhookSecretFile === undefined ? undefined : secretIn(webhookSecretFile, 'the webhook secret')
-  return { alertFile, alertFormat, syslog, ca, webhook, webhookTemplate, webhookSecret: secret }
+  return {
+    ...{ alertFile, alertFormat, syslog, ca, webhook, webhookTemplate, webhookSecret: secret },
+    ...{ mailTo, mailServer },
+  }
 }

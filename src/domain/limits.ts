@@ -116,6 +116,10 @@ export const SYSLOG_RETRY_MS = 1_000
 export const WEBHOOK_QUEUE_MAX = 256
 export const WEBHOOK_RETRY_MS = 1_000
 export const WEBHOOK_TIMEOUT_MS = 10_000
+/** What a mail server may say at a time. */
+export const SMTP_REPLY_BYTES_MAX = 16_384
+/** Addresses that notices go to. */
+export const MAIL_ADDRESSES_MAX = 20
 /** How often the metrics file is written: as often as Prometheus usually asks. */
 export const METRICS_FILE_EVERY_MS = 15_000
 /** Incidents whose notices are remembered, so that each is told once. */

@@ -77,13 +77,13 @@ const PAGERDUTY: Readonly<Record<Severity, string>> = {
   low: 'info',
 }
 
-function titleOf({ status, severity, alert, alerts }: Notice): string {
+export function titleOf({ status, severity, alert, alerts }: Notice): string {
   const more = alerts > 1 ? ` and ${alerts - 1} more` : ''
   const what = `${alert.host}: ${who(alert)} ${sentence(alert)}${more}`
   return status === 'resolved' ? `Resolved: ${what}` : `${severity.toUpperCase()} ${what}`
 }
 
-function textOf({ alert, incident }: Notice): string {
+export function textOf({ alert, incident }: Notice): string {
   const lines = [reasons(alert), context(alert), `incident ${incident}; agent explain ${alert.id}`]
   return lines.filter((line) => line !== '').join('\n')
 }

@@ -25,6 +25,7 @@ import {
   durationMs,
   listOf,
   loopbackAddress,
+  mailAddresses,
   oneOf,
   promFile,
   publicKeys,
@@ -222,6 +223,19 @@ export const KEYS = {
     parse: text,
     default: (env) => credential(env, 'callsign.webhook-secret'),
   }),
+  mailTo: key<readonly string[]>({
+    describe:
+      'confirmed incidents to these addresses, one message each, through the mail server of this host',
+    hint: 'ADDRESS,…',
+    parse: mailAddresses,
+    default: () => [],
+  }),
+  mailServer: key({
+    describe: 'where the mail server of this host listens',
+    hint: 'HOST:PORT',
+    parse: loopbackAddress,
+    default: () => '127.0.0.1:25',
+  }),
   metrics: key<string | undefined>({
     describe: 'serves Prometheus metrics of this agent at http://HOST:PORT/metrics; loopback only',
     hint: 'HOST:PORT',
@@ -288,6 +302,8 @@ export const OUTPUT_SETTINGS = [
   'webhook',
   'webhookTemplate',
   'webhookSecretFile',
+  'mailTo',
+  'mailServer',
 ] as const satisfies SettingName[]
 /** What a watching agent tells about itself. */
 export const METRICS_SETTINGS = ['metrics', 'metricsFile'] as const satisfies SettingName[]

@@ -2,7 +2,7 @@
  * Parsers of values from flags, variables and the settings file. Each throws an Error that says
  * what is wrong with the value; `loadSettings` adds where it came from.
  */
-import { DURATION_MS_MAX } from '../domain/limits.ts'
+import { DURATION_MS_MAX, MAIL_ADDRESSES_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import { isPublicKey } from '../platform/identity.ts'
 
@@ -100,4 +100,16 @@ export function promFile(value: unknown): string {
   const path = text(value)
   if (!path.endsWith('.prom')) throw new Error(`"${path}" must end in .prom`)
   return path
+}
+
+/** Addresses of mailboxes, with commas between; nothing that could end a line or a bracket. */
+export function mailAddresses(value: unknown): readonly string[] {
+  const addresses = (Array.isArray(value) ? value.map(text) : text(value).split(',')).map((one) =>
+    one.trim(),
+  )
+  const wrong = addresses.find((one) => !/^[^\s@<>,;:"()\\[\]]+@[A-Za-z0-9.-]+$/.test(one))
+  if (wrong !== undefined) throw new Error(`"${wrong}" is not an address like name@example.org`)
+  if (addresses.length > MAIL_ADDRESSES_MAX)
+    throw new Error(`${addresses.length} addresses are more than ${MAIL_ADDRESSES_MAX}`)
+  return addresses
 }
