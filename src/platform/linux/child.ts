@@ -187,7 +187,7 @@ export function startPart(
 }
 
 /** In place of a niceness: it runs a fifth of the time. */
-function slowDown(child: Bun.Subprocess): void {
+export function slowDown(child: Bun.Subprocess): void {
   const RUN_MS = 20
   const STOP_MS = 80
   let runs = true
