@@ -21,6 +21,7 @@ import { chosenOutputs } from '../outputs/chosen.ts'
 import { systemClock } from '../platform/clock.ts'
 import { version } from '../platform/embedded.ts'
 import { requireOwnFile } from '../platform/linux/private-directory.ts'
+import { closeSandbox } from '../platform/linux/sandbox.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
 import { onStore, storeOf } from './aggregator-store.ts'
@@ -193,6 +194,9 @@ export default defineCommand({
     })
     try {
       const ready = readyOf(aggregator)
+      // Everything runs that needs more.
+      const unfiltered = closeSandbox()
+      if (unfiltered !== undefined) log.warn('Calls are not filtered', { why: unfiltered })
       if (args.readyFile !== undefined) writeReadyFile(args.readyFile, ready)
       if (args.json) await writeJson(ready)
       else {

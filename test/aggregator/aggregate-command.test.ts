@@ -2,7 +2,7 @@
  * `agent aggregate` as a process of its own, because only a process can be killed without warning.
  */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAddress } from '../../src/commands/aggregate.ts'
@@ -69,6 +69,11 @@ test('the ready file holds addresses that answer, and goes at the end', async ()
     key: expect.stringMatching(/^[\w-]{43}$/),
   })
   expect(await (await fetch(`${ready.url}/healthz`)).json()).toEqual({ status: 'ok' })
+  // Calls that it never makes are refused, in every thread.
+  for (const thread of readdirSync(`/proc/${child.pid}/task`))
+    expect(readFileSync(`/proc/${child.pid}/task/${thread}/status`, 'utf8')).toMatch(
+      /^Seccomp:\s*2$/m,
+    )
   child.kill('SIGTERM')
   expect(await child.exited).toBe(0)
   expect(existsSync(join(directory, 'ready'))).toBe(false)
