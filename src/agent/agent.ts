@@ -47,6 +47,7 @@ import { type Gauges, Summariser } from '../publish/summariser.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
+import { homeAssistantAnnouncements } from '../wire/home-assistant.ts'
 import { AdaptationFiles } from './adaptation-files.ts'
 import { FactKeeper } from './fact-keeper.ts'
 import { FleetPolicyKeeper, rulesInUse } from './fleet-policy.ts'
@@ -62,7 +63,8 @@ import { Sight, type SightOptions } from './sight.ts'
 export type AgentSettings = Pick<
   Settings,
   Exclude<(typeof PIPELINE_SETTINGS)[number], 'format' | 'model'> | 'brokerPassword'
->
+> &
+  Partial<Pick<Settings, 'homeAssistant'>>
 
 export interface AgentOptions {
   readonly settings: AgentSettings
@@ -341,6 +343,12 @@ function publisherOf(
     ...{ site, host, broker, aggregatorKeys: aggregatorKey },
     ...defined({ delivery: deliveryOf(delivery) }),
     ...(fleetPolicy === undefined ? {} : { fleet: { policy: (one) => fleetPolicy.receive(one) } }),
+    ...defined({
+      announcements:
+        settings.homeAssistant === undefined
+          ? undefined
+          : homeAssistantAnnouncements(settings.homeAssistant, { site, host, version }),
+    }),
     presence: {
       ...{ version, model: model.classes.modelId, source: source.name },
       ...(fleetPolicy === undefined ? {} : { fleet: defined({ policy: fleetPolicy.state }) }),

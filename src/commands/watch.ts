@@ -65,7 +65,7 @@ export default defineCommand({
   },
   args: {
     ...settingArgs(
-      ...(['source', 'sysdigMode', 'cpuMax', 'adapt'] as const),
+      ...(['source', 'sysdigMode', 'cpuMax', 'adapt', 'homeAssistant'] as const),
       ...OUTPUT_SETTINGS,
       ...METRICS_SETTINGS,
     ),

@@ -46,6 +46,7 @@ import {
   type MqttMessage,
   type TlsFiles,
 } from '../platform/mqtt/client.ts'
+import type { Announcement } from '../wire/home-assistant.ts'
 import { CONTENT_TYPE, cloudEvent } from '../wire/origin.ts'
 import { decodeReceipt } from '../wire/receipt-message.ts'
 import { type Signer, signedFor } from '../wire/signed.ts'
@@ -68,6 +69,8 @@ export interface PublisherOptions {
   readonly host: string
   readonly outbox: Outbox
   readonly presence: Presence
+  /** Retained messages for other programs that read our topics, sent at each connection. */
+  readonly announcements?: readonly Announcement[]
   /** Takes the documents that it names, once their signature is checked; the others are not asked for. */
   readonly fleet?: FleetReceivers
   /** Vectors that an aggregator classifies; sent beside the outbox, kept until the PUBACK. */
@@ -382,6 +385,10 @@ export class Publisher {
     await this.#subscribe(connection)
     await this.#publishStatus('online')
     clearTimeout(patience)
+    for (const { topic, payload } of this.#options.announcements ?? [])
+      await connection
+        .publish(topic, payload, { retain: true, contentType: 'application/json' })
+        .catch((error) => this.#failed('The broker refuses an announcement', String(error)))
   }
 
   /**

@@ -173,6 +173,13 @@ export const KEYS = {
     parse: oneOf('auto', 'receipt', 'broker', 'file'),
     default: () => 'auto' as const,
   }),
+  homeAssistant: key<string | undefined>({
+    describe:
+      'announces this host to Home Assistant below this topic (its default: homeassistant), by the same broker',
+    hint: 'PREFIX',
+    parse: topicLevel,
+    default: () => undefined,
+  }),
   aggregatorKey: key<readonly string[]>({
     describe:
       'public keys of aggregators whose receipts count; default: the first one that is seen',

@@ -7,6 +7,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { parseBrokerUrl, type TlsFiles } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
+import { type Announcement, homeAssistantAnnouncements } from '../../src/wire/home-assistant.ts'
 import { type Mosquitto, mosquitto, startMosquitto } from '../support/brokers.ts'
 import { type Certificates, hasOpenssl, makeCertificates } from '../support/certificates.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
@@ -22,7 +23,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()
 })
 
-function publisher(url: string, tls?: TlsFiles) {
+function publisher(url: string, tls?: TlsFiles, announcements?: readonly Announcement[]) {
   const outbox = Outbox.open(join(directory(), 'outbox.db'), { site: 'lab', host: 'web-1', log })
   const one = new Publisher({
     broker: parseBrokerUrl(url),
@@ -35,7 +36,7 @@ function publisher(url: string, tls?: TlsFiles) {
     reconnectMs: [10, 50],
     refusedMs: [20, 50],
     connectTimeoutMs: 2_000,
-    ...defined({ tls }),
+    ...defined({ tls, announcements }),
   })
   ends.push(async () => {
     await one.end(0)
@@ -101,6 +102,37 @@ describe.skipIf(mosquitto === null)('Publisher on mosquitto', () => {
     })
     expect(summary?.properties?.messageExpiryInterval).toBeGreaterThan(86_000)
   })
+
+  test('announces the host to Home Assistant by retained messages about its own topics', async () => {
+    const about = { site: 'lab', host: 'web-1.x', version: '1.2.3' }
+    const announced = homeAssistantAnnouncements('homeassistant', about)
+    const { one } = publisher(broker.url, undefined, announced)
+    one.start()
+    await until('the connection', () => one.state().connection === 'connected')
+    await until('all of them', async () => {
+      // Who comes later is told, too.
+      const heard = await subscriber(broker.url, 'homeassistant/#')
+      await Bun.sleep(200)
+      return heard.length === announced.length
+    })
+    const heard = await subscriber(broker.url, 'homeassistant/binary_sensor/#')
+    await until('both', () => heard.length === 2)
+    const configs = heard.map(({ topic, payload, retain }) => ({
+      ...{ topic, retain, config: JSON.parse(payload.toString()) },
+    }))
+    const alert = configs.find(({ topic }) => topic.endsWith('/alert/config'))!
+    expect(alert).toMatchObject({
+      topic: 'homeassistant/binary_sensor/callsign_lab_web-1_x/alert/config',
+      retain: true,
+      config: {
+        unique_id: 'callsign_lab_web-1_x_alert',
+        state_topic: 'callsign/v1/lab/web-1.x/alert',
+        availability_topic: 'callsign/v1/lab/web-1.x/status',
+        device: { identifiers: ['callsign_lab_web-1_x'] },
+      },
+    })
+    expect(new Set(configs.map(({ config }) => config.unique_id)).size).toBe(2)
+  }, 30_000)
 
   test('leaves a retained last will when it is killed', async () => {
     const heard = await subscriber(broker.url, 'callsign/v1/lab/web-1/status')
