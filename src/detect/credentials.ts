@@ -2,12 +2,14 @@
  * Detects who gathers secrets: several kinds of them, opened within a minute by programs that have
  * no secrets of their own. ssh reads keys, a browser its passwords, a login program the password
  * hashes: one kind each. Backup programs read everything, and are programs of a package, which is
- * why only shells' tools, interpreters and programs from elsewhere count.
+ * why only shells' tools, interpreters and programs from elsewhere count; and whoever opens little
+ * but secrets, as tar does with a list of them.
  */
 import type { Frame } from '../domain/frame.ts'
 import { GATHERERS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import { secretKinds } from '../domain/secrets.ts'
+import { syscallIndexOf } from '../domain/syscalls.ts'
 import type { Lineage } from './lineage.ts'
 import { isInterpreterProgram } from './program-names.ts'
 
@@ -16,6 +18,10 @@ const KINDS_LEAST = 3
 const OPENS_LEAST = 4
 const TEXT_TOOLS =
   /^([efz]?grep|rg|ag|ack|cat|tac|head|tail|less|more|strings|sed|cp|mv|base64|xxd|od|dd|xargs|find|cut|tr|sort|curl|wget|nc|vi|vim)(\.\w+)?$/
+/** Of the files that it opens so many are secrets, and so many those of its start. */
+const MOSTLY = 0.25
+const OPENED_AT_START = 8
+const OPENS = new Set(['open', 'openat', 'openat2'].map((name) => syscallIndexOf(name)!))
 const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|libexec|lib64)\//
 
 export interface Gatherer {
@@ -43,7 +49,8 @@ export class Credentials {
   push(frame: Frame): Gatherer[] {
     const found: Gatherer[] = []
     for (const { process, secrets, secretOpens } of frame.activity ?? []) {
-      if (secrets === 0 || !mayGather(process)) continue
+      if (secrets === 0) continue
+      if (!mayGather(process) && !opensLittleElse(frame, process, secretOpens)) continue
       const responsible = this.#lineage.responsible(process)
       const key = processKey(responsible)
       const seen = this.#seen.get(key) ?? { kinds: new Map(), opens: 0, isTold: false }
@@ -68,4 +75,13 @@ function mayGather({ exe, name }: Process): boolean {
   const file = exe?.slice(exe.lastIndexOf('/') + 1) ?? name
   if (isInterpreterProgram(file) || TEXT_TOOLS.test(file)) return true
   return exe !== undefined && !SYSTEM.test(exe)
+}
+
+function opensLittleElse(frame: Frame, { pid }: Process, secretOpens: number): boolean {
+  const row = frame.processes.findIndex((process) => process.pid === pid)
+  if (row < 0) return false
+  let opens = 0
+  for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++)
+    if (OPENS.has(frame.syscalls[k]!)) opens += frame.counts[k]!
+  return secretOpens >= MOSTLY * (opens - OPENED_AT_START)
 }

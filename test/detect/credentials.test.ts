@@ -12,12 +12,16 @@ const HASHES = bits('password hashes')
 const CLOUD = bits('cloud and Git credentials')
 
 /** @param opened in one second each */
-function gather(exe: string, opened: readonly number[], every = 1, tool?: string) {
+function gather(
+  exe: string,
+  opened: readonly number[],
+  { every = 1, tool, opens = 400 }: { every?: number; tool?: string; opens?: number } = {},
+) {
   const lineage = new Lineage()
   const credentials = new Credentials(lineage)
   return opened.flatMap((secrets, i) => {
     const second = 1_000 + i * every
-    const above: Calls = { pid: 7, exe, startMs: 1_000, counts: { read: 1 } }
+    const above: Calls = { pid: 7, exe, startMs: 1_000, counts: { read: 1, openat: opens } }
     const activity = { secrets, secretOpens: 2 }
     const frame = frameOf(
       second,
@@ -33,6 +37,10 @@ function gather(exe: string, opened: readonly number[], every = 1, tool?: string
   })
 }
 
+test('tar of nothing but secrets gathers them', () => {
+  expect(gather('/usr/bin/tar', [KEYS | HASHES | CLOUD, KEYS], { opens: 12 })).toEqual(['7 3'])
+})
+
 test.each<[string, string, number[], string[]]>([
   [
     'an interpreter that opens three kinds',
@@ -44,14 +52,15 @@ test.each<[string, string, number[], string[]]>([
   ['one that opens two', '/usr/bin/python3.11', [KEYS, CLOUD, KEYS, CLOUD], []],
   ['ssh with three keys', '/usr/bin/ssh', [KEYS, KEYS, KEYS], []],
   ['a backup', '/usr/bin/restic', [KEYS | HASHES | CLOUD, KEYS], []],
+  ['tar of a whole home', '/usr/bin/tar', [KEYS | HASHES | CLOUD, KEYS], []],
 ])('%s', (_, exe, opened, expected) => {
   expect(gather(exe, opened)).toEqual(expected)
 })
 
 test('the tools of a script count together, and for the script', () => {
-  expect(gather('/usr/bin/bash', [KEYS, HASHES, CLOUD], 1, '/usr/bin/cat')).toEqual(['7 3'])
+  expect(gather('/usr/bin/bash', [KEYS, HASHES, CLOUD], { tool: '/usr/bin/cat' })).toEqual(['7 3'])
 })
 
 test('what was opened minutes ago does not count', () => {
-  expect(gather('/usr/bin/python3.11', [KEYS, HASHES, CLOUD], 61)).toEqual([])
+  expect(gather('/usr/bin/python3.11', [KEYS, HASHES, CLOUD], { every: 61 })).toEqual([])
 })
