@@ -13,8 +13,11 @@ import type { Lineage } from './lineage.ts'
 
 /** Seconds of age. */
 const YOUNG = 3
-/** Young ones that were there in the second before as well, and those that are new. */
-const STORM = { stayed: 100, born: 100, seconds: 3 } as const
+/**
+ * Young ones that were there in the second before as well, and those that are new. A server that
+ * starts a process for each client has as many as a load test has clients, 200 at most as a rule.
+ */
+const STORM = { stayed: 250, born: 200, seconds: 3 } as const
 
 export class ForkStorm {
   readonly #lineage: Lineage
