@@ -251,10 +251,10 @@ export class FactKeeper implements FactJudge {
     })
     return [
       ...discoveries.map(
-        ({ process, asked }): Trigger => ({
+        ({ process, asked, questions }): Trigger => ({
           ...about(process),
           questions: ['program', 'network', 'streams'],
-          ...defined({ asked, contacted: this.#connecting.onlyPeer(process) }),
+          ...defined({ asked, contacted: this.#connecting.ordersFrom(process, questions) }),
         }),
       ),
       ...gatherers.map(({ process, kinds }) => ({ ...about(process), secrets: kinds })),

@@ -33,6 +33,8 @@ const DISCOVERY: Readonly<Record<string, RegExp>> = {
 /** Kinds of questions, and the kinds of which one is among them. */
 const QUESTIONS_LEAST = 3
 const PERSONAL = ['user', 'accounts']
+/** What is left of them a second later, as of contacts over a minute (connecting.ts). */
+const QUESTIONS_KEPT = 0.985
 /** Who asks for so many, and for what it may do besides, lists all there is to know. */
 const ENUMERATION = { kinds: 6, among: 'privileges' } as const
 
@@ -62,6 +64,8 @@ export interface Discovery {
   readonly process: Process
   /** Kinds of questions that it asked. */
   readonly asked: readonly string[]
+  /** How many of late, the older ones counted less. */
+  readonly questions: number
 }
 
 export interface CommandFindings {
@@ -73,6 +77,9 @@ export interface CommandFindings {
 interface Commander {
   /** As it was seen last. */
   process: Process
+  /** Questions of late, and the second of the latest. */
+  questions: number
+  last: number
   /** Kind of question, archive or send → second of the latest. */
   readonly latest: Map<string, number>
   /** Command → second by digest, or by process where that tells them apart. */
@@ -117,7 +124,7 @@ export class Commands {
       this.#tell(one, finding, found)
     const asked = asksAround(one, text, second)
     if (asked === undefined) return
-    found.discoveries.push({ process: one.process, asked })
+    found.discoveries.push({ process: one.process, asked, questions: one.questions })
     if (asked.length < ENUMERATION.kinds || !asked.includes(ENUMERATION.among)) return
     const because = `runs commands that ask for ${asked.join(', ')} within a minute`
     this.#tell(one, { question: 'enumeration', says: 'supports', because }, found)
@@ -150,6 +157,7 @@ export class Commands {
     const key = processKey(responsible)
     const one = this.#commanders.get(key) ?? {
       ...{ process: responsible, latest: new Map(), tries: new Map(), told: new Set() },
+      ...{ questions: 0, last: 0 },
     }
     one.process = responsible
     this.#commanders.delete(key)
@@ -170,6 +178,8 @@ function asksAround(one: Commander, text: string, second: number): string[] | un
   const kind = Object.keys(DISCOVERY).find((name) => DISCOVERY[name]!.test(text))
   if (kind === undefined) return undefined
   one.latest.set(kind, second)
+  one.questions = one.questions * QUESTIONS_KEPT ** (second - one.last) + 1
+  one.last = second
   const kinds = Object.keys(DISCOVERY).filter((name) => isRecent(one.latest.get(name), second))
   const isMuch = kinds.length >= QUESTIONS_LEAST && kinds.some((name) => PERSONAL.includes(name))
   return isMuch ? kinds : undefined

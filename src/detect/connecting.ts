@@ -59,8 +59,8 @@ const ASKS_FOR_PASSWORD: Readonly<Record<number, number>> = {
   // Many repositories are fetched one after the other.
   ...{ 22: 30, 2222: 30 },
 }
-/** Contacts of late, and with whom: one, and the name server that knows it. */
-const PEER = { contacts: 1.5, ends: 2 } as const
+/** Contacts for each question, and with whom: one, and the name server that knows it. */
+const ORDERS = { contacts: 1.5, ends: 2 } as const
 /**
  * Queries in the sum, their mean length (12 + 5 bytes are no name), and different names: who asks
  * for one long name again and again sends nothing.
@@ -140,11 +140,16 @@ export class Connecting {
     return { connects, sends, heard, ...told }
   }
 
-  /** The one remote end that a process turns to now and then; undefined where there are others. */
-  onlyPeer(process: Process): string | undefined {
+  /**
+   * The one remote end that a process turns to for each question that it asks of this host and once
+   * more with the answer: as who takes orders does. An installer or an inventory asks many between
+   * two contacts. Undefined where there are others.
+   */
+  ordersFrom(process: Process, questions: number): string | undefined {
     const seen = this.#seen.get(processKey(this.#lineage.responsible(process)))
-    if (seen === undefined || seen.slowContacts < PEER.contacts) return undefined
-    return seen.slowEnds.count(seen.last) <= PEER.ends ? seen.peer : undefined
+    if (seen === undefined || seen.slowContacts < ORDERS.contacts * questions) return undefined
+    const isOne = seen.slowEnds.count(seen.last) <= ORDERS.ends && !seen.peer.startsWith('127.')
+    return isOne ? seen.peer : undefined
   }
 
   /** @param begins follows whoever is not followed yet: who never connects is not */

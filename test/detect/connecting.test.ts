@@ -116,6 +116,22 @@ test('a tool that is started once per port is the scan of who starts it, and one
   expect(proofs).toMatchObject([{ process: { pid: 7 }, finding: { question: 'network-scan' } }])
 })
 
+test('who takes orders turns to one end for each of them; an installer asks many between two', () => {
+  const lineage = new Lineage()
+  const connecting = new Connecting(lineage)
+  const process: Calls = { pid: 7, startMs: 900_000, counts: { connect: 2 } }
+  let last = frameOf(1_000, [process])
+  for (let s = 0; s < 10; s++) {
+    const activity = { contacts: 2, peers: ends(0, 1), peer: '10.0.0.7:80' }
+    last = frameOf(1_000 + s, [{ ...process, activity }])
+    lineage.push(last)
+    connecting.push(last)
+  }
+  const asker = last.processes[0]!
+  expect(connecting.ordersFrom(asker, 10)).toBe('10.0.0.7:80')
+  expect(connecting.ordersFrom(asker, 30)).toBeUndefined()
+})
+
 test('a scan of all ports within two seconds, and one of three a second', () => {
   const burst = Array.from({ length: 2 }, (_, s): Calls[] => [
     { pid: 7, counts: { connect: 900 }, activity: contacting(s * 900, 900, 900) },
