@@ -48,7 +48,7 @@ record() {
   {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /tour \
       -o -path /var/cache/apt -o -path /var/cache/debconf -o -path /var/cache/ldconfig -o -path /var/cache/dnf -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/rpm \
-      -o -path /var/lib/dnf \) -prune -o -print
+      -o -path /var/lib/dnf -o -path '/var/tmp/systemd-private-*' \) -prune -o -print
     find /etc -xdev -type f ! -name '*-' ! -name ld.so.cache ! -name .pwd.lock -exec sha256sum {} + 2>/dev/null
   } | sort >"/tour/$1.list"
 }
