@@ -46,15 +46,15 @@ export function platformsPage(results: readonly Result[], generated: string): st
     ])
     const head = ['Check', 'Source', 'Counted of made', 'Alert', 'Result', 'Date', 'Agent']
     const kernel = own.map(({ kernel }) => kernel).find((kernel) => kernel !== 'unknown')
-    const how = here === true ? "'s systemd in a container" : ''
+    const how = here === true ? ' in a container' : ''
     return `## Debian ${suite}${how}, ${architecture}, Linux ${kernel}\n\n${table(head, rows)}\n`
   })
   return `# Platforms
 
 ${generated}
-Kernels that the agent was tried on, in virtual machines by emulation, and releases of systemd, in
-containers ([scripts/vm](../../scripts/vm/README.md)). A row is the latest run of a check. Other
-kernels may work; \`agent doctor\` tells. Not tried: Linux 5.8 and 5.9 (no Debian release has them),
+Kernels that the agent was tried on, in virtual machines by emulation, and releases whose systemd and
+programs it was tried with, in containers on one more kernel
+([scripts/vm](../../scripts/vm/README.md)). A row is the latest run of a check. Other kernels may work; \`agent doctor\` tells. Not tried: Linux 5.8 and 5.9 (no Debian release has them),
 kernels of Red Hat and Ubuntu, a real suspend, CPU shares (an emulated machine has none that mean
 anything).
 

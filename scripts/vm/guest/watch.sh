@@ -41,14 +41,15 @@ server, began = int(sys.argv[1]), int(sys.argv[2])
 for line in open('watch.out'):
     alert = json.loads(line)
     process = alert['process']
-    what = alert.get('predicted', {}).get('class', '')
+    what = [alert['kind'], alert.get('predicted', {}).get('class'), alert['severity'], alert['certainty'], alert['state']]
     whose = 'the masquerade' if process['pid'] == server else process['name']
-    print(f"{whose}: {alert['kind']}, {what}, {alert['severity']}, {alert['certainty']}, {alert['state']}, after {alert['last'] - began} s")
+    print(f"{whose}: {', '.join(word for word in what if word)}, after {alert['last'] - began} s")
 P
 cat alerts.txt
 first=$(grep '^the masquerade' alerts.txt | head -n 1)
 confirmed=$(grep '^the masquerade.*confirmed' alerts.txt | head -n 1)
 [ -z "${STATE_USER:-}" ] || expect 'the alert names the executable' grep -q '"exe":"/tmp/sshd"' watch.out
-fact alert "${confirmed:-${first:-none}}"
+alert=${confirmed:-${first:-none}}
+fact alert "${alert#the masquerade: }"
 fact others "$(grep -v '^the masquerade' alerts.txt | cut -d, -f1 | sort | uniq -c | awk '{ $1 = $1; print }' | paste -sd';')"
 expect 'the masquerade is alerted' [ -n "$first" ]
