@@ -16,10 +16,11 @@ export async function makeReleases(
 ): Promise<string[]> {
   const releases = Object.keys(VERSIONS).map((name) => join(directory, name))
   const stamp = join(directory, 'made-of')
-  const sources = ['install.sh', 'packaging/callsign.service'].map((name) => join(checkout, name))
-  const made = [binary, ...sources]
-    .map((path) => `${path} ${statSync(path).size} ${statSync(path).mtimeMs}\n`)
-    .join('')
+  const { size, mtimeMs } = statSync(binary)
+  const sources = ['install.sh', 'packaging/callsign.service'].map((name) =>
+    Bun.hash(readFileSync(join(checkout, name))).toString(16),
+  )
+  const made = `${[binary, size, mtimeMs, ...sources].join(' ')}\n`
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return releases
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
