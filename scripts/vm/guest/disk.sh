@@ -21,3 +21,4 @@ stop_agent
 cat watch.err
 expect 'it ends with 0' [ "$CODE" = 0 ]
 expect 'windows were judged' grep -q '"judged":[1-9]' <<<"$(agent status --state /tmp/small/state --json)"
+umount /tmp/small
