@@ -18,6 +18,7 @@ import { isTopicPart } from '../wire/topics.ts'
 import { answerFleet } from './api-fleet.ts'
 import { answerActions, answerIncidents } from './api-incidents.ts'
 import { decodePart, Parameters } from './api-parameters.ts'
+import { oddProcesses } from './odd-processes.ts'
 import { readAlertCursor, readHostCursor } from './store/cursor.ts'
 import type { Reads } from './store/store.ts'
 
@@ -162,8 +163,15 @@ async function showProgram(
       .filter((process) => process.name === program)
       .map((process) => ({ site, host, to: summary.to, process: processItem(process, summary) })),
   )
+  const shown = items.slice(0, PAGE_ROWS_MAX)
+  const odd = oddProcesses(
+    shown.map(({ site, host, process: { calls, top } }) => ({
+      ...{ where: `${site}/${host}`, calls },
+      top: top.map(({ syscall = '', count }) => ({ syscall, count })),
+    })),
+  )
   return JSON.stringify({
-    items: items.slice(0, PAGE_ROWS_MAX),
+    items: shown.map((item, i) => (odd[i] === undefined ? item : { ...item, odd: odd[i] })),
     next: null,
     hosts: found.length,
     hostsOmitted: Math.max(0, hosts.online + hosts.offline - found.length),

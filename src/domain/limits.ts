@@ -828,6 +828,15 @@ export const OUTAGE_SHARE = 0.05
 export const HOST_LOSING_SHARE = 0.01
 /** Hosts whose newest summaries are searched for one program: some 100 µs each. */
 export const PROGRAM_HOSTS_MAX = 500
+/**
+ * A process is odd among those of its name on other hosts from this distance on, and this many times
+ * the usual one, to the third nearest host; of so many hosts and calls at least.
+ */
+export const ODD_DISTANCE_MIN = 0.35
+export const ODD_TIMES_USUAL = 4
+export const ODD_NEAREST = 3
+export const ODD_HOSTS_MIN = 6
+export const ODD_CALLS_MIN = 100
 /** Hours of a host in one answer of the API: a month. */
 export const HOURS_LISTED_MAX = 750
 /** Questions to the API that wait for an answer; the next is told to come back. */

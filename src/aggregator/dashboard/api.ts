@@ -1,6 +1,7 @@
 /** What the page asks the aggregator, and what it tells it (docs/reference/api.md). */
 import type { FleetStates } from '../../domain/fleet-state.ts'
 import type { ProcessSummary, Summary } from '../../domain/summary.ts'
+import type { Oddness } from '../odd-processes.ts'
 import type {
   Action,
   ActionRecord,
@@ -92,6 +93,8 @@ export interface ProgramItem {
   readonly host: string
   readonly to: number
   readonly process: ProcessItem
+  /** Where it does other things than those of its name on other hosts. */
+  readonly odd?: Oddness
 }
 
 export interface Counts {

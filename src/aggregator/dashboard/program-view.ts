@@ -3,11 +3,12 @@ import { get, type IncidentRecord, type Page, type ProgramItem } from './api.ts'
 import { block, element, name, note } from './element.ts'
 import { incidentList } from './incident-row.ts'
 import { programTable } from './process-table.ts'
-import { link } from './route.ts'
+import { hostLink, link } from './route.ts'
 import type { Shown, ViewContext } from './view.ts'
-import { amount } from './words.ts'
+import { amount, percent } from './words.ts'
 
 const INCIDENTS = '20'
+const ODD_LISTED = 20
 
 export async function program(
   { name: program }: { readonly name: string },
@@ -47,10 +48,43 @@ export async function program(
               ),
             ),
       ),
+      ...oddBlock(items),
       block(
         'Where it runs',
         items.length === 0 ? note('Nowhere that is known.') : programTable(items),
       ),
     ],
   }
+}
+
+/** Processes that differ from those of the same name on other hosts, and by which calls. */
+function oddBlock(items: readonly ProgramItem[]): HTMLElement[] {
+  const odd = items.filter((item) => item.odd !== undefined)
+  if (odd.length === 0) return []
+  return [
+    block(
+      'Unlike on other hosts',
+      note('In their last minute these made other calls than the nearest hosts under this name.'),
+      element(
+        'ul',
+        { class: 'others' },
+        ...odd
+          .slice(0, ODD_LISTED)
+          .map(({ site, host, process, odd: of }) =>
+            element(
+              'li',
+              {},
+              element('a', { href: hostLink({ site, host }) }, name(host)),
+              ` · pid ${process.pid} · `,
+              of!.why
+                .map(
+                  ({ syscall, seen, usual }) =>
+                    `${syscall} ${percent(seen)} (usual ${percent(usual)})`,
+                )
+                .join(', '),
+            ),
+          ),
+      ),
+    ),
+  ]
 }
