@@ -117,8 +117,12 @@ export function signsOf(
     if (worst < 0 || p > probabilities[from + worst]!) worst = c
   }
   const own = claimed === undefined ? 0 : probabilities[from + claimed]!
+  // That it is one of the other programs is no name.
   const isDenied =
-    claimed !== undefined && other > own && calibration.measuredHere?.has(claimed) === true
+    claimed !== undefined &&
+    other > own &&
+    top !== background &&
+    calibration.measuredHere?.has(claimed) === true
   return {
     toOther: isDenied ? (usual.distanceOf?.(top) ?? Number.POSITIVE_INFINITY) : undefined,
     against: claimed === undefined ? 0 : Math.log((other + FLOOR) / (own + FLOOR)),

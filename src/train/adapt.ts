@@ -26,7 +26,7 @@ import type { HostTreeTable } from '../model/host-trees.ts'
 import type { MaliceTable } from '../model/malice-judge.ts'
 import type { Model } from '../model/model.ts'
 import { type RowSet, type SparseRow, spread } from '../model/row-set.ts'
-import { collectEvery } from '../platform/heap.ts'
+import { collectEvery, collectGarbage } from '../platform/heap.ts'
 import {
   HELD_OUT_SHARE,
   type HostName,
@@ -314,7 +314,8 @@ function growMalice(
 
 /** What growing leaves behind, tree by tree, is collected before it adds up. */
 function growInto(table: HostTableBuilder, rows: Rows, options: ForestOptions): void {
-  const collect = collectEvery(10)
+  collectGarbage()
+  const collect = collectEvery(4)
   for (const tree of growTrees(rows, options)) {
     table.add(tree)
     collect()

@@ -92,7 +92,11 @@ test('signsOf() doubts the model as far as it takes this class for that one, not
 
 test('signsOf() tells how usual a window is for the program that it is taken for, once measured here', () => {
   const [claimed, top] = [classes.names.indexOf('nginx'), classes.names.indexOf('cron')]
-  const toOther = (measured: readonly number[], at: readonly [number, number]) =>
+  const toOther = (
+    measured: readonly number[],
+    at: readonly [number, number],
+    background?: number,
+  ) =>
     signsOf(
       predictions(T, [{ pid: 7, name: 'nginx', at }]),
       0,
@@ -101,7 +105,7 @@ test('signsOf() tells how usual a window is for the program that it is taken for
         ...{ distance: 1, surprise: 0.5, contradicted: 0.5, calm: 1 },
         distanceOf: (of) => (of === top ? 0.3 : 9),
       },
-      classes,
+      { ...classes, ...(background !== undefined && { background }) },
       {
         ...calibration,
         measuredHere: new Map(measured.map((c) => [c, { windows: 100, wrong: 1 }])),
@@ -111,6 +115,8 @@ test('signsOf() tells how usual a window is for the program that it is taken for
   expect(toOther([claimed], PLACES.cron)).toBe(0.3)
   expect(toOther([claimed], PLACES.nginx)).toBeUndefined()
   expect(toOther([], PLACES.cron)).toBeUndefined()
+  // That it is one of the other programs is no name.
+  expect(toOther([claimed], PLACES.cron, top)).toBeUndefined()
 })
 
 describe('maliceIncrement()', () => {

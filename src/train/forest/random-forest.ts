@@ -85,11 +85,12 @@ export function* growTrees(rows: Rows, options: ForestOptions): Generator<Tree> 
   const random = new Random(options.seed)
   const binned = binsOf(rows)
   const rowOfSecond = secondsOf(rows)
+  const room: Room = { shares: new Float32Array(1 << 14) }
   for (let tree = 0; tree < options.trees; tree++) {
     const draws = new Float64Array(rows.size)
     for (let i = 0; i < rowOfSecond.length; i++)
       draws[rowOfSecond[random.below(rowOfSecond.length)]!]!++
-    yield new TreeBuilder(rows, binned, draws, random, options).build()
+    yield new TreeBuilder(rows, binned, draws, random, room, options).build()
   }
 }
 
@@ -173,6 +174,14 @@ interface Work {
   readonly depth: number
 }
 
+/**
+ * Where leaves are written before they are copied, the same for all trees of a forest: grown by
+ * doubling for each anew it left eight megabytes behind a tree (150 classes).
+ */
+interface Room {
+  shares: Float32Array
+}
+
 class TreeBuilder {
   readonly #rows: Rows
   readonly #binned: Binned
@@ -204,8 +213,7 @@ class TreeBuilder {
   readonly #leftOf: number[] = []
   readonly #rightOf: number[] = []
   readonly #leaf: number[] = []
-  /** Grown by doubling: of a hundred classes a leaf takes half a kilobyte. */
-  #shares = new Float32Array(1 << 14)
+  readonly #room: Room
   #shareCount = 0
 
   constructor(
@@ -213,12 +221,14 @@ class TreeBuilder {
     binned: Binned,
     draws: Float64Array,
     random: Random,
+    room: Room,
     { leafMin = 1, depthMax = Number.POSITIVE_INFINITY }: ForestOptions,
   ) {
     this.#rows = rows
     this.#binned = binned
     this.#draws = draws
     this.#random = random
+    this.#room = room
     this.#leafMin = leafMin
     this.#depthMax = depthMax
     this.#order = Int32Array.from(draws.keys()).filter((r) => draws[r]! > 0)
@@ -262,7 +272,7 @@ class TreeBuilder {
       left: Int32Array.from(this.#leftOf),
       right: Int32Array.from(this.#rightOf),
       leaf: Int32Array.from(this.#leaf),
-      shares: this.#shares.slice(0, this.#shareCount),
+      shares: this.#room.shares.slice(0, this.#shareCount),
     }
   }
 
@@ -278,13 +288,14 @@ class TreeBuilder {
     let sum = 0
     for (const total of this.#totals) sum += total
     const end = this.#shareCount + this.#totals.length
-    if (end > this.#shares.length) {
+    if (end > this.#room.shares.length) {
       const grown = new Float32Array(2 * end)
-      grown.set(this.#shares)
-      this.#shares = grown
+      grown.set(this.#room.shares)
+      this.#room.shares = grown
     }
+    const { shares } = this.#room
     this.#leaf[node] = this.#shareCount
-    for (const total of this.#totals) this.#shares[this.#shareCount++] = total / sum
+    for (const total of this.#totals) shares[this.#shareCount++] = total / sum
   }
 
   /**
