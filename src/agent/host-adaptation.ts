@@ -55,6 +55,8 @@ export interface AdaptationStatus {
   readonly figures?: Adaptation['figures']
   /** Unix second of the next one by itself; absent where there is none. */
   readonly due?: number
+  /** Unix second at which the one that is under way began. */
+  readonly since?: number
   /** Why the last attempt gave nothing. */
   readonly refused?: string
   /** Share of the last minutes' windows whose name has a class, 0…1. */
@@ -71,6 +73,7 @@ export class HostAdaptation {
   #looked = Number.NEGATIVE_INFINITY
   #known = 1
   #running: Promise<void> | undefined
+  #since: number | undefined
   #due: number | undefined
   readonly #closed = new AbortController()
 
@@ -109,12 +112,15 @@ export class HostAdaptation {
         ? undefined
         : nextAdaptation(since, this.#outcome, this.#known)
     if (command === undefined || this.#due === undefined || frameIndex < this.#due) return
-    this.#running ??= this.#adapt(command)
+    if (this.#running !== undefined) return
+    this.#since = frameIndex
+    this.#running = this.#adapt(command)
       .catch((error: unknown) => {
         log.warn('Cannot adapt to this host', { error: String(error) })
       })
       .finally(() => {
         this.#running = undefined
+        this.#since = undefined
       })
   }
 
@@ -127,7 +133,7 @@ export class HostAdaptation {
     const { added, made, figures } = this.#adaptation ?? {}
     return {
       ...(made === undefined ? {} : { made, names: added!.length, figures: figures! }),
-      ...defined({ due: this.#due }),
+      ...defined({ due: this.#due, since: this.#since }),
       ...(this.#outcome?.refused === undefined ? {} : { refused: this.#outcome.refused }),
       known: Math.round(this.#known * 1000) / 1000,
     }

@@ -311,7 +311,7 @@ function instant(second: number): string {
 /** What is done about what is unknown. Agents of before adaptations told nothing of it. */
 function adaptedWords(adaptation: StatusDocument['adaptation'] | undefined, now: number): string {
   if (adaptation === undefined) return 'not told'
-  const { names, figures, due, refused } = adaptation
+  const { names, figures, due, since, refused } = adaptation
   const learnt =
     names === undefined || figures === undefined
       ? refused === undefined
@@ -319,7 +319,11 @@ function adaptedWords(adaptation: StatusDocument['adaptation'] | undefined, now:
         : `not adapted: ${refused}`
       : `${names} classes of this host, ${Math.round(100 * figures.recall[1])} % recognised (${Math.round(100 * figures.recall[0])} % by the shared model)`
   const next =
-    due === undefined ? '' : `; adapting in ${Math.max(0, Math.ceil((due - now) / 60))} minutes`
+    since !== undefined
+      ? `; adapting for ${Math.floor((now - since) / 60)} minutes`
+      : due === undefined
+        ? ''
+        : `; adapting in ${Math.max(0, Math.ceil((due - now) / 60))} minutes`
   return `${learnt}${next}`
 }
 

@@ -117,12 +117,12 @@ export function signsOf(
     if (worst < 0 || p > probabilities[from + worst]!) worst = c
   }
   const own = claimed === undefined ? 0 : probabilities[from + claimed]!
-  // That it is one of the other programs is no name.
   const isDenied =
     claimed !== undefined &&
     other > own &&
-    top !== background &&
-    calibration.measuredHere?.has(claimed) === true
+    calibration.measuredHere?.has(claimed) === true &&
+    // Of a class from elsewhere, whose program may live for moments here, this is no denial.
+    (top !== background || isAdded(claimed, calibration))
   return {
     toOther: isDenied ? (usual.distanceOf?.(top) ?? Number.POSITIVE_INFINITY) : undefined,
     against: claimed === undefined ? 0 : Math.log((other + FLOOR) / (own + FLOOR)),
@@ -144,6 +144,11 @@ export function signsOf(
     calm: usual.calm,
     maliciousName: name.maliciousName,
   }
+}
+
+/** The host added the class, for its name lasts here; the host's memory holds its prototypes. */
+function isAdded(of: number, { offsets }: DetectionCalibration): boolean {
+  return offsets[of] === offsets[of + 1]
 }
 
 /** Distance to a class's nearest prototype, in units of its radius. */

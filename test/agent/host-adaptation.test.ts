@@ -120,8 +120,21 @@ describe('HostAdaptation', () => {
     )
     host.tick(T + 610, T)
     expect(host.status()).toMatchObject({ refused: 'too few', due: T + 3_600 })
+    expect(host.status().since).toBeUndefined()
     host.close()
   })
+})
+
+test('HostAdaptation says since when a child has been adapting', async () => {
+  const { host } = running({ command: ['/bin/sh', '-c', 'sleep 0.2'] })
+  host.tick(T + 3_700, T)
+  expect(host.status().since).toBe(T + 3_700)
+  // Still the same one.
+  host.tick(T + 3_720, T)
+  expect(host.status().since).toBe(T + 3_700)
+  await Bun.sleep(600)
+  expect(host.status().since).toBeUndefined()
+  host.close()
 })
 
 test.each<[string, AdaptOutcome | undefined, number, number | undefined]>([

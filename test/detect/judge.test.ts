@@ -96,6 +96,7 @@ test('signsOf() tells how usual a window is for the program that it is taken for
     measured: readonly number[],
     at: readonly [number, number],
     background?: number,
+    offsets = calibration.offsets,
   ) =>
     signsOf(
       predictions(T, [{ pid: 7, name: 'nginx', at }]),
@@ -107,7 +108,7 @@ test('signsOf() tells how usual a window is for the program that it is taken for
       },
       { ...classes, ...(background !== undefined && { background }) },
       {
-        ...calibration,
+        ...{ ...calibration, offsets },
         measuredHere: new Map(measured.map((c) => [c, { windows: 100, wrong: 1 }])),
       },
       Float32Array.from(at),
@@ -115,8 +116,10 @@ test('signsOf() tells how usual a window is for the program that it is taken for
   expect(toOther([claimed], PLACES.cron)).toBe(0.3)
   expect(toOther([claimed], PLACES.nginx)).toBeUndefined()
   expect(toOther([], PLACES.cron)).toBeUndefined()
-  // That it is one of the other programs is no name.
+  // A program from elsewhere may be one of the names of moments here, one that the host added not.
   expect(toOther([claimed], PLACES.cron, top)).toBeUndefined()
+  const added = new Uint32Array(calibration.offsets.length)
+  expect(toOther([claimed], PLACES.cron, top, added)).toBe(0.3)
 })
 
 describe('maliceIncrement()', () => {
