@@ -626,6 +626,11 @@ export const HOST_ROW_CELLS_MAX = 1_024
  */
 export const HOST_NAMES_MAX = 256
 export const HOST_ROWS_PER_NAME_MAX = 240
+/**
+ * Windows of all names that adapting holds at a time, about a kilobyte each; beyond it every second
+ * one of the longer lists is let go.
+ */
+export const HOST_WINDOWS_MAX = 16_000
 /** references.bin of a model. */
 export const REFERENCES_BYTES_MAX = 2 * 1_048_576
 /**

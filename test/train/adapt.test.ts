@@ -230,6 +230,17 @@ test('sampleHost() takes nothing under an alert and nothing of seconds with loss
   expect(lossy.quarantined).toBeGreaterThan(100)
 })
 
+test('sampleHost() holds no more windows than it may, of every name some, over all of the time', async () => {
+  const sample = await sampleHost(model, life(600, 2, HOST), { ...NOBODY, windowsMax: 100 })
+  const all = sample.names.flatMap(({ windows }) => windows)
+  expect(all.length).toBeLessThanOrEqual(100)
+  expect(all.length).toBeGreaterThan(50)
+  for (const { windows } of sample.names) {
+    expect(windows.length).toBeGreaterThan(8)
+    expect(windows.at(-1)!.second - windows[0]!.second).toBeGreaterThan(500)
+  }
+})
+
 test('adapt() refuses what is no better, and what it cannot measure', async () => {
   const known = await sampleHost(model, life(600, 7, { nginx: 'nginx', cron: 'cron' }), NOBODY)
   expect(adaptTo(known).refused).toContain('the shared model')

@@ -11,7 +11,12 @@ import { claimsNothing, isBeforeExec, memoryName } from '../../detect/names.ts'
 import { ShortLives } from '../../detect/short-lives.ts'
 import { BEHAVIOURS } from '../../domain/behaviour.ts'
 import type { Frame } from '../../domain/frame.ts'
-import { ACTIVE_FRAMES_MIN, HOST_NAMES_MAX, HOST_ROWS_PER_NAME_MAX } from '../../domain/limits.ts'
+import {
+  ACTIVE_FRAMES_MIN,
+  HOST_NAMES_MAX,
+  HOST_ROWS_PER_NAME_MAX,
+  HOST_WINDOWS_MAX,
+} from '../../domain/limits.ts'
 import type { ModelClasses } from '../../domain/prediction.ts'
 import type { Process } from '../../domain/process.ts'
 import { SYSCALLS } from '../../domain/syscalls.ts'
@@ -73,12 +78,14 @@ export interface SampleOptions {
   isSuspect(process: Process, second: number): boolean
   /** A person said that this name is fine. */
   isAllowed(name: string): boolean
+  /** Windows of all names together; HOST_WINDOWS_MAX where absent. */
+  readonly windowsMax?: number
 }
 
 export async function sampleHost(
   model: Model,
   frames: Iterable<Frame>,
-  { isSuspect, isAllowed }: SampleOptions,
+  { isSuspect, isAllowed, windowsMax = HOST_WINDOWS_MAX }: SampleOptions,
 ): Promise<HostSample> {
   const { classes, manifest } = model
   const grave = graveClasses(classes)
@@ -89,6 +96,7 @@ export async function sampleHost(
   const names = new Map<string, NameSample>()
   const collect = collectEvery(256)
   let quarantined = 0
+  let held = 0
   let from = 0
   let to = 0
   const nameOf = (process: Process): NameSample | undefined => {
@@ -126,7 +134,8 @@ export async function sampleHost(
         continue
       }
       writeHostRow(batch, n, manifest.sequenceFrames, manifest.width, row)
-      sample.take({ second: frame.index, row: sparseRow(row), shared: likely(said) })
+      held += sample.take({ second: frame.index, row: sparseRow(row), shared: likely(said) })
+      if (held > windowsMax) held = thinned(names)
       const newest = sequencer.vectorsOf(process).at(-1)
       newest?.syscalls.forEach((syscall, k) => {
         sample.calls.set(syscall, (sample.calls.get(syscall) ?? 0) + newest.counts[k]!)
@@ -155,6 +164,18 @@ function graveClasses({ malicious, behaviours }: ModelClasses): number[] {
     const severity = behaviour === undefined ? 'high' : BEHAVIOURS[behaviour].severity
     return severity === 'critical' || severity === 'high'
   })
+}
+
+/** The longest lists are halved, until a quarter of all windows is gone. @returns windows that are left */
+function thinned(names: ReadonlyMap<string, NameSample>): number {
+  const longest = [...names.values()].sort((a, b) => b.windows.length - a.windows.length)
+  const before = longest.reduce((sum, { windows }) => sum + windows.length, 0)
+  let left = before
+  for (const sample of longest) {
+    if (left <= 0.75 * before) break
+    left += sample.thin()
+  }
+  return left
 }
 
 /** A window's probabilities with those alone that say something. */
@@ -193,14 +214,21 @@ class NameSample implements HostName {
     return this.seen++ % this.#stride === 0
   }
 
-  take(window: HostWindow): void {
+  /** @returns how many windows more it holds */
+  take(window: HostWindow): number {
     this.taken++
     this.windows.push(window)
     const isMoment = this.claimed === undefined && !this.generic && this.life < LASTING_SECONDS
     const most = isMoment ? MOMENT_ROWS_MAX : HOST_ROWS_PER_NAME_MAX
-    if (this.windows.length < 2 * most) return
+    return this.windows.length < 2 * most ? 1 : 1 + this.thin()
+  }
+
+  /** Every second window goes, and of those to come. @returns how many more it holds: less than 0 */
+  thin(): number {
+    const before = this.windows.length
     this.windows = this.windows.filter((_, i) => i % 2 === 0)
     this.#stride *= 2
+    return this.windows.length - before
   }
 
   get profile(): (readonly [syscall: string, share: number])[] {
