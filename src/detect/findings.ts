@@ -85,7 +85,8 @@ function* masquerade(
   const isOwnName = canBeNamed(name, file) || program.isAlias || isManyPrograms(file)
   const claims = isDaemonName(name) || knows(name) || program.namesake !== undefined
   const { state, copyOf } = program
-  if (copyOf !== undefined && claims) {
+  // Whoever runs a copy of a program from memory hides it, whatever he calls it.
+  if (copyOf !== undefined && (claims || executable.inMemory)) {
     const original = fileName(copyOf)
     // node and nodejs, a copied python: an interpreter promises nothing under any name of its kind.
     const bothRun = isInterpreterProgram(original) && isInterpreterProgram(name)

@@ -143,6 +143,8 @@ export class Triggers {
       return this.#claims(name)
         ? trigger(process, URGENCY.claim, 'program')
         : trigger(process, URGENCY.look, 'look')
+    // Executed from memory: what it is, its content tells.
+    if (exe!.startsWith('/memfd:')) return trigger(process, URGENCY.claim, 'program')
     if (isManyPrograms(file)) return undefined
     const isStrange = !canBeNamed(name, file) || !SYSTEM.test(exe!)
     return isStrange && this.#claims(name) ? trigger(process, URGENCY.claim, 'program') : undefined

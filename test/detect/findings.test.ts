@@ -193,6 +193,16 @@ test.each<[string, Relay[], string[]]>([
   expect(found.map(({ question, says }) => `${says} ${question}`)).toEqual(expected)
 })
 
+test('a copy of a program that is executed from memory under another name', () => {
+  const program: Program = { ...own, copyOf: '/usr/bin/find' }
+  const memory = { path: '/memfd:x', deleted: false, inMemory: true, place: 'other' as const }
+  expect(said('3', '/memfd:x', program, { executable: memory })).toEqual(['proves masquerade'])
+  // A container's runtime does so to be safe from what it starts.
+  const runtime: Program = { ...own, copyOf: '/usr/bin/runc' }
+  const clone = said('runc:[2:INIT]', '/memfd:runc_cloned', runtime, { executable: memory })
+  expect(clone).toEqual(['supports masquerade'])
+})
+
 test('who is listed as a thread of the kernel, and is none', () => {
   const listed = (command: string, isKernelThread = false) =>
     findingsOf(

@@ -34,6 +34,12 @@ test.each<[string, string | undefined, string[]]>([
   expect(questions(name, exe)).toEqual(expected as ReturnType<typeof questions>)
 })
 
+test('what is executed from memory is asked about, whatever it is called', () => {
+  const triggers = new Triggers(() => false)
+  const memory = { pid: 9, name: '3', exe: '/memfd:x', startMs: 900_000, counts: { read: 1 } }
+  expect(triggers.push(frameOf(1_000, [memory]))).toMatchObject([{ questions: ['program'] }])
+})
+
 test('a strange name comes before shells, however many they are, and a kernel thread before both', () => {
   const urgency = (name: string, exe: string) => asked(name, exe)[0]!.urgency
   const [kernel, claim, shell, python] = [
