@@ -24,13 +24,15 @@ import { isNameServer } from './program-names.ts'
 
 const CONNECTS = indexes('connect')
 const SENDS = indexes('sendto sendmsg sendmmsg')
-const READS = indexes('read readv recvfrom recvmsg recvmmsg pread64')
+const READS = indexes('read readv pread64')
+const RECEIVES = indexes('recvfrom recvmsg recvmmsg')
 const EXECS = indexes('execve execveat')
 const OPENS = indexes('open openat openat2')
 /**
- * A program that is started reads its libraries, one read or more for each that it opens: nothing
- * that it heard from anybody. curl opens dozens, nc five.
+ * Files are no answers: a program that is started reads its libraries, a resolver its settings, and
+ * reads go on until nothing is left. curl opens dozens, nc five.
  */
+const READS_OF_A_FILE = 2
 const READS_OF_A_START = 8
 /** What is left of a second in the next: the sum stands for ten seconds. */
 const DECAY = 0.9
@@ -281,17 +283,19 @@ function proves(question: Finding['question'], because: string): Finding {
 }
 
 function callsOf(frame: Frame, i: number) {
-  let [connects, sends, reads, execs, opens] = [0, 0, 0, 0, 0]
+  let [connects, sends, reads, receives, execs, opens] = [0, 0, 0, 0, 0, 0]
   for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
     const syscall = frame.syscalls[k]!
     const count = frame.counts[k]!
     if (CONNECTS.has(syscall)) connects += count
     else if (SENDS.has(syscall)) sends += count
     else if (READS.has(syscall)) reads += count
+    else if (RECEIVES.has(syscall)) receives += count
     else if (EXECS.has(syscall)) execs += count
     else if (OPENS.has(syscall)) opens += count
   }
-  return { connects, sends, heard: Math.max(0, reads - opens - READS_OF_A_START * execs) }
+  const ofFiles = READS_OF_A_FILE * opens + READS_OF_A_START * execs
+  return { connects, sends, heard: receives + Math.max(0, reads - ofFiles) }
 }
 
 function indexes(names: string): ReadonlySet<number> {

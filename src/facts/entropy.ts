@@ -127,6 +127,18 @@ function isLockedZip(text: string): boolean {
   return text.startsWith('PK\x03\x04') && (text.charCodeAt(6) & 1) === 1
 }
 
+/** As 7z writes it at the end of an archive: the method is AES. */
+const AES_OF_7Z = '\x06\xf1\x07\x01'
+
+export function is7z(head: Uint8Array): boolean {
+  return latin1(head.subarray(0, 4)) === '7z\xbc\xaf'
+}
+
+/** @param end of a 7z archive, its last bytes: whether it needs a password */
+export function isLocked7z(end: Uint8Array): boolean {
+  return latin1(end).includes(AES_OF_7Z)
+}
+
 /**
  * A zlib stream (git's objects, thumbnails, caches): the method, and a checksum over the two bytes.
  */

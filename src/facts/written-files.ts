@@ -8,10 +8,11 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
 import { WRITTEN_FILES_MAX } from '../domain/limits.ts'
-import { type Content, contentOf, isEven } from './entropy.ts'
+import { type Content, contentOf, is7z, isEven, isLocked7z } from './entropy.ts'
 import { procText, readAt } from './proc-files.ts'
 
 const BLOCK_BYTES = 4_096
+const END_BYTES = 256
 /** A file shorter than this has no middle apart from its head. */
 const MIDDLE_FROM_BYTES = 16 * BLOCK_BYTES
 
@@ -26,8 +27,10 @@ export function textureOf(descriptor: number, size: number): Texture {
     size < MIDDLE_FROM_BYTES
       ? undefined
       : readAt(descriptor, Math.floor(size / 2 / BLOCK_BYTES) * BLOCK_BYTES, BLOCK_BYTES)
+  const beginning = readAt(descriptor, 0, BLOCK_BYTES)
+  const end = () => readAt(descriptor, Math.max(0, size - END_BYTES), END_BYTES)
   return {
-    head: contentOf(readAt(descriptor, 0, BLOCK_BYTES)),
+    head: is7z(beginning) && isLocked7z(end()) ? 'cipher' : contentOf(beginning),
     isMiddleEven: middle !== undefined && isEven(middle),
   }
 }

@@ -132,6 +132,17 @@ test('who takes orders turns to one end for each of them; an installer asks many
   expect(connecting.ordersFrom(asker, 30)).toBeUndefined()
 })
 
+test('what a scanner reads from files is no answer', () => {
+  const seconds = Array.from({ length: 20 }, (_, s): Calls[] => [
+    { pid: 7, counts: { connect: 40, openat: 40, read: 80 }, activity: contacting(s, 40, 20) },
+  ])
+  expect(watch(seconds).questions).toEqual(['network-scan'])
+  const answered = Array.from({ length: 20 }, (_, s): Calls[] => [
+    { pid: 7, counts: { connect: 40, openat: 40, recvfrom: 80 }, activity: contacting(s, 40, 20) },
+  ])
+  expect(watch(answered).questions).toEqual([])
+})
+
 test('a scan of all ports within two seconds, and one of three a second', () => {
   const burst = Array.from({ length: 2 }, (_, s): Calls[] => [
     { pid: 7, counts: { connect: 900 }, activity: contacting(s * 900, 900, 900) },

@@ -1,7 +1,7 @@
 /** Which change of a file is an encryption: contents in numbers, and names. */
 import { expect, test } from 'bun:test'
 import { deflateSync, gzipSync } from 'node:zlib'
-import { contentOf, evenness, isEven } from '../../src/facts/entropy.ts'
+import { contentOf, evenness, is7z, isEven, isLocked7z } from '../../src/facts/entropy.ts'
 import { FileLedger, type FileState, replacementEnding } from '../../src/facts/file-changes.ts'
 
 /** Even bytes that are the same in each run. */
@@ -114,4 +114,12 @@ test.each([
   ['x', undefined],
 ])('replacementEnding(%p)', (name, ending) => {
   expect(replacementEnding(name)).toBe(ending)
+})
+
+test('a 7z archive with a password says so at its end', () => {
+  const head = new Uint8Array([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c])
+  const end = (...codec: number[]) => new Uint8Array([...chance(200), ...codec, 0, 0, 0])
+  expect([is7z(head), is7z(chance(64))]).toEqual([true, false])
+  expect(isLocked7z(end(0x24, 0x06, 0xf1, 0x07, 0x01))).toBe(true)
+  expect(isLocked7z(end(0x21, 0x21, 0x01))).toBe(false)
 })
