@@ -418,8 +418,9 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
   }
   // Without the CPU time there is nothing to explain; who serves others computes for them.
   if (cores === undefined || network.isListening || !isFewConnections(connections)) return
-  const isOdd =
-    isStranger && (executable.place !== 'other' || executable.deleted || executable.inMemory)
+  // In a directory for temporary files lies what people try out, too.
+  const isOut = executable.place === 'hidden' || executable.place === 'web'
+  const isOdd = isStranger && (isOut || executable.deleted || executable.inMemory)
   if (pool === undefined) {
     if (isStranger && executable.place === 'hidden' && !isInterpreterProgram(file))
       yield proves(

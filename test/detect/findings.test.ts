@@ -394,9 +394,18 @@ test.each<
   [string, string, string, Partial<Program>, Connection[], { cores?: undefined }, string[]]
 >([
   [
-    'a stranger in /tmp',
+    'a stranger in /tmp, where people try out a worker of their own',
     'w',
     '/tmp/w',
+    {},
+    [pool],
+    {},
+    ['supports masquerade', 'supports crypto-miner'],
+  ],
+  [
+    'a stranger that lists do not show',
+    '.w',
+    '/dev/shm/.w',
     {},
     [pool],
     {},
