@@ -7,7 +7,13 @@ import { CHECKS } from '../../scripts/vm/checks.ts'
 import { MACHINES } from '../../scripts/vm/machines.ts'
 import { groupsOf } from '../../scripts/vm/plan.ts'
 import { platformsPage, resultsTable } from '../../scripts/vm/platforms-page.ts'
-import { factsIn, passed, type Result, replaceResult } from '../../scripts/vm/results.ts'
+import {
+  factsIn,
+  passed,
+  type Result,
+  readResults,
+  replaceResult,
+} from '../../scripts/vm/results.ts'
 
 const result = (more: Partial<Result> = {}): Result => ({
   machine: 'bookworm',
@@ -68,6 +74,14 @@ describe('groupsOf()', () => {
   test.each(['nothing', 'watch@nowhere', '@nowhere'])('%p is refused', (word) =>
     expect(() => groupsOf([word])).toThrow('No '),
   )
+})
+
+test('the results that are kept are of checks and machines that exist, with the calls they made', () => {
+  for (const { machine, check, made = 0, counted = 0 } of readResults()) {
+    expect(CHECKS.map(({ name }) => name)).toContain(check)
+    expect(MACHINES.map(({ name }) => name)).toContain(machine)
+    expect(counted).toBeLessThanOrEqual(made)
+  }
 })
 
 test('factsIn() gathers the values of a name in their order', () => {
