@@ -1,6 +1,7 @@
 /**
- * `scripts/vm/run WHAT…`: tries the built agent on other kernels, by emulation. WHAT is a check, a
- * check of one machine (`conservation@trixie`), a machine (`@trixie`), `all`, `list` or `table`.
+ * `scripts/vm/run WHAT…`: tries the built agent on other kernels, by emulation, and with the systemd
+ * and programs of other releases, in containers. WHAT is a check, a check of one machine
+ * (`conservation@trixie`), a machine (`@trixie`), `all`, `list` or `table`.
  *
  * Checks that can share a boot do. Each result goes into results.json; the last thing printed is
  * the table of what ran. Exit code 1 if an expectation was not met.
