@@ -1,5 +1,5 @@
 /** What a machine is given: the built agent, and the programs that make calls in exact numbers. */
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Machine } from './machines.ts'
 import { run } from './programs.ts'
@@ -18,12 +18,13 @@ export async function compilePrograms(machine: Machine, to: string): Promise<voi
   if (!arm) await run([...compiler, ...headers, ...flags, '-o', join(to, 'calls32')])
 }
 
-/** dist/agent of this checkout; for another architecture one beside it, built where missing. */
+/** dist/agent of this checkout; for another architecture one beside it, built if missing or older. */
 export async function agentBinary(machine: Machine, checkout: string): Promise<string> {
   const arch = machine.architecture === 'arm64' ? 'arm64' : 'x64'
   const name = arch === process.arch ? 'agent' : `agent-linux-${arch}`
   const binary = join(checkout, 'dist', name)
-  if (!existsSync(binary))
+  const changed = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (changed(binary) === 0 || changed(binary) < changed(join(checkout, 'dist/agent')))
     await run([process.execPath, 'scripts/build.ts', '--target', `linux-${arch}`, '--out', binary])
   return binary
 }
