@@ -8,7 +8,8 @@
  *
  *   closed … | open frames … event time |  ← within CLOCK_JUMP_MS: progress
  *            ^ nextIndex                        beyond it, either way: quarantined until confirmed for
- *                                               CLOCK_JUMP_CONFIRM_MS, or dropped when time returns
+ *                                               CLOCK_JUMP_CONFIRM_MS, or dropped when time returns;
+ *                                               CLOCK_BACK_MS back are enough where nothing is late
  *
  * A jump forward that goes on is accepted, and nothing is made for the gap. So is one that another
  * follows: in a capture of what happens every ten minutes all times are far apart, and each is
@@ -22,6 +23,7 @@
 import type { Activity, Frame } from '../domain/frame.ts'
 import type { InputLedger } from '../domain/ledger.ts'
 import {
+  CLOCK_BACK_MS,
   CLOCK_JUMP_CONFIRM_MS,
   CLOCK_JUMP_MS,
   FRAME_MS,
@@ -69,6 +71,8 @@ export class Counter implements TallySink {
   readonly #latenessMs: number
   readonly #frameProcessesMax: number
   readonly #jumpMs: number
+  /** Behind event time by more than this is a jump, and no lateness. */
+  readonly #backMs: number
   readonly #confirmMs: number
   readonly #followsClock: boolean
   readonly #leaderName: ((pid: number) => string | undefined) | undefined
@@ -112,6 +116,9 @@ export class Counter implements TallySink {
     this.#jumpMs = options.clockJumpMs ?? CLOCK_JUMP_MS
     this.#confirmMs = options.clockJumpConfirmMs ?? CLOCK_JUMP_CONFIRM_MS
     this.#followsClock = options.followsClock ?? false
+    // Of a live host, and of a source that tells whole seconds: less its rounding to them.
+    this.#backMs =
+      this.#followsClock || this.#latenessMs === 0 ? CLOCK_BACK_MS - 2 * FRAME_MS : this.#jumpMs
     this.#leaderName = options.leaderName
     this.#startOf = options.startOf
     this.#names = new NameTable(options.namesMax ?? NAMES_MAX)
@@ -287,7 +294,9 @@ export class Counter implements TallySink {
     const ahead = timeMs - this.#eventTimeMs
     if (ahead > this.#jumpMs) return this.#holdApart(timeMs, index)
     if (index < this.#nextIndex) {
-      if (-ahead > this.#jumpMs) return this.#holdApart(timeMs, index)
+      // A step back that is quarantined comes nearer to event time as it goes on.
+      if (-ahead > this.#backMs || this.#apartFromMs < this.#eventTimeMs)
+        return this.#holdApart(timeMs, index)
       if (count > 0) this.#refuse('late', count)
       return undefined
     }

@@ -32,6 +32,11 @@ export const FILE_LATENESS_MS = 5_000
  */
 export const CLOCK_JUMP_MS = 60_000
 /**
+ * A live host's clock that is behind its seconds by this was set back. Less may be a correction by
+ * a time server, and is not followed: no second comes twice.
+ */
+export const CLOCK_BACK_MS = 5_000
+/**
  * The longest time that a setting may name (ten years): longer is a slip of the finger, and no
  * timer could wait for it.
  */
@@ -930,6 +935,7 @@ assert(
   LATENESS_MS <= FILE_LATENESS_MS && FILE_LATENESS_MS < CLOCK_JUMP_MS,
   'a jump is longer than what counts as late',
 )
+assert(LATENESS_MS < CLOCK_BACK_MS - 2 * FRAME_MS, 'and so is a step back on a live host')
 assert(ACTIVE_FRAMES_MIN <= SEQUENCE_FRAMES, 'a full sequence is active enough to be judged')
 assert(
   ACTIVE_FRAMES_MIN <= JUDGED_AGE_FRAMES && JUDGED_AGE_FRAMES <= SEQUENCE_FRAMES,

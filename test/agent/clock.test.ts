@@ -116,6 +116,22 @@ describe.each(steps)('a clock that is set %s', (_, by) => {
   })
 })
 
+test.each([5, 30, 59])('a clock that is set %d seconds back is followed, and told', async (by) => {
+  const state = directory()
+  const back = T + SECONDS - by
+  const { status } = await run(state, [
+    [T, SECONDS],
+    [back, SECONDS],
+  ])
+  expect(status.lastFrame).toBe(back + SECONDS - 1)
+  expect(status.unjudged).toEqual({ 'clock-set': 9 })
+  expect(status.detection.judged).toBe(2 * (SECONDS - 9) * PROCESSES)
+  // The next run goes on where the clock is, in seconds that the first one had, too.
+  const next = await run(state, [[back + SECONDS, SECONDS]])
+  expect(next.status.lastFrame).toBe(back + 2 * SECONDS - 1)
+  expect(next.status.detection.judged).toBe(SECONDS * PROCESSES)
+})
+
 test('what was learnt while the clock was ahead is not from the future when it is put right', async () => {
   const state = directory()
   await run(state, [[T + 86_400, SECONDS]])

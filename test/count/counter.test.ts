@@ -343,6 +343,15 @@ describe('Counter, clocks', () => {
     expect(counter.ledger()).toMatchObject({ counted: 27, dropped: {} })
   })
 
+  test('whole seconds that go back half a minute are counted on where they stood, not dropped as late', () => {
+    const counter = new Words({ latenessMs: 0 })
+    for (const from of [0, -26_000])
+      for (let ms = 0; ms < 40_000; ms += 1_000) counter.call(5, 'a', T0 + from + ms)
+    const indexes = counter.end().map(({ index }) => index - T0 / 1000)
+    expect(indexes).toEqual(Array.from({ length: 80 }, (_, second) => second))
+    expect(counter.ledger()).toMatchObject({ counted: 80, dropped: {} })
+  })
+
   test('a pid that ended in a wrong time is another process when it comes back', () => {
     const counter = new Words({ followsClock: true })
     const hour = 3_600_000

@@ -247,7 +247,7 @@ class SimulatedHost {
 
   setClock(): void {
     this.#world.note('clock set')
-    this.clock.offsetMs = this.#world.random.oneOf([0, -600_000, -300 * 24 * HOUR_MS])
+    this.clock.offsetMs = this.#world.random.oneOf([0, -30_000, -600_000, -300 * 24 * HOUR_MS])
   }
 
   snapshot(): void {

@@ -41,16 +41,21 @@ piped=$!
 sleep 12
 ./paced pace 1000 5 >/dev/null
 wait $piped
+code=$?
 cat twice.err
-expect 'a pipe that tells calls twice is refused' [ ! -s twice.ndjson ]
+expect 'a pipe that tells calls twice is refused' [ $code != 0 ]
+fact note "a pipe that tells calls twice: refused after $(cut -d, -f1 twice.ndjson | sort -u | wc -l) seconds of it"
 expect 'with the command that tells them once' grep -q 'evt.dir=<' twice.err
 
 # As fast as it can: what the driver drops is told, in calls.
 start_agent flood.out flood.err record --source sysdig --sysdig-mode lines --state /tmp/flood --out flood.ndjson
 ./paced plain 300000
+# Emulated, it takes long to read what the driver keeps; what is unread at the end is no drop.
+sleep 60
 stop_agent
+cat flood.err
 got=$(calls_in flood.ndjson paced getppid)
-told=$(grep -o '"loss":{[^}]*}' flood.ndjson | grep -o '"sysdig":[0-9]*' | awk -F: '{ s += $2 } END { print s + 0 }')
+told=$(grep -o '"loss":{[^}]*}' flood.ndjson | grep -o '"calls":[0-9]*' | awk -F: '{ s += $2 } END { print s + 0 }')
 fact note "lines, 300,000 calls without a pause: $got counted, $told told as lost"
 expect 'what the driver drops is told' [ $((got + told)) -ge 300000 ]
 
@@ -78,7 +83,6 @@ pkill -9 -x sysdig
 sleep 6
 ./paced plain 5000
 sleep 3
-expect 'seconds without sysdig are marked' grep -q '"loss"' f.ndjson
 pkill -9 -x sysdig
 sleep 0.3
 rmmod scap
@@ -89,6 +93,7 @@ sleep 40
 ./paced plain 5000
 stop_agent
 cat f.err
+expect 'seconds without sysdig are marked' grep -q '"loss"' f.ndjson
 echo "counted with faults: $(calls_in f.ndjson paced getppid) of 15000 made"
 expect 'after the faults it counts again' [ "$(calls_in f.ndjson paced getppid)" -ge 10000 ]
 fact made "$MADE"

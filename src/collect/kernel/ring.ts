@@ -16,7 +16,7 @@
  * was laid on whole seconds at start; a step of the wall clock moves the labels by whole seconds,
  * and within a minute back they stay where they are instead (a second must not come twice).
  */
-import { CLOCK_JUMP_MS } from '../../domain/limits.ts'
+import { CLOCK_BACK_MS } from '../../domain/limits.ts'
 import { SLOTS } from './layout.ts'
 
 export interface RingShape {
@@ -120,7 +120,7 @@ export class Labels {
     const computed = Math.round((this.#ring.startOf(second) + wallOffsetMs) / 1000)
     const following = this.#last + (second - this.#lastSecond)
     const back = following - computed
-    const steppedLittle = back > 0 && back * 1000 <= CLOCK_JUMP_MS
+    const steppedLittle = back > 0 && back * 1000 < CLOCK_BACK_MS
     this.#last = steppedLittle ? following : computed
     this.#lastSecond = second
     return this.#last

@@ -72,6 +72,14 @@ describe('Labels', () => {
     expect(l.label(2, offset - 3_000)).toBe(1_700_000_002)
   })
 
+  test('label() follows a step back of half a minute, and small steps that add up to as much', () => {
+    const l = labels()
+    l.label(0, offset)
+    expect(l.label(1, offset - 30_000)).toBe(1_700_000_001 - 30)
+    expect(l.label(2, offset - 33_000)).toBe(1_700_000_002 - 30)
+    expect(l.label(3, offset - 36_000)).toBe(1_700_000_003 - 36)
+  })
+
   test('label() follows a step forward, and a step back by hours', () => {
     const l = labels()
     l.label(0, offset)
