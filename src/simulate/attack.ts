@@ -13,6 +13,7 @@ import { AgentError } from '../domain/error.ts'
 import { SIMULATED_FILES, SIMULATION_SECONDS_MAX } from '../domain/limits.ts'
 import { findProgram, type Job, startJob } from '../platform/linux/child.ts'
 import { listenQuietly } from '../platform/loopback.ts'
+import { poolMessage } from './parts.ts'
 
 export const ATTACKS = {
   masquerade: 'a copy of find with the name nginx',
@@ -20,7 +21,7 @@ export const ATTACKS = {
   'file-encryption': `${SIMULATED_FILES} files of our own, read, replaced by unreadable ones, removed`,
   'network-scan': 'connections to all ports of 127.0.0.1',
   'crypto-miner':
-    'a program outside of any package that computes without pause, beside an idle connection',
+    "a program outside of any package that computes without pause and talks a mining pool's protocol to this host itself",
 } as const
 export type AttackKind = keyof typeof ATTACKS
 
@@ -87,7 +88,7 @@ const STARTS: Readonly<Record<AttackKind, Start>> = {
     return startJob(self('simulate', 'part', 'network-scan', directory), directory)
   },
   async 'crypto-miner'(directory, self, ends) {
-    const pool = await listenQuietly([])
+    const pool = await listenQuietly([poolMessage('notify')])
     ends.push(() => pool.close())
     return startJob(self('simulate', 'part', 'crypto-miner', String(pool.port)), directory)
   },

@@ -56,10 +56,20 @@ async function scan(goesOn: () => boolean): Promise<void> {
 
 async function compute(port: number, goesOn: () => boolean): Promise<void> {
   const connection = await connectQuietly(port, { keep: true })
+  const message = Buffer.from(poolMessage('submit'))
   let state = 1
   while (goesOn()) {
     for (let i = 0; i < 200_000_000; i++) state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+    connection?.write(message)
     await Bun.sleep(1)
   }
   connection?.end()
+}
+
+/**
+ * A line of the protocol of mining pools. Put together here: a phrase in the program's text would
+ * stand in the memory of every agent.
+ */
+export function poolMessage(method: 'notify' | 'submit'): string {
+  return `{"id":1,"method":"${['mining', method].join('.')}","params":["simulated"]}\n`
 }

@@ -50,6 +50,15 @@ describe.skipIf(SKIP)(`agent simulate attack${SKIP ? ` (skipped: ${refusal})` : 
     expect(left).toEqual([])
   }, 120_000)
 
+  test("a miner that talks a pool's protocol is found", async () => {
+    const { code, stdout, stderr } = await runAgent(
+      ['simulate', 'attack', 'crypto-miner', '--seconds', '150', '--state', state, '--json'],
+      { limitMs: 170_000 },
+    )
+    expect(code, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ found: true, alert: { severity: 'critical' } })
+  }, 180_000)
+
   test('the same again at once is found, though it is no alert of its own', async () => {
     const again = () =>
       runAgent(
