@@ -9,8 +9,8 @@
  *   web-1           the host web-1 of the aggregator's own site
  *   berlin/web-1    the host web-1 of the site berlin
  *   berlin/*        every host of the site berlin
- *   @grafana        reads every site, publishes nothing berlin/@grafana reads the site berlin,
- *     publishes nothing
+ *   @grafana        reads every site, publishes nothing
+ *   berlin/@grafana reads the site berlin, publishes nothing
  *
  * An unauthenticated client may send for a few hosts, so that one program cannot fill the store
  * with invented ones; use it on loopback and on fully trusted networks only.

@@ -11,9 +11,7 @@ import {
   BROKER_IN_FLIGHT_BYTES_MAX,
   BROKER_IN_FLIGHT_MAX,
   CONNECTIONS_MAX,
-  FLEET_MODEL_BYTES_MAX,
   HOSTS_MAX,
-  LARGE_PACKETS_MAX,
   PAYLOAD_BYTES_MAX,
   SITES_MAX,
 } from '../domain/limits.ts'
@@ -79,9 +77,7 @@ export async function startEmbedded(
     ...defined({ tls: options.tls }),
     connectionsMax: CONNECTIONS_MAX,
     // A topic and the packet's own fields come on top of the payload.
-    packetBytesMax: FLEET_MODEL_BYTES_MAX + 2_048,
-    smallPacketBytes: PAYLOAD_BYTES_MAX + 2_048,
-    largePacketsMax: LARGE_PACKETS_MAX,
+    packetBytesMax: PAYLOAD_BYTES_MAX + 2_048,
     inFlightMessagesMax: BROKER_IN_FLIGHT_MAX,
     inFlightBytesMax: BROKER_IN_FLIGHT_BYTES_MAX,
     backlogBytesMax: BROKER_BACKLOG_BYTES_MAX,

@@ -158,9 +158,12 @@ export class Enrolment {
     const of = { site: used.site, host: request.host }
     if (!isNameable(of)) return 'name-too-long'
     if (used.host === '*') {
-      // A token for any host is for none that is there already, nor for a reader of all of them.
+      // A token for any host is for none that is there already or was shut out, nor for a reader of
+      // all of them.
       const [pinned = ''] = await store.keysOf([of])
-      if (of.host.startsWith('@') || (pinned !== '' && pinned !== key)) return 'needs-own-token'
+      const isTaken = pinned !== '' && pinned !== key
+      if (of.host.startsWith('@') || isTaken || (await store.enrolment.wasRevoked(of)))
+        return 'needs-own-token'
     }
     // A token for this host stands for a person: where it had another key, this is the new one.
     await store.acceptKey(of, key)

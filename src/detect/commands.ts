@@ -57,7 +57,7 @@ const MAKES_ARCHIVE =
   /^(tar (-?\w*c|--create|-\w* -c)|zip |7z[az]? a |gpg .*(-c|--symmetric)\b|base64 |rar a )/
 const ADDRESS = /(?:^|[\s/@:])(?!127\.)(\d{1,3}(?:\.\d{1,3}){3})(?=$|[\s:/])/
 const SENDS_FILE =
-  /^(curl .*(\s-T|\s--upload-file|\s-F\s|\s--form|@)|wget .*--post-file|(nc|ncat|netcat|nc\.\w+|socat|openssl s_client) )/
+  /^(curl\b.*(\s-T|\s--upload-file|\s-F\s|\s--form|@)|wget .*--post-file|(nc|ncat|netcat|nc\.\w+|socat|openssl s_client) )/
 const LISTENS_OR_PROBES = /\s-\w*[lz]\w*(\s|$)|LISTEN|\s-e\s/
 
 export interface Discovery {
@@ -82,6 +82,8 @@ interface Commander {
   last: number
   /** Kind of question, archive or send → second of the latest. */
   readonly latest: Map<string, number>
+  /** Address of the latest send. */
+  sentTo: string
   /** Command → second by digest, or by process where that tells them apart. */
   readonly tries: Map<string, Map<number | string, number>>
   readonly told: Set<string>
@@ -142,7 +144,7 @@ export class Commands {
     const isShell = isShellProgram(exe === '' ? name : exe.slice(exe.lastIndexOf('/') + 1))
     if (!isShell && !MAKES_ARCHIVE.test(commandOf(command?.text ?? ''))) return
     const one = this.#at(process)
-    one.latest.set('send', second).set(`to ${address}`, second)
+    noteSend(one, address, second)
     for (const finding of archiveSent(one, second)) this.#tell(one, finding, found)
   }
 
@@ -157,7 +159,7 @@ export class Commands {
     const key = processKey(responsible)
     const one = this.#commanders.get(key) ?? {
       ...{ process: responsible, latest: new Map(), tries: new Map(), told: new Set() },
-      ...{ questions: 0, last: 0 },
+      ...{ questions: 0, last: 0, sentTo: '' },
     }
     one.process = responsible
     this.#commanders.delete(key)
@@ -212,18 +214,23 @@ function* sendsArchive(one: Commander, text: string, second: number): Generator<
   if (MAKES_ARCHIVE.test(text)) one.latest.set('archive', second)
   const address = ADDRESS.exec(text)?.[1]
   if (address !== undefined && SENDS_FILE.test(text) && !LISTENS_OR_PROBES.test(text))
-    one.latest.set('send', second).set(`to ${address}`, second)
+    noteSend(one, address, second)
   yield* archiveSent(one, second)
+}
+
+/** Only the latest: a loop over addresses must not fill the memory. */
+function noteSend(one: Commander, address: string, second: number): void {
+  one.latest.set('send', second)
+  one.sentTo = address
 }
 
 function* archiveSent(one: Commander, second: number): Generator<Finding> {
   if (!isRecent(one.latest.get('archive'), second) || !isRecent(one.latest.get('send'), second))
     return
-  const to = [...one.latest.keys()].findLast((what) => what.startsWith('to '))
   yield {
     question: 'exfiltration',
     says: 'supports',
-    because: `makes an archive and sends a file ${to}, an address without a name`,
+    because: `makes an archive and sends a file to ${one.sentTo}, an address without a name`,
   }
 }
 

@@ -698,8 +698,8 @@ export const CONNECTIONS_MAX = 25_000
 export const BROKER_IN_FLIGHT_MAX = 64
 export const BROKER_IN_FLIGHT_BYTES_MAX = 64 * 1_048_576
 /**
- * What waits for one client that does not read: a receipt has some 60 bytes, a fleet model up to 4
- * MB.
+ * What waits for one client that does not read: a receipt has some 60 bytes, a policy of the fleet up
+ * to 256 KB, and a reader gets whatever all hosts send.
  */
 export const BROKER_BACKLOG_BYTES_MAX = 8 * 1_048_576
 /** Before CONNECT a client has no reason to send more than a will and a name. */
@@ -725,10 +725,6 @@ export const IDENTITIES_MAX = 10_000
 export const REFUSED_KEYS_TOLD_MAX = 1_000
 /** Public keys that are kept ready to verify with; importing one again costs 1 µs. */
 export const VERIFY_KEYS_MAX = 25_000
-/**
- * A fleet model as one retained message; packets over PAYLOAD_BYTES_MAX pass only a few at a time.
- */
-export const FLEET_MODEL_BYTES_MAX = 4 * 1_048_576
 /** Of a certificate as text. */
 export const PEM_CHARS_MAX = 8_192
 /**
@@ -767,7 +763,6 @@ export const FLEET_DOCUMENT_MS = 90 * 86_400_000
 /** How often an aggregator looks whether there is a new one, and publishes what is retained again. */
 export const FLEET_LOOK_EVERY_MS = 5_000
 export const FLEET_AGAIN_EVERY_MS = 600_000
-export const LARGE_PACKETS_MAX = 8
 /** Hosts in the store; beyond it those offline for longest go, with what they sent. */
 export const HOSTS_MAX = 50_000
 /**
@@ -965,6 +960,6 @@ assert(
 assert(VECTORS_FRAMES_MAX <= SEQUENCE_FRAMES, 'the seconds of a span fit into a few bits')
 assert(VECTORS_BYTES_MAX < PAYLOAD_BYTES_MAX, 'vectors fit into a payload')
 assert(FLEET_POLICY_BYTES_MAX < INBOUND_BYTES_MAX, 'a policy fits into what an agent takes in')
-assert(PAYLOAD_BYTES_MAX < FLEET_MODEL_BYTES_MAX, 'a large packet is larger than a small one')
+assert(FLEET_POLICY_BYTES_MAX < BROKER_BACKLOG_BYTES_MAX, 'a policy waits for whoever reads slowly')
 assert(GROUP_COMMIT_MS_MAX < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')
 assert(ALERTS_PER_HOST_MAX < ALERTS_STORED_MAX, 'one host cannot push out the alerts of all others')

@@ -18,6 +18,11 @@ export const SECRET_KINDS = [
 /** Of a path. */
 export const SUFFIX_CHARS = 6
 
+/** Whether a path ends like one of them. */
+export function isSecretPath(path: string): boolean {
+  return SECRET_KINDS.some(({ suffixes }) => suffixes.some((suffix) => path.endsWith(suffix)))
+}
+
 /** Names of the kinds whose bits are set. */
 export function secretKinds(bits: number): string[] {
   return SECRET_KINDS.filter((_, i) => (bits & (1 << i)) !== 0).map(({ name }) => name)

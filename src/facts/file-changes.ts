@@ -11,6 +11,7 @@
  */
 import { defined } from '../domain/defined.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
+import { isSecretPath } from '../domain/secrets.ts'
 import type { Texture } from './written-files.ts'
 
 export interface FileState extends Texture {
@@ -122,6 +123,14 @@ export function replacementEnding(path: string): string | undefined {
   if (ORDINARY_ENDING.test(path)) return undefined
   const at = path.lastIndexOf('.')
   return at > 0 && WORK_ENDING.test(path.slice(0, at)) ? path.slice(at) : undefined
+}
+
+/**
+ * A file that is known as a secret is not looked into, unless its name says that it came in the
+ * place of a work file: an encryptor must not hide by an ending such as ".shadow".
+ */
+export function isPrivate(path: string): boolean {
+  return isSecretPath(path) && replacementEnding(path) === undefined
 }
 
 /** Written anew, and not what its ending says. */

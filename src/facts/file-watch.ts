@@ -6,7 +6,7 @@
  *
  * Bounded in directories, files, bytes and time; a few milliseconds a look. Regular files on local
  * file systems only, reached through descriptors of their directories: no link and no rename leads
- * elsewhere.
+ * elsewhere. Files that are known as secrets (domain/secrets.ts) are not opened.
  */
 import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
@@ -18,7 +18,7 @@ import {
 } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { FileChanges } from '../domain/process-facts.ts'
-import { FileLedger, type FileState } from './file-changes.ts'
+import { FileLedger, type FileState, isPrivate } from './file-changes.ts'
 import { Pace } from './pace.ts'
 import {
   descriptorsOf,
@@ -149,7 +149,7 @@ class FileWatch {
     for (const [descriptor, link] of descriptorsOf(pid)) {
       if (!link.startsWith('/') || NOT_WATCHED.test(link)) continue
       const path = link.replace(/ \(deleted\)$/, '')
-      if (this.#folders.has(dirname(path))) {
+      if (this.#folders.has(dirname(path)) && !isPrivate(path)) {
         const inode = this.#written.see(pid, descriptor)
         if (inode !== undefined) open.add(inode)
       }
@@ -277,6 +277,7 @@ function stateOf(
   name: string,
   known?: string,
 ): (FileState & { readonly changedMs: number }) | undefined {
+  if (isPrivate(`${folder.path}/${name}`)) return undefined
   const at = lstatIn(folder, name)
   if (at?.isFile() !== true) return undefined
   if (versionOf(at) === known) return undefined

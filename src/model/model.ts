@@ -2,7 +2,7 @@
  * Loads a model directory: the manifest is checked, the weights are hashed, the graph is inspected
  * before it is run, and run once on synthetic rows. After that no further checks are needed.
  *
- * A directory may come from anywhere (`fleet/model`, a download), so file names are fixed and never
+ * A directory may come from anywhere (a stick, a download), so file names are fixed and never
  * taken from the manifest, sizes are checked before reading, only operators that our own exports
  * use are accepted, and external or non-finite weights are refused. Who made a model is verified in
  * `signature.ts`.

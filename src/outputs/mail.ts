@@ -29,7 +29,7 @@ export function mailOutput(options: MailOptions): Output {
   const sender = new RetryingSender<Letter>({
     ...{ receiver: 'mail server', queue: options.queue, isItem: isLetter },
     retryMs: options.retryMs,
-    deliver: (letter) => deliver(options, letter),
+    deliver: (letter) => deliver(options, letter, (reason) => sender.count(reason)),
   })
   return {
     name: 'mail',
@@ -89,12 +89,18 @@ function encodedWords(text: string): string {
     .join('\n ')
 }
 
-async function deliver({ server, to }: MailOptions, letter: Letter): Promise<Trouble | undefined> {
+async function deliver(
+  { server, to }: MailOptions,
+  letter: Letter,
+  count: (reason: string) => void,
+): Promise<Trouble | undefined> {
   const colon = server.lastIndexOf(':')
   const host = server.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
   try {
     const [, domain = 'localhost'] = letter.from.split('@')
-    await sendMail({ host, port: Number(server.slice(colon + 1)) }, { ...letter, to }, domain)
+    const port = Number(server.slice(colon + 1))
+    const refusals = await sendMail({ host, port }, { ...letter, to }, domain)
+    for (const { code } of refusals) count(`recipient-${code}`)
     return undefined
   } catch (error) {
     if (error instanceof SmtpRefusal)

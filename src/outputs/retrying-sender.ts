@@ -49,7 +49,7 @@ export class RetryingSender<Item> {
   put(item: Item): void {
     if (this.#waiting.length >= WEBHOOK_QUEUE_MAX) {
       this.#waiting.shift()
-      this.#count('full')
+      this.count('full')
     }
     this.#waiting.push(item)
     this.#options.queue.put(this.#waiting)
@@ -77,7 +77,7 @@ export class RetryingSender<Item> {
     const { deliver, queue, receiver, retryMs = WEBHOOK_RETRY_MS } = this.#options
     const trouble = await deliver(item)
     if (trouble === undefined || trouble.isFinal) {
-      if (trouble !== undefined) this.#count(trouble.reason)
+      if (trouble !== undefined) this.count(trouble.reason)
       this.#failures = 0
       this.#waiting.shift()
       queue.put(this.#waiting)
@@ -96,7 +96,8 @@ export class RetryingSender<Item> {
     this.#timer.unref()
   }
 
-  #count(reason: string): void {
+  /** Something was lost, for this reason. */
+  count(reason: string): void {
     this.refused[reason] = (this.refused[reason] ?? 0) + 1
   }
 }

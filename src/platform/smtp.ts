@@ -23,12 +23,16 @@ export class SmtpRefusal extends Error {
   }
 }
 
-/** @throws SmtpRefusal, or Error where the server does not answer or speaks something else */
+/**
+ * Goes to those recipients that the server takes, if it takes one.
+ * @returns why it does not take the others
+ * @throws SmtpRefusal, or Error where the server does not answer or speaks something else
+ */
 export async function sendMail(
   server: { readonly host: string; readonly port: number },
   { from, to, message }: Mail,
   helloName: string,
-): Promise<void> {
+): Promise<readonly SmtpRefusal[]> {
   const socket = connect({ ...server, timeout: WEBHOOK_TIMEOUT_MS })
   const replies = repliesOf(socket)
   try {
@@ -41,10 +45,20 @@ export async function sendMail(
     await say(undefined, 2)
     await say(`EHLO ${helloName}`, 2)
     await say(`MAIL FROM:<${from}>`, 2)
-    for (const address of to) await say(`RCPT TO:<${address}>`, 2)
+    const refusals: SmtpRefusal[] = []
+    for (const address of to)
+      await say(`RCPT TO:<${address}>`, 2).catch((error) => {
+        if (!(error instanceof SmtpRefusal)) throw error
+        refusals.push(error)
+      })
+    // One mailbox that is gone must not cost the others their message. Of several codes the lowest
+    // counts: 4yz is worth another try.
+    const [first] = refusals.sort((a, b) => a.code - b.code)
+    if (first !== undefined && refusals.length === to.length) throw first
     await say('DATA', 3)
     await say(`${dotted(message)}\r\n.`, 2)
     socket.write('QUIT\r\n')
+    return refusals
   } finally {
     socket.destroySoon()
   }

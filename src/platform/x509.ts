@@ -148,13 +148,23 @@ export function fingerprint(certificate: string): string {
   return createHash('sha256').update(raw).digest('hex')
 }
 
-/** Whether it is the public key of the curve that certificates are issued for. */
+/** Of a P-256 key whose point is not compressed, what comes before the point. */
+const KEY_INFO_HEAD = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
+const POINT_BYTES = 64
+
+/**
+ * Whether it is the public key of the curve that certificates are issued for, and nothing else: it
+ * goes into a certificate as it is, and the library reads a key that something follows, too.
+ */
 export function isPublicKeyInfo(der: Uint8Array): boolean {
+  const { length } = KEY_INFO_HEAD
+  if (der.length !== length + POINT_BYTES) return false
+  if (!KEY_INFO_HEAD.equals(der.subarray(0, length))) return false
   try {
-    const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' })
-    const curve = key.asymmetricKeyDetails?.namedCurve
-    return key.asymmetricKeyType === 'ec' && curve === 'prime256v1'
+    createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' })
+    return true
   } catch {
+    // Not a point of the curve.
     return false
   }
 }

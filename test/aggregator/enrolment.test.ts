@@ -145,6 +145,24 @@ for (const kind of [sqlite, postgres])
       expect(await store.enrolment.revoked(0)).toEqual([])
     })
 
+    test('after a revocation no earlier certificate and no token for any host helps', async () => {
+      const store = await kind.open()
+      const { clock, ask, token } = await opened(store)
+      const renew = () => ask('renew', { site: 'lab' })
+      await ask('enrol', { token: await token() })
+      await store.commit([{ ...status({ host: 'web-1' }), key: host.publicKey }], NOW_MS)
+      // Renewed in time; then the first is over, and not for too long to be renewed itself.
+      clock.advance(60 * 24 * HOUR_MS)
+      expect(await renew()).toMatchObject({ host: 'web-1' })
+      clock.advance(31 * 24 * HOUR_MS)
+      const now = clock.now() / 1000
+      expect(await store.enrolment.revoke({ site: 'lab', host: 'web-1' }, now)).toBe(1)
+      expect(await renew()).toBe('not-enrolled')
+      expect(await ask('enrol', { token: await token('lab/*', 9) })).toBe('needs-own-token')
+      expect(await ask('enrol', { token: await token() })).toMatchObject({ host: 'web-1' })
+      expect(await renew()).toMatchObject({ host: 'web-1' })
+    })
+
     test('what is no request is refused, whatever it is', async () => {
       const store = await kind.open()
       const { enrolment, ask, token } = await opened(store)

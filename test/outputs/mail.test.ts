@@ -70,9 +70,9 @@ function kept() {
   }
 }
 
-function output(server: string, queue = kept()) {
+function output(server: string, queue = kept(), to = ['ops@example.org', 'sec@example.org']) {
   const made = mailOutput({
-    ...{ server, queue, to: ['ops@example.org', 'sec@example.org'] },
+    ...{ server, queue, to },
     ...{ now: () => 1_800_000_000_000, retryMs: 5 },
   })
   ends.push(() => made.close?.())
@@ -126,6 +126,19 @@ describe.skipIf(!hasServer)('mailOutput()', () => {
     await until('two', () => got().length === 2)
     expect(got().map(({ thread }) => thread)).toEqual(['<second.lab@web-1>', '<third.lab@web-1>'])
     expect(mail.refused).toEqual({ 'smtp-550': 1 })
+  }, 30_000)
+
+  test('a mailbox that is gone costs the others nothing, and all of them gone is a refusal', async () => {
+    const { server, got } = await mailServer()
+    const some = output(server, kept(), ['gone@example.org', 'sec@example.org'])
+    await some.take(told(alert()))
+    await until('it', () => got().length === 1)
+    expect(got()[0]!.to).toEqual(['sec@example.org'])
+    await until('the count', () => some.refused?.['recipient-550'] === 1)
+    const none = output(server, kept(), ['gone@example.org', 'gone@example.com'])
+    await none.take(told(alert()))
+    await until('the refusal', () => none.refused?.['smtp-550'] === 1)
+    expect(got()).toHaveLength(1)
   }, 30_000)
 
   test('delivers after a restart what waited before it', async () => {

@@ -53,6 +53,12 @@ describe('issue()', () => {
     expect(isPublicKeyInfo(host.publicKey)).toBe(true)
     expect(isPublicKeyInfo(host.publicKey.subarray(1))).toBe(false)
     expect(isPublicKeyInfo(new Uint8Array(91))).toBe(false)
+    // Fields of a certificate that a client would like to have in it.
+    const more = Buffer.from('a30d300b30090603551d1304023000', 'hex')
+    expect(isPublicKeyInfo(Buffer.concat([host.publicKey, more]))).toBe(false)
+    const off = Buffer.from(host.publicKey)
+    off[90]! ^= 1
+    expect(isPublicKeyInfo(off)).toBe(false)
   })
 })
 

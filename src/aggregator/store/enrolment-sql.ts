@@ -71,14 +71,28 @@ export class EnrolmentSql {
     return this.#put('certificates', { serial, site, host, expires, revoked: 0 })
   }
 
-  /** @returns how many certificates that were valid are no longer */
+  /**
+   * Also those that are over: with one of them, the host could renew.
+   * @returns how many certificates that were valid are no longer
+   */
   async revoke({ site, host }: Named, now: number): Promise<number> {
-    const revoked = await this.#query(
+    const revoked = await this.#query<{ readonly expires: number }>(
       `UPDATE ${this.#prefix}certificates SET revoked = ?
-       WHERE site = ? AND host = ? AND revoked = 0 AND expires > ? RETURNING serial`,
-      [now, site, host, now],
+       WHERE site = ? AND host = ? AND revoked = 0
+       RETURNING CAST(expires AS double precision) AS expires`,
+      [now, site, host],
     )
-    return revoked.length
+    return revoked.filter(({ expires }) => expires > now).length
+  }
+
+  /** Whether certificates of the host were revoked, as far back as is remembered. */
+  async wasRevoked({ site, host }: Named): Promise<boolean> {
+    const rows = await this.#query(
+      `SELECT serial FROM ${this.#prefix}certificates
+       WHERE site = ? AND host = ? AND revoked > 0 LIMIT 1`,
+      [site, host],
+    )
+    return rows.length > 0
   }
 
   /** Certificates that are revoked and would be valid otherwise. */

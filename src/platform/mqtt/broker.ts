@@ -92,9 +92,6 @@ export interface BrokerOptions {
   readonly connectionsMax: number
   /** A longer packet ends its connection as soon as its header is read. */
   readonly packetBytesMax: number
-  /** Packets over this may be under way only `largePacketsMax` at a time, over all connections. */
-  readonly smallPacketBytes: number
-  readonly largePacketsMax: number
   /** Bytes of all clients that are gathered or not yet settled; beyond it sockets are not read. */
   readonly inFlightBytesMax: number
   /** Messages of one client that are not yet settled. */
@@ -151,7 +148,6 @@ class OpenBroker implements Broker {
   readonly #exact = new Map<string, Set<Client>>()
   readonly #wild = new Set<Client>()
   readonly #retained = new Map<string, Retained>()
-  readonly #large = new Set<Client>()
   readonly #held = new Set<Client>()
   /**
    * Sockets that were told to end, and since when: a peer that does not end its side is cut off.
@@ -262,7 +258,6 @@ class OpenBroker implements Broker {
 
   leave(client: Client, name: string | undefined): void {
     this.#clients.delete(client)
-    this.#large.delete(client)
     this.#held.delete(client)
     this.#wild.delete(client)
     if (name !== undefined && this.#byName.get(name) === client) this.#byName.delete(name)
@@ -339,19 +334,6 @@ class OpenBroker implements Broker {
 
   holdUntilRoom(client: Client): void {
     this.#held.add(client)
-  }
-
-  mayGather(client: Client, bytes: number): boolean {
-    const { packetBytesMax, smallPacketBytes, largePacketsMax } = this.options
-    if (bytes <= smallPacketBytes) return true
-    if (bytes > packetBytesMax) return false
-    if (this.#large.size >= largePacketsMax && !this.#large.has(client)) return false
-    this.#large.add(client)
-    return true
-  }
-
-  gathered(client: Client): void {
-    this.#large.delete(client)
   }
 
   // --- Connections -------------------------------------------------------------------------------
@@ -456,7 +438,6 @@ class Client {
     this.#broker.weigh(left - this.#chunkBytes)
     this.#chunks = left === 0 ? [] : [rest]
     this.#chunkBytes = left
-    if (left === 0) this.#broker.gathered(this)
     if (!this.#mayGoOn() || this.#checking) {
       this.#pause()
       return
@@ -474,14 +455,14 @@ class Client {
   }
 
   #mayGoOn(): boolean {
-    const { inFlightMessagesMax, smallPacketBytes } = this.#broker.options
-    return this.#inFlight < inFlightMessagesMax && this.#inFlightBytes <= smallPacketBytes
+    const { inFlightMessagesMax, packetBytesMax } = this.#broker.options
+    return this.#inFlight < inFlightMessagesMax && this.#inFlightBytes <= packetBytesMax
   }
 
   #checkLength(bytes: number): void {
-    const most = this.#connect === undefined ? CONNECT_BYTES_MAX : Number.POSITIVE_INFINITY
-    if (bytes > most || !this.#broker.mayGather(this, bytes))
-      this.end('packet-too-large', REASON.packetTooLarge)
+    const { packetBytesMax } = this.#broker.options
+    const most = this.#connect === undefined ? CONNECT_BYTES_MAX : packetBytesMax
+    if (bytes > most) this.end('packet-too-large', REASON.packetTooLarge)
   }
 
   #pause(): void {
