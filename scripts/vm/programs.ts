@@ -1,6 +1,6 @@
 /** Runs programs of this machine for the virtual ones, at low priority. */
 
-const NICE = process.env.VM_NICE ?? '15'
+export const NICE = process.env.VM_NICE ?? '15'
 
 /** @throws Error with the end of what it said, if it fails */
 export async function run(

@@ -11,6 +11,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Image } from './image.ts'
 import type { Machine } from './machines.ts'
+import { NICE } from './programs.ts'
 
 export interface Boot {
   /** False: the first process is our own, which is up in a quarter of the time. */
@@ -59,7 +60,7 @@ export async function boot(
   rmSync(monitor, { force: true })
   const began = performance.now()
   const emulator = Bun.spawn(
-    ['nice', '-n', '15', ...command(machine, image, disk, share, monitor, options)],
+    ['nice', '-n', NICE, ...command(machine, image, disk, share, monitor, options)],
     { stdout: 'ignore', stderr: Bun.file(join(runtime, 'emulator.log')) },
   )
   const end = () => emulator.kill('SIGKILL')
