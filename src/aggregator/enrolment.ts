@@ -49,6 +49,7 @@ import type { Named, Store } from './store/store.ts'
 /** Clocks of hosts may be behind. */
 const BACKDATED_MS = 86_400_000
 const TIDY_EVERY_S = 3_600
+const REFUSAL_TOLD_EVERY_MS = 60_000
 
 export interface EnrolmentParts {
   readonly store: Store
@@ -72,6 +73,8 @@ export class Enrolment {
   readonly #timer: ReturnType<typeof setInterval>
   #revoked: ReadonlySet<string> = new Set()
   #tidiedAt = 0
+  /** When a reason for a refusal was last told; there are a dozen. */
+  readonly #toldAt = new Map<string, number>()
 
   static async open(parts: EnrolmentParts): Promise<Enrolment> {
     const authority = await authorityOf(parts.store, parts.clock.now())
@@ -139,9 +142,17 @@ export class Enrolment {
     const given = await (path === ENROL_PATH ? this.#enrol(body) : this.#renew(body))
     if (typeof given !== 'string')
       return { status: 201, type: 'application/json', body: JSON.stringify(given) }
-    this.#parts.log.warn('A certificate was not issued', { reason: given })
+    this.#tellRefusal(given)
     const error = { code: given, message: `The certificate is not issued: ${given}` }
     return { status: 403, type: 'application/json', body: JSON.stringify({ error }) }
+  }
+
+  /** Anybody may ask, so each reason is told now and then only; all are counted. */
+  #tellRefusal(reason: string): void {
+    const now = this.#parts.clock.monotonic()
+    if (now - (this.#toldAt.get(reason) ?? Number.NEGATIVE_INFINITY) < REFUSAL_TOLD_EVERY_MS) return
+    this.#toldAt.set(reason, now)
+    this.#parts.log.warn('A certificate was not issued', { reason })
   }
 
   /** @returns the answer, or why there is none */

@@ -3,6 +3,7 @@
  * whether its agent is connected, and its last alert. The states are our own topics, so nothing else
  * is sent for it.
  */
+import { createHash } from 'node:crypto'
 import { agentTopics, TOPIC_ROOT } from './topics.ts'
 
 export interface Announcement {
@@ -20,7 +21,7 @@ export function homeAssistantAnnouncements(
   }: { readonly site: string; readonly host: string; readonly version: string },
 ): Announcement[] {
   const topics = agentTopics(site, host)
-  const id = `callsign_${word(site)}_${word(host)}`
+  const id = idOf(site, host)
   const device = {
     identifiers: [id],
     name: `Callsign ${host}`,
@@ -65,7 +66,13 @@ export function homeAssistantAnnouncements(
   ]
 }
 
-/** What an id of Home Assistant may hold. */
-function word(text: string): string {
-  return text.replace(/[^A-Za-z0-9_-]/g, '_')
+/**
+ * Of letters, digits, "_" and "-" alone; where the names have others, a digest keeps apart what would
+ * be the same ("web.1" and "web_1").
+ */
+function idOf(site: string, host: string): string {
+  const other = /[^A-Za-z0-9-]/g
+  const id = `callsign_${site.replace(other, '_')}_${host.replace(other, '_')}`
+  if (`${site}${host}`.search(other) < 0) return id
+  return `${id}_${createHash('sha256').update(`${site}/${host}`).digest('hex').slice(0, 8)}`
 }

@@ -26,7 +26,8 @@ const publicKey = Buffer.from(pair.publicKey).toString('base64')
 
 async function opened(store: Store) {
   const clock = manualClock(NOW_MS)
-  const log = createLog({ write: () => {} })
+  const lines: string[] = []
+  const log = createLog({ write: (line) => lines.push(line) })
   const enrolment = await Enrolment.open({ store, clock, log, aggregatorKey: 'KEY' })
   enrolment.broker = 'mqtts://ENROLLED:8883'
   enrolment.close()
@@ -47,7 +48,7 @@ async function opened(store: Store) {
     const [site, name] = of.split('/') as [string, string]
     return makeToken(store, { site, host: name }, uses, HOUR_MS, clock.now())
   }
-  return { clock, enrolment, ask, token }
+  return { clock, enrolment, ask, token, lines }
 }
 
 for (const kind of [sqlite, postgres])
@@ -161,6 +162,17 @@ for (const kind of [sqlite, postgres])
       expect(await ask('enrol', { token: await token('lab/*', 9) })).toBe('needs-own-token')
       expect(await ask('enrol', { token: await token() })).toMatchObject({ host: 'web-1' })
       expect(await renew()).toMatchObject({ host: 'web-1' })
+    })
+
+    test('whoever asks again and again does not fill the log', async () => {
+      const { clock, ask, lines } = await opened(await kind.open())
+      const refused = () => lines.filter((line) => line.includes('not issued'))
+      for (let i = 0; i < 50; i++) await ask('enrol', {})
+      expect(refused()).toHaveLength(1)
+      await ask('enrol', { token: `cs1.${'0'.repeat(64)}.${'0'.repeat(64)}` })
+      clock.advance(60_000)
+      await ask('enrol', {})
+      expect(refused()).toHaveLength(3)
     })
 
     test('what is no request is refused, whatever it is', async () => {

@@ -104,7 +104,7 @@ describe.skipIf(mosquitto === null)('Publisher on mosquitto', () => {
   })
 
   test('announces the host to Home Assistant by retained messages about its own topics', async () => {
-    const about = { site: 'lab', host: 'web-1.x', version: '1.2.3' }
+    const about = { site: 'lab', host: 'web-1', version: '1.2.3' }
     const announced = homeAssistantAnnouncements('homeassistant', about)
     const { one } = publisher(broker.url, undefined, announced)
     one.start()
@@ -122,13 +122,13 @@ describe.skipIf(mosquitto === null)('Publisher on mosquitto', () => {
     }))
     const alert = configs.find(({ topic }) => topic.endsWith('/alert/config'))!
     expect(alert).toMatchObject({
-      topic: 'homeassistant/binary_sensor/callsign_lab_web-1_x/alert/config',
+      topic: 'homeassistant/binary_sensor/callsign_lab_web-1/alert/config',
       retain: true,
       config: {
-        unique_id: 'callsign_lab_web-1_x_alert',
-        state_topic: 'callsign/v1/lab/web-1.x/alert',
-        availability_topic: 'callsign/v1/lab/web-1.x/status',
-        device: { identifiers: ['callsign_lab_web-1_x'] },
+        unique_id: 'callsign_lab_web-1_alert',
+        state_topic: 'callsign/v1/lab/web-1/alert',
+        availability_topic: 'callsign/v1/lab/web-1/status',
+        device: { identifiers: ['callsign_lab_web-1'] },
       },
     })
     expect(new Set(configs.map(({ config }) => config.unique_id)).size).toBe(2)
