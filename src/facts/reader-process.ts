@@ -114,6 +114,9 @@ async function serve(signal: AbortSignal): Promise<void> {
   signal.removeEventListener('abort', stop)
 }
 
+/** Between a fork and the end of its exec a process has no command line. */
+const EXEC_MS = 5
+
 class Answerer {
   readonly #packages = new Packages()
   readonly #collect = collectEvery(COLLECT_EVERY)
@@ -142,7 +145,11 @@ class Answerer {
     const { pid, start, questions } = request
     const stat = findProcess(pid, start)
     if (stat === undefined) return undefined
-    const seen = look(pid, stat)
+    let seen = look(pid, stat)
+    if (seen.hasMemory && seen.context.command === undefined) {
+      await Bun.sleep(EXEC_MS)
+      seen = look(pid, findProcess(pid, start) ?? stat)
+    }
     let facts: ProcessFacts = { look: seen }
     for (const question of questions)
       facts = { ...facts, ...(await this.#part(question, request, stat, facts)) }
