@@ -9,6 +9,7 @@
 import type { LocalStore } from '../buffer/local-store.ts'
 import { type BookCounts, readKeptCauses } from '../detect/dedup.ts'
 import type { Detector } from '../detect/detector.ts'
+import { isObservation } from '../domain/alert.ts'
 import { ALERTS_REMEMBERED_MAX } from '../domain/limits.ts'
 import type { ProcessKey } from '../domain/process.ts'
 import type { Numbered } from '../outputs/outputs.ts'
@@ -44,8 +45,9 @@ export function restoreDetection({ local, stages }: Parts, onlyOpen: boolean): v
 }
 
 /**
- * Messages that the store has and the outbox never got, oldest first. @param last number that the
- * outbox got
+ * Messages that the store has and the outbox never got, oldest first. Observations are the store's
+ * alone.
+ * @param last number that the outbox got
  */
 export function untold(
   { local }: Pick<Parts, 'local'>,
@@ -55,7 +57,7 @@ export function untold(
   return local.alerts
     .list({ limit: ALERTS_REMEMBERED_MAX })
     .map((alert) => alert as AlertMessage)
-    .filter(({ boot, seq }) => boot === last.boot && seq > last.seq)
+    .filter((alert) => alert.boot === last.boot && alert.seq > last.seq && !isObservation(alert))
     .reverse()
 }
 

@@ -122,3 +122,8 @@ export interface Alert {
   /** Unix seconds of the frames that the evidence spans, inclusive. */
   readonly evidence: { readonly from: number; readonly to: number }
 }
+
+/** Low severity: kept on the host and shown on request, sent to nobody. */
+export function isObservation({ severity }: Pick<Alert, 'severity'>): boolean {
+  return severity === 'low'
+}

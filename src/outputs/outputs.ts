@@ -4,7 +4,7 @@
  * If an output throws, the next ones still get the messages: what it should have taken is counted
  * as refused and logged once a minute.
  */
-import type { Alert } from '../domain/alert.ts'
+import { type Alert, isObservation } from '../domain/alert.ts'
 import { OUTPUT_TROUBLE_TOLD_EVERY_MS } from '../domain/limits.ts'
 import type { Summary } from '../domain/summary.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -137,10 +137,6 @@ export class Outputs {
 function withoutCommand(alert: AlertMessage): AlertMessage {
   const { command: _, cwd: __, ...process } = alert.process
   return { ...alert, process }
-}
-
-function isObservation({ severity }: Alert): boolean {
-  return severity === 'low'
 }
 
 function total(counts: Readonly<Record<string, number>>): number {

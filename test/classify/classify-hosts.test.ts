@@ -5,7 +5,7 @@ import { openFiles } from '../../src/agent/sources.ts'
 import { calibrationOf } from '../../src/classify/calibration-of.ts'
 import { HostsClassifier } from '../../src/classify/classify-hosts.ts'
 import { HostPipeline, type SharedParts } from '../../src/classify/host-pipeline.ts'
-import type { Alert } from '../../src/domain/alert.ts'
+import { type Alert, isObservation } from '../../src/domain/alert.ts'
 import type { Frame } from '../../src/domain/frame.ts'
 import { Classifier } from '../../src/model/classifier.ts'
 import { loadModel, type Model } from '../../src/model/model.ts'
@@ -83,7 +83,12 @@ async function classify(hosts: readonly number[], parts = shared()): Promise<obj
     await classifier.classify(due)
   }
   const origin = { site: 's', host: 'h', boot: 1, seq: 1 }
-  return told.map((alerts) => alerts.map((alert) => withoutNumber(toMessage(alert, origin))))
+  // Observations stay with who classifies, in an aggregator as on a host.
+  return told.map((alerts) =>
+    alerts
+      .filter((alert) => !isObservation(alert))
+      .map((alert) => withoutNumber(toMessage(alert, origin))),
+  )
 }
 
 describe('HostsClassifier.classify()', () => {

@@ -19,7 +19,7 @@
 import { calibrationOf } from '../../classify/calibration-of.ts'
 import { HostsClassifier } from '../../classify/classify-hosts.ts'
 import { HostPipeline, type SharedParts } from '../../classify/host-pipeline.ts'
-import type { Alert } from '../../domain/alert.ts'
+import { type Alert, isObservation } from '../../domain/alert.ts'
 import { defined } from '../../domain/defined.ts'
 import {
   BOOT_AHEAD_MS_MAX,
@@ -361,7 +361,7 @@ export class Central {
     const signed = key === '' ? {} : { key }
     const messages = alerts
       .slice(0, ALERTS_PER_MESSAGE)
-      .filter(({ severity }) => severity !== 'low')
+      .filter((alert) => !isObservation(alert))
       .map((alert, i): Arrival => {
         const origin = { site, host: host.host, boot, seq: seq * ALERTS_PER_MESSAGE + i }
         return { kind: 'alert', message: toMessage(alert, origin), ...signed }
