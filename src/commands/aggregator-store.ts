@@ -125,7 +125,7 @@ const actions: Readonly<
     if (count === 0)
       throw new AgentError(
         'ERR_INPUT',
-        `Cannot revoke: "${safeText(of)}" has no valid certificate`,
+        `Cannot revoke: "${safeText(of)}" has no certificate that is not revoked`,
         {
           hint: 'agent aggregate revoke SITE/HOST',
         },

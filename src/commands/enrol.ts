@@ -11,7 +11,7 @@ export default defineCommand({
     name: 'enrol',
     description: 'Gets a certificate for this host from its aggregator, and prints the settings',
     examples: [
-      'agent enrol https://fleet.example:8470 --token-file token | sudo tee -a /etc/callsign/agent.toml',
+      'sudo -u callsign agent enrol https://fleet.example:8470 --token-file - --state /var/lib/callsign <token | sudo tee -a /etc/callsign/agent.toml',
       'sudo systemctl restart callsign # connects with the certificate, and renews it by itself',
     ],
   },
@@ -25,7 +25,8 @@ export default defineCommand({
     tokenFile: {
       type: 'string',
       required: true,
-      description: 'file with the token that "agent aggregate token" printed',
+      description:
+        'file with the token that "agent aggregate token" printed; - is standard input, where only another user may read the file',
       valueHint: 'FILE',
     },
     ...settingArgs('state', 'host'),
@@ -51,7 +52,8 @@ export default defineCommand({
 
 function tokenIn(path: string): string {
   try {
-    return readFileSync(path, 'utf8').trim()
+    // Not /dev/stdin: sudo -u may read what the shell opened, but not open it again.
+    return readFileSync(path === '-' ? 0 : path, 'utf8').trim()
   } catch (cause) {
     throw new AgentError('ERR_CONFIG', `Cannot read token file "${path}"`, {
       hint: 'Give the file that holds the token of "agent aggregate token"',

@@ -3,11 +3,11 @@
  * systemd or OpenRC that runs it. With `--purge` also the state and the service's user. What it did
  * not install it does not touch, and it stops nothing else.
  */
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
-import { installRecord, packageCommands } from '../operate/installation.ts'
+import { installRecord, packageCommands, stateFiles } from '../operate/installation.ts'
 import { compiled } from '../platform/embedded.ts'
 import { runCommand } from '../platform/linux/child.ts'
 import { cacheHome } from '../platform/linux/private-directory.ts'
@@ -68,7 +68,7 @@ export default defineCommand({
     if (!compiled || !existsSync(record)) throw notOurs(binary)
     const services = SERVICES.filter((service) => isOurs(service, binary))
     const directory = loadSettings(args).settings.state
-    const state = args.purge ? [...stateOf(directory), ...cacheOf()] : []
+    const state = args.purge ? [...stateFiles(directory), ...cacheOf()] : []
     const all = [...services.map(({ file }) => file), binary, record, ...state]
     if (args.dryRun) {
       note(`Would remove: ${all.join(' ')}`)
@@ -114,16 +114,6 @@ function isOurs({ file, starts }: Service, binary: string): boolean {
   if (!existsSync(file)) return false
   const text = readFileSync(file, 'utf8')
   return text.includes(MARK) && text.includes(starts(binary))
-}
-
-/** What agents keep in their state, by name: a mistyped --state must not cost somebody his home. */
-function stateOf(directory: string): string[] {
-  if (!existsSync(directory)) return []
-  const ours =
-    /^((lock|frames|outbox|local|aggregate)\.db.*|lib|models|chisels|adapted|live\.sock|.*\.secret|host\.key)$/
-  return readdirSync(directory)
-    .filter((name) => ours.test(name))
-    .map((name) => join(directory, name))
 }
 
 /** Libraries that were unpacked for commands which may not use the state directory. */

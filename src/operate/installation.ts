@@ -3,7 +3,7 @@
  * manager, or by hand. `agent update` and `agent uninstall` are for the first; files of a package
  * are its manager's to change.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /** Written by install.sh. */
@@ -28,6 +28,20 @@ export function packageCommands(
       remove: 'dnf remove callsign',
     }
   return undefined
+}
+
+const OURS =
+  /^((lock|frames|outbox|local|aggregate)\.db.*|lib|models|chisels|adapted|live\.sock|.*\.secret|host\.key)$/
+
+/** What agents keep in their state, by name: a mistyped --state must not cost somebody his home. */
+export function stateFiles(directory: string): string[] {
+  if (!existsSync(directory)) return []
+  // Others have a "tls", too.
+  const isOurs = (name: string) =>
+    OURS.test(name) || (name === 'tls' && existsSync(join(directory, 'tls/enrolment.json')))
+  return readdirSync(directory)
+    .filter(isOurs)
+    .map((name) => join(directory, name))
 }
 
 function hasLine(file: string, line: string): boolean {

@@ -157,7 +157,7 @@ for (const kind of [sqlite, postgres])
       expect(await renew()).toMatchObject({ host: 'web-1' })
       clock.advance(31 * 24 * HOUR_MS)
       const now = clock.now() / 1000
-      expect(await store.enrolment.revoke({ site: 'lab', host: 'web-1' }, now)).toBe(1)
+      expect(await store.enrolment.revoke({ site: 'lab', host: 'web-1' }, now)).toBe(2)
       expect(await renew()).toBe('not-enrolled')
       expect(await ask('enrol', { token: await token('lab/*', 9) })).toBe('needs-own-token')
       expect(await ask('enrol', { token: await token() })).toMatchObject({ host: 'web-1' })

@@ -63,9 +63,9 @@ async function tokenFor(at: string, host: string, ...flags: string[]): Promise<s
 
 const stateOf = (host: string) => join(folder, `state-${host}`)
 
-function enrol(url: string, token: string, host: string) {
+function enrol(url: string, token: string, host: string, stdin?: string) {
   const args = ['enrol', url, '--token-file', token, '--host', host, '--state', stateOf(host)]
-  return runAgent(args)
+  return runAgent(args, stdin === undefined ? {} : { stdin })
 }
 
 function watch(host: string, config: string) {
@@ -143,6 +143,13 @@ describe('agent enrol', () => {
     await until('the reason', () => /not authori[sz]ed/i.test(again.log()), 60_000)
     await again.end()
   }, 300_000)
+
+  test('the token may come on standard input, as the service user cannot read the file', async () => {
+    const { url, store: at } = await aggregate('stdin', '--listen', '127.0.0.1:0')
+    const token = readFileSync(await tokenFor(at, 'lab/web-7'), 'utf8')
+    const { code, stdout } = await enrol(url, '-', 'web-7', token)
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('web-7') })
+  }, 120_000)
 
   test('without a certificate nobody connects, and another aggregator gets no token', async () => {
     const one = await aggregate('one', '--listen', '127.0.0.1:0')

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { installRecord, packageCommands } from '../../src/operate/installation.ts'
+import { installRecord, packageCommands, stateFiles } from '../../src/operate/installation.ts'
 
 let root = ''
 const put = (path: string, text = '') => {
@@ -34,3 +34,13 @@ describe('packageCommands()', () => {
 
 test('installRecord() lies where install.sh puts it', () =>
   expect(installRecord('/usr/local/bin/agent')).toBe('/usr/local/share/callsign/installed'))
+
+test('stateFiles() has the key of an enrolled host, and nothing that is not of an agent', () => {
+  for (const path of ['a/letter', 'a/local.db-wal', 'a/host.key', 'a/tls/key.pem', 'b/tls/key.pem'])
+    put(path)
+  put('a/tls/enrolment.json', '{}')
+  const at = (...paths: string[]) => paths.map((path) => join(root, path))
+  expect(stateFiles(join(root, 'a')).sort()).toEqual(at('a/host.key', 'a/local.db-wal', 'a/tls'))
+  expect(stateFiles(join(root, 'b'))).toEqual([])
+  expect(stateFiles(join(root, 'c'))).toEqual([])
+})

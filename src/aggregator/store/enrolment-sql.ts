@@ -73,16 +73,15 @@ export class EnrolmentSql {
 
   /**
    * Also those that are over: with one of them, the host could renew.
-   * @returns how many certificates that were valid are no longer
+   * @returns how many certificates they were
    */
   async revoke({ site, host }: Named, now: number): Promise<number> {
-    const revoked = await this.#query<{ readonly expires: number }>(
+    const revoked = await this.#query(
       `UPDATE ${this.#prefix}certificates SET revoked = ?
-       WHERE site = ? AND host = ? AND revoked = 0
-       RETURNING CAST(expires AS double precision) AS expires`,
+       WHERE site = ? AND host = ? AND revoked = 0 RETURNING serial`,
       [now, site, host],
     )
-    return revoked.filter(({ expires }) => expires > now).length
+    return revoked.length
   }
 
   /** Whether certificates of the host were revoked, as far back as is remembered. */
