@@ -72,7 +72,12 @@ export class Blindness {
   /** @param predictions of the second; undefined where it was not judged at all */
   push(frame: Frame, predictions: Predictions | undefined, agent: AgentState): Finding | undefined {
     const { index } = frame
-    if (index <= (this.#seconds.at(-1)?.index ?? 0)) this.#seconds.length = 0
+    // The clock was set back: what was noted lies ahead, and would never be over.
+    if (index <= (this.#seconds.at(-1)?.index ?? 0)) {
+      this.#seconds.length = 0
+      this.#users.clear()
+      this.#cause = undefined
+    }
     this.#noteGap(frame)
     this.#seconds.push({
       index,

@@ -180,7 +180,7 @@ function asksAround(one: Commander, text: string, second: number): string[] | un
   const kind = Object.keys(DISCOVERY).find((name) => DISCOVERY[name]!.test(text))
   if (kind === undefined) return undefined
   one.latest.set(kind, second)
-  one.questions = one.questions * QUESTIONS_KEPT ** (second - one.last) + 1
+  one.questions = one.questions * QUESTIONS_KEPT ** Math.max(0, second - one.last) + 1
   one.last = second
   const kinds = Object.keys(DISCOVERY).filter((name) => isRecent(one.latest.get(name), second))
   const isMuch = kinds.length >= QUESTIONS_LEAST && kinds.some((name) => PERSONAL.includes(name))
@@ -248,8 +248,9 @@ function countOf(one: Commander, what: string, id: number | string, second: numb
   return seconds.size
 }
 
+/** A second that lies ahead is of before the clock was set back, and not recent. */
 function isRecent(at: number | undefined, second: number): boolean {
-  return at !== undefined && second - at <= WINDOW
+  return at !== undefined && at <= second && second - at <= WINDOW
 }
 
 function proves(question: Finding['question'], because: string): Finding {

@@ -62,8 +62,9 @@ export class Credentials {
       seen.opens += secretOpens
       for (let bit = 1; bit <= secrets; bit <<= 1)
         if ((secrets & bit) !== 0) seen.kinds.set(bit, frame.index)
+      // One that lies ahead is of before the clock was set back.
       for (const [bit, second] of seen.kinds)
-        if (frame.index - second > WINDOW) seen.kinds.delete(bit)
+        if (frame.index - second > WINDOW || second > frame.index) seen.kinds.delete(bit)
       if (seen.isTold || seen.kinds.size < KINDS_LEAST || seen.opens < OPENS_LEAST) continue
       seen.isTold = true
       const bits = [...seen.kinds.keys()].reduce((all, bit) => all | bit, 0)

@@ -21,7 +21,7 @@ export class Distinct {
     this.#before = this.#none()
   }
 
-  /** @param index of the second, not before that of the last call */
+  /** @param index of the second; where the clock was set back, nothing before it counts */
   add(sketch: readonly number[], index: number): void {
     this.#turn(index)
     for (let i = 0; i < this.#words; i++) this.#latest[i]! |= sketch[i] ?? 0
@@ -38,8 +38,8 @@ export class Distinct {
 
   #turn(index: number): void {
     const passed = index - this.#from
-    if (passed < this.#span) return
-    this.#before = passed < 2 * this.#span ? this.#latest : this.#none()
+    if (passed >= 0 && passed < this.#span) return
+    this.#before = passed >= 0 && passed < 2 * this.#span ? this.#latest : this.#none()
     this.#latest = this.#none()
     this.#from = index
   }

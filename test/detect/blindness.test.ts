@@ -105,3 +105,10 @@ test('Blindness tells a reader of facts that answers nothing', () => {
   })
   expect(blindness.push(frame(102), SEEN, CALM)).toBeUndefined()
 })
+
+test('Blindness forgets what it noted where the clock was set back', () => {
+  const blindness = new Blindness()
+  const half = judged([0, 0], [1000, 1])
+  for (let t = 10_000; t < 10_025; t++) blindness.push(frame(t), half, CALM)
+  for (let t = 5_000; t < 5_010; t++) expect(blindness.push(frame(t), half, CALM)).toBeUndefined()
+})

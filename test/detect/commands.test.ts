@@ -140,3 +140,8 @@ test('a shell that connects by itself beside an archive sends it', () => {
 test('questions of two minutes do not belong together', () => {
   expect(run(['id', 'uname -a', 'ps aux'], { every: 61 }).asked).toEqual([])
 })
+
+test('what was tried before the clock was set back does not count', () => {
+  const calls = times(6, (i) => `sshpass -p pw${i} ssh root@h id`)
+  expect(run(calls, { every: -61 }).proofs).toEqual([])
+})

@@ -64,3 +64,7 @@ test('the tools of a script count together, and for the script', () => {
 test('what was opened minutes ago does not count', () => {
   expect(gather('/usr/bin/python3.11', [KEYS, HASHES, CLOUD], { every: 61 })).toEqual([])
 })
+
+test('what was opened before the clock was set back does not count', () => {
+  expect(gather('/usr/bin/python3.11', [KEYS, HASHES, CLOUD], { every: -61 })).toEqual([])
+})

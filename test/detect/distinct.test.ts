@@ -35,3 +35,11 @@ test('after ten to twenty seconds they are forgotten', () => {
   expect(ends.count(1_009)).toBeGreaterThan(40)
   expect(ends.count(1_030)).toBe(0)
 })
+
+test('after the clock was set back only what comes then counts, and is forgotten in time', () => {
+  const ends = new Distinct(128)
+  ends.add(sketch(0, 60), 9_000)
+  ends.add(sketch(100, 10), 1_000)
+  expect(ends.count(1_001)).toBeLessThan(15)
+  expect(ends.count(1_030)).toBe(0)
+})
