@@ -197,7 +197,11 @@ function* triesSecrets(
   if (!isAsked && (!PASSES_SECRET.test(text) || PASSES_TOKEN.test(text))) return
   const count = countOf(one, `tries ${text}`, isAsked ? pid : command!.digest, second)
   if (count < TRIES_LEAST) return
-  const what = isAsked ? `calls "${text}" ${count} times` : `tries ${count} secrets with "${text}"`
+  // The program alone: what it is given leaves the host only where command lines may.
+  const [program] = text.split(/\s/, 1)
+  const what = isAsked
+    ? `calls ${program} ${count} times`
+    : `tries ${count} secrets with ${program}`
   yield proves('password-guessing', `${what} within a minute`)
 }
 

