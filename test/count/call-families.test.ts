@@ -3,6 +3,7 @@ import { CallFamilies } from '../../src/count/call-families.ts'
 import { Counter } from '../../src/count/counter.ts'
 import { createParser } from '../../src/parse/create-parser.ts'
 import { fixture } from '../support/fixture.ts'
+import { frameOf } from '../support/hand-frames.ts'
 
 interface Line {
   counts?: Record<string, number>
@@ -59,5 +60,23 @@ describe('CallFamilies.isFiltered()', () => {
       Buffer.from('{"t":1700000000,"pid":5,"name":"dd","counts":{"read":9000,"write":9000}}\n'),
     )
     expect(counter.end().map((frame) => families.isFiltered(frame))).toEqual([false])
+  })
+
+  // Each bound by itself: one less, and nothing can be said yet.
+  test.each([
+    [6, 500, true],
+    [6, 499, false],
+    [5, 500, false],
+  ])('%d names and %d calls of few families: filtered %p', (names, calls, filtered) => {
+    const each = Math.floor(calls / names)
+    const frame = frameOf(
+      1_700_000_000,
+      Array.from({ length: names }, (_, i) => ({
+        pid: 10 + i,
+        name: `name ${i}`,
+        counts: { read: i === 0 ? calls - each * (names - 1) : each },
+      })),
+    )
+    expect(new CallFamilies().isFiltered(frame)).toBe(filtered)
   })
 })

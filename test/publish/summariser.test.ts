@@ -282,6 +282,20 @@ describe('encodeWithin()', () => {
     expect(processes.map(({ pid }) => pid)).toEqual(busiest)
   })
 
+  test('among equally busy ones the higher pids go first, whatever their order', () => {
+    const summary = crowd(3_000)
+    const even = summary.processes.map((process) => ({ ...process, calls: 5 }))
+    const pidsOf = (processes: Summary['processes']) => {
+      const decoded = decodeSummary(encodeWithin({ ...summary, processes }, sampleOrigin))
+      if (!decoded.ok) throw new Error(decoded.reason)
+      return decoded.value.processes.map(({ pid }) => pid)
+    }
+    const kept = pidsOf(even)
+    expect(pidsOf(even.toReversed())).toEqual(kept)
+    const pids = even.map(({ pid }) => pid).sort((a, b) => a - b)
+    expect(kept).toEqual(pids.slice(0, kept.length))
+  })
+
   test('leaves a small summary whole', () => {
     const decoded = decodeSummary(encodeWithin(crowd(20), sampleOrigin))
     expect(decoded).toMatchObject({ ok: true, value: { processesOmitted: 0 } })
