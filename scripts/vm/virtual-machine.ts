@@ -129,7 +129,7 @@ function command(
     ...(arm
       ? ['qemu-system-aarch64', '-machine', 'virt', '-cpu', 'cortex-a72']
       : ['qemu-system-x86_64', '-machine', 'q35', '-cpu', X86_CPU]),
-    ...['-accel', 'tcg', '-smp', cpusMax === cpus ? `${cpus}` : `${cpus},maxcpus=${cpusMax}`],
+    ...['-accel', 'tcg', '-smp', processors(cpus, cpusMax)],
     ...(cpusMax === 1 ? ['-icount', 'shift=1,sleep=off'] : []),
     ...['-m', `${memoryMegabytes}`, '-display', 'none', '-no-reboot', '-nic', 'none'],
     ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', append.join(' ')],
@@ -140,4 +140,9 @@ function command(
     ...['-device', 'virtio-rng-pci,rng=rng'],
     ...['-serial', `file:${console}`, '-monitor', `unix:${monitor},server,nowait`],
   ]
+}
+
+/** Each in a socket of its own: by these guest/hotplug.sh adds them. */
+function processors(cpus: number, most: number): string {
+  return cpus === most ? `${cpus}` : `${cpus},maxcpus=${most},sockets=${most},cores=1,threads=1`
 }
