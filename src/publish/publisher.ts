@@ -154,6 +154,8 @@ export class Publisher {
   readonly #outbox: Outbox
   readonly #topics: AgentTopics
   readonly #fleetTopics: ReadonlyMap<string, FleetSubject>
+  /** Why the latest document was not used that was refused. */
+  readonly #fleetRefusals = new Map<FleetSubject, string>()
   readonly #clock: Clock
   readonly #log: Log
   readonly #budget: ByteBudget
@@ -629,9 +631,11 @@ export class Publisher {
       : trusted.signed
         ? this.#options.fleet?.[what]?.(trusted.payload)
         : 'unsigned'
-    if (reason === undefined) return
-    this.#ignore(`${what}: ${reason}`)
-    this.#log.warn('A document of the fleet is not used', { what, reason })
+    if (reason !== undefined) this.#ignore(`${what}: ${reason}`)
+    // An aggregator repeats what is retained, and on a foreign broker anybody may publish there.
+    const isNews = reason !== undefined && reason !== this.#fleetRefusals.get(what)
+    if (isNews) this.#log.warn('A document of the fleet is not used', { what, reason })
+    if (reason !== undefined) this.#fleetRefusals.set(what, reason)
   }
 
   #receiveReceipt(payload: Uint8Array, signed: boolean): void {

@@ -130,6 +130,17 @@ describe('Publisher', () => {
     await until('the news', () => statuses(aedes).at(-1)?.model === 'sha256:1')
   })
 
+  test('counts each document of the fleet that it refuses, and tells why once', async () => {
+    const aedes = await broker()
+    const fleet = { policy: () => undefined }
+    const { publisher: one, lines } = publisher(aedes.url, { fleet })
+    one.start()
+    await until('the connection', () => one.state().connection === 'connected')
+    for (let i = 0; i < 20; i++) aedes.publish(topics.fleetPolicy, Buffer.from(`{"v":${i}}`), false)
+    await until('all of them', () => one.state().ignored['policy: unsigned'] === 20)
+    expect(lines.filter((line) => line.includes('is not used'))).toHaveLength(1)
+  })
+
   test('publishes its status again, so that a late will does not stay; each connection has a number', async () => {
     const aedes = await broker()
     const { publisher: one } = publisher(aedes.url, { statusEveryMs: 30, reconnectMs: [1, 2] })
