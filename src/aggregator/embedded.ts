@@ -29,8 +29,11 @@ export interface BrokerLink extends Link {
   readonly url: string
   /** What the broker carries, where it is our own. */
   load(): BrokerLoad | undefined
-  /** Publishes for those who come later, too. @returns false where it cannot at present */
-  retain(topic: string, payload: Uint8Array): boolean
+  /**
+   * Publishes for those who come later, too.
+   * @returns undefined where it cannot at present; fails where the broker refuses
+   */
+  retain(topic: string, payload: Uint8Array): Promise<void> | undefined
   /** Why nothing arrives at the moment; undefined while all is well. */
   failing(): string | undefined
   /** Takes no more messages; receipts for those taken can still be sent. */
@@ -106,9 +109,8 @@ export async function startEmbedded(
     failing: () => undefined,
     quiesce: () => open.quiesce(),
     publish: (topic, payload, signature) => open.publish(topic, payload, false, signature),
-    retain(topic, payload) {
+    async retain(topic, payload) {
       open.publish(topic, payload, true)
-      return true
     },
     announce,
     close: () => open.close(),

@@ -116,10 +116,7 @@ export async function connectExternal(
         .catch(() => {})
     },
     retain(topic, payload) {
-      if (connection === undefined) return false
-      const contentType = CONTENT_TYPE.status
-      connection.publish(topic, payload, { retain: true, contentType }).catch(() => {})
-      return true
+      return connection?.publish(topic, payload, { retain: true, contentType: CONTENT_TYPE.status })
     },
     announce(site, again = false) {
       const known = heralds.get(site)

@@ -13,8 +13,8 @@ export interface FleetDocumentsParts {
   readonly store: Pick<Store, 'documents'>
   readonly clock: Clock
   readonly log: Log
-  /** @returns false where nothing can be published at present */
-  readonly retain: (topic: string, payload: Uint8Array) => boolean
+  /** @returns undefined where nothing can be published at present; fails where the broker refuses */
+  readonly retain: (topic: string, payload: Uint8Array) => Promise<void> | undefined
 }
 
 export class FleetDocuments {
@@ -52,9 +52,14 @@ export class FleetDocuments {
       const before = this.#published.get(topic)
       const isNew = before?.version !== version
       if (!isNew && now - before.at < FLEET_AGAIN_EVERY_MS) continue
-      if (!retain(topic, body)) continue
+      const published = retain(topic, body)
+      if (published === undefined) continue
       this.#published.set(topic, { version, at: now })
-      if (isNew) log.info('Published to the fleet', { site, what, version })
+      // Not waited for: a broker that does not answer must not keep this from its end.
+      published.then(
+        () => isNew && log.info('Published to the fleet', { site, what, version }),
+        (error) => log.warn('Cannot publish to the fleet', { site, what, why: String(error) }),
+      )
     }
   }
 }

@@ -85,7 +85,7 @@ test('FleetDocuments publishes what is new, again now and then, and what could n
       ...{ store, clock, log: createLog({ write: () => {} }) },
       retain(topic, payload) {
         if (isUp) published.push(`${topic} ${payload.length > 100}`)
-        return isUp
+        return isUp ? Promise.resolve() : undefined
       },
     },
     2 ** 30,
@@ -104,4 +104,27 @@ test('FleetDocuments publishes what is new, again now and then, and what could n
   await documents.look()
   expect(published).toHaveLength(3)
   await documents.close()
+})
+
+test('FleetDocuments tells that a broker refuses a document, and says it published none', async () => {
+  const store = await sqlite.open()
+  const lines: string[] = []
+  const documents = new FleetDocuments(
+    {
+      ...{
+        store,
+        clock: manualClock(NOW_MS),
+        log: createLog({ write: (line) => lines.push(line) }),
+      },
+      retain: () => Promise.reject(new Error('Not authorized')),
+    },
+    2 ** 30,
+  )
+  await pushPolicy(store, push)
+  await documents.look()
+  await documents.look()
+  await documents.close()
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toContain('Cannot publish to the fleet')
+  expect(lines[0]).toContain('Not authorized')
 })
