@@ -64,7 +64,8 @@ function prepare(): void {
     writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`)
     chmodSync(join(bin, name), 0o755)
   }
-  program('sudo', 'exec "$@"')
+  // Also of another user: here everything is one's own.
+  program('sudo', '[ "$1" = -u ] && shift 2\nexec "$@"')
   program('systemctl', `echo "$@" >>${folder}/systemctl`)
   // Those who serve are given a line of syscalls where they would watch the host.
   const { ca, server } = makeCertificates(folder)
@@ -103,6 +104,7 @@ async function follow(
       ['0.0.0.0:8470', `127.0.0.1:${http}`],
       [/fleet\.example:8470/g, `127.0.0.1:${http}`],
       ['/etc/callsign/agent.toml', join(folder, 'agent.toml')],
+      ['/var/lib/callsign', join(folder, 'state')],
       ['/media/stick/', `${folder}/stick/`],
     ]
     return all.reduce((line, [from, to]) => line.replaceAll(from as never, to), text)
