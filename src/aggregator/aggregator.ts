@@ -158,7 +158,7 @@ async function assemble(
     link = await openLink(options, store, subscriber, identity, enrolment)
   } catch (error) {
     await http?.close()
-    enrolment?.close()
+    await enrolment?.close()
     events.close()
     await opened.close()
     throw error
@@ -187,7 +187,7 @@ async function assemble(
       await subscriber.drain()
       events.close()
       await served.close()
-      enrolment?.close()
+      await enrolment?.close()
       await opened.close()
     },
   }

@@ -44,6 +44,7 @@ import {
 } from '../wire/enrolment-message.ts'
 import { detachSignature } from '../wire/signed.ts'
 import { isTopicPart } from '../wire/topics.ts'
+import { Periodic } from './periodic.ts'
 import type { Named, Store } from './store/store.ts'
 
 /** Clocks of hosts may be behind. */
@@ -70,27 +71,39 @@ export class Enrolment {
   /** As hosts are told it; known when the broker is. */
   broker = ''
   readonly #parts: EnrolmentParts
-  readonly #timer: ReturnType<typeof setInterval>
+  readonly #looks: Periodic
   #revoked: ReadonlySet<string> = new Set()
   #tidiedAt = 0
   /** When a reason for a refusal was last told; there are a dozen. */
   readonly #toldAt = new Map<string, number>()
 
+  /** @throws where the store does not say who is revoked: without that no host is let in */
   static async open(parts: EnrolmentParts): Promise<Enrolment> {
     const authority = await authorityOf(parts.store, parts.clock.now())
     const enrolment = new Enrolment(authority, parts)
-    await enrolment.look()
+    try {
+      await enrolment.#look()
+    } catch (cause) {
+      await enrolment.close()
+      throw cause
+    }
     return enrolment
   }
 
   private constructor(authority: Authority, parts: EnrolmentParts) {
     this.authority = authority
     this.#parts = parts
-    this.#timer = setInterval(() => void this.look(), REVOKED_LOOK_EVERY_MS)
+    // What was known holds.
+    this.#looks = new Periodic(
+      () => this.#look(),
+      REVOKED_LOOK_EVERY_MS,
+      (cause, isFirst) =>
+        isFirst && parts.log.warn('Cannot read which hosts are revoked', { why: String(cause) }),
+    )
   }
 
-  close(): void {
-    clearInterval(this.#timer)
+  close(): Promise<void> {
+    return this.#looks.close()
   }
 
   /** For listeners without a certificate of the operator's. */
@@ -115,15 +128,18 @@ export class Enrolment {
   }
 
   /** Reads which certificates are revoked. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    return this.#looks.run()
+  }
+
+  async #look(): Promise<void> {
     const { store, clock } = this.#parts
-    const now = clock.now() / 1000
-    // A store that is away: what was known holds.
-    const rows = await store.enrolment.revoked(Math.floor(now)).catch(() => undefined)
-    if (rows !== undefined) this.#revoked = new Set(rows.map(({ serial }) => serial))
+    const now = Math.floor(clock.now() / 1000)
+    const rows = await store.enrolment.revoked(now)
+    this.#revoked = new Set(rows.map(({ serial }) => serial))
     if (now - this.#tidiedAt < TIDY_EVERY_S) return
+    await store.enrolment.tidy(now)
     this.#tidiedAt = now
-    await store.enrolment.tidy(Math.floor(now)).catch(() => {})
   }
 
   static isPath(path: string): boolean {

@@ -7,6 +7,7 @@ import { FLEET_AGAIN_EVERY_MS, FLEET_LOOK_EVERY_MS } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { fleetTopic } from '../wire/topics.ts'
+import { Periodic } from './periodic.ts'
 import type { Store } from './store/store.ts'
 
 export interface FleetDocumentsParts {
@@ -19,29 +20,26 @@ export interface FleetDocumentsParts {
 
 export class FleetDocuments {
   readonly #parts: FleetDocumentsParts
-  readonly #timer: ReturnType<typeof setInterval>
+  readonly #looks: Periodic
   readonly #published = new Map<string, { readonly version: number; readonly at: number }>()
-  #looking: Promise<void> | undefined
 
   constructor(parts: FleetDocumentsParts, everyMs: number = FLEET_LOOK_EVERY_MS) {
     this.#parts = parts
-    this.#timer = setInterval(() => void this.look(), everyMs)
+    this.#looks = new Periodic(
+      () => this.#look(),
+      everyMs,
+      (cause, isFirst) =>
+        isFirst && parts.log.warn('Cannot read the documents of the fleet', { why: String(cause) }),
+    )
     void this.look()
   }
 
   look(): Promise<void> {
-    // A store that is away is told by the commits that fail.
-    this.#looking ??= this.#look()
-      .catch(() => {})
-      .finally(() => {
-        this.#looking = undefined
-      })
-    return this.#looking
+    return this.#looks.run()
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer)
-    await this.#looking
+  close(): Promise<void> {
+    return this.#looks.close()
   }
 
   async #look(): Promise<void> {

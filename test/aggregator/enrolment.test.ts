@@ -30,7 +30,7 @@ async function opened(store: Store) {
   const log = createLog({ write: (line) => lines.push(line) })
   const enrolment = await Enrolment.open({ store, clock, log, aggregatorKey: 'KEY' })
   enrolment.broker = 'mqtts://ENROLLED:8883'
-  enrolment.close()
+  await enrolment.close()
   const ask = async (
     path: 'enrol' | 'renew',
     changes: Partial<EnrolmentRequest>,
@@ -74,6 +74,18 @@ for (const kind of [sqlite, postgres])
       )
       expect(await ask('enrol', { token: 'cs1.x.y' })).toBe('no-token')
       expect(await ask('enrol', {})).toBe('no-token')
+    })
+
+    test('is not open where the store does not say who is revoked', async () => {
+      const store = await kind.open()
+      const { enrolment } = store
+      Object.defineProperty(store, 'enrolment', {
+        get: () => ({
+          authority: enrolment.authority.bind(enrolment),
+          revoked: () => Promise.reject(new Error('away')),
+        }),
+      })
+      await expect(opened(store)).rejects.toThrow('away')
     })
 
     test('a token ends with its time, and with so many uses, counted at once', async () => {

@@ -21,6 +21,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import { type AlertMessage, toMessage } from '../../wire/alert-message.ts'
 import type { Signer } from '../../wire/signed.ts'
+import { Periodic } from '../periodic.ts'
 import type { Store, StoreChange } from '../store/store.ts'
 import { type AbsenceChange, type AbsenceRules, changesOf, EXPECTED_MS } from './rules.ts'
 
@@ -50,11 +51,10 @@ export class AbsenceWatch {
   readonly #parts: AbsenceParts
   readonly #rules: AbsenceRules
   readonly #settleMs: number
-  readonly #timer: ReturnType<typeof setInterval>
   readonly #holder = randomUUID()
   readonly #everyMs: number
   #settledAt: number
-  #looking: Promise<void> | undefined
+  readonly #looks: Periodic
   #open: Readonly<Record<Absence, number>> | undefined
 
   constructor(options: AbsenceOptions, parts: AbsenceParts) {
@@ -64,7 +64,14 @@ export class AbsenceWatch {
     this.#settleMs = options.settleMs ?? afterMs + RECONNECT_MAX_MS
     this.#settledAt = parts.clock.monotonic() + this.#settleMs
     this.#everyMs = everyMs
-    this.#timer = setInterval(() => void this.look(), everyMs)
+    this.#looks = new Periodic(
+      () => this.#look(),
+      everyMs,
+      (cause, isFirst) => {
+        this.#settleAnew()
+        if (isFirst) parts.log.warn('Cannot look for absent hosts', { why: String(cause) })
+      },
+    )
   }
 
   /** Open alerts by what is missing, where this aggregator is the one that looks. */
@@ -74,20 +81,11 @@ export class AbsenceWatch {
 
   /** One look; a second one at the same time is the same. */
   look(): Promise<void> {
-    this.#looking ??= this.#look()
-      .catch((cause) => {
-        this.#settleAnew()
-        this.#parts.log.warn('Cannot look for absent hosts', { why: String(cause) })
-      })
-      .finally(() => {
-        this.#looking = undefined
-      })
-    return this.#looking
+    return this.#looks.run()
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer)
-    await this.#looking
+  close(): Promise<void> {
+    return this.#looks.close()
   }
 
   async #look(): Promise<void> {
