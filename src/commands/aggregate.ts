@@ -15,7 +15,7 @@ import {
 import { parsePartition } from '../aggregator/central/partition.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import { ABSENT_AFTER_MS } from '../domain/limits.ts'
+import { ABSENT_AFTER_MS, ABSENT_AFTER_MS_MIN } from '../domain/limits.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { chosenOutputs } from '../outputs/chosen.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -122,7 +122,7 @@ export default defineCommand({
     absentAfter: {
       type: 'string',
       description:
-        'a host that sends nothing for so long without a clean end is an alert; default 5m, "off" for none',
+        'a host that sends nothing for so long without a clean end is an alert; default 5m, at least 2m, "off" for none',
       valueHint: 'DURATION',
     },
     to: {
@@ -244,7 +244,16 @@ async function classifyOf(
 
 function absenceOf(text: string | undefined): AggregatorOptions['absence'] {
   if (text === 'off') return undefined
-  return { afterMs: durationOf(text, 'absent-after') ?? ABSENT_AFTER_MS }
+  const afterMs = durationOf(text, 'absent-after') ?? ABSENT_AFTER_MS
+  if (afterMs < ABSENT_AFTER_MS_MIN)
+    throw new AgentError(
+      'ERR_USAGE',
+      `Cannot use --absent-after "${text}": hosts are heard once a minute`,
+      {
+        hint: `Give ${ABSENT_AFTER_MS_MIN / 60_000}m or more, or "off"`,
+      },
+    )
+  return { afterMs }
 }
 
 function readyOf({ brokerUrl, url, publicKey }: Aggregator) {

@@ -813,6 +813,8 @@ export const SEARCH_CHARS_MAX = 200
 export const HOST_SILENT_S = 150
 /** A host that was not heard for so long is absent: five summaries. */
 export const ABSENT_AFTER_MS = 5 * SUMMARY_EVERY_MS
+/** Less would call every host absent between its summaries. */
+export const ABSENT_AFTER_MS_MIN = 2 * SUMMARY_EVERY_MS
 /** A host that is blind or noisy for so long is told of. */
 export const ABSENCE_TROUBLED_MS = 15 * 60_000
 /** An alert of absence is closed after so long: the host will not come back. */

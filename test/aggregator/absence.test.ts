@@ -106,6 +106,16 @@ for (const kind of [sqlite, postgres])
       await watch.close()
     })
 
+    test('where more are silent than one look takes, those that fell silent last come first', async () => {
+      const store = await kind.open()
+      for (const [minute, host] of ['a', 'b', 'c'].entries()) await hear(store, minute, host)
+      const { suspects, isWhole } = await store.absences({
+        ...{ silentBefore: at(9), troubledBefore: at(0), expectedSince: at(0), limit: 2 },
+      })
+      expect(suspects.map(({ host }) => host)).toEqual(['c', 'b'])
+      expect(isWhole).toBe(false)
+    })
+
     test('a clean end is no absence; a lost connection is', async () => {
       const store = await kind.open()
       await hear(store, 0, 'planned', 'lost', 'asked')

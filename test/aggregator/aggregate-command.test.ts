@@ -102,6 +102,7 @@ test('migrate moves one store into another and says how much; a wrong call says 
     ['move', '--to', to],
     ['--store', 'postgres://me:secret@127.0.0.1/x'],
     ['--retain', 'forever'],
+    ['--absent-after', '30s'],
   ]) {
     const child = spawn(...wrong)
     expect(await child.exited).toBe(2)

@@ -16,7 +16,7 @@ export async function readAbsences(
          blind_since::float8 AS "blindSince", noisy_since::float8 AS "noisySince"
        FROM callsign.hosts WHERE ${WATCHED} AND (last_seen <= $1
          OR (blind_since > 0 AND blind_since <= $2) OR (noisy_since > 0 AND noisy_since <= $2))
-       ORDER BY last_seen LIMIT $3`,
+       ORDER BY last_seen DESC LIMIT $3`,
       [silentBefore, troubledBefore, limit],
     ),
     db.query<{ body: string }>(

@@ -429,7 +429,7 @@ export class SqliteStore implements Store {
       )
       if (isSilent || isTroubled) suspects.push(host)
     }
-    suspects.sort((a, b) => a.lastSeen - b.lastSeen)
+    suspects.sort((a, b) => b.lastSeen - a.lastSeen)
     const open = this.#sql.openAbsences.all() as { body: string }[]
     return {
       suspects: suspects.slice(0, bounds.limit),

@@ -194,7 +194,7 @@ export interface AbsenceBounds {
   readonly troubledBefore: number
   /** Hosts that were last heard before this are expected no more. */
   readonly expectedSince: number
-  /** Most suspects that are given, those silent for longest first. */
+  /** Most suspects that are given, those heard last first: news comes before what was told. */
   readonly limit: number
 }
 
