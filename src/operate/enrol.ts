@@ -10,7 +10,7 @@ import { RENEW_BELOW_SHARE, RENEW_LOOK_EVERY_MS } from '../domain/limits.ts'
 import { problemText } from '../domain/untrusted.ts'
 import { openIdentity } from '../platform/identity.ts'
 import type { Log } from '../platform/log.ts'
-import { fingerprint, makeKeyPair, validityOf } from '../platform/x509.ts'
+import { fingerprint, isPair, makeKeyPair, validityOf } from '../platform/x509.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 import {
@@ -71,13 +71,19 @@ export async function enrol(
   return keep(state, { url: base, site: answer.site, host: answer.host }, pair.key, answer)
 }
 
-/** Renews it if it ends soon. @returns whether it did */
+/**
+ * Renews it if it ends soon, or if a crash between the two left a key and a certificate that do not
+ * belong together. @returns whether it did
+ */
 export async function renewIfDue(state: string, nowMs: number): Promise<boolean> {
   const kept = readKept(state)
   if (kept === undefined) return false
   const files = filesIn(state)
-  const { from, until } = validityOf(readFileSync(files.cert, 'utf8'))
-  if (until - nowMs > (until - from) * RENEW_BELOW_SHARE) return false
+  const certificate = readFileSync(files.cert, 'utf8')
+  if (isPair(certificate, readFileSync(files.key, 'utf8'))) {
+    const { from, until } = validityOf(certificate)
+    if (until - nowMs > (until - from) * RENEW_BELOW_SHARE) return false
+  }
   const authority = readFileSync(files.ca, 'utf8')
   const pair = makeKeyPair()
   const { site, host } = kept

@@ -169,6 +169,15 @@ export function isPublicKeyInfo(der: Uint8Array): boolean {
   }
 }
 
+/** Whether a private key (PEM) is that of a certificate (PEM); false where either is none. */
+export function isPair(certificate: string, key: string): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
+}
+
 /** Unix ms of a certificate's time. @throws where it is no certificate */
 export function validityOf(certificate: string): { readonly from: number; readonly until: number } {
   const { validFrom, validTo } = new X509Certificate(certificate)

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SqliteStore } from '../../src/aggregator/store/sqlite-store.ts'
 import { renewIfDue } from '../../src/operate/enrol.ts'
-import { issue } from '../../src/platform/x509.ts'
+import { isPair, issue, makeKeyPair } from '../../src/platform/x509.ts'
 import { until } from '../aggregator/running.ts'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
 import { mosquitto, startMosquitto } from '../support/brokers.ts'
@@ -185,6 +185,7 @@ describe('agent enrol', () => {
     const files = { cert: join(state, 'tls/cert.pem'), key: join(state, 'tls/key.pem') }
     const before = readFileSync(files.cert, 'utf8')
     expect(await renewIfDue(state, Date.now())).toBe(false)
+    const key = readFileSync(files.key, 'utf8')
     // Its key is pinned with its first message.
     const first = watch('web-6', configFor('web-6', stdout))
     await until('the connection', async () => (await connection('web-6')) === 'connected', 60_000)
@@ -194,6 +195,11 @@ describe('agent enrol', () => {
       20_000,
     )
     await first.end()
+    // A key without its certificate, as a crash between the two leaves it.
+    writeFileSync(files.key, makeKeyPair().key)
+    expect(await renewIfDue(state, Date.now())).toBe(true)
+    expect(isPair(readFileSync(files.cert, 'utf8'), readFileSync(files.key, 'utf8'))).toBe(true)
+    writeFileSync(files.key, key)
     // One of the same authority that ends in an hour stands in its place.
     const open = new SqliteStore(at)
     const authority = await open.enrolment.authority(() => {
@@ -235,7 +241,6 @@ describe.skipIf(mosquitto === null)('agent enrol beside mosquitto', () => {
     const authority = await made.enrolment.authority(() => {
       throw new Error('there is one')
     })
-    const { makeKeyPair } = await import('../../src/platform/x509.ts')
     const server = makeKeyPair()
     const span = { from: Date.now() - 9e7, until: Date.now() + 9e7 }
     const served = issue(authority, {
