@@ -11,7 +11,7 @@ import { type BookCounts, readKeptCauses } from '../detect/dedup.ts'
 import type { Detector } from '../detect/detector.ts'
 import { isObservation } from '../domain/alert.ts'
 import { ALERTS_REMEMBERED_MAX } from '../domain/limits.ts'
-import type { ProcessKey } from '../domain/process.ts'
+import { type ProcessKey, START_TOLERANCE_SECONDS } from '../domain/process.ts'
 import type { Numbered } from '../outputs/outputs.ts'
 import type { AlertMessage } from '../wire/alert-message.ts'
 
@@ -80,6 +80,3 @@ export function areGone(
   }
   return true
 }
-
-/** The kernel's events and /proc round a start to neighbouring seconds. */
-const START_TOLERANCE_SECONDS = 2

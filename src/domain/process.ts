@@ -54,3 +54,6 @@ const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u20
 export function safeName(name: string): string {
   return name.replace(UNSAFE, '?')
 }
+
+/** The kernel's events and /proc round a start to neighbouring seconds. */
+export const START_TOLERANCE_SECONDS = 2

@@ -14,7 +14,7 @@ import type { Alert } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'
 import { ALERTS_KEPT_MAX } from '../domain/limits.ts'
-import type { Process } from '../domain/process.ts'
+import { type Process, START_TOLERANCE_SECONDS } from '../domain/process.ts'
 import { sequenceSeconds } from '../model/manifest.ts'
 import type { Model } from '../model/model.ts'
 import { predictFrames } from '../model/predict-frames.ts'
@@ -72,9 +72,15 @@ function isOpenAt({ first, last, state }: Alert, second: number): boolean {
   return first <= second && (state !== 'closed' || last >= second)
 }
 
+/** A pid is used again; a group of short-lived processes has the pid and no start of one of them. */
+function isAbout({ process: subject }: Alert, { pid, latest, startMs }: Process): boolean {
+  if (subject.pid !== (latest ?? Math.abs(pid))) return false
+  return pid < 0 || Math.abs(subject.start - Math.floor(startMs / 1000)) <= START_TOLERANCE_SECONDS
+}
+
 function standingOf(process: Process, alerts: readonly Alert[], model: Model) {
-  const { pid, latest, name } = process
-  const isAccused = alerts.some((alert) => alert.process.pid === (latest ?? Math.abs(pid)))
+  const { name } = process
+  const isAccused = alerts.some((alert) => isAbout(alert, process))
   const claimed = claimsNothing(name) ? undefined : model.classes.claimedBy(name)
   return {
     known: true,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { LiveDocument } from '../../src/agent/live-view.ts'
 import { runAgent } from '../../src/agent/run.ts'
 import { openFiles } from '../../src/agent/sources.ts'
+import { LocalStore } from '../../src/buffer/local-store.ts'
 import { lookBack } from '../../src/operate/look-back.ts'
 import { type Model, openModelInUse } from '../../src/operate/models.ts'
 import type { AlertMessage } from '../../src/wire/alert-message.ts'
@@ -48,6 +49,20 @@ describe('lookBack()', () => {
     const { processes, agent } = await lookBack(state, model, first - 1)
     expect(processes.filter(({ suspicion }) => suspicion > 0)).toEqual([])
     expect(agent.alertsOpen).toBe(0)
+  })
+
+  test('accuses no later process with the pid of an accused one', async () => {
+    const miner = told.find(({ process }) => process.name === 'xmrig')!
+    const { processes } = await lookBack(state, model, miner.time)
+    const other = processes.find(({ suspicion, pid }) => suspicion === 0 && pid > 0)!
+    const local = LocalStore.open(join(state, 'local.db'))
+    const subject = { ...miner.process, pid: other.pid, start: other.start - 3_600 }
+    const earlier = { ...miner, id: '0123456789abcdef', process: subject }
+    expect(local.alerts.put([earlier], undefined)).toBe(true)
+    local.close()
+    expect(find(await lookBack(state, model, miner.time), other.pid)).toMatchObject({
+      suspicion: 0,
+    })
   })
 
   test.each([
