@@ -5,6 +5,7 @@ import { letterOf, mailOutput } from '../../src/outputs/mail.ts'
 import { dotted } from '../../src/platform/smtp.ts'
 import { mailAddresses } from '../../src/settings/values.ts'
 import { type AlertMessage, toMessage } from '../../src/wire/alert-message.ts'
+import { keptValue } from '../support/kept-value.ts'
 import { until } from '../support/until.ts'
 import { sampleAlert, sampleOrigin } from '../wire/samples.ts'
 
@@ -59,18 +60,7 @@ async function mailServer(...replies: string[]) {
   return { server: `127.0.0.1:${JSON.parse(first).port}`, got }
 }
 
-function kept() {
-  let value: unknown
-  return {
-    get: () => value,
-    put: (next: unknown) => {
-      value = JSON.parse(JSON.stringify(next))
-      return true
-    },
-  }
-}
-
-function output(server: string, queue = kept(), to = ['ops@example.org', 'sec@example.org']) {
+function output(server: string, queue = keptValue(), to = ['ops@example.org', 'sec@example.org']) {
   const made = mailOutput({
     ...{ server, queue, to },
     ...{ now: () => 1_800_000_000_000, retryMs: 5 },
@@ -130,19 +120,19 @@ describe.skipIf(!hasServer)('mailOutput()', () => {
 
   test('a mailbox that is gone costs the others nothing, and all of them gone is a refusal', async () => {
     const { server, got } = await mailServer()
-    const some = output(server, kept(), ['gone@example.org', 'sec@example.org'])
+    const some = output(server, keptValue(), ['gone@example.org', 'sec@example.org'])
     await some.take(told(alert()))
     await until('it', () => got().length === 1)
     expect(got()[0]!.to).toEqual(['sec@example.org'])
     await until('the count', () => some.refused?.['recipient-550'] === 1)
-    const none = output(server, kept(), ['gone@example.org', 'gone@example.com'])
+    const none = output(server, keptValue(), ['gone@example.org', 'gone@example.com'])
     await none.take(told(alert()))
     await until('the refusal', () => none.refused?.['smtp-550'] === 1)
     expect(got()).toHaveLength(1)
   }, 30_000)
 
   test('delivers after a restart what waited before it', async () => {
-    const queue = kept()
+    const queue = keptValue()
     const away = output('127.0.0.1:9', queue)
     await away.take(told(alert()))
     await away.close?.()

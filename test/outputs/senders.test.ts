@@ -14,6 +14,7 @@ import { parseSyslogTarget, syslogMessage, syslogOutput } from '../../src/output
 import { type WebhookOptions, webhookOutput } from '../../src/outputs/webhook.ts'
 import { requestOf } from '../../src/outputs/webhook-templates.ts'
 import { type AlertMessage, toMessage } from '../../src/wire/alert-message.ts'
+import { keptValue } from '../support/kept-value.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 import { until } from '../support/until.ts'
 import { sampleAlert, sampleOrigin } from '../wire/samples.ts'
@@ -158,19 +159,9 @@ describe('webhookOutput()', () => {
     ends.push(() => server.stop(true))
     return { got, url: server.url.href, attempts: () => attempts }
   }
-  function kept() {
-    let value: unknown
-    return {
-      get: () => value,
-      put: (next: unknown) => {
-        value = JSON.parse(JSON.stringify(next))
-        return true
-      },
-    }
-  }
   const webhook = (options: Partial<WebhookOptions> & { url: string }) => {
     const output = webhookOutput({
-      ...{ template: 'json', queue: kept(), now: () => 1_800_000_000_000, retryMs: 5 },
+      ...{ template: 'json', queue: keptValue(), now: () => 1_800_000_000_000, retryMs: 5 },
       ...options,
     })
     ends.push(() => output.close?.())
@@ -207,7 +198,7 @@ describe('webhookOutput()', () => {
   })
 
   test('delivers after a restart what waited before it', async () => {
-    const queue = kept()
+    const queue = keptValue()
     const away = webhookOutput({
       ...{ url: 'http://127.0.0.1:9/', template: 'json', queue, now: Date.now, retryMs: 60_000 },
     })
