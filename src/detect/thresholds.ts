@@ -1,7 +1,8 @@
 /**
- * Every manually chosen number of detection: what it trades off, and what it was measured on. The
- * thresholds of evidence are not here: they come with a model, from its calibration data
- * (calibration.ts).
+ * Manually chosen numbers of how windows are judged: what each trades off, and what it was measured
+ * on. The thresholds of evidence come with a model, from its calibration data (calibration.ts);
+ * those of a detector that works from counts or facts (connecting.ts, file-work.ts, findings.ts …)
+ * stand at its beginning.
  *
  * "Recordings" are the laboratory hosts of models/recordings; B and E were never trained on.
  */
