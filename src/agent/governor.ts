@@ -18,7 +18,7 @@
  * limit is not used. So the limit is exceeded if counting alone costs more; the log says so. Costs
  * are per second of the host's life, so a recording poured in is not throttled.
  */
-import type { Standing } from '../detect/detector.ts'
+import type { Standing } from '../detect/detector-status.ts'
 import {
   GOVERNED_WINDOWS_MAX,
   GOVERNOR_CALM_SECONDS,

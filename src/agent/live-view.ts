@@ -6,7 +6,7 @@
  * processes, the most suspicious first, then the busiest; how many more there are is told.
  */
 import { join } from 'node:path'
-import type { Standing } from '../detect/detector.ts'
+import type { Standing } from '../detect/detector-status.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Frame } from '../domain/frame.ts'

@@ -9,7 +9,7 @@
 
 import type { BufferLedger } from '../buffer/rolling-buffer.ts'
 import type { Counter } from '../count/counter.ts'
-import type { DetectorStatus } from '../detect/detector.ts'
+import type { DetectorStatus } from '../detect/detector-status.ts'
 import type { FleetStates } from '../domain/fleet-state.ts'
 import { KERNEL_COUNT_KEYS, KERNEL_PROCESSES_MAX } from '../domain/limits.ts'
 import type { CollectorStatus } from '../domain/source.ts'

@@ -4,7 +4,7 @@
  * no host takes more than its share. Evidence neither grows nor fades over windows that are left
  * out.
  */
-import type { Standing } from '../detect/detector.ts'
+import type { Standing } from '../detect/detector-status.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
 

@@ -12,64 +12,47 @@
  * interpreters are not claims; a name that another name's memory covers (a renamed worker) is not
  * new; names before exec (a child of systemd) are ignored.
  */
-import type { Alert, AlertEnd, AlertKind, Reason } from '../domain/alert.ts'
+import type { Alert, AlertEnd, Reason } from '../domain/alert.ts'
 import type { AllowRule } from '../domain/allow.ts'
 import { allowedBy } from '../domain/allow.ts'
-import { BEHAVIOURS, type Severity } from '../domain/behaviour.ts'
+import type { Severity } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
-import type { FactJudge, Proof, Question } from '../domain/finding.ts'
-import {
-  ACTIVE_FRAMES_MIN,
-  ALERT_ALTERNATIVES_MAX,
-  NEWCOMERS_MAX,
-  SEQUENCE_FRAMES,
-} from '../domain/limits.ts'
+import type { FactJudge, Proof } from '../domain/finding.ts'
+import { ACTIVE_FRAMES_MIN, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process, ProcessKey } from '../domain/process.ts'
-import type { Verdict } from '../domain/verdict.ts'
 import { type DetectionCalibration, Levels } from './calibration.ts'
-import { Coverage, type Knowledge, type Shares, sharesOf } from './coverage.ts'
-import { decide, mostProbable } from './decide.ts'
+import { type Accusation, type Candidate, Candidates } from './candidates.ts'
+import { ClaimedClasses } from './claimed-classes.ts'
+import { Coverage, type Knowledge, sharesOf } from './coverage.ts'
 import {
   AlertBook,
   type BookChanges,
   type BookCounts,
   type BookLimits,
-  type BookStatus,
-  type Crossing,
   type KeptCause,
-  type OpenAlerts,
 } from './dedup.ts'
-import {
-  accumulate,
-  average,
-  Evidence,
-  noteKnown,
-  type ProcessEvidence,
-  type Stream,
-} from './evidence.ts'
+import type { DetectorStatus, Standing } from './detector-status.ts'
+import { accumulate, average, Evidence, noteKnown, type ProcessEvidence } from './evidence.ts'
+import { Gate } from './gate.ts'
 import { whiten } from './geometry.ts'
-import { HostLevel, type HostLevelStatus } from './host-level.ts'
+import { HostLevel } from './host-level.ts'
 import { claimIncrement, maliceIncrement, type Signs, signsOf } from './judge.ts'
 import { isKnown } from './known.ts'
-import { type HostMemory, type MemoryStatus, NOTHING } from './memory.ts'
+import { type HostMemory, NOTHING } from './memory.ts'
 import { type MemoryState, memoryStateOf } from './memory-state.ts'
 import { claimsNothing, isBeforeExec, memoryName } from './names.ts'
-import { isPackageManager } from './program-names.ts'
+import { Newcomers } from './newcomers.ts'
 import {
-  CONFIDENCE_MIN,
   FACTS_FROM,
   JUDGE,
-  NEWCOMER_SECONDS,
-  NEWCOMER_USUAL,
   NOT_KNOWN_FROM,
   NOVELTY_SHARE,
   UNWATCHED_SECONDS,
   WARM,
 } from './thresholds.ts'
 import { mayVote, STRANGE, Unrest, type UnrestGroup } from './unrest.ts'
-import { type Outcome, weigh } from './weigh.ts'
 
 export interface DetectorOptions {
   readonly classes: ModelClasses
@@ -96,39 +79,6 @@ export interface DetectorOptions {
   readonly onForget?: (evidence: ProcessEvidence) => void
 }
 
-export interface DetectorStatus {
-  readonly judged: number
-  readonly undecided: Readonly<Record<'tooShort' | 'incomplete', number>>
-  readonly allowed: number
-  readonly tracked: number
-  /** Unix second; new programs are alerted after it. 0 before the first frame. */
-  readonly learningUntil: number
-  readonly learning: boolean
-  /** Share of the well-known processes that do what they never did here, 0…1. */
-  readonly unrest: number
-  /** The user or container with most of them in the newest second; absent where there are none. */
-  readonly unrestOf?: UnrestGroup
-  readonly memory: MemoryStatus & { readonly state: MemoryState }
-  /** New names that a day will bring, as this host's past goes; absent in its first day. */
-  readonly newNamesPerDay?: number
-  /** How much of this host is known; absent before the first window. */
-  readonly coverage?: { readonly windows: Shares; readonly names?: Shares }
-  /** What this host's own hours say of the levels. */
-  readonly hostLevel: HostLevelStatus
-  readonly alerts: BookStatus
-  /** Absent in documents of older agents. */
-  readonly openAlerts?: OpenAlerts
-}
-
-export interface Standing {
-  /** The model knows behaviours like its own. */
-  readonly known: boolean
-  /** Evidence as a share of what an alert takes, 0 for none. */
-  readonly suspicion: number
-  /** Its name claims a class that the model knows. */
-  readonly claims: boolean
-}
-
 export class Detector {
   readonly #options: DetectorOptions
   readonly #classes: ModelClasses
@@ -136,20 +86,14 @@ export class Detector {
   readonly #evidence: Evidence
   readonly #book: AlertBook
   readonly #levels: Levels
-  readonly #newcomers = new Map<string, { seconds: number; last: number; from: number }>()
+  readonly #claims: ClaimedClasses
+  readonly #candidates: Candidates
+  readonly #newcomers: Newcomers
+  readonly #gate: Gate
+  readonly #hostLevel: HostLevel
   readonly #unrest = new Unrest()
   readonly #whitened: Float32Array
-  readonly #claims = new Map<string, number | undefined>()
-  /**
-   * Classes that accuse: malicious ones but those of dual-use tools, which are programs like any
-   * other.
-   */
-  readonly #hostLevel: HostLevel
-  /** Highest share of a level in this second that no fact refuted. */
-  #highest = 0
-  #accusing: ModelClasses
   #calibration: DetectionCalibration
-  #policy: Policy
   #allow: readonly AllowRule[]
   /** As in the options; may be changed while it runs. */
   learnSeconds: number
@@ -173,9 +117,11 @@ export class Detector {
     this.#memory = options.memory
     this.#allow = options.allow ?? []
     this.learnSeconds = options.learnSeconds
-    this.#policy = options.policy ?? new Policy()
     this.#hostLevel = new HostLevel(options.falseAlertsPerDay)
-    this.#accusing = accusingOf(options.classes)
+    this.#claims = new ClaimedClasses(options.classes)
+    this.#candidates = new Candidates(options.classes, this.#claims, options.policy ?? new Policy())
+    this.#newcomers = new Newcomers(options.memory, options.facts)
+    this.#gate = new Gate(options.facts, this.#hostLevel)
     this.#calibration = options.calibration
     this.#evidence = new Evidence(
       options.onForget === undefined ? {} : { onForget: options.onForget },
@@ -197,7 +143,7 @@ export class Detector {
   }
 
   set policy(policy: Policy) {
-    this.#policy = policy
+    this.#candidates.policy = policy
   }
 
   /**
@@ -206,8 +152,7 @@ export class Detector {
    */
   recalibrate(calibration: DetectionCalibration): void {
     this.#calibration = calibration
-    this.#accusing = accusingOf(this.#classes)
-    this.#claims.clear()
+    this.#claims.refresh()
     this.#evidence.forgetMeans()
   }
 
@@ -226,7 +171,7 @@ export class Detector {
     return {
       known: evidence === undefined || evidence.unknown <= NOT_KNOWN_FROM,
       suspicion: Math.max(share('claim'), share('malice')),
-      claims: this.#claimed(process.name) !== undefined,
+      claims: this.#claims.of(process.name) !== undefined,
     }
   }
 
@@ -265,13 +210,13 @@ export class Detector {
     }
     const { facts, proofs = () => facts?.proofs() ?? [] } = this.#options
     for (const proof of proofs()) {
-      const alert = this.#proven(proof)
+      const mean = this.#evidence.peek(proof.process)?.mean
+      const alert = this.#raise(this.#candidates.proven(proof, mean, frameIndex))
       if (alert !== undefined) this.#due.push(alert)
     }
     if (frameIndex % 16 === 0) this.#evidence.forget(frameIndex)
     if (frameIndex % 3600 === 0) this.#memory.tidy(frameIndex)
-    this.#hostLevel.push(frameIndex, this.#highest)
-    this.#highest = 0
+    this.#gate.endSecond(frameIndex)
     this.#due.push(...this.#book.tick(frameIndex))
     return this.#due.splice(0)
   }
@@ -356,7 +301,7 @@ export class Detector {
 
   /** @param name as the memory writes it */
   #knowledgeOf(name: string): Knowledge {
-    if (this.#claimed(name) !== undefined) return 'class'
+    if (this.#claims.of(name) !== undefined) return 'class'
     return this.#isWarm(name) ? 'remembered' : 'unknown'
   }
 
@@ -389,7 +334,7 @@ export class Detector {
     const state = this.#whitened
     whiten(calibration.whitening, predictions.states, row, state)
     const name = memoryName(process.name)
-    const claimed = this.#claimed(process.name)
+    const claimed = this.#claims.of(process.name)
     const usual = this.#memory.distance(name, state)
     const maliciousName = this.#classes.toolClassOf?.(process.name)
     const evidence = this.#evidence.at(process, frameIndex, maliciousName)
@@ -417,7 +362,7 @@ export class Detector {
         ),
         calm: this.#unrest.calm,
       },
-      this.#accusing,
+      this.#claims.accusing,
       calibration,
       state,
     )
@@ -457,241 +402,33 @@ export class Detector {
     const claim = evidence.claim.level / this.#levels.of('claim', stage, name)
     if (evidence.mean === undefined || Math.max(malice, claim) < FACTS_FROM) return undefined
     return (
-      (malice < FACTS_FROM ? undefined : this.#malicious(evidence, malice, claimed, warm)) ??
-      (claim < FACTS_FROM ? undefined : this.#contradicted(evidence, claim, claimed, warm))
+      (malice < FACTS_FROM
+        ? undefined
+        : this.#weighed(this.#candidates.malicious(evidence, claimed), malice, warm)) ??
+      (claim < FACTS_FROM
+        ? undefined
+        : this.#weighed(this.#candidates.contradicting(evidence, claimed, warm), claim, warm))
     )
   }
 
-  /** @param share of the threshold that the malicious evidence has reached */
-  #malicious(
-    evidence: ProcessEvidence,
-    share: number,
-    claimed: number | undefined,
-    warm: boolean,
-  ): Alert | undefined {
-    const mean = evidence.mean!
-    const { malicious, names } = this.#accusing
-    const best = mostProbable(mean, 0, mean.length, (c) => malicious[c]!)
-    const behaviour = this.#classes.behaviours?.[best.class]
-    const outcome = this.#weighed(evidence, share, {
-      question: behaviour,
-      stream: evidence.malice,
-      // That it is malicious is surer than which of the malicious behaviours it is.
-      confidence: sumOf(mean, malicious),
-      named: best.confidence,
-      warm,
-    })
-    if (outcome.kind === 'wait') return undefined
-    return this.#raise({
-      kind: 'non-grata',
-      process: evidence.process,
-      predicted: { class: names[best.class]!, confidence: best.confidence },
-      ...this.#alternatives(mean, best.class, claimed),
-      claimed: this.#claimedIn(mean, claimed),
-      from: evidence.malice.from,
-      windows: evidence.malice.windows,
-      outcome,
-      severity: behaviour === undefined ? 'high' : this.#policy.severityOf(behaviour),
-      ...defined({ behaviour }),
-      techniques: behaviour === undefined ? [] : BEHAVIOURS[behaviour].techniques,
-    })
+  /** @param share of its level that the evidence has reached */
+  #weighed(candidate: Candidate | undefined, share: number, warm: boolean): Alert | undefined {
+    if (candidate === undefined) return undefined
+    const outcome = this.#gate.weighed(candidate, share, warm, this.#frameIndex)
+    return outcome.kind === 'wait' ? undefined : this.#raise({ ...candidate.accusation, outcome })
   }
 
-  /** It is not what its name says: another program, or nothing that is known. */
-  #contradicted(
-    evidence: ProcessEvidence,
-    share: number,
-    claimed: number | undefined,
-    warm: boolean,
-  ): Alert | undefined {
-    const mean = evidence.mean!
-    const best = mostProbable(mean, 0, mean.length, (c) => c !== claimed)
-    const verdict = decide(best, claimed, this.#accusing, CONFIDENCE_MIN)
-    // That a behaviour is none of the named ones is for the memory to say: without one the model
-    // just does not know it.
-    const isUnknown =
-      verdict.kind === 'novelty' ||
-      best.class === this.#classes.background ||
-      evidence.unknown > NOT_KNOWN_FROM
-    if (isUnknown && !warm) return undefined
-    const outcome = this.#weighed(evidence, share, {
-      question: 'masquerade',
-      stream: evidence.claim,
-      confidence: best.confidence,
-      named: best.confidence,
-      warm,
-    })
-    if (outcome.kind === 'wait') return undefined
-    const kind = KINDS[verdict.kind]
-    const behaviour = kind === 'non-grata' ? this.#classes.behaviours?.[best.class] : undefined
-    return this.#raise({
-      kind,
-      process: evidence.process,
-      predicted: { class: this.#classes.names[best.class]!, confidence: best.confidence },
-      ...this.#alternatives(mean, best.class, claimed),
-      claimed: this.#claimedIn(mean, claimed),
-      from: evidence.claim.from,
-      windows: evidence.claim.windows,
-      outcome,
-      severity:
-        behaviour !== undefined
-          ? this.#policy.severityOf(behaviour)
-          : kind === 'novelty'
-            ? 'medium'
-            : 'high',
-      ...defined({ behaviour }),
-      techniques: [
-        ...(kind === 'masquerade' ? ['T1036'] : []),
-        ...(behaviour === undefined ? [] : BEHAVIOURS[behaviour].techniques),
-      ],
-    })
-  }
-
-  /** The next most probable classes that say something: a guess below a twentieth does not. */
-  #alternatives(mean: Float32Array, best: number, claimed: number | undefined) {
-    const alternatives = Array.from(mean, (confidence, c) => ({ c, confidence }))
-      .filter(({ c, confidence }) => c !== best && c !== claimed && confidence >= 0.05)
-      .sort((a, b) => b.confidence - a.confidence)
-      .slice(0, ALERT_ALTERNATIVES_MAX)
-      .map(({ c, confidence }) => ({ class: this.#classes.names[c]!, confidence }))
-    return alternatives.length === 0 ? {} : { alternatives }
-  }
-
-  #claimedIn(mean: Float32Array, claimed: number | undefined): Alert['claimed'] {
-    if (claimed === undefined) return NO_CLASS
-    return { class: this.#classes.names[claimed]!, confidence: mean[claimed]! }
-  }
-
-  #weighed(
-    { process }: ProcessEvidence,
-    share: number,
-    about: {
-      readonly question: Question | undefined
-      readonly stream: Stream
-      readonly confidence: number
-      readonly named: number
-      readonly warm: boolean
-    },
-  ): Outcome {
-    const { facts } = this.#options
-    const { question, stream, confidence, named, warm } = about
-    if (question !== undefined) facts?.want(process, question)
-    if (share < 1) {
-      this.#highest = Math.max(this.#highest, share)
-      return { kind: 'wait' }
-    }
-    const outcome = weigh({
-      question: question ?? 'masquerade',
-      confidence,
-      named,
-      isAnyProgram: claimsNothing(process.name),
-      seconds: this.#frameIndex - stream.from,
-      warm,
-      findings: question === undefined ? undefined : facts?.findings(process, question),
-      hasFacts: facts !== undefined && question !== undefined,
-      isAsking: question !== undefined && facts?.isAsking(process, question) === true,
-    })
-    if (outcome.kind !== 'alert') return outcome
-    this.#highest = Math.max(this.#highest, share)
-    // Facts that prove need no statistics; all else is held to what this host's ordinary life
-    // reaches.
-    return outcome.isProven || share >= this.#hostLevel.factor ? outcome : { kind: 'wait' }
-  }
-
-  /** A fact that is enough by itself, whatever the calls look like. */
-  #proven({ process, finding }: Proof): Alert | undefined {
-    const { question, says, because } = finding
-    const mean = this.#evidence.peek(process)?.mean
-    const name = memoryName(process.name)
-    const claimed = this.#claimed(process.name)
-    const isMasquerade = question === 'masquerade'
-    const best =
-      isMasquerade && mean !== undefined
-        ? mostProbable(mean, 0, mean.length, (c) => c !== claimed)
-        : undefined
-    return this.#raise({
-      kind: isMasquerade ? 'masquerade' : 'non-grata',
-      process,
-      predicted: isMasquerade
-        ? best === undefined
-          ? NO_CLASS
-          : { class: this.#classes.names[best.class]!, confidence: best.confidence }
-        : { class: BEHAVIOURS[question].name, confidence: 1 },
-      claimed:
-        claimed === undefined
-          ? { class: isMasquerade ? name : '', confidence: 0 }
-          : this.#claimedIn(mean ?? new Float32Array(this.#classes.names.length), claimed),
-      from: this.#frameIndex,
-      windows: 1,
-      outcome: {
-        ...{ kind: 'alert', because: [because], isProven: true },
-        // What only supports is listed, and notifies nobody.
-        certainty: says === 'proves' ? 'confirmed' : 'provisional',
-      },
-      severity: isMasquerade ? 'high' : this.#policy.severityOf(question),
-      ...(isMasquerade ? {} : { behaviour: question }),
-      // Whoever blinds does it with new processes under new names.
-      ...(question === 'blinding' && process.uid !== undefined
-        ? { partOf: `blinding by user ${process.uid}` }
-        : {}),
-      techniques: isMasquerade ? ['T1036'] : BEHAVIOURS[question].techniques,
-    })
-  }
-
-  /**
-   * A program whose name has no class and that this host has never seen: alerted once, then
-   * remembered.
-   */
   #newcomer(
-    { process, malice }: ProcessEvidence,
+    evidence: ProcessEvidence,
     name: string,
     claimed: number | undefined,
   ): Alert | undefined {
-    if (claimed !== undefined || claimsNothing(process.name)) return undefined
-    if (this.#memory.known(name) !== undefined) return undefined
     // A program that is ordinary elsewhere is no news here, though the model has no class for it.
-    if (this.#calibration.ordinary.has(name)) return undefined
-    const frameIndex = this.#frameIndex
-    let trial = this.#newcomers.get(name)
-    if (trial === undefined) {
-      if (this.#newcomers.size >= NEWCOMERS_MAX) {
-        this.#newcomers.delete(this.#newcomers.keys().next().value!)
-      }
-      trial = { seconds: 0, last: -1, from: frameIndex }
-      this.#newcomers.set(name, trial)
-    }
-    // Where it comes from is asked now, while it lives.
-    this.#options.facts?.want(process, 'tool-use')
-    if (trial.last !== frameIndex) trial.seconds++
-    trial.last = frameIndex
-    // Where it begins to look malicious that question is answered first.
-    if (trial.seconds < NEWCOMER_SECONDS || malice.level > 0) return undefined
-    this.#newcomers.delete(name)
-    this.#memory.meet(name, frameIndex)
-    if (this.#learning()) return undefined
-    if (this.#memory.anyDistance(this.#whitened) < NEWCOMER_USUAL) return undefined
-    const manager = this.#options.facts
-      ?.context(process)
-      ?.parents?.find((parent) => isPackageManager(parent.name))
-    return this.#raise({
-      kind: 'novelty',
-      process,
-      predicted: NO_CLASS,
-      claimed: NO_CLASS,
-      from: trial.from,
-      windows: trial.seconds,
-      ...(manager === undefined
-        ? { outcome: { kind: 'alert', certainty: 'confirmed', because: [], isProven: false } }
-        : {
-            partOf: 'package upgrade',
-            outcome: {
-              kind: 'observation',
-              because: [`package upgrade: below ${manager.name} (${manager.pid})`],
-            },
-          }),
-      severity: 'medium',
-      techniques: [],
-    })
+    if (claimed !== undefined || this.#calibration.ordinary.has(name)) return undefined
+    const accusation = this.#newcomers.see(evidence, name, this.#whitened, this.#frameIndex, () =>
+      this.#learning(),
+    )
+    return accusation === undefined ? undefined : this.#raise(accusation)
   }
 
   #raise(accusation: Accusation): Alert | undefined {
@@ -745,11 +482,11 @@ export class Detector {
     signs: Signs,
     warm: boolean,
   ): void {
-    if (this.#newcomers.has(name)) return
+    if (this.#newcomers.isOnTrial(name)) return
     const stage = warm ? 'warm' : 'cold'
     if (signs.toMalicious <= JUDGE.maliciousGate && signs.malice > 0) {
       const behaviour = this.#classes.behaviours?.[signs.worst]
-      if (behaviour === undefined || !this.#policy.mayBecomeUsual(behaviour)) return
+      if (behaviour === undefined || !this.#candidates.policy.mayBecomeUsual(behaviour)) return
     }
     if (evidence.malice.level > this.#levels.of('malice', stage, name) / 2) return
     if (evidence.claim.level > this.#levels.of('claim', stage, name) / 2) return
@@ -768,50 +505,9 @@ export class Detector {
     const { seconds, age } = this.#options.warm ?? WARM
     return known !== undefined && known.seconds >= seconds && this.#frameIndex - known.first >= age
   }
-
-  #claimed(name: string): number | undefined {
-    if (this.#claims.has(name)) return this.#claims.get(name)
-    let claimed = claimsNothing(name) ? undefined : this.#classes.claimedBy(name)
-    if (claimed === this.#classes.background) claimed = undefined
-    if (this.#claims.size >= 4096) this.#claims.clear()
-    this.#claims.set(name, claimed)
-    return claimed
-  }
-}
-
-function accusingOf(classes: ModelClasses): ModelClasses {
-  const { modelId, names, malicious, behaviours, generic, background } = classes
-  return {
-    ...{ modelId, names, ...defined({ behaviours, generic, background }) },
-    malicious: malicious.map((is, c) => is && behaviours?.[c] !== 'tool-use'),
-    claimedBy: (name) => classes.claimedBy(name),
-  }
-}
-
-function sumOf(mean: Float32Array, counts: readonly boolean[]): number {
-  let sum = 0
-  for (let c = 0; c < mean.length; c++) if (counts[c]) sum += mean[c]!
-  return sum
 }
 
 /** A group has no age: its members are young, all of them. */
 function isFresh({ pid, startMs }: Process, frameIndex: number): boolean {
   return pid < 0 || frameIndex - Math.floor(startMs / 1000) < SEQUENCE_FRAMES
 }
-
-/** What is held against a process, before the allow rules and the book have had their say. */
-interface Accusation extends Omit<Crossing, 'severity' | 'certainty' | 'because' | 'context'> {
-  readonly outcome: Exclude<Outcome, { kind: 'wait' }>
-  /** Of the alert; an observation is low whatever it is about. */
-  readonly severity: Severity
-}
-
-const KINDS: Readonly<Record<Verdict['kind'], AlertKind>> = {
-  nonGrata: 'non-grata',
-  masquerade: 'masquerade',
-  novelty: 'novelty',
-  expected: 'novelty',
-  undecided: 'novelty',
-}
-
-const NO_CLASS = { class: '', confidence: 0 } as const

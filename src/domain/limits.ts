@@ -86,6 +86,8 @@ export const MEMORY_PROTOTYPES_PER_NAME_MAX = 48
 export const MEMORY_PENDING_PER_NAME_MAX = 8
 /** Names on trial as new programs at a time. */
 export const NEWCOMERS_MAX = 1_024
+/** Names of processes whose class is remembered; beyond it all are forgotten and looked up again. */
+export const CLAIMED_NAMES_MAX = 4_096
 /** Prototypes in all: 8,192 of 64 numbers are 2 MiB. */
 export const MEMORY_PROTOTYPES_MAX = 8_192
 /** A name not seen for this long (seconds: 30 days) is new again. */

@@ -12,7 +12,8 @@
  */
 import type { DetectionCalibration } from '../../detect/calibration.ts'
 import { readDetectionCalibration } from '../../detect/calibration.ts'
-import { Detector, type DetectorStatus } from '../../detect/detector.ts'
+import { Detector } from '../../detect/detector.ts'
+import type { DetectorStatus } from '../../detect/detector-status.ts'
 import { HostMemory } from '../../detect/memory.ts'
 import { ShortLives } from '../../detect/short-lives.ts'
 import { levelFor, rateAt } from '../../detect/tail.ts'
