@@ -443,9 +443,27 @@ write_service() {
 
 # --- Taking it away -------------------------------------------------------------------------------
 
+# is_ours FILE LINE: a service that this script set up for this prefix
+is_ours() { [ -e "$1" ] && grep -qF "$UNIT_MARK" "$1" && grep -qF "$2" "$1"; }
+
+# Prints another installation that shares state, cache and user: a package's, or that of another prefix.
+others() {
+  if [ -f "$UNIT" ] && ! is_ours "$UNIT" "ExecStart=$BIN watch"; then printf '%s\n' "$UNIT"; fi
+  if [ -f "$INIT_SCRIPT" ] && ! is_ours "$INIT_SCRIPT" "command=$BIN"; then printf '%s\n' "$INIT_SCRIPT"; fi
+  for unit in /usr/lib/systemd/system/callsign.service /lib/systemd/system/callsign.service; do
+    [ ! -f "$unit" ] || printf '%s\n' "$unit"
+  done
+  if [ "$BIN" != /usr/local/bin/agent ] && [ -e /usr/local/share/callsign/installed ]; then printf '%s\n' /usr/local/bin/agent; fi
+}
+
 uninstall() {
-  removed=''
-  if [ -e "$INIT_SCRIPT" ] && grep -qF "$UNIT_MARK" "$INIT_SCRIPT" && grep -qF "command=$BIN" "$INIT_SCRIPT"; then
+  removed='' other=''
+  [ -z "$ROOT" ] || other=$(others | head -n 1)
+  if [ -n "$PURGE" ] && [ -n "$other" ]; then
+    say "Another installation uses $STATE and its user: they stay ($other)"
+    PURGE=''
+  fi
+  if is_ours "$INIT_SCRIPT" "command=$BIN"; then
     if [ -z "$DRY" ]; then
       [ -n "$ROOT" ] || fail "The service \"callsign\" runs $BIN" 'Run this as root' 6
       run rc-service callsign stop 2>/dev/null || true
@@ -454,7 +472,7 @@ uninstall() {
     fi
     removed="$removed $INIT_SCRIPT"
   fi
-  if [ -e "$UNIT" ] && grep -qF "$UNIT_MARK" "$UNIT" && grep -qF "ExecStart=$BIN watch" "$UNIT"; then
+  if is_ours "$UNIT" "ExecStart=$BIN watch"; then
     if [ -z "$DRY" ]; then
       [ -n "$ROOT" ] || fail "The service \"callsign\" runs $BIN" 'Run this as root' 6
       run systemctl disable --now --quiet callsign.service 2>/dev/null || true
@@ -495,7 +513,7 @@ uninstall() {
   else
     say "Removed:$removed"
   fi
-  [ -n "$PURGE" ] || [ ! -d "$STATE" ] || say "The state stays in $STATE (--purge removes it)"
+  [ -n "$PURGE" ] || [ -n "$other" ] || [ ! -d "$STATE" ] || say "The state stays in $STATE (--purge removes it)"
 }
 
 plan() {

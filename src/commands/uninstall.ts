@@ -3,8 +3,8 @@
  * systemd or OpenRC that runs it. With `--purge` also the state and the service's user. What it did
  * not install it does not touch, and it stops nothing else.
  */
-import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { defineCommand } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { installRecord, packageCommands, stateFiles } from '../operate/installation.ts'
@@ -40,6 +40,11 @@ const SERVICES: readonly Service[] = [
     after: [],
   },
 ]
+const PACKAGED_UNITS = [
+  '/usr/lib/systemd/system/callsign.service',
+  '/lib/systemd/system/callsign.service',
+]
+const SERVICE_STATE = '/var/lib/callsign'
 /** Longer than the unit's own TimeoutStopSec. */
 const SERVICE_MS = 40_000
 const MARK = '# Installed by install.sh of Callsign'
@@ -68,7 +73,12 @@ export default defineCommand({
     if (!compiled || !existsSync(record)) throw notOurs(binary)
     const services = SERVICES.filter((service) => isOurs(service, binary))
     const directory = loadSettings(args).settings.state
-    const state = args.purge ? [...stateFiles(directory), ...cacheOf()] : []
+    const other = otherService(binary)
+    const shares = other !== undefined && resolve(directory) === SERVICE_STATE
+    if (args.purge && shares)
+      note(`The service of ${other} uses ${directory} and its user: they stay`)
+    const purge = args.purge && !shares
+    const state = purge ? [...stateFiles(directory), ...cacheOf()] : []
     const all = [...services.map(({ file }) => file), binary, record, ...state]
     if (args.dryRun) {
       note(`Would remove: ${all.join(' ')}`)
@@ -90,7 +100,7 @@ export default defineCommand({
     removeIfEmpty(dirname(record))
     if (state.length > 0) removeIfEmpty(directory)
     for (const { after } of services) for (const words of after) await run(words)
-    if (args.purge && services.length > 0) await run(['userdel', 'callsign'])
+    if (purge && other === undefined && services.length > 0) await run(['userdel', 'callsign'])
     note(`Removed: ${all.join(' ')}`)
   },
 })
@@ -114,6 +124,18 @@ function isOurs({ file, starts }: Service, binary: string): boolean {
   if (!existsSync(file)) return false
   const text = readFileSync(file, 'utf8')
   return text.includes(MARK) && text.includes(starts(binary))
+}
+
+/** The file of a service that runs another binary, with the same state and user. */
+function otherService(binary: string): string | undefined {
+  const ours = SERVICES.filter((service) => isOurs(service, binary)).map(({ file }) => file)
+  const files = [...SERVICES.map(({ file }) => file), ...PACKAGED_UNITS]
+  // A unit that is masked is a link to /dev/null.
+  return files.find((file) => !ours.includes(file) && isFile(file))
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 /** Libraries that were unpacked for commands which may not use the state directory. */

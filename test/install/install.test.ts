@@ -377,3 +377,64 @@ describe('agent update', () => {
     expect(readdirSync(home)).toEqual(['letter'])
   })
 })
+
+/**
+ * State and user of the service are one, however many binaries there are. In mounts of its own, for
+ * the places are the host's.
+ */
+describe.skipIf(!canVerify || !canMount)('beside the service of a package', () => {
+  const PLACES = `
+    set -e
+    mkdir -p /usr/lib/systemd/system /var/lib/callsign /run/stubs
+    mount -t tmpfs tmpfs /usr/lib/systemd/system
+    mount -t tmpfs tmpfs /var/lib/callsign
+    mount -t tmpfs tmpfs /run/stubs
+    touch /usr/lib/systemd/system/callsign.service /var/lib/callsign/outbox.db
+    printf '#!/bin/sh\necho "$0 $*" >>/run/stubs/called\n' >/run/stubs/userdel
+    cp /run/stubs/userdel /run/stubs/deluser
+    printf '#!/bin/sh\n[ "$1" != callsign ] || exit 0\nexec /usr/bin/id "$@"\n' >/run/stubs/id
+    chmod 755 /run/stubs/*
+    export PATH=/run/stubs:$PATH
+    `
+  const there = 'ls /var/lib/callsign; cat /run/stubs/called 2>/dev/null || true'
+  const inMounts = (commands: string) =>
+    runProgram(['unshare', '--mount', '--propagation', 'private', 'sh', '-c', PLACES + commands])
+
+  test('install.sh --uninstall --purge of another prefix leaves state and user', async () => {
+    expect((await install(['--from', release])).code).toBe(0)
+    const uninstall = `sh ${script} --prefix ${prefix} --uninstall --purge`
+    const { stdout, stderr, code } = await inMounts(`${uninstall}\n${there}`)
+    expect(stderr).toContain('Another installation uses /var/lib/callsign and its user: they stay')
+    expect(stderr).toContain(`Removed: ${binary()}`)
+    expect({ stdout, code }).toEqual({ stdout: 'outbox.db\n', code: 0 })
+  })
+
+  test('alone, it removes both', async () => {
+    expect((await install(['--from', release])).code).toBe(0)
+    const uninstall = `sh ${script} --prefix ${prefix} --uninstall --purge`
+    const { stdout } = await inMounts(`
+      rm /usr/lib/systemd/system/callsign.service
+      umount /var/lib/callsign
+      mount --bind $(mktemp -d) /var/lib
+      mkdir /var/lib/callsign
+      ${uninstall}
+      ls /var/lib; cat /run/stubs/called`)
+    expect(stdout).toBe('/run/stubs/userdel callsign\n')
+  })
+
+  test('agent uninstall --purge, too', async () => {
+    const own = join(prefix, 'bin/agent')
+    mkdirSync(join(prefix, 'bin'), { recursive: true })
+    mkdirSync(join(prefix, 'share/callsign'), { recursive: true })
+    copyFileSync(agentBinary(), own, constants.COPYFILE_FICLONE)
+    writeFileSync(join(prefix, 'share/callsign/installed'), `${own}\n`)
+    const { stdout, stderr, code } = await inMounts(`
+      ${own} uninstall --purge
+      ${there}`)
+    expect(stderr).toContain('uses /var/lib/callsign and its user: they stay')
+    expect(stdout).toContain('outbox.db\n')
+    expect(stdout).not.toContain('userdel')
+    expect(code).toBe(0)
+    expect(existsSync(own)).toBe(false)
+  })
+})
