@@ -36,7 +36,7 @@ import {
   WRONG_PASSWORD_MS_MAX,
   WRONG_PASSWORDS_WAITING_MAX,
 } from '../domain/limits.ts'
-import type { BrokerRules, Peer } from '../platform/mqtt/broker.ts'
+import type { BrokerRules, Peer } from '../platform/mqtt/broker-options.ts'
 import { isTopicPart, parseTopic, TOPIC_ROOT } from '../wire/topics.ts'
 
 /** @param address where the attempt comes from: wrong passwords are slowed by address */

@@ -16,7 +16,8 @@ import {
   SITES_MAX,
 } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
-import { type Broker, type BrokerLoad, startBroker } from '../platform/mqtt/broker.ts'
+import { startBroker } from '../platform/mqtt/broker.ts'
+import type { Broker, BrokerLoad } from '../platform/mqtt/broker-options.ts'
 import { attachSignature, type Signer } from '../wire/signed.ts'
 import { encodeAggregatorStatus } from '../wire/status-message.ts'
 import { aggregatorStatusTopic, parseTopic } from '../wire/topics.ts'

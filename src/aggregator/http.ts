@@ -10,7 +10,7 @@
 import { defined } from '../domain/defined.ts'
 import type { AgentError } from '../domain/error.ts'
 import { REQUEST_BYTES_MAX } from '../domain/limits.ts'
-import { listenError } from '../platform/mqtt/broker.ts'
+import { listenError } from '../platform/listen-error.ts'
 import { METRICS_TYPE } from '../wire/metrics-text.ts'
 import type { Authenticate } from './access.ts'
 import { isActionPath } from './actions.ts'
