@@ -6,6 +6,9 @@
 import { WIRE_BYTES_ALERTS_ONLY, WIRE_BYTES_PER_DAY_MAX } from '../domain/limits.ts'
 import type { EventKind } from '../wire/origin.ts'
 
+/** What MQTT, our properties and the signature add to a payload, roughly. */
+export const MESSAGE_OVERHEAD_BYTES = 456
+
 const HOURS = 25
 const HOUR_MS = 3_600_000
 
