@@ -479,9 +479,12 @@ function childOf(
   child: { readonly path: string } | undefined,
 ): ProcessFacts {
   if (parent === undefined) return defined({ files })
-  const { uid, user, unit, parents = [] } = parent.context
+  const { uid, user, loginUid, loginUser, unit, parents = [] } = parent.context
   const above = { pid, name: parent.name, ...defined({ exe: parent.executable?.path }) }
-  const context = defined({ uid, user, unit, parents: [above, ...parents] })
+  const context = defined({
+    ...{ uid, user, loginUid, loginUser, unit },
+    parents: [above, ...parents],
+  })
   if (child === undefined || program === undefined) return defined({ files, origin: context })
   const look: Look = {
     name,

@@ -101,8 +101,15 @@ function exeWords({ exe, deleted, package: owner }: Alert['process']): string | 
   return `${safeText(exe)}${deleted === true ? ' (deleted)' : ''}${from}`
 }
 
-function userWords({ user, uid }: Alert['process']): string | undefined {
-  if (user === undefined) return uid === undefined ? undefined : `uid ${uid}`
+function userWords({ user, uid, loginUid, loginUser }: Alert['process']): string | undefined {
+  const login =
+    loginUid === undefined || loginUid === uid ? '' : `, logged in as ${named(loginUser, loginUid)}`
+  if (user === undefined && uid === undefined) return login === '' ? undefined : login.slice(2)
+  return `${named(user, uid)}${login}`
+}
+
+function named(user: string | undefined, uid: number | undefined): string {
+  if (user === undefined) return `uid ${uid}`
   return `${safeText(user)}${uid === undefined ? '' : ` (uid ${uid})`}`
 }
 

@@ -52,6 +52,9 @@ export interface ParentProcess {
 export interface ProcessContext {
   readonly uid?: number
   readonly user?: string
+  /** Who logged in where it came from; sudo and su change `uid` and not this one. */
+  readonly loginUid?: number
+  readonly loginUser?: string
   /** Its parents up to init, the nearest first. */
   readonly parents?: readonly ParentProcess[]
   /** systemd unit or the like. */

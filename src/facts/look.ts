@@ -10,7 +10,15 @@ import { MOUNT_TABLES_MAX, PARENTS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts'
 import { isLocalPath, localPathIn, procLink, procStat, procText, statOf } from './proc-files.ts'
-import { bootMsOf, numberOfLink, type ProcStat, scriptOf, uidOf, unitOf } from './proc-text.ts'
+import {
+  bootMsOf,
+  loginUidOf,
+  numberOfLink,
+  type ProcStat,
+  scriptOf,
+  uidOf,
+  unitOf,
+} from './proc-text.ts'
 import { Recent } from './recent.ts'
 import { UserNames } from './user-names.ts'
 
@@ -48,11 +56,15 @@ export function look(pid: number, first: ProcStat): Look {
 function lookAt(pid: number, stat: ProcStat, executable: Executable | undefined): Look {
   const words = parseArguments(procText(pid, 'cmdline', 16_384) ?? '')
   const uid = uidOf(procText(pid, 'status', 4096) ?? '')
+  const loginUid = loginUidOf(procText(pid, 'loginuid', 16) ?? '')
   const command = maskedCommand(words)
   const cwd = procLink(pid, 'cwd')
   const context: ProcessContext = defined({
     uid,
     user: uid === undefined ? undefined : userName(pid, uid),
+    loginUid,
+    // People log in to the host, also where they enter a container.
+    loginUser: loginUid === undefined ? undefined : users.nameOf(loginUid),
     parents: parentsOf(stat.ppid),
     unit: unitOf(procText(pid, 'cgroup', 4096) ?? ''),
     cwd: cwd === undefined ? undefined : safeName(cwd.slice(0, 1024)),

@@ -9,6 +9,9 @@ import { safeName } from '../domain/process.ts'
 const TICKS = 100
 const PF_KTHREAD = 0x0020_0000
 
+/** −1 as the kernel writes it. */
+const NOBODY = 0xffffffff
+
 export interface ProcStat {
   readonly name: string
   readonly ppid: number
@@ -56,6 +59,12 @@ export function bootMsOf(text: string): number {
 export function uidOf(text: string): number | undefined {
   const uid = /^Uid:\s+(\d+)/m.exec(text)?.[1]
   return uid === undefined ? undefined : Number(uid)
+}
+
+/** Who logged in, from /proc/PID/loginuid; what a service or the kernel started has nobody. */
+export function loginUidOf(text: string): number | undefined {
+  const uid = /^\d+/.exec(text)?.[0]
+  return uid === undefined || Number(uid) === NOBODY ? undefined : Number(uid)
 }
 
 /** The innermost unit of systemd in /proc/PID/cgroup: "nginx.service", "session-3.scope". */

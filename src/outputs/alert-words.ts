@@ -87,10 +87,13 @@ export function reasons({ because, why }: Alert): string {
 
 /** Executable, user, parents, unit and peers, as far as they are known. */
 export function context({ process, peers }: Alert): string {
-  const { exe, deleted, user, uid, parents, unit, container } = process
+  const { exe, deleted, user, uid, loginUid, loginUser, parents, unit, container } = process
   const parts = [
     exe === undefined ? '' : `${safeName(exe)}${deleted === true ? ' (deleted)' : ''}`,
     user !== undefined ? `user ${safeName(user)}` : uid !== undefined ? `uid ${uid}` : '',
+    loginUid === undefined || loginUid === uid
+      ? ''
+      : `logged in as ${safeName(loginUser ?? `uid ${loginUid}`)}`,
     parents === undefined || parents.length === 0
       ? ''
       : `from ${parents.map(({ name }) => safeName(name)).join(' < ')}`,

@@ -201,6 +201,8 @@ export function decodeAlert(payload: Uint8Array): Decoded<AlertMessage> {
 function toContext({
   uid,
   user,
+  loginUid,
+  loginUser,
   parents,
   unit,
   cwd,
@@ -213,6 +215,8 @@ function toContext({
   return defined({
     uid,
     user: text(user),
+    loginUid,
+    loginUser: text(loginUser),
     parents: parents?.slice(0, ALERT_PARENTS_MAX).map(({ pid, name, exe }) => ({
       pid,
       name: cutText(name, NAME_BYTES_MAX),
@@ -232,6 +236,8 @@ function readContext(process: Fields): ProcessContext {
   return defined({
     uid: process.has('uid') ? process.integer('uid') : undefined,
     user: text('user'),
+    loginUid: process.has('loginUid') ? process.integer('loginUid') : undefined,
+    loginUser: text('loginUser'),
     parents: process.has('parents')
       ? process.list('parents', ALERT_PARENTS_MAX).map((parent) => readParent(parent))
       : undefined,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { maskedCommand } from '../../src/domain/command-line.ts'
 import { isLocalIn, parseMounts } from '../../src/facts/proc-files.ts'
-import { parseStat, scriptOf, unitOf } from '../../src/facts/proc-text.ts'
+import { loginUidOf, parseStat, scriptOf, unitOf } from '../../src/facts/proc-text.ts'
 import { connectionOf, parseSockets } from '../../src/facts/sockets.ts'
 
 describe('parseStat()', () => {
@@ -144,4 +144,13 @@ test('what lies behind another machine is not looked at', () => {
   expect(isLocalIn(mounts, '/mnt/xy')).toBe(true)
   expect(isLocalIn(mounts, '/mnt/x')).toBe(false)
   expect(isLocalIn([], '/')).toBe(false)
+})
+
+test.each([
+  ['1000', 1000],
+  ['0\n', 0],
+  ['4294967295', undefined],
+  ['', undefined],
+])('loginUidOf(%p)', (text, uid) => {
+  expect(loginUidOf(text)).toBe(uid)
 })

@@ -83,6 +83,18 @@ describe.skipIf(!isRoot)('a look', () => {
     expect(masked?.context.command).toBe('sh -c sleep 100; : x --password *** token=***')
   })
 
+  test('tells who logged in, whatever the process became', async () => {
+    const pid = start(['sh', '-c', 'echo 34 >/proc/self/loginuid; setpriv --reuid=33 sleep 100; :'])
+    const child = await descendant(pid, (name) => name === 'sleep')
+    const { look } = await ask(reader, child, 'look')
+    // The kernel may be built without it.
+    const isKept = readFileSync(`/proc/${child}/loginuid`, 'utf8') === '34'
+    expect(look?.context).toMatchObject({ uid: 33, user: 'www-data' })
+    expect([look?.context.loginUid, look?.context.loginUser]).toEqual(
+      isKept ? [34, 'backup'] : [undefined, undefined],
+    )
+  })
+
   test('is refused for a process that ended, or another one under its pid', async () => {
     const child = Bun.spawn(['true'])
     await child.exited

@@ -91,7 +91,9 @@ const alerts: fc.Arbitrary<Alert> = fc.record(
 describe('encodeAlert()', () => {
   test('stays below a kibibyte for a typical alert', () => {
     // Command and directory leave the host only where the operator wants it.
-    const { command: _, cwd: __, ...process } = sampleAlert.process
+    const { command: _, cwd: __, loginUid, loginUser, ...process } = sampleAlert.process
+    // A service has nobody who logged in.
+    expect([loginUid, loginUser]).toEqual([1000, 'alice'])
     const typical = { ...sampleAlert, process }
     const plain = typical.why.map(({ seconds: _, ...reason }) => reason)
     expect(encodeAlert({ ...typical, why: plain }, sampleOrigin).byteLength).toBeLessThan(1024)

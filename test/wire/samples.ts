@@ -18,6 +18,8 @@ export const sampleAlert: Alert = {
     container: 'c0ffee',
     uid: 33,
     user: 'www-data',
+    loginUid: 1000,
+    loginUser: 'alice',
     parents: [{ pid: 1, name: 'systemd', exe: '/usr/lib/systemd/systemd' }],
     unit: 'nginx.service',
     cwd: '/',

@@ -80,8 +80,17 @@ function executable({ exe, deleted }: HostAlert['process']): Child[] | undefined
   return [name(exe), deleted === true ? element('strong', {}, ' (deleted)') : '']
 }
 
-function userOf({ user, uid }: HostAlert['process']): Child[] | undefined {
-  if (user === undefined) return uid === undefined ? undefined : [`uid ${uid}`]
+function userOf({ user, uid, loginUid, loginUser }: HostAlert['process']): Child[] | undefined {
+  const login: Child[] =
+    loginUid === undefined || loginUid === uid
+      ? []
+      : [', logged in as ', ...who(loginUser, loginUid)]
+  if (user === undefined && uid === undefined) return undefined
+  return [...who(user, uid), ...login]
+}
+
+function who(user: string | undefined, uid: number | undefined): Child[] {
+  if (user === undefined) return [`uid ${uid}`]
   return [name(user), uid === undefined ? '' : ` (uid ${uid})`]
 }
 
