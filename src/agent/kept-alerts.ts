@@ -7,7 +7,7 @@
  * numbers that the outbox never got.
  */
 import type { LocalStore } from '../buffer/local-store.ts'
-import { type BookCounts, readKeptCauses } from '../detect/dedup.ts'
+import { type BookCounts, readKeptCauses } from '../detect/book-state.ts'
 import type { Detector } from '../detect/detector.ts'
 import { isObservation } from '../domain/alert.ts'
 import { ALERTS_REMEMBERED_MAX } from '../domain/limits.ts'

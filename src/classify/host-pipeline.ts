@@ -9,14 +9,14 @@
  * model to the host. On the same frames the alerts are those that `agent replay` raises.
  */
 import { Blinding } from '../detect/blinding.ts'
-import type { DetectionCalibration } from '../detect/calibration.ts'
 import {
   type BookChanges,
   type BookCounts,
-  type BookLimits,
   type KeptCause,
   readKeptCauses,
-} from '../detect/dedup.ts'
+} from '../detect/book-state.ts'
+import type { DetectionCalibration } from '../detect/calibration.ts'
+import type { BookLimits } from '../detect/dedup.ts'
 import { Detector } from '../detect/detector.ts'
 import { HostMemory, type MemoryBounds } from '../detect/memory.ts'
 import { memoryName } from '../detect/names.ts'

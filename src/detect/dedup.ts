@@ -22,15 +22,8 @@
  * The state survives restarts: `changes` is what must be stored since the last call, `restore`
  * loads it. At every moment opened = open + closed, over the whole life of the state directory.
  */
-import type {
-  Alert,
-  AlertEnd,
-  AlertKind,
-  Certainty,
-  KnownContext,
-  Reason,
-} from '../domain/alert.ts'
-import { type BehaviourId, compareSeverity, type Severity } from '../domain/behaviour.ts'
+import type { Alert, AlertEnd, Certainty, Reason } from '../domain/alert.ts'
+import { compareSeverity, type Severity } from '../domain/behaviour.ts'
 import { defined } from '../domain/defined.ts'
 import {
   ALERT_JOIN_SECONDS,
@@ -45,83 +38,10 @@ import {
 } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import { alertId } from './alert-id.ts'
+import type { BookChanges, BookCounts, BookStatus, KeptCause, OpenAlerts } from './book-state.ts'
+import { type Crossing, likenessOf, openedAlert, rankOf, restated } from './crossing.ts'
 import { Incidents } from './incidents.ts'
-import { Quotas } from './quotas.ts'
-
-/** A level crossed in one frame. */
-export interface Crossing {
-  readonly kind: AlertKind
-  readonly process: Process
-  readonly predicted: Alert['predicted']
-  readonly alternatives?: Alert['alternatives']
-  readonly claimed: Alert['claimed']
-  readonly severity: Severity
-  readonly certainty: Certainty
-  readonly behaviour?: BehaviourId
-  readonly techniques?: readonly string[]
-  /** Facts about the process that decided. */
-  readonly because?: readonly string[]
-  readonly context?: KnownContext
-  readonly from: number
-  readonly windows: number
-  /** What it is a part of, whatever the names of the others: they are one cause with it. */
-  readonly partOf?: string
-}
-
-/** A cause as it is kept over a restart. */
-export interface KeptCause {
-  readonly alert: Alert
-  readonly likeness: string
-  readonly open: boolean
-  /** Processes under it, by their keys; the latest ALERT_OWNERS_KEPT_MAX. */
-  readonly owners: readonly ProcessKey[]
-}
-
-export interface BookCounts {
-  /** Alerts, each once, however often it was reopened. */
-  readonly opened: number
-  /** Times that a closed alert was opened again. */
-  readonly reopened: number
-  readonly updated: number
-  /** Crossings that joined an alert of the same cause raised for another process. */
-  readonly merged: number
-  /** Crossings that could not open an alert because the minute was full. */
-  readonly held: number
-  /** Of those opened, how many began as observations. */
-  readonly observed: number
-  /** Alerts that stayed provisional because the day's notifications were used up. */
-  readonly withheld: number
-}
-
-/** Open alerts, by severity and certainty. */
-export type OpenAlerts = Readonly<
-  Partial<Record<Severity, Readonly<Partial<Record<Certainty, number>>>>>
->
-
-export interface BookStatus extends BookCounts {
-  /** Alerts that are closed now, forgotten ones included: opened = open + closed. */
-  readonly closed: number
-  readonly open: number
-}
-
-/** What changed since the last call. */
-export interface BookChanges {
-  readonly causes: readonly KeptCause[]
-  /** Ids of causes that were forgotten. */
-  readonly forgotten: readonly string[]
-  readonly counts: BookCounts
-}
-
-interface Cause {
-  alert: Alert
-  readonly likeness: string
-  open: boolean
-  /** Frame of the last message about it. */
-  told: number
-  /** Frame of the last crossing, or of the restart after it: quiet is counted from here. */
-  heard: number
-  readonly owners: Set<ProcessKey>
-}
+import { Notifications } from './notifications.ts'
 
 export interface BookLimits {
   readonly perMinute?: number
@@ -135,20 +55,15 @@ export interface BookLimits {
   readonly noveltiesPerDay?: number
 }
 
-/**
- * Of what may be opened in a minute, and confirmed in a day, what is left to the worse severities.
- */
-const SHARE_OF_ALL = 0.75
-const DAY_SECONDS = 86_400
-const RANK: Readonly<Partial<Record<AlertKind, number>>> = {
-  novelty: 1,
-  masquerade: 2,
-  'non-grata': 2,
-}
-
-/** A process keeps the alert of the highest rank. */
-function rankOf({ kind, severity }: Pick<Crossing, 'kind' | 'severity'>): number {
-  return severity === 'low' ? 0 : (RANK[kind] ?? 0)
+interface Cause {
+  alert: Alert
+  readonly likeness: string
+  open: boolean
+  /** Frame of the last message about it. */
+  told: number
+  /** Frame of the last crossing, or of the restart after it: quiet is counted from here. */
+  heard: number
+  readonly owners: Set<ProcessKey>
 }
 
 export class AlertBook {
@@ -171,10 +86,7 @@ export class AlertBook {
   readonly #incidents = new Incidents()
   /** What open confirmed alerts are about, as of the last second. */
   readonly #accused = { pids: new Set<number>(), containers: new Set<string>() }
-  readonly #opened = new Quotas(60)
-  /** Frames of the day's confirmations. */
-  readonly #confirmedAt: number[] = []
-  readonly #noveltiesAt: number[] = []
+  readonly #notifications: Notifications
   readonly #counts = {
     ...{ opened: 0, reopened: 0, updated: 0, merged: 0, held: 0 },
     ...{ observed: 0, withheld: 0 },
@@ -195,6 +107,7 @@ export class AlertBook {
       confirmedPerDay: limits.confirmedPerDay ?? ALERTS_CONFIRMED_PER_DAY_MAX,
       noveltiesPerDay: limits.noveltiesPerDay ?? ALERTS_CONFIRMED_PER_DAY_MAX,
     }
+    this.#notifications = new Notifications(this.#limits)
   }
 
   /** Whether this process has an open alert: nothing of it is to be remembered as usual. */
@@ -234,12 +147,16 @@ export class AlertBook {
       this.#own(owner, cause)
       return this.#again(cause, crossing, frameIndex)
     }
-    if (!this.#mayOpen(crossing, frameIndex)) {
+    if (!this.#notifications.mayOpen(crossing, frameIndex)) {
       this.#count('held')
       return undefined
     }
     this.#makeRoom(frameIndex)
-    const alert = this.#first(id, crossing, frameIndex)
+    const certainty = this.#notifications.certaintyOf(crossing, 'provisional', frameIndex)
+    if (certainty !== crossing.certainty) this.#count('withheld')
+    if (crossing.severity === 'low') this.#count('observed')
+    const first = openedAlert(id, crossing, certainty, this.#model, frameIndex)
+    const alert = { ...first, incident: this.#incidents.of(first, frameIndex) }
     const opened: Cause = {
       ...{ alert, likeness, open: true, told: frameIndex, heard: frameIndex },
       owners: new Set(),
@@ -306,7 +223,7 @@ export class AlertBook {
    * future now.
    */
   resumeAt(frameIndex: number): void {
-    this.#opened.clear()
+    this.#notifications.resume()
     for (const cause of this.#causes.values()) {
       cause.heard = cause.open ? frameIndex : Math.min(cause.heard, frameIndex)
       cause.told = Math.min(cause.told, frameIndex)
@@ -373,12 +290,12 @@ export class AlertBook {
       for (const owner of owners) this.#own(owner, cause)
       if (open) this.#open++
       this.#incidents.touch(alert)
-      if (alert.certainty !== 'confirmed') continue
-      this.#confirmedAt.push(alert.first)
-      if (alert.kind === 'novelty') this.#noveltiesAt.push(alert.first)
     }
-    this.#confirmedAt.sort((a, b) => a - b)
-    this.#noveltiesAt.sort((a, b) => a - b)
+    this.#notifications.restore(
+      causes
+        .filter(({ alert }) => alert.certainty === 'confirmed')
+        .map(({ alert: { kind, first } }) => ({ isNovelty: kind === 'novelty', first })),
+    )
     Object.assign(this.#counts, counts)
     // A store that was lost and begun anew, or one of an earlier version, knows of no counts.
     this.#counts.opened = Math.max(this.#counts.opened, this.#causes.size)
@@ -394,40 +311,6 @@ export class AlertBook {
   #count(what: keyof BookCounts): void {
     this.#counts[what]++
     this.#countsChanged = true
-  }
-
-  /**
-   * Of all that may be opened in a minute, one user may use a half, and one class of his half of
-   * that: a flood costs itself. Of each, a quarter is left to the worse severities.
-   */
-  #mayOpen({ severity, process, predicted }: Crossing, frameIndex: number): boolean {
-    const kind = severity === 'low' ? 'observations' : 'alerts'
-    const user = `${kind} of ${process.uid ?? process.container ?? ''}`
-    const all = this.#limits.perMinute * shareOf(severity, 'high')
-    return this.#opened.take(frameIndex, [
-      [kind, all],
-      ...(process.uid === undefined && process.container === undefined
-        ? []
-        : ([
-            [user, all / 2],
-            [`${user} as ${predicted.class}`, all / 4],
-          ] as const)),
-    ])
-  }
-
-  /** What becomes of a crossing's certainty under the day's budget of notifications. */
-  #certaintyOf(
-    { kind, severity, certainty }: Crossing,
-    before: Certainty,
-    frameIndex: number,
-  ): Certainty {
-    if (before === 'confirmed' || certainty === 'provisional' || severity === 'low') return before
-    const { noveltiesPerDay } = this.#limits
-    const isNovelty = kind === 'novelty'
-    if (isNovelty && !hasRoom(this.#noveltiesAt, frameIndex, DAY_SECONDS, noveltiesPerDay))
-      return before
-    const room = this.#limits.confirmedPerDay * shareOf(severity, 'critical')
-    return hasRoom(this.#confirmedAt, frameIndex, DAY_SECONDS, room) ? 'confirmed' : before
   }
 
   /** At the bound the longest silent goes; where it is open, it is closed and that is told. */
@@ -466,51 +349,10 @@ export class AlertBook {
     this.#changed.add(cause.alert.id)
   }
 
-  #first(id: string, crossing: Crossing, frameIndex: number): Alert {
-    const { process, kind } = crossing
-    const start = Math.floor(process.startMs / 1000)
-    const { severity, behaviour, techniques = [], because = [] } = crossing
-    const { peers, ...context } = crossing.context ?? {}
-    const certainty = this.#certaintyOf(crossing, 'provisional', frameIndex)
-    if (certainty !== crossing.certainty) this.#count('withheld')
-    if (severity === 'low') this.#count('observed')
-    const alert: Alert = {
-      id,
-      kind,
-      state: 'open',
-      time: frameIndex,
-      first: frameIndex,
-      last: frameIndex,
-      count: crossing.windows,
-      process: {
-        // Of a group of short-lived processes the latest is the one to look at.
-        pid: process.latest ?? Math.abs(process.pid),
-        start,
-        name: process.name,
-        ...defined({ exe: process.exe, container: process.container, ...context }),
-      },
-      severity,
-      certainty,
-      incident: id,
-      ...defined({ behaviour }),
-      predicted: crossing.predicted,
-      ...defined({ alternatives: crossing.alternatives }),
-      claimed: crossing.claimed,
-      why: [],
-      model: this.#model,
-      ...(kind === 'masquerade' ? { technique: 'T1036' } : {}),
-      ...(techniques.length === 0 ? {} : { techniques }),
-      ...(because.length === 0 ? {} : { because }),
-      ...defined({ peers }),
-      evidence: { from: crossing.from, to: frameIndex },
-    }
-    return { ...alert, incident: this.#incidents.of(alert, frameIndex) }
-  }
-
   #again(cause: Cause, crossing: Crossing, frameIndex: number): Alert | undefined {
     const { ended: _, ...alert } = cause.alert
     const reopened = !cause.open
-    const certainty = this.#certaintyOf(crossing, alert.certainty, frameIndex)
+    const certainty = this.#notifications.certaintyOf(crossing, alert.certainty, frameIndex)
     const isWorse = compareSeverity(crossing.severity, alert.severity) < 0
     const wasObservation = isWorse && alert.severity === 'low'
     cause.alert = {
@@ -564,62 +406,4 @@ export class AlertBook {
     for (const owner of cause.owners) this.#ofProcess.delete(owner)
     this.#changed.add(cause.alert.id)
   }
-}
-
-/**
- * @param from the severity from which all the room may be used; the others leave a quarter of it
- */
-function shareOf(severity: Severity, from: Severity): number {
-  return severity === 'low' || compareSeverity(severity, from) <= 0 ? 1 : SHARE_OF_ALL
-}
-
-/** Takes a place where there is one. @param at frames of those taken, ascending */
-function hasRoom(at: number[], frameIndex: number, spanSeconds: number, room: number): boolean {
-  while (at.length > 0 && frameIndex - at[0]! >= spanSeconds) at.shift()
-  if (at.length >= room) return false
-  at.push(frameIndex)
-  return true
-}
-
-/**
- * An alert that got worse: what refuted an observation says nothing of the alert that it becomes.
- */
-function restated(alert: Omit<Alert, 'ended'>, crossing: Crossing): Omit<Alert, 'ended'> {
-  const { behaviour: _, techniques: __, because: ___, ...rest } = alert
-  const { severity, behaviour, techniques = [], because = [] } = crossing
-  return {
-    ...rest,
-    severity,
-    ...defined({ behaviour }),
-    ...(techniques.length === 0 ? {} : { techniques }),
-    ...(because.length === 0 ? {} : { because }),
-  }
-}
-
-/** Our own writing, from a file that only we can write; what is not whole is left out. */
-export function readKeptCauses(values: readonly unknown[]): KeptCause[] {
-  return values.filter((value): value is KeptCause => {
-    const { alert, likeness, open, owners } = (value ?? {}) as Partial<KeptCause>
-    return (
-      typeof alert?.id === 'string' &&
-      Object.hasOwn(RANK, alert.kind) &&
-      [alert.first, alert.last, alert.time, alert.count].every(Number.isFinite) &&
-      typeof likeness === 'string' &&
-      typeof open === 'boolean' &&
-      Array.isArray(owners) &&
-      owners.every((owner) => /^-?\d+@-?\d+$/.test(owner))
-    )
-  })
-}
-
-/**
- * What makes two crossings one cause: kind, name, container and user, and for something malicious
- * also what it is. A server whose workers go wrong looks like this class here and like that one
- * there; what runs in another container is another cause, whatever its name.
- */
-function likenessOf({ kind, process, predicted, partOf }: Crossing): string {
-  const { name, container = '', uid = '' } = process
-  if (partOf !== undefined) return [kind, '', partOf, container].join('\n')
-  const what = kind === 'non-grata' ? predicted.class : ''
-  return [kind, name, what, container, uid].join('\n')
 }

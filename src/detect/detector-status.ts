@@ -1,6 +1,7 @@
 /** What the detector tells of itself: in the status document, the live view and the metrics. */
+
+import type { BookStatus, OpenAlerts } from './book-state.ts'
 import type { Shares } from './coverage.ts'
-import type { BookStatus, OpenAlerts } from './dedup.ts'
 import type { HostLevelStatus } from './host-level.ts'
 import type { MemoryStatus } from './memory.ts'
 import type { MemoryState } from './memory-state.ts'

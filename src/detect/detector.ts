@@ -22,17 +22,12 @@ import { ACTIVE_FRAMES_MIN, SEQUENCE_FRAMES } from '../domain/limits.ts'
 import { Policy } from '../domain/policy.ts'
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { Process, ProcessKey } from '../domain/process.ts'
+import type { BookChanges, BookCounts, KeptCause } from './book-state.ts'
 import { type DetectionCalibration, Levels } from './calibration.ts'
 import { type Accusation, type Candidate, Candidates } from './candidates.ts'
 import { ClaimedClasses } from './claimed-classes.ts'
 import { Coverage, type Knowledge, sharesOf } from './coverage.ts'
-import {
-  AlertBook,
-  type BookChanges,
-  type BookCounts,
-  type BookLimits,
-  type KeptCause,
-} from './dedup.ts'
+import { AlertBook, type BookLimits } from './dedup.ts'
 import type { DetectorStatus, Standing } from './detector-status.ts'
 import { accumulate, average, Evidence, noteKnown, type ProcessEvidence } from './evidence.ts'
 import { Gate } from './gate.ts'

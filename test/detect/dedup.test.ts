@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { AlertBook, type Crossing, readKeptCauses } from '../../src/detect/dedup.ts'
+import { readKeptCauses } from '../../src/detect/book-state.ts'
+import type { Crossing } from '../../src/detect/crossing.ts'
+import { AlertBook } from '../../src/detect/dedup.ts'
 
 const T = 1_800_000_000
 const crossing = (pid: number, more: Partial<Crossing> = {}): Crossing => ({
