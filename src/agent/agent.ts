@@ -48,7 +48,7 @@ import type { DeliveryPolicy, PublisherOptions } from '../publish/publisher-opti
 import { type Gauges, Summariser } from '../publish/summariser.ts'
 import { hostSecret } from '../settings/host-secret.ts'
 import { brokerLogin, type PIPELINE_SETTINGS, type Settings } from '../settings/settings.ts'
-import { requireOwnState } from '../settings/state-directory.ts'
+import { actAsOwner, requireOwnState } from '../settings/state-directory.ts'
 import { homeAssistantAnnouncements } from '../wire/home-assistant.ts'
 import { AdaptationFiles } from './adaptation-files.ts'
 import { FactKeeper } from './fact-keeper.ts'
@@ -133,7 +133,7 @@ export function openAgent(options: AgentOptions): Agent {
   const { settings, model, clock = systemClock } = options
   const calibration = calibrationOf(model)
   const broker = brokerOf(settings)
-  requireOwnState(settings.state)
+  requireState(settings.state, options.source.name)
   const lock = lockDirectory(settings.state)
   try {
     const local = LocalStore.open(join(settings.state, 'local.db'))
@@ -228,6 +228,12 @@ export function openAgent(options: AgentOptions): Agent {
     lock.release()
     throw error
   }
+}
+
+/** Reading a live source may need what root has; whoever reads files can be the state's owner. */
+function requireState(state: string, source: string): void {
+  if (['file', 'pipe', 'memory'].includes(source)) actAsOwner(state)
+  requireOwnState(state)
 }
 
 /** @param agent itself: outputs are asked for while it is put together */

@@ -7,10 +7,10 @@
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Source } from '../domain/source.ts'
+import type { Needs, User } from '../platform/linux/owner.ts'
 import type { OwnFiles } from '../platform/linux/sandbox.ts'
 import { bpftraceSource } from './bpftrace.ts'
 import { fileSource } from './file.ts'
-import type { User } from './kernel/owner.ts'
 import { kernelSource, shedPrivileges } from './kernel/source.ts'
 import { pipeSource } from './pipe.ts'
 import { type SysdigMode, sysdigSource, trySysdig } from './sysdig.ts'
@@ -27,6 +27,8 @@ export interface ChooseOptions {
    * All files that the command uses: where it sheds its privileges, it can reach no others then.
    */
   readonly files?: OwnFiles
+  /** What whoever takes root's place in the state directory must be able to use beside it. */
+  readonly succession?: Omit<Needs, 'program'>
   /**
    * Leave the process its capabilities where the kernel counts (tests; it drops them by
    * re-executing itself).
@@ -98,7 +100,7 @@ async function startKernel(options: ChooseOptions): Promise<Source> {
   if (options.keepPrivileges !== true)
     await shedPrivileges(
       options.writesTo ?? options.stateDirectory,
-      defined({ signal: options.signal, files: options.files }),
+      defined({ signal: options.signal, files: options.files, succession: options.succession }),
       options.beforeShedding,
     )
   const source = kernelSource()

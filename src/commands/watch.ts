@@ -6,7 +6,8 @@
  * drops its capabilities by re-executing itself, so the process that parses, classifies and sends
  * has none.
  */
-import { dirname, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { defineCommand } from 'citty'
 import { type Agent, type AgentOptions, openAgent } from '../agent/agent.ts'
 import { latenessOf } from '../agent/ingest.ts'
@@ -37,6 +38,7 @@ import {
   OUTPUT_SETTINGS,
   type Settings,
 } from '../settings/settings.ts'
+import { isStateFile } from '../settings/state-directory.ts'
 import { agentFlags } from './agent-flags.ts'
 import {
   jsonArg,
@@ -82,6 +84,7 @@ export default defineCommand({
       stateDirectory: settings.state,
       sysdigMode: settings.sysdigMode,
       files: filesOf(settings, file),
+      succession: successionOf(settings, file),
       beforeShedding: (user) => {
         if (!sendsVectors) prepareReader(selfCommand('read-facts'), user)
       },
@@ -161,6 +164,25 @@ function filesOf(settings: Settings, settingsFile: string | undefined): OwnFiles
       ...(model === undefined ? [] : [resolve(model)]),
       ...[settingsFile, ca, cert, key, brokerPasswordFile, webhookSecretFile].flatMap(folder),
     ],
+  }
+}
+
+/** What whoever takes root's place must be able to read and write, file by file. */
+function successionOf(settings: Settings, settingsFile: string | undefined) {
+  const { state, alertFile, metricsFile, model, ca, cert, key } = settings
+  const { brokerPasswordFile, webhookSecretFile } = settings
+  const given = (paths: readonly (string | undefined)[]) =>
+    paths.filter((path) => path !== undefined).map((path) => resolve(path))
+  return {
+    reads: given([
+      ...[settingsFile, ca, cert, key, brokerPasswordFile, webhookSecretFile, model],
+      ...(model === undefined ? [] : ['manifest.json', 'model.onnx'].map((of) => join(model, of))),
+    ]),
+    writes: given([alertFile, metricsFile]).flatMap((path) => [
+      dirname(path),
+      ...(existsSync(path) ? [path] : []),
+    ]),
+    isOurs: (name: string) => isStateFile(state, name),
   }
 }
 

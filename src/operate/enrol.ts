@@ -12,7 +12,7 @@ import { openIdentity } from '../platform/identity.ts'
 import type { Log } from '../platform/log.ts'
 import { fingerprint, isPair, makeKeyPair, validityOf } from '../platform/x509.ts'
 import { hostSecret } from '../settings/host-secret.ts'
-import { requireOwnState } from '../settings/state-directory.ts'
+import { actAsOwner, requireOwnState } from '../settings/state-directory.ts'
 import {
   AUTHORITY_PATH,
   decodeEnrolmentAnswer,
@@ -62,6 +62,7 @@ export async function enrol(
     throw new AgentError('ERR_USAGE', `Cannot enrol at "${url}": it is not an https:// address`, {
       hint: 'The address of the page of an aggregator that runs with --enrol',
     })
+  actAsOwner(state)
   requireOwnState(state)
   const base = url.replace(/\/+$/, '')
   const authority = await readAuthority(base, read.fingerprint)

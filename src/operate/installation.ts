@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isStateFile } from '../settings/state-directory.ts'
 
 /** Written by install.sh. */
 export function installRecord(binary: string): string {
@@ -30,17 +31,11 @@ export function packageCommands(
   return undefined
 }
 
-const OURS =
-  /^((lock|frames|outbox|local|aggregate)\.db.*|lib|models|chisels|adapted|live\.sock|.*\.secret|host\.key)$/
-
 /** What agents keep in their state, by name: a mistyped --state must not cost somebody his home. */
 export function stateFiles(directory: string): string[] {
   if (!existsSync(directory)) return []
-  // Others have a "tls", too.
-  const isOurs = (name: string) =>
-    OURS.test(name) || (name === 'tls' && existsSync(join(directory, 'tls/enrolment.json')))
   return readdirSync(directory)
-    .filter(isOurs)
+    .filter((name) => isStateFile(directory, name))
     .map((name) => join(directory, name))
 }
 

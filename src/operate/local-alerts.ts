@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { AgentError } from '../domain/error.ts'
 import { databaseExists } from '../platform/sqlite.ts'
-import { requireOwnState } from '../settings/state-directory.ts'
+import { actAsOwner, requireOwnState } from '../settings/state-directory.ts'
 
 /** @throws AgentError (ERR_NOT_RUNNING) where no agent has ever written there */
 export function lookLocal<T>(directory: string, look: (store: LocalStore) => T): T {
@@ -21,6 +21,7 @@ export function lookLocal<T>(directory: string, look: (store: LocalStore) => T):
 
 /** As `lookLocal`, but may write, and makes the store where there is none yet. */
 export function changeLocal<T>(directory: string, change: (store: LocalStore) => T): T {
+  actAsOwner(directory)
   requireOwnState(directory)
   return using(directory, {}, change)
 }

@@ -14,11 +14,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { join } from 'node:path'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
 import { compileCalls, refusal, run } from '../support/kernel.ts'
 import { until } from '../support/until.ts'
 
 const SKIP = refusal !== undefined
+const LAB = join(import.meta.dir, '../fixtures/frames/lab-98s.frames.ndjson.zst')
 
 let calls: ReturnType<typeof compileCalls>
 beforeAll(() => {
@@ -152,6 +154,61 @@ test.skipIf(SKIP)(
     expect(doctor.stdout).toMatch(
       /"check":"collector","state":"ok","found":"at most [^"]* nothing lost"/,
     )
+  },
+  60_000,
+)
+
+test.skipIf(SKIP || process.geteuid?.() !== 0)(
+  "agent watch as root becomes a user of no rights, to whom root's state directory is handed over",
+  async () => {
+    chmodSync(calls.path('.'), 0o755)
+    const state = calls.path('handed-over')
+    mkdirSync(state, { mode: 0o700 })
+    const watch = async (look: (pid: number) => void) => {
+      const agent = Bun.spawn([agentBinary(), 'watch', '--source', 'kernel', '--state', state], {
+        ...{ stdout: 'ignore', stderr: 'pipe', cwd: '/' },
+      })
+      const reader = agent.stderr.getReader()
+      let said = ''
+      await until('the watch to begin', async () => {
+        said += new TextDecoder().decode((await reader.read()).value)
+        return said.includes('Watching')
+      })
+      reader.releaseLock()
+      look(agent.pid)
+      await run(calls.path('ke-plain'), 'steady', '1')
+      agent.kill('SIGINT')
+      expect(await agent.exited).toBe(0)
+      return said
+    }
+    let user = 0
+    const said = await watch((pid) => {
+      user = statSync(state).uid
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')
+        expect(status).toMatch(
+          new RegExp(`^Uid:\\s*${user}\\s+${user}\\s+${user}\\s+${user}$`, 'm'),
+        )
+        expect(status).toMatch(/^Cap(Prm|Eff|Bnd):\s*0{16}$/m)
+      }
+    })
+    if (said.includes('Stays root')) throw new Error(said)
+    expect(user).toBeGreaterThan(0)
+    const isUsers = () => {
+      for (const name of ['', ...readdirSync(state)])
+        expect({ name, uid: statSync(join(state, name)).uid }).toEqual({ name, uid: user })
+    }
+    isUsers()
+    // Again: it is the user's already.
+    await watch(() => expect(statSync(state).uid).toBe(user))
+    // What root does there beside it or afterwards is the user's, too.
+    for (const words of [
+      ['status', '--state', state],
+      ['allow', 'ke-plain', '--reason', 'test', '--state', state],
+      ['replay', LAB, '--state', state],
+    ])
+      expect([0, 10]).toContain((await runAgent(words)).code)
+    isUsers()
   },
   60_000,
 )

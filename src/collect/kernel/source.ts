@@ -30,10 +30,17 @@ import {
   makePipe,
   unlimitLockedMemory,
 } from '../../platform/linux/libc.ts'
+import {
+  handOver,
+  type Needs,
+  successorOf,
+  type User,
+  userFor,
+} from '../../platform/linux/owner.ts'
 import { type OwnFiles, sandboxFor } from '../../platform/linux/sandbox.ts'
+import { log } from '../../platform/log.ts'
 import { capabilitiesToOpen, HANDED, OPTIONS, type Ready } from './collector-process.ts'
 import type { OpenOptions } from './open.ts'
-import { type User, userFor } from './owner.ts'
 
 /** A running collector's descriptors, from one image of this process to the next. */
 const ADOPTED = 'CALLSIGN_KERNEL_COLLECTOR'
@@ -47,6 +54,8 @@ export interface KernelSourceOptions extends OpenOptions {
   readonly signal?: AbortSignal
   /** All that the new image may use; absent: what its user may. */
   readonly files?: OwnFiles
+  /** Given where the place to write to is a state directory, which root may hand over. */
+  readonly succession?: Omit<Needs, 'program'>
 }
 
 export interface KernelSource extends Source {
@@ -107,7 +116,8 @@ export function kernelSource(options: KernelSourceOptions = {}): KernelSource {
  *
  * Root without capabilities may write root's files only. So the new image belongs to whoever owns
  * the place that it will write to: `callsign` where the package made the state directory his, the
- * caller of sudo for a recording in her home, root for root's own.
+ * caller of sudo for a recording in her home. A state directory of root's own is handed over to a
+ * user without rights (platform/linux/owner.ts); elsewhere, and where that cannot be, root stays.
  * @param writesTo a file or directory, there or to be made; the state directory as a rule
  * @param startPartOf starts what else needs capabilities; gets whose process the new image will be,
  *   tells a pid that is not to be counted
@@ -118,7 +128,8 @@ export async function shedPrivileges(
   startPartOf: (user: User | undefined) => number | undefined = () => undefined,
 ): Promise<void> {
   if (collectorRuns() || heldCapabilities() === 0n) return
-  const user = writesTo === undefined ? undefined : userFor(writesTo, process.execPath)
+  const next = writesTo === undefined ? undefined : successor(writesTo, options)
+  const user = next?.user
   const part = startPartOf(user)
   const excluded = [...(options.excluded ?? []), ...(part === undefined ? [] : [part])]
   const collector = await startCollector({ ...options, excluded })
@@ -132,7 +143,9 @@ export async function shedPrivileges(
     closeSync(collector.control)
     options.signal.throwIfAborted()
   }
-  if (options.files !== undefined) makeStateDirectory(options.files.write[0], user)
+  const isHandedOver = next?.takesOver === true && tryHandOver(writesTo!, next.user)
+  const becomes = next?.takesOver === true && !isHandedOver ? undefined : user
+  if (options.files !== undefined) makeStateDirectory(options.files.write[0], becomes)
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     {
@@ -141,10 +154,38 @@ export async function shedPrivileges(
       ...(options.files && ownPlaces(options.files.write[0])),
     },
     {
-      user,
-      files: options.files && sandboxFor(options.files, (user?.uid ?? process.geteuid?.()) === 0),
+      user: becomes,
+      files:
+        options.files && sandboxFor(options.files, (becomes?.uid ?? process.geteuid?.()) === 0),
     },
   )
+}
+
+/** Whose process the new image will be, and whether its place has yet to become the user's. */
+function successor(
+  writesTo: string,
+  { succession }: KernelSourceOptions,
+): { readonly user: User; readonly takesOver: boolean } | undefined {
+  const owner = userFor(writesTo, process.execPath)
+  if (owner !== undefined) return { user: owner, takesOver: false }
+  if (succession === undefined) return undefined
+  const next = successorOf(writesTo, { ...succession, program: process.execPath })
+  if (next === undefined) return undefined
+  if ('user' in next) return { user: next.user, takesOver: true }
+  log.info('Stays root, without capabilities', { why: next.why })
+  return undefined
+}
+
+/** Once the collector counts: where it does not, another source needs root. */
+function tryHandOver(state: string, user: User): boolean {
+  try {
+    handOver(state, user)
+    log.info('The state directory belongs to another user now', { state, ...user })
+    return true
+  } catch (error) {
+    log.info('Stays root, without capabilities', { why: String(error) })
+    return false
+  }
 }
 
 /**
@@ -214,7 +255,13 @@ export async function tryCollector(): Promise<Ready> {
 }
 
 async function startCollector(options: KernelSourceOptions): Promise<Collector> {
-  const { command = selfCommand('collect-kernel'), signal: _, files: __, ...open } = options
+  const {
+    command = selfCommand('collect-kernel'),
+    signal: _,
+    files: __,
+    succession: ___,
+    ...open
+  } = options
   const control = makePipe()
   const records = makePipe()
   const messages = makePipe()

@@ -17,10 +17,13 @@ import { addressOf, checked, loadLibc, zeroEnded } from './libc.ts'
 
 /** linux/capability.h */
 export const CAPABILITY = {
+  chown: 0,
+  dacOverride: 1,
   dacReadSearch: 2,
   setgid: 6,
   setuid: 7,
   setpcap: 8,
+  netBindService: 10,
   sysPtrace: 19,
   sysAdmin: 21,
   sysNice: 23,
@@ -164,8 +167,11 @@ export function execWithoutCapabilities(
   throw new AgentError('ERR_FAILED', `Cannot execute "${program}": errno ${-failed}`)
 }
 
-/** Needs the capabilities; the C library applies it to all threads. */
-function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number }): void {
+/**
+ * For good, with all capabilities gone where it was root; needs CAP_SETUID and CAP_SETGID. The C
+ * library applies it to all threads. @throws AgentError ERR_PERMISSION
+ */
+export function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number }): void {
   const { setgroups, setresgid, setresuid } = loadLibc()
   for (const returned of [setgroups(0, null), setresgid(gid, gid, gid), setresuid(uid, uid, uid)]) {
     const result = checked(returned)
