@@ -109,7 +109,7 @@ const WANTED = 4
  */
 const LANES = { files: FILE_WATCHES_MAX, program: 12, look: 24 } as const
 
-function laneOf({ questions }: Trigger): keyof typeof LANES {
+function laneOf(questions: readonly FactQuestion[]): keyof typeof LANES {
   if (questions.includes('files')) return 'files'
   return questions.includes('program') ? 'program' : 'look'
 }
@@ -131,9 +131,11 @@ export class FactKeeper implements FactJudge {
    * about. Only while there is no answer about the process itself.
    */
   readonly #refuted = new Map<string, readonly Finding[]>()
-  /** By process; what is asked about files apart, for it takes seconds. */
+  /** By process and lane. */
   readonly #wanted = new Map<string, Wanted>()
-  readonly #asked = new Set<string>()
+  /** Names of users by container and uid, for who is gone before anyone looks. */
+  readonly #users = new Map<string, string>()
+  readonly #asked = new Map<string, readonly FactQuestion[]>()
   /** Questions about processes that are gone, and the second in which that was said. */
   readonly #failed = new Map<string, number>()
   #proofs: HeldProof[] = []
@@ -183,6 +185,9 @@ export class FactKeeper implements FactJudge {
     const isOld = part === 'files' && this.#second - (kept?.filesSecond ?? 0) > FILES_TRUE_SECONDS
     if (kept?.facts[part] === undefined || isOld)
       this.#put({ process, questions: [part], urgency: WANTED })
+    // Watching files and hashing take seconds: who it is comes before.
+    if (part !== 'look' && !this.#isLookedAt(process))
+      this.#put({ process, questions: ['look'], urgency: WANTED })
   }
 
   findings(process: Process, question: Question): readonly Finding[] | undefined {
@@ -204,8 +209,15 @@ export class FactKeeper implements FactJudge {
   isAsking(process: Process, question: Question): boolean {
     const part = ANSWERS[question]
     if (part === undefined) return false
-    const key = keyOf(process, part === 'files')
-    return this.#wanted.has(key) || this.#asked.has(key)
+    const lanes: (keyof typeof LANES)[] = part === 'files' ? ['files'] : ['program', 'look']
+    return lanes.some((lane) => {
+      const key = keyOf(process, lane)
+      const questions = [
+        ...(this.#asked.get(key) ?? []),
+        ...(this.#wanted.get(key)?.questions ?? []),
+      ]
+      return questions.includes(part)
+    })
   }
 
   context(process: Process): KnownContext | undefined {
@@ -216,8 +228,9 @@ export class FactKeeper implements FactJudge {
     const parents = this.#lineage.parentsOf(process)
     const { uid, command } = process
     if (known === undefined && parents.length === 0 && command === undefined) return undefined
+    const user = uid === undefined ? undefined : this.#users.get(ownerOf(process.container, uid))
     return {
-      ...defined({ uid, command: command?.text, exe: process.exe ?? look?.executable?.path }),
+      ...defined({ uid, user, command: command?.text, exe: process.exe ?? look?.executable?.path }),
       ...(parents.length === 0 ? {} : { parents }),
       ...known,
       ...defined({ package: program?.package, peers: peers.length === 0 ? undefined : peers }),
@@ -306,7 +319,7 @@ export class FactKeeper implements FactJudge {
 
   #put(trigger: Trigger): void {
     const { process, questions, urgency } = trigger
-    const key = keyOf(process, questions.includes('files'))
+    const key = keyOf(process, laneOf(questions))
     if (this.#second - (this.#failed.get(key) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_SECONDS)
       return
     const before = this.#wanted.get(key)
@@ -342,7 +355,7 @@ export class FactKeeper implements FactJudge {
     for (const [key, trigger] of waiting) {
       if (room === 0 || this.#reader?.hasRoom !== true) break
       if (this.#asked.has(key)) continue
-      const lane = laneOf(trigger)
+      const lane = laneOf(trigger.questions)
       if (this.#busy[lane] >= LANES[lane]) continue
       this.#wanted.delete(key)
       room--
@@ -355,9 +368,9 @@ export class FactKeeper implements FactJudge {
     const { unlinked, removed, cores, asked, contacted, secrets } = trigger
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
-    this.#asked.add(key)
+    this.#asked.set(key, questions)
     const isFiles = questions.includes('files')
-    const lane = laneOf(trigger)
+    const lane = laneOf(questions)
     this.#busy[lane]++
     // Of a group of short-lived processes the latest is looked at; its start is its own.
     let answer = await reader.ask(
@@ -405,6 +418,7 @@ export class FactKeeper implements FactJudge {
     this.#kept.set(key, { process, facts, findings, proven, ...defined({ filesSecond }) })
     if (this.#kept.size > FACTS_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!)
     if (answer.program !== undefined) this.#noteProgram(process, findings)
+    this.#noteUser(process, answer)
     const path = answer.look?.executable?.path
     if (process.exe === undefined && path !== undefined && before?.facts.look === undefined) {
       const again = this.#triggers.reconsider({ ...process, exe: path }, this.#second)
@@ -426,6 +440,13 @@ export class FactKeeper implements FactJudge {
     return facts?.files === undefined || !isRecent ? files : addedFiles(facts.files, files)
   }
 
+  #noteUser({ container }: Process, { look }: ProcessFacts): void {
+    const { uid, user } = look?.context ?? {}
+    if (uid === undefined || user === undefined) return
+    this.#users.set(ownerOf(container, uid), user)
+    if (this.#users.size > FACTS_KEPT_MAX) this.#users.delete(this.#users.keys().next().value!)
+  }
+
   #noteProgram(process: Process, findings: readonly Finding[]): void {
     if (process.exe === undefined) return
     const key = programOf(process)
@@ -444,9 +465,14 @@ function programOf({ container = '', exe = '', name }: Process): string {
   return `${container}\n${exe}\n${name}`
 }
 
-/** Of a question: what is asked about files is asked apart from the rest, for it takes seconds. */
-function keyOf(process: Process, isFiles: boolean): string {
-  return `${processKey(process)} ${isFiles ? 'files' : ''}`
+/** Each container has users of its own. */
+function ownerOf(container: string | undefined, uid: number): string {
+  return `${container ?? ''}\n${uid}`
+}
+
+/** Of a question: what takes seconds to answer is asked apart from the rest. */
+function keyOf(process: Process, lane: keyof typeof LANES): string {
+  return `${processKey(process)} ${lane}`
 }
 
 function addedFiles(a: FileChanges, b: FileChanges): FileChanges {

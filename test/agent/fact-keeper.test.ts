@@ -93,6 +93,42 @@ describe.skipIf(!isRoot)('with a reader', () => {
     await child.exited
   })
 
+  test('who a process is comes before what it does with files', async () => {
+    const child = Bun.spawn(['sleep', '100'])
+    const sleeper: Process = { pid: child.pid, startMs: Date.now(), name: 'sleep' }
+    keeper.want(sleeper, 'file-encryption')
+    tick()
+    const context = await until('a context', () => keeper.context(sleeper))
+    expect(keeper.isAsking(sleeper, 'file-encryption')).toBe(true)
+    expect(keeper.findings(sleeper, 'file-encryption')).toBeUndefined()
+    expect(context).toMatchObject({ user: 'root', command: 'sleep 100' })
+    child.kill('SIGKILL')
+    await child.exited
+  })
+
+  test('a user that was looked up stands for later processes of the same container', async () => {
+    const child = Bun.spawn(['setpriv', '--reuid=33', 'sleep', '100'])
+    const container = '0123456789ab'
+    const sleeper: Process = { pid: child.pid, startMs: Date.now(), name: 'sleep', container }
+    await until('the other user', () => procStat(child.pid)?.name === 'sleep')
+    await until('an answer', () => {
+      keeper.want(sleeper, 'masquerade')
+      tick()
+      return keeper.context(sleeper)?.user === 'www-data'
+    })
+    const gone = {
+      pid: 4_194_304,
+      startMs: Date.now(),
+      name: 'x',
+      uid: 33,
+      command: { text: 'x', digest: 1 },
+    }
+    expect(keeper.context({ ...gone, container })?.user).toBe('www-data')
+    expect(keeper.context(gone)?.user).toBeUndefined()
+    child.kill('SIGKILL')
+    await child.exited
+  })
+
   test('a proof is told once', async () => {
     const rename =
       'import ctypes,time;ctypes.CDLL(None).prctl(15,b"kworker/9:9",0,0,0);time.sleep(60)'
