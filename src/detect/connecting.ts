@@ -8,9 +8,10 @@
  *   tunnel     many DNS queries that are long: the data is in the names
  *
  * A load generator hears an answer to each connection, and a client that tries one dead service
- * again and again turns to one remote end. Where the source does not tell remote ends (sysdig,
- * bpftrace, recordings) only scans are looked for, by calls alone, and those take dozens of
- * unanswered connections a second.
+ * again and again turns to one remote end. Reads are answers as far as something was written, too:
+ * what wakes the loop of an interpreter is read once for each connection that is refused (Ruby). Where
+ * the source does not tell remote ends (sysdig, bpftrace, recordings) only scans are looked for, by
+ * calls alone, and those take dozens of unanswered connections a second.
  */
 import type { Finding, Proof } from '../domain/finding.ts'
 import type { Frame, ProcessActivity } from '../domain/frame.ts'
@@ -26,6 +27,7 @@ const CONNECTS = indexes('connect')
 const SENDS = indexes('sendto sendmsg sendmmsg')
 const READS = indexes('read readv pread64')
 const RECEIVES = indexes('recvfrom recvmsg recvmmsg')
+const WRITES = indexes('write writev sendfile splice')
 const EXECS = indexes('execve execveat')
 const OPENS = indexes('open openat openat2')
 /**
@@ -78,6 +80,8 @@ interface Seen {
   connects: number
   sends: number
   heard: number
+  /** Of it, what was received from sockets, or read after something was written. */
+  answered: number
   contacts: number
   dnsQueries: number
   dnsBytes: number
@@ -86,7 +90,7 @@ interface Seen {
   /** Over a minute or two, and what was turned to and heard in it. */
   readonly slowEnds: Distinct
   slowContacts: number
-  slowHeard: number
+  slowAnswered: number
   readonly names: Distinct
   seconds: number
   last: number
@@ -118,7 +122,8 @@ export class Connecting {
       seen.connects += calls.connects
       seen.sends += calls.sends
       seen.heard += calls.heard
-      seen.slowHeard += calls.heard
+      seen.answered += calls.answered
+      seen.slowAnswered += calls.answered
       touched.add(seen)
     }
     for (const activity of frame.activity ?? []) {
@@ -167,7 +172,7 @@ export class Connecting {
       for (const sum of SUMS) seen[sum] *= faded
       const slowly = SLOW.decay ** Math.max(0, index - seen.last)
       seen.slowContacts *= slowly
-      seen.slowHeard *= slowly
+      seen.slowAnswered *= slowly
       seen.seconds++
       seen.last = index
       this.#seen.delete(key)
@@ -185,13 +190,22 @@ export class Connecting {
 }
 
 const NO_CONTACTS: Contacts = { connects: 0, sends: 0, heard: 0 }
-const SUMS = ['connects', 'sends', 'heard', 'contacts', 'dnsQueries', 'dnsBytes'] as const
+const SUMS = [
+  'connects',
+  'sends',
+  'heard',
+  'answered',
+  'contacts',
+  'dnsQueries',
+  'dnsBytes',
+] as const
 
 function nothingOf(process: Process, index: number): Seen {
   return {
-    ...{ process, connects: 0, sends: 0, heard: 0, contacts: 0, dnsQueries: 0, dnsBytes: 0 },
+    ...{ process, connects: 0, sends: 0, heard: 0, answered: 0, contacts: 0 },
+    ...{ dnsQueries: 0, dnsBytes: 0 },
     ...{ peer: '', ends: new Distinct(END_BITS), names: new Distinct(NAME_BITS) },
-    ...{ slowEnds: new Distinct(END_BITS, 60), slowContacts: 0, slowHeard: 0 },
+    ...{ slowEnds: new Distinct(END_BITS, 60), slowContacts: 0, slowAnswered: 0 },
     ...{ seconds: 0, last: index, proven: new Set() },
   }
 }
@@ -262,18 +276,18 @@ function byDistinct(seen: Seen, index: number): Finding[] {
 }
 
 function isScan(
-  { contacts, heard, seconds, slowContacts, slowHeard }: Seen,
+  { contacts, answered, seconds, slowContacts, slowAnswered }: Seen,
   ends: number,
   slowEnds: number,
 ): boolean {
   const isWide =
     (ends >= SCAN.ends && contacts >= SCAN.contacts && seconds >= SCAN.seconds) ||
     (ends >= BURST.ends && contacts >= BURST.contacts && seconds >= BURST.seconds)
-  if (isWide && heard < SCAN.heard * contacts) return true
+  if (isWide && answered < SCAN.heard * contacts) return true
   return (
     slowEnds >= SLOW.ends &&
     slowContacts < SLOW.each * slowEnds &&
-    slowHeard < SLOW.heard * slowContacts &&
+    slowAnswered < SLOW.heard * slowContacts &&
     seconds >= SLOW.seconds
   )
 }
@@ -283,19 +297,22 @@ function proves(question: Finding['question'], because: string): Finding {
 }
 
 function callsOf(frame: Frame, i: number) {
-  let [connects, sends, reads, receives, execs, opens] = [0, 0, 0, 0, 0, 0]
+  let [connects, sends, writes, reads, receives, execs, opens] = [0, 0, 0, 0, 0, 0, 0]
   for (let k = frame.offsets[i]!; k < frame.offsets[i + 1]!; k++) {
     const syscall = frame.syscalls[k]!
     const count = frame.counts[k]!
     if (CONNECTS.has(syscall)) connects += count
     else if (SENDS.has(syscall)) sends += count
+    else if (WRITES.has(syscall)) writes += count
     else if (READS.has(syscall)) reads += count
     else if (RECEIVES.has(syscall)) receives += count
     else if (EXECS.has(syscall)) execs += count
     else if (OPENS.has(syscall)) opens += count
   }
   const ofFiles = READS_OF_A_FILE * opens + READS_OF_A_START * execs
-  return { connects, sends, heard: receives + Math.max(0, reads - ofFiles) }
+  const heard = Math.max(0, reads - ofFiles)
+  const answered = receives + Math.min(heard, sends + writes)
+  return { connects, sends, heard: receives + heard, answered }
 }
 
 function indexes(names: string): ReadonlySet<number> {

@@ -148,7 +148,8 @@ function* reverseShell({ look, streams }: ProcessFacts): Generator<Finding> {
   if (!isInterpreterProgram(file)) return
   const { connection, relays, peers } = streams
   if (connection?.isOutgoing === true) {
-    const because = `standard input and output of ${file} are one TCP connection to ${connection.remote}`
+    const kind = connection.isDatagram === true ? 'UDP socket' : 'TCP connection'
+    const because = `standard input and output of ${file} are one ${kind} to ${connection.remote}`
     yield connection.isDoubtful === true
       ? supports('reverse-shell', because)
       : proves('reverse-shell', because)
@@ -422,11 +423,8 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
   const isOut = executable.place === 'hidden' || executable.place === 'web'
   const isOdd = isStranger && (isOut || executable.deleted || executable.inMemory)
   if (pool === undefined) {
-    if (isStranger && executable.place === 'hidden' && !isInterpreterProgram(file))
-      yield proves(
-        'crypto-miner',
-        `${work}, and executes ${executable.path}, which lists do not show`,
-      )
+    const how = isStranger && !isInterpreterProgram(file) ? hides(look!, isHidden) : undefined
+    if (how !== undefined) yield proves('crypto-miner', `${work}, and ${how}`)
     return
   }
   const what = `${work}, connected to ${pool.remote}`
@@ -435,6 +433,25 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
     yield proves('crypto-miner', `${what}, and executes ${executable.path}, which no package owns`)
   // A simulation or a renderer of one's own looks like this, too.
   else if (isStranger && !pool.isLoopback) yield supports('crypto-miner', what)
+}
+
+/**
+ * How a program that computes keeps out of sight; undefined where it does not. A new build replaces
+ * the file that runs, and a title that a program gives itself leaves one of its two names.
+ */
+function hides(
+  { executable, context: { command = '' } }: Look,
+  hasOtherName: boolean,
+): string | undefined {
+  const { path, place, inMemory, isGone } = executable!
+  if (place === 'hidden') return `executes ${path}, which lists do not show`
+  if (inMemory) return `was executed from memory, without a file`
+  if (isGone === true) return `its executable ${path} was deleted`
+  const [called = ''] = command.split(' ', 1)
+  const isCalledSo = canBeNamed(fileName(called.replace(/^-/, '')), fileOf(executable!))
+  return hasOtherName && !isCalledSo
+    ? `neither its name nor its command line tells that it executes ${path}`
+    : undefined
 }
 
 // --- Connecting ----------------------------------------------------------------------------------

@@ -61,6 +61,8 @@ export const URGENCY = {
   files: 3,
   compute: 3,
 } as const
+/** The kernel is told a descriptor, whatever that is of; a look tells the name of the memory. */
+const FROM_MEMORY = /^(\/memfd:|(\/proc\/[^/]+|\/dev)\/fd\/\d+$)/
 const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|libexec|lib64)\//
 
 interface Seen {
@@ -144,7 +146,7 @@ export class Triggers {
         ? trigger(process, URGENCY.claim, 'program')
         : trigger(process, URGENCY.look, 'look')
     // Executed from memory: what it is, its content tells.
-    if (exe!.startsWith('/memfd:')) return trigger(process, URGENCY.claim, 'program')
+    if (FROM_MEMORY.test(exe!)) return trigger(process, URGENCY.claim, 'program')
     if (isManyPrograms(file)) return undefined
     const isStrange = !canBeNamed(name, file) || !SYSTEM.test(exe!)
     return isStrange && this.#claims(name) ? trigger(process, URGENCY.claim, 'program') : undefined

@@ -21,6 +21,8 @@ export interface Executable {
   readonly deleted: boolean
   /** It was executed from memory (memfd), no file. */
   readonly inMemory: boolean
+  /** It was deleted, and nothing else has come in its place, as at an upgrade or a new build. */
+  readonly isGone?: true
   readonly place: Place
 }
 
@@ -84,6 +86,8 @@ export interface Connection {
    * proof.
    */
   readonly isDoubtful?: true
+  /** A connected UDP socket. */
+  readonly isDatagram?: true
 }
 
 /** A process at the other end of a shell's standard streams. */
@@ -106,7 +110,7 @@ export interface Relay {
 }
 
 export interface Streams {
-  /** The TCP connection that is both standard input and output. */
+  /** The TCP connection, or UDP socket, that is both standard input and output. */
   readonly connection?: Connection
   readonly relays: readonly Relay[]
   /** Remote ends of the connections of the process itself. */

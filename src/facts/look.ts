@@ -93,8 +93,14 @@ export function executableOf(pid: number): Executable | undefined {
     path: safeName(path.slice(0, 1024)),
     deleted: deleted && !inMemory,
     inMemory,
+    ...(deleted && !inMemory && isGone(pid, path) ? { isGone: true as const } : {}),
     place: placeOf(path),
   }
+}
+
+/** Nothing has come in the place of what was deleted, as an upgrade or a new build leaves it. */
+function isGone(pid: number, path: string): boolean {
+  return localPathIn(pid, `/proc/${pid}/root`, path) === undefined
 }
 
 /** A path as the process's own root shows it: a chroot's link is told with the whole way to it. */

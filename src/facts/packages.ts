@@ -35,6 +35,7 @@ import {
   entriesOf,
   isLocalPath,
   localPathIn,
+  procText,
   readAt,
   statOf,
   withFile,
@@ -56,6 +57,9 @@ const COMM_CHARS = 15
 const READING_SHARE = 0.01
 /** Programs in squashed images that snapd verifies: no package of dpkg, and no stranger. */
 const IMAGES = /^\/(snap|nix\/store|gnu\/store)\//
+
+/** A program's own file is among the first of its mappings. */
+const MAPS_HEAD_BYTES = 4_096
 
 type Algorithm = 'md5' | 'sha1'
 
@@ -178,7 +182,7 @@ export class Packages {
     file = `/proc/${pid}/exe`,
   ): Promise<{ state: PackageState; owner?: string; copyOf?: string }> {
     const path = plainPath(executable.path)
-    if (executable.inMemory) return { state: 'unowned' }
+    if (executable.inMemory) return this.#memoryState(pid, root, index, file)
     const entry = this.#find(root, index, listsWithPath(index.table, path), (f) => f.path === path)
     // A daemon that was upgraded while it runs: the list tells of its successor.
     if (executable.deleted)
@@ -191,13 +195,25 @@ export class Packages {
     if (executable.place === 'system' && index.stamp !== databaseOf(pid, root)?.stamp)
       return { state: 'unknown' }
     if (digest === undefined) return { state: 'unowned' }
-    const copied = this.#find(
-      root,
-      index,
-      listsWithContent(index.table, digest),
-      (file) => file.digest === digest,
-    )
+    const copied = this.#copied(root, index, digest)
     return { state: 'unowned', ...defined({ copyOf: copied?.path }) }
+  }
+
+  /** What is executed from memory is no package's, and may be a copy of what is. */
+  async #memoryState(
+    pid: number,
+    root: string,
+    index: Index,
+    file: string,
+  ): Promise<{ state: PackageState; copyOf?: string }> {
+    const digest = isMemory(pid) ? await this.#digestOf(file, index.algorithm) : undefined
+    const copied = digest === undefined ? undefined : this.#copied(root, index, digest)
+    return { state: 'unowned', ...defined({ copyOf: copied?.path }) }
+  }
+
+  #copied(root: string, index: Index, digest: string): PackageFile | undefined {
+    const lists = listsWithContent(index.table, digest)
+    return this.#find(root, index, lists, (file) => file.digest === digest)
   }
 
   async #scriptState(
@@ -311,6 +327,14 @@ export class Packages {
     this.#paidUntilMs = from + (bytes / HASHED_BYTES_PER_SECOND) * 1000
     if (this.#paidUntilMs > now) await Bun.sleep(this.#paidUntilMs - now)
   }
+}
+
+/**
+ * Whether what it executes is really memory: the kernel's own file system for it is the first device
+ * of all. By its name alone it may lie on a file system that never answers.
+ */
+function isMemory(pid: number): boolean {
+  return /^\S+ \S+ \S+ 00:01 \d+ +\/memfd:/m.test(procText(pid, 'maps', MAPS_HEAD_BYTES) ?? '')
 }
 
 function compared(

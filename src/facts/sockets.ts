@@ -1,5 +1,5 @@
 /**
- * Understands /proc/PID/net/tcp and tcp6: whose end a socket is, and whether somebody listens on
+ * Understands /proc/PID/net/tcp and tcp6 (and udp): whose end a socket is, and whether somebody listens on
  * its local port. Pure. A connection without a listening socket is outgoing; that distinguishes a
  * reverse shell from a service.
  */
@@ -46,6 +46,16 @@ export function parseSockets(texts: readonly string[]): SocketTable {
       }
     }
   return { established, listening, listeningPorts }
+}
+
+/**
+ * The other end of a UDP socket that has one. @param texts of /proc/PID/net/udp and udp6
+ */
+export function datagramOf(texts: readonly string[], inode: number): Connection | undefined {
+  const socket = parseSockets(texts).established.get(inode)
+  if (socket === undefined) return undefined
+  const { remote, isLoopback } = socket
+  return { remote, isLoopback, isOutgoing: true, isDatagram: true }
 }
 
 /** The connection that a socket's number stands for; undefined where it is none of TCP. */

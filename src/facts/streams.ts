@@ -16,7 +16,7 @@ import type { Packages } from './packages.ts'
 import { descriptorsOf, processTable, procLink, procStat, procText } from './proc-files.ts'
 import { numberOfLink, type ProcStat } from './proc-text.ts'
 import { Recent } from './recent.ts'
-import { connectionOf, parseSockets, type SocketTable } from './sockets.ts'
+import { connectionOf, datagramOf, parseSockets, type SocketTable } from './sockets.ts'
 
 /** More connections of one process say nothing more. */
 const CONNECTIONS_TOLD = 8
@@ -33,7 +33,7 @@ export async function streamsOf(
   const [input, output] = streams as [Stream, Stream]
   const connection =
     input.kind === 'unix' && input.id === output.id
-      ? connectionOf(socketsOf(pid), input.id)
+      ? (connectionOf(socketsOf(pid), input.id) ?? datagramOf(datagramTexts(pid), input.id))
       : undefined
   const holders = connection === undefined ? holdersOf(pid, stat, [input, output]) : []
   const relays: Relay[] = []
@@ -70,6 +70,10 @@ function socketsOf(pid: number): SocketTable {
       ['net/tcp', 'net/tcp6'].map((file) => procText(pid, file, SOCKET_TABLE_BYTES_MAX) ?? ''),
     ),
   )
+}
+
+function datagramTexts(pid: number): string[] {
+  return ['net/udp', 'net/udp6'].map((file) => procText(pid, file, SOCKET_TABLE_BYTES_MAX) ?? '')
 }
 
 function connectionsOf(pid: number, links: ReadonlyMap<number, string>): Connection[] {

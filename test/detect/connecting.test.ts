@@ -92,7 +92,22 @@ test.each<[string, number, number, Record<string, number>, Finding['question'][]
   ['a scan of ten ports a second', 10, 10, { connect: 10 }, ['network-scan']],
   ['a scan of thousands', 900, 900, { connect: 900 }, ['network-scan']],
   ['a client that hammers a dead service', 500, 1, { connect: 500 }, []],
-  ['a crawler, which hears answers', 20, 20, { connect: 20, read: 60 }, []],
+  ['a crawler, which asks and hears answers', 20, 20, { connect: 20, write: 20, read: 60 }, []],
+  // A read that finds nothing for each connection: what wakes Ruby's loop.
+  [
+    'a scan by Ruby',
+    20,
+    20,
+    { connect: 20, ppoll: 20, read: 20, getsockopt: 20 },
+    ['network-scan'],
+  ],
+  [
+    'one that tells of each open port',
+    20,
+    20,
+    { connect: 20, read: 40, write: 3 },
+    ['network-scan'],
+  ],
   ['a check of six ports', 6, 1, { connect: 6 }, []],
 ])('%s', (_, count, different, counts, expected) => {
   const seconds = Array.from({ length: 30 }, (_, s) => [

@@ -8,6 +8,7 @@ import { canBeNamed, isDaemonName, isKernelThreadName } from '../../src/detect/p
 import type { Finding } from '../../src/domain/finding.ts'
 import type {
   Connection,
+  Executable,
   FileChanges,
   Look,
   Place,
@@ -389,10 +390,13 @@ test('daemons are known with what they say of themselves', () => {
   ])
 })
 
+interface Computing {
+  cores?: undefined
+  executable?: Partial<Executable>
+  command?: string
+}
 const pool = { remote: '10.0.0.1:8080', isLoopback: false, isOutgoing: true }
-test.each<
-  [string, string, string, Partial<Program>, Connection[], { cores?: undefined }, string[]]
->([
+test.each<[string, string, string, Partial<Program>, Connection[], Computing, string[]]>([
   [
     'a stranger in /tmp, where people try out a worker of their own',
     'w',
@@ -477,10 +481,50 @@ test.each<
     ['supports masquerade', 'supports crypto-miner'],
   ],
   ['one on a host without packages', 'w', '/tmp/w', { state: 'unknown' }, [pool], {}, []],
+  [
+    'one that was deleted, without a connection',
+    'w',
+    '/opt/w',
+    {},
+    [],
+    { executable: { deleted: true, isGone: true } },
+    ['supports masquerade', 'proves crypto-miner'],
+  ],
+  [
+    'one whose file a new build has replaced',
+    'w',
+    '/opt/w',
+    {},
+    [],
+    { executable: { deleted: true } },
+    ['supports masquerade'],
+  ],
+  [
+    'one executed from memory',
+    'w',
+    '/memfd:w',
+    {},
+    [],
+    { executable: { inMemory: true } },
+    ['supports masquerade', 'proves crypto-miner'],
+  ],
+  [
+    'one under a false name and command line',
+    'bash',
+    '/opt/w',
+    {},
+    [],
+    { command: '-bash' },
+    ['proves crypto-miner'],
+  ],
+  ['one that gives itself a title', 'w: step 3', '/opt/w', {}, [], { command: 'w' }, []],
+  ['one that renames its thread', 'main', '/opt/w', {}, [], { command: '/opt/w -n 3' }, []],
 ])('computing: %s', (_, name, path, program, connections, more, expected) => {
+  const { executable, command = path } = more
   const facts: ProcessFacts = {
     look: look(name, path, {
-      executable: { path, deleted: false, inMemory: false, place: placeOf(path) },
+      executable: { path, deleted: false, inMemory: false, place: placeOf(path), ...executable },
+      context: { command },
     }),
     program: { ...own, ...program },
     network: { connections, isListening: false },

