@@ -112,3 +112,5 @@ export function prepareStatements(db: Database) {
     dropHoursOf: db.prepare('DELETE FROM hours WHERE hostId = ?'),
   }
 }
+
+export type SqliteStatements = ReturnType<typeof prepareStatements>

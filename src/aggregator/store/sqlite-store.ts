@@ -2,18 +2,14 @@
  * The store as one SQLite file, written by one thread and read by another.
  *
  * A commit is one transaction with `synchronous` FULL; the group commit shares the price of it.
- * Hosts and the numbers of alerts are kept in memory, too (50,000 hosts are 15 MB): each message
- * asks for its host. What a transaction changed in memory is undone with it.
- *
- * At a bound the noisiest host pays first: of the host with the most alerts the closed one that
- * changed longest ago goes, so that no host can push out the alerts of others. Does not promise
- * that a host is who it says: that is the broker's business (`access.ts`).
+ * Hosts and the numbers of their alerts are kept in memory, too (sqlite-hosts.ts); what goes at a
+ * bound is decided in sqlite-eviction.ts. Does not promise that a host is who it says: that is the
+ * broker's business (`access.ts`).
  */
 
 import { randomBytes } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import type { AlertKind, AlertState } from '../../domain/alert.ts'
-import { ALERT_KINDS } from '../../domain/alert.ts'
 import { defined } from '../../domain/defined.ts'
 import { STORE_CHECK_BYTES_MAX } from '../../domain/limits.ts'
 import { type Database, openDatabase, sqliteProblem } from '../../platform/sqlite.ts'
@@ -27,7 +23,6 @@ import { checkKey } from './host-key.ts'
 import {
   applyStatus,
   type HostRow,
-  hostKey,
   hourOf,
   noteSummary,
   noteTrouble,
@@ -37,21 +32,20 @@ import {
   ACTION_COLUMNS,
   type Action,
   type ActionRecord,
-  INCIDENT_COLUMNS,
   type IncidentKey,
-  type IncidentSum,
   incidentColumns,
-  incidentRow,
   severityOfRank,
   TRIAGE_COLUMNS,
 } from './incident.ts'
 import { type ActionTarget, actionStatements, type SqlParameter } from './incident-sql.ts'
-import { levelFor } from './levels.ts'
 import { FLEET_HOST, isActive, toSeconds } from './records.ts'
 import { readArchive } from './sqlite-archive.ts'
+import { SqliteEviction } from './sqlite-eviction.ts'
+import { SqliteHosts } from './sqlite-hosts.ts'
+import { TouchedIncidents } from './sqlite-incidents.ts'
 import { bytesUsed, SQLITE_TABLES, SqliteReads } from './sqlite-reads.ts'
 import { SCHEMA } from './sqlite-schema.ts'
-import { prepareStatements } from './sqlite-statements.ts'
+import { prepareStatements, type SqliteStatements } from './sqlite-statements.ts'
 import type {
   AbsenceBounds,
   Absences,
@@ -74,18 +68,14 @@ export class SqliteStore implements Store {
   readonly setAside: string[] = []
   readonly #path: string
   readonly #bounds: StoreBounds
-  readonly #hosts = new Map<string, HostRow>()
-  readonly #byId = new Map<number, HostRow>()
+  readonly #hosts = new SqliteHosts()
+  readonly #incidents = new TouchedIncidents()
   readonly #tallies: StoreCounts = { ...NO_COUNTS }
-  /** How things were when the transaction began; undefined for a host that it made. */
-  readonly #undo = new Map<HostRow, HostRow | undefined>()
-  readonly #dropped: HostRow[] = []
-  /** Incidents whose alerts changed in this transaction, by host. */
-  readonly #touched = new Map<number, Set<string>>()
-  #staged: StoreCounts = { ...NO_COUNTS }
-  #alerts = 0
+  /** Of the transaction that runs. */
+  readonly #staged: StoreCounts = { ...NO_COUNTS }
   #db!: Database
-  #sql!: ReturnType<typeof prepareStatements>
+  #sql!: SqliteStatements
+  #eviction!: SqliteEviction
   #reads!: Reads
 
   /**
@@ -110,10 +100,10 @@ export class SqliteStore implements Store {
     if (this.#db.setAside !== undefined) this.setAside.push(this.#db.setAside)
     this.#sql = prepareStatements(this.#db)
     this.#reads = new SqliteReads(this.#db)
-    this.#hosts.clear()
-    this.#byId.clear()
-    this.#alerts = 0
-    for (const row of this.#sql.allHosts.all() as HostRow[]) this.#remember({ ...row })
+    this.#hosts.load(this.#sql.allHosts.all() as HostRow[])
+    this.#eviction = new SqliteEviction(
+      ...([this.#sql, this.#hosts, this.#incidents, this.#bounds, this.#staged] as const),
+    )
   }
 
   get path(): string {
@@ -147,22 +137,15 @@ export class SqliteStore implements Store {
   fleetRuns: Reads['fleetRuns'] = () => this.#reads.fleetRuns()
 
   async counts(): ReturnType<Reads['counts']> {
-    let [online, active, keyChanged] = [0, 0, 0]
-    let hosts = 0
-    for (const host of this.#hosts.values()) {
-      if (host.host !== FLEET_HOST) hosts++
-      online += host.online
-      active += host.active
-      if (host.otherKey !== '') keyChanged++
-    }
+    const { hosts, online, active, keyChanged } = this.#hosts.counts()
     return {
       hosts: { online, offline: hosts - online, keyChanged },
-      alerts: { active, total: this.#alerts },
+      alerts: { active, total: this.#hosts.alerts },
     }
   }
 
   async sites(): Promise<string[]> {
-    return [...new Set(Array.from(this.#hosts.values(), (host) => host.site))].sort()
+    return [...new Set(Array.from(this.#hosts.all(), (host) => host.site))].sort()
   }
 
   async alertGroups(): Promise<{ kind: AlertKind; state: AlertState; count: number }[]> {
@@ -203,7 +186,7 @@ export class SqliteStore implements Store {
 
   async known(hosts: readonly Named[]): Promise<(Uint8Array | undefined)[]> {
     return hosts.map((one) => {
-      const host = this.#hosts.get(hostKey(one))
+      const host = this.#hosts.of(one)
       if (host === undefined) return undefined
       return (this.#sql.knownOf.get(host.id) as { body: Uint8Array } | undefined)?.body
     })
@@ -211,9 +194,9 @@ export class SqliteStore implements Store {
 
   async forgetConnections(nowMs: number): Promise<void> {
     this.#transaction(() => {
-      for (const host of this.#hosts.values()) {
+      for (const host of this.#hosts.all()) {
         if (host.online === 0) continue
-        this.#change(host)
+        this.#hosts.change(host)
         Object.assign(host, { online: 0, reason: 'unknown', since: nowMs })
       }
     })
@@ -222,20 +205,20 @@ export class SqliteStore implements Store {
   async tidy(nowMs: number): Promise<void> {
     this.#transaction(() => {
       let left = this.#bounds.tidyRows
-      left -= this.#dropOldAlerts(nowMs, left)
+      left -= this.#eviction.dropOldAlerts(nowMs, left)
       const { hourlyDays, hostDays, bytes } = this.#bounds.retention
       const hour = Math.floor((nowMs - hourlyDays * DAY_MS) / 3_600_000)
       const hours = this.#sql.dropOldHours.run(hour, left).changes
       this.#staged.hours += hours
       left -= hours
-      for (const host of this.#hosts.values()) {
+      for (const host of this.#hosts.all()) {
         if (left <= 0) break
         if (host.online === 1 || host.active > 0) continue
         if (host.lastSeen >= nowMs - hostDays * DAY_MS) continue
         left -= host.alerts + 1
-        this.#dropHost(host)
+        this.#eviction.dropHost(host)
       }
-      if (bytesUsed(this.#db) > bytes) this.#dropFromNoisiest(this.#bounds.tidyRows)
+      if (bytesUsed(this.#db) > bytes) this.#eviction.dropFromNoisiest(this.#bounds.tidyRows)
       this.#sql.dropActions.run()
     })
   }
@@ -269,16 +252,15 @@ export class SqliteStore implements Store {
   }
 
   async *archives(): AsyncGenerator<HostArchive> {
-    for (const host of [...this.#hosts.values()]) yield readArchive(this.#db, host)
+    for (const host of [...this.#hosts.all()]) yield readArchive(this.#db, host)
   }
 
   async restore(archive: HostArchive): Promise<boolean> {
     const { host } = archive
-    if (this.#hosts.has(hostKey(host))) return false
+    if (this.#hosts.of(host) !== undefined) return false
     this.#transaction(() => {
       const row = this.#sql.insertHost.get(host.site, host.host, host.since, 0, 0) as HostRow
-      this.#undo.set(row, undefined)
-      this.#remember(row)
+      this.#hosts.add(row)
       Object.assign(row, host)
       this.#sql.setFirstSeen.run(host.firstSeen, row.id)
       for (const alert of archive.alerts) this.#restoreAlert(row, alert)
@@ -289,7 +271,7 @@ export class SqliteStore implements Store {
         this.#sql.addHour.run(
           ...[row.id, hour, seconds, calls, dropped, cpuMs, rssBytes, alertsOpen],
         )
-      this.#addUpIncidents()
+      this.#incidents.addUp(this.#sql)
       for (const one of archive.triage)
         this.#sql.putTriage.run(...TRIAGE_COLUMNS.map((name) => one[name]), row.id, one.incident)
       for (const one of archive.actions)
@@ -308,8 +290,8 @@ export class SqliteStore implements Store {
       ...[boot, seq, received, changed, body],
       ...[sums.incident, sums.severity, sums.confirmed, sums.first, sums.last],
     ) as { row: number }
-    this.#touch(host.id, sums.incident)
-    this.#countAlerts(host, 1, active)
+    this.#incidents.touch(host.id, sums.incident)
+    this.#hosts.countAlerts(host, 1, active)
     for (const one of changes)
       this.#sql.insertChange.run(
         ...[row, one.boot, one.seq, one.time, one.state, one.count],
@@ -320,68 +302,23 @@ export class SqliteStore implements Store {
 
   /** All or nothing, in memory as on disk. */
   #transaction(body: () => void): void {
-    this.#undo.clear()
-    this.#dropped.length = 0
-    this.#touched.clear()
-    this.#staged = { ...NO_COUNTS }
+    this.#hosts.begin()
+    this.#incidents.clear()
+    Object.assign(this.#staged, NO_COUNTS)
     try {
       this.#db.transaction(() => {
         body()
-        this.#addUpIncidents()
-        for (const host of this.#undo.keys()) if (this.#byId.has(host.id)) this.#writeHost(host)
+        this.#incidents.addUp(this.#sql)
+        for (const host of this.#hosts.changed()) this.#writeHost(host)
       })
     } catch (error) {
       if (sqliteProblem(error, this.#path) === 'damaged') {
         this.#db.close()
         this.#open() // looks through the file, and sets it aside
-      } else this.#undoChanges()
+      } else this.#hosts.undo()
       throw error
     }
     addCounts(this.#tallies, this.#staged)
-  }
-
-  #touch(hostId: number, incident: string): void {
-    const known = this.#touched.get(hostId)
-    if (known === undefined) this.#touched.set(hostId, new Set([incident]))
-    else known.add(incident)
-  }
-
-  #addUpIncidents(): void {
-    for (const [hostId, incidents] of this.#touched)
-      for (const incident of incidents) {
-        const sum = this.#sql.sumIncident.get(hostId, incident) as IncidentSum | undefined
-        if (sum === undefined) this.#sql.dropIncident.run(hostId, incident)
-        else {
-          const row = incidentRow(sum)
-          this.#sql.putIncident.run(...INCIDENT_COLUMNS.map((name) => row[name]))
-        }
-      }
-    this.#touched.clear()
-  }
-
-  #undoChanges(): void {
-    for (const host of this.#dropped) this.#remember(host)
-    for (const [host, before] of this.#undo) {
-      this.#forget(host)
-      if (before !== undefined) this.#remember(Object.assign(host, before))
-    }
-  }
-
-  /** Call before the first change of a host in a transaction. */
-  #change(host: HostRow): void {
-    if (!this.#undo.has(host)) this.#undo.set(host, { ...host })
-  }
-
-  #remember(host: HostRow): void {
-    this.#hosts.set(hostKey(host), host)
-    this.#byId.set(host.id, host)
-    this.#alerts += host.alerts
-  }
-
-  #forget(host: HostRow): void {
-    if (!this.#byId.delete(host.id)) return
-    this.#hosts.delete(hostKey(host))
-    this.#alerts -= host.alerts
   }
 
   // --- Keys ----------------------------------------------------------------------------------------
@@ -400,7 +337,7 @@ export class SqliteStore implements Store {
   }
 
   async keysOf(hosts: readonly Named[]): Promise<string[]> {
-    return hosts.map((host) => this.#hosts.get(hostKey(host))?.key ?? '')
+    return hosts.map((host) => this.#hosts.of(host)?.key ?? '')
   }
 
   get enrolment(): EnrolmentSql {
@@ -414,7 +351,7 @@ export class SqliteStore implements Store {
   async absences(bounds: AbsenceBounds): Promise<Absences> {
     const suspects: Suspect[] = []
     const sites = new Map<string, { site: string; expected: number; silent: number }>()
-    for (const host of this.#hosts.values()) {
+    for (const host of this.#hosts.all()) {
       if (host.boot === 0 || host.reason === 'ended' || host.host === FLEET_HOST) continue
       const isSilent = host.lastSeen <= bounds.silentBefore
       if (host.lastSeen >= bounds.expectedSince) {
@@ -479,7 +416,7 @@ export class SqliteStore implements Store {
           ...sums,
         ) as { row: number }
       ).row
-    if (known === undefined) this.#countAlerts(host, 1, active)
+    if (known === undefined) this.#hosts.countAlerts(host, 1, active)
     const inserted = this.#sql.insertChange.run(
       ...[row, boot, seq, time, state, count],
       ...[predicted.class, predicted.confidence, nowMs],
@@ -494,22 +431,16 @@ export class SqliteStore implements Store {
       this.#sql.countChanges.run(Math.min(kept, this.#bounds.changesMax), row)
       if (compareOrigin(message, known) < 0) return // an older state, arrived late: history only
       this.#sql.updateAlert.run(kind, state, active, boot, seq, nowMs, body, ...sums, row)
-      this.#countAlerts(host, 0, active - known.active)
-      if (known.incident !== incident) this.#touch(host.id, known.incident)
+      this.#hosts.countAlerts(host, 0, active - known.active)
+      if (known.incident !== incident) this.#incidents.touch(host.id, known.incident)
     }
-    this.#touch(host.id, incident)
+    this.#incidents.touch(host.id, incident)
     changes.push({ kind: 'alert', message })
-    if (host.alerts > this.#bounds.alertsPerHostMax) this.#dropAlertsOf(host, 1)
+    if (host.alerts > this.#bounds.alertsPerHostMax) this.#eviction.dropAlertsOf(host, 1)
     const { alerts } = this.#bounds.retention
     // Some more than must: whose turn it is takes a look at all hosts.
-    if (this.#alerts > alerts)
-      this.#dropFromNoisiest(this.#alerts - alerts + Math.floor(alerts / 100))
-  }
-
-  #countAlerts(host: HostRow, total: number, active: number): void {
-    host.alerts += total
-    host.active += active
-    this.#alerts += total
+    const excess = this.#hosts.alerts - alerts
+    if (excess > 0) this.#eviction.dropFromNoisiest(excess + Math.floor(alerts / 100))
   }
 
   #putSummary(
@@ -542,15 +473,14 @@ export class SqliteStore implements Store {
 
   /** Ready to be changed in this transaction. */
   #host({ site, host: name }: { site: string; host: string }, nowMs: number): HostRow {
-    const known = this.#hosts.get(`${site}/${name}`)
+    const known = this.#hosts.of({ site, host: name })
     if (known !== undefined) {
-      this.#change(known)
+      this.#hosts.change(known)
       return known
     }
-    if (this.#hosts.size >= this.#bounds.hostsMax) this.#dropSilentHosts()
+    if (this.#hosts.size >= this.#bounds.hostsMax) this.#eviction.dropSilentHosts()
     const host = this.#sql.insertHost.get(site, name, nowMs, nowMs, nowMs) as HostRow
-    this.#undo.set(host, undefined)
-    this.#remember(host)
+    this.#hosts.add(host)
     return host
   }
 
@@ -563,90 +493,6 @@ export class SqliteStore implements Store {
       ...[host.session, host.blindSince, host.noisySince, host.fleet, host.id],
     )
   }
-
-  // --- Bounds ------------------------------------------------------------------------------------
-
-  /** @returns how many went */
-  #dropOldAlerts(nowMs: number, most: number): number {
-    let left = most
-    for (const kind of ALERT_KINDS) {
-      const before = nowMs - this.#bounds.retention.days[kind] * DAY_MS
-      const old = this.#sql.oldAlerts.all(kind, before, left) as OldAlert[]
-      for (const { row, hostId, incident } of old) {
-        this.#touch(hostId, incident)
-        this.#dropAlert(this.#byId.get(hostId), row, 0)
-        left--
-      }
-    }
-    return most - left
-  }
-
-  /**
-   * The closed alerts of the noisiest hosts, oldest first; only where these have none, active ones.
-   */
-  #dropFromNoisiest(count: number): void {
-    const level = levelFor(this.#hosts.values(), count)
-    const hosts = [...this.#hosts.values()].filter((host) => host.alerts > level)
-    let left = count
-    for (const closedOnly of [true, false])
-      for (const host of hosts) {
-        if (left <= 0) return
-        if (closedOnly && host.active === host.alerts) continue
-        left -= this.#dropAlertsOf(host, Math.min(left, host.alerts - level), closedOnly)
-      }
-  }
-
-  /** @returns how many went */
-  #dropAlertsOf(host: HostRow, count: number, closedOnly = false): number {
-    if (count <= 0) return 0
-    const statement = closedOnly ? this.#sql.oldestClosedOf : this.#sql.oldestOf
-    const rows = statement.all(host.id, count) as {
-      row: number
-      active: number
-      incident: string
-    }[]
-    for (const { row, active, incident } of rows) {
-      this.#touch(host.id, incident)
-      this.#dropAlert(host, row, active)
-    }
-    return rows.length
-  }
-
-  #dropAlert(host: HostRow | undefined, row: number, active: number): void {
-    this.#sql.dropAlert.run(row)
-    this.#sql.dropChanges.run(row)
-    this.#staged.alerts++
-    if (host === undefined) return
-    this.#change(host)
-    this.#countAlerts(host, -1, -active)
-  }
-
-  /** A tenth at a time, so that a flood of new names does not sort all hosts for each of them. */
-  #dropSilentHosts(): void {
-    const byAge = [...this.#hosts.values()].sort(
-      (a, b) => a.online - b.online || a.alerts - b.alerts || a.lastSeen - b.lastSeen,
-    )
-    for (const host of byAge.slice(0, Math.ceil(this.#bounds.hostsMax / 10))) this.#dropHost(host)
-  }
-
-  #dropHost(host: HostRow): void {
-    this.#sql.dropChangesOf.run(host.id)
-    this.#sql.dropAlertsOf.run(host.id)
-    this.#sql.dropIncidentsOf.run(host.id)
-    this.#touched.delete(host.id)
-    this.#sql.dropLatestOf.run(host.id)
-    this.#sql.dropHoursOf.run(host.id)
-    this.#sql.dropKnownOf.run(host.id)
-    this.#sql.dropHost.run(host.id)
-    this.#staged.alerts += host.alerts
-    this.#staged.hosts++
-    const before = this.#undo.get(host)
-    // One that was made in this transaction leaves no trace.
-    if (!this.#undo.has(host)) this.#dropped.push(host)
-    else if (before !== undefined) this.#dropped.push(before)
-    this.#undo.delete(host)
-    this.#forget(host)
-  }
 }
 
 interface AlertRow {
@@ -655,11 +501,5 @@ interface AlertRow {
   readonly boot: number
   readonly seq: number
   readonly changes: number
-  readonly incident: string
-}
-
-interface OldAlert {
-  readonly row: number
-  readonly hostId: number
   readonly incident: string
 }
