@@ -24,8 +24,18 @@ import {
   MEMORY_PROTOTYPES_MAX,
   MEMORY_PROTOTYPES_PER_NAME_MAX,
 } from '../domain/limits.ts'
-import { isCount, isRecord } from '../domain/untrusted.ts'
 import { distance, nearest } from './geometry.ts'
+import { encodeSnapshot, type NameMemory, readSnapshot } from './memory-snapshot.ts'
+import {
+  add,
+  leastSeen,
+  mostRedundant,
+  noPoints,
+  type Points,
+  remove,
+  STEP,
+  touch,
+} from './prototypes.ts'
 import { Recurrence } from './recurrence.ts'
 
 /** Two states nearer than this are one behaviour. */
@@ -45,24 +55,6 @@ const SETTLED_SECONDS = 60
 /** Surprise is counted over about so many of a name's last judged seconds. */
 const SECONDS_COUNTED = 16_384
 /**
- * Prototypes are kept in steps of this, one byte a component: what is restored is what was kept.
- */
-const STEP = 1 / 8
-const MAGIC = 0x4d454d31 // MEM1
-
-interface Points {
-  count: number
-  at: Float32Array
-  seen: Uint32Array
-  first: Uint32Array
-  last: Uint32Array
-  /** 1 where others may be near to it. */
-  anchor: Uint32Array
-}
-
-const COLUMNS = ['seen', 'first', 'last', 'anchor'] as const
-
-/**
  * What one process added to its name's counts since something speaks against it. Where those were
  * halved in the meantime (SECONDS_COUNTED), this is not: too much is left out then, never too
  * little.
@@ -75,28 +67,6 @@ export interface Tally {
 }
 
 export const NOTHING: Readonly<Tally> = { seconds: 0, surprises: 0, claims: 0, contradictions: 0 }
-
-interface NameMemory {
-  first: number
-  last: number
-  /** Distinct seconds in which it was judged, and distinct hours in which it was seen. */
-  seconds: number
-  hours: number
-  /** Seconds among them that showed what was not near anything known. */
-  surprises: number
-  /**
-   * Judged seconds of processes whose name claims a class, and those in which the model spoke
-   * against it.
-   */
-  claims: number
-  contradictions: number
-  /** When a strange behaviour was last taken in; 0 for never. */
-  strange: number
-  /** When a process of the name, remembered before, was proven malicious; 0 for never. */
-  poisoned: number
-  usual: Points
-  pending: Points
-}
 
 export interface MemoryStatus {
   readonly names: number
@@ -352,8 +322,8 @@ export class HostMemory {
       contradictions: 0,
       strange: 0,
       poisoned: 0,
-      usual: points(),
-      pending: points(),
+      usual: noPoints(),
+      pending: noPoints(),
     }
     this.#names.set(name, memory)
     return memory
@@ -424,44 +394,11 @@ export class HostMemory {
 
   /** All of it as bytes, with a checksum. */
   snapshot(): Uint8Array {
-    const header = new TextEncoder().encode(
-      JSON.stringify({
-        model: this.#modelId,
-        size: this.size,
-        since: this.#since,
-        recurring: this.recurrence.snapshot(),
-        names: [...this.#names].map(([name, m]) => ({
-          name,
-          first: m.first,
-          last: m.last,
-          seconds: m.seconds,
-          hours: m.hours,
-          surprises: m.surprises,
-          claims: m.claims,
-          contradictions: m.contradictions,
-          strange: m.strange,
-          poisoned: m.poisoned,
-          usual: listed(m.usual),
-          pending: listed(m.pending),
-        })),
-      }),
-    )
-    let count = 0
-    for (const { usual, pending } of this.#names.values()) count += usual.count + pending.count
-    const bytes = new Uint8Array(12 + header.length + count * this.size)
-    const view = new DataView(bytes.buffer)
-    view.setUint32(0, MAGIC)
-    view.setUint32(4, header.length)
-    bytes.set(header, 12)
-    const states = new Int8Array(bytes.buffer, 12 + header.length)
-    let at = 0
-    for (const { usual, pending } of this.#names.values()) {
-      for (const { at: from, count } of [usual, pending]) {
-        for (let i = 0; i < count * this.size; i++) states[at++] = Math.round(from[i]! / STEP)
-      }
-    }
-    view.setUint32(8, checksum(bytes))
-    return bytes
+    return encodeSnapshot(this.#modelId, this.size, {
+      names: this.#names,
+      since: this.#since,
+      recurring: this.recurrence.snapshot(),
+    })
   }
 
   /**
@@ -491,161 +428,3 @@ function seeAt(memory: NameMemory, frameIndex: number): void {
   if (Math.floor(frameIndex / 3600) > Math.floor(memory.last / 3600)) memory.hours++
   memory.last = Math.max(memory.last, frameIndex)
 }
-
-function points(): Points {
-  return {
-    count: 0,
-    at: new Float32Array(0),
-    seen: new Uint32Array(0),
-    first: new Uint32Array(0),
-    last: new Uint32Array(0),
-    anchor: new Uint32Array(0),
-  }
-}
-
-function touch(to: Points, index: number, frameIndex: number): void {
-  if (to.last[index] === frameIndex) return
-  to.last[index] = frameIndex
-  if (to.seen[index]! < 0xffffffff) to.seen[index]!++
-}
-
-function add(
-  to: Points,
-  state: Float32Array,
-  frameIndex: number,
-  size: number,
-  anchor = false,
-): void {
-  if ((to.count + 1) * size > to.at.length) {
-    const room = Math.max(2, to.count * 2)
-    const at = new Float32Array(room * size)
-    at.set(to.at)
-    to.at = at
-    for (const column of COLUMNS) {
-      const grown = new Uint32Array(room)
-      grown.set(to[column])
-      to[column] = grown
-    }
-  }
-  to.at.set(state, to.count * size)
-  to.seen[to.count] = 1
-  to.first[to.count] = frameIndex
-  to.last[to.count] = frameIndex
-  to.anchor[to.count] = anchor ? 1 : 0
-  to.count++
-}
-
-function remove(from: Points, index: number, size: number): void {
-  from.at.copyWithin(index * size, (index + 1) * size, from.count * size)
-  for (const column of COLUMNS) {
-    from[column].copyWithin(index, index + 1, from.count)
-  }
-  from.count--
-}
-
-function leastSeen({ seen, last, count }: Points): number {
-  let least = 0
-  for (let i = 1; i < count; i++) {
-    if (seen[i]! < seen[least]! || (seen[i] === seen[least] && last[i]! < last[least]!)) least = i
-  }
-  return least
-}
-
-function mostRedundant({ at, seen, count }: Points, size: number): number {
-  let index = 0
-  let least = Number.POSITIVE_INFINITY
-  for (let a = 0; a < count; a++) {
-    for (let b = a + 1; b < count; b++) {
-      let sum = 0
-      for (let i = 0; i < size && sum < least; i++) {
-        sum += (at[a * size + i]! - at[b * size + i]!) ** 2
-      }
-      if (sum >= least) continue
-      least = sum
-      index = seen[a]! < seen[b]! ? a : b
-    }
-  }
-  return index
-}
-
-/** [seen, first, last, anchor] of each. */
-function listed({ seen, first, last, anchor, count }: Points): number[][] {
-  return Array.from({ length: count }, (_, i) => [seen[i]!, first[i]!, last[i]!, anchor[i]!])
-}
-
-function checksum(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < bytes.length; i++) {
-    if (i < 8 || i >= 12) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
-  }
-  return hash >>> 0
-}
-
-function readSnapshot(
-  bytes: Uint8Array,
-  modelId: string,
-  size: number,
-): { names: Map<string, NameMemory>; since: number; recurring: unknown } | undefined {
-  if (bytes.length < 12) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const length = view.getUint32(4)
-  if (view.getUint32(0) !== MAGIC || length > bytes.length - 12) return undefined
-  if (view.getUint32(8) !== checksum(bytes)) return undefined
-  let header: unknown
-  try {
-    header = JSON.parse(new TextDecoder().decode(bytes.subarray(12, 12 + length)))
-  } catch {
-    return undefined
-  }
-  if (!isRecord(header) || header.model !== modelId || header.size !== size) return undefined
-  if (!isUint32(header.since) || !Array.isArray(header.names)) return undefined
-  if (header.names.length > MEMORY_NAMES_MAX) return undefined
-  const names = new Map<string, NameMemory>()
-  let at = 12 + length
-  let total = 0
-  const take = (rows: unknown, max: number): Points | undefined => {
-    if (!Array.isArray(rows) || rows.length > max) return undefined
-    if (at + rows.length * size > bytes.length) return undefined
-    const taken = points()
-    const state = new Float32Array(size)
-    for (const row of rows) {
-      if (!Array.isArray(row) || row.length !== 4 || !row.every(isUint32)) return undefined
-      for (let i = 0; i < size; i++) state[i] = view.getInt8(at++) * STEP
-      const [seen, first, last, anchor] = row as [number, number, number, number]
-      add(taken, state, first, size, anchor === 1)
-      taken.seen[taken.count - 1] = seen
-      taken.last[taken.count - 1] = last
-    }
-    return taken
-  }
-  for (const entry of header.names) {
-    if (!isRecord(entry) || typeof entry.name !== 'string') return undefined
-    // Snapshots of the first versions do not count claims, and know of no poison.
-    const { first, last, seconds, surprises, strange, claims = 0, contradictions = 0 } = entry
-    const { poisoned = 0, hours = 1 } = entry
-    const numbers = [first, last, seconds, hours, surprises, strange]
-    numbers.push(claims, contradictions, poisoned)
-    if (!numbers.every(isUint32)) return undefined
-    const usual = take(entry.usual, MEMORY_PROTOTYPES_PER_NAME_MAX)
-    const pending = usual && take(entry.pending, MEMORY_PENDING_PER_NAME_MAX)
-    if (usual === undefined || pending === undefined) return undefined
-    total += usual.count
-    names.set(entry.name, {
-      first: first as number,
-      last: last as number,
-      seconds: seconds as number,
-      hours: hours as number,
-      surprises: surprises as number,
-      claims: claims as number,
-      contradictions: contradictions as number,
-      strange: strange as number,
-      poisoned: poisoned as number,
-      usual,
-      pending,
-    })
-  }
-  if (at !== bytes.length || total > MEMORY_PROTOTYPES_MAX) return undefined
-  return { names, since: header.since, recurring: header.recurring }
-}
-
-const isUint32 = (value: unknown): value is number => isCount(value, 0xffff_ffff)
