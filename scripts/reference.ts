@@ -8,7 +8,7 @@ import { resolved } from '../src/commands/arguments.ts'
 import { commandHelp } from '../src/commands/help.ts'
 import { SHOWN_COMMANDS } from '../src/commands/table.ts'
 import { EXIT_CODES } from '../src/domain/error.ts'
-import { fileKeyOf, flagNames, KEYS, kebab, variableOf } from '../src/settings/settings.ts'
+import { fileKeyOf, flagNames, KEYS, kebab, variableOf } from '../src/settings/keys.ts'
 import { platformsPage } from './vm/platforms-page.ts'
 import { readResults } from './vm/results.ts'
 

@@ -65,7 +65,8 @@ async function runCommand(path: string, command: CommandDef, words: string[]): P
  * until then defaults do.
  */
 async function prepareProcess(flags: Readonly<Record<string, unknown>>): Promise<void> {
-  const { defaultState, loadSettings } = await import('./settings/settings.ts')
+  const { defaultState } = await import('./settings/keys.ts')
+  const { loadSettings } = await import('./settings/settings.ts')
   const { setNativeHome } = await import('./platform/native.ts')
   const { setLogLevel } = await import('./platform/log.ts')
   const { state, log } = flags

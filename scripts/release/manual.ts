@@ -3,7 +3,7 @@ import type { ArgsDef, CommandDef } from 'citty'
 import { argsOf, resolved } from '../../src/commands/arguments.ts'
 import { SHOWN_COMMANDS } from '../../src/commands/table.ts'
 import { EXIT_CODES } from '../../src/domain/error.ts'
-import { fileKeyOf, flagNames, KEYS, kebab, variableOf } from '../../src/settings/settings.ts'
+import { fileKeyOf, flagNames, KEYS, kebab, variableOf } from '../../src/settings/keys.ts'
 
 /** @param date as YYYY-MM-DD */
 export async function manualPage(version: string, date: string): Promise<string> {

@@ -6,7 +6,7 @@
  * Rules of `agent allow` and severities of `agent policy` need no signal: the agent looks for them.
  */
 import { log, setLogLevel } from '../platform/log.ts'
-import { fileKeyOf, type SettingName, type Settings } from '../settings/settings.ts'
+import { fileKeyOf, type SettingName, type Settings } from '../settings/keys.ts'
 import type { Agent } from './agent.ts'
 
 const AT_ONCE = ['cpuMax', 'learn', 'log', 'send'] as const satisfies SettingName[]

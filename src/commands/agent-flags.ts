@@ -1,5 +1,5 @@
 /** The flags of commands with a complete pipeline (`watch`, `replay`). */
-import { PIPELINE_SETTINGS } from '../settings/settings.ts'
+import { PIPELINE_SETTINGS } from '../settings/keys.ts'
 import { settingArgs } from './common.ts'
 import { inputFlags } from './input-flags.ts'
 

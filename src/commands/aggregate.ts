@@ -23,7 +23,8 @@ import { version } from '../platform/embedded.ts'
 import { requireOwnFile } from '../platform/linux/private-directory.ts'
 import { closeSandbox } from '../platform/linux/sandbox.ts'
 import { log } from '../platform/log.ts'
-import { BROKER_SETTINGS, brokerLogin, loadSettings, type Settings } from '../settings/settings.ts'
+import { BROKER_SETTINGS, type Settings } from '../settings/keys.ts'
+import { brokerLogin, loadSettings } from '../settings/settings.ts'
 import { onStore, storeOf } from './aggregator-store.ts'
 import {
   durationOf,

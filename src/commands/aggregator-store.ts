@@ -13,7 +13,7 @@ import { AgentError } from '../domain/error.ts'
 import { CRL_MS, TOKEN_MS, TOKEN_USES_MAX } from '../domain/limits.ts'
 import { isPublicKey, openIdentity } from '../platform/identity.ts'
 import { log } from '../platform/log.ts'
-import type { Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/keys.ts'
 import { columns, durationOf, note, safeText, wholeNumber, writeJson, writeOut } from './common.ts'
 
 export interface StoreArgs {

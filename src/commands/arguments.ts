@@ -6,8 +6,8 @@
  */
 import { type ArgsDef, type CommandDef, parseArgs } from 'citty'
 import { AgentError } from '../domain/error.ts'
+import { kebab } from '../settings/keys.ts'
 import { nearest } from '../settings/nearest.ts'
-import { kebab } from '../settings/settings.ts'
 
 export interface ParsedCall {
   readonly rawArgs: string[]

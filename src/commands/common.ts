@@ -18,7 +18,8 @@
 import type { ArgsDef, CommandMeta } from 'citty'
 import { AgentError } from '../domain/error.ts'
 import { safeName } from '../domain/process.ts'
-import { KEYS, type SettingName, type Settings, secretIn } from '../settings/settings.ts'
+import { KEYS, type SettingName, type Settings } from '../settings/keys.ts'
+import { secretIn } from '../settings/settings.ts'
 import { durationMs } from '../settings/values.ts'
 
 declare module 'citty' {
@@ -37,7 +38,7 @@ export const jsonArg = {
   json: { type: 'boolean', description: 'output as JSON, one object per line' },
 } as const satisfies ArgsDef
 
-/** Flags for settings, by their names in `settings/settings.ts`. */
+/** Flags for settings, by their names in `settings/keys.ts`. */
 export function settingArgs<const N extends SettingName>(
   ...names: N[]
 ): { [K in N]: { type: 'string'; description: string; valueHint: string } } {

@@ -3,7 +3,7 @@
  * it cannot fall behind.
  */
 import { type CommandDef, defineCommand } from 'citty'
-import { kebab } from '../settings/settings.ts'
+import { kebab } from '../settings/keys.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { writeOut } from './common.ts'
 

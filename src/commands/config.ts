@@ -8,16 +8,15 @@ import { defineCommand } from 'citty'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { openModelInUse } from '../operate/models.ts'
 import {
-  checkSettings,
   fileKeyOf,
   flagNames,
   KEYS,
-  loadSettings,
   type SettingName,
   type Settings,
   settingNames,
   variableOf,
-} from '../settings/settings.ts'
+} from '../settings/keys.ts'
+import { checkSettings, loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 const show = defineCommand({

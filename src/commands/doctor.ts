@@ -2,7 +2,8 @@
 import { defineCommand } from 'citty'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { diagnose, type Finding } from '../operate/diagnosis.ts'
-import { BROKER_SETTINGS, loadSettings, type ResolvedSettings } from '../settings/settings.ts'
+import { BROKER_SETTINGS } from '../settings/keys.ts'
+import { loadSettings, type ResolvedSettings } from '../settings/settings.ts'
 import { jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
 export default defineCommand({

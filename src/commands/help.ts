@@ -5,7 +5,7 @@
  */
 import type { ArgDef, ArgsDef, CommandDef } from 'citty'
 import { EXIT_CODES } from '../domain/error.ts'
-import { kebab } from '../settings/settings.ts'
+import { kebab } from '../settings/keys.ts'
 import { argsOf, resolved } from './arguments.ts'
 import { columns, paintFor } from './common.ts'
 

@@ -4,7 +4,8 @@ import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
 import { DRAIN_MS } from '../domain/limits.ts'
 import { importFile, writeReceipts } from '../operate/export.ts'
-import { BROKER_SETTINGS, brokerLogin, loadSettings } from '../settings/settings.ts'
+import { BROKER_SETTINGS } from '../settings/keys.ts'
+import { brokerLogin, loadSettings } from '../settings/settings.ts'
 import { jsonArg, note, settingArgs, shutdownSignal, writeJson } from './common.ts'
 
 export default defineCommand({

@@ -8,7 +8,8 @@ import { defined } from '../domain/defined.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
 import { SIMULATED_HOSTS_MAX, SIMULATION_SECONDS_MAX } from '../domain/limits.ts'
 import { parseBrokerUrl } from '../platform/mqtt/client.ts'
-import { BROKER_SETTINGS, brokerLogin, loadSettings } from '../settings/settings.ts'
+import { BROKER_SETTINGS } from '../settings/keys.ts'
+import { brokerLogin, loadSettings } from '../settings/settings.ts'
 import { type FleetResult, simulateFleet, type Waits } from '../simulate/fleet.ts'
 import {
   jsonArg,

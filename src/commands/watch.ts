@@ -32,12 +32,8 @@ import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
 import { type ServiceManager, serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
 import { giveBackLibraryPages } from '../platform/native.ts'
-import {
-  loadSettings,
-  METRICS_SETTINGS,
-  OUTPUT_SETTINGS,
-  type Settings,
-} from '../settings/settings.ts'
+import { METRICS_SETTINGS, OUTPUT_SETTINGS, type Settings } from '../settings/keys.ts'
+import { loadSettings } from '../settings/settings.ts'
 import { isStateFile } from '../settings/state-directory.ts'
 import { agentFlags } from './agent-flags.ts'
 import {

@@ -6,13 +6,8 @@ import { readFileSync } from 'node:fs'
 import { hostname, release, totalmem, userInfo } from 'node:os'
 import { commit, target, version } from '../platform/embedded.ts'
 import { findProgram, runCommand } from '../platform/linux/child.ts'
-import {
-  checkSettings,
-  fileKeyOf,
-  KEYS,
-  type SettingName,
-  settingNames,
-} from '../settings/settings.ts'
+import { fileKeyOf, KEYS, type SettingName, settingNames } from '../settings/keys.ts'
+import { checkSettings } from '../settings/settings.ts'
 import { diagnose } from './diagnosis.ts'
 import { Redactor } from './redact.ts'
 import { readSavedStatus } from './saved-status.ts'

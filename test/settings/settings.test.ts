@@ -3,16 +3,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AgentError } from '../../src/domain/error.ts'
+import { type Environment, fileKeyOf, settingNames, variableOf } from '../../src/settings/keys.ts'
 import { nearest } from '../../src/settings/nearest.ts'
-import {
-  brokerLogin,
-  checkSettings,
-  type Environment,
-  fileKeyOf,
-  loadSettings,
-  settingNames,
-  variableOf,
-} from '../../src/settings/settings.ts'
+import { brokerLogin, checkSettings, loadSettings } from '../../src/settings/settings.ts'
 import { durationMs } from '../../src/settings/values.ts'
 
 let folder = ''
