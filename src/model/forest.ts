@@ -141,8 +141,9 @@ function packed(trees: OnnxTrees): PackedTrees {
 function vote(trees: PackedTrees, row: Float32Array, out: Float32Array): void {
   const { columns, splits, left, right, leafTargets, leafWeights, roots } = trees
   out.fill(0)
-  for (const root of roots) {
-    let at = root
+  // By index: the iterator of a typed array costs more than the walk (measured).
+  for (let k = 0; k < roots.length; k++) {
+    let at = roots[k]!
     while (at >= 0) at = row[columns[at]!]! <= splits[at]! ? left[at]! : right[at]!
     out[leafTargets[-1 - at]!]! += leafWeights[-1 - at]!
   }

@@ -42,8 +42,9 @@ export function vote(table: HostTreeTable, row: Float32Array, out: Float32Array)
   const { columns, thresholds, left, right, roots, leaves, leafClasses, leafShares } = table
   out.fill(0)
   const part = 1 / (255 * roots.length)
-  for (const root of roots) {
-    let at = root
+  // By index: the iterator of a typed array costs more than the walk (measured).
+  for (let tree = 0; tree < roots.length; tree++) {
+    let at = roots[tree]!
     while (at >= 0) at = row[columns[at]!]! <= thresholds[at]! ? left[at]! : right[at]!
     const leaf = -1 - at
     for (let k = leaves[leaf]!; k < leaves[leaf + 1]!; k++)

@@ -34,11 +34,12 @@ export interface RowSet {
 /** The numbers of a dense row that are not zero, rounded as they are kept. */
 export function sparseRow(dense: Float32Array): SparseRow {
   let length = 0
-  for (const value of dense) if (kept(value) > 0) length++
+  for (let c = 0; c < dense.length; c++) if (dense[c]! > 0 && kept(dense[c]!) > 0) length++
   const columns = new Uint16Array(length)
   const values = new Float32Array(length)
   let at = 0
   for (let c = 0; c < dense.length; c++) {
+    if (!(dense[c]! > 0)) continue
     const steps = kept(dense[c]!)
     if (steps === 0) continue
     columns[at] = c

@@ -315,7 +315,7 @@ function growMalice(
 /** What growing leaves behind, tree by tree, is collected before it adds up. */
 function growInto(table: HostTableBuilder, rows: Rows, options: ForestOptions): void {
   collectGarbage()
-  const collect = collectEvery(2)
+  const collect = collectEvery(4)
   for (const tree of growTrees(rows, options)) {
     table.add(tree)
     collect()

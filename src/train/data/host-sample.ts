@@ -94,7 +94,7 @@ export async function sampleHost(
   const shortLives = new ShortLives()
   const row = new Float32Array(hostRowWidth(manifest.width))
   const names = new Map<string, NameSample>()
-  const collect = collectEvery(32)
+  const collect = collectEvery(48)
   let quarantined = 0
   let held = 0
   let from = 0

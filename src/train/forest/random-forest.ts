@@ -77,10 +77,19 @@ export class RandomForest implements RowClassifier {
 }
 
 export function fitForest(rows: Rows, options: ForestOptions = FOREST_DEFAULTS): RandomForest {
-  return new RandomForest([...growTrees(rows, options)], rows.width, rows.classes)
+  const trees = Array.from(growTrees(rows, options), keptTree)
+  return new RandomForest(trees, rows.width, rows.classes)
 }
 
-/** The trees of `fitForest` one by one, so that the caller can stop early. */
+/** A tree of `growTrees` that stays as it is while the next ones grow. */
+export function keptTree(tree: Tree): Tree {
+  return { ...tree, shares: tree.shares.slice() }
+}
+
+/**
+ * The trees of `fitForest` one by one, so that the caller can stop early. A tree's shares are valid
+ * until the next one is asked for: `keptTree` copies them.
+ */
 export function* growTrees(rows: Rows, options: ForestOptions): Generator<Tree> {
   const random = new Random(options.seed)
   const binned = binsOf(rows)
@@ -92,6 +101,14 @@ export function* growTrees(rows: Rows, options: ForestOptions): Generator<Tree> 
       draws[rowOfSecond[random.below(rowOfSecond.length)]!]!++
     yield new TreeBuilder(rows, binned, draws, random, room, options).build()
   }
+}
+
+/** Rows that were drawn at least once. */
+function drawn(draws: Float64Array): Int32Array {
+  const rows = new Int32Array(draws.length)
+  let count = 0
+  for (let r = 0; r < draws.length; r++) if (draws[r]! > 0) rows[count++] = r
+  return rows.subarray(0, count)
 }
 
 /** The row of each second, so that a draw of one is a draw of the other. */
@@ -175,8 +192,8 @@ interface Work {
 }
 
 /**
- * Where leaves are written before they are copied, the same for all trees of a forest: grown by
- * doubling for each anew it left eight megabytes behind a tree (150 classes).
+ * Where the shares of leaves are written, the same for all trees of a forest: a new one for each
+ * tree left eight megabytes behind (150 classes).
  */
 interface Room {
   shares: Float32Array
@@ -194,12 +211,19 @@ class TreeBuilder {
   readonly #tried: number
   /**
    * What the columns tried at one node share: class, draws and bin of each of its rows, and its
-   * class sums.
+   * class sums, both by the class's number in the node.
    */
   readonly #labelAt: Int32Array
   readonly #drawsAt: Float64Array
   readonly #binAt: Uint8Array
   readonly #totals: Float64Array
+  /**
+   * Classes that occur in the node, numbered from 0 in `#labelAt` and the sums: most nodes hold a
+   * few of hundreds. `#numberOf` is −1 for the others.
+   */
+  readonly #numberOf: Int32Array
+  readonly #classOf: Int32Array
+  #present = 0
   /** Positions in the node, by bin; `#binEnd` is where each bin ends. */
   readonly #sorted: Int32Array
   readonly #binEnd = new Int32Array(BINS + 1)
@@ -231,7 +255,7 @@ class TreeBuilder {
     this.#room = room
     this.#leafMin = leafMin
     this.#depthMax = depthMax
-    this.#order = Int32Array.from(draws.keys()).filter((r) => draws[r]! > 0)
+    this.#order = drawn(draws)
     this.#columns = Int32Array.from({ length: rows.width }, (_, column) => column)
     this.#tried = Math.max(1, Math.floor(Math.sqrt(rows.width)))
     this.#labelAt = new Int32Array(this.#order.length)
@@ -239,6 +263,8 @@ class TreeBuilder {
     this.#binAt = new Uint8Array(this.#order.length)
     this.#sorted = new Int32Array(this.#order.length)
     this.#totals = new Float64Array(rows.classes)
+    this.#numberOf = new Int32Array(rows.classes).fill(-1)
+    this.#classOf = new Int32Array(rows.classes)
     this.#left = new Float64Array(rows.classes)
     this.#right = new Float64Array(rows.classes)
     this.#constant = new Uint8Array(rows.width)
@@ -272,7 +298,7 @@ class TreeBuilder {
       left: Int32Array.from(this.#leftOf),
       right: Int32Array.from(this.#rightOf),
       leaf: Int32Array.from(this.#leaf),
-      shares: this.#room.shares.slice(0, this.#shareCount),
+      shares: this.#room.shares.subarray(0, this.#shareCount),
     }
   }
 
@@ -285,9 +311,11 @@ class TreeBuilder {
   }
 
   #makeLeaf(node: number): void {
+    const totals = this.#totals
+    const classes = totals.length
     let sum = 0
-    for (const total of this.#totals) sum += total
-    const end = this.#shareCount + this.#totals.length
+    for (let k = 0; k < this.#present; k++) sum += totals[k]!
+    const end = this.#shareCount + classes
     if (end > this.#room.shares.length) {
       const grown = new Float32Array(2 * end)
       grown.set(this.#room.shares)
@@ -295,7 +323,10 @@ class TreeBuilder {
     }
     const { shares } = this.#room
     this.#leaf[node] = this.#shareCount
-    for (const total of this.#totals) shares[this.#shareCount++] = total / sum
+    shares.fill(0, this.#shareCount, end)
+    for (let k = 0; k < this.#present; k++)
+      shares[this.#shareCount + this.#classOf[k]!] = totals[k]! / sum
+    this.#shareCount = end
   }
 
   /**
@@ -312,16 +343,25 @@ class TreeBuilder {
 
   /** @returns whether all rows are of one class */
   #gather(from: number, to: number): boolean {
-    const totals = this.#totals.fill(0)
+    const totals = this.#totals
+    const numberOf = this.#numberOf
+    let present = 0
     for (let i = from; i < to; i++) {
       const r = this.#order[i]!
       const label = this.#rows.labels[r]!
-      this.#labelAt[i - from] = label
+      let number = numberOf[label]!
+      if (number < 0) {
+        number = present++
+        numberOf[label] = number
+        this.#classOf[number] = label
+        totals[number] = 0
+      }
+      this.#labelAt[i - from] = number
       this.#drawsAt[i - from] = this.#draws[r]!
-      totals[label]! += this.#draws[r]!
+      totals[number]! += this.#draws[r]!
     }
-    let present = 0
-    for (const total of totals) if (total > 0) present++
+    for (let k = 0; k < present; k++) numberOf[this.#classOf[k]!] = -1
+    this.#present = present
     return present < 2
   }
 
@@ -364,16 +404,18 @@ class TreeBuilder {
     }
     if (low === high) return undefined
     this.#sortByBin(count, low, high)
-    const left = this.#left.fill(0)
+    const present = this.#present
+    const left = this.#left.fill(0, 0, present)
     const right = this.#right
-    right.set(this.#totals)
     let leftSum = 0
     let rightSum = 0
     let leftSquares = 0
     let rightSquares = 0
-    for (let c = 0; c < right.length; c++) {
-      rightSum += right[c]!
-      rightSquares += right[c]! ** 2
+    for (let k = 0; k < present; k++) {
+      const total = this.#totals[k]!
+      right[k] = total
+      rightSum += total
+      rightSquares += total * total
     }
     let bestBin = -1
     let bestScore = Number.NEGATIVE_INFINITY

@@ -22,7 +22,7 @@ import { type Augmentation, Batches } from '../data/batches.ts'
 import { drawEpoch, type FitData } from '../net/fit.ts'
 import type { NetShape } from '../net/nets.ts'
 import { Random } from '../random.ts'
-import { growTrees, type Tree } from './random-forest.ts'
+import { growTrees, keptTree, type Tree } from './random-forest.ts'
 import type { Rows } from './rows.ts'
 
 export interface WindowForestOptions {
@@ -74,7 +74,7 @@ export async function fitWindowForest(
   })) {
     nodes += tree.column.length + 2
     if (nodes > FOREST_NODES_MAX) break
-    trees.push(tree)
+    trees.push(keptTree(tree))
     // A tree takes some tenths of a second: yields so that Ctrl-C is handled.
     await new Promise((resolve) => setImmediate(resolve))
     if (signal?.aborted) break
