@@ -649,10 +649,11 @@ export const ADAPT_AGAIN_SECONDS = 3_600
 /** How often a running agent looks whether the adaptation on its disk has changed. */
 export const ADAPT_LOOK_SECONDS = 10
 /**
- * Adapting takes some seconds of CPU, at the lowest priority: on a host that is always busy that is
- * an hour. One that takes longer than this is given up.
+ * Adapting takes 4 to 30 s of CPU. Who needs more than this is stopped; how long it waits for it
+ * says nothing, as a busy host gives little: a day, when the next one is due anyway.
  */
-export const ADAPT_WAIT_MS = 3 * 3_600_000
+export const ADAPT_CPU_SECONDS_MAX = 120
+export const ADAPT_WAIT_MS = 24 * 3_600_000
 /** An adaptation on disk: 40 trees of a busy host are 2 MB. */
 export const ADAPTATION_BYTES_MAX = 16 * 1_048_576
 /**

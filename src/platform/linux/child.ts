@@ -14,6 +14,7 @@ import { CHILD_GRACE_MS, PIPE_BYTES, STDERR_BYTES_MAX } from '../../domain/limit
 import { effectiveCapabilities } from './capabilities.ts'
 import { loadLibc, makePipe } from './libc.ts'
 import { isRootsAlone } from './private-directory.ts'
+import { processCost } from './process-cost.ts'
 
 const F_SETFL = 4
 const F_SETPIPE_SZ = 1031
@@ -133,15 +134,20 @@ export function startChild(
 export interface CommandOptions {
   /** 0…19, 19 being the most patient. */
   readonly niceness?: number
+  /** Killed when it has used more CPU than this, however long it waited for it. */
+  readonly cpuSecondsMax?: number
   /** Kills it. */
   readonly signal?: AbortSignal
 }
+
+/** How often a child's CPU time is compared with its bound. */
+const CPU_LOOK_MS = 1_000
 
 /** Runs a command to its end; killed on timeout. */
 export async function runCommand(
   command: readonly string[],
   timeoutMs: number,
-  { niceness = 0, signal: stop }: CommandOptions = {},
+  { niceness = 0, cpuSecondsMax, signal: stop }: CommandOptions = {},
 ): Promise<
   ChildEnd & { readonly stdout: string; readonly stderr: string; readonly cpuSeconds: number }
 > {
@@ -163,7 +169,11 @@ export async function runCommand(
     }
   const out = keepTail(child.stdout)
   const err = keepTail(child.stderr)
-  await Promise.all([child.exited, out.done, err.done])
+  const look =
+    cpuSecondsMax === undefined
+      ? undefined
+      : setInterval(killAbove, CPU_LOOK_MS, child, cpuSecondsMax)
+  await Promise.all([child.exited, out.done, err.done]).finally(() => clearInterval(look))
   const signal = (child.signalCode ?? undefined) as NodeJS.Signals | undefined
   return {
     code: signal === undefined ? (child.exitCode ?? undefined) : undefined,
@@ -172,6 +182,11 @@ export async function runCommand(
     stderr: err.text(),
     cpuSeconds: Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6,
   }
+}
+
+function killAbove(child: Bun.Subprocess, cpuSecondsMax: number): void {
+  const { cpuSeconds = 0 } = processCost(child.pid, false) ?? {}
+  if (cpuSeconds > cpuSecondsMax) child.kill('SIGKILL')
 }
 
 /**

@@ -42,3 +42,15 @@ test('runCommand() gives a child its niceness, and what it wrote', async () => {
   })
   expect({ code, stdout: stdout.trim() }).toEqual({ code: 0, stdout: '7' })
 }, 40_000)
+
+test('runCommand() ends a child that used more CPU than it may, and none that only waits', async () => {
+  const busy = await runCommand(['sh', '-c', 'while :; do :; done'], 600_000, {
+    cpuSecondsMax: 0.5,
+  })
+  expect(busy).toMatchObject({ code: undefined, signal: 'SIGKILL' })
+  expect(busy.cpuSeconds).toBeGreaterThan(0.4)
+  const waiting = await runCommand(['sh', '-c', 'sleep 2.5; echo done'], 600_000, {
+    cpuSecondsMax: 0.5,
+  })
+  expect(waiting).toMatchObject({ code: 0, stdout: 'done\n' })
+}, 600_000)
