@@ -1,13 +1,13 @@
 /**
  * Many simulated worlds (world.ts). A seed that fails is printed; run it alone with
- * `SEED=17 bun test test/simulator`, more of them with `SEEDS=10000`.
+ * `SEED=17 bun test test/simulator`, more of them with `SEEDS=10000`, in pieces with `FROM=501`.
  */
 import { afterAll, expect, test } from 'bun:test'
 import { temporaryDirectories } from '../support/temporary.ts'
 import { type Course, runWorld } from './world.ts'
 
 const temporary = temporaryDirectories()
-const first = Number(process.env.SEED ?? 1)
+const first = Number(process.env.SEED ?? process.env.FROM ?? 1)
 const count = process.env.SEED === undefined ? Number(process.env.SEEDS ?? 40) : 1
 const faults: Record<string, number> = {}
 let alerts = 0
