@@ -10,26 +10,17 @@
 import { join } from 'node:path'
 import { LocalStore } from '../buffer/local-store.ts'
 import { RollingBuffer } from '../buffer/rolling-buffer.ts'
-import { calibrationOf } from '../classify/calibration-of.ts'
-import { Explainer } from '../classify/explainer.ts'
 import { Counter, type CounterOptions } from '../count/counter.ts'
-import type { DetectionCalibration } from '../detect/calibration.ts'
-import { Detector } from '../detect/detector.ts'
 import type { DetectorStatus } from '../detect/detector-status.ts'
 import type { HostLevelStatus } from '../detect/host-level.ts'
-import { HostMemory } from '../detect/memory.ts'
-import { claimsNothing, memoryName } from '../detect/names.ts'
-import { ShortLives } from '../detect/short-lives.ts'
+import type { HostMemory } from '../detect/memory.ts'
 import { defined } from '../domain/defined.ts'
 import { AgentError } from '../domain/error.ts'
-import type { ModelClasses } from '../domain/prediction.ts'
+import type { FleetState, FleetStates } from '../domain/fleet-state.ts'
 import type { Guarantee } from '../domain/summary.ts'
 import type { FactsReader } from '../facts/reader.ts'
-import { HostClasses } from '../model/adaptation.ts'
-import { Classifier } from '../model/classifier.ts'
-import { sequenceSeconds } from '../model/manifest.ts'
+import type { HostClasses } from '../model/adaptation.ts'
 import type { Model } from '../model/model.ts'
-import { sequencerOf } from '../model/sequencer.ts'
 import { type ChosenOutputs, chosenOutputs } from '../outputs/chosen.ts'
 import { localOutput } from '../outputs/local.ts'
 import { outboxOutput } from '../outputs/outbox.ts'
@@ -51,15 +42,16 @@ import type { PIPELINE_SETTINGS, Settings } from '../settings/keys.ts'
 import { brokerLogin } from '../settings/settings.ts'
 import { actAsOwner, requireOwnState } from '../settings/state-directory.ts'
 import { homeAssistantAnnouncements } from '../wire/home-assistant.ts'
-import { AdaptationFiles } from './adaptation-files.ts'
 import { FactKeeper } from './fact-keeper.ts'
-import { FleetPolicyKeeper, rulesInUse } from './fleet-policy.ts'
+import { FleetModelKeeper } from './fleet-model.ts'
+import { FleetModelFiles } from './fleet-model-files.ts'
+import { FleetPolicyKeeper } from './fleet-policy.ts'
 import { Governor } from './governor.ts'
-import { HostAdaptation } from './host-adaptation.ts'
-import { keepAlerts, restoreDetection } from './kept-alerts.ts'
+import { keepAlerts } from './kept-alerts.ts'
 import { type LiveAgent, LiveView } from './live-view.ts'
+import { type Around, modelParts, namesOf, resumeWith, useModel } from './model-stages.ts'
 import { CpuMeter, OwnCost } from './own-cost.ts'
-import { type Stages, warm } from './pipeline.ts'
+import type { Stages } from './pipeline.ts'
 import type { SecondsLedger } from './seconds.ts'
 import { Sight, type SightOptions } from './sight.ts'
 
@@ -99,6 +91,13 @@ export interface AgentOptions {
   readonly outputs?: readonly Output[]
   /** Those that settings ask for. */
   readonly chosen?: ChosenOutputs
+  /** Models of the fleet are taken: for a host that is watched, whose operator named no model. */
+  readonly fleetModels?: {
+    /** Public key (PEM) that they must be signed with. */
+    readonly key?: string
+    /** The model of this host without its fleet. */
+    readonly openLocal: () => Promise<Model>
+  }
 }
 
 export interface Agent {
@@ -106,10 +105,15 @@ export interface Agent {
   readonly counter: Counter
   readonly local: LocalStore
   readonly outbox: Outbox
+  /** In use, with its classes and the baseline of this host that goes with it. */
+  readonly model: Model
+  readonly classes: HostClasses
   readonly memory: HostMemory
   readonly publisher: Publisher | undefined
   /** Where this host accepts a policy of its fleet. */
   readonly fleetPolicy: FleetPolicyKeeper | undefined
+  /** Where this host accepts models of its fleet. */
+  readonly fleetModel: FleetModelKeeper | undefined
   /** Of the key that signs what this host sends. */
   readonly publicKey: string
   readonly cost: OwnCost
@@ -120,6 +124,8 @@ export interface Agent {
   readonly seconds: SecondsLedger
   /** Lag of the last frame, ms; written by the run, read by the gauges. */
   lagMs: number
+  /** Between two seconds: goes over to another model, where one is ready. */
+  changeModel(): Promise<void>
   /**
    * Closes the files. What has not been delivered by then waits in the outbox for the next start.
    */
@@ -132,7 +138,6 @@ export interface Agent {
  */
 export function openAgent(options: AgentOptions): Agent {
   const { settings, model, clock = systemClock } = options
-  const calibration = calibrationOf(model)
   const broker = brokerOf(settings)
   requireState(settings.state, options.source.name)
   const lock = lockDirectory(settings.state)
@@ -142,43 +147,40 @@ export function openAgent(options: AgentOptions): Agent {
     const { site, host } = settings
     const identity = openIdentity(hostSecret(settings.state, 'host.key'))
     const outbox = Outbox.open(join(settings.state, 'outbox.db'), { site, host })
-    const memory = new HostMemory(model.classes.modelId, calibration.whitening.size)
-    const kept = local.memory.get() ?? options.memory
-    if (kept !== undefined) memory.restore(kept)
     const counter = new Counter(options.counter)
     const cost = new OwnCost(clock, () => counter.ledger().observed, options.reader?.pid)
-    const classifier = new Classifier(model)
-    const sequencer = sequencerOf(model)
-    const classes = new HostClasses(model.classes, memoryName)
-    const facts = new FactKeeper(options.reader, namesOf(classes))
-    const summariser = new Summariser({
-      site,
-      host,
-      classNames: classes.names,
-      gauges: () => gaugesOf(agent),
-    })
-    const adaptation = hostAdaptation(options, calibration, classes, summariser, cost)
+    const facts = new FactKeeper(
+      options.reader,
+      namesOf(() => agent.classes),
+    )
+    const summariser = new Summariser({ site, host, gauges: () => gaugesOf(agent) })
     const fleetPolicy = fleetPolicyOf(options, { local, clock })
-    const detector = new Detector({
-      ...{ classes, calibration, memory },
-      ...operatorsWishes(options, { local, fleetPolicy }),
-      ...(facts.canAsk ? { facts } : {}),
+    const fleetModel = fleetModelOf(options, { local, clock })
+    const around: Around = {
+      ...{ options, rules: { local, fleetPolicy }, facts, cost },
+      onClasses: (names) => summariser.useClasses(names),
       proofs: () => [...facts.proofs(), ...agent.stages.sight.proofs()],
-    })
+    }
+    const parts = modelParts(model, around)
+    summariser.useClasses(parts.classes.names)
     const judging = new CpuMeter()
     const governor = new Governor({
       cpuMax: options.cpuMax ?? 0,
       clock,
       cpuSeconds: () => cost.cpuSeconds(),
       judgingSeconds: () => judging.seconds,
-      judge: detector,
+      judge: {
+        standing: (process) => agent.stages.detector.standing(process),
+        hold: (processes) => agent.stages.detector.hold(processes),
+      },
     })
-    adaptation.begin(detector)
     const agent: Agent = {
       counter,
       local,
       outbox,
-      memory,
+      model,
+      classes: parts.classes,
+      memory: parts.memory,
       cost,
       options,
       clock,
@@ -187,28 +189,37 @@ export function openAgent(options: AgentOptions): Agent {
       lagMs: 0,
       stages: {
         buffer,
-        shortLives: new ShortLives(),
+        ...parts.stages,
         facts,
-        sequencer,
-        classifier,
-        adaptation,
-        detector,
-        explainer: new Explainer({ model, calibration, sequencer, classifier, detector }),
         outputs: outputsOf(() => agent, { local, outbox, clock, options }),
         governor,
         judging,
         sight: new Sight(watchedBy(options, () => agent)),
         live: new LiveView({
-          classes,
-          detector,
+          get classes() {
+            return agent.classes
+          },
+          get detector() {
+            return agent.stages.detector
+          },
           about: () => describeAgent(agent),
         }),
         summariser,
       },
       fleetPolicy,
-      publisher: publisherOf(options, { broker, signer: identity, outbox, clock, fleetPolicy }),
+      fleetModel,
+      publisher: publisherOf(options, {
+        ...{ broker, signer: identity, outbox, clock, fleetPolicy, fleetModel },
+      }),
       publicKey: identity.publicKey,
+      async changeModel() {
+        const next = fleetModel?.take()
+        if (next === undefined) return
+        if (await useModel(agent, next.model, around)) next.taken()
+        else fleetModel?.putBack(next)
+      },
       async close() {
+        await fleetModel?.close()
         agent.stages.live.close()
         agent.stages.adaptation.close()
         agent.stages.facts.close()
@@ -220,9 +231,7 @@ export function openAgent(options: AgentOptions): Agent {
         lock.release()
       },
     }
-    restoreDetection(agent, options.secretIds !== true)
-    const pastSeconds = sequenceSeconds(model.manifest) - 1
-    if (options.resume) warm(agent.stages, pastSeconds, Math.floor(clock.now() / 1000))
+    resumeWith(agent)
     if (options.live === true) agent.stages.live.open(settings.state)
     return agent
   } catch (error) {
@@ -254,14 +263,6 @@ function outputsOf(agent: () => Agent, { local, outbox, clock, options }: AgentP
 }
 
 type AgentParts = Pick<Agent, 'local' | 'outbox' | 'clock' | 'options'>
-
-/** Names that a class of the model stands for. */
-function namesOf(classes: ModelClasses): (name: string) => boolean {
-  return (name) => {
-    const claimed = claimsNothing(name) ? undefined : classes.claimedBy(name)
-    return claimed !== undefined && claimed !== classes.background
-  }
-}
 
 /** What a summary says beside the frames. */
 function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Agent): Gauges {
@@ -342,16 +343,21 @@ function publisherOf(
   parts: Pick<PublisherOptions, 'signer' | 'outbox' | 'clock'> & {
     broker: BrokerAddress | undefined
     fleetPolicy: FleetPolicyKeeper | undefined
+    fleetModel: FleetModelKeeper | undefined
   },
 ): Publisher | undefined {
-  const { broker, fleetPolicy, ...others } = parts
+  const { broker, fleetPolicy, fleetModel, ...others } = parts
   const { site, host, delivery, aggregatorKey } = settings
   if (broker === undefined) return undefined
   const publisher = new Publisher({
     ...others,
     ...{ site, host, broker, aggregatorKeys: aggregatorKey },
     ...defined({ delivery: deliveryOf(delivery) }),
-    ...(fleetPolicy === undefined ? {} : { fleet: { policy: (one) => fleetPolicy.receive(one) } }),
+    fleet: {
+      ...(fleetPolicy === undefined ? {} : { policy: (one) => fleetPolicy.receive(one) }),
+      ...(fleetModel === undefined ? {} : { model: (one) => fleetModel.receive(one) }),
+    },
+    ...(fleetModel === undefined ? {} : { onPart: (part) => fleetModel.part(part) }),
     ...defined({
       announcements:
         settings.homeAssistant === undefined
@@ -360,28 +366,34 @@ function publisherOf(
     }),
     presence: {
       ...{ version, model: model.classes.modelId, source: source.name },
-      ...(fleetPolicy === undefined ? {} : { fleet: defined({ policy: fleetPolicy.state }) }),
+      ...fleetStates(parts),
     },
     ...brokerLogin(settings),
   })
-  if (fleetPolicy !== undefined)
-    fleetPolicy.onState = (policy) => publisher.announce({ fleet: { policy } })
+  const tell = () => publisher.announce(fleetStates(parts))
+  if (fleetPolicy !== undefined) fleetPolicy.onState = tell
+  if (fleetModel !== undefined) {
+    fleetModel.onState = tell
+    fleetModel.onAsk = (topic) => publisher.ask(topic)
+  }
   return publisher
 }
 
-/** What settings and rules say of detection. */
-function operatorsWishes(
-  { settings, secretIds }: AgentOptions,
-  rules: Pick<Agent, 'local' | 'fleetPolicy'>,
-) {
-  return {
-    host: settings.host,
-    falseAlertsPerDay: settings.falseAlarmsPerDay,
-    learnSeconds: settings.learn / 1000,
-    ...rulesInUse(rules),
-    ...(secretIds === true ? { secret: hostSecret(settings.state, 'alert-ids.secret') } : {}),
-  }
+/**
+ * What became of the fleet's documents; nothing where none are accepted. Version 0 says that one is
+ * accepted of which none was seen (a policy alone needs no such word).
+ */
+export function fleetStates({
+  fleetPolicy,
+  fleetModel,
+}: Pick<Agent, 'fleetPolicy' | 'fleetModel'>): { readonly fleet?: FleetStates } {
+  if (fleetPolicy === undefined && fleetModel === undefined) return {}
+  const none = fleetModel === undefined ? undefined : UNSEEN
+  const policy = fleetPolicy === undefined ? undefined : (fleetPolicy.state ?? none)
+  return { fleet: defined({ policy, model: fleetModel?.state }) }
 }
+
+const UNSEEN: FleetState = { version: 0, state: 'waiting' }
 
 function fleetPolicyOf(
   { settings }: AgentOptions,
@@ -395,17 +407,18 @@ function fleetPolicyOf(
   })
 }
 
-function hostAdaptation(
-  { model, settings, adaptCommand }: AgentOptions,
-  calibration: DetectionCalibration,
-  classes: HostClasses,
-  summariser: Summariser,
-  cost: OwnCost,
-): HostAdaptation {
-  return new HostAdaptation({
-    ...{ model, classes, calibration, files: new AdaptationFiles(settings.state) },
-    ...defined({ command: adaptCommand }),
-    onClasses: () => summariser.useClasses(classes.names),
-    onCost: (seconds) => cost.putAside(seconds),
-  })
+function fleetModelOf(
+  { settings, fleetModels, model }: AgentOptions,
+  { local, clock }: Pick<Agent, 'local' | 'clock'>,
+): FleetModelKeeper | undefined {
+  if (fleetModels === undefined) return undefined
+  const { site, host, state } = settings
+  const files = new FleetModelFiles(state)
+  return new FleetModelKeeper(
+    {
+      ...{ site, host, files, alerts: local.alerts, labels: local.labels, log, ...fleetModels },
+      now: () => Math.floor(clock.now() / 1000),
+    },
+    model.digest,
+  )
 }

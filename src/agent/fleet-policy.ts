@@ -3,34 +3,24 @@
  * What this host's operator says goes before it.
  *
  * Only a newer version than the newest seen is looked at. One that is for a share of the hosts
- * (canary) leaves other hosts as they are. In the first hour its alerts are counted: if they are more
- * than twice those of the worst hour of the day before, it is taken out of use and the same rules are
- * not tried again. Alerts of low severity, and those that a person labelled "bad", do not count.
+ * (canary) leaves other hosts as they are. If it brings too many alerts in its first hour
+ * (fleet-watch.ts), it is taken out of use and the same rules are not tried again.
  */
-import type { AlertStore } from '../buffer/alert-store.ts'
 import type { JsonDocument } from '../buffer/json-document.ts'
 import type { LocalStore } from '../buffer/local-store.ts'
-import type { AlertLabel } from '../domain/alert-label.ts'
 import type { AllowRule } from '../domain/allow.ts'
 import { FLEET_STATES, type FleetState, type FleetStateName } from '../domain/fleet-state.ts'
-import {
-  ALERTS_KEPT_MAX,
-  FLEET_ROLLBACK_ALERTS,
-  FLEET_ROLLBACK_FACTOR,
-  FLEET_WATCH_SECONDS,
-} from '../domain/limits.ts'
 import { Policy, type PolicyRule } from '../domain/policy.ts'
 import { isRecord } from '../domain/untrusted.ts'
 import type { Log } from '../platform/log.ts'
 import { canaryPlace, decodeFleetPolicy, type FleetPolicy } from '../wire/fleet-document.ts'
+import { type FleetWatchParts, harmSince, worstHour } from './fleet-watch.ts'
 
-export interface FleetPolicyOptions {
+export interface FleetPolicyOptions extends FleetWatchParts {
   readonly site: string
   readonly host: string
   /** Where it is kept over a restart. */
   readonly document: JsonDocument
-  readonly alerts: Pick<AlertStore, 'list'>
-  readonly labels: { list(): readonly AlertLabel[] }
   /** Unix seconds. */
   readonly now: () => number
   readonly log: Log
@@ -52,8 +42,6 @@ interface Kept {
   readonly usual: number
 }
 
-const HOUR_S = 3_600
-const DAY_HOURS = 24
 const utf8 = new TextEncoder()
 
 export class FleetPolicyKeeper {
@@ -103,7 +91,7 @@ export class FleetPolicyKeeper {
       state: 'active',
       policy,
       appliedAt: at,
-      usual: this.#worstHour(at),
+      usual: worstHour(this.#options, at),
     })
     const { rules, allow } = policy
     log.info('Policy of the fleet', { version, rules: rules.length, allow: allow.length })
@@ -128,34 +116,12 @@ export class FleetPolicyKeeper {
       log.warn('The policy of the fleet has expired: defaults hold', { version })
       return
     }
-    if (at - kept.appliedAt > FLEET_WATCH_SECONDS) return
-    const alerts = this.#opened(kept.appliedAt, at + 1).length
-    const most = FLEET_ROLLBACK_FACTOR * kept.usual + FLEET_ROLLBACK_ALERTS
-    if (alerts <= most) return
+    const harm = harmSince(this.#options, kept, at)
+    if (harm === undefined) return
     this.#keep({ ...kept, state: 'rolled-back' })
     log.warn('The policy of the fleet raises more alerts than before: rolled back', {
-      ...{ version, alerts, most },
+      ...{ version, ...harm },
     })
-  }
-
-  /** Alerts that were opened from then on, and are not known to be true. */
-  #opened(from: number, until: number): number[] {
-    const { alerts, labels } = this.#options
-    const labelled = new Set<string>()
-    for (const { id, label } of labels.list()) if (label !== 'fine') labelled.add(id)
-    return alerts
-      .list({ limit: ALERTS_KEPT_MAX })
-      .filter(({ id, severity, first }) => {
-        return first >= from && first < until && severity !== 'low' && !labelled.has(id)
-      })
-      .map(({ first }) => first)
-  }
-
-  #worstHour(at: number): number {
-    const hours = new Array<number>(DAY_HOURS).fill(0)
-    for (const first of this.#opened(at - DAY_HOURS * HOUR_S, at))
-      hours[Math.min(DAY_HOURS - 1, Math.floor((at - first - 1) / HOUR_S))]!++
-    return Math.max(...hours)
   }
 
   #keep(kept: Kept): void {

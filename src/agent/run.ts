@@ -18,9 +18,10 @@ import { collectGarbage } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
 import { giveBackProgramPages } from '../platform/native.ts'
-import type { Agent } from './agent.ts'
+import { type Agent, fleetStates } from './agent.ts'
 import { rulesInUse } from './fleet-policy.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
+import { keepBaseline } from './model-stages.ts'
 import { finish, walk } from './pipeline.ts'
 import { Reading } from './reading.ts'
 import type { UnjudgedReason } from './seconds.ts'
@@ -152,6 +153,7 @@ class Run {
     }
     await this.#keepPace(frame.index)
     const agent = this.#agent
+    await agent.changeModel()
     this.#tellLoss(frame.lost)
     agent.lagMs = this.#reading.lagOf(frame)
     await walk(agent.stages, frame, this.#reading.sight)
@@ -204,7 +206,7 @@ class Run {
     try {
       if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
         this.#memorySavedAtMs = now
-        this.#keepBaseline()
+        keepBaseline(this.#agent)
         collectGarbage()
         giveBackProgramPages()
       }
@@ -214,13 +216,6 @@ class Run {
     }
   }
 
-  /** The baseline of this host and the maxima of its ordinary hours. */
-  #keepBaseline(): void {
-    const { local, memory, stages } = this.#agent
-    local.memory.put(memory.snapshot())
-    local.hostLevel.put(stages.detector.hostLevel.snapshot())
-  }
-
   /** Saves the ledger. @param ended the agent ends after this */
   save(ended: boolean): StatusDocument {
     const agent = this.#agent
@@ -228,9 +223,10 @@ class Run {
     keepAlerts(agent, [])
     for (const { label, from, to } of agent.local.labels.list())
       if (label !== 'fine') agent.stages.detector.hostLevel.exclude(from, to)
-    if (ended) this.#keepBaseline()
+    if (ended) keepBaseline(agent)
     else {
       Object.assign(agent.stages.detector, rulesInUse(agent))
+      agent.fleetModel?.tick()
     }
     const status = this.#status()
     agent.local.ledger.put({
@@ -245,7 +241,7 @@ class Run {
 
   #status(): StatusDocument {
     const { stages, counter, outbox, publisher, cost, options, seconds } = this.#agent
-    const { startedMs, lagMs, fleetPolicy } = this.#agent
+    const { startedMs, lagMs } = this.#agent
     const { buffer, detector } = stages
     const collector = this.#reading.parser?.status
     return {
@@ -255,7 +251,7 @@ class Run {
       site: options.settings.site,
       host: options.settings.host,
       source: options.source,
-      model: options.model.classes.modelId,
+      model: this.#agent.model.classes.modelId,
       ...ledgerOf({ counter, outbox }, seconds),
       detection: detector.status(),
       lagMs,
@@ -265,7 +261,7 @@ class Run {
         ...defined({ problem: buffer.problem }),
       },
       key: this.#agent.publicKey,
-      ...(fleetPolicy === undefined ? {} : { fleet: defined({ policy: fleetPolicy.state }) }),
+      ...fleetStates(this.#agent),
       ...(publisher === undefined ? {} : { publisher: publisher.state() }),
       sight: stages.sight.status(),
       cost: cost.read(),

@@ -11,6 +11,7 @@ import {
   BROKER_IN_FLIGHT_BYTES_MAX,
   BROKER_IN_FLIGHT_MAX,
   CONNECTIONS_MAX,
+  FLEET_PARTS_MAX,
   HOSTS_MAX,
   PAYLOAD_BYTES_MAX,
   SITES_MAX,
@@ -86,7 +87,7 @@ export async function startEmbedded(
     inFlightBytesMax: BROKER_IN_FLIGHT_BYTES_MAX,
     backlogBytesMax: BROKER_BACKLOG_BYTES_MAX,
     // A status of each host, and what the aggregator itself says to each site.
-    retainedMax: HOSTS_MAX + 4 * SITES_MAX,
+    retainedMax: HOSTS_MAX + (4 + FLEET_PARTS_MAX) * SITES_MAX,
     rules: brokerRules({
       ...defined({
         authenticate: options.authenticate,

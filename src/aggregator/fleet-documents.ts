@@ -6,12 +6,12 @@
 import { FLEET_AGAIN_EVERY_MS, FLEET_LOOK_EVERY_MS } from '../domain/limits.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { fleetTopic } from '../wire/topics.ts'
+import { fleetPartTopic, fleetTopic } from '../wire/topics.ts'
 import { Periodic } from './periodic.ts'
 import type { Store } from './store/store.ts'
 
 export interface FleetDocumentsParts {
-  readonly store: Pick<Store, 'documents'>
+  readonly store: Pick<Store, 'documents' | 'documentParts'>
   readonly clock: Clock
   readonly log: Log
   /** @returns undefined where nothing can be published at present; fails where the broker refuses */
@@ -50,11 +50,19 @@ export class FleetDocuments {
       const before = this.#published.get(topic)
       const isNew = before?.version !== version
       if (!isNew && now - before.at < FLEET_AGAIN_EVERY_MS) continue
-      const published = retain(topic, body)
-      if (published === undefined) continue
+      const parts = await store.documentParts({ site, what, version })
+      // The head last: who hears of a new version finds its parts.
+      const sent = [
+        ...parts.map((part, index) => retain(fleetPartTopic(site, index), part)),
+        retain(topic, body),
+      ]
+      if (sent.includes(undefined)) {
+        for (const one of sent) one?.catch(() => {})
+        continue
+      }
       this.#published.set(topic, { version, at: now })
       // Not waited for: a broker that does not answer must not keep this from its end.
-      published.then(
+      Promise.all(sent).then(
         () => isNew && log.info('Published to the fleet', { site, what, version }),
         (error) => log.warn('Cannot publish to the fleet', { site, what, why: String(error) }),
       )

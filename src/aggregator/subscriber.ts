@@ -281,7 +281,7 @@ export class Subscriber {
         if (status.ok && status.value.state === 'offline') this.#link?.announce(parsed.site, true)
         return undefined
       }
-      case 'fleet-policy':
+      case 'fleet':
         return undefined
       case 'receipt':
         return this.#refusal('forged-receipt')

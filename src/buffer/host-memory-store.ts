@@ -4,14 +4,15 @@
  */
 import type { LocalFile } from './local-file.ts'
 
-const NAME = 'host-memory'
 const HEAD_BYTES = 4
 
 export class HostMemoryStore {
   readonly #file: LocalFile
+  readonly #name: string
 
-  constructor(file: LocalFile) {
+  constructor(file: LocalFile, name: string) {
     this.#file = file
+    this.#name = name
   }
 
   /** @returns false if the write failed; the baseline stays in memory and is written again later */
@@ -20,7 +21,7 @@ export class HostMemoryStore {
     body.set(bytes, HEAD_BYTES)
     new DataView(body.buffer).setUint32(0, Bun.hash.crc32(bytes), true)
     return this.#file.write((database) => {
-      database.prepare('INSERT OR REPLACE INTO documents VALUES (?, ?)').run(NAME, body)
+      database.prepare('INSERT OR REPLACE INTO documents VALUES (?, ?)').run(this.#name, body)
     })
   }
 
@@ -29,7 +30,7 @@ export class HostMemoryStore {
     return this.#file.read((database) => {
       const row = database
         .prepare<{ body: Uint8Array }>('SELECT body FROM documents WHERE name = ?')
-        .get(NAME)
+        .get(this.#name)
       if (row === undefined || row.body.byteLength < HEAD_BYTES) return undefined
       const { buffer, byteOffset, byteLength } = row.body
       const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice(HEAD_BYTES)

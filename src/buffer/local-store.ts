@@ -43,6 +43,8 @@ const SCHEMA = [
 export class LocalStore implements LocalFile {
   readonly path: string
   readonly memory: HostMemoryStore
+  /** Of the model that was in use before this one. */
+  readonly memoryBefore: HostMemoryStore
   readonly ledger: LedgerStore
   readonly alerts: AlertStore
   readonly allowed: RuleStore<AllowRule>
@@ -77,7 +79,8 @@ export class LocalStore implements LocalFile {
       ...defined({ engine, pagesMax, now, log }),
     })
     this.#file.open()
-    this.memory = new HostMemoryStore(this)
+    this.memory = new HostMemoryStore(this, 'host-memory')
+    this.memoryBefore = new HostMemoryStore(this, 'host-memory-before')
     this.ledger = new LedgerStore(this)
     this.alerts = new AlertStore(this, options.alertsMax)
     this.allowed = new RuleStore(this, {

@@ -13,7 +13,9 @@ import {
   verifyModel,
 } from '../operate/models.ts'
 import { loadSettings } from '../settings/settings.ts'
+import { storeOf } from './aggregator-store.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
+import { pushArgs, pushModelDirectory } from './fleet-push.ts'
 
 const directoryArg = {
   directory: {
@@ -151,13 +153,33 @@ const sign = defineCommand({
   },
 })
 
+const push = defineCommand({
+  meta: {
+    name: 'push',
+    description: 'Sends a model to the hosts of an aggregator; run it where its store is',
+    examples: [
+      'agent model push ./model --site berlin --canary 10 # first to a tenth of the hosts',
+      'agent model push ./model --site berlin --expires 180d',
+    ],
+  },
+  args: { ...directoryArg, ...pushArgs(), ...settingArgs('state', 'store', 'site'), ...jsonArg },
+  async run({ args }) {
+    const { settings, origins } = loadSettings(args)
+    const { directory, canary, expires } = args
+    await pushModelDirectory(directory, {
+      ...{ canary, expires, site: settings.site, json: args.json === true },
+      location: storeOf(settings, origins.store === 'flag'),
+    })
+  },
+})
+
 export default defineCommand({
   meta: {
     name: 'model',
-    description: 'Models: look, check, switch, sign',
+    description: 'Models: look, check, switch, sign, send to a fleet',
     examples: ['agent model ls', 'agent model verify ./model'],
   },
-  subCommands: { ls, verify, use, sign },
+  subCommands: { ls, verify, use, sign, push },
 })
 
 function asJson({ name, directory, inUse, manifest, trouble }: ListedModel) {

@@ -20,7 +20,7 @@ import { changeLocal } from '../operate/local-alerts.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { storeOf } from './aggregator-store.ts'
 import { columns, jsonArg, note, safeText, settingArgs, writeJson, writeOut } from './common.ts'
-import { pushPolicyFile } from './fleet-push.ts'
+import { pushArgs, pushPolicyFile } from './fleet-push.ts'
 
 export default defineCommand({
   meta: {
@@ -49,16 +49,7 @@ export default defineCommand({
     },
     reason: { type: 'string', description: 'reason, stored with the rule', valueHint: 'TEXT' },
     reset: { type: 'boolean', description: 'restore the default' },
-    canary: {
-      type: 'string',
-      description: 'with "push": percent of the hosts that use it; default 100',
-      valueHint: 'PERCENT',
-    },
-    expires: {
-      type: 'string',
-      description: 'with "push": how long it holds; default 90d',
-      valueHint: 'DURATION',
-    },
+    ...pushArgs('with "push": '),
     ...settingArgs('state', 'store', 'site'),
     ...jsonArg,
   },
@@ -67,8 +58,8 @@ export default defineCommand({
     const directory = settings.state
     const { behaviour, severity, reset, canary, expires } = args
     if (behaviour === 'push')
-      return pushPolicyFile({
-        ...{ file: severity, canary, expires, site: settings.site, json: args.json === true },
+      return pushPolicyFile(severity, {
+        ...{ canary, expires, site: settings.site, json: args.json === true },
         location: storeOf(settings, origins.store === 'flag'),
       })
     if (behaviour !== undefined && !isBehaviourId(behaviour))

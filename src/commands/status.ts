@@ -11,6 +11,7 @@ import {
   type StatusDocument,
 } from '../agent/status-document.ts'
 import { AgentError, EXIT } from '../domain/error.ts'
+import type { FleetState } from '../domain/fleet-state.ts'
 import { readSavedStatus, type SavedStatus } from '../operate/saved-status.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
@@ -178,13 +179,17 @@ function keyWords({ key, publisher }: StatusDocument | SendingStatus): string {
   ].join(', ')
 }
 
-/** The policy of the fleet, where this host accepts one. */
+/** The documents of the fleet, where this host accepts any; version 0: none was seen. */
 function fleetRow({ fleet }: StatusDocument | SendingStatus): [string, string][] {
   if (fleet === undefined) return []
-  const { policy } = fleet
-  return [
-    ['fleet', policy === undefined ? 'no policy yet' : `policy ${policy.version} ${policy.state}`],
+  const { policy, model } = fleet
+  const words = (what: string, of: FleetState | undefined) =>
+    of === undefined || of.version === 0 ? `no ${what} yet` : `${what} ${of.version} ${of.state}`
+  const parts = [
+    ...(model === undefined || policy !== undefined ? [words('policy', policy)] : []),
+    ...(model === undefined ? [] : [words('model', model)]),
   ]
+  return [['fleet', parts.join(', ')]]
 }
 
 /** What each output took, and what it could not take. */

@@ -22,6 +22,7 @@ import { AgentError, EXIT } from '../domain/error.ts'
 import { isHost, type Source, type SourceFormat } from '../domain/source.ts'
 import { keepRenewed } from '../operate/enrol.ts'
 import { adoptReader, prepareReader } from '../operate/facts-reader.ts'
+import { fleetModelsOf } from '../operate/fleet-models.ts'
 import { selfCommand } from '../operate/kernel-collector.ts'
 import { openModelInUse } from '../operate/models.ts'
 import { jsonLinesOutput } from '../outputs/json-lines.ts'
@@ -63,7 +64,7 @@ export default defineCommand({
   },
   args: {
     ...settingArgs(
-      ...(['source', 'sysdigMode', 'cpuMax', 'adapt', 'homeAssistant'] as const),
+      ...(['source', 'sysdigMode', 'cpuMax', 'adapt', 'homeAssistant', 'modelKey'] as const),
       ...OUTPUT_SETTINGS,
       ...METRICS_SETTINGS,
     ),
@@ -92,6 +93,10 @@ export default defineCommand({
     stop.throwIfAborted()
     keepRenewed(settings.state, systemClock.now, log)
     if (sendsVectors) return sendVectors({ source, why, settings, signal }, args)
+    const fleetModels =
+      isThisHost || source.name === 'pipe'
+        ? fleetModelsOf(settings, Math.floor(systemClock.now() / 1000))
+        : undefined
     const model = await openModelInUse(settings.model, settings.state)
     giveBackLibraryPages()
     shrinkHeap()
@@ -108,7 +113,7 @@ export default defineCommand({
         ? { adaptCommand: adaptCommand(settings) }
         : {}),
       secretIds: live,
-      ...defined({ reader: isThisHost ? adoptReader() : undefined }),
+      ...defined({ reader: isThisHost ? adoptReader() : undefined, fleetModels }),
       chosen: outputsIn(settings),
       outputs: [args.json ? jsonLinesOutput() : terminalOutput()],
       cpuMax: live ? settings.cpuMax : 0,
@@ -133,7 +138,7 @@ export default defineCommand({
     )
     await metrics.close()
     await agent.close()
-    await model.close()
+    await agent.model.close()
     noteLedger(status, args.json)
     if (error !== undefined) throw error
     const code = exitCodeOf(source, status, format, args)

@@ -1,14 +1,22 @@
 /** What a host has made of a document that its fleet's aggregator published. */
 
-export const FLEET_SUBJECTS = ['policy'] as const
+export const FLEET_SUBJECTS = ['policy', 'model'] as const
 export type FleetSubject = (typeof FLEET_SUBJECTS)[number]
 
 /**
  * `active`: in use. `waiting`: meant for a share of the hosts, and this one is not of it.
  * `rolled-back`: taken out of use, because the first hour raised more alerts than before.
- * `expired`: its time is over.
+ * `expired`: its time is over. Of models also `fetching`: not all of it is here, and `refused`: it
+ * cannot be used here.
  */
-export const FLEET_STATES = ['active', 'waiting', 'rolled-back', 'expired'] as const
+export const FLEET_STATES = [
+  'active',
+  'waiting',
+  'rolled-back',
+  'expired',
+  'fetching',
+  'refused',
+] as const
 export type FleetStateName = (typeof FLEET_STATES)[number]
 
 export interface FleetState {

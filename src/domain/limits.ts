@@ -757,6 +757,25 @@ export const CRL_MS = 30 * 86_400_000
 export const REVOKED_LOOK_EVERY_MS = 5_000
 /** A policy of a fleet, with its allow rules. */
 export const FLEET_POLICY_BYTES_MAX = 262_144
+/**
+ * A model of a fleet (the shipped one has 4 MB), the parts that it comes in, and how fast all hosts
+ * together fetch it: what one broker gives beside its other work.
+ */
+export const FLEET_MODEL_BYTES_MAX = 16 * 1_048_576
+export const FLEET_MODEL_HEAD_BYTES_MAX = 65_536
+export const FLEET_PART_BYTES = 65_536
+export const FLEET_PARTS_MAX = FLEET_MODEL_BYTES_MAX / FLEET_PART_BYTES
+export const FLEET_MODEL_BYTES_PER_S = 8 * 1_048_576
+export const FLEET_MODEL_SPREAD_S_MAX = 7 * 86_400
+/** Free space that fetching a model leaves on a host: what the agent itself keeps goes first. */
+export const FLEET_MODEL_SPARE_BYTES = 64 * 1_048_576
+/** A part that does not come is asked for again after this (seconds), later and later. */
+export const FLEET_PART_WAIT_S = 60
+export const FLEET_PART_WAIT_S_MAX = 3_600
+/** Starts of an agent within the first hour of a model; with one more the model is taken for the cause. */
+export const FLEET_MODEL_STARTS_MAX = 3
+/** Models that a host remembers as those it does not use. */
+export const FLEET_MODELS_REFUSED_MAX = 16
 /** How long a new policy's alerts are counted (seconds); more than so many times the usual, and so many, end its use. */
 export const FLEET_WATCH_SECONDS = 3_600
 export const FLEET_ROLLBACK_FACTOR = 2
@@ -964,6 +983,11 @@ assert(
 )
 assert(VECTORS_FRAMES_MAX <= SEQUENCE_FRAMES, 'the seconds of a span fit into a few bits')
 assert(VECTORS_BYTES_MAX < PAYLOAD_BYTES_MAX, 'vectors fit into a payload')
+assert(
+  FLEET_PARTS_MAX * 67 < FLEET_MODEL_HEAD_BYTES_MAX,
+  'the hashes of all parts fit into the head',
+)
+assert(FLEET_PART_BYTES < INBOUND_BYTES_MAX, 'a part of a model fits into what an agent takes in')
 assert(FLEET_POLICY_BYTES_MAX < INBOUND_BYTES_MAX, 'a policy fits into what an agent takes in')
 assert(FLEET_POLICY_BYTES_MAX < BROKER_BACKLOG_BYTES_MAX, 'a policy waits for whoever reads slowly')
 assert(GROUP_COMMIT_MS_MAX < RESEND_AFTER_MS, 'a receipt comes before the agent sends again')

@@ -20,6 +20,21 @@ export function signManifest(manifest: Uint8Array, key: string): string {
   }
 }
 
+/** @throws AgentError ERR_CONFIG where it is no key that signatures can be checked with */
+export function requirePublicKey(key: string, where: string): void {
+  let why: string | undefined
+  try {
+    const { asymmetricKeyType: type } = createPublicKey(key)
+    if (type !== 'ed25519') why = `it is an ${type} key`
+  } catch (cause) {
+    why = said(cause)
+  }
+  if (why === undefined) return
+  throw new AgentError('ERR_CONFIG', `Cannot use the key "${where}": ${why}`, {
+    hint: 'Give an Ed25519 public key in PEM: openssl pkey -in key.pem -pubout',
+  })
+}
+
 /**
  * @throws AgentError ERR_SIGNATURE if the signature does not match. @param key public key in PEM
  */

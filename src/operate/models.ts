@@ -1,6 +1,7 @@
 /**
- * The models of this agent. In use is the one of `--model DIR`, else the one selected by `agent
- * model use`, else the shipped model.
+ * The models of this agent. In use is the one of `--model DIR`, else that of the fleet where this
+ * host takes them (agent/fleet-model.ts), else the one selected by `agent model use`, else the
+ * shipped model.
  *
  * Chosen models are copied to `models/` in the state directory, named by the first 16 digits of
  * their digest; `in-use` there holds the name. Copies, so that changes of the original directory do
@@ -9,6 +10,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fleetModelName } from '../agent/fleet-model-files.ts'
 import { AgentError } from '../domain/error.ts'
 import type { Manifest } from '../model/manifest.ts'
 import {
@@ -26,6 +28,7 @@ import {
 import { checkSignature, signManifest } from '../model/signature.ts'
 import { hasAsset, readAsset } from '../platform/assets.ts'
 import { troubleWithOwner } from '../platform/linux/private-directory.ts'
+import { log } from '../platform/log.ts'
 import { requireOwnState } from '../settings/state-directory.ts'
 
 export type { Model }
@@ -45,12 +48,50 @@ export interface ListedModel {
 
 /** @param given the setting `model` */
 export async function openModelInUse(given: string | undefined, state: string): Promise<Model> {
-  const { files, where } = await modelFilesInUse(given, state)
+  if (given === undefined) {
+    const fleet = await openFleetModel(state)
+    if (fleet !== undefined) return fleet
+  }
+  return openLocalModel(given, state)
+}
+
+/** Without that of the fleet. */
+export async function openLocalModel(given: string | undefined, state: string): Promise<Model> {
+  const { files, where } = await localModelFiles(given, state)
   return openModel(files, where)
+}
+
+/** One that cannot be opened leaves the host with its own: it must not end an agent. */
+async function openFleetModel(state: string): Promise<Model | undefined> {
+  const name = fleetModelName(state)
+  if (name === undefined) return undefined
+  requireOwnState(state)
+  try {
+    return await loadModel(directoryOf(state, name))
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    log.warn('Cannot open the model of the fleet: that of this host is used', {
+      why: error.message,
+    })
+    return undefined
+  }
 }
 
 /** The same as bytes. @param given the setting `model` */
 export async function modelFilesInUse(
+  given: string | undefined,
+  state: string,
+): Promise<{ readonly files: ModelFiles; readonly where: string }> {
+  const fleet = given === undefined ? fleetModelName(state) : undefined
+  if (fleet !== undefined && existsSync(directoryOf(state, fleet))) {
+    requireOwnState(state)
+    const where = directoryOf(state, fleet)
+    return { files: await readModelFiles(where), where }
+  }
+  return localModelFiles(given, state)
+}
+
+async function localModelFiles(
   given: string | undefined,
   state: string,
 ): Promise<{ readonly files: ModelFiles; readonly where: string }> {
@@ -101,7 +142,7 @@ function shippedModelFiles(): ModelFiles {
 }
 
 export async function listModels(state: string): Promise<ListedModel[]> {
-  const inUse = await nameInUse(state)
+  const inUse = fleetModelName(state) ?? (await nameInUse(state))
   const names = existsSync(join(state, 'models'))
     ? (await readdir(join(state, 'models'))).filter((name) => NAME.test(name)).sort()
     : []

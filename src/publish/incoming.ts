@@ -27,6 +27,8 @@ export class Incoming {
   /** Why the latest document was not used that was refused. */
   readonly #fleetRefusals = new Map<FleetSubject, string>()
   readonly #ignored = new Map<string, number>()
+  /** Beside the others, for as long as it is asked for (`Publisher.ask`). */
+  asked: string | undefined
 
   constructor(
     options: PublisherOptions,
@@ -55,6 +57,11 @@ export class Incoming {
   }
 
   receive({ topic, payload, signature }: MqttMessage): void {
+    if (topic === this.asked) {
+      const reason = this.#options.onPart?.(payload)
+      if (reason !== undefined) this.ignore(`part: ${reason}`)
+      return
+    }
     const isReceipt = topic === this.#topics.receipt
     const fleet = this.#fleetTopics.get(topic)
     if (fleet !== undefined) {

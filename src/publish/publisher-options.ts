@@ -25,6 +25,8 @@ export interface PublisherOptions {
   readonly announcements?: readonly Announcement[]
   /** Takes the documents that it names, once their signature is checked; the others are not asked for. */
   readonly fleet?: FleetReceivers
+  /** Takes what comes on the topic that was asked for. @returns why it is not used */
+  readonly onPart?: (payload: Uint8Array) => string | undefined
   /** Vectors that an aggregator classifies; sent beside the outbox, kept until the PUBACK. */
   readonly vectors?: VectorsQueue
   readonly delivery?: DeliveryPolicy

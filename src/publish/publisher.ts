@@ -143,6 +143,21 @@ export class Publisher {
     if (this.#connectionState === 'connected') this.#publishStatus('online')
   }
 
+  /**
+   * Subscribes to this topic instead of the one that was asked for before, now and with each
+   * connection; undefined: to none.
+   */
+  ask(topic: string | undefined): void {
+    const before = this.#incoming.asked
+    this.#incoming.asked = topic
+    const failed = (error: unknown) => {
+      this.#lastError = error instanceof Error ? error.message : String(error)
+    }
+    if (before !== undefined && before !== topic)
+      this.#connection?.unsubscribe([before]).catch(failed)
+    if (topic !== undefined) this.#connection?.subscribe([topic]).catch(failed)
+  }
+
   state(): PublisherState {
     return {
       broker: this.#options.broker.url,
@@ -318,6 +333,7 @@ export class Publisher {
       this.#log.warn('The broker refuses the subscription to receipts', { reason })
       this.#subscribeAt = this.#clock.monotonic() + SUBSCRIBE_AGAIN_MS
     }
+    if (this.#incoming.asked !== undefined) this.ask(this.#incoming.asked)
     this.#waiting.wake()
   }
 

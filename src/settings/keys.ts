@@ -180,10 +180,17 @@ export const KEYS = {
   }),
   acceptFleet: key<readonly FleetSubject[]>({
     describe:
-      'documents of the fleet that this host takes from its aggregator: policy; default: none',
-    hint: 'policy',
+      'what this host takes from its aggregator: policy, model (with "agent model push"); default: none',
+    hint: 'policy,model',
     parse: listOf(...FLEET_SUBJECTS),
     default: () => [],
+  }),
+  modelKey: key<string | undefined>({
+    describe:
+      'Ed25519 public key (PEM): models of the fleet must be signed with it ("agent model sign"); default: the signature of the aggregator is enough',
+    hint: 'FILE',
+    parse: text,
+    default: () => undefined,
   }),
   alertFile: key<string | undefined>({
     describe: 'alerts as JSON lines in this file, rotated at 16 MiB, five files at most',

@@ -1,5 +1,6 @@
 /**
- * What an aggregator tells all agents of a site: a retained, signed document on `fleet/policy`.
+ * What an aggregator tells all agents of a site: a retained, signed document on `fleet/policy`, and
+ * one on `fleet/model` (fleet-model.ts).
  *
  * `version` only grows, so an old document that somebody publishes again changes nothing. `canary` is
  * the share of the hosts, in percent, that it is for; which hosts these are follows from their names
@@ -66,7 +67,8 @@ export function canaryPlace(site: string, host: string): number {
   return (digest.readUInt32BE(0) / 2 ** 32) * 100
 }
 
-function readHead<What extends FleetSubject>(fields: Fields, what: What) {
+/** Within `reading` only. */
+export function readHead<What extends FleetSubject>(fields: Fields, what: What) {
   fields.version(1)
   const site = fields.text('site', TOPIC_PART_CHARS_MAX)
   if (!isTopicPart(site)) refuse('bad-field(site)')

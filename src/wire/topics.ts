@@ -15,6 +15,9 @@ export const TOPIC_ROOT = 'callsign/v1'
 
 const RESERVED_HOSTS = new Set(['aggregator', 'fleet'])
 
+/** Documents, and the parts of a model. */
+const FLEET_TOPIC = /^(policy|model(-\d{1,3})?)$/
+
 const HOST_TOPICS = ['status', 'alert', 'summary', 'vectors', 'receipt'] as const
 
 export interface AgentTopics {
@@ -32,7 +35,7 @@ export type TopicKind = (typeof HOST_TOPICS)[number]
 export type ParsedTopic =
   | { readonly kind: Exclude<TopicKind, 'vectors'>; readonly site: string; readonly host: string }
   | { readonly kind: 'vectors'; readonly site: string; readonly host: string }
-  | { readonly kind: 'aggregator-status' | 'fleet-policy'; readonly site: string }
+  | { readonly kind: 'aggregator-status' | 'fleet'; readonly site: string }
 
 /** Whether `agentTopics` accepts a text as one level of a topic. */
 export function isTopicPart(text: string): boolean {
@@ -79,6 +82,11 @@ export function fleetTopic(site: string, what: FleetSubject): string {
   return `${TOPIC_ROOT}/${checkSite(site)}/fleet/${what}`
 }
 
+/** @param part of a model, from 0 */
+export function fleetPartTopic(site: string, part: number): string {
+  return `${fleetTopic(site, 'model')}-${part}`
+}
+
 export function receiptTopic(site: string, host: string): string {
   return agentTopics(site, host).receipt
 }
@@ -104,7 +112,7 @@ export function parseTopic(topic: string): ParsedTopic | undefined {
   const [, , site = '', host = '', kind = ''] = parts
   if (!isTopicPart(site)) return undefined
   if (host === 'aggregator' && kind === 'status') return { kind: 'aggregator-status', site }
-  if (host === 'fleet' && kind === 'policy') return { kind: 'fleet-policy', site }
+  if (host === 'fleet' && FLEET_TOPIC.test(kind)) return { kind: 'fleet', site }
   if (!isHostName(host)) return undefined
   const known = HOST_TOPICS.find((one) => one === kind)
   return known === undefined ? undefined : { kind: known, site, host }

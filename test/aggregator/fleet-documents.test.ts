@@ -9,6 +9,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { decodeFleetPolicy } from '../../src/wire/fleet-document.ts'
 import { detachSignature } from '../../src/wire/signed.ts'
 import { manualClock } from '../support/clock.ts'
+import { offerModel } from '../support/pushed-model.ts'
 import { status, storeKinds } from './store-kinds.ts'
 
 const { sqlite, postgres } = storeKinds()
@@ -39,6 +40,53 @@ for (const kind of [sqlite, postgres])
       const other = await (kind === sqlite && !postgres.skip ? postgres : sqlite).open()
       await moveStore(store, other)
       expect(await other.documents()).toEqual(documents)
+    })
+
+    test('keeps a model with its parts, of one version only, and moves it', async () => {
+      const store = await kind.open()
+      const parts = [new Uint8Array(65_536).fill(1), new Uint8Array(9).fill(2)]
+      const document = { site: 'lab', what: 'model', version: 5, body: new Uint8Array(3) } as const
+      expect(await store.putDocument(document, parts)).toBe(true)
+      expect(await store.putDocument(document, [])).toBe(false)
+      const bytesOf = (all: readonly Uint8Array[]) => all.map((one) => Buffer.from(one))
+      expect(bytesOf(await store.documentParts(document))).toEqual(bytesOf(parts))
+      const other = await (kind === sqlite && !postgres.skip ? postgres : sqlite).open()
+      await moveStore(store, other)
+      expect(bytesOf(await other.documentParts(document))).toEqual(bytesOf(parts))
+      expect(await store.putDocument({ ...document, version: 6 }, parts.slice(1))).toBe(true)
+      expect(await store.documentParts(document)).toEqual([])
+      expect(await store.documentParts({ ...document, version: 6 })).toHaveLength(1)
+    })
+
+    test('tells who accepts models, and who uses one', async () => {
+      const store = await kind.open()
+      const offered = await offerModel(store, {
+        ...{ directory: 'models/default', site: 'lab', canary: 10 },
+        ...{ lifeMs: 86_400_000, nowMs: Date.now() },
+      })
+      const { version } = offered
+      const unseen = { version: 0, state: 'waiting' } as const
+      const model = (state: 'active' | 'fetching' | 'refused') => ({ model: { version, state } })
+      await store.commit(
+        [
+          status({ host: 'a', fleet: model('active') }),
+          status({ host: 'b', fleet: { ...model('fetching'), policy: unseen } }),
+          status({ host: 'c', fleet: model('refused') }),
+          status({ host: 'd', fleet: { model: unseen } }),
+          // Of an agent that knows policies alone.
+          status({ host: 'e', fleet: {} }),
+          status({ host: 'f' }),
+        ],
+        NOW_MS,
+      )
+      const answer = JSON.parse((await answerApi(store, new URL('http://x/api/v1/fleet'), 0))!)
+      expect(answer.documents[0]).toMatchObject({
+        ...{ what: 'model', version, canary: 10, digest: offered.digest },
+        bytes: offered.parts.reduce((sum, { length }) => sum + length, 0),
+        hosts: { active: 1, fetching: 1, refused: 1, older: 1, 'not-accepting': 2 },
+      })
+      const policy = await pushPolicy(store, push)
+      expect([policy.accepting, policy.hosts]).toEqual([2, 6])
     })
 
     test('says which hosts run what, and what became of a policy', async () => {
@@ -104,6 +152,35 @@ test('FleetDocuments publishes what is new, again now and then, and what could n
   await documents.look()
   expect(published).toHaveLength(3)
   await documents.close()
+})
+
+test('FleetDocuments publishes the parts of a model before its head, all or none', async () => {
+  const store = await sqlite.open()
+  const parts = [new Uint8Array(1), new Uint8Array(2), new Uint8Array(3)]
+  await store.putDocument(
+    { site: 'lab', what: 'model', version: 1, body: new Uint8Array(1) },
+    parts,
+  )
+  const topics: string[] = []
+  let room = 3
+  const documents = new FleetDocuments(
+    {
+      ...{ store, clock: manualClock(NOW_MS), log: createLog({ write: () => {} }) },
+      retain(topic) {
+        if (room-- <= 0) return undefined
+        topics.push(topic.replace('callsign/v1/lab/fleet/', ''))
+        return Promise.resolve()
+      },
+    },
+    2 ** 30,
+  )
+  await documents.look()
+  room = 4
+  await documents.look()
+  await documents.look()
+  await documents.close()
+  const all = ['model-0', 'model-1', 'model-2']
+  expect(topics).toEqual([...all, ...all, 'model'])
 })
 
 test('FleetDocuments tells that a broker refuses a document, and says it published none', async () => {

@@ -13,6 +13,7 @@ import { connectClient, until } from '../aggregator/running.ts'
 import { agentBinary, runAgent } from '../support/agent-binary.ts'
 import { mosquitto, startMosquitto } from '../support/brokers.ts'
 import { ownLines } from '../support/lines.ts'
+import { namedModel } from '../support/pushed-model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fleet-'))
 const ends: (() => unknown)[] = []
@@ -70,22 +71,31 @@ async function aggregate(name: string, ...flags: string[]): Promise<Aggregator> 
 }
 
 /** An agent over a pipe that stays open. */
+let started = 0
 function watch(broker: string, host: string, ...flags: string[]) {
+  const log = join(folder, `${host}-${++started}.log`)
   const state = join(folder, host)
   const child = Bun.spawn(
     [
       ...[agentBinary(), 'watch', '--source', '-', '--state', state, '--broker', broker],
       ...['--site', 'lab', '--host', host, ...flags],
     ],
-    { env, stdin: 'pipe', stdout: 'ignore', stderr: Bun.file(join(folder, `${host}.log`)) },
+    { env, stdin: 'pipe', stdout: 'ignore', stderr: Bun.file(log) },
   )
-  child.stdin.write(ownLines(3))
-  void child.stdin.flush()
-  ends.push(async () => {
+  let second = Math.floor(Date.now() / 1000) - 3_600
+  /** A few seconds more. */
+  const feed = () => {
+    child.stdin.write(ownLines(3, second))
+    void child.stdin.flush()
+    second += 3
+  }
+  feed()
+  const stop = async () => {
     child.kill('SIGTERM')
     await child.exited
-  })
-  return { state, log: () => readFileSync(join(folder, `${host}.log`), 'utf8') }
+  }
+  ends.push(stop)
+  return { state, feed, stop, log: () => readFileSync(log, 'utf8') }
 }
 
 const rules = [{ behaviour: 'network-scan', severity: 'low', reason: 'we scan' }]
@@ -156,6 +166,112 @@ describe('agent policy push', () => {
     expect((await push(store, file('ok.json', { rules }), '--canary', '0')).code).toBe(2)
     expect((await fleet()).documents).toEqual([])
   }, 60_000)
+})
+
+describe('agent model push', () => {
+  const running = async (state: string) =>
+    (await runAgent(['model', 'ls', '--state', state])).stdout
+      .split('\n')
+      .find((line) => line.startsWith('*'))
+
+  test('reaches a running host that accepts models, with its own broker, and outlives a restart', async () => {
+    const model = namedModel(folder, 'pushed')
+    const aggregator = await aggregate('model', '--listen', '127.0.0.1:0')
+    const web = watch(aggregator.broker, 'goes-over', '--accept-fleet', 'model')
+    const db = watch(aggregator.broker, 'stays', '--accept-fleet', 'policy')
+    const online = async () =>
+      (await aggregator.fleet()).runs.reduce((sum, run) => sum + run.online, 0)
+    await until('both hosts', async () => (await online()) === 2, 60_000)
+    const pushed = await runAgent([
+      ...['model', 'push', model, '--store', aggregator.store, '--site', 'lab'],
+    ])
+    expect(pushed.stderr).toMatch(
+      /Pushed model \d+ to site lab: for 100 % of the 1 hosts that accept models, of 2 in all/,
+    )
+    expect(pushed.stderr).toContain('It has no signature of its own')
+    const shown = await until(
+      'the host to use it',
+      async () => {
+        web.feed()
+        const { documents } = await aggregator.fleet()
+        return documents[0]?.hosts.active === 1 ? documents[0] : undefined
+      },
+      90_000,
+    )
+    expect(shown).toMatchObject({ what: 'model', canary: 100, hosts: { 'not-accepting': 1 } })
+    expect(await running(web.state)).toMatch(/\* +[0-9a-f]{16} .* pushed$/)
+    expect(await running(db.state)).toMatch(/\* +default/)
+    expect(web.log()).toContain('Another model is in use')
+    await web.stop()
+    const again = watch(aggregator.broker, 'goes-over', '--accept-fleet', 'model')
+    await until('it to be used from the start', () => again.log().includes('model=pushed'), 60_000)
+    await again.stop()
+    // Taken no more: the shipped model, which the host came with.
+    const without = watch(aggregator.broker, 'goes-over')
+    await until('it to watch', () => without.log().includes('Watching'), 60_000)
+    expect(without.log()).not.toContain('model=pushed')
+  }, 300_000)
+
+  test('says what is wrong with a model, and pushes nothing', async () => {
+    const { store, fleet } = await aggregate('no-model', '--listen', '127.0.0.1:0')
+    const push = (directory: string) =>
+      runAgent(['model', 'push', directory, '--store', store, '--site', 'lab'])
+    const none = await push(join(folder, 'none'))
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('Cannot push model')])
+    const damaged = namedModel(folder, 'damaged')
+    writeFileSync(join(damaged, 'model.onnx'), 'x')
+    expect((await push(damaged)).code).toBe(9)
+    expect((await fleet()).documents).toEqual([])
+  }, 60_000)
+})
+
+describe.skipIf(mosquitto === null)('agent model push beside mosquitto', () => {
+  test('parts that somebody else publishes there are not used, and the true ones come through', async () => {
+    const broker = await startMosquitto(folder)
+    ends.push(() => broker.close())
+    const { store, fleet } = await aggregate('shared-model', '--broker', broker.url)
+    const web = watch(broker.url, 'lied-to', '--accept-fleet', 'model,policy')
+    await until(
+      'the host',
+      async () => (await fleet()).runs.some(({ online }) => online === 1),
+      60_000,
+    )
+    const stranger = await connectClient(broker.url, 'stranger')
+    ends.push(() => stranger.end())
+    await runAgent([
+      ...['model', 'push', namedModel(folder, 'true'), '--store', store, '--site', 'lab'],
+    ])
+    // Whatever of it is retained already.
+    for (let i = 0; i < 60; i++)
+      await stranger.publish(`callsign/v1/lab/fleet/model-${i}`, new Uint8Array(65_536), {
+        retain: true,
+      })
+    await until(
+      'a part to be refused or the model to be there',
+      async () => {
+        web.feed()
+        const { stdout } = await runAgent(['status', '--state', web.state, '--json'])
+        const { publisher, fleet } = stdout === '' ? {} : JSON.parse(stdout)
+        return fleet?.model.state === 'active' || publisher?.ignored['part: bad-part'] > 0
+      },
+      60_000,
+    )
+    await runAgent([
+      ...['model', 'push', namedModel(folder, 'newer'), '--store', store, '--site', 'lab'],
+    ])
+    await until(
+      'the newer one',
+      async () => {
+        web.feed()
+        const { documents } = await fleet()
+        return documents.some(({ hosts }) => hosts.active === 1)
+      },
+      90_000,
+    )
+    expect(await runAgent(['model', 'ls', '--state', web.state])).toMatchObject({
+      stdout: expect.stringMatching(/\* .* newer$/m),
+    })
+  }, 240_000)
 })
 
 describe.skipIf(mosquitto === null)('agent policy push beside mosquitto', () => {

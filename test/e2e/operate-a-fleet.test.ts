@@ -24,6 +24,7 @@ import { freePort, mosquitto, startMosquitto } from '../support/brokers.ts'
 import { hasOpenssl, makeCertificates } from '../support/certificates.ts'
 import { ownLines } from '../support/lines.ts'
 import { postgresBin, startPostgres } from '../support/postgres.ts'
+import { namedModel } from '../support/pushed-model.ts'
 import { sampleAlert } from '../wire/samples.ts'
 
 const tools = ['mosquitto_sub', 'mosquitto_pub', 'curl', 'openssl'].map((name) => Bun.which(name))
@@ -228,6 +229,7 @@ describe.skipIf(!canFollow)('docs/operate-a-fleet.md', () => {
       'From nothing to mTLS',
       'Hosts without a model',
       'Hosts without a network',
+      'Models for a fleet',
       'One aggregator',
       'People',
       'Policy of a fleet',
@@ -382,6 +384,14 @@ describe.skipIf(!canFollow)('docs/operate-a-fleet.md', () => {
     await follow('Policy of a fleet')
     expect(tail('err')).toMatch(/Pushed policy \d+ to site berlin: for 100 % of the/)
   }, 60_000)
+
+  test('Models for a fleet', async () => {
+    prepare()
+    if (!existsSync(join(folder, 'model'))) namedModel(folder, 'model')
+    await follow('Models for a fleet')
+    expect(tail('err')).toMatch(/Pushed model \d+ to site berlin: for 100 % of the/)
+    expect(tail('err')).not.toContain('no signature')
+  }, 120_000)
 
   test('Absence', async () => {
     const { url } = await follow('Absence', [['https://ntfy.example', 'http://127.0.0.1:9']])

@@ -90,6 +90,10 @@ export class Network {
       closed: session.closed,
       publish: (topic, payload, given) => this.#fromClient(session, topic, payload, given),
       subscribe: (filters) => this.#subscribe(session, filters),
+      unsubscribe: async (filters) => {
+        await this.#pass(session)
+        for (const filter of filters) session.filters.delete(filter)
+      },
       end: async () => this.#break(session, 'ended', false),
       destroy: () => this.#break(session, 'destroyed', true),
     }

@@ -60,7 +60,7 @@ export function smallDisks(): (kilobytes: number) => SmallDisk {
         }
       },
       free() {
-        for (let n = 0; n < 64; n++) rmSync(`${ballast}-${n}`, { force: true })
+        for (let n = 0; n < 256; n++) rmSync(`${ballast}-${n}`, { force: true })
       },
       remount(option) {
         spawnSync('mount', ['-o', `remount,${option}`, path])

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'bun:test'
-import { agentTopics, aggregatorFilters, isHostName, parseTopic } from '../../src/wire/topics.ts'
+import {
+  agentTopics,
+  aggregatorFilters,
+  fleetPartTopic,
+  fleetTopic,
+  isHostName,
+  parseTopic,
+} from '../../src/wire/topics.ts'
 
 describe('agentTopics()', () => {
   test('puts site and host where the contract has them', () => {
@@ -45,11 +52,20 @@ describe('parseTopic()', () => {
       expect(parseTopic(topics[kind])).toEqual({ kind, site: 'lab', host: 'web-1' })
     }
     expect(parseTopic(topics.aggregatorStatus)).toEqual({ kind: 'aggregator-status', site: 'lab' })
-    expect(parseTopic(topics.fleetPolicy)).toEqual({ kind: 'fleet-policy', site: 'lab' })
+    expect(parseTopic(topics.fleetPolicy)).toEqual({ kind: 'fleet', site: 'lab' })
+  })
+
+  test('knows the parts of a model', () => {
+    expect(fleetPartTopic('lab', 255)).toBe('callsign/v1/lab/fleet/model-255')
+    for (const topic of [fleetTopic('lab', 'model'), fleetPartTopic('lab', 255)])
+      expect(parseTopic(topic)).toEqual({ kind: 'fleet', site: 'lab' })
   })
 
   test.each([
     '',
+    'callsign/v1/lab/fleet/model-',
+    'callsign/v1/lab/fleet/model-1000',
+    'callsign/v1/lab/fleet/policy-1',
     'callsign/v1/lab/h',
     'callsign/v2/lab/h/alert',
     'callsign/v1/lab/h/alert/x',

@@ -37,6 +37,9 @@ export interface Fleet {
     readonly canary?: number
     readonly rules?: readonly { readonly behaviour: string; readonly severity: string }[]
     readonly allow?: readonly unknown[]
+    /** Of a model: id of its net, and how long it is. */
+    readonly model?: string
+    readonly bytes?: number
     /** By what became of it. */
     readonly hosts: Readonly<Record<string, number>>
   }[]

@@ -1,4 +1,5 @@
 /** What the fleet was told, what became of it, and which hosts run what. */
+import type { FleetState } from '../../domain/fleet-state.ts'
 import { type Fleet, get } from './api.ts'
 import { block, element, facts, hash, name, note } from './element.ts'
 import { at } from './incident-row.ts'
@@ -11,6 +12,8 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   waiting: 'not for them yet',
   'rolled-back': 'rolled back, as more alerts came',
   expired: 'expired',
+  fetching: 'being fetched',
+  refused: 'cannot be used there',
   older: 'not heard yet',
   'not-accepting': 'accept none',
 }
@@ -24,9 +27,13 @@ export async function fleet(_: unknown, { now }: ViewContext): Promise<Shown> {
       ...(documents.length === 0
         ? [
             block(
-              'Policy',
-              note('None was pushed. Agents with accept_fleet take one from this aggregator:'),
-              element('pre', { tabindex: '0' }, 'agent policy push policy.json --site SITE'),
+              'Policy and model',
+              note('None was pushed. Agents with accept_fleet take them from this aggregator:'),
+              element(
+                'pre',
+                { tabindex: '0' },
+                'agent policy push policy.json --site SITE\nagent model push ./model --site SITE',
+              ),
             ),
           ]
         : documents.map((document) => published(document, now))),
@@ -39,10 +46,10 @@ export async function fleet(_: unknown, { now }: ViewContext): Promise<Shown> {
 }
 
 function published(document: Fleet['documents'][number], now: number): HTMLElement {
-  const { site, what, version, made, expires, canary, rules, allow, hosts } = document
+  const { site, what, version, made, expires, canary, rules, allow, model, bytes, hosts } = document
   const counted = Object.entries(hosts).filter(([, count]) => count > 0)
   return block(
-    `${what === 'policy' ? 'Policy' : what} of site ${site}`,
+    `${what === 'policy' ? 'Policy' : 'Model'} of site ${site}`,
     facts([
       ['Version', String(version)],
       ['Pushed', made === undefined ? undefined : [at(made, now)]],
@@ -53,6 +60,8 @@ function published(document: Fleet['documents'][number], now: number): HTMLEleme
         rules?.map(({ behaviour, severity }) => `${behaviour} ${severity}`).join(', ') || undefined,
       ],
       ['Allow rules', allow === undefined ? undefined : String(allow.length)],
+      ['Model', model === undefined ? undefined : [hash(model)]],
+      ['Size', bytes === undefined ? undefined : `${(bytes / 1e6).toFixed(1)} MB`],
       ...counted.map(([state, count]): [string, string] => [
         `Hosts: ${STATE_WORDS[state] ?? state}`,
         amount(count),
@@ -65,15 +74,15 @@ function runTable(runs: Fleet['runs']): HTMLElement {
   const cell = (...children: (string | HTMLElement)[]) => element('td', {}, ...children)
   return element(
     'table',
-    { class: 'table', 'aria-label': 'Hosts by site, version, model and policy' },
+    { class: 'table', 'aria-label': 'Hosts by site, version, model, and documents of the fleet' },
     element(
       'thead',
       {},
       element(
         'tr',
         {},
-        ...['Site', 'Version', 'Model', 'Policy', 'Hosts', 'Online'].map((title) =>
-          element('th', { scope: 'col' }, title),
+        ...['Site', 'Version', 'Model', 'Model of the fleet', 'Policy', 'Hosts', 'Online'].map(
+          (title) => element('th', { scope: 'col' }, title),
         ),
       ),
     ),
@@ -87,15 +96,19 @@ function runTable(runs: Fleet['runs']): HTMLElement {
           cell(element('a', { href: link(['hosts'], { search: `${site}/` }) }, name(site))),
           cell(version),
           cell(model === '' ? '' : hash(model)),
-          cell(
-            fleet?.policy === undefined
-              ? ''
-              : `${fleet.policy.version} (${STATE_WORDS[fleet.policy.state] ?? fleet.policy.state})`,
-          ),
+          cell(stateWords(fleet?.model)),
+          cell(stateWords(fleet?.policy)),
           cell(amount(hosts)),
           cell(amount(online)),
         ),
       ),
     ),
   )
+}
+
+/** Version 0: it takes one, and has heard of none. */
+export function stateWords(of: FleetState | undefined): string {
+  if (of === undefined) return ''
+  if (of.version === 0) return 'none yet'
+  return `${of.version} (${STATE_WORDS[of.state] ?? of.state})`
 }

@@ -9,6 +9,7 @@ import {
 } from './api.ts'
 import { hourChart } from './charts.ts'
 import { block, element, facts, hash, name, note } from './element.ts'
+import { stateWords } from './fleet-view.ts'
 import { condition } from './host-row.ts'
 import { ago, incidentList } from './incident-row.ts'
 import { processTable } from './process-table.ts'
@@ -104,11 +105,6 @@ function countOf(count: number | undefined): string | undefined {
   return count === undefined ? undefined : amount(count)
 }
 
-function policyWords(fleet: Host['fleet']): string | undefined {
-  const policy = fleet?.policy
-  return policy === undefined ? undefined : `${policy.version} (${policy.state})`
-}
-
 /** What became of the calls of the last minute. */
 function ledger({ summary }: HostProcesses): HTMLElement {
   if (summary === null) return block('Ledger', note('No summary yet. Agents send one each minute.'))
@@ -147,7 +143,8 @@ function agent({ host: at, summary }: HostProcesses): HTMLElement {
       ['Source', at.source === '' ? undefined : at.source],
       ['Version', at.version === '' ? undefined : at.version],
       ['Model', at.model === '' ? undefined : [hash(at.model)]],
-      ['Policy of the fleet', policyWords(at.fleet)],
+      ['Model of the fleet', stateWords(at.fleet?.model) || undefined],
+      ['Policy of the fleet', stateWords(at.fleet?.policy) || undefined],
       ['Key', at.key === undefined ? 'none: its messages are not signed' : [hash(at.key.key)]],
       ['Key changed', at.refusedKey === undefined ? undefined : refusedWords(at)],
       ...(summary === null

@@ -16,7 +16,8 @@ export async function moveStore(
 ): Promise<Moved> {
   await to.identity(await from.identity())
   await from.enrolment.copyTo(to.enrolment)
-  for (const document of await from.documents()) await to.putDocument(document)
+  for (const document of await from.documents())
+    await to.putDocument(document, await from.documentParts(document))
   let moved: Moved = { hosts: 0, alerts: 0, skipped: 0 }
   for await (const archive of from.archives()) {
     const taken = await to.restore(archive)

@@ -287,6 +287,19 @@ export class PostgresReads implements Reads {
     )
   }
 
+  async documentParts({
+    site,
+    what,
+    version,
+  }: Omit<StoredDocument, 'body'>): Promise<Uint8Array[]> {
+    const rows = await this.#db.query<{ body: Uint8Array }>(
+      `SELECT body FROM callsign.document_parts WHERE site = $1 AND what = $2 AND version = $3
+       ORDER BY part`,
+      [site, what, version],
+    )
+    return rows.map(({ body }) => body)
+  }
+
   fleetRuns(): Promise<FleetRun[]> {
     return this.#db.query<FleetRun>(runsStatement('callsign.hosts', (text) => `(${text})::float8`))
   }

@@ -233,4 +233,16 @@ CREATE TABLE callsign.certificates (
 );
 CREATE INDEX certificates_by_host ON callsign.certificates (site, host);
 `,
+  // Documents that are too long for one message.
+  `
+CREATE TABLE callsign.document_parts (
+  site text COLLATE "C" NOT NULL,
+  what text COLLATE "C" NOT NULL,
+  part bigint NOT NULL,
+  version bigint NOT NULL,
+  body bytea NOT NULL,
+  PRIMARY KEY (site, what, part)
+);
+ALTER TABLE callsign.document_parts ALTER COLUMN body SET STORAGE EXTERNAL;
+`,
 ]

@@ -181,14 +181,28 @@ export class PostgresStore extends PostgresReads implements Store {
     return takeLease(this.#db, duty, holder, forMs)
   }
 
-  async putDocument({ site, what, version, body }: StoredDocument): Promise<boolean> {
-    const put = await this.#db.query(
-      `INSERT INTO callsign.documents AS documents VALUES ($1, $2, $3, $4)
-       ON CONFLICT (site, what) DO UPDATE SET version = excluded.version, body = excluded.body
-       WHERE excluded.version > documents.version RETURNING version`,
-      [site, what, version, body],
-    )
-    return put.length > 0
+  putDocument(
+    { site, what, version, body }: StoredDocument,
+    parts: readonly Uint8Array[] = [],
+  ): Promise<boolean> {
+    return this.#db.transaction(async (tx) => {
+      const put = await tx.query(
+        `INSERT INTO callsign.documents AS documents VALUES ($1, $2, $3, $4)
+         ON CONFLICT (site, what) DO UPDATE SET version = excluded.version, body = excluded.body
+         WHERE excluded.version > documents.version RETURNING version`,
+        [site, what, version, body],
+      )
+      if (put.length === 0) return false
+      await tx.query('DELETE FROM callsign.document_parts WHERE site = $1 AND what = $2', [
+        site,
+        what,
+      ])
+      for (const [part, bytes] of parts.entries())
+        await tx.query('INSERT INTO callsign.document_parts VALUES ($1, $2, $3, $4, $5)', [
+          ...[site, what, part, version, bytes],
+        ])
+      return true
+    })
   }
 
   archives(): AsyncGenerator<HostArchive> {

@@ -244,6 +244,19 @@ export class SqliteReads implements Reads {
       .all()
   }
 
+  async documentParts({
+    site,
+    what,
+    version,
+  }: Omit<StoredDocument, 'body'>): Promise<Uint8Array[]> {
+    return this.#db
+      .prepare<{ body: Uint8Array }>(
+        'SELECT body FROM documentParts WHERE site = ? AND what = ? AND version = ? ORDER BY part',
+      )
+      .all(site, what, version)
+      .map(({ body }) => body)
+  }
+
   async fleetRuns(): Promise<FleetRun[]> {
     return this.#db.prepare<FleetRun>(runsStatement('hosts', (text) => text)).all()
   }

@@ -256,4 +256,15 @@ CREATE TABLE certificates (
 );
 CREATE INDEX certificatesByHost ON certificates (site, host);
 `,
+  // Documents that are too long for one message.
+  `
+CREATE TABLE documentParts (
+  site TEXT NOT NULL,
+  what TEXT NOT NULL,
+  part INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (site, what, part)
+);
+`,
 ]

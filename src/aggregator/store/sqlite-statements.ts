@@ -22,6 +22,8 @@ function prepareSmallStatements(db: Database) {
       `INSERT INTO documents VALUES (?, ?, ?, ?) ON CONFLICT (site, what) DO UPDATE SET
          version = excluded.version, body = excluded.body WHERE excluded.version > version`,
     ),
+    dropDocumentParts: db.prepare('DELETE FROM documentParts WHERE site = ? AND what = ?'),
+    putDocumentPart: db.prepare('INSERT INTO documentParts VALUES (?, ?, ?, ?, ?)'),
     openAbsences: db.prepare("SELECT body FROM alerts WHERE kind = 'absence' AND active = 1"),
   }
 }

@@ -134,6 +134,7 @@ export class SqliteStore implements Store {
   latestSummaries: Reads['latestSummaries'] = (limit) => this.#reads.latestSummaries(limit)
   usage: Reads['usage'] = () => this.#reads.usage()
   documents: Reads['documents'] = () => this.#reads.documents()
+  documentParts: Reads['documentParts'] = (document) => this.#reads.documentParts(document)
   fleetRuns: Reads['fleetRuns'] = () => this.#reads.fleetRuns()
 
   async counts(): ReturnType<Reads['counts']> {
@@ -332,8 +333,18 @@ export class SqliteStore implements Store {
     return Number(this.#sql.acceptKey.run(key, site, host).changes) > 0
   }
 
-  async putDocument({ site, what, version, body }: StoredDocument): Promise<boolean> {
-    return Number(this.#sql.putDocument.run(site, what, version, body).changes) > 0
+  async putDocument(
+    { site, what, version, body }: StoredDocument,
+    parts: readonly Uint8Array[] = [],
+  ): Promise<boolean> {
+    return this.#db.transaction(() => {
+      const isNewer = Number(this.#sql.putDocument.run(site, what, version, body).changes) > 0
+      if (!isNewer) return false
+      this.#sql.dropDocumentParts.run(site, what)
+      for (const [part, bytes] of parts.entries())
+        this.#sql.putDocumentPart.run(site, what, part, version, bytes)
+      return true
+    })
   }
 
   async keysOf(hosts: readonly Named[]): Promise<string[]> {

@@ -163,6 +163,8 @@ export interface Reads {
   usage(): Promise<Usage>
   /** The newest document of each site and kind. */
   documents(): Promise<StoredDocument[]>
+  /** Of a document that is published in parts; none where another version has taken its place. */
+  documentParts(document: Omit<StoredDocument, 'body'>): Promise<Uint8Array[]>
   /** Which hosts run what. */
   fleetRuns(): Promise<FleetRun[]>
 }
@@ -289,8 +291,11 @@ export interface Store extends Reads {
    * @param holder a name of this aggregator's own
    */
   lead(duty: string, holder: string, forMs: number): Promise<boolean>
-  /** @returns false where there is a newer one already, or this one */
-  putDocument(document: StoredDocument): Promise<boolean>
+  /**
+   * @param parts of a document that is too long for one message, all or none
+   * @returns false where there is a newer one already, or this one
+   */
+  putDocument(document: StoredDocument, parts?: readonly Uint8Array[]): Promise<boolean>
   /** An embedded broker that has just started has no connections, whatever the store says. */
   forgetConnections(nowMs: number): Promise<void>
   sites(): Promise<string[]>

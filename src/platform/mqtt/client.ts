@@ -95,6 +95,7 @@ export interface MqttConnection {
   publish(topic: string, payload: Uint8Array, options?: MqttPublishOptions): Promise<void>
   /** QoS 1 for all. */
   subscribe(filters: readonly string[]): Promise<void>
+  unsubscribe(filters: readonly string[]): Promise<void>
   /** Disconnects cleanly, so that the broker does not publish the will. */
   end(): Promise<void>
   /** Drops the connection without a word. */
@@ -307,6 +308,10 @@ function createConnection(
           else if (refused) reject(new Error(`Subscribe error: "${refused.topic}" is refused`))
           else resolve()
         })
+      }),
+    unsubscribe: (filters) =>
+      new Promise((resolve, reject) => {
+        client.unsubscribe([...filters], (error) => (error == null ? resolve() : reject(error)))
       }),
     end: async () => {
       const ended = new Promise<void>((resolve) => client.end(false, {}, () => resolve()))
