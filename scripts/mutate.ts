@@ -4,7 +4,9 @@
  * noticed.
  *
  *   bun scripts/mutate.ts [--rooms count,detect,publish,aggregator,model] [--per-room 40] [--seed
- *   1] [--minutes 20] [--nice 10]
+ *   1] [--minutes 20] [--nice 10] [--thresholds]
+ *
+ * With --thresholds each number of src/detect/thresholds.ts is moved instead, by a third up and down.
  *
  * Works in a copy below the temporary directory, one mutant at a time and at low priority. The same
  * seed gives the same mutants. Some survivors are no fault: they change nothing that can be seen,
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '20' },
     nice: { type: 'string', default: '10' },
     json: { type: 'boolean', default: false },
+    thresholds: { type: 'boolean', default: false },
   },
 })
 
@@ -131,6 +134,23 @@ function mutantsOf(file: string): Mutant[] {
   return mutants
 }
 
+const THRESHOLDS = 'src/detect/thresholds.ts'
+
+/** Each number by 30 % down and up; a whole one by one at least. */
+function movedThresholds(): Mutant[] {
+  const text = readFileSync(join(checkout, THRESHOLDS), 'utf8')
+  return [...codeOf(text).matchAll(NUMBER)].flatMap(({ 0: before, index: from }) => {
+    const value = Number(before.replaceAll('_', ''))
+    const line = text.slice(0, from).split('\n').length
+    return [0.7, 1.3].map((factor) => {
+      const moved = value * factor
+      const step = Math.max(1, Math.round(Math.abs(moved - value))) * Math.sign(factor - 1)
+      const after = String(Number.isInteger(value) ? value + step : Number(moved.toPrecision(6)))
+      return { file: THRESHOLDS, line, from, to: from + before.length, before, after }
+    })
+  })
+}
+
 /** Where the bracket at `from` is closed. */
 function closing(code: string, from: number): number | undefined {
   let depth = 0
@@ -187,7 +207,7 @@ const copy = copyOfCheckout()
 let tried = 0
 let killed = 0
 try {
-  for (const room of values.rooms.split(',')) {
+  for (const room of values.thresholds ? ['detect'] : values.rooms.split(',')) {
     const unchanged = await runTests(TESTS[room]!, copy, 3_600)
     if (!unchanged.passed) throw new Error(`The tests of ${room} fail without any mutant`)
     const limit = Math.max(LIMIT_MIN_SECONDS, SLOWER * unchanged.cpuSeconds)
@@ -195,7 +215,9 @@ try {
       .filter((file) => !LEFT_OUT.test(file) && !file.endsWith('.d.ts'))
       .sort()
     const random = mulberry32(Number(values.seed))
-    const mutants = drawn(files.flatMap(mutantsOf), Number(values['per-room']), random)
+    const mutants = values.thresholds
+      ? movedThresholds()
+      : drawn(files.flatMap(mutantsOf), Number(values['per-room']), random)
     const survivors: Mutant[] = []
     let of = 0
     for (const mutant of mutants) {

@@ -9,17 +9,12 @@
 import type { Proof } from '../domain/finding.ts'
 import type { Frame, UnseenProcess } from '../domain/frame.ts'
 import { BLINDERS_MAX } from '../domain/limits.ts'
-
-/** Different calls in a second that no ordinary program makes. */
-const KINDS = 128
-/** In so many seconds of a minute. */
-const SECONDS = 3
-const WITHIN = 60
+import { BLINDING } from './thresholds.ts'
 
 export class Blinding {
   /**
    * Seconds in which a user's processes (a process, where the source tells no user) made too many
-   * different calls, the last SECONDS. The longest quiet one goes first.
+   * different calls, the last BLINDING.seconds. The longest quiet one goes first.
    */
   readonly #blinders = new Map<string, readonly number[]>()
 
@@ -27,7 +22,7 @@ export class Blinding {
   push(frame: Frame): Proof[] {
     const worst = new Map<string, UnseenProcess>()
     for (const unseen of frame.unseen?.processes ?? []) {
-      if (unseen.kinds < KINDS) continue
+      if (unseen.kinds < BLINDING.kinds) continue
       const { uid, pid } = unseen.process
       const who = uid === undefined ? `pid ${pid}` : `user ${uid}`
       if ((worst.get(who)?.kinds ?? 0) < unseen.kinds) worst.set(who, unseen)
@@ -41,13 +36,14 @@ export class Blinding {
   }
 
   #note(who: string, { process, kinds, reason }: UnseenProcess, second: number): Proof | undefined {
-    const seconds = [...(this.#blinders.get(who) ?? []), second].slice(-SECONDS)
+    const seconds = [...(this.#blinders.get(who) ?? []), second].slice(-BLINDING.seconds)
     this.#blinders.delete(who)
     this.#blinders.set(who, seconds)
     if (this.#blinders.size > BLINDERS_MAX)
       this.#blinders.delete(this.#blinders.keys().next().value!)
-    if (seconds.length < SECONDS || second - seconds[0]! >= WITHIN) return undefined
-    const much = kinds > KINDS ? `more than ${KINDS}` : `${KINDS}`
+    if (seconds.length < BLINDING.seconds || second - seconds[0]! >= BLINDING.within)
+      return undefined
+    const much = kinds > BLINDING.kinds ? `more than ${BLINDING.kinds}` : `${BLINDING.kinds}`
     const effect =
       reason === 'no-room'
         ? `and leaves no room for other processes of ${who}`

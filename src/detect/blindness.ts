@@ -11,20 +11,9 @@ import type { Frame, UnseenProcess } from '../domain/frame.ts'
 import { BLINDERS_MAX } from '../domain/limits.ts'
 import type { Predictions } from '../domain/prediction.ts'
 import { safeName } from '../domain/process.ts'
-import { NOTHING_FROM, type UnrestGroup } from './unrest.ts'
+import { BLINDNESS, UNREST } from './thresholds.ts'
+import type { UnrestGroup } from './unrest.ts'
 
-const WITHIN = 60
-/** Blind seconds within the last minute, a second in which half is not judged being half of one. */
-const BLIND_SECONDS = 15
-/** One lost call costs a process its windows of ten seconds: a user is blind after three. */
-const USER_SECONDS = 30
-/** Seconds that come later than this are late, and so many late ones are told. */
-const LATE_MS = 5_000
-const LATE_SECONDS = 15
-/** What is asked about processes is answered in milliseconds, files in six seconds. */
-const FACTS_SILENT_MS = 30_000
-/** Seconds of an unrest that holds masquerades back. */
-const UNREST_SECONDS = 45
 /** Clauses of one cause, the first the most telling. */
 const CLAUSES = 3
 
@@ -83,9 +72,9 @@ export class Blindness {
       index,
       blind: shareBlind(frame, predictions),
       lagMs: agent.lagMs,
-      isDeviating: agent.unrest >= NOTHING_FROM,
+      isDeviating: agent.unrest >= UNREST.nothingFrom,
     })
-    while (this.#seconds[0]!.index <= index - WITHIN) this.#seconds.shift()
+    while (this.#seconds[0]!.index <= index - BLINDNESS.within) this.#seconds.shift()
     this.#noteUsers(frame, predictions)
     this.#noteCause(frame)
     const found = this.#reasons(index, agent)
@@ -103,13 +92,13 @@ export class Blindness {
   #noteGap({ index, lost, clockSetSeconds }: Frame): void {
     const last = this.#seconds.at(-1)?.index
     if (last === undefined || lost === 0 || clockSetSeconds !== undefined) return
-    for (let missing = Math.max(last + 1, index - WITHIN); missing < index; missing++)
+    for (let missing = Math.max(last + 1, index - BLINDNESS.within); missing < index; missing++)
       this.#seconds.push({ index: missing, blind: 1, lagMs: 0, isDeviating: false })
   }
 
   #noteUsers({ index, unseen, lost }: Frame, predictions: Predictions | undefined): void {
     for (const [uid, seconds] of this.#users) {
-      while (seconds.length > 0 && seconds[0]! <= index - WITHIN) seconds.shift()
+      while (seconds.length > 0 && seconds[0]! <= index - BLINDNESS.within) seconds.shift()
       if (seconds.length === 0) this.#users.delete(uid)
     }
     if (lost > 0) return
@@ -130,7 +119,8 @@ export class Blindness {
 
   #noteCause(frame: Frame): void {
     const { index, unseen, lost } = frame
-    if (this.#cause !== undefined && this.#cause.index <= index - WITHIN) this.#cause = undefined
+    if (this.#cause !== undefined && this.#cause.index <= index - BLINDNESS.within)
+      this.#cause = undefined
     const most = unseen?.processes.reduce<UnseenProcess | undefined>(
       (a, b) => (a === undefined || b.kinds > a.kinds ? b : a),
       undefined,
@@ -148,28 +138,30 @@ export class Blindness {
 
   #reasons(index: number, agent: AgentState): Omit<Blinded, 'since'> | undefined {
     const blind = this.#seconds.reduce((sum, second) => sum + second.blind, 0)
-    const late = this.#seconds.filter(({ lagMs }) => lagMs > LATE_MS)
+    const late = this.#seconds.filter(({ lagMs }) => lagMs > BLINDNESS.lateMs)
     const sure: string[] = []
-    if (blind >= BLIND_SECONDS)
+    if (blind >= BLINDNESS.blindSeconds)
       sure.push(
-        `${percent(blind / WITHIN)} of the last minute's windows not judged, as calls were lost`,
+        `${percent(blind / BLINDNESS.within)} of the last minute's windows not judged, as calls were lost`,
       )
-    if (late.length >= LATE_SECONDS)
+    if (late.length >= BLINDNESS.lateSeconds)
       sure.push(`seconds are judged ${Math.round((late.at(-1)?.lagMs ?? 0) / 1000)} s late`)
     const { factsSilentMs = 0 } = agent
-    if (factsSilentMs >= FACTS_SILENT_MS)
+    if (factsSilentMs >= BLINDNESS.factsSilentMs)
       sure.push(
         `questions about processes have had no answer for ${Math.round(factsSilentMs / 1000)} s`,
       )
-    if (blind < BLIND_SECONDS)
+    if (blind < BLINDNESS.blindSeconds)
       for (const [uid, { length }] of this.#users)
-        if (length >= USER_SECONDS) sure.push(`processes of user ${uid} are not seen whole`)
+        if (length >= BLINDNESS.userSeconds)
+          sure.push(`processes of user ${uid} are not seen whole`)
     if (sure.length > 0) {
       const cause = this.#cause === undefined ? [] : [this.#cause.clause]
       return { isSure: true, reasons: [...sure.slice(0, CLAUSES - 1), ...cause] }
     }
     const deviating = this.#seconds.filter(({ isDeviating }) => isDeviating).length
-    if (deviating < UNREST_SECONDS || this.#seconds.at(-1)!.index !== index) return undefined
+    if (deviating < BLINDNESS.deviatingSeconds || this.#seconds.at(-1)!.index !== index)
+      return undefined
     return { isSure: false, reasons: unrestReasons(agent) }
   }
 }

@@ -9,6 +9,7 @@ import { MODEL_NAMES_MAX, MODEL_STATE_MAX, NAME_BYTES_MAX } from '../domain/limi
 import { Fields, problemText, reading } from '../domain/untrusted.ts'
 import type { Whitening } from './geometry.ts'
 import { levelFor, type Tail } from './tail.ts'
+import { EVIDENCE, MEASURED_ELSEWHERE_WINDOWS } from './thresholds.ts'
 
 export const DETECTION_FORMAT = 1
 /** Prototypes of one class; whitened components are kept in steps of 1/8, one byte each. */
@@ -71,7 +72,7 @@ export interface Measured {
 }
 
 /** What a class that was measured on other hosts brings, as windows of this one. */
-const MEASURED_ELSEWHERE: Measured = { windows: 10, wrong: 0 }
+const MEASURED_ELSEWHERE: Measured = { windows: MEASURED_ELSEWHERE_WINDOWS, wrong: 0 }
 const UNMEASURED: Measured = { windows: 0, wrong: 0 }
 
 /**
@@ -80,12 +81,6 @@ const UNMEASURED: Measured = { windows: 0, wrong: 0 }
  */
 export type StreamName = 'claim' | 'malice'
 
-/**
- * Evidence ends at 60 (evidence.ts): a budget that needs more gets a level that a minute of
- * evidence can still reach.
- */
-const HIGHEST_LEVEL = 45
-
 /** The levels for a budget, by stream, stage and name. */
 export class Levels {
   readonly #common: Readonly<Record<StreamName, Readonly<Record<Stage, number>>>>
@@ -93,7 +88,7 @@ export class Levels {
 
   /** @param perDay false alerts a host-day, shared by the two questions */
   constructor({ tails: { claim, malice }, own }: DetectionCalibration, perDay: number) {
-    const level = (tail: Tail) => Math.min(HIGHEST_LEVEL, levelFor(tail, perDay / 2))
+    const level = (tail: Tail) => Math.min(EVIDENCE.highestLevel, levelFor(tail, perDay / 2))
     this.#common = {
       claim: { cold: level(claim.cold), warm: level(claim.warm) },
       malice: { cold: level(malice.cold), warm: level(malice.warm) },

@@ -16,7 +16,7 @@ import type { Crossing } from './crossing.ts'
 import { decide, mostProbable } from './decide.ts'
 import type { ProcessEvidence, Stream } from './evidence.ts'
 import { memoryName } from './names.ts'
-import { CONFIDENCE_MIN, NOT_KNOWN_FROM } from './thresholds.ts'
+import { CONFIDENCE_MIN, NOT_KNOWN_FROM, SHOWN } from './thresholds.ts'
 import type { Outcome } from './weigh.ts'
 
 /** What is held against a process, before allow rules and the alert book. */
@@ -187,7 +187,9 @@ export class Candidates {
   /** The next most probable classes that say something: a guess below a twentieth does not. */
   #alternatives(mean: Float32Array, best: number, claimed: number | undefined) {
     const alternatives = Array.from(mean, (confidence, c) => ({ c, confidence }))
-      .filter(({ c, confidence }) => c !== best && c !== claimed && confidence >= 0.05)
+      .filter(
+        ({ c, confidence }) => c !== best && c !== claimed && confidence >= SHOWN.alternativeFrom,
+      )
       .sort((a, b) => b.confidence - a.confidence)
       .slice(0, ALERT_ALTERNATIVES_MAX)
       .map(({ c, confidence }) => ({ class: this.#classes.names[c]!, confidence }))

@@ -4,8 +4,8 @@
  * and archives that leave for a bare address.
  *
  * Each single command is what people type every day. What is looked for is the combination, within
- * WINDOW seconds, of commands that one program started. Command lines come from the kernel at the
- * exec, so also from programs that lived for milliseconds; sources that tell none find nothing.
+ * a minute, of commands that one program started. Command lines come from the kernel at the exec,
+ * so also from programs that lived for milliseconds; sources that tell none find nothing.
  */
 import type { Finding, Proof } from '../domain/finding.ts'
 import type { Frame, ProcessActivity } from '../domain/frame.ts'
@@ -13,9 +13,7 @@ import { COMMANDERS_MAX, PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { Lineage } from './lineage.ts'
 import { isShellProgram } from './program-names.ts'
-
-/** Seconds in which commands belong together. */
-const WINDOW = 60
+import { COMMANDS } from './thresholds.ts'
 
 /** What somebody asks who came from outside (ATT&CK T1033, T1082, T1087, T1057, T1049, T1016, T1083). */
 const DISCOVERY: Readonly<Record<string, RegExp>> = {
@@ -30,16 +28,9 @@ const DISCOVERY: Readonly<Record<string, RegExp>> = {
   privileges: /^(sudo -l|find .*-perm|getcap|crontab -l)\b/,
   files: /^ls (-\w+ )*\/(home|root|etc|var|tmp|opt|$| |usr\/local)/,
 }
-/** Kinds of questions, and the kinds of which one is among them. */
-const QUESTIONS_LEAST = 3
+/** Kinds of questions of which one has to be among them. */
 const PERSONAL = ['user', 'accounts']
-/** What is left of them a second later, as of contacts over a minute (connecting.ts). */
-const QUESTIONS_KEPT = 0.985
-/** Who asks for so many, and for what it may do besides, lists all there is to know. */
-const ENUMERATION = { kinds: 6, among: 'privileges' } as const
 
-/** Equal commands with different secrets. */
-const TRIES_LEAST = 5
 const PASSES_SECRET = /\*\*\*/
 /** Tokens of a session are new each time by design. */
 const PASSES_TOKEN = /authorization|bearer|token|api[-_]?key/i
@@ -51,7 +42,6 @@ const ASKS_NAME_SERVER =
   /^(dig|drill|kdig|host|nslookup|getent|ping6?|resolvectl|delv|dnsget|adnshost)\b/
 /** A label of a name in which data is hidden; those of people and of clouds are shorter. */
 const CARRIES_DATA = /(?:^|[\s.])([\w+/=-]{40,63})\.[\w-]+\./
-const DATA_NAMES_LEAST = 5
 
 const MAKES_ARCHIVE =
   /^(tar (-?\w*c|--create|-\w* -c)|zip |7z[az]? a |gpg .*(-c|--symmetric)\b|base64 |rar a )/
@@ -127,7 +117,7 @@ export class Commands {
     const asked = asksAround(one, text, second)
     if (asked === undefined) return
     found.discoveries.push({ process: one.process, asked, questions: one.questions })
-    if (asked.length < ENUMERATION.kinds || !asked.includes(ENUMERATION.among)) return
+    if (asked.length < COMMANDS.enumeration || !asked.includes('privileges')) return
     const because = `runs commands that ask for ${asked.join(', ')} within a minute`
     this.#tell(one, { question: 'enumeration', says: 'supports', because }, found)
   }
@@ -180,10 +170,10 @@ function asksAround(one: Commander, text: string, second: number): string[] | un
   const kind = Object.keys(DISCOVERY).find((name) => DISCOVERY[name]!.test(text))
   if (kind === undefined) return undefined
   one.latest.set(kind, second)
-  one.questions = one.questions * QUESTIONS_KEPT ** Math.max(0, second - one.last) + 1
+  one.questions = one.questions * COMMANDS.questionsKept ** Math.max(0, second - one.last) + 1
   one.last = second
   const kinds = Object.keys(DISCOVERY).filter((name) => isRecent(one.latest.get(name), second))
-  const isMuch = kinds.length >= QUESTIONS_LEAST && kinds.some((name) => PERSONAL.includes(name))
+  const isMuch = kinds.length >= COMMANDS.questions && kinds.some((name) => PERSONAL.includes(name))
   return isMuch ? kinds : undefined
 }
 
@@ -196,7 +186,7 @@ function* triesSecrets(
   const isAsked = ASKS_FOR_PASSWORD.test(text) && uid !== undefined && uid !== ROOT
   if (!isAsked && (!PASSES_SECRET.test(text) || PASSES_TOKEN.test(text))) return
   const count = countOf(one, `tries ${text}`, isAsked ? pid : command!.digest, second)
-  if (count < TRIES_LEAST) return
+  if (count < COMMANDS.tries) return
   // The program alone: what it is given leaves the host only where command lines may.
   const [program] = text.split(/\s/, 1)
   const what = isAsked
@@ -209,7 +199,7 @@ function* hidesData(one: Commander, text: string, second: number): Generator<Fin
   const label = ASKS_NAME_SERVER.test(text) ? CARRIES_DATA.exec(text)?.[1] : undefined
   if (label === undefined) return
   const count = countOf(one, 'names', label, second)
-  if (count >= DATA_NAMES_LEAST)
+  if (count >= COMMANDS.dataNames)
     yield proves('dns-tunnel', `asked for ${count} names with labels of 40 and more characters`)
 }
 
@@ -254,7 +244,7 @@ function countOf(one: Commander, what: string, id: number | string, second: numb
 
 /** A second that lies ahead is of before the clock was set back, and not recent. */
 function isRecent(at: number | undefined, second: number): boolean {
-  return at !== undefined && at <= second && second - at <= WINDOW
+  return at !== undefined && at <= second && second - at <= COMMANDS.window
 }
 
 function proves(question: Finding['question'], because: string): Finding {

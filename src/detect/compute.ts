@@ -7,18 +7,7 @@
 import { type Frame, vectorTotal } from '../domain/frame.ts'
 import { COMPUTERS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-
-/** What is left of a second's work in the next. */
-const DECAY = 0.95
-/** CPU time in the decayed sum: a third of a core for 20 seconds, a whole one for four. */
-const COMPUTED_MS = 3_500
-/** And not before so many seconds. */
-const SECONDS_LEAST = 15
-/** Calls per second of CPU time; a program that does something for others makes thousands. */
-const FEW_CALLS = 250
-const AGAIN_AFTER = 45
-/** Below this (ms in a second) a process is not followed. */
-const NOTED_MS = 50
+import { COMPUTE } from './thresholds.ts'
 
 export interface Computing {
   readonly process: Process
@@ -55,9 +44,9 @@ export class Compute {
   #note(process: Process, index: number, cpuMs: number, calls: number, found: Computing[]): void {
     const key = processKey(process)
     const before = this.#work.get(key)
-    if (before === undefined && cpuMs < NOTED_MS) return
+    if (before === undefined && cpuMs < COMPUTE.notedMs) return
     const work = before ?? { cpuMs: 0, calls: 0, weight: 0, first: index, last: index, next: 0 }
-    const faded = DECAY ** Math.max(0, index - work.last)
+    const faded = COMPUTE.decay ** Math.max(0, index - work.last)
     work.cpuMs = work.cpuMs * faded + cpuMs
     work.calls = work.calls * faded + calls
     work.weight = work.weight * faded + 1
@@ -65,9 +54,9 @@ export class Compute {
     // To the end: the longest quiet one is forgotten first.
     this.#work.delete(key)
     this.#work.set(key, work)
-    const isMuch = work.cpuMs >= COMPUTED_MS && index - work.first >= SECONDS_LEAST
-    if (!isMuch || index < work.next || work.calls > (FEW_CALLS * work.cpuMs) / 1000) return
-    work.next = index + AGAIN_AFTER
+    const isMuch = work.cpuMs >= COMPUTE.computedMs && index - work.first >= COMPUTE.secondsLeast
+    if (!isMuch || index < work.next || work.calls > (COMPUTE.fewCalls * work.cpuMs) / 1000) return
+    work.next = index + COMPUTE.againAfter
     found.push({ process, cores: work.cpuMs / 1000 / work.weight })
   }
 }

@@ -12,18 +12,10 @@ import { secretKinds } from '../domain/secrets.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
 import type { Lineage } from './lineage.ts'
 import { isInterpreterProgram } from './program-names.ts'
+import { GATHERING } from './thresholds.ts'
 
-const WINDOW = 60
-const KINDS_LEAST = 3
-const OPENS_LEAST = 4
 const TEXT_TOOLS =
   /^([efz]?grep|rg|ag|ack|cat|tac|head|tail|less|more|strings|sed|cp|mv|base64|xxd|od|dd|xargs|find|cut|tr|sort|curl|wget|nc|vi|vim)(\.\w+)?$/
-/**
- * Share of secrets among the files that it opens or tries to, and how many are those of its start;
- * tar looks for dozens of translations.
- */
-const MOSTLY = 0.1
-const OPENED_AT_START = 8
 const OPENS = new Set(['open', 'openat', 'openat2'].map((name) => syscallIndexOf(name)!))
 const SYSTEM = /^(\/usr)?\/(bin|sbin|lib|libexec|lib64)\//
 
@@ -64,8 +56,8 @@ export class Credentials {
         if ((secrets & bit) !== 0) seen.kinds.set(bit, frame.index)
       // One that lies ahead is of before the clock was set back.
       for (const [bit, second] of seen.kinds)
-        if (frame.index - second > WINDOW || second > frame.index) seen.kinds.delete(bit)
-      if (seen.isTold || seen.kinds.size < KINDS_LEAST || seen.opens < OPENS_LEAST) continue
+        if (frame.index - second > GATHERING.window || second > frame.index) seen.kinds.delete(bit)
+      if (seen.isTold || seen.kinds.size < GATHERING.kinds || seen.opens < GATHERING.opens) continue
       seen.isTold = true
       const bits = [...seen.kinds.keys()].reduce((all, bit) => all | bit, 0)
       found.push({ process: responsible, kinds: secretKinds(bits) })
@@ -87,5 +79,5 @@ function opensLittleElse(frame: Frame, { pid }: Process, secretOpens: number): b
   let opens = 0
   for (let k = frame.offsets[row]!; k < frame.offsets[row + 1]!; k++)
     if (OPENS.has(frame.syscalls[k]!)) opens += frame.counts[k]!
-  return secretOpens >= MOSTLY * (opens - OPENED_AT_START)
+  return secretOpens >= GATHERING.mostly * (opens - GATHERING.openedAtStart)
 }

@@ -44,10 +44,12 @@ import {
   JUDGE,
   NOT_KNOWN_FROM,
   NOVELTY_SHARE,
+  RECURRENCE,
+  UNREST,
   UNWATCHED_SECONDS,
   WARM,
 } from './thresholds.ts'
-import { mayVote, STRANGE, Unrest, type UnrestGroup } from './unrest.ts'
+import { mayVote, Unrest, type UnrestGroup } from './unrest.ts'
 
 export interface DetectorOptions {
   readonly classes: ModelClasses
@@ -369,7 +371,7 @@ export class Detector {
     this.#coverage.see(claimed !== undefined ? 'class' : warm ? 'remembered' : 'unknown')
     if (warm) {
       if (mayVote(process, evidence.usual, this.#firstFrame)) this.#unrest.see(usual, process)
-      if (usual <= STRANGE) evidence.usual++
+      if (usual <= UNREST.strange) evidence.usual++
     }
     // A name without class claims what it usually does here, once the memory knows that.
     if (claimed !== undefined || (warm && !claimsNothing(process.name))) {
@@ -467,7 +469,9 @@ export class Detector {
     const { user, unit } = context
     const subject = { kind, name, ...defined({ behaviour, user, unit }) }
     const days = this.#memory.recurrence.note(subject, this.#frameIndex)
-    return days === undefined ? undefined : `has recurred on ${days} of the last 14 days`
+    return days === undefined
+      ? undefined
+      : `has recurred on ${days} of the last ${RECURRENCE.withinDays} days`
   }
 
   #remember(

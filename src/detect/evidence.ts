@@ -15,13 +15,7 @@ import type { StreamName } from './calibration.ts'
 import { isHeir } from './lineage.ts'
 import { NOTHING, type Tally } from './memory.ts'
 import { claimsNothing } from './names.ts'
-
-/** A sum above this adds nothing but time to recover. */
-export const LEVEL_MAX = 60
-/** Seconds without a window over which evidence fades to 1/e. */
-const FADE_SECONDS = 60
-/** Share of the newest window in the running mean of the class probabilities. */
-const NEWEST = 0.2
+import { EVIDENCE } from './thresholds.ts'
 
 export interface Stream {
   level: number
@@ -161,7 +155,7 @@ export class Evidence {
   /** Lets go of who has been silent for so long that nothing is left. */
   forget(frameIndex: number): void {
     for (const [key, found] of this.#of) {
-      if (frameIndex - found.last < 10 * FADE_SECONDS && found.last <= frameIndex) return
+      if (frameIndex - found.last < 10 * EVIDENCE.fadeSeconds && found.last <= frameIndex) return
       this.#drop(key, found)
     }
   }
@@ -186,7 +180,7 @@ export class Evidence {
 }
 
 function faded(level: number, seconds: number): number {
-  return seconds > 0 ? level * Math.exp(-seconds / FADE_SECONDS) : level
+  return seconds > 0 ? level * Math.exp(-seconds / EVIDENCE.fadeSeconds) : level
 }
 
 function stream(frameIndex: number): Stream {
@@ -199,7 +193,7 @@ export function accumulate(to: Stream, increment: number, frameIndex: number): v
     to.from = frameIndex
     to.windows = 0
   }
-  to.level = Math.min(LEVEL_MAX, Math.max(0, to.level + increment))
+  to.level = Math.min(EVIDENCE.most, Math.max(0, to.level + increment))
   if (increment > 0) to.windows++
   if (to.level > to.peak) to.peak = to.level
 }
@@ -224,14 +218,15 @@ export function average(
     return
   }
   const mean = evidence.mean
-  for (let c = 0; c < classCount; c++) mean[c]! += NEWEST * (probabilities[from + c]! - mean[c]!)
+  for (let c = 0; c < classCount; c++)
+    mean[c]! += EVIDENCE.newest * (probabilities[from + c]! - mean[c]!)
 }
 
 /** The first window says all there is; later ones add to a running mean. */
 export function noteKnown(evidence: ProcessEvidence, isKnown: boolean, frameIndex: number): void {
   const unknown = isKnown ? 0 : 1
   if (evidence.first === frameIndex) evidence.unknown = unknown
-  else evidence.unknown += NEWEST * (unknown - evidence.unknown)
+  else evidence.unknown += EVIDENCE.newest * (unknown - evidence.unknown)
 }
 
 /** Which streams there are, for those who go over all of them. */

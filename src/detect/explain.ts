@@ -9,6 +9,7 @@
  */
 import type { Reason } from '../domain/alert.ts'
 import { defined } from '../domain/defined.ts'
+import { SHOWN } from './thresholds.ts'
 
 /**
  * What the alert is about: the odds of `predicted` against `claimed`; indexes of classes, undefined
@@ -22,8 +23,6 @@ export interface Question {
 /** Reasons in one alert; more would be a list and no explanation. */
 const REASONS_MAX = 6
 const ABSENT_MAX = 2
-/** A call is missed that makes up so much of the claimed class's usual second. */
-const MISSED_SHARE = 0.08
 
 /** Log-odds of the question's answer, from logits. Higher speaks for the alert. */
 export function logOdds(
@@ -75,7 +74,7 @@ export function reasonsOf(
   )
   const made = new Set(occluded.map(({ syscall }) => syscall))
   const missed = [...expected]
-    .filter(([syscall, share]) => share >= MISSED_SHARE && !made.has(syscall))
+    .filter(([syscall, share]) => share >= SHOWN.missedShare && !made.has(syscall))
     .sort((a, b) => b[1] - a[1])
     .slice(0, ABSENT_MAX)
     .map(([syscall, share]) => ({ syscall, seen: 0, expected: share }))

@@ -12,6 +12,7 @@ import { FILE_WORKERS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
 import { isHeir } from './lineage.ts'
+import { FILE_WORK } from './thresholds.ts'
 
 const UNLINKS = indexes('unlink unlinkat')
 const RENAMES = indexes('rename renameat renameat2')
@@ -21,24 +22,6 @@ const WRITES = indexes(
 const UNMAPS = indexes('munmap')
 const READS = indexes('read readv pread64 preadv mmap')
 const OPENS = indexes('open openat openat2 creat')
-
-/** What is left of a second's work in the next. */
-const DECAY = 0.85
-/**
- * Files removed or renamed, of late, from which on it is by the dozen; one a second comes to 6.7.
- */
-const REMOVED = 5
-/** Files opened, read and written in place: two or three a second. */
-const REWRITTEN = 15
-/** What maps and unmaps a file may have written to it, or only read it. */
-const MAPPED_WEIGHT = 0.5
-/** Tools, started once a file, that read and write: more than one a second. */
-const TOOLS = 8
-/** Seconds until the same process is looked at again. */
-const AGAIN_AFTER = 30
-/** Younger processes count to who started them, too: xargs, sh and openssl to find. */
-const SHORT_LIFE = 3
-const GENERATIONS = 3
 
 export interface FileWorker {
   readonly process: Process
@@ -73,11 +56,11 @@ export class FileWork {
     const owns = frame.processes.map((_, i) => callsOf(frame, i))
     const all: AllCalls[] = owns.map((own) => ({ ...own, tools: 0 }))
     const isYoung = ({ startMs, pid }: Process) =>
-      pid > 0 && frame.index - Math.floor(startMs / 1000) < SHORT_LIFE
+      pid > 0 && frame.index - Math.floor(startMs / 1000) < FILE_WORK.shortLife
     for (const [i, process] of frame.processes.entries()) {
       const own = owns[i]!
       let one = process
-      for (let step = 0; step < GENERATIONS && isYoung(one); step++) {
+      for (let step = 0; step < FILE_WORK.generations && isYoung(one); step++) {
         const row = one.ppid === undefined ? undefined : rows.get(one.ppid)
         if (row === undefined) break
         add(all[row]!, own)
@@ -91,7 +74,7 @@ export class FileWork {
       const { opens, reads, writes, unmaps } = owns[i]!
       const rewritten = Math.max(
         Math.min(opens, reads, writes),
-        MAPPED_WEIGHT * Math.min(opens, reads, unmaps),
+        FILE_WORK.mappedWeight * Math.min(opens, reads, unmaps),
       )
       this.#note(process, frame.index, all[i]!, rewritten, found)
     }
@@ -119,7 +102,7 @@ export class FileWork {
     const before = this.#work.get(key)
     if (removed === 0 && rewritten === 0 && tools === 0) return
     const work = before ?? this.#inherited(process, index)
-    const faded = DECAY ** Math.max(0, index - work.last)
+    const faded = FILE_WORK.decay ** Math.max(0, index - work.last)
     work.unlinked = work.unlinked * faded + Math.min(unlinks, writes)
     work.removed = work.removed * faded + removed
     work.rewritten = work.rewritten * faded + rewritten
@@ -131,9 +114,12 @@ export class FileWork {
     this.#byPid.delete(process.pid)
     this.#byPid.set(process.pid, { process, work })
     if (this.#byPid.size > FILE_WORKERS_MAX) this.#byPid.delete(this.#byPid.keys().next().value!)
-    const isMuch = work.removed >= REMOVED || work.rewritten >= REWRITTEN || work.tools >= TOOLS
+    const isMuch =
+      work.removed >= FILE_WORK.removed ||
+      work.rewritten >= FILE_WORK.rewritten ||
+      work.tools >= FILE_WORK.tools
     if (index < work.next || !isMuch) return
-    work.next = index + AGAIN_AFTER
+    work.next = index + FILE_WORK.againAfter
     const { unlinked, removed: taken, rewritten: changed, tools: started } = work
     found.push({ process, unlinked, removed: taken, rewritten: changed, tools: started })
   }

@@ -10,14 +10,7 @@ import type { Proof } from '../domain/finding.ts'
 import type { Frame } from '../domain/frame.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
 import type { Lineage } from './lineage.ts'
-
-/** Seconds of age. */
-const YOUNG = 3
-/**
- * Young ones that were there in the second before as well, and those that are new. A server that
- * starts a process for each client has as many as a load test has clients, 200 at most as a rule.
- */
-const STORM = { stayed: 250, born: 200, seconds: 3 } as const
+import { FORK_STORM } from './thresholds.ts'
 
 export class ForkStorm {
   readonly #lineage: Lineage
@@ -36,7 +29,7 @@ export class ForkStorm {
     const of = new Map<ProcessKey, { process: Process; stayed: number; born: number }>()
     for (const process of frame.processes) {
       const age = frame.index - Math.floor(process.startMs / 1000)
-      if (process.pid <= 0 || age < 0 || age >= YOUNG) continue
+      if (process.pid <= 0 || age < 0 || age >= FORK_STORM.young) continue
       const key = processKey(process)
       young.add(key)
       const responsible = this.#lineage.responsible(process)
@@ -50,10 +43,10 @@ export class ForkStorm {
     const stormy = new Map<ProcessKey, number>()
     const proofs: Proof[] = []
     for (const [starter, { process, stayed, born }] of of) {
-      if (stayed < STORM.stayed || born < STORM.born) continue
+      if (stayed < FORK_STORM.stayed || born < FORK_STORM.born) continue
       const seconds = (this.#stormy.get(starter) ?? 0) + 1
       stormy.set(starter, seconds)
-      if (seconds !== STORM.seconds) continue
+      if (seconds !== FORK_STORM.seconds) continue
       const because = `has ${stayed} or more young processes at a time and starts ${born} more a second`
       proofs.push({ process, finding: { question: 'fork-storm', says: 'proves', because } })
     }

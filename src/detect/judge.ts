@@ -7,10 +7,7 @@
 import type { ModelClasses, Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'
 import { nearest } from './geometry.ts'
-import { JUDGE } from './thresholds.ts'
-
-/** A probability is never taken to be surer than this. */
-const FLOOR = 0.005
+import { JUDGE, WINDOW } from './thresholds.ts'
 
 /** What one window shows of one process. */
 export interface Signs {
@@ -125,12 +122,13 @@ export function signsOf(
     (top !== background || isAdded(claimed, calibration))
   return {
     toOther: isDenied ? (usual.distanceOf?.(top) ?? Number.POSITIVE_INFINITY) : undefined,
-    against: claimed === undefined ? 0 : Math.log((other + FLOOR) / (own + FLOOR)),
-    againstNamed: claimed === undefined ? 0 : Math.log((named + FLOOR) / (own + FLOOR)),
-    malice: Math.log((malice + FLOOR) / (1 - malice + FLOOR)),
+    against: claimed === undefined ? 0 : Math.log((other + WINDOW.floor) / (own + WINDOW.floor)),
+    againstNamed:
+      claimed === undefined ? 0 : Math.log((named + WINDOW.floor) / (own + WINDOW.floor)),
+    malice: Math.log((malice + WINDOW.floor) / (1 - malice + WINDOW.floor)),
     worst,
     toMalicious:
-      worst < 0 || malice < 0.05
+      worst < 0 || malice < WINDOW.maliceFrom
         ? Number.POSITIVE_INFINITY
         : classDistance(calibration, worst, whitened),
     unsure:
@@ -160,14 +158,17 @@ export function classDistance(
   const from = offsets[of]!
   const count = offsets[of + 1]! - from
   const points = prototypes.subarray(from * size, (from + count) * size)
-  return nearest(whitened, points, count, size).distance / Math.max(radii[of]!, 0.25)
+  return nearest(whitened, points, count, size).distance / Math.max(radii[of]!, WINDOW.radiusLeast)
 }
 
 /** @param warm the memory knows the name well */
 export function claimIncrement(signs: Signs, warm: boolean): number {
   if (!warm) {
-    const most = Math.min(4, -Math.log(signs.unsure + 0.002) - JUDGE.surpriseDrift)
-    return clamp(signs.againstNamed - JUDGE.coldDrift, -2, most)
+    const most = Math.min(
+      WINDOW.most,
+      -Math.log(signs.unsure + WINDOW.rateFloor) - JUDGE.surpriseDrift,
+    )
+    return clamp(signs.againstNamed - JUDGE.coldDrift, WINDOW.least, most)
   }
   // Where the other program usually does the same, the memory cannot tell the two apart, and a model
   // that was measured here speaks alone.
@@ -179,25 +180,29 @@ export function claimIncrement(signs: Signs, warm: boolean): number {
   const { againstWeight, strangeWeight, strangeDrift } = JUDGE
   const against = clamp(
     againstWeight * signs.against,
-    -2,
+    WINDOW.least,
     worth(signs.contradicted, JUDGE.contradictedDrift),
   )
-  if (signs.toUsual < JUDGE.usual) return clamp(against - JUDGE.aloneDrift, -2, 4)
+  if (signs.toUsual < JUDGE.usual)
+    return clamp(against - JUDGE.aloneDrift, WINDOW.least, WINDOW.most)
   const strange = clamp(
     strangeWeight * (signs.toUsual - strangeDrift),
-    -2,
+    WINDOW.least,
     worth(signs.surprise, JUDGE.surpriseDrift),
   )
-  const sum = clamp(against + strange, -2, 4)
+  const sum = clamp(against + strange, WINDOW.least, WINDOW.most)
   return sum > 0 ? sum * signs.calm : sum
 }
 
 export function maliceIncrement(signs: Signs, warm: boolean): number {
-  const most = Math.min(4, -Math.log(signs.suspect + 0.002) - JUDGE.suspectDrift)
-  if (signs.maliciousName) return clamp(signs.malice + JUDGE.maliciousNameOdds, -2, most)
+  const most = Math.min(
+    WINDOW.most,
+    -Math.log(signs.suspect + WINDOW.rateFloor) - JUDGE.suspectDrift,
+  )
+  if (signs.maliciousName) return clamp(signs.malice + JUDGE.maliciousNameOdds, WINDOW.least, most)
   if (signs.toMalicious > JUDGE.maliciousGate) return -1
   const away = JUDGE.awayWeight * Math.max(0, signs.toMalicious - JUDGE.near)
-  const odds = clamp(signs.malice, -2, most) - away
+  const odds = clamp(signs.malice, WINDOW.least, most) - away
   return warm && signs.toUsual < JUDGE.usual ? Math.min(odds, -1) : odds
 }
 

@@ -10,9 +10,7 @@ import type { Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'
 import { mostProbable } from './decide.ts'
 import { classDistance } from './judge.ts'
-
-/** In radii of the class, within which 99 % of its own windows lie. */
-const KNOWN_WITHIN = 1
+import { KNOWN_WITHIN } from './thresholds.ts'
 
 /**
  * @param background class of other programs: to be one of those is to be none that is known

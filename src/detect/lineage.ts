@@ -13,9 +13,8 @@ import type { Frame } from '../domain/frame.ts'
 import { PARENTS_MAX, PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, processKey } from '../domain/process.ts'
 import { startsAnything } from './program-names.ts'
+import { GROWN_SECONDS } from './thresholds.ts'
 
-/** Seconds after which a process answers for itself. */
-const GROWN = 3
 /** On the way up: a chain of forks has no end. */
 const STEPS = 64
 
@@ -54,7 +53,7 @@ export class Lineage {
     for (let step = 0; step < STEPS; step++) {
       const seen = this.#seen.get(one.pid)
       const lived = (seen?.last ?? 0) - Math.floor(one.startMs / 1000)
-      if (lived >= GROWN || one.ppid === undefined || one.ppid <= 1) return one
+      if (lived >= GROWN_SECONDS || one.ppid === undefined || one.ppid <= 1) return one
       const parent = this.#seen.get(one.ppid)?.process
       if (parent === undefined || parent.startMs > one.startMs) return one
       if (startsAnything(parent.name) || parent.container !== one.container) return one

@@ -1,4 +1,5 @@
 /** The state of the baseline in one word, for people; no decision is made by it. */
+import { MEMORY_STATE } from './thresholds.ts'
 
 export type MemoryState =
   /** New programs are only remembered, not alerted. */
@@ -13,10 +14,6 @@ export type MemoryState =
   /** The same after the alert: what is remembered under its name is forgotten when due. */
   | 'reset pending'
 
-const STALE_SECONDS = 86_400
-/** Share of deviating processes from which masquerades are weighed less, too (unrest.ts). */
-const DRIFTED_FROM = 0.1
-
 export function memoryStateOf(of: {
   readonly isLearning: boolean
   /** Seconds since a window was last added. */
@@ -29,6 +26,6 @@ export function memoryStateOf(of: {
 }): MemoryState {
   if (of.poisoned > 0) return of.openAlerts > 0 ? 'poisoned' : 'reset pending'
   if (of.isLearning) return 'learning'
-  if (of.unrest > DRIFTED_FROM) return 'drifted'
-  return of.idleSeconds > STALE_SECONDS ? 'stale' : 'active'
+  if (of.unrest > MEMORY_STATE.driftedFrom) return 'drifted'
+  return of.idleSeconds > MEMORY_STATE.staleAfter ? 'stale' : 'active'
 }

@@ -8,11 +8,11 @@
  *
  * Prototypes cover a name's behaviours: a state becomes one only where no other is near, and then
  * stays where it is. It never moves towards what is seen, which limits gradual poisoning. What lies
- * far from all that is usual is not taken in until it has recurred for long enough (`RECUR`), and a
- * name takes in one such a day (`STRANGE_EVERY`). Near is what is near to an anchor (learnt, or
- * taken in as strange), not to the last thing that came near: so a slow walk towards another
- * behaviour is too slow to be of use. The caller never offers what is near a malicious class or
- * under an alert. While learning (`--learn`) all else is taken in at once.
+ * far from all that is usual is not taken in until it has recurred for long enough
+ * (`MEMORY.recur`), and a name takes in one such a day (`MEMORY.strangeEvery`). Near is what is near
+ * to an anchor (learnt, or taken in as strange), not to the last thing that came near: so a slow
+ * walk towards another behaviour is too slow to be of use. The caller never offers what is near a
+ * malicious class or under an alert. While learning (`--learn`) all else is taken in at once.
  *
  * Not promised: that what was already wrong while the host was learned is found later by this
  * memory; the model's own judgement stays in force for that.
@@ -37,26 +37,11 @@ import {
   touch,
 } from './prototypes.ts'
 import { Recurrence } from './recurrence.ts'
+import { MEMORY } from './thresholds.ts'
 
-/** Two states nearer than this are one behaviour. */
-const COVER = 0.5
-/** Beyond this from all anchors a state is strange for its name. */
-const STRANGE = 1
-/**
- * Seconds it must have been seen, and seconds from the first to the last sight, to become usual.
- */
-const RECUR = { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } }
-/** An operator has so long to say that what was proven is allowed here. */
-const RESET_AFTER_SECONDS = 86_400
-/** Seconds between two strange behaviours taken in under one name. */
-const STRANGE_EVERY = 86_400
-/** Seconds of a name that are not counted as surprises. */
-const SETTLED_SECONDS = 60
-/** Surprise is counted over about so many of a name's last judged seconds. */
-const SECONDS_COUNTED = 16_384
 /**
  * What one process added to its name's counts since something speaks against it. Where those were
- * halved in the meantime (SECONDS_COUNTED), this is not: too much is left out then, never too
+ * halved in the meantime (MEMORY.secondsCounted), this is not: too much is left out then, never too
  * little.
  */
 export interface Tally {
@@ -134,7 +119,7 @@ export class HostMemory {
     const memory = this.#names.get(name)
     if (memory === undefined) return 1
     const surprises = Math.max(0, memory.surprises - own.surprises)
-    return (surprises + 1) / (Math.max(0, memory.seconds - own.seconds - SETTLED_SECONDS) + 2)
+    return (surprises + 1) / (Math.max(0, memory.seconds - own.seconds - MEMORY.settledSeconds) + 2)
   }
 
   /**
@@ -164,7 +149,7 @@ export class HostMemory {
     own.claims++
     if (contradicted) memory.contradictions++
     if (contradicted) own.contradictions++
-    if (memory.claims > SECONDS_COUNTED) {
+    if (memory.claims > MEMORY.secondsCounted) {
       memory.claims >>= 1
       memory.contradictions >>= 1
     }
@@ -246,17 +231,17 @@ export class HostMemory {
       memory.seconds++
       own.seconds++
       // Its first seconds are all new; what counts is how often it is new after them.
-      if (near.distance > STRANGE && memory.seconds > SETTLED_SECONDS) {
+      if (near.distance > MEMORY.strange && memory.seconds > MEMORY.settledSeconds) {
         memory.surprises++
         own.surprises++
       }
-      if (memory.seconds > SECONDS_COUNTED) {
+      if (memory.seconds > MEMORY.secondsCounted) {
         memory.seconds >>= 1
         memory.surprises >>= 1
       }
     }
     seeAt(memory, frameIndex)
-    if (near.distance <= COVER) {
+    if (near.distance <= MEMORY.cover) {
       touch(memory.usual, near.index, frameIndex)
       return
     }
@@ -270,18 +255,18 @@ export class HostMemory {
   #wait(memory: NameMemory, strange: boolean, frameIndex: number): void {
     const { pending } = memory
     const near = nearest(this.#scratch, pending.at, pending.count, this.size)
-    if (near.distance > COVER) {
+    if (near.distance > MEMORY.cover) {
       if (pending.count >= MEMORY_PENDING_PER_NAME_MAX)
         remove(pending, leastSeen(pending), this.size)
       add(pending, this.#scratch, frameIndex, this.size)
       return
     }
     touch(pending, near.index, frameIndex)
-    const { seen, span } = strange ? RECUR.strange : RECUR.near
+    const { seen, span } = strange ? MEMORY.recur.strange : MEMORY.recur.near
     const i = near.index
     if (pending.seen[i]! < seen || frameIndex - pending.first[i]! < span) return
     if (strange) {
-      if (frameIndex - memory.strange < STRANGE_EVERY) return
+      if (frameIndex - memory.strange < MEMORY.strangeEvery) return
       memory.strange = frameIndex
     }
     this.#scratch.set(pending.at.subarray(i * this.size, (i + 1) * this.size))
@@ -291,7 +276,10 @@ export class HostMemory {
 
   #isNearAnchor({ at, anchor, count }: Points): boolean {
     for (let p = 0; p < count; p++) {
-      if (anchor[p] === 1 && distance(this.#scratch, 0, at, p * this.size, this.size) <= STRANGE) {
+      if (
+        anchor[p] === 1 &&
+        distance(this.#scratch, 0, at, p * this.size, this.size) <= MEMORY.strange
+      ) {
         return true
       }
     }
@@ -368,7 +356,7 @@ export class HostMemory {
    */
   tidy(frameIndex: number): void {
     for (const [name, { last, poisoned }] of this.#names) {
-      const isDue = poisoned > 0 && frameIndex - poisoned > RESET_AFTER_SECONDS
+      const isDue = poisoned > 0 && frameIndex - poisoned > MEMORY.resetAfter
       if (isDue || frameIndex - last > MEMORY_KEEP_SECONDS) this.#forget(name)
     }
   }

@@ -6,11 +6,8 @@ import type { Certainty } from '../domain/alert.ts'
 import { compareSeverity, type Severity } from '../domain/behaviour.ts'
 import type { Crossing } from './crossing.ts'
 import { Quotas } from './quotas.ts'
+import { LESSER_SHARE } from './thresholds.ts'
 
-/**
- * Of what may be opened in a minute, and confirmed in a day, what is left to the worse severities.
- */
-const SHARE_OF_ALL = 0.75
 const DAY_SECONDS = 86_400
 export interface NotificationLimits {
   readonly perMinute: number
@@ -84,7 +81,7 @@ export class Notifications {
  * @param from the severity from which all the room may be used; the others leave a quarter of it
  */
 function shareOf(severity: Severity, from: Severity): number {
-  return severity === 'low' || compareSeverity(severity, from) <= 0 ? 1 : SHARE_OF_ALL
+  return severity === 'low' || compareSeverity(severity, from) <= 0 ? 1 : LESSER_SHARE
 }
 
 /** Takes a place where there is one. @param at frames of those taken, ascending */

@@ -5,12 +5,9 @@
  * The caller asks this only of medium and low severity: a critical one is news each time.
  */
 import { RECURRENCES_MAX } from '../domain/limits.ts'
+import { RECURRENCE } from './thresholds.ts'
 
 const DAY_SECONDS = 86_400
-/** Days further back than this are forgotten. */
-const WITHIN_DAYS = 14
-/** Earlier days from which it is no news. */
-const USUAL_AFTER_DAYS = 3
 
 export interface RecurringSubject {
   readonly kind: string
@@ -29,12 +26,12 @@ export class Recurrence {
     const key = [of.kind, of.behaviour, of.name, of.user, of.unit].join('\n')
     const today = Math.floor(frameIndex / DAY_SECONDS)
     const earlier = (this.#days.get(key) ?? []).filter(
-      (day) => day < today && day > today - WITHIN_DAYS,
+      (day) => day < today && day > today - RECURRENCE.withinDays,
     )
     this.#days.delete(key)
     this.#days.set(key, [...earlier, today])
     if (this.#days.size > RECURRENCES_MAX) this.#days.delete(this.#days.keys().next().value!)
-    return earlier.length >= USUAL_AFTER_DAYS ? earlier.length : undefined
+    return earlier.length >= RECURRENCE.usualAfterDays ? earlier.length : undefined
   }
 
   snapshot(): readonly (readonly [key: string, days: readonly number[]])[] {
@@ -48,7 +45,7 @@ export class Recurrence {
     for (const entry of kept.slice(-RECURRENCES_MAX)) {
       const [key, days] = Array.isArray(entry) ? entry : []
       if (typeof key === 'string' && Array.isArray(days) && days.every(Number.isInteger))
-        this.#days.set(key, days.slice(-WITHIN_DAYS))
+        this.#days.set(key, days.slice(-RECURRENCE.withinDays))
     }
   }
 }

@@ -9,6 +9,7 @@
  * line in the model's card. There is no exception for malicious evidence.
  */
 import { assert } from '../domain/assert.ts'
+import { EVIDENCE, TAIL } from './thresholds.ts'
 
 export interface Tail {
   /** Peaks above it follow the distribution, `rate` of them a host-day. */
@@ -21,8 +22,6 @@ export interface Tail {
   readonly body: readonly number[]
 }
 
-/** One odd second stays in ten windows: a level that a single one can pass is none. */
-const LOWEST_LEVEL = 4
 /** Budgets below this are the same for all purposes. */
 const LEAST_PER_DAY = 1e-6
 
@@ -34,13 +33,13 @@ export function levelFor(tail: Tail, perDay: number): number {
     const often = rate / wanted
     const excess =
       Math.abs(shape) < 1e-6 ? scale * Math.log(often) : (scale / shape) * (often ** shape - 1)
-    return Math.max(LOWEST_LEVEL, threshold + excess)
+    return Math.max(EVIDENCE.lowestLevel, threshold + excess)
   }
   const at = Math.log2(wanted / Math.max(rate, LEAST_PER_DAY))
   const i = Math.min(Math.floor(at), body.length - 1)
-  if (i < 0) return Math.max(LOWEST_LEVEL, threshold)
+  if (i < 0) return Math.max(EVIDENCE.lowestLevel, threshold)
   const next = body[i + 1] ?? body[i]!
-  return Math.max(LOWEST_LEVEL, body[i]! + Math.min(1, at - i) * (next - body[i]!))
+  return Math.max(EVIDENCE.lowestLevel, body[i]! + Math.min(1, at - i) * (next - body[i]!))
 }
 
 /** Times a host-day that ordinary life is expected to pass a level. */
@@ -72,7 +71,7 @@ export function fitTail(peaks: readonly number[], days: number, scaleMin: number
   // Where most names show nothing the threshold is 0, and only what lies above it is in the tail.
   const excesses = sorted.filter((peak) => peak > threshold).map((peak) => peak - threshold)
   const rest = { threshold, rate: excesses.length / days, body }
-  if (excesses.length < EXCESSES_LEAST)
+  if (excesses.length < TAIL.excessesLeast)
     return { ...rest, rate: used / days, scale: scaleMin, shape: 0 }
   // The k-th smallest of n excesses weighs (n − k + ½) / n.
   let mean = 0
@@ -83,12 +82,7 @@ export function fitTail(peaks: readonly number[], days: number, scaleMin: number
   }
   const denominator = mean - 2 * weighted
   if (denominator <= 0) return { ...rest, scale: Math.max(scaleMin, mean), shape: 0 }
-  const shape = Math.min(SHAPE_HIGHEST, Math.max(0, 2 - mean / denominator))
+  const shape = Math.min(TAIL.shapeHighest, Math.max(0, 2 - mean / denominator))
   // With a shape that was held, the scale is what keeps the mean excess.
   return { ...rest, scale: Math.max(scaleMin, mean * (1 - shape)), shape }
 }
-
-/** A heavier tail than this has no spread: a few dozen peaks cannot show one. */
-const SHAPE_HIGHEST = 0.3
-/** Fewer excesses show no shape. */
-const EXCESSES_LEAST = 8

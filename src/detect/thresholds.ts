@@ -1,8 +1,12 @@
 /**
- * Manually chosen numbers of how windows are judged: what each trades off, and what it was measured
- * on. The thresholds of evidence come with a model, from its calibration data (calibration.ts);
- * those of a detector that works from counts or facts (connecting.ts, file-work.ts, findings.ts …)
- * stand at its beginning.
+ * Manually chosen numbers of detection: what each trades off, and what it was measured on. Where no
+ * measurement is named, the number was chosen from single programs, and from attacks and ordinary
+ * jobs run on a laboratory host. Each has a test that fails where it moves by a third
+ * (`bun scripts/mutate.ts --thresholds`).
+ *
+ * The levels that evidence has to reach come with a model, from its calibration data
+ * (calibration.ts); bounds of what is kept are in domain/limits.ts. Those of connections
+ * (connecting.ts) and of facts (findings.ts, triggers.ts) stand at the beginning of these files.
  *
  * "Recordings" are the laboratory hosts of models/recordings; B and E were never trained on.
  */
@@ -107,4 +111,211 @@ export const JUDGE = {
   maliciousGate: 2,
   near: 0.6,
   awayWeight: 8,
+} as const
+
+/** Evidence of one window (judge.ts), beside the drifts above. */
+export const WINDOW = {
+  /** No window counts for more, or for less: one odd second stays in ten of them. */
+  most: 4,
+  least: -2,
+  /** Added to probabilities before their ratio is taken: the net's guesses below it say nothing. */
+  floor: 0.005,
+  /** The same of rates of confusion, which are measured on thousands of windows. */
+  rateFloor: 0.002,
+  /** Below this probability of all malicious classes the distance to one is not looked at. */
+  maliceFrom: 0.05,
+  /** A class whose windows are all alike has no smaller radius: its own next window would be out. */
+  radiusLeast: 0.25,
+} as const
+
+/**
+ * Within so many radii of the class that the net names (99 % of its own windows are), a window is
+ * known. Takes back the net's word on 40 % of the windows of strange programs, and on 4 % of those
+ * of programs that are named rightly (recordings standing/strange-1 and known-2).
+ */
+export const KNOWN_WITHIN = 1
+
+/** Accumulated evidence (evidence.ts) and its levels (calibration.ts, tail.ts). */
+export const EVIDENCE = {
+  /** A sum above this adds nothing but time to recover. */
+  most: 60,
+  /** A budget that needs a higher level gets this: a minute of evidence can still reach it. */
+  highestLevel: 45,
+  /** One odd second stays in ten windows: a level that a single one can pass is none. */
+  lowestLevel: 4,
+  /** Seconds without a window over which evidence fades to 1/e. */
+  fadeSeconds: 60,
+  /** Share of the newest window in the running mean of the class probabilities. */
+  newest: 0.2,
+} as const
+
+/** Peaks over threshold, from which levels are fitted (tail.ts). */
+export const TAIL = {
+  /** A heavier tail than this has no spread: a few dozen peaks cannot show one. */
+  shapeHighest: 0.3,
+  /** Fewer excesses show no shape. */
+  excessesLeast: 8,
+} as const
+
+/** What a class that was measured on other hosts brings, in windows of this one. */
+export const MEASURED_ELSEWHERE_WINDOWS = 10
+
+/** The baseline (memory.ts). Distances are between whitened states. */
+export const MEMORY = {
+  /** Two states nearer than this are one behaviour. Smaller: more prototypes for the same. */
+  cover: 0.5,
+  /** Beyond this from all anchors a state is strange for its name. */
+  strange: 1,
+  /**
+   * Seconds it must have been seen, and seconds from the first to the last sight, to become usual.
+   * Shorter: an attacker's second visit finds the door open.
+   */
+  recur: { near: { seen: 20, span: 120 }, strange: { seen: 600, span: 6 * 3600 } },
+  /** Seconds between two strange behaviours taken in under one name. */
+  strangeEvery: 86_400,
+  /** An operator has so many seconds to say that what was proven is allowed here. */
+  resetAfter: 86_400,
+  /** First seconds of a name that are not counted as surprises: all of them are new. */
+  settledSeconds: 60,
+  /** Surprise is counted over about so many of a name's last judged seconds. */
+  secondsCounted: 16_384,
+} as const
+
+/** The baseline's state, for people (memory-state.ts); nothing is decided by it. */
+export const MEMORY_STATE = {
+  /** Seconds without anything added. */
+  staleAfter: 86_400,
+  /** Share of deviating processes: from here masquerades are weighed less, too (unrest.ts). */
+  driftedFrom: 0.1,
+} as const
+
+/** Host-wide deviation (unrest.ts). */
+export const UNREST = {
+  /** Farther than this from all that is usual under its name a process deviates. */
+  strange: 1,
+  /** Share of the newest second in the running mean: about the last twenty count. */
+  newest: 0.05,
+  /** Fewer processes than this in a second say nothing of their host. */
+  enough: 8,
+  /** Shares of deviating processes up to which a host is calm, and from which nothing stands out. */
+  calmUpTo: 0.1,
+  nothingFrom: 0.2,
+  /**
+   * A process that began while the agent ran votes when it was as usual in so many windows. It takes
+   * five minutes; a service is nearly always older.
+   */
+  pastWindows: 300,
+} as const
+
+/** Alerts that recur for days (recurrence.ts): days looked back, and earlier days from which it is no news. */
+export const RECURRENCE = { withinDays: 14, usualAfterDays: 3 } as const
+
+/** Of what may be opened in a minute, and confirmed in a day: the rest is left to worse severities. */
+export const LESSER_SHARE = 0.75
+
+/** Reasons and alternatives of an alert, for people. */
+export const SHOWN = {
+  /** A class less probable than this is no alternative: it says nothing. */
+  alternativeFrom: 0.05,
+  /** A call is missed that makes up so much of the claimed class's usual second. */
+  missedShare: 0.08,
+} as const
+
+// --- By counts, without the model ----------------------------------------------------------------
+
+/** Who is responsible for a process (lineage.ts): seconds after which it answers for itself. */
+export const GROWN_SECONDS = 3
+
+/**
+ * Different calls in a second that no ordinary program makes (20 to 60 is ordinary, 120 the most
+ * that was seen), in so many seconds of a minute (blinding.ts).
+ */
+export const BLINDING = { kinds: 128, seconds: 3, within: 60 } as const
+
+/** When this host cannot be seen (blindness.ts); seconds within the last minute. */
+export const BLINDNESS = {
+  within: 60,
+  /** A second in which half is not judged is half of one. */
+  blindSeconds: 15,
+  /** One lost call costs a process its windows of ten seconds: a user is blind after three. */
+  userSeconds: 30,
+  /** Seconds that come later than this (ms) are late, and so many late ones are told. */
+  lateMs: 5_000,
+  lateSeconds: 15,
+  /** What is asked about processes is answered in milliseconds, files in six seconds. */
+  factsSilentMs: 30_000,
+  /** Seconds of a host-wide deviation that holds masquerades back. */
+  deviatingSeconds: 45,
+} as const
+
+/** Pure computation (compute.ts): a reason to look at the program, no more. */
+export const COMPUTE = {
+  /** What is left of a second's work in the next. */
+  decay: 0.95,
+  /** CPU time (ms) in the decayed sum: a third of a core for 20 seconds, a whole one for four. */
+  computedMs: 3_500,
+  /** And not before so many seconds. */
+  secondsLeast: 15,
+  /** Calls per second of CPU time; a program that does something for others makes thousands. */
+  fewCalls: 250,
+  /** Seconds until the same process is told again. */
+  againAfter: 45,
+  /** Below this (ms in a second) a process is not followed. */
+  notedMs: 50,
+} as const
+
+/**
+ * Fork storms (fork-storm.ts). Processes younger than this (seconds); of these, those that were
+ * there in the second before as well, those that are new, and seconds of it. A server that starts a
+ * process for each client has as many as a load test has clients, 200 at most as a rule.
+ */
+export const FORK_STORM = { young: 3, stayed: 250, born: 200, seconds: 3 } as const
+
+/** Mass rewriting of files (file-work.ts): a reason to look at the files, no more. */
+export const FILE_WORK = {
+  /** What is left of a second's work in the next. */
+  decay: 0.85,
+  /** Files removed or renamed, of late: by the dozen. One a second comes to 6.7. */
+  removed: 5,
+  /** Files opened, read and written in place: two or three a second. */
+  rewritten: 15,
+  /** What maps and unmaps a file may have written to it, or only read it. */
+  mappedWeight: 0.5,
+  /** Tools, started once a file, that read and write: more than one a second. */
+  tools: 8,
+  /** Seconds until the same process is looked at again. */
+  againAfter: 30,
+  /** Younger processes (seconds) count to who started them, too: xargs, sh and openssl to find. */
+  shortLife: 3,
+  generations: 3,
+} as const
+
+/** Who gathers secrets (credentials.ts). */
+export const GATHERING = {
+  /** Seconds in which openings belong together. */
+  window: 60,
+  /** Kinds of secrets, and openings of them: ssh, a browser or a login reads one kind each. */
+  kinds: 3,
+  opens: 4,
+  /**
+   * Share of secrets among the files that it opens or tries to, and how many are those of its
+   * start; tar looks for dozens of translations.
+   */
+  mostly: 0.1,
+  openedAtStart: 8,
+} as const
+
+/** Command lines that belong together (commands.ts). Each alone is what people type every day. */
+export const COMMANDS = {
+  /** Seconds in which they do. */
+  window: 60,
+  /** Kinds of questions about the host, and what is left of them a second later. */
+  questions: 3,
+  questionsKept: 0.985,
+  /** Who asks for so many kinds, privileges among them, lists all there is to know. */
+  enumeration: 6,
+  /** Equal commands with different secrets. */
+  tries: 5,
+  /** Names that carry data. */
+  dataNames: 5,
 } as const

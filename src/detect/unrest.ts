@@ -13,21 +13,7 @@
 import { defined } from '../domain/defined.ts'
 import { UNREST_GROUPS_MAX } from '../domain/limits.ts'
 import type { Process } from '../domain/process.ts'
-
-/** Farther than this from all that is usual under its name a process is strange. */
-export const STRANGE = 1
-/** Share of the newest second in the running mean: about the last twenty count. */
-const NEWEST = 0.05
-/** Fewer processes than this in a second say nothing of their host. */
-const ENOUGH = 8
-/** Shares of strange processes up to which a host is calm, and from which nothing stands out. */
-const CALM_UP_TO = 0.1
-export const NOTHING_FROM = 0.2
-/**
- * A process that began under our eyes votes when it was as usual in so many windows. It takes five
- * minutes; a service is older nearly always.
- */
-const PAST_WINDOWS = 300
+import { UNREST } from './thresholds.ts'
 
 export interface UnrestGroup {
   readonly uid?: number
@@ -57,7 +43,7 @@ export class Unrest {
       this.#groups.set(key, group)
     }
     group.seen++
-    if (distance > STRANGE) group.strange++
+    if (distance > UNREST.strange) group.strange++
   }
 
   endSecond(): void {
@@ -65,7 +51,7 @@ export class Unrest {
     this.#groups.clear()
     const share = commonShare(groups)
     if (share === undefined) return
-    this.#mean += NEWEST * (share - this.#mean)
+    this.#mean += UNREST.newest * (share - this.#mean)
     const most = groups.reduce((a, b) => (b.strange > a.strange ? b : a))
     this.#most = most.strange > 0 ? most : undefined
   }
@@ -82,7 +68,10 @@ export class Unrest {
 
   /** What evidence of strangeness is worth now, 1…0. */
   get calm(): number {
-    return Math.max(0, Math.min(1, (NOTHING_FROM - this.#mean) / (NOTHING_FROM - CALM_UP_TO)))
+    return Math.max(
+      0,
+      Math.min(1, (UNREST.nothingFrom - this.#mean) / (UNREST.nothingFrom - UNREST.calmUpTo)),
+    )
   }
 }
 
@@ -96,7 +85,7 @@ export function mayVote(
   usualWindows: number,
   firstFrame: number,
 ): boolean {
-  return startMs <= firstFrame * 1000 || usualWindows >= PAST_WINDOWS
+  return startMs <= firstFrame * 1000 || usualWindows >= UNREST.pastWindows
 }
 
 /**
@@ -109,9 +98,9 @@ function commonShare(groups: readonly UnrestGroup[]): number | undefined {
     seen += group.seen
     strange += group.strange
   }
-  if (seen < ENOUGH) return undefined
+  if (seen < UNREST.enough) return undefined
   const without = groups
-    .filter((group) => seen - group.seen >= ENOUGH)
+    .filter((group) => seen - group.seen >= UNREST.enough)
     .map((group) => (strange - group.strange) / (seen - group.seen))
   return Math.min(strange / seen, ...without)
 }

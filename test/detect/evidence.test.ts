@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { accumulate, Evidence, LEVEL_MAX } from '../../src/detect/evidence.ts'
+import { accumulate, Evidence } from '../../src/detect/evidence.ts'
+import { EVIDENCE } from '../../src/detect/thresholds.ts'
 
 const T = 1_800_000_000
 const process = { pid: 5, startMs: T * 1000, name: 'cron' }
@@ -15,7 +16,7 @@ test('accumulate() never falls below zero, so earlier benign windows offset noth
 test('accumulate() has a ceiling, so that a process can recover', () => {
   const { claim } = new Evidence().at(process, T)
   for (let i = 0; i < 1000; i++) accumulate(claim, 4, T + i)
-  expect(claim.level).toBe(LEVEL_MAX)
+  expect(claim.level).toBe(EVIDENCE.most)
 })
 
 test('Evidence.at() fades over seconds without a window', () => {

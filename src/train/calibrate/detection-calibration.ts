@@ -16,12 +16,13 @@ import {
 } from '../../detect/calibration.ts'
 import { mostProbable } from '../../detect/decide.ts'
 import { Detector, type DetectorOptions } from '../../detect/detector.ts'
-import { LEVEL_MAX, type ProcessEvidence } from '../../detect/evidence.ts'
+import type { ProcessEvidence } from '../../detect/evidence.ts'
 import { distance, type Whitening, whiten } from '../../detect/geometry.ts'
 import { classDistance } from '../../detect/judge.ts'
 import { HostMemory } from '../../detect/memory.ts'
 import { memoryName } from '../../detect/names.ts'
 import { fitTail, type Tail } from '../../detect/tail.ts'
+import { EVIDENCE } from '../../detect/thresholds.ts'
 import type { ModelClasses, Predictions } from '../../domain/prediction.ts'
 import { collectEvery } from '../../platform/heap.ts'
 import { symmetricEigen } from './eigen.ts'
@@ -303,7 +304,7 @@ export function tailsOf(
       const named = peaks.flatMap((of) => [...of[stream]])
       // A level of its own is a name to hide under: only a contradicted claim is forgiven, malice
       // never.
-      const isWrong = (peak: number) => stream === 'claim' && peak >= LEVEL_MAX
+      const isWrong = (peak: number) => stream === 'claim' && peak >= EVIDENCE.most
       const wrong = new Set(named.flatMap(([name, peak]) => (isWrong(peak) ? [name] : [])))
       for (const name of [...wrong].sort()) own.push({ name, stream, stage, level: OUT_OF_REACH })
       const others = named.flatMap(([name, peak]) => (wrong.has(name) ? [] : [peak]))
@@ -326,7 +327,7 @@ export function tailsOf(
  * Evidence at its ceiling never falls: only a level above that ceiling keeps a name that the model
  * gets wrong quiet.
  */
-const OUT_OF_REACH = LEVEL_MAX + 1
+const OUT_OF_REACH = EVIDENCE.most + 1
 
 function peaksOf(
   { host, before, heldOut }: HostPredictions,
