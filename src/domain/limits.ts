@@ -395,6 +395,8 @@ export const HASHES_KEPT_MAX = 1_024
 export const PACKAGE_FILES_KEPT_MAX = 800_000
 export const PACKAGE_FILES_MAX = 400_000
 export const PACKAGE_LISTS_MAX = 20_000
+/** Of rpm's table; one of 100 MB has some thousand, for most of it is in overflow pages. */
+export const PACKAGE_PAGES_MAX = 65_536
 export const PACKAGE_LIST_BYTES_MAX = 32 * 1_048_576
 
 // --- Own cost -----------------------------------------------------------------------------------

@@ -1,38 +1,31 @@
 /**
  * Whether a program is what a package installed: by the package database of the process's own root,
- * and by the content of its executable. dpkg and apk are asked; where there is only another
- * database (rpm, pacman) or none, nothing is known, which is no evidence of anything.
+ * and by the content of its executable. dpkg, apk and rpm are asked (package-database.ts); where
+ * there is another database or none, nothing is known, which is no evidence of anything.
  *
- * A database is trusted only if root of this host wrote it: a container with its own root has its
- * own database, too. Not promised: that a verified program runs only its own code. A library put
+ * A container with its own root has its own database, too. Not promised: that a verified program runs only its own code. A library put
  * before it by LD_PRELOAD, or code written into its memory, changes no file.
  */
-import { basename, dirname } from 'node:path'
+import { dirname } from 'node:path'
 import { defined } from '../domain/defined.ts'
 import {
   HASHED_BYTES_MAX,
   HASHED_BYTES_PER_SECOND,
   HASHES_KEPT_MAX,
   PACKAGE_FILES_KEPT_MAX,
-  PACKAGE_LIST_BYTES_MAX,
-  PACKAGE_LISTS_MAX,
 } from '../domain/limits.ts'
 import type { Executable, Look, PackageState, Program } from '../domain/process-facts.ts'
-import { collectGarbage } from '../platform/heap.ts'
 import { placeOf } from './look.ts'
 import {
-  listsWithContent,
-  listsWithPath,
-  type PackageFile,
-  type PackageTable,
-  packageOfList,
-  parseApk,
-  parseMd5sums,
-  plainPath,
-  TableBuilder,
-} from './package-lists.ts'
+  type Algorithm,
+  type Database,
+  databasesOf,
+  filesOf,
+  type Index,
+  readIndex,
+} from './package-database.ts'
+import { listsWithContent, listsWithPath, type PackageFile, plainPath } from './package-lists.ts'
 import {
-  entriesOf,
   isLocalPath,
   localPathIn,
   procText,
@@ -42,11 +35,8 @@ import {
   withRoot,
 } from './proc-files.ts'
 
-const DPKG_INFO = '/var/lib/dpkg/info'
+const WORTHLESS_KEPT = 256
 const DPKG_AT_WORK = '/var/lib/dpkg/tmp.ci'
-const APK_DATABASES = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'] as const
-/** A host with fewer has no database worth the name. */
-const LISTS_LEAST = 5
 const CHUNK_BYTES = 262_144
 const chunkBuffer = new Uint8Array(CHUNK_BYTES)
 const COMM_CHARS = 15
@@ -60,16 +50,6 @@ const IMAGES = /^\/(snap|nix\/store|gnu\/store)\//
 
 /** A program's own file is among the first of its mappings. */
 const MAPS_HEAD_BYTES = 4_096
-
-type Algorithm = 'md5' | 'sha1'
-
-interface Index {
-  readonly algorithm: Algorithm
-  /** Changes with the database. */
-  readonly stamp: string
-  readonly table: PackageTable
-  readonly lists: readonly string[]
-}
 
 /** Under its name, by the path that it was executed by. */
 interface GoneChild {
@@ -85,6 +65,8 @@ export class Packages {
   readonly #hashes = new Map<string, string>()
   /** What was found of an executable, by its file, its name and the state of the database. */
   readonly #programs = new Map<string, Program>()
+  /** Stamps of databases that hold too little to speak for a root. */
+  readonly #worthless = new Set<string>()
   /** When (monotonic ms) the next database may be read. */
   #readAgainMs = 0
   /** Until when (monotonic ms) the bytes hashed so far are paid for. */
@@ -97,11 +79,11 @@ export class Packages {
   async #programIn(root: string, pid: number, look: Look): Promise<Program> {
     const { executable } = look
     if (executable === undefined) return NOTHING_KNOWN
-    const database = databaseOf(pid, root)
+    const database = this.#databaseOf(pid, root)
     const key = this.#keyOf(pid, look, database)
     const known = key === undefined ? undefined : this.#programs.get(key)
     if (known !== undefined) return known
-    const program = await this.#examine(pid, root, database, look, executable)
+    const program = await this.#examine(pid, root, look, executable)
     // What an old index says holds until the next one.
     const isLasting = database === undefined || this.#isNew(database)
     if (key !== undefined && isLasting) this.#programs.set(key, program)
@@ -125,8 +107,7 @@ export class Packages {
     const found = localPathIn(parent, root, called)
     const path = found ?? called
     const executable = { path, deleted: false, inMemory: false, place: placeOf(path) }
-    const database = databaseOf(parent, root)
-    const index = database === undefined ? undefined : await this.#indexOf(root, database)
+    const index = await this.#indexIn(parent, root)
     const { isAlias, namesake } = namedIn(parent, root, name, path)
     if (found === null || index === undefined || IMAGES.test(path))
       return { state: 'unknown', isAlias, ...defined({ namesake }) }
@@ -156,14 +137,8 @@ export class Packages {
     ].join('\n')
   }
 
-  async #examine(
-    pid: number,
-    root: string,
-    database: Database | undefined,
-    look: Look,
-    executable: Executable,
-  ): Promise<Program> {
-    const index = database === undefined ? undefined : await this.#indexOf(root, database)
+  async #examine(pid: number, root: string, look: Look, executable: Executable): Promise<Program> {
+    const index = await this.#indexIn(pid, root)
     const { isAlias, namesake } = namedIn(pid, root, look.name, executable.path)
     const isRoots = isLocalPath(pid, executable.path) && isRootsFile(`/proc/${pid}/exe`)
     if (index === undefined || IMAGES.test(executable.path))
@@ -192,7 +167,7 @@ export class Packages {
       : undefined
     if (entry !== undefined) return { ...compared(entry, digest, root), owner: entry.package }
     // It may have come with a package since: into the system's directories, nowhere else.
-    if (executable.place === 'system' && index.stamp !== databaseOf(pid, root)?.stamp)
+    if (executable.place === 'system' && index.stamp !== this.#databaseOf(pid, root)?.stamp)
       return { state: 'unknown' }
     if (digest === undefined) return { state: 'unowned' }
     const copied = this.#copied(root, index, digest)
@@ -239,8 +214,7 @@ export class Packages {
     fits: (file: PackageFile) => boolean,
   ): PackageFile | undefined {
     for (const number of lists) {
-      const list = index.lists[number]!
-      for (const file of filesOf(root, list, index.algorithm)) if (fits(file)) return file
+      for (const file of filesOf(root, index, number)) if (fits(file)) return file
     }
     return undefined
   }
@@ -269,6 +243,20 @@ export class Packages {
     return index
   }
 
+  /** Of the first database that speaks for this root. */
+  async #indexIn(pid: number, root: string): Promise<Index | undefined> {
+    for (const database of databasesOf(pid, root)) {
+      if (this.#worthless.has(database.stamp)) continue
+      const index = await this.#indexOf(root, database)
+      if (index !== undefined) return index
+    }
+    return undefined
+  }
+
+  #databaseOf(pid: number, root: string): Database | undefined {
+    return databasesOf(pid, root).find(({ stamp }) => !this.#worthless.has(stamp))
+  }
+
   #isNew({ key, stamp }: Database): boolean {
     return this.#indexes.get(key)?.stamp === stamp
   }
@@ -278,6 +266,10 @@ export class Packages {
     const index = readIndex(root, database)
     const endedMs = performance.now()
     this.#readAgainMs = endedMs + (endedMs - beganMs) / READING_SHARE
+    if (index === undefined) {
+      this.#worthless.add(database.stamp)
+      if (this.#worthless.size > WORTHLESS_KEPT) this.#worthless.clear()
+    }
     return index
   }
 
@@ -346,55 +338,6 @@ function compared(
   if (digest === entry.digest) return { state: 'verified' }
   // While dpkg unpacks, files are new already and lists are old.
   return { state: statOf(`${root}${DPKG_AT_WORK}`) === undefined ? 'modified' : 'owned' }
-}
-
-interface Database {
-  readonly kind: 'dpkg' | 'apk'
-  readonly path: string
-  readonly key: string
-  readonly stamp: string
-}
-
-function databaseOf(pid: number, root: string): Database | undefined {
-  for (const [kind, path] of [
-    ['dpkg', DPKG_INFO],
-    ...APK_DATABASES.map((path) => ['apk', path] as const),
-  ] as const) {
-    // A container's root may be made so that it leads elsewhere.
-    if (localPathIn(pid, root, path) !== path) continue
-    const stat = statOf(`${root}${path}`)
-    if (stat === undefined || stat.uid !== 0 || (stat.mode & 0o022) !== 0) continue
-    const key = `${stat.dev}:${stat.ino}`
-    return { kind, path, key, stamp: `${key}:${stat.ctimeMs}:${stat.size}` }
-  }
-  return undefined
-}
-
-function readIndex(root: string, { kind, path, stamp }: Database): Index | undefined {
-  const algorithm = kind === 'dpkg' ? 'md5' : 'sha1'
-  const lists =
-    kind === 'dpkg'
-      ? entriesOf(`${root}${path}`, PACKAGE_LISTS_MAX)
-          .filter((name) => name.endsWith('.md5sums'))
-          .map((name) => `${path}/${name}`)
-      : [path]
-  if (kind === 'dpkg' && lists.length < LISTS_LEAST) return undefined
-  const table = new TableBuilder()
-  lists.forEach((list, number) => {
-    for (const file of filesOf(root, list, algorithm)) table.add(file.path, file.digest, number)
-  })
-  const index = { algorithm, stamp, table: table.take(), lists } as const
-  // Ten megabytes of text, read for one.
-  collectGarbage()
-  return index
-}
-
-function filesOf(root: string, list: string, algorithm: Algorithm): Iterable<PackageFile> {
-  const text =
-    withFile(`${root}${list}`, (file, { size }) =>
-      new TextDecoder('latin1').decode(readAt(file, 0, Math.min(size, PACKAGE_LIST_BYTES_MAX))),
-    ) ?? ''
-  return algorithm === 'md5' ? parseMd5sums(text, packageOfList(basename(list))) : parseApk(text)
 }
 
 const PROGRAM_FOLDERS = ['/usr/bin', '/usr/sbin', '/bin', '/sbin'] as const

@@ -66,3 +66,46 @@ os.execve(f,["update","100"],{})`
     expect(found).toMatchObject({ state: 'owned', package: 'coreutils' })
   })
 })
+
+/** A process whose root has rpm's database instead of dpkg's, with a package of /usr/bin/sleep. */
+async function withRpm(change: string) {
+  const work = temporary()
+  await Bun.$`mkdir -p ${work}/db ${work}/none ${work}/src ${work}/out`
+  const spec = (name: string, file: string) =>
+    `Name: ${name}\nVersion: 1\nRelease: 1\nSummary: x\nLicense: x\n%description\nx\n` +
+    `%install\nmkdir -p %{buildroot}/usr/bin\ncp -pL ${file} %{buildroot}${file}\n%files\n${file}\n`
+  const owned = ['sleep', 'true', 'false', 'date', 'wc', 'tac'].map((name) => `/usr/bin/${name}`)
+  for (const [i, file] of owned.entries())
+    await Bun.write(`${work}/src/${i}.spec`, spec(i === 0 ? 'coreutils-single' : `p${i}`, file))
+  const build = `for spec in ${work}/src/*.spec; do
+      rpmbuild --quiet -bb --define 'debug_package %{nil}' --define '_topdir ${work}/out' --define '__os_install_post %{nil}' $spec || exit 1; done
+    rpm --dbpath ${work}/db --initdb
+    rpm --dbpath ${work}/db -i --nodeps --justdb --ignorearch --ignoreos ${work}/out/RPMS/*/*.rpm`
+  await Bun.$`sh -c ${build}`.quiet()
+  await Bun.$`chown -R root:root ${work}/db`
+  const script = `mkdir -p /var/lib/rpm; mount --bind ${work}/none /var/lib/dpkg/info
+    mount --bind ${work}/db /var/lib/rpm; ${change} exec /usr/bin/sleep 100`
+  const child = Bun.spawn(['unshare', '-m', 'sh', '-c', script])
+  await until('the process', () => procStat(child.pid)?.name === 'sleep')
+  return child
+}
+
+describe.skipIf(!isRoot || Bun.which('rpmbuild') === null)('a root of rpm', () => {
+  test('tells a verified program by the digest in its header', async () => {
+    const child = await withRpm('')
+    const found = await new Packages().program(child.pid, look(child.pid, procStat(child.pid)!))
+    expect(found).toMatchObject({ state: 'verified', package: 'coreutils-single' })
+    child.kill('SIGKILL')
+    await child.exited
+  })
+
+  test('tells one that is not what was installed', async () => {
+    const dir = temporary()
+    const change = `cp /usr/bin/sleep ${dir}/sleep; echo x >>${dir}/sleep; mount --bind ${dir}/sleep /usr/bin/sleep;`
+    const child = await withRpm(change)
+    const found = await new Packages().program(child.pid, look(child.pid, procStat(child.pid)!))
+    expect(found).toMatchObject({ state: 'modified', package: 'coreutils-single' })
+    child.kill('SIGKILL')
+    await child.exited
+  })
+})
