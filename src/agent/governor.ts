@@ -14,8 +14,8 @@
  *
  * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has
  * been well below for a minute, and twice as long after each time that was too early. Only if it
- * helps: the cost of classification is measured, and a level that would save less than WORTH of the
- * limit is not used. So the limit is exceeded if counting alone costs more; the log says so. Costs
+ * helps: the cost of classification is measured, it may always take FREE of the limit, and a level
+ * that would save less than WORTH of the limit is not used. So the limit is exceeded if counting alone costs more; the log says so. Costs
  * are per second of the host's life, so a recording poured in is not throttled.
  */
 import type { Standing } from '../detect/detector-status.ts'
@@ -47,6 +47,11 @@ const DOES = {
 const ROOM = 0.7
 /** Minimum saving of a level, as a share of the limit. */
 const WORTH = 0.2
+/**
+ * Share of the limit that classification may always take: where counting and reading facts alone
+ * are above the limit, judging less would leave it exceeded all the same and the host half judged.
+ */
+const FREE = 0.6
 
 export interface Reading {
   /** Monotonic. */
@@ -102,7 +107,7 @@ export interface Shares {
  * Whether the next level would save enough to be worth it. (What the last one saves is a guess.)
  */
 function wouldHelp(level: Level, judging: number, cap: number): boolean {
-  if (level === 3) return false
+  if (level === 3 || judging <= FREE * cap) return false
   const left = level === 2 ? 0.5 : STRIDE[level] / STRIDE[(level + 1) as Level]
   return judging * (1 - left) >= WORTH * cap
 }
@@ -119,9 +124,9 @@ export function nextState(
 ): GovernorState {
   const { level, changedMs, calmMs } = state
   const { all: share, judging } = shares
-  // Cost of classifying every window.
-  const saved = judging * (STRIDE[level] - 1)
-  const helps = level === 0 || saved >= WORTH * cap
+  // Of classifying every window: what the level before would cost is a guess.
+  const whole = judging * STRIDE[level]
+  const helps = level === 0 || (whole > FREE * cap && whole - judging >= WORTH * cap)
   if (share > cap && helps) {
     if (!wouldHelp(level, judging, cap)) return { ...state, calmSinceMs: undefined }
     // The level was decreased too early: next time it waits longer.
