@@ -7,6 +7,7 @@ import { defined } from '../domain/defined.ts'
 import type { Frame } from '../domain/frame.ts'
 import {
   DRAIN_MS,
+  GIVE_BACK_EVERY_MS,
   INTERRUPTED_DRAIN_MS,
   LOSS_TOLD_EVERY_MS,
   MEMORY_SAVE_EVERY_MS,
@@ -14,10 +15,9 @@ import {
 } from '../domain/limits.ts'
 import type { Source, SourceFormat, UserInput } from '../domain/source.ts'
 import { version } from '../platform/embedded.ts'
-import { collectGarbage } from '../platform/heap.ts'
+import { giveBack } from '../platform/heap.ts'
 import { processStart } from '../platform/linux/process-start.ts'
 import { log } from '../platform/log.ts'
-import { giveBackProgramPages } from '../platform/native.ts'
 import { type Agent, fleetStates } from './agent.ts'
 import { rulesInUse } from './fleet-policy.ts'
 import { areGone, keepAlerts, untold } from './kept-alerts.ts'
@@ -98,12 +98,14 @@ class Run {
   #lost = 0
   #lossToldAtMs = Number.NEGATIVE_INFINITY
   #memorySavedAtMs: number
+  #gaveBackAtMs: number
 
   constructor(agent: Agent, options: RunOptions, signal: AbortSignal) {
     this.#agent = agent
     this.#options = options
     this.#signal = signal
     this.#memorySavedAtMs = agent.clock.monotonic()
+    this.#gaveBackAtMs = this.#memorySavedAtMs
     const { counter, clock, cost, seconds } = agent
     this.#reading = new Reading({
       ...{ counter, clock, cost, ledger: seconds, input: options, signal },
@@ -207,8 +209,10 @@ class Run {
       if (now - this.#memorySavedAtMs >= MEMORY_SAVE_EVERY_MS) {
         this.#memorySavedAtMs = now
         keepBaseline(this.#agent)
-        collectGarbage()
-        giveBackProgramPages()
+      }
+      if (now - this.#gaveBackAtMs >= GIVE_BACK_EVERY_MS) {
+        this.#gaveBackAtMs = now
+        giveBack()
       }
       if (now - this.#savedAtMs >= STATUS_SAVE_EVERY_MS) this.save(false)
     } catch (error) {

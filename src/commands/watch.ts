@@ -32,7 +32,7 @@ import { shrinkHeap } from '../platform/heap.ts'
 import { closeSandbox, type OwnFiles } from '../platform/linux/sandbox.ts'
 import { type ServiceManager, serviceManager } from '../platform/linux/service-manager.ts'
 import { log } from '../platform/log.ts'
-import { giveBackLibraryPages } from '../platform/native.ts'
+import { giveBackPages } from '../platform/pages.ts'
 import { METRICS_SETTINGS, OUTPUT_SETTINGS, type Settings } from '../settings/keys.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { isStateFile } from '../settings/state-directory.ts'
@@ -98,8 +98,8 @@ export default defineCommand({
         ? fleetModelsOf(settings, Math.floor(systemClock.now() / 1000))
         : undefined
     const model = await openModelInUse(settings.model, settings.state)
-    giveBackLibraryPages()
     shrinkHeap()
+    giveBackPages()
     stop.throwIfAborted()
     const live = source.name !== 'file'
     const agent = openAgent({

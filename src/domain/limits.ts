@@ -304,8 +304,10 @@ export const FAILED_SECONDS_MAX = 30
 export const FAILURE_TOLD_EVERY_MS = 60_000
 /** How often the ledger is saved: what a kill -9 loses of it. */
 export const STATUS_SAVE_EVERY_MS = 5_000
-/** How often the helper processes give back pages of the program, as the agent does at its saves. */
-export const GIVE_BACK_EVERY_MS = 60_000
+/** The engine collects after so many bytes, and does not wait until its heap has doubled. */
+export const GARBAGE_BYTES_MAX = 8_000_000
+/** How often each process collects garbage and gives back pages: some 30 ms of CPU. */
+export const GIVE_BACK_EVERY_MS = 20_000
 /** How often the host's memory is saved (up to a few MB at a time). */
 export const MEMORY_SAVE_EVERY_MS = 60_000
 /** How long a finished run waits for its last messages to arrive. */

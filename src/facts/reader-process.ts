@@ -21,14 +21,13 @@ import {
   GIVE_BACK_EVERY_MS,
 } from '../domain/limits.ts'
 import type { FactQuestion, FileChanges, Network, ProcessFacts } from '../domain/process-facts.ts'
-import { collectEvery } from '../platform/heap.ts'
+import { collectEvery, giveBack } from '../platform/heap.ts'
 import {
   type Capability,
   dieWithParent,
   execWithoutCapabilities,
   hideMemory,
 } from '../platform/linux/capabilities.ts'
-import { giveBackProgramPages } from '../platform/native.ts'
 import { pace, watchFiles } from './file-watch.ts'
 import { findProcess, look } from './look.ts'
 import { type FactAnswer, type FactRequest, parseRequest } from './messages.ts'
@@ -61,7 +60,7 @@ export async function runReader(self: readonly string[], signal: AbortSignal): P
   hideMemory()
   // It may have ended before it could have been said.
   if (parent !== 0 && process.ppid !== parent) return 0
-  setInterval(giveBackProgramPages, GIVE_BACK_EVERY_MS).unref()
+  setInterval(giveBack, GIVE_BACK_EVERY_MS).unref()
   await serve(signal)
   return 0
 }

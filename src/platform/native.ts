@@ -35,6 +35,9 @@ import {
   privateDirectory,
   temporaryDirectory,
 } from './linux/private-directory.ts'
+import { giveBackPages } from './pages.ts'
+
+const POSIX_FADV_DONTNEED = 4
 
 export type LibraryName = 'onnxLibrary' | 'onnxAddon' | 'sqliteAddon'
 
@@ -91,6 +94,9 @@ function extract(from: string, target: string, directory: string): void {
       const bytes = readFileSync(from)
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
       fsyncSync(fd)
+      // Written in one piece it lies in large pages of the cache, and since Linux 6.18 a fault maps all
+      // of such a page: 27 MB resident where 7 are used. What is read back comes in small ones.
+      dropCache(fd)
     } finally {
       closeSync(fd)
     }
@@ -107,60 +113,7 @@ function extract(from: string, target: string, directory: string): void {
   Bun.gc(true)
   // The copied bytes are clean pages of our own executable, which stay resident while memory is free
   // (measured: 38 MB less after the first start).
-  pageOut(process.execPath, /^rw-p$/)
-}
-
-const MADV_DONTNEED = 4
-const MADV_PAGEOUT = 21
-
-/**
- * Pages of our own program that were read and not written: a start needs much code that running
- * does not. What is needed again comes back from the page cache by a minor fault. Other than
- * MADV_PAGEOUT this works while other processes map the same file, as our helpers do.
- *
- * Nothing is lost: only mappings are dropped of which no page is a copy of this process
- * (`Anonymous: 0`), so the file has all of it.
- */
-export function giveBackProgramPages(): void {
-  if (!compiled) return
-  let mapping: { start: number; bytes: number } | undefined
-  for (const line of readFileSync('/proc/self/smaps', 'utf8').split('\n')) {
-    const [, from, to, access, path] =
-      /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$/.exec(line) ?? []
-    if (from !== undefined && to !== undefined) {
-      const start = Number.parseInt(from, 16)
-      const isOurs = path === process.execPath && /^r-.p$/.test(access!)
-      mapping = isOurs ? { start, bytes: Number.parseInt(to, 16) - start } : undefined
-    } else if (mapping !== undefined && /^Anonymous: +0 kB/.test(line)) {
-      libc ??= openLibc()
-      libc.madvise(mapping.start, mapping.bytes, MADV_DONTNEED)
-      mapping = undefined
-    }
-  }
-}
-
-/**
- * Pages of ONNX Runtime that only opening a model took (a third of its code; a library that was just
- * written is even mapped whole). What is needed again comes back from the page cache, once. Call it
- * when a model has run.
- */
-export function giveBackLibraryPages(): void {
-  if (directory !== undefined) pageOut(join(directory, libraries.onnxLibrary.fileName), /^r/)
-}
-
-/**
- * Drops clean pages of a file from our memory (MADV_PAGEOUT); pages that were written, or that other
- * processes map, stay, and older kernels ignore it.
- */
-function pageOut(path: string, access: RegExp): void {
-  for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
-    const [, from, to, how] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) /.exec(line) ?? []
-    if (from === undefined || to === undefined || !line.endsWith(` ${path}`)) continue
-    if (!access.test(how!)) continue
-    const start = Number.parseInt(from, 16)
-    libc ??= openLibc()
-    libc.madvise(start, Number.parseInt(to, 16) - start, MADV_PAGEOUT)
-  }
+  giveBackPages()
 }
 
 /** Removes libraries of earlier versions; a running agent keeps what it has mapped. */
@@ -203,8 +156,17 @@ let libc: ReturnType<typeof openLibc> | undefined
 function openLibc() {
   return dlopen('libc.so.6', {
     setenv: { args: [FFIType.cstring, FFIType.cstring, FFIType.i32], returns: FFIType.i32 },
-    madvise: { args: [FFIType.u64, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+    posix_fadvise: {
+      args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.i32],
+      returns: FFIType.i32,
+    },
   }).symbols
+}
+
+/** Of the whole file; a file system that cannot ignores it. */
+function dropCache(fd: number): void {
+  libc ??= openLibc()
+  libc.posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED)
 }
 
 function setenv(name: string, value: string): void {

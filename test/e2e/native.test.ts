@@ -274,4 +274,8 @@ test('agent watch keeps no more of ONNX Runtime resident than it uses', async ()
   expect(kilobytes).toBeGreaterThan(1_000)
   // 34 MB when its pages were not given back.
   expect(kilobytes).toBeLessThan(14_000)
+  // What the binary carries: 19 MB.
+  const carried = mapped.filter((part) => /^\S+ rw-p .* \/.*agent/.test(part.split('\n')[0]!))
+  expect(carried.length).toBeGreaterThan(1)
+  expect(carried.reduce((sum, part) => sum + resident(part), 0)).toBeLessThan(9_000)
 })

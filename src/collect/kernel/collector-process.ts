@@ -20,6 +20,7 @@ import { readdirSync, writeFileSync, writeSync } from 'node:fs'
 import { AgentError } from '../../domain/error.ts'
 import { MACHINES, NO_UID } from '../../domain/kernel-stream.ts'
 import { GIVE_BACK_EVERY_MS, KERNEL_PROCESSES_MAX } from '../../domain/limits.ts'
+import { giveBack } from '../../platform/heap.ts'
 import {
   type Capability,
   dieWithParent,
@@ -28,7 +29,6 @@ import {
   hideMemory,
 } from '../../platform/linux/capabilities.ts'
 import { keepOverExec, type Priority, raisePriority } from '../../platform/linux/libc.ts'
-import { giveBackProgramPages } from '../../platform/native.ts'
 import { Drain } from './drain.ts'
 import { exeOf } from './facts.ts'
 import {
@@ -165,7 +165,7 @@ async function secondLife(
   const drain = new Drain(counter)
   const held = heldCapabilities().toString(16)
   say({ ready: { variant: counter.variant, held, priority, uring: counter.uring } })
-  setInterval(giveBackProgramPages, GIVE_BACK_EVERY_MS).unref()
+  setInterval(giveBack, GIVE_BACK_EVERY_MS).unref()
   try {
     while (!stop.aborted) {
       await sleep(drain.waitMs, stop)

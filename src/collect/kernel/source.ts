@@ -15,7 +15,7 @@ import { chownSync, closeSync, existsSync, mkdirSync, read, readFileSync, readSy
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AgentError, type ErrorCode } from '../../domain/error.ts'
-import { LINE_BYTES_MAX, MESSAGE_BYTES_MAX } from '../../domain/limits.ts'
+import { GARBAGE_BYTES_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX } from '../../domain/limits.ts'
 import type { Source } from '../../domain/source.ts'
 import { compiled } from '../../platform/embedded.ts'
 import {
@@ -149,6 +149,7 @@ export async function shedPrivileges(
   execWithoutCapabilities(
     [process.execPath, ...(compiled ? [] : [Bun.main]), ...process.argv.slice(2)],
     {
+      BUN_JSC_gcMaxHeapSize: String(GARBAGE_BYTES_MAX),
       ...process.env,
       [ADOPTED]: JSON.stringify(collector),
       ...(options.files && ownPlaces(options.files.write[0])),
