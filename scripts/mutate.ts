@@ -196,10 +196,22 @@ async function runTests(tests: readonly string[], copy: string, cpuSeconds: numb
 }
 
 /** The test of the same name notices most faults, and is quick. */
-async function isNoticed(room: string, file: string, copy: string, cpuSeconds: number) {
-  const own = file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts')
-  if (existsSync(join(copy, own)) && !(await runTests([own], copy, cpuSeconds)).passed) return true
+async function isNoticed(room: string, mutant: Mutant, copy: string, cpuSeconds: number) {
+  const own = readersOf(mutant)
+    .map((file) => file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts'))
+    .filter((test) => existsSync(join(copy, test)))
+  if (own.length > 0 && !(await runTests(own, copy, cpuSeconds)).passed) return true
   return !(await runTests(TESTS[room]!, copy, cpuSeconds)).passed
+}
+
+/** The file itself; of a threshold, those that read it. */
+function readersOf({ file, from }: Mutant): string[] {
+  if (file !== THRESHOLDS) return [file]
+  const before = readFileSync(join(checkout, file), 'utf8').slice(0, from)
+  const name = [...before.matchAll(/^export const (\w+)/gm)].at(-1)?.[1] ?? ''
+  return [...new Glob('src/detect/*.ts').scanSync(checkout)].filter(
+    (other) => other !== THRESHOLDS && readFileSync(join(checkout, other), 'utf8').includes(name),
+  )
 }
 
 const endsAt = performance.now() + Number(values.minutes) * 60_000
@@ -225,7 +237,7 @@ try {
       const path = join(copy, mutant.file)
       const text = readFileSync(path, 'utf8')
       writeFileSync(path, text.slice(0, mutant.from) + mutant.after + text.slice(mutant.to))
-      const noticed = await isNoticed(room, mutant.file, copy, limit)
+      const noticed = await isNoticed(room, mutant, copy, limit)
       writeFileSync(path, text)
       of += 1
       if (!noticed) {

@@ -155,6 +155,25 @@ describe('Counter, more processes than it can hold', () => {
   })
 })
 
+describe('Counter, thousands of processes with many calls each', () => {
+  test('has each call of each process once, with its sum, in whatever order they came', () => {
+    const [processes, calls] = [2_000, 24]
+    const counter = new Words({})
+    for (let round = 1; round <= 3; round++)
+      for (let syscall = 0; syscall < calls; syscall++)
+        for (let pid = 1; pid <= processes; pid++)
+          counter.call(pid, 'x', T0 + 10, round * (1 + ((pid + syscall) % 7)), syscall)
+    const [frame] = counter.end()
+    expect(frame!.syscalls).toHaveLength(processes * calls)
+    const wrong = frame!.processes.flatMap(({ pid }, row) => {
+      const from = frame!.offsets[row]!
+      const told = Array.from({ length: calls }, (_, syscall) => frame!.counts[from + syscall])
+      return told.every((count, syscall) => count === 6 * (1 + ((pid + syscall) % 7))) ? [] : [pid]
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
 describe('Counter, names', () => {
   test('the last that the leader presented in the second is the vector’s', () => {
     const got = ended({}, (counter) => {

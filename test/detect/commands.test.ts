@@ -137,6 +137,30 @@ test('a shell that connects by itself beside an archive sends it', () => {
   expect(questions('203.0.113.9:80')).toEqual(['supports exfiltration'])
 })
 
+test.each<[string, string | undefined, string[]]>([
+  ['an archiver that inherited the connection', 'tar cz /home', ['supports exfiltration']],
+  ['a program that makes no archive', 'rsync -a /home h:', []],
+  ['a program of which nothing is told', undefined, []],
+])('beside an archive, the connection of %s', (_, command, expected) => {
+  const lineage = new Lineage()
+  const found = new Commands(lineage)
+  const frame = frameOf(1_010, [
+    { pid: STARTER, name: 'php', startMs: 1_000, counts: { clone: 1 } },
+    {
+      ...{ pid: 100, name: 'tar', startMs: 1_010_000, ppid: STARTER, command: 'tar cz /etc' },
+      counts: { execve: 1 },
+    },
+    {
+      ...{ pid: 101, name: 'x', startMs: 1_010_000, ppid: STARTER, counts: { connect: 1 } },
+      ...(command === undefined ? {} : { command }),
+      activity: { contacts: 1, peer: '203.0.113.9:80' },
+    },
+  ])
+  lineage.push(frame)
+  const { proofs } = found.push(frame)
+  expect(proofs.map(({ finding: { says, question } }) => `${says} ${question}`)).toEqual(expected)
+})
+
 test('questions of two minutes do not belong together', () => {
   expect(run(['id', 'uname -a', 'ps aux'], { every: 61 }).asked).toEqual([])
 })
