@@ -83,7 +83,7 @@ describe('Levels', () => {
   })
 
   test('stay where a minute of evidence reaches them, whatever recordings say', () => {
-    const far = { ...calibration.tails.claim.cold, threshold: 200 }
+    const far = { ...calibration.tails.claim.cold, threshold: 200, rate: 100, body: [200] }
     const tails = { ...calibration.tails, claim: { cold: far, warm: far } }
     const level = new Levels({ ...calibration, tails }, 1).of('claim', 'cold', 'nginx')
     expect(level).toBeGreaterThanOrEqual(40)
