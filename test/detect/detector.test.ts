@@ -231,7 +231,7 @@ describe('Detector.push() on programs that are new here', () => {
     const detector = detectorWith({ memory })
     const alerts = live(detector, T, 60, [nginx, fresh])
     expect(opened(alerts)).toMatchObject([
-      { kind: 'novelty', claimed: { class: '' }, predicted: { class: '' } },
+      { kind: 'novelty', claimed: { class: '' }, predicted: { class: '' }, time: T + 3, count: 4 },
     ])
     expect(live(detectorWith({ memory }), T + 100_000, 60, [{ ...fresh, pid: 6 }])).toEqual([])
   })
@@ -255,6 +255,22 @@ describe('Detector.push() on programs that are new here', () => {
       live(detectorWith({ memory }), T, 60, [{ pid: 5, name: 'php-fpm8.4', at: [4.2, 4] }]),
     ).toEqual([])
   })
+})
+
+test.each([
+  ['is judged in each second', 1, 600],
+  ['is judged every 20 seconds', 20, 59 * 20],
+])('Detector: a name that %s is known well after %d', (_, every, seconds) => {
+  const memory = new HostMemory('toy', 2)
+  memory.meet('top', T)
+  const detector = detectorWith({ memory, learnSeconds: 86_400 })
+  const top: Standing = { pid: 7, name: 'top', at: [9, -9] }
+  const isKnown = (second: number) => {
+    live(detector, second, 1, (second - T) % every === 0 ? [top] : [])
+    return detector.status().coverage?.names?.remembered === 1
+  }
+  const known = Array.from({ length: 1_300 }, (_, i) => i).find((i) => isKnown(T + i))
+  expect(known).toBe(seconds)
 })
 
 test('Detector: the same input gives the same messages, ids included', () => {

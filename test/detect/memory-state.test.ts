@@ -11,8 +11,10 @@ const calm = { isLearning: false, idleSeconds: 0, unrest: 0, poisoned: 0, openAl
 test.each([
   [{ isLearning: true }, 'learning'],
   [{}, 'active'],
+  [{ idleSeconds: DAY }, 'active'],
   [{ idleSeconds: DAY + 1 }, 'stale'],
-  [{ unrest: 0.15 }, 'drifted'],
+  [{ unrest: 0.09 }, 'active'],
+  [{ unrest: 0.11 }, 'drifted'],
   [{ poisoned: 1, openAlerts: 1, isLearning: true }, 'poisoned'],
   [{ poisoned: 1 }, 'reset pending'],
 ] as const)('memoryStateOf(%p) is %p', (more, state) => {

@@ -98,6 +98,66 @@ describe('HostMemory after learning', () => {
   )
 })
 
+describe('HostMemory: how near, how often and for how long', () => {
+  /** Seconds until a behaviour that is seen `every` so many is usual, from `from` on. */
+  const takenAfter = (host: HostMemory, state: Float32Array, every: number, from = T) => {
+    for (let second = 0; second < 200_000; second += every) {
+      host.observe('cron', state, from + second, false)
+      if (host.distance('cron', state) === 0) return second
+    }
+    return undefined
+  }
+  const taught = () => {
+    const host = memory()
+    host.observe('cron', at(0), T, true)
+    return host
+  }
+
+  test.each([
+    [0.9, 1],
+    [1.25, 2],
+  ])('%d from a prototype there are %d', (x, prototypes) => {
+    const host = taught()
+    host.observe('cron', at(x), T + 1, true)
+    expect(host.status().prototypes).toBe(prototypes)
+  })
+
+  test.each([
+    ['near', 1.5, 1, 120],
+    ['near, seldom', 1.5, 10, 190],
+    ['nearly strange', 1.75, 1, 120],
+    ['strange', 2.5, 30, 6 * 3_600],
+    ['strange, seldom', 2.5, 60, 599 * 60],
+  ])('what is %s (%d, every %d s) is usual after %d seconds', (_, x, every, seconds) => {
+    expect(takenAfter(taught(), at(x), every)).toBe(seconds)
+  })
+
+  test('a second strange behaviour is taken in a day after the first', () => {
+    const host = taught()
+    const first = takenAfter(host, at(7), 30)!
+    expect(takenAfter(host, at(-7), 60, T + first)).toBe(86_400)
+  })
+
+  test('a name of which a process was proven malicious is forgotten after a day', () => {
+    const host = taught()
+    host.poison('cron', T)
+    host.tidy(T + 86_400)
+    expect(host.known('cron')).toBeDefined()
+    host.tidy(T + 86_401)
+    expect(host.known('cron')).toBeUndefined()
+  })
+
+  test('surprise() leaves the first minute out, and counts over the latest hours', () => {
+    const host = taught()
+    for (let i = 1; i < 160; i++) host.observe('cron', at(0), T + i, false)
+    expect(host.surprise('cron')).toBeCloseTo(1 / (160 - 60 + 2), 6)
+    for (let i = 160; i < 16_384; i++) host.observe('cron', at(0), T + i, false)
+    expect(host.known('cron')!.seconds).toBe(16_384)
+    host.observe('cron', at(0), T + 16_384, false)
+    expect(host.known('cron')!.seconds).toBe(8_192)
+  })
+})
+
 describe('HostMemory on what a name is worth', () => {
   test('surprise() counts what is new after the first minute, not the minute itself', () => {
     const host = memory()

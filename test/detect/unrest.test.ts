@@ -21,6 +21,30 @@ test('Unrest.calm is 1 while few are strange at a time, 0 when many are, and com
   expect(lived(unrest, 120, 0).calm).toBe(1)
 })
 
+test('a process is strange beyond what is usual, and one second of all is a twentieth', () => {
+  const one = (distance: number) => {
+    const unrest = new Unrest()
+    for (let i = 0; i < 10; i++) unrest.see(distance)
+    unrest.endSecond()
+    return unrest.share
+  }
+  expect([0.9, 1.2].map(one)).toEqual([0, 0.05])
+})
+
+test.each([
+  [9, 1],
+  [11, 0.9],
+  [15, 0.5],
+  [19, 0.1],
+  [21, 0],
+])('where %d of a hundred are strange for long, masquerades weigh %d', (strange, calm) => {
+  expect(lived(new Unrest(), 600, strange, 100).calm).toBeCloseTo(calm, 2)
+})
+
+test('eight processes are enough to tell of their host', () => {
+  expect([7, 8].map((of) => lived(new Unrest(), 600, of, of).calm)).toEqual([1, 0])
+})
+
 test('one strange process on a host of few says nothing of the host', () => {
   expect(lived(new Unrest(), 600, 1, 7).calm).toBe(1)
 })
