@@ -6,9 +6,11 @@
  *
  * Bounded in directories, files, bytes and time; a few milliseconds a look. Regular files on local
  * file systems only, reached through descriptors of their directories: no link and no rename leads
- * elsewhere. Files that are known as secrets (domain/secrets.ts) are not opened.
+ * elsewhere. Files that are known as secrets (domain/secrets.ts) are not opened; of those that come
+ * into being meanwhile the first few only, for a host has few and an encryptor names its files as it
+ * likes.
  */
-import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import {
   FILE_WATCH_MS,
@@ -45,6 +47,8 @@ const ENOUGH = 6
 /** And after so long many files that are as they were. */
 const ORDINARY_MS = 3_100
 const NEIGHBOURS = 5
+/** New files that are named like secrets and may be some. */
+const NEW_SECRETS = 3
 const NOT_WATCHED = /^\/(proc|sys|dev|run)(\/|$)/
 
 /** Of all watches together. */
@@ -79,6 +83,8 @@ class FileWatch {
   readonly #written = new WrittenFiles()
   readonly #folders = new Map<string, Folder>()
   readonly #startedMs = Date.now()
+  /** New files that are named like secrets. */
+  readonly #newSecrets = new Set<string>()
 
   constructor(pid: number, untilMs: number) {
     this.#pid = pid
@@ -149,7 +155,10 @@ class FileWatch {
     for (const [descriptor, link] of descriptorsOf(pid)) {
       if (!link.startsWith('/') || NOT_WATCHED.test(link)) continue
       const path = link.replace(/ \(deleted\)$/, '')
-      if (this.#folders.has(dirname(path)) && !isPrivate(path)) {
+      if (
+        this.#folders.has(dirname(path)) &&
+        this.#mayOpen(path, `/proc/${pid}/fd/${descriptor}`)
+      ) {
         const inode = this.#written.see(pid, descriptor)
         if (inode !== undefined) open.add(inode)
       }
@@ -191,7 +200,7 @@ class FileWatch {
     const here = new Set(names)
     let seen = 0
     for (let i = 0; i < names.length && seen < WATCHED_FILES_PER_FOLDER_MAX; i += step) {
-      const state = stateOf(folder, names[i]!)
+      const state = this.#stateOf(folder, names[i]!)
       if (state === undefined || state.changedMs > this.#untilMs) continue
       seen++
       this.#ledger.see(`${path}/${names[i]}`, state)
@@ -208,26 +217,45 @@ class FileWatch {
     for (const path of this.#ledger.pathsIn(folder.path)) {
       const name = path.slice(folder.path.length + 1)
       if (here.has(name)) {
-        const state = stateOf(folder, name, this.#ledger.versionOf(path))
+        const state = this.#stateOf(folder, name, this.#ledger.versionOf(path))
         if (state !== undefined && state.changedMs <= this.#untilMs) this.#ledger.see(path, state)
         continue
       }
       const successor =
         unknown.find((other) => other.startsWith(`${name}.`)) ??
+        unknown.find((other) => name.includes('.') && other.startsWith(name)) ??
         unknown.find((other) => other.startsWith(`${stem(name)}.`))
-      const state = successor === undefined ? undefined : stateOf(folder, successor)
+      const state = successor === undefined ? undefined : this.#stateOf(folder, successor)
       if (state !== undefined && state.changedMs <= this.#untilMs)
         this.#ledger.seeSuccessor(path, state)
     }
     let looked = 0
     for (const name of unknown) {
       if (looked >= WATCHED_FILES_PER_FOLDER_MAX) break
-      const state = stateOf(folder, name)
+      const state = this.#stateOf(folder, name)
       if (state === undefined || state.changedMs < this.#startedMs - RECENT_MS) continue
       if (state.changedMs > this.#untilMs) continue
       looked++
       this.#seeNew(folder, name, state, here)
     }
+  }
+
+  /** @param via how to reach the file */
+  #mayOpen(path: string, via: string): boolean {
+    if (!isPrivate(path)) return true
+    if (this.#newSecrets.has(path)) return this.#newSecrets.size > NEW_SECRETS
+    // The time of birth cannot be set; where the file system keeps none it is 0.
+    const bornMs = statSync(via, { throwIfNoEntry: false })?.birthtimeMs ?? 0
+    if (bornMs < this.#startedMs || this.#newSecrets.size >= WATCHED_FILES_PER_FOLDER_MAX)
+      return false
+    this.#newSecrets.add(path)
+    return this.#newSecrets.size > NEW_SECRETS
+  }
+
+  /** @param known the version that need not be read again */
+  #stateOf(folder: Folder, name: string, known?: string): SeenState | undefined {
+    const via = `/proc/self/fd/${folder.descriptor}/${name}`
+    return this.#mayOpen(`${folder.path}/${name}`, via) ? stateOf(folder, name, known) : undefined
   }
 
   #seeNew(folder: Folder, name: string, state: FileState, here: ReadonlySet<string>): void {
@@ -271,13 +299,11 @@ function lstatIn({ descriptor }: Folder, name: string): Stats | undefined {
   }
 }
 
-/** @param known the version that need not be read again */
-function stateOf(
-  folder: Folder,
-  name: string,
-  known?: string,
-): (FileState & { readonly changedMs: number }) | undefined {
-  if (isPrivate(`${folder.path}/${name}`)) return undefined
+interface SeenState extends FileState {
+  readonly changedMs: number
+}
+
+function stateOf(folder: Folder, name: string, known?: string): SeenState | undefined {
   const at = lstatIn(folder, name)
   if (at?.isFile() !== true) return undefined
   if (versionOf(at) === known) return undefined
