@@ -25,6 +25,7 @@ import { closeSandbox } from '../platform/linux/sandbox.ts'
 import { log } from '../platform/log.ts'
 import { BROKER_SETTINGS, type Settings } from '../settings/keys.ts'
 import { brokerLogin, loadSettings } from '../settings/settings.ts'
+import { confineAggregator } from './aggregate-sandbox.ts'
 import { onStore, storeOf } from './aggregator-store.ts'
 import {
   durationOf,
@@ -165,12 +166,29 @@ export default defineCommand({
     ...jsonArg,
   },
   async run({ args }) {
-    const { settings, origins } = loadSettings(args)
+    const { settings, origins, file } = loadSettings(args)
     const signal = shutdownSignal()
     if (args.action !== undefined) {
       const location = storeOf(settings, origins.store === 'flag')
       return onStore(location, args.action, { ...args, json: args.json === true }, signal)
     }
+    const broker = brokerOf(settings, origins.listen === 'flag', args)
+    const http = listener(settings.http, 'http', args)
+    await confineAggregator(
+      {
+        ...{ store: storeOf(settings, origins.store === 'flag'), settings, settingsFile: file },
+        given: [
+          args.tlsCert,
+          args.tlsKey,
+          args.tlsClientCa,
+          args.passwordFile,
+          args.httpPasswordFile,
+        ],
+        readyFile: args.readyFile,
+        ports: [...(broker.kind === 'embedded' ? [broker.port] : []), http.port],
+      },
+      signal,
+    )
     if (args.readyFile !== undefined) rmSync(args.readyFile, { force: true })
     const classify = await classifyOf(settings, args)
     const aggregator = await startAggregator({
@@ -179,8 +197,8 @@ export default defineCommand({
       allowAnonymous: args.allowAnonymous === true,
       requireSignatures: args.requireSignatures === true,
       enrol: args.enrol === true,
-      broker: brokerOf(settings, origins.listen === 'flag', args),
-      http: { ...listener(settings.http, 'http', args), ...passwordFile(args.httpPasswordFile) },
+      broker,
+      http: { ...http, ...passwordFile(args.httpPasswordFile) },
       site: settings.site,
       ...defined({ classify, absence: absenceOf(args.absentAfter) }),
       outputs: chosenOutputs({
@@ -196,7 +214,7 @@ export default defineCommand({
     try {
       const ready = readyOf(aggregator)
       // Everything runs that needs more.
-      const unfiltered = closeSandbox()
+      const unfiltered = closeSandbox({ programs: false })
       if (unfiltered !== undefined) log.warn('Calls are not filtered', { why: unfiltered })
       if (args.readyFile !== undefined) writeReadyFile(args.readyFile, ready)
       if (args.json) await writeJson(ready)

@@ -7,7 +7,7 @@
  * the user's own permissions are all there is, and `agent doctor` says so. Each kernel knows more
  * kinds of access than the last; only those that it knows are asked for.
  *
- * Not restricted: connections, pathname sockets, what is open already.
+ * Not restricted: connections without ports given, UDP, pathname sockets, what is open already.
  */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { addressOf, landlockSyscall, nativeBytes } from './libc.ts'
@@ -19,6 +19,9 @@ export interface FileAccess {
   readonly read: readonly string[]
   readonly write: readonly string[]
   readonly execute: readonly string[]
+  /** TCP ports that may be bound, and connected to (0: any free one); absent: all. */
+  readonly bind?: readonly number[] | undefined
+  readonly connect?: readonly number[] | undefined
 }
 
 /** linux/landlock.h */
@@ -36,6 +39,11 @@ const OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
  * Bits that version 1, 2, … of the interface knows; the fourth and later ones add none of files.
  */
 const KNOWN = [13n, 14n, 15n, 15n, 16n]
+/** Version 4: TCP ports. */
+const PORTS_VERSION = 4
+const BIND_TCP = 1n << 0n
+const CONNECT_TCP = 1n << 1n
+const RULE_NET_PORT = 2
 /** Version 6: no signals and no abstract sockets out of the sandbox. */
 const SCOPED_VERSION = 6
 const SCOPE_ABSTRACT_SOCKETS = 1n << 0n
@@ -55,7 +63,7 @@ export function landlockVersion(): number {
  * Restricts the calling thread.
  * @returns version of the interface; 0 where nothing is restricted
  */
-export function restrictFiles({ read, write, execute }: FileAccess): number {
+export function restrictFiles({ read, write, execute, bind, connect }: FileAccess): number {
   const version = landlockVersion()
   if (version === 0) return 0
   const handled = (1n << KNOWN[Math.min(version, KNOWN.length) - 1]!) - 1n
@@ -64,7 +72,11 @@ export function restrictFiles({ read, write, execute }: FileAccess): number {
   const scoped =
     version < SCOPED_VERSION ? 0n : SCOPE_SIGNALS | (talksAbstract ? 0n : SCOPE_ABSTRACT_SOCKETS)
   // handled_access_fs, handled_access_net, scoped; older kernels know a prefix of it.
-  const attributes = new BigUint64Array([handled, 0n, scoped])
+  const network =
+    version < PORTS_VERSION
+      ? 0n
+      : (bind === undefined ? 0n : BIND_TCP) | (connect === undefined ? 0n : CONNECT_TCP)
+  const attributes = new BigUint64Array([handled, network, scoped])
   const size = version < 4 ? 8 : version < SCOPED_VERSION ? 16 : 24
   const ruleset = landlockSyscall('create', addressOf(attributes), size, 0)
   if (ruleset < 0) return 0
@@ -74,6 +86,10 @@ export function restrictFiles({ read, write, execute }: FileAccess): number {
   allow(read, READ_FILE | READ_DIR)
   allow(write, handled & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK))
   allow(execute, EXECUTE | READ_FILE)
+  if (network !== 0n) {
+    for (const port of bind ?? []) addPort(ruleset, port, BIND_TCP & network)
+    for (const port of connect ?? []) addPort(ruleset, port, CONNECT_TCP & network)
+  }
   const restricted = landlockSyscall('restrict', ruleset, 0, 0)
   closeSync(ruleset)
   return restricted < 0 ? 0 : version
@@ -98,4 +114,10 @@ function addRule(ruleset: number, path: string, access: bigint): void {
   } finally {
     closeSync(parent)
   }
+}
+
+function addPort(ruleset: number, port: number, access: bigint): void {
+  // struct landlock_net_port_attr
+  const rule = new BigUint64Array([access, BigInt(port)])
+  landlockSyscall('add', ruleset, RULE_NET_PORT, addressOf(rule))
 }

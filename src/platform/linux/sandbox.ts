@@ -51,9 +51,10 @@ export function sandboxFor({ read, write }: OwnFiles, asRoot: boolean): FileAcce
 /**
  * Once everything runs that needs more: no other process reads our memory, and calls that the agent
  * never makes are refused.
+ * @param programs whether it may still start processes
  * @returns why calls are not filtered, where they are not
  */
-export function closeSandbox(): string | undefined {
+export function closeSandbox({ programs = true } = {}): string | undefined {
   hideMemory()
-  return filterCalls()
+  return filterCalls({ programs })
 }

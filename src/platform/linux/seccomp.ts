@@ -37,11 +37,16 @@ const ALLOWED = `
   sync_file_range readahead seccomp landlock_create_ruleset landlock_add_rule
   landlock_restrict_self`
 
+/** What starts processes. */
+const PROGRAMS = ['execve', 'fork', 'vfork']
+
 /**
  * Allowed with some arguments only. Whatever is not here fails with ENOSYS: clone3, say, whose
  * flags no filter can see.
  */
 const CLONE_NEW = 0x7e02_0080
+/** CLONE_THREAD */
+const OF_A_THREAD = 0x0001_0000
 const FAMILIES = [1, 2, 10, 16] // unix, inet, inet6, netlink (routes, for name resolution)
 /** Typing on the administrator's terminal. [ioctl_tty(2)] */
 const TIOCSTI = 0x5412
@@ -64,9 +69,14 @@ const RET_ERRNO = 0x0005_0000
 const SET_MODE_FILTER = 1
 const TSYNC = 1
 
+export interface FilterOptions {
+  /** Whether processes may be started; threads may always. */
+  readonly programs: boolean
+}
+
 /** @returns undefined if it is in force in all threads; else the reason */
-export function filterCalls(): string | undefined {
-  const program = callFilter(process.arch === 'arm64' ? 'arm64' : 'x86_64')
+export function filterCalls(options: FilterOptions): string | undefined {
+  const program = callFilter(process.arch === 'arm64' ? 'arm64' : 'x86_64', options)
   // struct sock_fprog: length in instructions, then their address.
   const described = nativeBytes(16)
   const view = new DataView(described.buffer)
@@ -78,14 +88,19 @@ export function filterCalls(): string | undefined {
 }
 
 /** Classic BPF over struct seccomp_data. */
-export function callFilter(machine: Machine): Uint8Array<ArrayBuffer> {
+export function callFilter(
+  machine: Machine,
+  { programs }: FilterOptions = { programs: true },
+): Uint8Array<ArrayBuffer> {
   const number = (name: string) => {
     const index = syscallIndexOf(name)
     return index === undefined ? -1 : numberTables(machine).native.indexOf(index)
   }
   const clone = number('clone')
   const socket = number('socket')
-  const allowed = [...new Set(ALLOWED.trim().split(/\s+/))].map(number).filter((at) => at >= 0)
+  const names = new Set(ALLOWED.trim().split(/\s+/))
+  if (!programs) for (const name of PROGRAMS) names.delete(name)
+  const allowed = [...names].map(number).filter((at) => at >= 0)
   const lines: Instruction[] = [
     [LOAD, 0, 0, AT_MACHINE],
     [JUMP_EQUAL, 1, 0, AUDIT_ARCH[machine]],
@@ -93,9 +108,11 @@ export function callFilter(machine: Machine): Uint8Array<ArrayBuffer> {
     [RETURN, 0, 0, RET_ERRNO | ENOSYS],
     [LOAD, 0, 0, AT_NUMBER],
     // clone: threads and children, but no namespaces.
-    [JUMP_EQUAL, 0, 4, clone],
+    [JUMP_EQUAL, 0, 5, clone],
     [LOAD, 0, 0, AT_FIRST_ARGUMENT],
-    [JUMP_ANY_BIT, 0, 1, CLONE_NEW],
+    [JUMP_ANY_BIT, 1, 0, CLONE_NEW],
+    // Where no processes may be started: threads alone.
+    [JUMP_ANY_BIT, 1, programs ? 1 : 0, OF_A_THREAD],
     [RETURN, 0, 0, RET_ERRNO | EPERM],
     [RETURN, 0, 0, RET_ALLOW],
     [JUMP_EQUAL, 0, FAMILIES.length + 3, socket],

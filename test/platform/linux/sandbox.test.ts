@@ -11,12 +11,12 @@ const directory = temporaryDirectories()
 const program = join(import.meta.dir, '../../fixtures/programs/confined.ts')
 const hasLandlock = landlockVersion() > 0
 
-async function confined(): Promise<Record<string, unknown>> {
+async function confined(...port: string[]): Promise<Record<string, unknown>> {
   const home = directory()
   const state = join(home, 'state')
   mkdirSync(state)
   writeFileSync(join(home, 'secret'), 'x')
-  const { stdout, stderr } = await runProgram([process.execPath, program, state])
+  const { stdout, stderr } = await runProgram([process.execPath, program, state, ...port])
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout)
 }
@@ -48,6 +48,38 @@ describe('the sandbox', () => {
       })
     },
   )
+})
+
+describe('the sandbox of the aggregator', () => {
+  /** Two ports in a row that somebody listens on, and one that is free. */
+  function twoPorts() {
+    const socket = { data() {} }
+    for (let port = 30_000; port < 32_000; port += 3) {
+      try {
+        const own = Bun.listen({ hostname: '127.0.0.1', port, socket })
+        return {
+          port,
+          listeners: [own, Bun.listen({ hostname: '127.0.0.1', port: port + 1, socket })],
+        }
+      } catch {
+        // Somebody else's: the next ones.
+      }
+    }
+    throw new Error('no ports')
+  }
+
+  test('runs no program, not even itself, and goes on', async () => {
+    const { port, listeners } = twoPorts()
+    const found = await confined(String(port))
+    for (const listener of listeners) listener.stop()
+    expect(found).toMatchObject({
+      ...{ unfiltered: '', writeState: 'ok', connectOwn: 'ok', listenFree: 'ok' },
+      ...{ trace: -1, unshare: -1 },
+    })
+    expect(found.runSelf).not.toBe(0)
+    if (landlockVersion() >= 4)
+      expect(found).toMatchObject({ connectOther: 'EACCES', listenOther: 'EACCES' })
+  })
 })
 
 describe('callFilter()', () => {
