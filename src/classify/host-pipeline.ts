@@ -6,9 +6,11 @@
  *   advance(frame) → whose sequences; write(rows) → the rows; [the net]; judge(predictions) → alerts
  *
  * What an agent knows beside the frames is absent here: facts of /proc, and an adaptation of the
- * model to the host. On the same frames the alerts are those that `agent replay` raises.
+ * model to the host. That the host cannot be seen is an alert here, too, about an agent without a
+ * pid. On the same frames the alerts are those that `agent replay` raises.
  */
 import { Blinding } from '../detect/blinding.ts'
+import { Blindness } from '../detect/blindness.ts'
 import {
   type BookChanges,
   type BookCounts,
@@ -26,6 +28,7 @@ import { defined } from '../domain/defined.ts'
 import type { Proof } from '../domain/finding.ts'
 import type { Frame } from '../domain/frame.ts'
 import type { Predictions } from '../domain/prediction.ts'
+import type { Process } from '../domain/process.ts'
 import { HostClasses } from '../model/adaptation.ts'
 import type { Classifier } from '../model/classifier.ts'
 import type { Model } from '../model/model.ts'
@@ -57,10 +60,14 @@ export interface HostKnowledge {
   readonly counts?: BookCounts
 }
 
+/** The agent that sent the vectors: they do not say which process it is. */
+const AGENT: Process = { pid: 0, startMs: 0, name: 'agent' }
+
 export class HostPipeline {
   readonly #memory: HostMemory
   readonly #shortLives = new ShortLives()
   readonly #blinding = new Blinding()
+  readonly #blindness = new Blindness()
   readonly #sequencer: Sequencer
   readonly #detector: Detector
   readonly #explainer: Explainer
@@ -68,6 +75,7 @@ export class HostPipeline {
   readonly #causes = new Map<string, KeptCause>()
   #counts: BookCounts | undefined
   #proofs: Proof[] = []
+  #frame: Frame | undefined
   #windows = 0
 
   /** @param host as alert ids name it */
@@ -107,6 +115,7 @@ export class HostPipeline {
   }
 
   advance(frame: Frame): JudgedProcesses {
+    this.#frame = frame
     const grouped = this.#shortLives.push(frame)
     this.#proofs.push(...this.#blinding.push(frame))
     const judged = this.#sequencer.advance(grouped, (candidates) =>
@@ -122,6 +131,7 @@ export class HostPipeline {
 
   /** Of the frame that was advanced last. */
   async judge(predictions: Predictions): Promise<readonly Alert[]> {
+    this.#lookAtSight(predictions)
     const alerts = this.#detector.push(predictions)
     if (alerts.length === 0) return alerts
     const explained = await this.#explainer.explain(alerts, predictions)
@@ -131,8 +141,19 @@ export class HostPipeline {
 
   /** The second could not be judged: evidence neither grows nor fades. */
   hold({ processes }: JudgedProcesses): void {
+    this.#lookAtSight(undefined)
     this.#detector.hold(processes)
     this.restart()
+  }
+
+  /** @param predictions of the second; undefined where it was not judged */
+  #lookAtSight(predictions: Predictions | undefined): void {
+    if (this.#frame === undefined) return
+    const { share, most } = this.#detector.unrest
+    // How late a second is says something of its way here, and nothing of what the host sees.
+    const state = { lagMs: 0, unrest: share, deviating: most }
+    const finding = this.#blindness.push(this.#frame, predictions, state)
+    if (finding !== undefined) this.#proofs.push({ process: AGENT, finding })
   }
 
   knowledge(): HostKnowledge {

@@ -59,8 +59,12 @@ function overTheWire(all: readonly Frame[]): Frame[] {
 }
 
 /** @param hosts with the seconds that each is behind the first */
-async function classify(hosts: readonly number[], parts = shared()): Promise<object[][]> {
-  const carried = overTheWire(frames)
+async function classify(
+  hosts: readonly number[],
+  parts = shared(),
+  sent = frames,
+): Promise<object[][]> {
+  const carried = overTheWire(sent)
   const pipelines = hosts.map(() => new HostPipeline('h', parts))
   const told = hosts.map((): Alert[] => [])
   const classifier = new HostsClassifier(model, parts.classifier)
@@ -96,6 +100,19 @@ describe('HostsClassifier.classify()', () => {
     const edge = await alertsAtTheEdge()
     expect(edge.length).toBeGreaterThan(1)
     for (const central of await classify([0, 0, 3, 17])) expect(central).toEqual(edge)
+  })
+
+  test('tells that a host cannot be seen', async () => {
+    const lossy = frames.map((frame, i) => (i >= 20 && i < 50 ? { ...frame, lost: 1_000 } : frame))
+    const [alerts = []] = await classify([0], shared(), lossy)
+    const about = (alerts as AlertMessage[]).filter(
+      ({ behaviour }) => behaviour === 'agent-blinded',
+    )
+    expect(about.map(({ state }) => state)).toContain('open')
+    expect(about[0]!.process).toMatchObject({ pid: 0, name: 'agent' })
+    expect(about[0]!.because?.join()).toMatch(/% of the last minute's windows not judged/)
+    const [seen = []] = await classify([0])
+    expect(seen).not.toContainEqual(expect.objectContaining({ behaviour: 'agent-blinded' }))
   })
 
   test('judges a process every tenth second only, and finds the same processes', async () => {
