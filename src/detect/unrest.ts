@@ -8,7 +8,9 @@
  *
  * Whoever starts a dozen strange processes must not switch masquerade alerts off by it. So only
  * processes with a past vote (`mayVote`), and what one user or one container does is not
- * host-wide: the share is that of the others, whichever user or container is left out.
+ * host-wide: the share is that of the others, whichever user or container is left out. Where all
+ * are of one user (a container, a host of one account), it is what one parent started that is left
+ * out: a dozen processes of one shell are not the host.
  */
 import { defined } from '../domain/defined.ts'
 import { UNREST_GROUPS_MAX } from '../domain/limits.ts'
@@ -30,11 +32,14 @@ interface Group extends UnrestGroup {
 export class Unrest {
   /** By user and container. */
   readonly #groups = new Map<string, Group>()
+  /** By parent. */
+  readonly #families = new Map<number, Group>()
   #mean = 0
   #most: UnrestGroup | undefined
 
   /** A process whose name the memory knows well. @param distance to what is usual under its name */
-  see(distance: number, { uid, container }: Pick<Process, 'uid' | 'container'> = {}): void {
+  see(distance: number, process: Pick<Process, 'uid' | 'container' | 'ppid'> = {}): void {
+    const { uid, container, ppid } = process
     let key = `${uid ?? ''} ${container ?? ''}`
     if (!this.#groups.has(key) && this.#groups.size >= UNREST_GROUPS_MAX) key = ''
     let group = this.#groups.get(key)
@@ -42,14 +47,22 @@ export class Unrest {
       group = { ...(key === '' ? {} : defined({ uid, container })), strange: 0, seen: 0 }
       this.#groups.set(key, group)
     }
-    group.seen++
-    if (distance > UNREST.strange) group.strange++
+    const isStrange = distance > UNREST.strange
+    count(group, isStrange)
+    if (ppid === undefined) return
+    const family = this.#families.get(ppid)
+    if (family !== undefined) count(family, isStrange)
+    else if (this.#families.size < UNREST_GROUPS_MAX)
+      this.#families.set(ppid, { strange: isStrange ? 1 : 0, seen: 1 })
   }
 
   endSecond(): void {
     const groups = [...this.#groups.values()]
+    const families = [...this.#families.values()]
     this.#groups.clear()
-    const share = commonShare(groups)
+    this.#families.clear()
+    const isOneUser = groups.length === 1 && groups[0]!.uid !== undefined
+    const share = commonShare(groups, isOneUser ? families : groups)
     if (share === undefined) return
     this.#mean += UNREST.newest * (share - this.#mean)
     const most = groups.reduce((a, b) => (b.strange > a.strange ? b : a))
@@ -88,18 +101,26 @@ export function mayVote(
   return startMs <= firstFrame * 1000 || usualWindows >= UNREST.pastWindows
 }
 
+function count(group: Group, isStrange: boolean): void {
+  group.seen++
+  if (isStrange) group.strange++
+}
+
 /**
- * The share of strange ones among all, or among those that are left without one group, whichever
- * is least. Undefined where too few were seen.
+ * The share of strange ones among all, or among those that are left without one of the parts,
+ * whichever is least. Undefined where too few were seen.
  */
-function commonShare(groups: readonly UnrestGroup[]): number | undefined {
+function commonShare(
+  groups: readonly UnrestGroup[],
+  parts: readonly UnrestGroup[],
+): number | undefined {
   let [seen, strange] = [0, 0]
   for (const group of groups) {
     seen += group.seen
     strange += group.strange
   }
   if (seen < UNREST.enough) return undefined
-  const without = groups
+  const without = parts
     .filter((group) => seen - group.seen >= UNREST.enough)
     .map((group) => (strange - group.strange) / (seen - group.seen))
   return Math.min(strange / seen, ...without)

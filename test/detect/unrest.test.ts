@@ -75,6 +75,19 @@ test('Unrest.share leaves out the one user or container that alone deviates', ()
   expect(unrest.calm).toBe(0)
 })
 
+test('Unrest.share leaves out what one parent started where all are of one user', () => {
+  const unrest = new Unrest()
+  const second = (others: number) => {
+    for (let i = 0; i < 20; i++) unrest.see(i < others ? 3 : 0.2, { uid: 0, ppid: 1 + (i % 4) })
+    for (let i = 0; i < 12; i++) unrest.see(3, { uid: 0, ppid: 900 })
+    unrest.endSecond()
+  }
+  for (let i = 0; i < 120; i++) second(0)
+  expect(unrest.calm).toBe(1)
+  for (let i = 0; i < 120; i++) second(16)
+  expect(unrest.calm).toBe(0)
+})
+
 test('Detector: a dozen strange processes of one user switch off no masquerade alert', () => {
   const detector = detectorWith()
   const usual: Standing[] = Array.from({ length: 20 }, (_, i) => ({
