@@ -29,6 +29,11 @@ test('Blinding.push() names the process with most kinds, once a user and second,
   expect(blinding.push(second(34, unseen(11))).map(({ process }) => process.pid)).toEqual([11])
 })
 
+test('Blinding.push() adds up what happens within a minute', () => {
+  const blinding = new Blinding()
+  expect([1, 30, 59].map((t) => blinding.push(second(t, unseen(7))).length)).toEqual([0, 0, 1])
+})
+
 test('Blinding.push() names one that only hides itself', () => {
   const blinding = new Blinding()
   const frames = [1, 2, 3].map((t) => second(t, unseen(5, { reason: 'many-kinds', lost: 0 })))
@@ -41,6 +46,7 @@ test('Blinding.push() names one that only hides itself', () => {
 test.each([
   ['programs with few kinds each, however many', [1, 2, 3, 4], { kinds: 45 }],
   ['what happens twice in a minute', [1, 40, 80, 120, 160], {}],
+  ['what happens three times in 65 seconds', [1, 30, 66], {}],
 ])('Blinding.push() is silent about %s', (_, times, more) => {
   const blinding = new Blinding()
   expect(times.flatMap((t) => blinding.push(second(t, unseen(7, more))))).toEqual([])

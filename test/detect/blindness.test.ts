@@ -83,6 +83,27 @@ test('Blindness tells seconds that are judged late', () => {
   expect(blindness.push(frame(114), SEEN, late)?.because).toBe('seconds are judged 7 s late')
 })
 
+test.each<[string, number, Predictions, Partial<AgentState>]>([
+  [
+    'a user of whom 25 seconds are not seen',
+    25,
+    judged([0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [1000, 1]),
+    {},
+  ],
+  ['seconds that are 4.5 s late', 60, SEEN, { lagMs: 4_500 }],
+  ['forty seconds in which many deviate', 40, SEEN, { unrest: 0.31 }],
+])('Blindness is silent about %s', (_, seconds, windows, state) => {
+  const blindness = new Blindness()
+  for (let t = 100; t < 100 + seconds; t++)
+    expect(blindness.push(frame(t), windows, { ...CALM, ...state })).toBeUndefined()
+})
+
+test('Blindness tells seconds that are 5.5 s late', () => {
+  const blindness = new Blindness()
+  for (let t = 100; t < 114; t++) blindness.push(frame(t), SEEN, { ...CALM, lagMs: 5_500 })
+  expect(blindness.push(frame(114), SEEN, { ...CALM, lagMs: 5_500 })).toBeDefined()
+})
+
 test('Blindness only supports where unrest holds masquerades back', () => {
   const blindness = new Blindness()
   const deviating = { uid: 0, strange: 9, seen: 30 }

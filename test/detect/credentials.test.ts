@@ -15,14 +15,19 @@ const CLOUD = bits('cloud and Git credentials')
 function gather(
   exe: string,
   opened: readonly number[],
-  { every = 1, tool, opens = 400 }: { every?: number; tool?: string; opens?: number } = {},
+  {
+    every = 1,
+    tool,
+    opens = 400,
+    secretOpens = 2,
+  }: { every?: number; tool?: string; opens?: number; secretOpens?: number } = {},
 ) {
   const lineage = new Lineage()
   const credentials = new Credentials(lineage)
   return opened.flatMap((secrets, i) => {
     const second = 1_000 + i * every
     const above: Calls = { pid: 7, exe, startMs: 1_000, counts: { read: 1, openat: opens } }
-    const activity = { secrets, secretOpens: 2 }
+    const activity = { secrets, secretOpens }
     const frame = frameOf(
       second,
       tool === undefined
@@ -59,6 +64,23 @@ test.each<[string, string, number[], string[]]>([
 
 test('the tools of a script count together, and for the script', () => {
   expect(gather('/usr/bin/bash', [KEYS, HASHES, CLOUD], { tool: '/usr/bin/cat' })).toEqual(['7 3'])
+})
+
+test.each([
+  ['of 27 files that tar opens two secrets', '/usr/bin/tar', { opens: 27 }, ['7 3']],
+  ['of 29 files two', '/usr/bin/tar', { opens: 29 }, []],
+  ['four openings', '/opt/x/crawl', { secretOpens: 4 }, ['7 3']],
+  ['three openings', '/opt/x/crawl', { secretOpens: 3 }, []],
+])('all kinds in one second, %s', (_, exe, more, expected) => {
+  const kinds = KEYS | HASHES | CLOUD
+  expect(gather(exe, 'secretOpens' in more ? [kinds] : [kinds, kinds], more)).toEqual(expected)
+})
+
+test.each([
+  [28, ['7 3']],
+  [31, []],
+])('three kinds, one every %d seconds', (every, expected) => {
+  expect(gather('/usr/bin/python3.11', [KEYS, HASHES, CLOUD], { every })).toEqual(expected)
 })
 
 test('what was opened minutes ago does not count', () => {

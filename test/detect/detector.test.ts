@@ -243,6 +243,25 @@ describe('Detector.push() on programs that are new here', () => {
     ).toEqual([])
   })
 
+  test.each([
+    [0.6, 0],
+    [0.8, 1],
+  ])('one at %d from what another name does here: %d alerts', (x, alerts) => {
+    const detector = detectorWith({ memory: lived([nginx]) })
+    expect(opened(live(detector, T, 10, [{ pid: 5, name: 'web', at: [x, 0] }]))).toHaveLength(
+      alerts,
+    )
+  })
+
+  test.each([
+    [55, 1],
+    [65, 0],
+  ])('two seconds, %d later two more: %d alerts', (gap, alerts) => {
+    const detector = detectorWith({ memory: lived([nginx]) })
+    live(detector, T, 2, [fresh])
+    expect(opened(live(detector, T + 1 + gap, 2, [fresh]))).toHaveLength(alerts)
+  })
+
   test('what is ordinary elsewhere is no news here', () => {
     const memory = lived([nginx])
     expect(live(detectorWith({ memory }), T, 60, [{ ...fresh, name: 'gzip' }])).toEqual([])
@@ -272,6 +291,39 @@ test.each([
   const known = Array.from({ length: 1_300 }, (_, i) => i).find((i) => isKnown(T + i))
   expect(known).toBe(seconds)
 })
+
+test('Detector.standing(): a process is known as long as half of its late windows are', () => {
+  const detector = detectorWith()
+  const process = { pid: 1, name: 'nginx', startMs: (T - 1000) * 1000 }
+  live(detector, T, 20, [nginx])
+  // Far from all classes, nearest to its own.
+  const known = [0, 1, 2, 3].map((i) => {
+    live(detector, T + 20 + i, 1, [{ ...nginx, at: [-3, -3] }])
+    return detector.standing(process).known
+  })
+  expect(known).toEqual([true, true, true, false])
+})
+
+test.each([
+  [1, false],
+  [4, true],
+])(
+  'facts are asked for at a third of the level: with a budget of %d, %p after one window',
+  (budget, isAsked) => {
+    const asked: string[] = []
+    const facts: FactJudge = {
+      want: (_, question) => asked.push(question),
+      findings: () => undefined,
+      isAsking: () => false,
+      context: () => undefined,
+      proofs: () => [],
+    }
+    live(detectorWith({ facts, falseAlertsPerDay: budget }), T, 1, [
+      { pid: 2, name: 'nginx', at: PLACES.cron },
+    ])
+    expect(asked).toEqual(isAsked ? ['masquerade'] : [])
+  },
+)
 
 test('Detector: the same input gives the same messages, ids included', () => {
   const story = () =>

@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test'
-import { accumulate, Evidence } from '../../src/detect/evidence.ts'
-import { EVIDENCE } from '../../src/detect/thresholds.ts'
+import { accumulate, average, Evidence } from '../../src/detect/evidence.ts'
 
 const T = 1_800_000_000
 const process = { pid: 5, startMs: T * 1000, name: 'cron' }
@@ -16,7 +15,15 @@ test('accumulate() never falls below zero, so earlier benign windows offset noth
 test('accumulate() has a ceiling, so that a process can recover', () => {
   const { claim } = new Evidence().at(process, T)
   for (let i = 0; i < 1000; i++) accumulate(claim, 4, T + i)
-  expect(claim.level).toBe(EVIDENCE.most)
+  expect(claim.level).toBe(60)
+})
+
+test('average() follows the newest window by a fifth', () => {
+  const one = new Evidence().at(process, T)
+  accumulate(one.claim, 1, T)
+  average(one, Float32Array.of(1, 0), 0, 2)
+  average(one, Float32Array.of(0, 1), 0, 2)
+  expect(Array.from(one.mean!, (share) => Math.round(share * 1000) / 1000)).toEqual([0.8, 0.2])
 })
 
 test('Evidence.at() fades over seconds without a window', () => {

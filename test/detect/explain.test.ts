@@ -52,6 +52,15 @@ describe('reasonsOf()', () => {
     ])
   })
 
+  test('of what was missed names only what makes up a good part of a usual second', () => {
+    const profile = new Map([
+      ['futex', 0.07],
+      ['sendto', 0.09],
+    ])
+    const why = reasonsOf([call('read', 1, 2)], profile)
+    expect(why.map(({ syscall }) => syscall)).toEqual(['read', 'sendto'])
+  })
+
   test('falls back to what differs most from the usual where nothing speaks for the alert', () => {
     const occluded = [call('read', 0.5, -1), call('futex', 0.5, -2)]
     const why = reasonsOf(occluded, new Map([['read', 0.5]]))

@@ -29,6 +29,46 @@ test('in place: opened, read and written by the dozen', () => {
   expect(seconds({ openat: 20, read: 30, write: 20 }, 5).reduce((a, b) => a + b)).toBe(1)
 })
 
+test('files that are removed now and then do not add up', () => {
+  const work = new FileWork()
+  const calls = [{ pid: 10, counts: { rename: 4, write: 4 } }]
+  expect([0, 10, 20, 30].flatMap((s) => work.push(frameOf(1000 + s, calls)))).toEqual([])
+})
+
+test.each([
+  [{ openat: 14, read: 14, write: 14 }, 0],
+  [{ openat: 16, read: 16, write: 16 }, 1],
+  [{ openat: 28, mmap: 28, munmap: 28 }, 0],
+  [{ openat: 32, mmap: 32, munmap: 32 }, 1],
+])('%p in one second: %d', (counts, found) => {
+  expect(seconds(counts, 1)).toEqual([found])
+})
+
+test.each([
+  [7, 0],
+  [9, 1],
+])('of %d tools in a second: %d', (count, found) => {
+  const born = { ppid: 10, startMs: 1_000_000, counts: { openat: 2, read: 2, write: 2 } }
+  const tools = Array.from({ length: count }, (_, i) => ({ ...born, pid: 100 + i }))
+  const all = new FileWork().push(frameOf(1_000, [{ pid: 10, counts: { wait4: 1 } }, ...tools]))
+  expect(all).toHaveLength(found)
+})
+
+test.each([
+  ['a child of two seconds', 2, 1, 1],
+  ['a child of three seconds', 3, 1, 0],
+  ['a child of a child of a child', 0, 3, 1],
+  ['one further down', 0, 4, 0],
+])('what %s writes belongs to who removes: %d, %d', (_, age, depth, found) => {
+  const startMs = (1_000 - age) * 1_000
+  const chain = Array.from({ length: depth }, (_, i) => ({
+    ...{ pid: 11 + i, ppid: 10 + i, startMs },
+    counts: i === depth - 1 ? { write: 12 } : { wait4: 1 },
+  }))
+  const frame = frameOf(1_000, [{ pid: 10, counts: { unlink: 12 } }, ...chain])
+  expect(new FileWork().push(frame)).toHaveLength(found)
+})
+
 test('tools that are started once a file count to their parent', () => {
   const work = new FileWork()
   const found = []

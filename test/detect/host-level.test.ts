@@ -1,14 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { HostLevel } from '../../src/detect/host-level.ts'
-import { HOST_LEVEL } from '../../src/detect/thresholds.ts'
 
 /** Midnight of some day. */
 const T = Math.ceil(1_800_000_000 / 86_400) * 86_400
 
 /** Hours of life, one score each; 40 watched minutes are enough of an hour. */
-function lived(level: HostLevel, scores: readonly number[], from = T): number {
+function lived(level: HostLevel, scores: readonly number[], from = T, watched = 2_400): number {
   scores.forEach((score, i) => {
-    for (let s = 0; s < 2_400; s++) level.push(from + i * 3_600 + s, s === 7 ? score : 0.1)
+    for (let s = 0; s < watched; s++) level.push(from + i * 3_600 + s, s === 7 ? score : 0.1)
   })
   return from + scores.length * 3_600
 }
@@ -54,7 +53,22 @@ describe('HostLevel', () => {
     for (let day = 1; day < factors.length; day++)
       expect(factors[day]! / factors[day - 1]!).toBeLessThanOrEqual(1.5)
     expect(factors.at(-1)).toBeCloseTo(2.4, 5)
-    expect(factors.at(-1)).toBeLessThanOrEqual(HOST_LEVEL.most)
+  })
+
+  test('no host gets more than two and a half times the level', () => {
+    const level = new HostLevel(1)
+    for (const day of [0, 1, 2, 3, 4, 5])
+      level.push(lived(level, Array(24).fill(9), T + 43_200 + day * 86_400), 0)
+    expect(level.factor).toBe(2.5)
+  })
+
+  test.each([
+    [1_750, 0],
+    [1_850, 24],
+  ])('of hours that were watched for %d seconds %d of 24 count', (watched, hours) => {
+    const level = new HostLevel(1)
+    level.push(lived(level, Array(24).fill(0.5), T, watched), 0)
+    expect(level.status().hours).toBe(hours)
   })
 
   test('of hours drawn alike no more than promised are above the level', () => {

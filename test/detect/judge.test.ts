@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { claimIncrement, maliceIncrement, type Signs, signsOf } from '../../src/detect/judge.ts'
-import { JUDGE } from '../../src/detect/thresholds.ts'
+import {
+  claimIncrement,
+  classDistance,
+  maliceIncrement,
+  type Signs,
+  signsOf,
+} from '../../src/detect/judge.ts'
 import { calibration, classes, PLACES, predictions, T } from './toy.ts'
 
 /** A window of a daemon that the model recognises and that does what it always did here. */
@@ -33,12 +38,12 @@ describe('claimIncrement()', () => {
 
   test('a model that often errs about this name here is not listened to', () => {
     const alone = claimIncrement({ ...strange, contradicted: 0.5 }, true)
-    expect(alone).toBeCloseTo(JUDGE.strangeWeight * (4 - JUDGE.strangeDrift), 5)
+    expect(alone).toBeCloseTo(2.8, 5)
   })
 
   test('nor is the memory of a name that often shows something new', () => {
     const alone = claimIncrement({ ...strange, surprise: 0.5 }, true)
-    expect(alone).toBeCloseTo(JUDGE.againstWeight * 5, 5)
+    expect(alone).toBeCloseTo(2.5, 5)
   })
 
   test('on a host where everything is strange, nothing is said against a name', () => {
@@ -53,8 +58,7 @@ describe('claimIncrement()', () => {
 
   test('where the memory cannot tell two programs apart, a model that was measured here speaks alone', () => {
     const same = { ...strange, toUsual: 0.3, toOther: 0.4 }
-    const alone = JUDGE.againstWeight * 5 - JUDGE.aloneDrift
-    expect(claimIncrement(same, true)).toBeCloseTo(alone, 5)
+    expect(claimIncrement(same, true)).toBeCloseTo(2.2, 5)
     // Where it is often wrong about the name here, its word is worth nothing.
     expect(claimIncrement({ ...same, contradicted: 0.5 }, true)).toBeLessThan(0)
     // The other program does something else here: this is usual for the name alone.
@@ -66,6 +70,41 @@ describe('claimIncrement()', () => {
     expect(claimIncrement(strange, false)).toBeGreaterThan(3)
     expect(claimIncrement({ ...strange, unsure: 0.3 }, false)).toBeLessThan(0)
   })
+})
+
+test.each<[string, Partial<Signs>, boolean, number]>([
+  ['cold, ordinary doubt is taken off', { againstNamed: 3 }, false, 2.5],
+  ['cold, of a class that is mistaken once in twenty', { unsure: 0.05 }, false, 0.457],
+  ['cold, of a class that was never mistaken', { unsure: 0 }, false, 3.715],
+  ['a window just beyond what is usual', { toUsual: 1.1 }, true, 2.4],
+  ['another program that is as near', { toUsual: 0.3, toOther: 0.45 }, true, 2.2],
+  ['another program that is a little farther', { toUsual: 0.3, toOther: 0.6 }, true, -1],
+  ['a model that errs once in ten', { surprise: 0.5, contradicted: 0.1 }, true, 0.303],
+  ['a name with news once in twenty', { surprise: 0.05, contradicted: 0.5 }, true, 0.496],
+  ['much that speaks for it', { against: -20, toUsual: 1.1 }, true, -2],
+])('claimIncrement(): %s', (_, more, warm, increment) => {
+  expect(claimIncrement({ ...strange, ...more }, warm)).toBeCloseTo(increment, 2)
+})
+
+test.each<[string, Partial<Signs>, number]>([
+  ['of a class that is often taken for it', { malice: 9, suspect: 0.1, toMalicious: 0.4 }, 1.282],
+  ['within what is near', { malice: 2, toMalicious: 0.55 }, 2],
+  ['a little beyond it', { malice: 2, toMalicious: 0.8 }, 0.4],
+  ['far, and still at its gate', { malice: 9, toMalicious: 1.9 }, -6.4],
+  ['beyond its gate', { malice: 9, toMalicious: 2.1 }, -1],
+])('maliceIncrement(): %s', (_, more, increment) => {
+  expect(maliceIncrement({ ...usual, ...more }, false)).toBeCloseTo(increment, 2)
+})
+
+test('classDistance() is in radii, and no radius is smaller than a quarter', () => {
+  const of = (radius: number) =>
+    classDistance(
+      { ...calibration, radii: new Float32Array(4).fill(radius) },
+      classes.names.indexOf('nginx'),
+      Float32Array.of(0, 1),
+    )
+  expect(of(0.5)).toBeCloseTo(Math.SQRT1_2 / 0.5, 5)
+  expect(of(0.01)).toBeCloseTo(Math.SQRT1_2 / 0.25, 5)
 })
 
 test('signsOf() doubts the model as far as it takes this class for that one, not for any', () => {
@@ -134,9 +173,7 @@ describe('maliceIncrement()', () => {
   test('a name that is a malicious program’s is taken at its word where the behaviour leaves it open', () => {
     const half = { ...miner, malice: -2, toMalicious: 9 }
     expect(maliceIncrement(half, false)).toBe(-1)
-    expect(maliceIncrement({ ...half, maliciousName: true }, false)).toBe(
-      JUDGE.maliciousNameOdds - 2,
-    )
+    expect(maliceIncrement({ ...half, maliciousName: true }, false)).toBe(2)
     expect(maliceIncrement({ ...half, maliciousName: true, malice: -5 }, false)).toBeLessThan(0)
   })
 })
@@ -162,5 +199,12 @@ describe('signsOf()', () => {
   test('the distance to malice is that to the nearest prototype of the likeliest malicious class', () => {
     expect(signs(PLACES.miner, false).toMalicious).toBe(0)
     expect(signs(PLACES.nginx, false).toMalicious).toBe(Number.POSITIVE_INFINITY)
+    // At 4.9 and at 5.4 % of it.
+    expect(signs([2.79, 2.79], false).toMalicious).toBe(Number.POSITIVE_INFINITY)
+    expect(signs([2.8, 2.8], false).toMalicious).toBeCloseTo(3.2, 5)
+  })
+
+  test('what the net excludes speaks as much as one in two hundred would', () => {
+    expect(signs(PLACES.cron, false).against).toBeCloseTo(Math.log(1.005 / 0.005), 2)
   })
 })

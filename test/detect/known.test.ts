@@ -11,6 +11,8 @@ const knownAt = (at: readonly [number, number], background?: number) =>
 test.each<[string, readonly [number, number], number | undefined, boolean]>([
   ['at a prototype', [0, 6], undefined, true],
   ['within the radius', [0.7, 6], undefined, true],
+  ['at four fifths of the radius', [-0.8, 6.8], undefined, true],
+  ['at one radius and a quarter', [-1.25, 7.25], undefined, false],
   ['surely that class and far from all of it', [-3, 9], undefined, false],
   ['one of the other programs', [0, 6], classes.names.indexOf('sshd'), false],
 ])('%s: %p', (_, at, background, known) => {

@@ -29,6 +29,12 @@ test('a tool is its starter, through others as short-lived; a grown process is i
   expect([9, 8, 7, 20].map(responsible)).toEqual([7, 7, 7, 20])
 })
 
+test('a process answers for itself after three seconds', () => {
+  const seconds = (last: number): [number, Calls[]][] =>
+    [100, last].map((second) => [second, [at(7, 10), at(8, 100, 7)]])
+  expect([102, 103].map((last) => lineageOf(...seconds(last))(8))).toEqual([7, 8])
+})
+
 test('a chain in which each forks the next and ends is its first link, or who started that', () => {
   const links = Array.from({ length: 30 }, (_, i): [number, Calls[]] => [
     100 + i,

@@ -15,7 +15,8 @@ describe('Recurrence.note()', () => {
 
   test('three earlier days within two weeks make it usual', () => {
     expect(onDays([0, 1, 2, 3, 4])).toEqual([undefined, undefined, undefined, 3, 4])
-    expect(onDays([0, 1, 2, 20])).toEqual([undefined, undefined, undefined, undefined])
+    expect(onDays([0, 1, 2, 13])).toEqual([undefined, undefined, undefined, 3])
+    expect(onDays([0, 1, 2, 15])).toEqual([undefined, undefined, undefined, undefined])
   })
 
   test('many times in a day are one day', () => {

@@ -22,6 +22,22 @@ const NULLS: readonly [string, (u: number) => number, Survival][] = [
 ]
 
 describe('fitTail()', () => {
+  test('takes no tail for heavier than a few peaks can show', () => {
+    const peaks = Array.from({ length: 100 }, (_, i) => 5 / ((i + 1) / 100) ** 1.5)
+    expect(fitTail(peaks, 10, 0.1).shape).toBe(0.3)
+  })
+
+  test('takes no shape from fewer than eight peaks', () => {
+    const shape = (count: number) =>
+      fitTail(
+        Array.from({ length: count + 1 }, (_, i) => 5 / ((i + 1) / count)),
+        10,
+        0.1,
+      ).shape
+    expect(shape(7)).toBe(0)
+    expect(shape(8)).toBeGreaterThan(0)
+  })
+
   test.each(NULLS)(
     'keeps budgets of 0.1 to 100 a day within a factor of 2: %s',
     (_, peakAt, survival) => {

@@ -37,7 +37,36 @@ describe('weigh()', () => {
       { confidence: 0.45, warm: true, seconds: 10 },
       { kind: 'alert', certainty: 'confirmed', because: [], isProven: false },
     ],
+    ...(
+      [
+        ['cold', { confidence: 0.47 }, 'observation'],
+        ['cold', { confidence: 0.55, seconds: 10 }, 'provisional'],
+        ['cold', { confidence: 0.65, seconds: 10 }, 'confirmed'],
+        ['warm', { confidence: 0.33, warm: true }, 'observation'],
+        ['warm', { confidence: 0.37, warm: true, seconds: 10 }, 'provisional'],
+        ['warm', { confidence: 0.43, warm: true, seconds: 10 }, 'provisional'],
+        ['warm', { confidence: 0.47, warm: true, seconds: 10 }, 'confirmed'],
+        ['an interpreter', { confidence: 0.72, isAnyProgram: true, seconds: 10 }, 'provisional'],
+        ['an interpreter', { confidence: 0.78, isAnyProgram: true, seconds: 10 }, 'confirmed'],
+        ['an interpreter', { named: 0.55, isAnyProgram: true }, 'provisional'],
+        ['an interpreter', { named: 0.45, isAnyProgram: true }, 'observation'],
+      ] as const
+    ).map(
+      ([whose, given, outcome]) =>
+        [
+          `${whose}, ${JSON.stringify(given)}`,
+          given,
+          outcome === 'observation'
+            ? { kind: outcome, because: [] }
+            : { kind: 'alert', certainty: outcome, because: [], isProven: false },
+        ] as const,
+    ),
     ['facts not answered yet', { hasFacts: true }, { kind: 'wait' }],
+    [
+      'facts not answered for four seconds',
+      { hasFacts: true, seconds: 4 },
+      { kind: 'alert', certainty: 'provisional', because: [], isProven: false },
+    ],
     [
       'an answer that takes longer is waited for',
       { hasFacts: true, isAsking: true, seconds: 12 },
