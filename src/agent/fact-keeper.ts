@@ -10,7 +10,7 @@
 
 import { Blinding } from '../detect/blinding.ts'
 import { Commands } from '../detect/commands.ts'
-import { Connecting } from '../detect/connecting.ts'
+import { Connecting, type Repeater } from '../detect/connecting.ts'
 import { Credentials } from '../detect/credentials.ts'
 import {
   findingsOf,
@@ -83,9 +83,10 @@ const ANSWERS: Readonly<Partial<Record<Question, FactQuestion>>> = {
   'web-shell': 'look',
   'file-encryption': 'files',
   'crypto-miner': 'network',
+  'password-guessing': 'refusal',
 }
 
-/** What the calls to others say alone, so there is nothing to be asked. */
+/** What the calls to others say; where they say nothing, and nothing can be asked, that is the answer. */
 const BY_CONTACTS: Readonly<
   Partial<Record<Question, (contacts: Contacts) => Finding[] | undefined>>
 > = {
@@ -108,6 +109,9 @@ const WANTED = 4
  * not wait for them.
  */
 const LANES = { files: FILE_WATCHES_MAX, program: 12, look: 24 } as const
+/** Seconds between two looks into the memory of who connects again and again, and how many wait. */
+const REPEATERS_EVERY = 2
+const REPEATERS_WAITING = 16
 
 function laneOf(questions: readonly FactQuestion[]): keyof typeof LANES {
   if (questions.includes('files')) return 'files'
@@ -138,6 +142,8 @@ export class FactKeeper implements FactJudge {
   readonly #asked = new Map<string, readonly FactQuestion[]>()
   /** Questions about processes that are gone, and the second in which that was said. */
   readonly #failed = new Map<string, number>()
+  readonly #repeaters = new Map<ProcessKey, Repeater>()
+  #repeaterSecond = 0
   #proofs: HeldProof[] = []
   #proofCount = 0
   #dropped = 0
@@ -173,7 +179,25 @@ export class FactKeeper implements FactJudge {
       // Our own work on files is reading them.
       if (pid !== this.#reader.pid && pid > 0) this.#put(trigger)
     }
+    this.#putRepeater(frame.index)
     this.#send()
+  }
+
+  /** One at a time, for reading memory is dear: who was looked into least, the latest of those. */
+  #putRepeater(second: number): void {
+    for (const one of this.#connecting.repeaters) {
+      this.#repeaters.delete(processKey(one.process))
+      this.#repeaters.set(processKey(one.process), one)
+    }
+    if (Math.abs(second - this.#repeaterSecond) < REPEATERS_EVERY) return
+    const [next] = [...this.#repeaters].reverse().sort(([, a], [, b]) => a.looks - b.looks)
+    if (next === undefined) return
+    const [key, { process, repeats }] = next
+    this.#repeaters.delete(key)
+    while (this.#repeaters.size > REPEATERS_WAITING)
+      this.#repeaters.delete(this.#repeaters.keys().next().value!)
+    this.#repeaterSecond = second
+    this.#put({ process, questions: ['refusal'], urgency: URGENCY.repeats, repeats })
   }
 
   /** Answered in a second or two; safe to call each second. */
@@ -196,7 +220,8 @@ export class FactKeeper implements FactJudge {
     if (byContacts !== undefined) {
       if (this.#reader === undefined) return undefined
       const contacts = this.#connecting.of(process)
-      return contacts === undefined ? undefined : byContacts(contacts)
+      const found = contacts === undefined ? undefined : byContacts(contacts)
+      if (ANSWERS[question] === undefined || found === undefined || found.length > 0) return found
     }
     const kept = this.#kept.get(processKey(process))
     const part = ANSWERS[question]
@@ -365,7 +390,7 @@ export class FactKeeper implements FactJudge {
 
   async #ask(key: string, trigger: Wanted): Promise<void> {
     const { process, questions, urgency } = trigger
-    const { unlinked, removed, cores, asked, contacted, secrets } = trigger
+    const { unlinked, removed, cores, asked, contacted, secrets, repeats } = trigger
     const { pid, ppid, latest, startMs } = process
     const reader = this.#reader!
     this.#asked.set(key, questions)
@@ -400,7 +425,7 @@ export class FactKeeper implements FactJudge {
     if (typeof answer !== 'string')
       this.#keep(process, {
         ...answer,
-        ...defined({ unlinked, removed, cores, asked, contacted, secrets }),
+        ...defined({ unlinked, removed, cores, asked, contacted, secrets, repeats }),
       })
   }
 
@@ -481,6 +506,8 @@ function addedFiles(a: FileChanges, b: FileChanges): FileChanges {
     sampled: a.sampled + b.sampled,
     encrypted: a.encrypted + b.encrypted,
     replaced: a.replaced + b.replaced,
+    ciphers: a.ciphers + b.ciphers,
+    gone: a.gone + b.gone,
     written: a.written + b.written,
     unreadable: a.unreadable + b.unreadable,
     isWithin: a.isWithin && b.isWithin,

@@ -17,7 +17,7 @@ import type { Finding, Proof } from '../domain/finding.ts'
 import type { Frame, ProcessActivity } from '../domain/frame.ts'
 import { CONNECTORS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import type { Contacts } from '../domain/process-facts.ts'
+import type { Contacts, Repeats } from '../domain/process-facts.ts'
 import { syscallIndexOf } from '../domain/syscalls.ts'
 import { Distinct } from './distinct.ts'
 import type { Lineage } from './lineage.ts'
@@ -63,6 +63,18 @@ const ASKS_FOR_PASSWORD: Readonly<Record<number, number>> = {
   // Many repositories are fetched one after the other.
   ...{ 22: 30, 2222: 30 },
 }
+/**
+ * Who connects to one end again and again, and is answered: a client that keeps no connection, or one
+ * that is refused a login each time. Asked about anew after so long, and twice as long each time.
+ */
+const REPEATS = {
+  contacts: 15,
+  ends: 3,
+  seconds: 6,
+  answered: 0.5,
+  again: 60,
+  latest: 3_600,
+} as const
 /** Contacts for each question, and with whom: one, and the name server that knows it. */
 const ORDERS = { contacts: 1.5, ends: 2 } as const
 /**
@@ -95,6 +107,17 @@ interface Seen {
   seconds: number
   last: number
   readonly proven: Set<string>
+  /** When it is told as one who repeats, and after how long anew. */
+  repeatsFrom: number
+  repeatsAgain: number
+  repeatsTold: number
+}
+
+export interface Repeater {
+  readonly process: Process
+  /** How often it was told before. */
+  readonly looks: number
+  readonly repeats: Repeats
 }
 
 export class Connecting {
@@ -102,6 +125,7 @@ export class Connecting {
   readonly #lineage: Lineage
   /** The source tells remote ends. */
   #tellsEnds = false
+  #repeaters: Repeater[] = []
 
   constructor(lineage: Lineage) {
     this.#lineage = lineage
@@ -134,7 +158,13 @@ export class Connecting {
       touched.add(seen)
     }
     while (this.#seen.size > CONNECTORS_MAX) this.#seen.delete(this.#seen.keys().next().value!)
+    this.#repeaters = [...touched].flatMap((seen) => repeaterOf(seen, frame.index))
     return [...touched].flatMap((seen) => this.#judge(seen, frame.index))
+  }
+
+  /** Who was found in the latest frame to connect to one end again and again. */
+  get repeaters(): readonly Repeater[] {
+    return this.#repeaters
   }
 
   /** Of some ten seconds; undefined before enough of them were seen. */
@@ -207,6 +237,7 @@ function nothingOf(process: Process, index: number): Seen {
     ...{ peer: '', ends: new Distinct(END_BITS), names: new Distinct(NAME_BITS) },
     ...{ slowEnds: new Distinct(END_BITS, 60), slowContacts: 0, slowAnswered: 0 },
     ...{ seconds: 0, last: index, proven: new Set() },
+    ...{ repeatsFrom: index, repeatsAgain: REPEATS.again, repeatsTold: 0 },
   }
 }
 
@@ -273,6 +304,22 @@ function byDistinct(seen: Seen, index: number): Finding[] {
       ),
     )
   return findings
+}
+
+function repeaterOf(seen: Seen, index: number): Repeater[] {
+  const { process, contacts, answered, seconds, ends, peer, repeatsFrom, repeatsAgain } = seen
+  // Where the clock was set back, no longer than a turn.
+  if (index < repeatsFrom && repeatsFrom - index <= repeatsAgain) return []
+  const isRepeating =
+    contacts >= REPEATS.contacts &&
+    seconds >= REPEATS.seconds &&
+    answered >= REPEATS.answered * contacts &&
+    ends.count(index) <= REPEATS.ends
+  if (!isRepeating) return []
+  seen.repeatsFrom = index + repeatsAgain
+  seen.repeatsAgain = Math.min(REPEATS.latest, 2 * repeatsAgain)
+  const looks = seen.repeatsTold++
+  return [{ process, looks, repeats: { contacts: Math.round(contacts), peer } }]
 }
 
 function isScan(

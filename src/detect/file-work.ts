@@ -33,9 +33,15 @@ export interface FileWorker {
   readonly rewritten: number
   /** Short-lived tools of it that read and wrote. */
   readonly tools: number
+  /** It takes its time. */
+  readonly isSlow: boolean
 }
 
 interface Work {
+  slowRemoved: number
+  slowUnlinked: number
+  readonly first: number
+  slowNext: number
   unlinked: number
   removed: number
   rewritten: number
@@ -107,6 +113,9 @@ export class FileWork {
     work.removed = work.removed * faded + removed
     work.rewritten = work.rewritten * faded + rewritten
     work.tools = work.tools * faded + tools
+    const slowly = FILE_WORK.slow.decay ** Math.max(0, index - work.last)
+    work.slowRemoved = work.slowRemoved * slowly + removed
+    work.slowUnlinked = work.slowUnlinked * slowly + Math.min(unlinks, writes)
     work.last = index
     // To the end: the longest quiet one is forgotten first.
     this.#work.delete(key)
@@ -118,10 +127,22 @@ export class FileWork {
       work.removed >= FILE_WORK.removed ||
       work.rewritten >= FILE_WORK.rewritten ||
       work.tools >= FILE_WORK.tools
-    if (index < work.next || !isMuch) return
-    work.next = index + FILE_WORK.againAfter
-    const { unlinked, removed: taken, rewritten: changed, tools: started } = work
-    found.push({ process, unlinked, removed: taken, rewritten: changed, tools: started })
+    if (index >= work.next && isMuch) {
+      work.next = index + FILE_WORK.againAfter
+      work.slowNext = index + FILE_WORK.slow.againAfter
+      const { unlinked, removed: taken, rewritten: changed, tools: started } = work
+      found.push({
+        ...{ process, unlinked, removed: taken, rewritten: changed, tools: started },
+        isSlow: false,
+      })
+      return
+    }
+    const { removed: steady, seconds, againAfter } = FILE_WORK.slow
+    const isSteady = work.slowRemoved >= steady && index - work.first >= seconds
+    if (index < Math.max(work.next, work.slowNext) || !isSteady) return
+    work.slowNext = index + againAfter
+    const { slowUnlinked: unlinked, slowRemoved } = work
+    found.push({ process, unlinked, removed: slowRemoved, rewritten: 0, tools: 0, isSlow: true })
   }
 }
 
@@ -145,7 +166,10 @@ interface AllCalls extends Calls {
 }
 
 function nothingOf(index: number): Work {
-  return { unlinked: 0, removed: 0, rewritten: 0, tools: 0, last: index, next: index }
+  return {
+    ...{ unlinked: 0, removed: 0, rewritten: 0, tools: 0, last: index, next: index },
+    ...{ slowRemoved: 0, slowUnlinked: 0, first: index, slowNext: index },
+  }
 }
 
 function add(to: Calls, from: Calls): void {

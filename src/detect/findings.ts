@@ -47,6 +47,7 @@ export function findingsOf(process: Process, facts: ProcessFacts, knows: KnowsNa
     ...credentialAccess(facts),
     ...fileEncryption(facts),
     ...miner(process, facts),
+    ...refusedLogins(facts),
   ]
 }
 
@@ -349,7 +350,7 @@ const ORDINARY_FILES = 6
 
 function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Generator<Finding> {
   if (files === undefined) return
-  const { sampled, encrypted, replaced, isWithin, examples, directory } = files
+  const { sampled, encrypted, replaced, ciphers, gone, isWithin, examples, directory } = files
   const isWork = writesUnreadable(files) || (removed > 0 && isWithin && !writesReadable(files))
   const where = `in ${directory}: ${examples.join(', ')}`
   if (encrypted >= ENCRYPTED_FILES && isWork)
@@ -361,6 +362,13 @@ function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Ge
     yield proves(
       'file-encryption',
       `${encrypted + replaced} files were replaced by unreadable ones ${where}`,
+    )
+  // Archives in place of what they were made of: a job that packs what it has made itself removes
+  // nothing that is older than it.
+  else if (ciphers >= ENCRYPTED_FILES && Math.min(gone, unlinked) >= 2 * ENCRYPTED_FILES && isWork)
+    yield proves(
+      'file-encryption',
+      `${gone} readable files were removed beside ${ciphers} unreadable ones that came ${where}`,
     )
   else if (encrypted + replaced > 0)
     yield supports('file-encryption', `${encrypted + replaced} files became unreadable ${where}`)
@@ -496,6 +504,20 @@ export function guessFindings({ connects, ends }: Contacts): Finding[] {
   if (ends !== undefined && ends > GUESSED_ENDS)
     return [refutes('password-guessing', `turns to ${ends} different remote ends`)]
   return []
+}
+
+/**
+ * A page's client without a pool of connections connects as often as who guesses; only the latter is
+ * refused each time. (So is a program whose password was changed, and that does not wait.)
+ */
+function* refusedLogins({ refusal, repeats }: ProcessFacts): Generator<Finding> {
+  if (refusal === undefined || refusal === '') return
+  if (repeats === undefined) yield supports('password-guessing', `is refused a login (${refusal})`)
+  else
+    yield proves(
+      'password-guessing',
+      `connected ${repeats.contacts} times in some ten seconds to ${repeats.peer} and is refused each login (${refusal})`,
+    )
 }
 
 /** The same of a tunnel: data in names takes queries. */

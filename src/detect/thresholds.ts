@@ -288,6 +288,11 @@ export const FILE_WORK = {
   /** Younger processes (seconds) count to who started them, too: xargs, sh and openssl to find. */
   shortLife: 3,
   generations: 3,
+  /**
+   * Removed or renamed within a minute: who takes its time, a file in some seconds. Editors and
+   * daemons do so, too, and are looked at seldom.
+   */
+  slow: { removed: 4, decay: 0.98, seconds: 8, againAfter: 120 },
 } as const
 
 /** Who gathers secrets (credentials.ts). */

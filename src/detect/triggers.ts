@@ -10,7 +10,7 @@
 import type { Frame } from '../domain/frame.ts'
 import { PROCESSES_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
-import type { FactQuestion } from '../domain/process-facts.ts'
+import type { FactQuestion, Repeats } from '../domain/process-facts.ts'
 import { Compute } from './compute.ts'
 import { FileWork } from './file-work.ts'
 import type { KnowsName } from './findings.ts'
@@ -41,6 +41,8 @@ export interface Trigger {
   readonly contacted?: string
   /** Kinds of secrets that it opened. */
   readonly secrets?: readonly string[]
+  /** It connects to one end again and again. */
+  readonly repeats?: Repeats
 }
 
 /** Seconds after its first sight at which a shell or interpreter is looked at again. */
@@ -60,6 +62,7 @@ export const URGENCY = {
   /** From here to one more, by how much they do. */
   files: 3,
   compute: 3,
+  repeats: 3,
 } as const
 /** The kernel is told a descriptor, whatever that is of; a look tells the name of the memory. */
 const FROM_MEMORY = /^(\/memfd:|(\/proc\/[^/]+|\/dev)\/fd\/\d+$)/
@@ -91,9 +94,10 @@ export class Triggers {
       const trigger = this.#of(process, frame.index)
       if (trigger !== undefined) triggers.push(trigger)
     }
-    for (const { process, unlinked, removed, rewritten, tools } of this.#fileWork.push(frame)) {
+    for (const one of this.#fileWork.push(frame)) {
+      const { process, unlinked, removed, rewritten, tools, isSlow } = one
       // Few can be watched at a time: who does most comes first.
-      const work = removed + rewritten / 4 + tools / 16
+      const work = isSlow ? 0 : removed + rewritten / 4 + tools / 16
       const urgency = URGENCY.files + work / (work + 50)
       triggers.push({ process, questions: ['files'], urgency, unlinked, removed })
     }

@@ -54,6 +54,7 @@ const SETTLED_BY_FACTS: ReadonlySet<Question> = new Set<BehaviourId>([
   'reverse-shell',
   'crypto-miner',
   'network-scan',
+  'password-guessing',
 ])
 
 export function weigh(suspicion: Suspicion): Outcome {

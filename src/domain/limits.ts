@@ -369,6 +369,8 @@ export const WATCHED_FOLDERS_MAX = 24
 export const WATCHED_FILES_PER_FOLDER_MAX = 32
 export const FOLDER_ENTRIES_MAX = 2_048
 export const FILE_WATCH_MS = 6_000
+/** So long where something was found, and not enough: who takes its time. */
+export const FILE_WATCH_LONG_MS = 14_000
 /** Processes whose files are watched at a time. */
 export const FILE_WATCHES_MAX = 5
 /** Files of one process that are kept open until it is known what it made of them. */
@@ -382,6 +384,8 @@ export const COMMANDERS_MAX = 2_048
 export const GATHERERS_MAX = 1_024
 /** Memory of one process that is looked through for the protocol of mining pools: some 100 ms. */
 export const POOL_TALK_BYTES_MAX = 64 * 1_048_576
+/** The same for answers of servers that refuse a login: some 50 ms, every few seconds at most. */
+export const REFUSAL_BYTES_MAX = 24 * 1_048_576
 /** Processes whose CPU time is added up. */
 export const COMPUTERS_MAX = 2_048
 /**

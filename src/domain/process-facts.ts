@@ -9,7 +9,15 @@ import type { ProcessContext } from './alert.ts'
  * What can be asked about a process. `look` is cheap; the others cost milliseconds to seconds and
  * are asked with a reason.
  */
-export const FACT_QUESTIONS = ['look', 'program', 'streams', 'files', 'network', 'pool'] as const
+export const FACT_QUESTIONS = [
+  'look',
+  'program',
+  'streams',
+  'files',
+  'network',
+  'pool',
+  'refusal',
+] as const
 export type FactQuestion = (typeof FACT_QUESTIONS)[number]
 
 /** Where an executable lies, as far as that says something. */
@@ -128,6 +136,10 @@ export interface FileChanges {
    * whose previous content is unknown.
    */
   readonly replaced: number
+  /** Unreadable files that came, whatever they are called. */
+  readonly ciphers: number
+  /** Readable files, older than the process, that went and have no successor. */
+  readonly gone: number
   /** Files there that it was seen to write, and of them those that it left unreadable. */
   readonly written: number
   readonly unreadable: number
@@ -157,6 +169,13 @@ export interface Contacts {
   readonly dnsQueries?: number
 }
 
+/** Connections to one end, one after the other. */
+export interface Repeats {
+  /** In some ten seconds. */
+  readonly contacts: number
+  readonly peer: string
+}
+
 /** All that is known of one process; each part replaces an older one. */
 export interface ProcessFacts {
   readonly look?: Look
@@ -170,6 +189,10 @@ export interface ProcessFacts {
   readonly network?: Network
   /** A phrase of the protocol of mining pools in its memory; '' where there is none. */
   readonly pool?: string
+  /** How servers refused it a login, by answers in its memory; '' where there is none. */
+  readonly refusal?: string
+  /** It connected to one end again and again, when that was noticed. */
+  readonly repeats?: Repeats
   /** It is the child of a process of the same executable, which has these connections. */
   readonly parentNetwork?: Network
   /** Kinds of questions about this host that it asked of late (detect/commands.ts). */

@@ -23,6 +23,9 @@ interface Known {
   state: FileState
   changed: boolean
   encrypted: boolean
+  /** It was there before the process was. */
+  readonly isOld: boolean
+  isGone: boolean
 }
 
 /** Endings that tools give to what they made of a file, or until they have. */
@@ -46,6 +49,8 @@ export class FileLedger {
   workingDirectory: string | undefined
   /** Unreadable newcomers in the place of another file, by their ending. */
   readonly #replaced = new Map<string, Set<string>>()
+  /** All unreadable newcomers, whatever their ending. */
+  readonly #ciphers = new Set<string>()
 
   get size(): number {
     return this.#files.size
@@ -67,12 +72,13 @@ export class FileLedger {
   }
 
   /** The state of a file at a look; the first is what it was. */
-  see(path: string, state: FileState): void {
+  see(path: string, state: FileState, isOld = false): void {
     const known = this.#files.get(path)
     if (known === undefined) {
-      this.#files.set(path, { state, changed: false, encrypted: false })
+      this.#files.set(path, { state, changed: false, encrypted: false, isOld, isGone: false })
       return
     }
+    known.isGone = false
     if (known.state.version === state.version) return
     known.changed = true
     known.encrypted ||= isEncryption(known.state, state) || isMislabelled(path, state)
@@ -84,11 +90,18 @@ export class FileLedger {
     this.see(path, { ...state, version: `successor ${state.version}` })
   }
 
+  /** A file is gone, and none has come in its place. */
+  seeGone(path: string): void {
+    const known = this.#files.get(path)
+    if (known !== undefined) known.isGone = true
+  }
+
   /**
    * A file that came in these seconds; `isAlone` where the name without its last ending is no file
    * any more.
    */
   seeNew(path: string, state: FileState, isAlone: boolean): void {
+    if (state.head === 'cipher') this.#ciphers.add(path)
     if (!isAlone || state.head !== 'cipher') return
     const ending = replacementEnding(path)
     if (ending === undefined) return
@@ -102,12 +115,19 @@ export class FileLedger {
     const encrypted = changed.filter(([, { encrypted }]) => encrypted)
     // One tool gives one ending.
     const replaced = [...this.#replaced.values()].sort((a, b) => b.size - a.size)[0] ?? new Set()
-    const shown = encrypted.length > 0 ? encrypted.map(([path]) => path) : [...replaced]
+    const archives = replaced.size > 0 ? replaced : this.#ciphers
+    const shown = encrypted.length > 0 ? encrypted.map(([path]) => path) : [...archives]
+    const gone = [...this.#files.values()].filter(
+      ({ isOld, isGone, state: { head } }) =>
+        isOld && isGone && (head === 'plain' || head === 'format'),
+    )
     const directory = shown[0]?.slice(0, shown[0].lastIndexOf('/'))
     return {
       sampled: changed.length,
       encrypted: encrypted.length,
       replaced: replaced.size,
+      ciphers: this.#ciphers.size,
+      gone: gone.length,
       isWithin:
         directory !== undefined &&
         this.workingDirectory !== undefined &&

@@ -13,6 +13,7 @@
 import { closeSync, constants, lstatSync, openSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import {
+  FILE_WATCH_LONG_MS,
   FILE_WATCH_MS,
   FOLDER_ENTRIES_MAX,
   WATCHED_FILES_PER_FOLDER_MAX,
@@ -30,11 +31,13 @@ import {
   procStat,
   withFile,
 } from './proc-files.ts'
-import { toolsOf } from './tools.ts'
+import { toolsOf, uptimeMs } from './tools.ts'
 import { textureOf, WrittenFiles } from './written-files.ts'
 
 /** Uneven: who encrypts and decrypts in turns must not meet us in step. */
 const LOOKS_MS = [400, 1_100, 1_900, 3_100, 4_300, FILE_WATCH_MS] as const
+/** And where something was found and not enough, of who takes its time. */
+const LATE_LOOKS_MS = [8_000, 10_000, 12_000, FILE_WATCH_LONG_MS] as const
 /** Between two looks at the descriptors. */
 const SAMPLE_EVERY_MS = 100
 /** Until enough is known of what it writes itself: files are open for a moment only. */
@@ -49,6 +52,9 @@ const ORDINARY_MS = 3_100
 const NEIGHBOURS = 5
 /** New files that are named like secrets and may be some. */
 const NEW_SECRETS = 3
+/** Files that come next after one that was replaced, and how many of them in all. */
+const NEXT_FILES = 5
+const NEXT_FILES_MOST = 100
 const NOT_WATCHED = /^\/(proc|sys|dev|run)(\/|$)/
 
 /** Of all watches together. */
@@ -57,6 +63,8 @@ export const pace = new Pace()
 interface Folder {
   readonly path: string
   readonly descriptor: number
+  /** What was there at first, as the directory lists it, and sorted. */
+  orders: readonly (readonly string[])[]
 }
 
 /**
@@ -85,21 +93,25 @@ class FileWatch {
   readonly #startedMs = Date.now()
   /** New files that are named like secrets. */
   readonly #newSecrets = new Set<string>()
+  #nextFiles = 0
+  /** Unix ms of its start; what is older was there before it. */
+  readonly #beganMs: number
 
   constructor(pid: number, untilMs: number) {
     this.#pid = pid
     this.#untilMs = untilMs
     this.#bornMs = procStat(pid)?.startMs
+    this.#beganMs = this.#startedMs - uptimeMs() + (this.#bornMs ?? 0)
   }
 
   async run(): Promise<FileChanges> {
     this.#addWorkingDirectory()
     if (Number.isFinite(this.#untilMs)) return this.#result()
     const began = performance.now()
-    for (const lookMs of LOOKS_MS) {
+    for (const lookMs of [...LOOKS_MS, ...LATE_LOOKS_MS]) {
       while (performance.now() - began < lookMs && this.#isAlive()) {
         this.#sampleAll()
-        const isEnough = this.#written.written >= ENOUGH_WRITTEN
+        const isEnough = this.#written.written >= ENOUGH_WRITTEN || lookMs > FILE_WATCH_MS
         await Bun.sleep(pace.wait(isEnough ? SAMPLE_EVERY_MS : SAMPLE_OFTEN_MS))
       }
       for (const folder of this.#folders.values()) this.#lookAgain(folder)
@@ -108,6 +120,8 @@ class FileWatch {
       const isSettled = this.#written.written >= ENOUGH_WRITTEN || lookMs >= ORDINARY_MS
       if (encrypted >= ENOUGH && isSettled) break
       if (lookMs >= ORDINARY_MS && sampled >= 2 * ENOUGH && encrypted + replaced === 0) break
+      const found = encrypted + replaced
+      if (lookMs >= FILE_WATCH_MS && (found === 0 || found >= ENOUGH)) break
     }
     return this.#result()
   }
@@ -175,17 +189,21 @@ class FileWatch {
 
   /** Where it may come to next: seen before it is there, it tells what was. */
   #addNeighbours(pid: number, folder: Folder): void {
-    for (const name of subfolders(folder, false).slice(0, NEIGHBOURS)) this.#addBelow(folder, name)
+    this.#addSome(folder, folder.path)
     const above = dirname(folder.path)
     if (above === '/' || this.#folders.has(above)) return
     const parent = openFolder(above, `/proc/${pid}/root${above}`)
     if (parent === undefined) return
     try {
-      for (const name of subfolders(parent, false).slice(0, NEIGHBOURS))
-        this.#addBelow(parent, name)
+      this.#addSome(parent, above)
     } finally {
       closeSync(parent.descriptor)
     }
+  }
+
+  #addSome(folder: Folder, path: string): void {
+    const others = subfolders(folder, false).filter((name) => !this.#folders.has(`${path}/${name}`))
+    for (const name of others.slice(0, NEIGHBOURS)) this.#addBelow(folder, name)
   }
 
   #add(path: string, via: string): Folder | undefined {
@@ -195,6 +213,7 @@ class FileWatch {
     if (folder === undefined) return undefined
     this.#folders.set(path, folder)
     const names = entriesOf(`/proc/self/fd/${folder.descriptor}`, FOLDER_ENTRIES_MAX)
+    folder.orders = [names, [...names].sort()]
     // Evenly over the whole: who works through a directory comes to them one after the other.
     const step = Math.max(1, Math.floor(names.length / WATCHED_FILES_PER_FOLDER_MAX))
     const here = new Set(names)
@@ -203,7 +222,7 @@ class FileWatch {
       const state = this.#stateOf(folder, names[i]!)
       if (state === undefined || state.changedMs > this.#untilMs) continue
       seen++
-      this.#ledger.see(`${path}/${names[i]}`, state)
+      this.#ledger.see(`${path}/${names[i]}`, state, state.changedMs < this.#beganMs)
       if (state.changedMs > this.#startedMs - RECENT_MS)
         this.#seeNew(folder, names[i]!, state, here)
     }
@@ -226,6 +245,7 @@ class FileWatch {
         unknown.find((other) => name.includes('.') && other.startsWith(name)) ??
         unknown.find((other) => other.startsWith(`${stem(name)}.`))
       const state = successor === undefined ? undefined : this.#stateOf(folder, successor)
+      if (successor === undefined) this.#ledger.seeGone(path)
       if (state !== undefined && state.changedMs <= this.#untilMs)
         this.#ledger.seeSuccessor(path, state)
     }
@@ -259,8 +279,26 @@ class FileWatch {
   }
 
   #seeNew(folder: Folder, name: string, state: FileState, here: ReadonlySet<string>): void {
-    const isAlone = !here.has(name.slice(0, name.lastIndexOf('.')))
+    const before = name.slice(0, name.lastIndexOf('.'))
+    const isAlone = !here.has(before)
     this.#ledger.seeNew(`${folder.path}/${name}`, state, isAlone)
+    if (isAlone) this.#seeNext(folder, before)
+  }
+
+  /** One after the other: who works through a directory comes to these soon. */
+  #seeNext(folder: Folder, name: string): void {
+    for (const order of folder.orders) {
+      const at = order.indexOf(name)
+      if (at < 0) continue
+      for (const next of order.slice(at + 1, at + 1 + NEXT_FILES)) {
+        if (this.#nextFiles >= NEXT_FILES_MOST) return
+        if (this.#ledger.knows(`${folder.path}/${next}`)) continue
+        const state = this.#stateOf(folder, next)
+        if (state === undefined || state.changedMs > this.#untilMs) continue
+        this.#nextFiles++
+        this.#ledger.see(`${folder.path}/${next}`, state, state.changedMs < this.#beganMs)
+      }
+    }
   }
 }
 
@@ -272,7 +310,7 @@ function stem(name: string): string {
 function openFolder(path: string, via: string): Folder | undefined {
   try {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NONBLOCK
-    return { path: safeName(path), descriptor: openSync(via, flags) }
+    return { path: safeName(path), descriptor: openSync(via, flags), orders: [] }
   } catch {
     return undefined
   }

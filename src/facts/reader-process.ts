@@ -35,6 +35,7 @@ import { Packages } from './packages.ts'
 import { poolTalkOf } from './pool-talk.ts'
 import { procLink } from './proc-files.ts'
 import type { ProcStat } from './proc-text.ts'
+import { refusalsOf } from './refusals.ts'
 import { networkOf, streamsOf } from './streams.ts'
 
 /** A watch begins at the latest after this, however many others run. */
@@ -195,6 +196,8 @@ class Answerer {
         }
       case 'pool':
         return { pool: poolTalkOf(pid) ?? '' }
+      case 'refusal':
+        return { refusal: refusalsOf(pid) ?? '' }
       case 'files':
         return { files: await this.#watch(request) }
       default:

@@ -12,17 +12,22 @@ const CHILDREN_SAMPLED = 8
 const GENERATIONS = 3
 
 export function toolsOf(pid: number): number[] {
-  const uptimeMs = Number.parseFloat(procText('self', '../uptime', 64) ?? '') * 1000
+  const nowMs = uptimeMs()
   const tools: number[] = []
   let above = [pid]
   for (let generation = 0; generation < GENERATIONS && above.length > 0; generation++) {
     above = above
       .flatMap(childrenOf)
-      .filter((child) => uptimeMs - (procStat(child)?.startMs ?? 0) < YOUNG_MS)
+      .filter((child) => nowMs - (procStat(child)?.startMs ?? 0) < YOUNG_MS)
       .slice(-CHILDREN_SAMPLED)
     tools.push(...above)
   }
   return tools
+}
+
+/** Since the machine was started, as starts of processes are told. */
+export function uptimeMs(): number {
+  return Number.parseFloat(procText('self', '../uptime', 64) ?? '') * 1000
 }
 
 function childrenOf(pid: number): number[] {

@@ -129,6 +129,41 @@ describe.skipIf(!isRoot)('with a reader', () => {
     await child.exited
   })
 
+  test('who connects again and again and is refused each time guesses; who is answered does not', async () => {
+    const clientThatHears = async (answer: string) => {
+      const script = `import socket,time
+a,b=socket.socketpair()
+b.sendall(bytes.fromhex("${Buffer.from(answer).toString('hex')}"))
+got=a.recv(4096);print(len(got),flush=True);time.sleep(60)`
+      const child = Bun.spawn(['/usr/bin/python3', '-c', script], { stdout: 'pipe' })
+      const out = child.stdout.getReader()
+      await until('the answer', async () => (await out.read()).value)
+      return child
+    }
+    // Its source tells remote ends.
+    const keeper = new FactKeeper(reader, nobody)
+    const refused = await clientThatHears('-WRONGPASS invalid username-password pair\r\n')
+    const answered = await clientThatHears('HTTP/1.1 200 OK\r\n\r\n')
+    const startMs = Date.now()
+    const rows = [refused, answered].map(({ pid }) => ({
+      ...{ pid, startMs, name: 'python3', counts: { connect: 5, sendto: 5, recvfrom: 10 } },
+      activity: { contacts: 5, peers: [1, 0, 0, 0] as const, peer: '10.0.0.7:8080' },
+    }))
+    const asked: Process = { pid: answered.pid, startMs, name: 'python3' }
+    const proofs: Proof[] = []
+    await until('both answers', () => {
+      keeper.push(frameOf(second++, rows))
+      proofs.push(...keeper.proofs())
+      return proofs.length > 0 && keeper.findings(asked, 'password-guessing') !== undefined
+    })
+    expect(proofs).toMatchObject([
+      { process: { pid: refused.pid }, finding: { question: 'password-guessing', says: 'proves' } },
+    ])
+    expect(keeper.findings(asked, 'password-guessing')).toEqual([])
+    for (const child of [refused, answered]) child.kill('SIGKILL')
+    await Promise.all([refused.exited, answered.exited])
+  })
+
   test('a proof is told once', async () => {
     const rename =
       'import ctypes,time;ctypes.CDLL(None).prctl(15,b"kworker/9:9",0,0,0);time.sleep(60)'

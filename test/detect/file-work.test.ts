@@ -20,6 +20,20 @@ test('one file a second comes to be seen, too', () => {
   expect(seconds({ rename: 1, write: 1 }, 20).reduce((a, b) => a + b)).toBe(1)
 })
 
+test('a file in three seconds comes to be seen, seldom; one in a quarter of a minute does not', () => {
+  const every = (pause: number) => {
+    const work = new FileWork()
+    const found = Array.from({ length: 150 }, (_, i) => {
+      const counts: Record<string, number> =
+        i % pause === 0 ? { unlink: 1, write: 2 } : { clock_nanosleep: 1 }
+      return work.push(frameOf(1000 + i, [{ pid: 10, counts }]))
+    })
+    return found.flatMap((workers, i) => workers.map(({ isSlow }) => (isSlow ? i : -1)))
+  }
+  expect(every(3)).toEqual([12, 132])
+  expect(every(15)).toEqual([])
+})
+
 test('who only reads, only removes or only appends is not', () => {
   for (const counts of [{ read: 900, openat: 900 }, { unlink: 900 }, { write: 900 }])
     expect(seconds(counts, 20).reduce((a, b) => a + b)).toBe(0)

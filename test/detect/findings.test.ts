@@ -548,9 +548,13 @@ test.each<[string, Partial<FileChanges>, number, Finding['says'][]]>([
   ['none of five', { sampled: 5 }, 9, []],
   ['replaced, the originals removed', { replaced: 6 }, 6, ['proves']],
   ['made elsewhere, nothing removed', { replaced: 6 }, 0, ['supports']],
+  ['packed by directory, what was there removed', { ciphers: 3, gone: 8 }, 40, ['proves']],
+  ['a backup that removes the oldest one', { ciphers: 3, gone: 1 }, 9, []],
+  ['packed, what it had made itself removed', { ciphers: 3, gone: 0 }, 40, []],
+  ['moved, beside unreadable files that came', { ciphers: 4, gone: 9 }, 0, []],
 ])('files: %s', (_, changes, unlinked, expected) => {
   const files = {
-    ...{ sampled: 0, encrypted: 0, replaced: 0, written: 1, unreadable: 1 },
+    ...{ sampled: 0, encrypted: 0, replaced: 0, ciphers: 0, gone: 0, written: 1, unreadable: 1 },
     ...{ isWithin: false, examples: [] },
     ...changes,
   }

@@ -89,9 +89,31 @@ test('a file that nobody touched is no sample', () => {
     sampled: 0,
     encrypted: 0,
     replaced: 0,
+    ciphers: 0,
+    gone: 0,
     isWithin: false,
     examples: [],
   })
+})
+
+test('what was there before, readable, and went without a successor is gone', () => {
+  const ledger = new FileLedger()
+  ledger.see('/d/old', state('1', 'plain'), true)
+  ledger.see('/d/own', state('1', 'plain'), false)
+  ledger.see('/d/old.gz', state('1', 'format'), true)
+  ledger.see('/d/old.enc', state('1', 'cipher'), true)
+  for (const name of ['old', 'own', 'old.gz', 'old.enc']) ledger.seeGone(`/d/${name}`)
+  expect(ledger.result().gone).toBe(2)
+  ledger.see('/d/old', state('2', 'plain'))
+  expect(ledger.result().gone).toBe(1)
+})
+
+test('unreadable newcomers are counted, whatever they are called', () => {
+  const ledger = new FileLedger()
+  ledger.seeNew('/d/a.enc', state('1', 'cipher'), true)
+  ledger.seeNew('/d/b.gpg', state('1', 'cipher'), false)
+  ledger.seeNew('/d/c.tar', state('1', 'format'), true)
+  expect(ledger.result()).toMatchObject({ ciphers: 2, replaced: 0 })
 })
 
 test('who encrypts and decrypts in turns is held to the first', () => {

@@ -1,6 +1,7 @@
 /** Who speaks the protocol of mining pools, by what stands in memory. */
 import { describe, expect, test } from 'bun:test'
-import { phraseIn, poolTalkOf, regionsOf } from '../../src/facts/pool-talk.ts'
+import { phraseIn, poolTalkOf } from '../../src/facts/pool-talk.ts'
+import { regionsOf } from '../../src/facts/process-memory.ts'
 import { isRoot } from '../support/privileges.ts'
 import { until } from '../support/until.ts'
 
