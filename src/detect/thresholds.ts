@@ -265,11 +265,16 @@ export const COMPUTE = {
 } as const
 
 /**
- * Fork storms (fork-storm.ts). Processes younger than this (seconds); of these, those that were
+ * Fork storms (fork-storm.ts). Processes that do not answer for themselves yet; of these, those that were
  * there in the second before as well, those that are new, and seconds of it. A server that starts a
  * process for each client has as many as a load test has clients, 200 at most as a rule.
  */
-export const FORK_STORM = { young: 3, stayed: 250, born: 200, seconds: 3 } as const
+export const FORK_STORM = {
+  young: GROWN_SECONDS,
+  stayed: 250,
+  born: 200,
+  seconds: 3,
+} as const
 
 /** Mass rewriting of files (file-work.ts): a reason to look at the files, no more. */
 export const FILE_WORK = {

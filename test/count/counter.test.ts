@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { Counter, type CounterOptions } from '../../src/count/counter.ts'
-import type { Frame } from '../../src/domain/frame.ts'
+import type { Activity, Frame } from '../../src/domain/frame.ts'
 import { vectorTotal } from '../../src/domain/frame.ts'
 import { PROC_READS_MAX, SILENT_PROCESSES_MAX, UNSEEN_MAX } from '../../src/domain/limits.ts'
 import { processKey } from '../../src/domain/process.ts'
@@ -340,6 +340,28 @@ describe('Counter, clocks', () => {
       0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3600, 3601, 3602, 3603, 3604, 3605, 3606,
     ])
     expect(counter.ledger()).toMatchObject({ counted: 31, dropped: {} })
+  })
+
+  test('what is told beside calls stands in their second, too, after a jump backward', () => {
+    const back = T0 - 3_600_000
+    const counter = new Words()
+    const name = counter.id('a')
+    for (let ms = 0; ms <= 2_000; ms += 500) counter.call(5, 'a', T0 + ms)
+    for (let ms = 0; ms <= 6_000; ms += 500) counter.call(5, 'a', back + ms)
+    counter.cpu(5, name, 70, back + 6_000)
+    const activity: Activity = {
+      ...{ contacts: 1, peers: [1, 0, 0, 0], peer: '', dnsQueries: 0, dnsBytes: 0 },
+      ...{ dnsNames: [0, 0], secrets: 0, secretOpens: 0 },
+    }
+    counter.activity(5, name, activity, back + 6_000)
+    counter.unseenProcess(5, name, { reason: 'no-room', kinds: 300, lost: 2 }, back + 6_000)
+    counter.unseenUser(1000, 3, back + 6_000)
+    const told = counter.end().filter((frame) => frame.activity ?? frame.unseen ?? frame.cpuMs)
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatchObject({
+      ...{ index: T0 / 1000 + 9, cpuMs: Uint32Array.of(70), activity: [{ contacts: 1 }] },
+      unseen: { processes: [{ lost: 2 }], users: [{ uid: 1000, lost: 3 }] },
+    })
   })
 
   test('on a live host indexes go back with the clock, and the first frame after a jump says so', () => {

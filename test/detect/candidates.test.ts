@@ -79,6 +79,11 @@ describe('Candidates.contradicting()', () => {
     })
   })
 
+  test('is one also where the other program is only the likeliest by far', () => {
+    const { accusation } = candidates().contradicting(run([0.3, 0.4, 0.2, 0.1]), NGINX, false)!
+    expect(accusation.kind).toBe('masquerade')
+  })
+
   test('is non-grata where a malicious one is, with its behaviour', () => {
     const { accusation } = candidates().contradicting(run([0.3, 0.1, 0.1, 0.5]), NGINX, false)!
     expect(accusation).toMatchObject({ kind: 'non-grata', behaviour: 'crypto-miner' })
