@@ -51,7 +51,7 @@ const WORTH = 0.2
  * Share of the limit that classification may always take: where counting and reading facts alone
  * are above the limit, judging less would leave it exceeded all the same and the host half judged.
  */
-const FREE = 0.6
+const FREE = 0.8
 
 export interface Reading {
   /** Monotonic. */

@@ -72,13 +72,13 @@ describe('nextState()', () => {
     const after = (state: GovernorState, judging: number, seconds = 10) =>
       nextState(state, { all: 0.1, judging }, state.changedMs + seconds * 1000, CAP)
     const start = startState(0)
-    expect(after(start, 0.028).level).toBe(0)
-    const first = after(start, 0.035)
+    expect(after(start, 0.038).level).toBe(0)
+    const first = after(start, 0.045)
     expect(first.level).toBe(1)
     // Half of the windows cost half, and all would cost more than the share.
-    expect(after(first, 0.017).level).toBe(1)
-    const calm = after(first, 0.014)
-    expect(after(calm, 0.014, 80).level).toBe(0)
+    expect(after(first, 0.022).level).toBe(1)
+    const calm = after(first, 0.019)
+    expect(after(calm, 0.019, 80).level).toBe(0)
   })
 
   test('goes back level by level after a minute of calm each', () => {

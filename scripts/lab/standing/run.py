@@ -6,7 +6,7 @@ run.py --work DIR --out DIR [--seed N] [--minutes 30] [--hosts NAME,…] [--name
 Boots hosts.json's containers (systemd-nspawn, loopback only) from root file systems in --work/roots (see root.sh), records all with
 one `agent record --hosts`, and writes a recording every --minutes until SIGTERM. Every few minutes each host gets a job of
 ../jobs, ordinary ones twice as often as malicious ones, drawn by the seed; jobs share a CPU cap of LAB_JOBS_PERCENT (15) of a core,
-hosts run at nice 15. Round N writes NN-HOSTS.frames.ndjson.zst (known or strange hosts), .scenarios.ndjson and .jobs.ndjson.
+hosts run at nice LAB_NICE (15). Hosts that other work starves are no longer ordinary. Round N writes NN-HOSTS.frames.ndjson.zst (known or strange hosts), .scenarios.ndjson and .jobs.ndjson.
 """
 import argparse, collections, glob, json, os, random, re, shutil, signal, subprocess, sys, threading, time
 
@@ -30,6 +30,7 @@ open(hosts_file, 'w').close()
 stopping = threading.Event()
 for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, lambda *_: stopping.set())
 hierarchies = [d for d in ('unified', 'pids', 'cpu', 'memory', 'systemd', '') if os.path.exists(f'/sys/fs/cgroup/{d}/cgroup.procs')]
+NICE = int(os.environ.get('LAB_NICE', 15))
 JOBS_PERCENT = int(os.environ.get('LAB_JOBS_PERCENT', 15))
 KEEP_UNITS = {'dbus', 'systemd-journald', 'systemd-logind', 'console-getty', 'life', 'systemd-tmpfiles-clean', 'logrotate', 'apt-daily', 'man-db', 'fstrim', 'e2scrub_all', 'dpkg-db-backup'}
 
@@ -43,7 +44,7 @@ def cgroup(name):
         for h in hierarchies:
             try: open(f'/sys/fs/cgroup/{h}/callsign-standing/{name}/cgroup.procs', 'w').write(str(os.getpid()))
             except OSError: pass
-        os.nice(15)
+        os.nice(NICE)
     return join
 
 
