@@ -69,12 +69,12 @@ describe('weigh()', () => {
     ],
     [
       'an answer that takes longer is waited for',
-      { hasFacts: true, isAsking: true, seconds: 12 },
+      { hasFacts: true, isAsking: true, seconds: 29 },
       { kind: 'wait' },
     ],
     [
       'an answer that is late',
-      { hasFacts: true, isAsking: true, seconds: 15 },
+      { hasFacts: true, isAsking: true, seconds: 30 },
       { kind: 'alert', certainty: 'provisional', because: [], isProven: false },
     ],
     [
