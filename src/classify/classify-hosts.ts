@@ -107,6 +107,7 @@ export class HostsClassifier {
       processes: parts.flatMap(({ judged }) => judged.processes),
       ...{ rows, calls },
       activeFrames: new Uint8Array(0),
+      waiting: new Uint8Array(0),
       incomplete: new Uint8Array(0),
     })
   }

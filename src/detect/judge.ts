@@ -44,6 +44,8 @@ export interface Signs {
   readonly surprise: number
   /** Share of its seconds here in which the model spoke against the name. */
   readonly contradicted: number
+  /** It did nothing but wait, as every program does that has nothing to do. */
+  readonly isWaiting: boolean
   /** The name matches a malicious class. */
   readonly maliciousName: boolean
   /**
@@ -140,6 +142,7 @@ export function signsOf(
     surprise: usual.surprise,
     contradicted: usual.contradicted,
     calm: usual.calm,
+    isWaiting: predictions.waiting?.[row] === 1,
     maliciousName: name.maliciousName,
   }
 }
@@ -163,6 +166,11 @@ export function classDistance(
 
 /** @param warm the memory knows the name well */
 export function claimIncrement(signs: Signs, warm: boolean): number {
+  const increment = claimIncrementOf(signs, warm)
+  return signs.isWaiting ? Math.min(0, increment) : increment
+}
+
+function claimIncrementOf(signs: Signs, warm: boolean): number {
   if (!warm) {
     const most = Math.min(
       WINDOW.most,

@@ -16,6 +16,8 @@ export interface Predictions {
   readonly stateSize: number
   /** Active frames among the last SEQUENCE_FRAMES, 1…10. */
   readonly activeFrames: Uint8Array
+  /** 1 where the process did nothing but wait; absent where that is not told. */
+  readonly waiting?: Uint8Array
   /** 1 where a frame of the sequence had losses: such a row raises nothing. */
   readonly incomplete: Uint8Array
   /** 0 where the model knows no behaviour like this, else 1; absent before detection judged it. */

@@ -34,6 +34,7 @@ export class Classifier {
       classCount,
       stateSize: manifest.stateSize,
       activeFrames: batch.activeFrames,
+      waiting: batch.waiting,
       incomplete: batch.incomplete,
     }
   }

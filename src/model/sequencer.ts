@@ -28,12 +28,15 @@ import {
 import type { Process } from '../domain/process.ts'
 import type { Model } from './model.ts'
 import type { Normaliser } from './normalise.ts'
+import { WAITS } from './waiting.ts'
 
 /** Whose sequences end in a frame, and how whole those are. */
 export interface JudgedProcesses {
   readonly frameIndex: number
   readonly processes: readonly Process[]
   readonly activeFrames: Uint8Array
+  /** 1 where all its calls wait for something. */
+  readonly waiting: Uint8Array
   readonly incomplete: Uint8Array
 }
 
@@ -172,6 +175,9 @@ export class Sequencer {
       frameIndex: frame.index,
       processes: judged,
       activeFrames: Uint8Array.from(active),
+      waiting: Uint8Array.from(judged, ({ pid }) =>
+        this.#onlyWaits(this.#slotOf.get(pid)!) ? 1 : 0,
+      ),
       incomplete: Uint8Array.from(judged, (process) => (isIncomplete(process) ? 1 : 0)),
     }
   }
@@ -327,6 +333,17 @@ export class Sequencer {
       if (this.#slotOf.size <= this.#processesMax) return
       silence--
     }
+  }
+
+  #onlyWaits(slot: number): boolean {
+    for (let position = 0; position < this.#length; position++) {
+      const vector = this.#vectorAt[slot * this.#length + position]!
+      if (vector < 0) continue
+      const { offsets, syscalls } = this.#ring[position]!
+      for (let k = offsets[vector]!; k < offsets[vector + 1]!; k++)
+        if (WAITS[syscalls[k]!] === 0) return false
+    }
+    return true
   }
 
   #activeFrames(slot: number): number {

@@ -21,6 +21,7 @@ const usual: Signs = {
   suspect: 0.001,
   surprise: 0.001,
   contradicted: 0.001,
+  isWaiting: false,
   maliciousName: false,
   calm: 1,
 }
@@ -34,6 +35,12 @@ describe('claimIncrement()', () => {
 
   test('speaks against what both judges find strange, at most 4', () => {
     expect(claimIncrement(strange, true)).toBe(4)
+  })
+
+  test('who does nothing but wait is not spoken against, and is spoken for all the same', () => {
+    expect(claimIncrement({ ...strange, isWaiting: true }, true)).toBe(0)
+    expect(claimIncrement({ ...strange, isWaiting: true }, false)).toBe(0)
+    expect(claimIncrement({ ...usual, isWaiting: true }, true)).toBe(-1)
   })
 
   test('a model that often errs about this name here is not listened to', () => {

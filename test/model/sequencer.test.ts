@@ -54,6 +54,19 @@ describe('Sequencer.push()', () => {
     expect(batches[9]!.activeFrames[batches[9]!.pids.indexOf(1)]).toBe(3)
   })
 
+  test('marks who did nothing but wait in all of the sequence', () => {
+    const waits = (pid: number): Calls => ({ pid, counts: { epoll_wait: 3, futex: 1 } })
+    const frames = seconds(100, 130, (t) => [waits(1), t === 112 ? reads(2) : waits(2), reads(3)])
+    const batches = run(new Sequencer(normaliser), frames)
+    const marked = (t: number) => [...batches[t - 100]!.waiting]
+    expect([marked(111), marked(112), marked(121), marked(122)]).toEqual([
+      [1, 1, 0],
+      [1, 0, 0],
+      [1, 0, 0],
+      [1, 1, 0],
+    ])
+  })
+
   test('writes ten consecutive seconds, oldest first, a silent one as zeros', () => {
     const batches = run(
       new Sequencer(normaliser),

@@ -62,7 +62,7 @@ export async function predictHosts(
  * bytes each, too.
  */
 function judged(predictions: Predictions): Predictions {
-  const { classCount, stateSize, activeFrames, incomplete } = predictions
+  const { classCount, stateSize, activeFrames, waiting, incomplete } = predictions
   const rows = [...predictions.processes.keys()].filter(
     (row) => activeFrames[row]! >= ACTIVE_FRAMES_MIN && incomplete[row] === 0,
   )
@@ -79,6 +79,7 @@ function judged(predictions: Predictions): Predictions {
     probabilities,
     states,
     activeFrames: Uint8Array.from(rows, (row) => activeFrames[row]!),
+    ...(waiting === undefined ? {} : { waiting: Uint8Array.from(rows, (row) => waiting[row]!) }),
     incomplete: new Uint8Array(rows.length),
   }
 }
