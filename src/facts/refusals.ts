@@ -2,8 +2,9 @@
  * Whether a process is told again and again that a name and password are wrong: by the answers of
  * servers that stand in its memory, as they come over the wire (after TLS, too).
  *
- * Asked only about processes that connect to one end again and again. Of HTTP one that was accepted as
- * well is no sign: pages ask for a password first and get it then. Bounded by REFUSAL_BYTES_MAX.
+ * Asked only about processes that connect to one end again and again. HTTP refuses for other reasons,
+ * too: what was asked must hold a password, and nothing may have been accepted, as pages ask for a
+ * password first and get it then. Bounded by REFUSAL_BYTES_MAX.
  */
 import { REFUSAL_BYTES_MAX } from '../domain/limits.ts'
 import { searchMemory } from './process-memory.ts'
@@ -21,6 +22,9 @@ const REFUSALS: readonly (readonly [told: string, answer: RegExp])[] = [
   ['Access denied', /Access denied for '(password|keyboard-interactive)'\. Authentication/],
 ]
 const HTTP_REFUSAL = /HTTP\/1\.[01] (40[13]) [ -~]{0,40}\r\n/
+/** As a header's line or a form's field: a load test of a forbidden page sends neither. */
+const HTTP_PASSWORD =
+  /\r\nauthorization: (basic|digest|bearer|ntlm) \S|[?&\n{,] ?"?(pass|passwd|password|pwd|pin)"?(=|: ?")[^&\s"']/i
 /** With the reason and the end of the line: a program has the beginning as a text of its own. */
 const HTTP_ACCEPTANCE = /HTTP\/1\.[01] [23]\d\d [A-Z][ -~]{0,40}\r\n/
 
@@ -29,6 +33,8 @@ export interface Refusals {
   refused: string | undefined
   /** By HTTP. */
   refusedPage: string | undefined
+  /** A request by HTTP with a password. */
+  sentPassword: boolean
   acceptedPage: boolean
 }
 
@@ -38,16 +44,18 @@ export function noteRefusals(found: Refusals, text: string): boolean {
   if (found.refused !== undefined) return true
   const status = HTTP_REFUSAL.exec(text)?.[1]
   if (status !== undefined) found.refusedPage ??= `HTTP ${status}`
+  found.sentPassword ||= HTTP_PASSWORD.test(text)
   found.acceptedPage ||= HTTP_ACCEPTANCE.test(text)
   return false
 }
 
 export function noRefusals(): Refusals {
-  return { refused: undefined, refusedPage: undefined, acceptedPage: false }
+  return { refused: undefined, refusedPage: undefined, sentPassword: false, acceptedPage: false }
 }
 
 export function refusalOf(found: Refusals): string | undefined {
-  return found.refused ?? (found.acceptedPage ? undefined : found.refusedPage)
+  const { refused, refusedPage, sentPassword, acceptedPage } = found
+  return refused ?? (sentPassword && !acceptedPage ? refusedPage : undefined)
 }
 
 /** @returns the beginning of the answer; undefined where none was found */
