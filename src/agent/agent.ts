@@ -54,6 +54,7 @@ import { CpuMeter, OwnCost } from './own-cost.ts'
 import type { Stages } from './pipeline.ts'
 import type { SecondsLedger } from './seconds.ts'
 import { Sight, type SightOptions } from './sight.ts'
+import { LABELLED_FRAMES, WindowsAnswers } from './windows-answers.ts'
 
 export type AgentSettings = Pick<
   Settings,
@@ -210,6 +211,7 @@ export function openAgent(options: AgentOptions): Agent {
       fleetModel,
       publisher: publisherOf(options, {
         ...{ broker, signer: identity, outbox, clock, fleetPolicy, fleetModel },
+        ...defined({ questions: questionsOf(options, { local, buffer, clock }) }),
       }),
       publicKey: identity.publicKey,
       async changeModel() {
@@ -340,7 +342,7 @@ export function deliveryOf(delivery: AgentSettings['delivery']): DeliveryPolicy 
 
 function publisherOf(
   { settings, model, source }: AgentOptions,
-  parts: Pick<PublisherOptions, 'signer' | 'outbox' | 'clock'> & {
+  parts: Pick<PublisherOptions, 'signer' | 'outbox' | 'clock' | 'questions'> & {
     broker: BrokerAddress | undefined
     fleetPolicy: FleetPolicyKeeper | undefined
     fleetModel: FleetModelKeeper | undefined
@@ -404,6 +406,19 @@ function fleetPolicyOf(
   return new FleetPolicyKeeper({
     ...{ site, host, document: local.fleetPolicy, alerts: local.alerts, labels: local.labels, log },
     now: () => Math.floor(clock.now() / 1000),
+  })
+}
+
+/** Where this host answers questions for windows of its alerts. */
+function questionsOf(
+  { settings }: AgentOptions,
+  { local, buffer, clock }: Pick<Agent, 'local' | 'clock'> & Pick<Stages, 'buffer'>,
+): WindowsAnswers | undefined {
+  const { acceptFleet, site, host, state } = settings
+  if (!acceptFleet.includes('windows')) return undefined
+  return new WindowsAnswers({
+    ...{ site, host, alerts: local.alerts, buffer, labelled: join(state, LABELLED_FRAMES) },
+    nowMs: clock.monotonic,
   })
 }
 

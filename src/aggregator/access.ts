@@ -79,6 +79,7 @@ export function brokerRules({
         return parsed.kind === 'aggregator-status' ? 'forged-aggregator' : 'forged-fleet'
       }
       if (parsed.kind === 'receipt') return 'forged-receipt'
+      if (parsed.kind === 'request') return 'forged-request'
       if (bytes > (parsed.kind === 'status' ? STATUS_BYTES_MAX : PAYLOAD_BYTES_MAX))
         return 'too-long'
       // An alert that is retained would be delivered again to everyone, for ever.
@@ -96,7 +97,7 @@ export function brokerRules({
           : rights.site === parsed.site
             ? undefined
             : 'not-your-topic'
-      if (parsed.kind !== 'receipt') return 'wide-subscription'
+      if (parsed.kind !== 'receipt' && parsed.kind !== 'request') return 'wide-subscription'
       return mayActFor(peer, parsed.site, parsed.host)
     },
   }

@@ -34,6 +34,7 @@ import type { ActionRecord } from './store/incident.ts'
 import { type OpenedStore, openStore } from './store/open.ts'
 import type { Store, StoreChange } from './store/store.ts'
 import { Subscriber } from './subscriber.ts'
+import { publishWindowRequests } from './window-requests.ts'
 
 export interface Listener {
   readonly host: string
@@ -275,6 +276,10 @@ function startUpkeep(
   const watch = absence && new AbsenceWatch(absence, { ...parts, store, clock, log, outputs, away })
   const retain: FleetDocumentsParts['retain'] = (topic, payload) => link.retain(topic, payload)
   const documents = new FleetDocuments({ store, clock, log, retain })
+  const endRequests = publishWindowRequests({
+    ...{ store, clock, log },
+    publish: (topic, payload) => link.publish(topic, payload),
+  })
   const tidy = setInterval(() => subscriber.tidy(), TIDY_EVERY_MS)
   const following = followOthers(store, clock, follow)
   return {
@@ -284,6 +289,7 @@ function startUpkeep(
       clearInterval(following)
       await watch?.close()
       await documents.close()
+      await endRequests()
       await outputs.close()
     },
   }

@@ -33,6 +33,7 @@ import { attachSignature, detachSignature, type Signer } from '../wire/signed.ts
 import { decodeAggregatorStatus, decodeStatus } from '../wire/status-message.ts'
 import { readSummaryHead } from '../wire/summary-head.ts'
 import { type ParsedTopic, parseTopic, receiptTopic } from '../wire/topics.ts'
+import { decodeWindowsAnswer } from '../wire/windows-message.ts'
 import type { Named, Received, Store, StoreChange } from './store/store.ts'
 
 export interface Incoming {
@@ -154,6 +155,10 @@ export class Subscriber {
       else this.#takeVectors(vectors, parsed, payload, signature, settled)
       return
     }
+    if (parsed?.kind === 'windows') {
+      void this.#takeWindows(parsed, payload, signature).then(settled)
+      return
+    }
     const arrival = this.#read(parsed, payload, signature)
     if (arrival === undefined || arrival === 'refused') {
       settled(arrival)
@@ -268,7 +273,7 @@ export class Subscriber {
 
   /** Reads and checks; what is not to be stored is counted here. */
   #read(
-    parsed: Exclude<ParsedTopic, { kind: 'vectors' }> | undefined,
+    parsed: Exclude<ParsedTopic, { kind: 'vectors' | 'windows' }> | undefined,
     payload: Uint8Array,
     signature: string | undefined,
   ): Received | 'refused' | undefined {
@@ -285,6 +290,8 @@ export class Subscriber {
         return undefined
       case 'receipt':
         return this.#refusal('forged-receipt')
+      case 'request':
+        return this.#refusal('forged-request')
     }
     const { kind } = parsed
     const decoded: Decoded<Received> = readers[kind](payload)
@@ -321,6 +328,32 @@ export class Subscriber {
     const signed = this.#readKey(payload, signature)
     if (signed === 'refused') settled(signed)
     else vectors.take({ site, host, payload, ...signed }, settled)
+  }
+
+  /** Only what this host was asked, signed as its other messages are. Never fails. */
+  async #takeWindows(
+    { site, host }: Named,
+    payload: Uint8Array,
+    signature: string | undefined,
+  ): Promise<Unsettled | undefined> {
+    const decoded = decodeWindowsAnswer(payload)
+    if (!decoded.ok) return this.#refusal(decoded.reason)
+    const { nonce } = decoded.value
+    if (decoded.value.site !== site || decoded.value.host !== host)
+      return this.#refusal('host-mismatch')
+    const { store, clock } = this.#options
+    const key = signature === undefined ? '' : signerOf(payload, signature)
+    try {
+      const [known = ''] = await store.keysOf([{ site, host }])
+      if (key === undefined || key !== known) return this.#refusal('bad-signature')
+      const text = new TextDecoder().decode(payload)
+      const now = Math.floor(clock.now() / 1000)
+      const isAsked = await store.requests.answer({ nonce, site, host }, text, now)
+      return isAsked ? undefined : this.#refusal('unasked-windows')
+    } catch (cause) {
+      this.#options.log.warn('Cannot store windows that were asked for', { why: String(cause) })
+      return 'not-stored'
+    }
   }
 
   /** Each other key of a host is logged once, not with each of its messages. */

@@ -111,6 +111,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Labels an alert for training',
     load: () => import('./label.ts'),
   },
+  'fetch-windows': {
+    group: 'Look',
+    summary: 'Fetches the windows of an alert from a host of the fleet, for training',
+    load: () => import('./fetch-windows.ts'),
+  },
   policy: {
     group: 'Look',
     summary: 'Lists and changes the severity of malicious behaviours',

@@ -1,5 +1,9 @@
 /** What a host has made of a document that its fleet's aggregator published. */
 
+/** What a host may take from its fleet: documents, and questions for windows of its alerts. */
+export const FLEET_WORDS = ['policy', 'model', 'windows'] as const
+export type FleetWord = (typeof FLEET_WORDS)[number]
+
 export const FLEET_SUBJECTS = ['policy', 'model'] as const
 export type FleetSubject = (typeof FLEET_SUBJECTS)[number]
 

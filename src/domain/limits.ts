@@ -784,6 +784,18 @@ export const FLEET_PART_WAIT_S_MAX = 3_600
 export const FLEET_MODEL_STARTS_MAX = 3
 /** Models that a host remembers as those it does not use. */
 export const FLEET_MODELS_REFUSED_MAX = 16
+/**
+ * An answer to `agent fetch-windows`: some 60 bytes a second of one process. Answers of one host in 24
+ * hours, requests of one store that wait, and how long they do (seconds).
+ */
+export const WINDOWS_ANSWER_BYTES_MAX = 61_440
+export const WINDOWS_QUESTION_BYTES_MAX = 1_024
+export const WINDOWS_CALLS_MAX = 512
+export const WINDOWS_SECONDS_MAX = 600
+export const WINDOWS_ANSWERS_PER_DAY_MAX = 64
+export const WINDOWS_REQUESTS_MAX = 256
+export const WINDOWS_REQUEST_S = 600
+export const WINDOWS_LOOK_EVERY_MS = 2_000
 /** How long a new policy's alerts are counted (seconds); more than so many times the usual, and so many, end its use. */
 export const FLEET_WATCH_SECONDS = 3_600
 export const FLEET_ROLLBACK_FACTOR = 2
@@ -994,6 +1006,10 @@ assert(VECTORS_BYTES_MAX < PAYLOAD_BYTES_MAX, 'vectors fit into a payload')
 assert(
   FLEET_PARTS_MAX * 67 < FLEET_MODEL_HEAD_BYTES_MAX,
   'the hashes of all parts fit into the head',
+)
+assert(
+  WINDOWS_ANSWER_BYTES_MAX < PAYLOAD_BYTES_MAX - 256,
+  'an answer and its signature fit into a payload',
 )
 assert(FLEET_PART_BYTES < INBOUND_BYTES_MAX, 'a part of a model fits into what an agent takes in')
 assert(FLEET_POLICY_BYTES_MAX < INBOUND_BYTES_MAX, 'a policy fits into what an agent takes in')

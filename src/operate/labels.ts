@@ -8,6 +8,7 @@
  */
 import { appendFileSync, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { LABELLED_FRAMES } from '../agent/windows-answers.ts'
 import { RollingBuffer } from '../buffer/rolling-buffer.ts'
 import { FrameEncoder } from '../count/frames-file.ts'
 import type { Alert } from '../domain/alert.ts'
@@ -16,7 +17,7 @@ import { BEHAVIOURS } from '../domain/behaviour.ts'
 import { AgentError } from '../domain/error.ts'
 import { LABELLED_BYTES_MAX, SEQUENCE_FRAMES } from '../domain/limits.ts'
 
-export const LABELLED_FRAMES = 'labelled.frames.ndjson'
+export { LABELLED_FRAMES }
 export const LABELLED_SCENARIOS = 'labelled.scenarios.ndjson'
 
 /** Kept in the local store, too: an alert that was right is left out of this host's calibration. */
@@ -35,7 +36,7 @@ export interface Labelled {
  *   a class
  */
 export function labelAlert(state: string, host: string, alert: Alert, word: string): Labelled {
-  const label = word === 'fine' ? alert.process.name : word === 'bad' ? nameOf(alert) : word
+  const label = labelOf(alert, word)
   const file = join(state, LABELLED_FRAMES)
   const encoder = new FrameEncoder({
     host: ({ pid, startMs }) =>
@@ -63,6 +64,35 @@ export function labelAlert(state: string, host: string, alert: Alert, word: stri
   append(file, encoder.take())
   if (word === 'bad') append(join(state, LABELLED_SCENARIOS), scenarioLine(host, alert, label))
   return { label, vectors, file }
+}
+
+/** Of the windows. */
+function labelOf(alert: Alert, word: string): string {
+  return word === 'fine' ? alert.process.name : word === 'bad' ? nameOf(alert) : word
+}
+
+/**
+ * Windows that another host sent, as `agent label` keeps those of this one: frames, and a scenario for
+ * what is bad. The name of the host, the label and the times are ours to say, not the sender's.
+ * @param rows ascending
+ */
+export function keepFetched(
+  file: string,
+  host: string,
+  alert: Alert,
+  rows: readonly { readonly t: number; readonly counts: Readonly<Record<string, number>> }[],
+  word: string,
+): { readonly label: string; readonly scenarios: string | undefined } {
+  const label = labelOf(alert, word)
+  const { pid, start, name } = alert.process
+  const lines = rows.map(
+    ({ t, counts }) => `${JSON.stringify({ t, host, pid, start, name, counts, label })}\n`,
+  )
+  append(file, new TextEncoder().encode(lines.join('')))
+  if (word !== 'bad') return { label, scenarios: undefined }
+  const scenarios = file.replace(/(\.frames)?\.ndjson$|$/, '.scenarios.ndjson')
+  append(scenarios, scenarioLine(host, alert, label))
+  return { label, scenarios }
 }
 
 function nameOf({ behaviour, predicted, id }: Alert): string {

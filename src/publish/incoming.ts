@@ -15,6 +15,8 @@ import type { PublisherOptions } from './publisher-options.ts'
 export interface IncomingHandlers {
   onReceipt(stored: ReceiptMessage['stored']): void
   onAggregator(state: 'online' | 'offline'): void
+  /** @returns why it is not answered */
+  onQuestion(payload: Uint8Array): string | undefined
 }
 
 export class Incoming {
@@ -48,7 +50,9 @@ export class Incoming {
 
   /** What to subscribe to. */
   get filters(): readonly string[] {
-    return [this.#topics.receipt, this.#topics.aggregatorStatus, ...this.#fleetTopics.keys()]
+    const { receipt, aggregatorStatus, request } = this.#topics
+    const asked = this.#options.questions === undefined ? [] : [request]
+    return [receipt, aggregatorStatus, ...this.#fleetTopics.keys(), ...asked]
   }
 
   /** Messages that were neither a receipt nor a valid status, by reason. */
@@ -66,6 +70,10 @@ export class Incoming {
     const fleet = this.#fleetTopics.get(topic)
     if (fleet !== undefined) {
       this.#receiveFleet(fleet, payload, signature)
+      return
+    }
+    if (topic === this.#topics.request) {
+      this.#receiveQuestion(payload, signature)
       return
     }
     if (!isReceipt && topic !== this.#topics.aggregatorStatus) {
@@ -91,6 +99,17 @@ export class Incoming {
     const isNews = reason !== undefined && reason !== this.#fleetRefusals.get(what)
     if (isNews) this.#log.warn('A document of the fleet is not used', { what, reason })
     if (reason !== undefined) this.#fleetRefusals.set(what, reason)
+  }
+
+  /** Unsigned ones never count: the answer leaves the host. */
+  #receiveQuestion(payload: Uint8Array, signature: string | undefined): void {
+    const trusted = this.#trust.read(payload, signature)
+    const reason = !trusted.ok
+      ? trusted.reason
+      : trusted.signed
+        ? this.#handlers.onQuestion(trusted.payload)
+        : 'unsigned'
+    if (reason !== undefined) this.ignore(`request: ${reason}`)
   }
 
   #receiveReceipt(payload: Uint8Array, signed: boolean): void {

@@ -27,6 +27,8 @@ export interface PublisherOptions {
   readonly fleet?: FleetReceivers
   /** Takes what comes on the topic that was asked for. @returns why it is not used */
   readonly onPart?: (payload: Uint8Array) => string | undefined
+  /** Answers what an aggregator asks this host; not asked for where it is absent. */
+  readonly questions?: Questions
   /** Vectors that an aggregator classifies; sent beside the outbox, kept until the PUBACK. */
   readonly vectors?: VectorsQueue
   readonly delivery?: DeliveryPolicy
@@ -56,6 +58,13 @@ export interface PublisherOptions {
 /** Take a payload without its signature. @returns why it is not used */
 export type FleetReceivers = {
   readonly [K in FleetSubject]?: (payload: Uint8Array) => string | undefined
+}
+
+/** Takes a question without its signature, once that was checked. */
+export interface Questions {
+  /** @returns the answer, or why there is none */
+  answer(payload: Uint8Array): Uint8Array | string
+  notSent(payload: Uint8Array): void
 }
 
 export interface PublisherState {

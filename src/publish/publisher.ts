@@ -115,6 +115,7 @@ export class Publisher {
         if (!this.#delivery.arrived(stored)) this.#incoming.ignore('receipt-for-nothing')
         this.#waiting.wake()
       },
+      onQuestion: (payload) => this.#answer(payload),
       onAggregator: (state) => {
         this.#delivery.aggregatorIs(state)
         this.#waiting.wake()
@@ -382,6 +383,30 @@ export class Publisher {
       if (this.#connection === connection) this.#waiting.wake()
     })
     return waitMs
+  }
+
+  /** Within the day's bytes, and not kept: who asked asks again. @returns why there is none */
+  #answer(question: Uint8Array): string | undefined {
+    const { questions, signer } = this.#options
+    const connection = this.#connection
+    if (questions === undefined || connection === undefined) return 'not-answered'
+    const answer = questions.answer(question)
+    if (typeof answer === 'string') return answer
+    const now = this.#clock.monotonic()
+    const bytes = answer.byteLength + MESSAGE_OVERHEAD_BYTES
+    if (bytes > Math.min(this.#budget.left('summary', now), connection.packetBytesMax)) {
+      questions.notSent(question)
+      return 'no-bytes-left'
+    }
+    this.#budget.spend(bytes, now)
+    const { payload, ...signature } = signedFor(connection.protocol, answer, signer)
+    connection
+      .publish(this.#topics.windows, payload, { ...signature, contentType: CONTENT_TYPE.windows })
+      .catch((error) => {
+        this.#lastError = error instanceof Error ? error.message : String(error)
+        questions.notSent(question)
+      })
+    return undefined
   }
 
   #isEmpty(): boolean {

@@ -9,7 +9,7 @@
 import { existsSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { FLEET_SUBJECTS, type FleetSubject } from '../domain/fleet-state.ts'
+import { FLEET_WORDS, type FleetWord } from '../domain/fleet-state.ts'
 import { safeName } from '../domain/process.ts'
 import {
   between,
@@ -178,11 +178,11 @@ export const KEYS = {
     parse: publicKeys,
     default: () => [],
   }),
-  acceptFleet: key<readonly FleetSubject[]>({
+  acceptFleet: key<readonly FleetWord[]>({
     describe:
-      'what this host takes from its aggregator: policy, model (with "agent model push"); default: none',
-    hint: 'policy,model',
-    parse: listOf(...FLEET_SUBJECTS),
+      'what this host takes from its aggregator: policy, model ("agent model push"), windows (gives those of its alerts to "agent fetch-windows"); default: none',
+    hint: 'policy,model,windows',
+    parse: listOf(...FLEET_WORDS),
     default: () => [],
   }),
   modelKey: key<string | undefined>({

@@ -49,4 +49,5 @@ export const CONTENT_TYPE = {
   vectors: 'application/cbor',
   status: 'application/json',
   receipt: 'application/json',
+  windows: 'application/json',
 } as const

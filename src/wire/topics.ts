@@ -18,7 +18,15 @@ const RESERVED_HOSTS = new Set(['aggregator', 'fleet'])
 /** Documents, and the parts of a model. */
 const FLEET_TOPIC = /^(policy|model(-\d{1,3})?)$/
 
-const HOST_TOPICS = ['status', 'alert', 'summary', 'vectors', 'receipt'] as const
+const HOST_TOPICS = [
+  'status',
+  'alert',
+  'summary',
+  'vectors',
+  'receipt',
+  'request',
+  'windows',
+] as const
 
 export interface AgentTopics {
   readonly status: string
@@ -26,15 +34,22 @@ export interface AgentTopics {
   readonly summary: string
   readonly vectors: string
   readonly receipt: string
+  /** What the aggregator asks this host, and the answer. */
+  readonly request: string
+  readonly windows: string
   readonly aggregatorStatus: string
   readonly fleetPolicy: string
 }
 
 export type TopicKind = (typeof HOST_TOPICS)[number]
 
+/** Neither numbered nor receipted. */
+type Beside = 'vectors' | 'windows'
+
 export type ParsedTopic =
-  | { readonly kind: Exclude<TopicKind, 'vectors'>; readonly site: string; readonly host: string }
+  | { readonly kind: Exclude<TopicKind, Beside>; readonly site: string; readonly host: string }
   | { readonly kind: 'vectors'; readonly site: string; readonly host: string }
+  | { readonly kind: 'windows'; readonly site: string; readonly host: string }
   | { readonly kind: 'aggregator-status' | 'fleet'; readonly site: string }
 
 /** Whether `agentTopics` accepts a text as one level of a topic. */
@@ -69,6 +84,8 @@ export function agentTopics(site: string, host: string): AgentTopics {
     summary: `${base}/summary`,
     vectors: `${base}/vectors`,
     receipt: `${base}/receipt`,
+    request: `${base}/request`,
+    windows: `${base}/windows`,
     aggregatorStatus: aggregatorStatusTopic(site),
     fleetPolicy: fleetTopic(site, 'policy'),
   }
@@ -87,6 +104,10 @@ export function fleetPartTopic(site: string, part: number): string {
   return `${fleetTopic(site, 'model')}-${part}`
 }
 
+export function requestTopic(site: string, host: string): string {
+  return agentTopics(site, host).request
+}
+
 export function receiptTopic(site: string, host: string): string {
   return agentTopics(site, host).receipt
 }
@@ -98,7 +119,9 @@ export function receiptTopic(site: string, host: string): string {
 export function aggregatorFilters(site = '+', shared = false): string[] {
   if (site !== '+') checkSite(site)
   const prefix = shared ? '$share/aggregators/' : ''
-  return ['status', 'alert', 'summary'].map((kind) => `${prefix}${TOPIC_ROOT}/${site}/+/${kind}`)
+  return ['status', 'alert', 'summary', 'windows'].map(
+    (kind) => `${prefix}${TOPIC_ROOT}/${site}/+/${kind}`,
+  )
 }
 
 /** Vectors of all hosts: never shared, for a host's messages belong to one instance. */

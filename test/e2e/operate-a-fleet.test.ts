@@ -23,6 +23,7 @@ import { agentBinary } from '../support/agent-binary.ts'
 import { freePort, mosquitto, startMosquitto } from '../support/brokers.ts'
 import { hasOpenssl, makeCertificates } from '../support/certificates.ts'
 import { ownLines } from '../support/lines.ts'
+import { longMiner } from '../support/long-miner.ts'
 import { postgresBin, startPostgres } from '../support/postgres.ts'
 import { namedModel } from '../support/pushed-model.ts'
 import { sampleAlert } from '../wire/samples.ts'
@@ -226,6 +227,7 @@ describe.skipIf(!canFollow)('docs/operate-a-fleet.md', () => {
     )
     expect(withCommands.sort()).toEqual([
       'Absence',
+      'From an alert to a better model',
       'From nothing to mTLS',
       'Hosts without a model',
       'Hosts without a network',
@@ -392,6 +394,52 @@ describe.skipIf(!canFollow)('docs/operate-a-fleet.md', () => {
     expect(tail('err')).toMatch(/Pushed model \d+ to site berlin: for 100 % of the/)
     expect(tail('err')).not.toContain('no signature')
   }, 120_000)
+
+  test('From an alert to a better model', async () => {
+    prepare()
+    const state = join(folder, 'state-learning')
+    const http = await freePort()
+    const port = await freePort()
+    const spawn = (args: string[], stdin: 'ignore' | 'pipe' = 'ignore') => {
+      const child = Bun.spawn([agentBinary(), ...args, '--site', 'berlin'], {
+        ...{ env: { HOME: folder, PATH: '/usr/bin' }, stdin, stdout: 'ignore', stderr: 'ignore' },
+      })
+      ends.push(async () => {
+        child.kill('SIGTERM')
+        await child.exited
+      })
+      return child
+    }
+    spawn([
+      ...['aggregate', '--state', state, '--http', `127.0.0.1:${http}`],
+      ...['--listen', `127.0.0.1:${port}`],
+    ])
+    const web = spawn(
+      [
+        ...['watch', '--source', '-', '--state', join(folder, 'state-accused'), '--host', 'web-1'],
+        ...['--broker', `mqtt://127.0.0.1:${port}`, '--accept-fleet', 'windows'],
+      ],
+      'pipe',
+    )
+    const stdin = web.stdin as Exclude<typeof web.stdin, number | undefined>
+    stdin.write(longMiner().text)
+    stdin.flush()
+    const alert = await until(
+      'an alert that goes on',
+      async () => {
+        const text = await curl(`http://127.0.0.1:${http}/api/v1/alerts`)
+        const { items } = text.startsWith('{') ? JSON.parse(text) : { items: [] }
+        return items.find((one: { first: number; last: number }) => one.last - one.first > 100)
+          ?.id as string | undefined
+      },
+      90_000,
+    )
+    const train = '--base default --out ./better'
+    await follow('From an alert to a better model', [[train, `${train} --epochs 1`]], {
+      ...{ AGENT_STATE: state, ALERT: alert },
+    })
+    expect(tail('err')).toMatch(/Pushed model \d+ to site berlin: for 10 % of the/)
+  }, 400_000)
 
   test('Absence', async () => {
     const { url } = await follow('Absence', [['https://ntfy.example', 'http://127.0.0.1:9']])

@@ -15,6 +15,8 @@ describe('agentTopics()', () => {
       alert: 'callsign/v1/lab/web-1/alert',
       summary: 'callsign/v1/lab/web-1/summary',
       receipt: 'callsign/v1/lab/web-1/receipt',
+      request: 'callsign/v1/lab/web-1/request',
+      windows: 'callsign/v1/lab/web-1/windows',
       aggregatorStatus: 'callsign/v1/lab/aggregator/status',
       vectors: 'callsign/v1/lab/web-1/vectors',
       fleetPolicy: 'callsign/v1/lab/fleet/policy',
@@ -48,7 +50,7 @@ describe('agentTopics()', () => {
 describe('parseTopic()', () => {
   test('reads back what agentTopics() made', () => {
     const topics = agentTopics('lab', 'web-1')
-    for (const kind of ['status', 'alert', 'summary', 'receipt'] as const) {
+    for (const kind of ['status', 'alert', 'summary', 'receipt', 'request', 'windows'] as const) {
       expect(parseTopic(topics[kind])).toEqual({ kind, site: 'lab', host: 'web-1' })
     }
     expect(parseTopic(topics.aggregatorStatus)).toEqual({ kind: 'aggregator-status', site: 'lab' })
@@ -84,6 +86,7 @@ test('aggregatorFilters() shares work only where asked to', () => {
     'callsign/v1/lab/+/status',
     'callsign/v1/lab/+/alert',
     'callsign/v1/lab/+/summary',
+    'callsign/v1/lab/+/windows',
   ])
   expect(aggregatorFilters('+', true)[0]).toBe('$share/aggregators/callsign/v1/+/+/status')
 })

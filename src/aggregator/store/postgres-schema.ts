@@ -245,4 +245,15 @@ CREATE TABLE callsign.document_parts (
 );
 ALTER TABLE callsign.document_parts ALTER COLUMN body SET STORAGE EXTERNAL;
 `,
+  // What hosts were asked, and what they answered.
+  `
+CREATE TABLE callsign.requests (
+  nonce text PRIMARY KEY,
+  site text COLLATE "C" NOT NULL,
+  host text COLLATE "C" NOT NULL,
+  made bigint NOT NULL,
+  body text NOT NULL,
+  answer text NOT NULL
+);
+`,
 ]

@@ -29,6 +29,7 @@ import { dayOf, HOURS_A_DAY, rowsOf } from './postgres-rows.ts'
 import { POSTGRES_SCHEMA } from './postgres-schema.ts'
 import { dropPartitions, dropRows } from './postgres-tidy.ts'
 import { toSeconds } from './records.ts'
+import { RequestsSql } from './requests-sql.ts'
 import type {
   AbsenceBounds,
   Absences,
@@ -171,6 +172,10 @@ export class PostgresStore extends PostgresReads implements Store {
 
   get enrolment(): EnrolmentSql {
     return new EnrolmentSql((text, values) => queryNumbered(this.#db, text, values), 'callsign.')
+  }
+
+  get requests(): RequestsSql {
+    return new RequestsSql((text, values) => queryNumbered(this.#db, text, values), 'callsign.')
   }
 
   absences(bounds: AbsenceBounds): Promise<Absences> {

@@ -267,4 +267,15 @@ CREATE TABLE documentParts (
   PRIMARY KEY (site, what, part)
 );
 `,
+  // What hosts were asked, and what they answered.
+  `
+CREATE TABLE requests (
+  nonce TEXT PRIMARY KEY,
+  site TEXT NOT NULL,
+  host TEXT NOT NULL,
+  made INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  answer TEXT NOT NULL
+);
+`,
 ]

@@ -39,6 +39,7 @@ import {
 } from './incident.ts'
 import { type ActionTarget, actionStatements, type SqlParameter } from './incident-sql.ts'
 import { FLEET_HOST, isActive, toSeconds } from './records.ts'
+import { RequestsSql } from './requests-sql.ts'
 import { readArchive } from './sqlite-archive.ts'
 import { SqliteEviction } from './sqlite-eviction.ts'
 import { SqliteHosts } from './sqlite-hosts.ts'
@@ -352,10 +353,15 @@ export class SqliteStore implements Store {
   }
 
   get enrolment(): EnrolmentSql {
-    const run = async <Row>(text: string, values: readonly SqlParameter[]) =>
-      this.#db.prepare<Row>(text).all(...values)
-    return new EnrolmentSql(run, '')
+    return new EnrolmentSql(this.#query, '')
   }
+
+  get requests(): RequestsSql {
+    return new RequestsSql(this.#query, '')
+  }
+
+  readonly #query = async <Row>(text: string, values: readonly SqlParameter[]) =>
+    this.#db.prepare<Row>(text).all(...values)
 
   // --- Absence -------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import type { EnrolmentSql } from './enrolment-sql.ts'
 import type { KeyRefusal } from './host-key.ts'
 import type { Action, ActionRecord, IncidentKey, IncidentReads } from './incident.ts'
 import type { AlertChange, HostRecord } from './records.ts'
+import type { RequestsSql } from './requests-sql.ts'
 
 export type Arrival = Received | HostKnown | HostAbsence
 
@@ -248,6 +249,8 @@ export interface Store extends Reads {
   readonly retention: Retention
   /** Its authority, tokens and certificates. */
   readonly enrolment: EnrolmentSql
+  /** What hosts are asked. */
+  readonly requests: RequestsSql
   tallies(): Tallies
   /**
    * When it rejects, nothing of the batch is stored and nothing may be receipted.
