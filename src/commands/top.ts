@@ -13,6 +13,7 @@
 import { defineCommand } from 'citty'
 import { type LiveDocument, type LiveProcess, watchLive } from '../agent/live-view.ts'
 import { AgentError } from '../domain/error.ts'
+import { isHost } from '../domain/source.ts'
 import { historyOf } from '../operate/alert-history.ts'
 import { lookLocal } from '../operate/local-alerts.ts'
 import { lookBack } from '../operate/look-back.ts'
@@ -100,13 +101,10 @@ function table(document: LiveDocument, lookAt: LookAt): string {
   return `${screenLines(document, paintFor(), undefined, TOP_VIEW, lookAt).join('\n')}\n`
 }
 
-/** Sources whose processes are this host's. */
-const HERE = ['kernel', 'sysdig', 'bpftrace']
-
 function looksFor(): (document: LiveDocument) => LookAt {
   const looks = new ProcessLooks()
   return ({ agent }) =>
-    HERE.includes(agent.source) ? ({ pid, start }) => looks.of(pid, start) : () => undefined
+    isHost({ name: agent.source }) ? ({ pid, start }) => looks.of(pid, start) : () => undefined
 }
 
 const ENTER = '\x1b[?1049h\x1b[?25l'

@@ -67,9 +67,12 @@ export interface UserInput {
   readonly dateMs?: number
 }
 
-/** Whether it shows this host as it runs, and not what somebody else made of one. */
-export function isHost({ name }: Source): boolean {
-  return name === 'kernel' || name === 'sysdig' || name === 'bpftrace'
+/** Sources that show this host as it runs, and not what somebody else made of one. */
+const OF_THIS_HOST: readonly string[] = ['kernel', 'sysdig', 'bpftrace'] satisfies SourceName[]
+
+/** @param name of a source, as in a status document */
+export function isHost({ name }: { readonly name: string }): boolean {
+  return OF_THIS_HOST.includes(name)
 }
 
 /**
