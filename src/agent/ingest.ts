@@ -10,12 +10,12 @@ import {
   FILE_LATENESS_MS,
   FORMAT_HEAD_BYTES,
   LATENESS_MS,
-  PAIRS_HEAD_BYTES,
+  PAIRS_HELD_MS,
 } from '../domain/limits.ts'
 import type { Parser, Source, SourceFormat } from '../domain/source.ts'
 import type { TallySink } from '../domain/tally.ts'
 import { createParser, type ParserOptions } from '../parse/create-parser.ts'
-import { refuseEntryAndExit } from '../parse/entry-and-exit.ts'
+import { EntryAndExit } from '../parse/entry-and-exit.ts'
 import { recogniseFormat } from '../parse/recognise-format.ts'
 
 export interface IngestOptions extends ParserOptions {
@@ -88,12 +88,11 @@ class Recogniser implements Parser {
   #parser: Parser | undefined
   /** What came before the format was known. */
   #head = new Uint8Array(0)
-  /**
-   * The first bytes of lines that may tell each call twice, until there are enough of them to see
-   * it.
-   */
-  #looked: Uint8Array[] | undefined
-  #lookedBytes = 0
+  /** While it is not known whether the lines tell each call twice. */
+  #look: EntryAndExit | undefined
+  /** What waits for it. */
+  #held: Uint8Array[] = []
+  #heldSinceMs = 0
   #parserOptions: ParserOptions = {}
   format: SourceFormat | undefined
 
@@ -106,8 +105,7 @@ class Recogniser implements Parser {
 
   push(chunk: Uint8Array): void {
     if (this.#parser !== undefined) {
-      this.#look(chunk)
-      this.#parser.push(chunk)
+      this.#take(chunk)
       return
     }
     const head = new Uint8Array(this.#head.length + chunk.length)
@@ -126,8 +124,8 @@ class Recogniser implements Parser {
       if (format === undefined) this.#startUnknown()
       else this.#start(format)
     }
+    if (this.#look?.end()) this.#release()
     this.#parser?.end()
-    this.#seeWhetherTwice()
   }
 
   #startUnknown(): void {
@@ -147,23 +145,27 @@ class Recogniser implements Parser {
     this.#decide(format)
     const head = this.#head
     this.#head = new Uint8Array(0)
-    this.#looked = []
-    this.#look(head)
-    this.#parser?.push(head)
+    this.#look = new EntryAndExit(format, quoted(this.#source.path), this.#parserOptions)
+    this.#heldSinceMs = performance.now()
+    this.#take(head)
   }
 
-  #look(chunk: Uint8Array): void {
-    if (this.#looked === undefined) return
-    this.#looked.push(chunk.slice(0, PAIRS_HEAD_BYTES - this.#lookedBytes))
-    this.#lookedBytes += chunk.length
-    if (this.#lookedBytes >= PAIRS_HEAD_BYTES) this.#seeWhetherTwice()
+  #take(chunk: Uint8Array): void {
+    if (this.#look === undefined) {
+      this.#parser?.push(chunk)
+      return
+    }
+    // The source reuses its buffer.
+    this.#held.push(chunk.slice())
+    const isKnown = this.#look.push(chunk)
+    // A stream of few lines cannot wait for many.
+    const isLong = performance.now() - this.#heldSinceMs > PAIRS_HELD_MS
+    if (isKnown || (isLong && this.#look.end())) this.#release()
   }
 
-  #seeWhetherTwice(): void {
-    if (this.#looked === undefined || this.format === undefined) return
-    const head = Buffer.concat(this.#looked)
-    this.#looked = undefined
-    refuseEntryAndExit(head, this.format, quoted(this.#source.path), this.#parserOptions)
+  #release(): void {
+    this.#look = undefined
+    for (const chunk of this.#held.splice(0)) this.#parser?.push(chunk)
   }
 
   #decide(format: SourceFormat): void {

@@ -193,6 +193,10 @@ export const FORMAT_HEAD_BYTES = 65_536
  */
 export const PAIRS_HEAD_BYTES = 262_144
 /**
+ * Lines wait so long until that is known; a window takes ten seconds, a summary a minute.
+ */
+export const PAIRS_HELD_MS = 30_000
+/**
  * A live source that is silent: its seconds are closed by the clock, this long after lateness,
  * looked at this often.
  */

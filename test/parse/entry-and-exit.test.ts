@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'bun:test'
+import { ingest } from '../../src/agent/ingest.ts'
+import { memorySource } from '../../src/collect/memory.ts'
+import { Counter } from '../../src/count/counter.ts'
 import { AgentError } from '../../src/domain/error.ts'
-import { refuseEntryAndExit } from '../../src/parse/entry-and-exit.ts'
+import { EntryAndExit, refuseEntryAndExit } from '../../src/parse/entry-and-exit.ts'
 import { fixture } from '../support/fixture.ts'
 
 /**
@@ -81,5 +84,53 @@ describe('refuseEntryAndExit()', () => {
     expect(
       isRefused(line('read') + line('read') + line('write') + line('write'), 'sysdig-text'),
     ).toBe(false)
+  })
+})
+
+describe('EntryAndExit.push(), a few lines at a time', () => {
+  /** @returns after how many bytes it was known, and what */
+  const lookedAt = (text: string): { bytes: number; isTwice: boolean } => {
+    const bytes = new TextEncoder().encode(text)
+    const look = new EntryAndExit('sysdig-text', 'x', {})
+    for (let from = 0; from < bytes.length; from += 4_096) {
+      try {
+        if (look.push(bytes.subarray(from, from + 4_096)))
+          return { bytes: from + 4_096, isTwice: false }
+      } catch {
+        return { bytes: from + 4_096, isTwice: true }
+      }
+    }
+    return { bytes: Number.POSITIVE_INFINITY, isTwice: false }
+  }
+
+  test('sooner than by all that may be looked at, and never wrong', () => {
+    const name = 'sysdig/lab.own.041.txt.gz'
+    const lines = textOf(name).split('\n')
+    const twice = bothEnds(textOf(name)).split('\n')
+    const after: number[] = []
+    for (let from = 0; from < lines.length - 6_000; from += 3_000) {
+      const once = lookedAt(lines.slice(from, from + 6_000).join('\n'))
+      expect(once.isTwice).toBe(false)
+      const both = lookedAt(twice.slice(2 * from, 2 * from + 12_000).join('\n'))
+      expect(both.isTwice).toBe(true)
+      after.push(both.bytes)
+    }
+    after.sort((a, b) => a - b)
+    expect(after[after.length >> 1]).toBeLessThan(65_536)
+  })
+
+  test('nothing is counted of what is refused', async () => {
+    const bytes = new TextEncoder().encode(bothEnds(textOf('sysdig/idle.own.041.txt.gz')))
+    const counter = new Counter()
+    const { format: _, ...source } = {
+      ...memorySource(bytes, 'sysdig-text'),
+      async *read() {
+        for (let from = 0; from < bytes.length; from += 1_000)
+          yield bytes.subarray(from, from + 1_000)
+      },
+    }
+    const reading = ingest(source, counter, {}, new AbortController().signal)
+    await expect(reading).rejects.toThrow('at entry and exit')
+    expect(counter.ledger().observed).toBe(0)
   })
 })
