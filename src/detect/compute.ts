@@ -1,13 +1,27 @@
 /**
- * Detects pure computation: CPU time with almost no calls, for a quarter of a minute.
+ * Detects pure computation: CPU time with almost no calls, for a quarter of a minute. What a runtime
+ * calls for its own threads and memory is none: Go's scheduler and Python's lock make some hundreds a
+ * second beside any computation.
  *
  * Miners do, and so do compilers, renderers and simulations: a reason to look at what the program
  * is and whom it is connected to, no more.
  */
-import { type Frame, vectorTotal } from '../domain/frame.ts'
+import type { Frame } from '../domain/frame.ts'
 import { COMPUTERS_MAX } from '../domain/limits.ts'
 import { type Process, type ProcessKey, processKey } from '../domain/process.ts'
+import { syscallIndexOf } from '../domain/syscalls.ts'
 import { COMPUTE } from './thresholds.ts'
+
+/** Threads, signals, memory, the clock: nothing that reaches beyond the process. */
+const OWN = new Set(
+  (
+    'futex nanosleep clock_nanosleep sched_yield tgkill rt_sigreturn rt_sigaction rt_sigprocmask ' +
+    'restart_syscall madvise mmap munmap mprotect mremap brk clock_gettime gettimeofday getpid ' +
+    'gettid getcpu getrusage set_robust_list rseq'
+  )
+    .split(' ')
+    .map((name) => syscallIndexOf(name)!),
+)
 
 export interface Computing {
   readonly process: Process
@@ -34,7 +48,7 @@ export class Compute {
     if (frame.cpuMs === undefined) return found
     for (const [i, process] of frame.processes.entries())
       if (process.pid > 0)
-        this.#note(process, frame.index, frame.cpuMs[i] ?? 0, vectorTotal(frame, i), found)
+        this.#note(process, frame.index, frame.cpuMs[i] ?? 0, callsToOthers(frame, i), found)
     for (const { process, cpuMs } of frame.silent ?? [])
       this.#note(process, frame.index, cpuMs, 0, found)
     while (this.#work.size > COMPUTERS_MAX) this.#work.delete(this.#work.keys().next().value!)
@@ -59,4 +73,11 @@ export class Compute {
     work.next = index + COMPUTE.againAfter
     found.push({ process, cores: work.cpuMs / 1000 / work.weight })
   }
+}
+
+function callsToOthers({ offsets, syscalls, counts }: Frame, i: number): number {
+  let total = 0
+  for (let k = offsets[i]!; k < offsets[i + 1]!; k++)
+    if (!OWN.has(syscalls[k]!)) total += counts[k]!
+  return total
 }

@@ -404,7 +404,7 @@ function* miner({ name }: Process, facts: ProcessFacts): Generator<Finding> {
   const file = fileOf(executable)
   const connections = [...network.connections, ...(parentNetwork?.connections ?? [])]
   const pool = connections.find(({ isOutgoing }) => isOutgoing)
-  const work = `computes on ${(cores ?? 0).toFixed(1)} cores with next to no calls`
+  const work = `computes on ${(cores ?? 0).toFixed(1)} cores with next to no input or output`
   // A scanner of malware has such phrases in its memory, too, and no connection.
   if (cores !== undefined && phrase !== '' && pool !== undefined) {
     yield proves(

@@ -34,6 +34,19 @@ test.each<[string, number[], number[]]>([
   expect(at.slice(0, 1)).toEqual(expected)
 })
 
+test('what a runtime calls for its threads and memory is no work for others', () => {
+  const found = (counts: Record<string, number>) => {
+    const compute = new Compute()
+    return Array.from({ length: 20 }, (_, s) =>
+      compute.push({ ...frameOf(1000 + s, [{ pid: 7, counts }]), cpuMs: Uint32Array.of(950) }),
+    ).flat().length
+  }
+  // Go's scheduler, and two threads of Python that take turns, in a second of CPU time.
+  expect(found({ nanosleep: 100, tgkill: 95, rt_sigreturn: 95, futex: 20, write: 1 })).toBe(1)
+  expect(found({ futex: 900, recvfrom: 1 })).toBe(1)
+  expect(found({ futex: 900, recvfrom: 300 })).toBe(0)
+})
+
 test('it is told again after a while, for what it is connected to changes', () => {
   expect(told(1000, 1, 100)).toEqual([15, 60])
 })
