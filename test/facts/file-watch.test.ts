@@ -196,6 +196,17 @@ time.sleep(60)`),
     expect(files?.replaced).toBeGreaterThanOrEqual(6)
     expect(says).toEqual(['proves'])
   }, 30_000)
+
+  test('one that had begun in a directory of files that were all made a moment ago is proven', async () => {
+    const { says } = await watched(
+      python(`import os,time
+for f in sorted(os.listdir("v")):
+    n=os.path.getsize("v/"+f); open("v/"+f,"wb").write(os.urandom(n)); os.rename("v/"+f,"v/"+f+".pay"); time.sleep(.25)`),
+      800,
+      true,
+    )
+    expect(says).toEqual(['proves'])
+  }, 30_000)
 })
 
 const ordinary: [name: string, command: string[]][] = [
