@@ -288,10 +288,13 @@ function gaugesOf({ stages, counter, cost, outbox, seconds, lagMs }: Agent): Gau
 function watchedBy({ resume }: AgentOptions, agent: () => Agent): SightOptions | undefined {
   if (!resume) return undefined
   const startMs = (processStart(process.pid) ?? 0) * 1000
+  const self = { pid: process.pid, startMs, name: 'agent', exe: process.execPath }
   return {
-    self: { pid: process.pid, startMs, name: 'agent' },
+    self,
     state() {
       const { stages, lagMs } = agent()
+      // Alerts about it have a context, too; once it is there, nothing is asked.
+      stages.facts.want(self, 'agent-blinded')
       const { share, most } = stages.detector.unrest
       const factsSilentMs = stages.facts.silentMs
       return { lagMs, factsSilentMs, unrest: share, deviating: most }

@@ -364,8 +364,7 @@ export class Detector {
       state,
     )
     // What is under an alert does not teach the memory that the model errs about its name.
-    // Nor does a window that says nothing.
-    if (claimed !== undefined && !signs.isWaiting && !this.#book.isOpen(process)) {
+    if (claimed !== undefined && !this.#book.isOpen(process)) {
       this.#memory.countClaim(name, signs.against > 0, own)
     }
     const warm = usual < Number.POSITIVE_INFINITY && this.#isWarm(name)
