@@ -43,7 +43,7 @@ export interface Listener {
   /** PEM texts. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
   readonly passwordFile?: string
-  /** In place of a file: whoever starts an aggregator for its own agents. */
+  /** In place of a file: set where a program starts an aggregator for its own agents. */
   readonly authenticate?: Authenticate
 }
 
@@ -55,14 +55,14 @@ export interface AggregatorOptions {
   readonly store: string
   /** How long and how much it keeps, as `--retain` has it. */
   readonly retain?: string
-  /** `embedded` is a broker of our own, `external` somebody else's. */
+  /** `embedded` is a broker of our own, `external` another program's. */
   readonly broker:
     | ({ readonly kind: 'embedded' } & Listener)
     | ({ readonly kind: 'external' } & ExternalOptions)
   readonly http: Listener
   /** Names under which the page may be asked for, beside addresses and this host's own name. */
   readonly httpNames?: readonly string[]
-  /** Listens beyond loopback though anybody who reaches it may speak for hosts or read. */
+  /** Listens beyond loopback though every client that reaches it may send for any host, or read. */
   readonly allowAnonymous?: boolean
   /** Refuses what is unsigned, also of hosts that have never signed. */
   readonly requireSignatures?: boolean

@@ -51,7 +51,7 @@ export class FleetDocuments {
       const isNew = before?.version !== version
       if (!isNew && now - before.at < FLEET_AGAIN_EVERY_MS) continue
       const parts = await store.documentParts({ site, what, version })
-      // The head last: who hears of a new version finds its parts.
+      // The head last: a client that reads of a new version finds its parts.
       const sent = [
         ...parts.map((part, index) => retain(fleetPartTopic(site, index), part)),
         retain(topic, body),

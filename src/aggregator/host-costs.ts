@@ -3,7 +3,7 @@
  *
  * Totals since this aggregator began (Prometheus knows counters that begin anew), of summaries that
  * were stored, so that none counts twice; where several aggregators share the work, each has what
- * it took, and the sums over them are right. Bounded: METRICS_HOSTS_MAX hosts, the first heard; one
+ * it took, and the sums over them are right. Bounded: METRICS_HOSTS_MAX hosts, the first seen; one
  * that was silent for an hour gives up its place. Drop reasons beyond SUMMARY_REASONS_MAX of a host
  * add up to `other`.
  */
@@ -37,7 +37,7 @@ export interface HostCost {
 
 /** The fleet's guarantee against false alerts, as its hosts tell their own. */
 export interface FleetGuarantee {
-  /** Hosts that were heard and tell of theirs. */
+  /** Hosts that sent a summary with theirs. */
   readonly hosts: number
   /** Of these, those whose own hours are enough to say something. */
   readonly guaranteed: number

@@ -11,7 +11,7 @@ export class Periodic {
 
   /**
    * The first run comes after `everyMs`.
-   * @param onFailure hears of each run that fails, and whether the run before it did not
+   * @param onFailure called for each run that fails, with and whether the run before it did not
    */
   constructor(
     task: () => Promise<void>,

@@ -1,7 +1,7 @@
 /**
  * From payloads to the store and back: looks at every message once, gathers what is good for 20 ms
  * or more, commits it in one transaction, and only then says so. Of summaries it reads the head
- * alone; their rows are decoded when somebody looks. Alerts go first: when more comes than can be
+ * alone; their rows are decoded when they are read. Alerts go first: when more comes than can be
  * stored, summaries are refused while alerts still are taken, and their agents keep them.
  *
  * A receipt is published after the commit and for nothing else, also for a repeat (its first

@@ -27,7 +27,7 @@ export interface ChooseOptions {
    * All files that the command uses: where it sheds its privileges, it can reach no others then.
    */
   readonly files?: OwnFiles
-  /** What whoever takes root's place in the state directory must be able to use beside it. */
+  /** What the user who takes over from root must be able to use beside the state directory. */
   readonly succession?: Omit<Needs, 'program'>
   /**
    * Leave the process its capabilities where the kernel counts (tests; it drops them by

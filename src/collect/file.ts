@@ -91,7 +91,7 @@ async function* readPacked(
   }
 }
 
-/** open(2) waits until somebody writes; on the main thread no signal would be handled meanwhile. */
+/** open(2) of a FIFO waits for a writer; the main thread would handle no signal meanwhile. */
 async function* readNamedPipe(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const opened = promisify(openWhenReady)(path, 'r').catch((error: unknown) => {
     throw unreadable(path, error)

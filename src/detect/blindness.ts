@@ -3,8 +3,8 @@
  * too late, or so many processes deviate that masquerades are held back. Nothing else would be
  * raised in that time, so this is an alert of its own; it names who is likely to be the cause.
  *
- * A host that loses a call now and then sees: a state is told after a quarter of a minute of it
- * within the last minute, and is over when less is left of it. Pure; frames in ascending order.
+ * One lost call now and then is no blindness: a state is reported from 15 seconds of it within the
+ * last minute, and ends when fewer are left. Pure; frames in ascending order.
  */
 import type { Finding } from '../domain/finding.ts'
 import type { Frame, UnseenProcess } from '../domain/frame.ts'
@@ -88,7 +88,7 @@ export class Blindness {
     }
   }
 
-  /** Seconds that nobody took out of the kernel in time are missing, and a loss says so. */
+  /** Seconds that were not read from the kernel in time are missing; a counted loss shows it. */
   #noteGap({ index, lost, clockSetSeconds }: Frame): void {
     const last = this.#seconds.at(-1)?.index
     if (last === undefined || lost === 0 || clockSetSeconds !== undefined) return

@@ -171,7 +171,7 @@ export class Candidates {
       windows: 1,
       outcome: {
         ...{ kind: 'alert', because: [because], isProven: true },
-        // What only supports is listed, and notifies nobody.
+        // A fact that only supports is listed, without a notification.
         certainty: says === 'proves' ? 'confirmed' : 'provisional',
       },
       severity: isMasquerade ? 'high' : this.policy.severityOf(question),

@@ -1,6 +1,6 @@
 /**
- * Detects by command lines what no count shows, for whoever is responsible (lineage.ts): commands
- * that ask where one is, the same command with one secret after another, names that carry data,
+ * Detects by command lines what no count shows, per responsible process (lineage.ts): commands that
+ * ask about the host, the same command with one secret after another, names that carry data,
  * and archives that leave for a bare address.
  *
  * Each single command is what people type every day. What is looked for is the combination, within
@@ -15,7 +15,7 @@ import type { Lineage } from './lineage.ts'
 import { isShellProgram } from './program-names.ts'
 import { COMMANDS } from './thresholds.ts'
 
-/** What somebody asks who came from outside (ATT&CK T1033, T1082, T1087, T1057, T1049, T1016, T1083). */
+/** Questions of an intruder (ATT&CK T1033, T1082, T1087, T1057, T1049, T1016, T1083). */
 const DISCOVERY: Readonly<Record<string, RegExp>> = {
   user: /^(id|whoami|groups|logname)\b/,
   accounts: /^((cat|head|tail|less|more|grep) .*\/etc\/passwd|getent (passwd|group))\b/,
@@ -203,7 +203,7 @@ function* hidesData(one: Commander, text: string, second: number): Generator<Fin
     yield proves('dns-tunnel', `asked for ${count} names with labels of 40 and more characters`)
 }
 
-/** People move archives, too: it is listed, and wakes nobody. */
+/** Administrators move archives, too: it is listed, without a notification. */
 function* sendsArchive(one: Commander, text: string, second: number): Generator<Finding> {
   if (MAKES_ARCHIVE.test(text)) one.latest.set('archive', second)
   const address = ADDRESS.exec(text)?.[1]

@@ -4,7 +4,7 @@
  * second beside any computation.
  *
  * Miners do, and so do compilers, renderers and simulations: a reason to look at what the program
- * is and whom it is connected to, no more.
+ * is and where it is connected to, no more.
  */
 import type { Frame } from '../domain/frame.ts'
 import { COMPUTERS_MAX } from '../domain/limits.ts'

@@ -72,7 +72,7 @@ export interface DetectorOptions {
   readonly policy?: Policy
   /** When the memory knows a name well; calibration of the model alone sets it to never. */
   readonly warm?: { readonly seconds: number; readonly age: number }
-  /** Sees the evidence on each process as it is let go: for calibration. */
+  /** Called with the evidence on each process when it is dropped: for calibration. */
   readonly onForget?: (evidence: ProcessEvidence) => void
 }
 
@@ -158,7 +158,7 @@ export class Detector {
     return this.#known
   }
 
-  /** How a process stands, for whoever cannot judge all. */
+  /** What is known of a process, for the governor, which cannot classify all (--cpu-max). */
   standing(process: Process): Standing {
     const evidence = this.#evidence.peek(process)
     const name = memoryName(process.name)
@@ -172,7 +172,7 @@ export class Detector {
     }
   }
 
-  /** Whether any evidence speaks against a process: what `standing` says, at a tenth of its cost. */
+  /** Whether there is any evidence on a process: as `standing`, at a tenth of its cost. */
   isSuspect(process: Process): boolean {
     const evidence = this.#evidence.peek(process)
     return evidence !== undefined && (evidence.claim.level > 0 || evidence.malice.level > 0)

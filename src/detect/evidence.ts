@@ -46,7 +46,7 @@ export interface ProcessEvidence {
   usual: number
   /** Running share of its windows that are like no class of the model (known.ts), 0…1. */
   unknown: number
-  /** Running mean of the class probabilities; absent while nothing speaks against the process. */
+  /** Running mean of the class probabilities; absent while there is no evidence on the process. */
   mean: Float32Array | undefined
 }
 
@@ -59,7 +59,7 @@ export class Evidence {
   readonly #onForget: ((evidence: ProcessEvidence) => void) | undefined
   #evicted = 0
 
-  /** @param options.onForget sees what is let go, and at `end` what is left */
+  /** @param options.onForget called with what is dropped, and at `end` with what is left */
   constructor(options: { max?: number; onForget?: (evidence: ProcessEvidence) => void } = {}) {
     this.#max = options.max ?? PROCESSES_MAX
     this.#onForget = options.onForget

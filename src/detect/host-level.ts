@@ -8,7 +8,7 @@
  * by chance, if hours are exchangeable. Fewer hours than that give no guarantee; the calibrated
  * levels of the model stay in force, as they do below it.
  *
- * An hour with an alert counts after a day, unless somebody said that the alert was right: leaving
+ * An hour with an alert counts after a day, unless an operator confirmed the alert: leaving
  * out what the agent itself suspected would hide its mistakes from its own calibration. An attacker
  * who wants the level up must raise alerts for days, and it rises at most by HOST_LEVEL.liftPerDay
  * a day.

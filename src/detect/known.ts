@@ -3,8 +3,8 @@
  * prototypes nearby. A net names a class for every input, also for programs that it never saw;
  * "not known" is then the answer, and no evidence against a name.
  *
- * On hosts of strange programs this takes back the word on 40 % of their windows, and on 4 % of
- * those of programs that are named rightly (recordings standing/strange-1 and known-2).
+ * On hosts of strange programs this marks 40 % of their windows as not known, and 4 % of those of
+ * programs that are named rightly (recordings standing/strange-1 and known-2).
  */
 import type { Predictions } from '../domain/prediction.ts'
 import type { DetectionCalibration } from './calibration.ts'

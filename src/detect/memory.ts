@@ -40,7 +40,7 @@ import { Recurrence } from './recurrence.ts'
 import { MEMORY } from './thresholds.ts'
 
 /**
- * What one process added to its name's counts since something speaks against it. Where those were
+ * What one process added to its name's counts since there is evidence on it. Where those were
  * halved in the meantime (MEMORY.secondsCounted), this is not: too much is left out then, never too
  * little.
  */
@@ -214,7 +214,7 @@ export class HostMemory {
   }
 
   /**
-   * Offers a state that nothing speaks against.
+   * Offers a state of a process without evidence against it.
    * @param learning taken in at once
    */
   observe(

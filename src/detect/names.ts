@@ -25,7 +25,7 @@ export function isBeforeExec(name: string): boolean {
 
 /**
  * Names that claim no behaviour. That of a child before its exec is one: it says nothing of what
- * follows, and anybody may take such a name for as long as he likes.
+ * follows, and any process may keep such a name.
  */
 export function claimsNothing(name: string): boolean {
   return isInterpreter(name) || isBeforeExec(name)

@@ -38,7 +38,7 @@ const DAEMONS = new Set(
 )
 
 /**
- * A program that runs on many hosts as a service: whoever takes its name wants to be taken for it.
+ * A program that runs on many hosts as a service: a process with its name claims to be it.
  */
 export function isDaemonName(name: string): boolean {
   return DAEMONS.has(name.replace(/:.*$/, '')) || /^php-fpm[\d.]*$/.test(name)

@@ -31,7 +31,7 @@ interface Known {
 /** Endings that tools give to what they made of a file, or until they have. */
 const ORDINARY_ENDING =
   /\.(gz|xz|zst|bz2|lz4|lzma|br|zip|7z|gpg|pgp|asc|age|sig|part|partial|tmp|temp|crdownload|download|bak|backup|old|orig|new|swp|lock|log|\d+)$|~$/i
-/** Of a file that somebody works with, beneath another ending. */
+/** Of a file that is in use, before another ending was added. */
 const WORK_ENDING =
   /\.(docx?|xlsx?|pptx?|odt|ods|odp|pdf|rtf|txt|csv|tsv|json|xml|html?|md|sql|db|sqlite|jpe?g|png|gif|tiff?|bmp|svg|psd|mp3|mp4|avi|mov|mkv|wav|zip|tar|c|h|cpp|py|js|ts|java|go|rs|rb|php|sh|ya?ml|ini|conf|cfg|log|eml|pst|vmdk|qcow2|vhdx?|bak|key|pem|crt)$/i
 

@@ -62,7 +62,7 @@ export interface Index {
   readonly lists: readonly string[]
 }
 
-/** Databases of a root, the one that speaks for it first. */
+/** Databases of a root, the authoritative one first. */
 export function databasesOf(pid: number, root: string): Database[] {
   return PLACES.flatMap(([kind, path]) => {
     // A container's root may be made so that it leads elsewhere.
@@ -74,7 +74,7 @@ export function databasesOf(pid: number, root: string): Database[] {
   })
 }
 
-/** Undefined where there are too few packages to speak for a root. */
+/** Undefined where there are too few packages for a whole root. */
 export function readIndex(root: string, database: Database): Index | undefined {
   const table = new TableBuilder()
   const lists: string[] = []

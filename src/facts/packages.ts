@@ -65,7 +65,7 @@ export class Packages {
   readonly #hashes = new Map<string, string>()
   /** What was found of an executable, by its file, its name and the state of the database. */
   readonly #programs = new Map<string, Program>()
-  /** Stamps of databases that hold too little to speak for a root. */
+  /** Stamps of databases with too few packages for a whole root. */
   readonly #worthless = new Set<string>()
   /** When (monotonic ms) the next database may be read. */
   #readAgainMs = 0
@@ -243,7 +243,7 @@ export class Packages {
     return index
   }
 
-  /** Of the first database that speaks for this root. */
+  /** Of the first database that covers this root. */
   async #indexIn(pid: number, root: string): Promise<Index | undefined> {
     for (const database of databasesOf(pid, root)) {
       if (this.#worthless.has(database.stamp)) continue

@@ -61,7 +61,7 @@ export function uidOf(text: string): number | undefined {
   return uid === undefined ? undefined : Number(uid)
 }
 
-/** Who logged in, from /proc/PID/loginuid; what a service or the kernel started has nobody. */
+/** Who logged in, from /proc/PID/loginuid; undefined for what a service or the kernel started. */
 export function loginUidOf(text: string): number | undefined {
   const uid = /^\d+/.exec(text)?.[0]
   return uid === undefined || Number(uid) === NOBODY ? undefined : Number(uid)

@@ -4,9 +4,10 @@
  * What leaves here is the one phrase that was found, never the memory around it. Bounded by the
  * caller; the stack and the heap come first.
  *
- * Reading a page that is not there waits for whoever provides it. Nothing is read that an ordinary
- * user can provide: no program on a file system of a user's own (FUSE), and no anonymous memory
- * where users may answer the kernel's page faults (userfaultfd; off by default since Linux 5.11).
+ * Reading a page that is not in memory waits for the file system that provides it. Nothing is read
+ * that an ordinary user can provide: no program on a file system of a user's own (FUSE), and no
+ * anonymous memory where users may answer the kernel's page faults (userfaultfd; off by default
+ * since Linux 5.11).
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { isLocalPath, procLink, procText } from './proc-files.ts'
@@ -40,7 +41,7 @@ export function searchMemory(
       if (left <= 0) return
     }
   } catch {
-    // Gone, or of a kind that lets nobody look.
+    // Gone, or of a kind that cannot be read.
   } finally {
     if (memory !== undefined) closeSync(memory)
   }

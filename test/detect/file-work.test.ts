@@ -43,10 +43,11 @@ test('in place: opened, read and written by the dozen', () => {
   expect(seconds({ openat: 20, read: 30, write: 20 }, 5).reduce((a, b) => a + b)).toBe(1)
 })
 
-test('files that are removed now and then do not add up', () => {
+test('files that are removed now and then are no fast work, however many they become', () => {
   const work = new FileWork()
   const calls = [{ pid: 10, counts: { rename: 4, write: 4 } }]
-  expect([0, 10, 20, 30].flatMap((s) => work.push(frameOf(1000 + s, calls)))).toEqual([])
+  const found = [0, 10, 20, 30].flatMap((s) => work.push(frameOf(1000 + s, calls)))
+  expect(found.filter(({ isSlow }) => !isSlow)).toEqual([])
 })
 
 test.each([

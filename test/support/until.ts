@@ -1,4 +1,7 @@
-/** Waiting of tests for what real processes do. TEST_PATIENCE=10 waits ten times as long, for a machine that does much else. */
+/**
+ * Waiting of tests for what real processes do. TEST_PATIENCE=10 waits ten times as long, for a
+ * machine that does much else.
+ */
 const PATIENCE = Number(process.env.TEST_PATIENCE ?? 1)
 
 /**

@@ -16,7 +16,7 @@ import { FLEET_HOST, toSeconds } from '../store/records.ts'
 import type { Absences, Named, Suspect } from '../store/store.ts'
 
 export interface AbsenceRules {
-  /** A host that was not heard for so long is silent. */
+  /** A host without a message for so long is silent. */
   readonly afterMs: number
   /** A host that is blind or noisy for so long is told of. */
   readonly troubledMs: number
@@ -50,7 +50,7 @@ export interface AbsenceChange extends Named {
   readonly before: AlertMessage | undefined
 }
 
-/** Hosts that were last heard before this are no part of what a site expects. */
+/** Hosts whose last message is older are not counted among those that a site expects. */
 export const EXPECTED_MS = 86_400_000
 /** A host's own alert waits for so much longer, as a share of `afterMs`, whether others follow. */
 const WAIT_FOR_OTHERS = 0.3

@@ -26,7 +26,7 @@ import type { Store, StoreChange } from '../store/store.ts'
 import { type AbsenceChange, type AbsenceRules, changesOf, EXPECTED_MS } from './rules.ts'
 
 export interface AbsenceOptions {
-  /** A host that was not heard for so long is absent. */
+  /** A host without a message for so long is absent. */
   readonly afterMs: number
   readonly troubledMs?: number
   readonly everyMs?: number

@@ -14,7 +14,7 @@ export interface ArchivedAlert {
 
 export interface HostArchive {
   readonly host: Omit<HostRow, 'id' | 'active' | 'alerts'>
-  /** In the order in which they were first heard. */
+  /** In the order of their first message. */
   readonly alerts: readonly ArchivedAlert[]
   readonly latest: { readonly received: number; readonly body: Uint8Array } | undefined
   readonly hours: readonly HourPart[]

@@ -38,7 +38,7 @@ export class EnrolmentSql {
     this.#prefix = prefix
   }
 
-  /** The authority, as whoever asked first made it. */
+  /** The authority; the first request makes it. */
   async authority(make: () => Authority): Promise<Authority> {
     const read = () =>
       this.#query<Authority>(`SELECT key, certificate FROM ${this.#prefix}authority`, [])
@@ -147,7 +147,7 @@ export class EnrolmentSql {
     )
   }
 
-  /** Tokens that are over, and certificates that nobody can renew any more. */
+  /** Tokens that are over, and certificates that cannot be renewed any more. */
   async tidy(now: number): Promise<void> {
     await this.#query(`DELETE FROM ${this.#prefix}tokens WHERE expires < ? RETURNING hash`, [now])
     await this.#query(

@@ -2,7 +2,7 @@
  * The key of a host: pinned at its first signed message, and from then on the only one whose
  * messages are stored. Until then unsigned messages are, for agents of versions that do not sign.
  *
- * Another key may be a new installation or somebody else: it is shown, and refused until a person
+ * Another key may be a new installation or an impostor: it is shown, and refused until a person
  * accepts it (`agent aggregate accept`), who can compare it with what `agent status` says there.
  * Decided within the commit, so that of several aggregators on one database none stores what
  * another refuses.

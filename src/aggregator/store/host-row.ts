@@ -115,7 +115,7 @@ function noteStatusSeen(host: HostRow, { time }: StatusMessage, nowMs: number): 
  */
 function isOutdated(host: HostRow, { boot, session, state }: StatusMessage): boolean {
   if (session === undefined) return false
-  // Whoever heard a status can publish it again, signature and all.
+  // A status can be recorded and published again, with its signature.
   if (boot < host.boot) return session < host.session
   if (boot > host.boot) return false
   if (session < host.session) return true

@@ -330,7 +330,7 @@ const SUMS = [
 
 /**
  * What the alerts of incidents add up to, and their leading alert: the worst, confirmed before
- * provisional, of these the one heard first.
+ * provisional, of these the one received first.
  *
  * @param wanted a table `x` with host_id and incident
  */

@@ -87,7 +87,7 @@ export interface IncidentRecord {
   /** Unix seconds of the last message, by the aggregator's clock. */
   readonly changed: number
   readonly triage: Triage
-  /** Its worst alert, of these the one heard first. */
+  /** Its worst alert, of these the one received first. */
   readonly lead: HostAlert
 }
 
@@ -155,7 +155,7 @@ export interface IncidentDetail {
 
 export interface IncidentReads {
   list(query: IncidentQuery): Promise<{ items: IncidentRecord[]; next: string | null }>
-  /** Where hosts claim the same id, the one heard first unless `at` says. */
+  /** Where hosts claim the same id, the one received first unless `at` says. */
   find(
     id: string,
     at: { readonly site?: string; readonly host?: string; readonly now: number },

@@ -81,7 +81,7 @@ export class PostgresCommit {
       else if (arrival.kind === 'known') this.#known.set(host.id, arrival.body)
       else if (applyStatus(host, arrival.message, this.#nowMs))
         this.changes.push({ kind: 'host', host: toRecord(host) })
-      // What came before is no sign of life: anybody may have kept it.
+      // A repeated message is no sign of life: it can be recorded and sent again.
       if (this.#repeated > repeated) host.lastSeen = lastSeen
     }
     await this.#writeAlerts()

@@ -37,7 +37,7 @@ export async function dropRows(
 /**
  * Days that hold nothing which is to be kept, outside of a transaction.
  *
- * @param gone hears the name of each
+ * @param gone called with the name of each
  * @returns hourly rows that went
  */
 export async function dropPartitions(

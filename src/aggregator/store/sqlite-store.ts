@@ -174,7 +174,7 @@ export class SqliteStore implements Store {
         else if (arrival.kind === 'summary') this.#putSummary(host, arrival, nowMs, changes)
         else if (arrival.kind === 'status') this.#putStatus(host, arrival.message, nowMs, changes)
         else this.#sql.putKnown.run(host.id, arrival.body)
-        // What came before is no sign of life: anybody may have kept it.
+        // A repeated message is no sign of life: it can be recorded and sent again.
         if (this.#repeated > repeated) host.lastSeen = lastSeen
       }
     })

@@ -143,13 +143,13 @@ export interface Where {
 export interface Reads {
   readonly incidents: IncidentReads
   alerts(query: AlertQuery): Promise<AlertPage>
-  /** The alert with this id; where two hosts claim it, the one heard first unless `at` says. */
+  /** The alert with this id; where two hosts claim it, the one received first unless `at` says. */
   alert(
     id: string,
     at?: Where,
   ): Promise<{ body: string; received: number; history: AlertChange[] } | undefined>
   hosts(query: HostQuery): Promise<HostPage>
-  /** The newest summary of a host; where two sites have the host, of the one heard last. */
+  /** The newest summary of a host; where two sites have the host, the one received last. */
   latestSummary(
     host: string,
     site?: string,
@@ -159,7 +159,7 @@ export interface Reads {
   counts(): Promise<Counts>
   /** How many hosts are in a condition. */
   countHosts(condition: HostCondition): Promise<number>
-  /** The newest summaries, of the hosts heard last. */
+  /** The newest summaries, by their time of receipt. */
   latestSummaries(limit: number): Promise<{ host: HostRecord; summary: SummaryMessage }[]>
   usage(): Promise<Usage>
   /** The newest document of each site and kind. */
@@ -191,17 +191,17 @@ export interface FleetRun {
 
 /** Bounds of what `absences` looks for, in Unix ms. */
 export interface AbsenceBounds {
-  /** A host that was last heard then or before is silent. */
+  /** A host whose last message came then or before is silent. */
   readonly silentBefore: number
   /** One that is blind or noisy since then or before. */
   readonly troubledBefore: number
-  /** Hosts that were last heard before this are expected no more. */
+  /** Hosts whose last message came before this are not expected any more. */
   readonly expectedSince: number
-  /** Most suspects that are given, those heard last first: news comes before what was told. */
+  /** Most suspects that are given, the latest silence first: new ones come before known ones. */
   readonly limit: number
 }
 
-/** A host that should be heard, and is not, or does not tell. */
+/** A host that should send and does not, or says that it cannot see. */
 export interface Suspect extends Named {
   readonly online: number
   readonly reason: string
@@ -217,7 +217,7 @@ export interface Absences {
   readonly isWhole: boolean
   /** Alerts of this kind that are active. */
   readonly open: readonly AlertMessage[]
-  /** By site: hosts that should be heard, and how many of them are silent. */
+  /** By site: hosts that should send, and how many of them are silent. */
   readonly sites: readonly {
     readonly site: string
     readonly expected: number
@@ -285,7 +285,7 @@ export interface Store extends Reads {
   /** Keys of these hosts, in their order; '' of those that never signed. */
   keysOf(hosts: readonly Named[]): Promise<string[]>
   /**
-   * Hosts that should be heard and are not, or that say that they are blind or noisy. A host that
+   * Hosts that should send and do not, or that say that they are blind or noisy. A host that
    * said a clean end is none of them, nor is one that has never said that it is online.
    */
   absences(bounds: AbsenceBounds): Promise<Absences>
@@ -323,7 +323,7 @@ export interface Retention {
   readonly days: Readonly<Record<AlertKind, number>>
   /** Days of hourly figures. */
   readonly hourlyDays: number
-  /** Days since a host was last heard that has no active alerts. */
+  /** Days since the last message of a host without active alerts. */
   readonly hostDays: number
   readonly alerts: number
   readonly bytes: number

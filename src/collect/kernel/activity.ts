@@ -1,6 +1,6 @@
 /**
  * What sys_enter notes beside the counts, of a few calls only: the remote ends that a process turns
- * to (connect, sendto), DNS queries and packets of its own making (sendto, sendmsg, sendmmsg), and
+ * to (connect, sendto), DNS queries and raw packets (sendto, sendmsg, sendmmsg), and
  * files with secrets that it opens (open, openat, openat2).
  *
  * Counts alone cannot tell a scanner from a client that tries one dead service again and again, nor
@@ -254,7 +254,7 @@ function notePeer(a: Assembler, wiring: Wiring): void {
   a.jumpIf(R1, '==', AF_PACKET, 'link')
   a.jumpIf(R1, '==', AF_INET, 'peer').jumpIf(R1, '!=', AF_INET6, 'noted')
   a.copy(R1, FP).add(R1, ADDRESS).set(R2, SOCKADDR_IN6_BYTES).copy(R3, R9).call('probeReadUser')
-  // The flow label is no part of whom it is for.
+  // The flow label is no part of the address.
   a.storeValue(4, FP, ADDRESS + 4, 0)
   a.label('peer').load(8, R1, FP, ADDRESS).store(8, FP, PEER, R1)
   // Behind an IPv4 address are eight bytes of padding, which may be anything.

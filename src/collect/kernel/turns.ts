@@ -13,7 +13,7 @@ export class Turns {
   readonly #value = nativeBytes(SLOTS * 8)
   readonly #seconds = new BigInt64Array(this.#value.buffer)
 
-  /** The ring begins with its first seconds, whoever writes them down. */
+  /** The ring begins with its first seconds, whichever process records them. */
   constructor(map: number) {
     this.#map = map
     for (let slot = 0; slot < SLOTS; slot++) this.#seconds[slot] = BigInt(slot)
