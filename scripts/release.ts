@@ -7,7 +7,7 @@
  * files of the service, install.sh with the public key filled in, VERSION, SHA256SUMS over all of
  * them with version and date in its first line, SHA256SUMS.sig (Ed25519). For everybody else, by
  * --formats: tar (.tar.gz, .tar.zst), deb, rpm, oci (an image), recipes (Kubernetes manifest,
- * Ansible role, Prometheus rules, Grafana dashboard). With all of them: sbom.cdx.json (CycloneDX) and provenance.intoto.json (SLSA).
+ * Helm chart, Ansible role, Prometheus rules, Grafana dashboard). With all of them: sbom.cdx.json (CycloneDX) and provenance.intoto.json (SLSA).
  *
  * The same commit gives the same files: times are that of the commit, or SOURCE_DATE_EPOCH.
  * Packages for x86_64 hold the baseline build, which every such processor runs. The private key is
@@ -17,6 +17,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -143,6 +144,11 @@ function makeRecipes(): void {
   copyFileSync(join(mixin, 'dashboard.json'), join(out, 'callsign-grafana-dashboard.json'))
   const role = tarOf(join(folder, 'ansible'), epoch, 'callsign-ansible/')
   writeFileSync(join(out, `callsign-ansible-${version}.tgz`), gzip(role))
+  const chart = join(work, 'chart')
+  cpSync(join(folder, 'helm'), chart, { recursive: true })
+  const about = join(chart, 'Chart.yaml')
+  writeFileSync(about, readFileSync(about, 'utf8').replaceAll('0.0.0', version))
+  writeFileSync(join(out, `callsign-helm-${version}.tgz`), gzip(tarOf(chart, epoch, 'callsign/')))
 }
 
 function privateKey(): KeyObject {

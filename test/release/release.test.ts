@@ -85,6 +85,16 @@ describe('a release', () => {
   })
 })
 
+test('the Helm chart bears the version of the release', async () => {
+  const { stdout } = await runProgram([
+    ...['tar', '-xzOf', file(/^callsign-helm-0\.1\.0\.tgz$/), 'callsign/Chart.yaml'],
+  ])
+  expect(stdout).toContain('\nversion: 0.1.0\nappVersion: 0.1.0\n')
+  const { stdout: names } = await runProgram(['tar', '-tzf', file(/^callsign-helm-0\.1\.0\.tgz$/)])
+  for (const name of ['values.yaml', 'values.schema.json', 'templates/callsign.yaml'])
+    expect(names).toContain(`callsign/${name}\n`)
+})
+
 describe.skipIf(!isRoot || !has('mmdebstrap') || !has('skopeo'))('the image', () => {
   test('is one that others read, with the agent and libraries and nothing of this machine', async () => {
     const images = join(folder, 'images')
