@@ -23,9 +23,7 @@ export function openFiles(paths: readonly string[], options: FileOptions): Sourc
   return traces.length === 0 ? sources : [straceFilesSource(traces), ...sources]
 }
 
-/**
- * A recording that came with the agent, as a source. @param packed frames as NDJSON, packed by zstd
- */
-export function recordingSource(packed: Uint8Array): Source {
-  return memorySource(Bun.zstdDecompressSync(packed), 'frames')
+/** Frames that came with the agent, as NDJSON. */
+export function recordingSource(frames: Uint8Array): Source {
+  return memorySource(frames, 'frames')
 }

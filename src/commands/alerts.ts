@@ -8,7 +8,7 @@ import { compareSeverity, SEVERITIES, type Severity } from '../domain/behaviour.
 import { AgentError } from '../domain/error.ts'
 import { ALERTS_FOLLOW_EVERY_MS } from '../domain/limits.ts'
 import { lookLocal } from '../operate/local-alerts.ts'
-import { alertLines, sentence, who } from '../outputs/alert-words.ts'
+import { alertLines, sentence, who, windows } from '../outputs/alert-words.ts'
 import { loadSettings } from '../settings/settings.ts'
 import {
   columns,
@@ -147,7 +147,7 @@ function row(alert: Alert): string[] {
     severity,
     certainty,
     bold(who(alert)),
-    `${sentence(alert)}, ${count} ${count === 1 ? 'window' : 'windows'}`,
+    `${sentence(alert)}, ${windows(count)}`,
   ]
 }
 

@@ -5,7 +5,9 @@
  * novelties in them (models/recordings/demo). Everything is the real thing: the recording was
  * counted on running hosts, alerts go over MQTT on loopback.
  *
- * Ends by itself with --once and if stdout is not a terminal; else the page stays until Ctrl-C.
+ * Ends by itself with --once and if stdout is not a terminal; else the page stays until Ctrl-C. For
+ * the page the recording is moved in time, to end when the demo begins: a page that calls a live
+ * attack a week old confuses who sees it first.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,6 +33,7 @@ import { version } from '../platform/embedded.ts'
 import { log, setLogLevel } from '../platform/log.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { jsonArg, note, shutdownSignal, wholeNumber } from './common.ts'
+import { endOf, recordingOf } from './demo-recording.ts'
 
 /** Both recordings hold several hosts; each agent takes its own host's lines. */
 const BASELINE = 'models/recordings/demo/baseline.frames.ndjson.zst'
@@ -90,14 +93,14 @@ export default defineCommand({
       const stays = !args.once && process.stdout.isTTY === true
       note(`Page: ${aggregator.url}/`)
       if (stays) openPage(`${aggregator.url}/`)
-      const agents = new DemoAgents(
-        model,
-        aggregator.brokerUrl,
+      const agents = new DemoAgents(model, {
+        broker: aggregator.brokerUrl,
         secret,
         directory,
         pace,
-        args.json === true,
-      )
+        asJson: args.json === true,
+        endsAt: stays ? Math.floor(systemClock.now() / 1000) : undefined,
+      })
       const stay = stays ? untilAborted(signal, HOSTS.length) : undefined
       const runs = HOSTS.map((host) => agents.run(host, signal, stay))
       // Each has closed its files before any error goes on.
@@ -114,50 +117,45 @@ export default defineCommand({
   },
 })
 
+interface DemoOptions {
+  readonly broker: string
+  readonly secret: string
+  readonly directory: string
+  readonly pace: number
+  readonly asJson: boolean
+  /** Second at which the recording shall end; as it was recorded where undefined. */
+  readonly endsAt: number | undefined
+}
+
 class DemoAgents {
   /** Kind of each alert, by id. */
   readonly seen = new Map<string, AlertKind>()
   readonly #model: Model
-  readonly #broker: string
-  readonly #secret: string
-  readonly #directory: string
-  readonly #pace: number
-  readonly #asJson: boolean
+  readonly #options: DemoOptions
   readonly #baseline = readAsset(BASELINE)
   readonly #recording = readAsset(RECORDING)
+  readonly #laterSeconds: number
 
-  constructor(
-    model: Model,
-    broker: string,
-    secret: string,
-    directory: string,
-    pace: number,
-    asJson: boolean,
-  ) {
+  constructor(model: Model, options: DemoOptions) {
     this.#model = model
-    this.#broker = broker
-    this.#secret = secret
-    this.#directory = directory
-    this.#pace = pace
-    this.#asJson = asJson
+    this.#options = options
+    const { endsAt } = options
+    this.#laterSeconds = endsAt === undefined ? 0 : endsAt - endOf(this.#recording)
   }
 
   /** One host's agent: what it lived through before, then the recording. */
   async run(host: string, signal: AbortSignal, stay?: () => Promise<void>): Promise<RunOutcome> {
-    const state = join(this.#directory, host)
+    const { broker, directory, pace, asJson } = this.#options
+    const state = join(directory, host)
     await this.#live(host, state, signal)
     signal.throwIfAborted()
-    const shown = this.#asJson ? jsonLinesOutput() : terminalOutput(host)
+    const shown = asJson ? jsonLinesOutput() : terminalOutput(host)
     const outputs = [shown, this.#counted]
-    const agent = this.#open(host, state, { broker: this.#broker, learn: '0s' }, outputs)
+    const agent = this.#open(host, state, { broker, learn: '0s' }, outputs)
     const outcome = await runAgent(
       agent,
-      [recordingSource(this.#recording)],
-      {
-        host,
-        pace: this.#pace,
-        ...defined({ beforeEnd: stay }),
-      },
+      [recordingSource(recordingOf(this.#recording, host, this.#laterSeconds))],
+      { host, pace, ...defined({ beforeEnd: stay }) },
       signal,
     )
     await agent.close()
@@ -169,7 +167,7 @@ class DemoAgents {
   /** Fills the host's baseline; alerts of that time are discarded. */
   async #live(host: string, state: string, signal: AbortSignal): Promise<void> {
     const agent = this.#open(host, state, { learn: '7d' })
-    const before = [recordingSource(this.#baseline)]
+    const before = [recordingSource(recordingOf(this.#baseline, host, this.#laterSeconds))]
     const { error } = await runAgent(agent, before, { host }, signal)
     await agent.close()
     if (error !== undefined) throw error
@@ -183,7 +181,7 @@ class DemoAgents {
   ) {
     const { settings } = loadSettings({ state, site: 'demo', host, brokerUser: USER, ...flags })
     return openAgent({
-      settings: { ...settings, brokerPassword: this.#secret },
+      settings: { ...settings, brokerPassword: this.#options.secret },
       model: this.#model,
       source: { name: 'recording', why: 'the demo' },
       resume: false,

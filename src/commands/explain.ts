@@ -8,7 +8,7 @@ import type { Alert } from '../domain/alert.ts'
 import { AgentError } from '../domain/error.ts'
 import { type HistoryRow, historyOf } from '../operate/alert-history.ts'
 import { lookLocal } from '../operate/local-alerts.ts'
-import { ENDS, percent, sentence, who } from '../outputs/alert-words.ts'
+import { ENDS, percent, sentence, who, windows } from '../outputs/alert-words.ts'
 import { loadSettings } from '../settings/settings.ts'
 import { columns, jsonArg, paintFor, safeText, settingArgs, writeJson, writeOut } from './common.ts'
 
@@ -92,7 +92,7 @@ function facts(alert: Alert): string[][] {
 function stateOf({ state, ended, first, last, count }: Alert): string {
   const over =
     state === 'closed' ? `closed${ended === undefined ? '' : `: ${ENDS[ended]}`}` : 'open'
-  return `${over}; first ${when(first)}, last ${when(last)}, ${count} windows`
+  return `${over}; first ${when(first)}, last ${when(last)}, ${windows(count)}`
 }
 
 function exeWords({ exe, deleted, package: owner }: Alert['process']): string | undefined {

@@ -76,7 +76,9 @@ export function reasons({ because, why }: Alert): string {
   if (because !== undefined && because.length > 0)
     return `because ${because.map(safeName).join('; ')}`
   if (why.length === 0) return ''
-  const calls = why
+  // What decided may be a few calls among thousands: "0 % (usual 0 %)" tells nobody anything.
+  const differ = why.filter(({ seen, expected }) => percent(seen) !== percent(expected))
+  const calls = (differ.length === 0 ? why.slice(0, 1) : differ)
     .slice(0, REASONS_SHOWN)
     .map(
       ({ syscall, seen, expected }) =>
@@ -106,9 +108,9 @@ export function context({ process, peers }: Alert): string {
 
 function stateWords({ state, ended, reopened, certainty, count, first, last }: Alert): string {
   const seconds = last - first
-  if (state === 'open') return certainty === 'provisional' ? 'provisional' : ''
+  if (state === 'open') return certainty
   if (state === 'update')
-    return `${reopened === undefined ? certainty : 'open again'}, ${count} windows, ${seconds} s`
+    return `${reopened === undefined ? certainty : 'open again'}, ${windows(count)}, ${seconds} s`
   return `closed after ${seconds} s${ended === undefined ? '' : `: ${ENDS[ended]}`}`
 }
 
@@ -120,6 +122,11 @@ export const ENDS: Readonly<Record<AlertEnd, string>> = {
   bound: 'too many alerts were open',
 }
 
+export function windows(count: number): string {
+  return `${count} ${count === 1 ? 'window' : 'windows'}`
+}
+
 export function percent(share: number): string {
+  if (share > 0 && share < 0.005) return '<1 %'
   return `${Math.round(share * 100)} %`
 }
