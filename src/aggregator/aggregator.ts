@@ -30,6 +30,7 @@ import { HttpCounts } from './http-counts.ts'
 import { isLoopback } from './http-guard.ts'
 import { renderMetrics } from './metrics.ts'
 import { loadPage } from './page.ts'
+import { ProgramNames } from './program-names.ts'
 import type { ActionRecord } from './store/incident.ts'
 import { type OpenedStore, openStore } from './store/open.ts'
 import type { Store, StoreChange } from './store/store.ts'
@@ -125,7 +126,8 @@ async function assemble(
     hello: () => JSON.stringify({ version, broker: link?.url ?? '' }),
   })
   const costs = new HostCosts()
-  const onChange = (change: StoreChange) => tellChange(change, events, costs, clock.now())
+  const programs = new ProgramNames({ store, clock, log })
+  const onChange = programs.hearing((one) => tellChange(one, events, costs, clock.now()))
   const onRefused = (reason: string) => subscriber.refuse(reason)
   const central = centralOf(options, { store, clock, log, onChange, onRefused })
   const vectors = defined({ vectors: central })
@@ -160,6 +162,7 @@ async function assemble(
   } catch (error) {
     await http?.close()
     await enrolment?.close()
+    await programs.close()
     events.close()
     await opened.close()
     throw error
@@ -180,6 +183,7 @@ async function assemble(
     store,
     async close() {
       await upkeep?.close()
+      await programs.close()
       // Accepted messages are committed and receipted; no more are accepted, so that this ends.
       linked.quiesce()
       await subscriber.drain()

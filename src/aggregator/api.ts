@@ -37,6 +37,7 @@ export async function answerApi(store: Reads, url: URL, now: number): Promise<st
   if (what === 'hosts' && name === undefined) return listHosts(store, given, now)
   if (what === 'hosts' && part === 'processes') return listProcesses(store, name, given)
   if (what === 'hosts' && part === 'hours') return listHours(store, name, given)
+  if (what === 'programs' && name === undefined) return listPrograms(store, given)
   if (what === 'programs' && name !== undefined && part === undefined)
     return showProgram(store, name, given)
   if (what === 'incidents') return answerIncidents(store.incidents, name, part, given, now)
@@ -143,6 +144,16 @@ async function listProcesses(
             agent: summary.agent,
           },
   })
+}
+
+/** Programs that no host of their site had shown before, the newest first. */
+async function listPrograms(store: Reads, given: URLSearchParams): Promise<string> {
+  const query = new Parameters(given, ['limit'])
+  const [items, since] = await Promise.all([
+    store.programs.newest(query.limit()),
+    store.programs.since(),
+  ])
+  return JSON.stringify({ items, next: null, ...(since === undefined ? {} : { since }) })
 }
 
 /** Where a program of this name runs, as the newest summaries tell. */

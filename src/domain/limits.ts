@@ -879,6 +879,15 @@ export const OUTAGE_HOSTS_MIN = 5
 export const OUTAGE_SHARE = 0.05
 /** A host loses calls where this share of an hour's calls is gone. */
 export const HOST_LOSING_SHARE = 0.01
+/**
+ * Names of programs of all sites, and new ones of one host in a day: a host that invents names fills
+ * the table slowly, and a full one is said to be full.
+ */
+export const PROGRAM_NAMES_MAX = 50_000
+export const PROGRAM_NAMES_PER_HOST_DAY_MAX = 200
+/** A host's summary is looked through for new names this often (ms), and so many hosts a second. */
+export const PROGRAMS_LOOK_EVERY_MS = 3_600_000
+export const PROGRAMS_HOSTS_PER_SECOND_MAX = 20
 /** Hosts whose newest summaries are searched for one program: some 100 µs each. */
 export const PROGRAM_HOSTS_MAX = 500
 /**

@@ -27,6 +27,18 @@ export interface Times {
   readonly step: number
 }
 
+/** Programs that no host of their site had shown before. */
+export interface NewPrograms {
+  readonly items: readonly {
+    readonly site: string
+    readonly name: string
+    readonly host: string
+    readonly first: number
+  }[]
+  /** Since when names are gathered. */
+  readonly since?: number
+}
+
 export interface Fleet {
   readonly documents: readonly {
     readonly site: string

@@ -1,6 +1,6 @@
 /** What the fleet was told, what became of it, and which hosts run what. */
 import type { FleetState } from '../../domain/fleet-state.ts'
-import { type Fleet, get } from './api.ts'
+import { type Fleet, get, type NewPrograms } from './api.ts'
 import { block, element, facts, hash, name, note } from './element.ts'
 import { at } from './incident-row.ts'
 import { link } from './route.ts'
@@ -19,7 +19,10 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
 }
 
 export async function fleet(_: unknown, { now }: ViewContext): Promise<Shown> {
-  const { documents, runs } = await get<Fleet>('fleet')
+  const [{ documents, runs }, programs] = await Promise.all([
+    get<Fleet>('fleet'),
+    get<NewPrograms>('programs?limit=50'),
+  ])
   return {
     title: 'Fleet',
     parts: [
@@ -41,9 +44,28 @@ export async function fleet(_: unknown, { now }: ViewContext): Promise<Shown> {
         'What hosts run',
         runs.length === 0 ? note('No host has reported yet.') : runTable(runs),
       ),
+      block('New programs', ...newPrograms(programs, now)),
     ],
   }
 }
+
+/** What was there when names began to be gathered is not new. */
+function newPrograms({ items, since = 0 }: NewPrograms, now: number): HTMLElement[] {
+  const news = items.filter(({ first }) => first > since + GATHERING_S)
+  if (news.length === 0) return [note('No host has shown a program that no other had shown.')]
+  return [
+    note('Names that no host of their site had shown before, the newest first.'),
+    facts(
+      news.map(({ site, name: program, host, first }): [string, (string | HTMLElement)[]] => [
+        program,
+        [`${site}/${host}, `, at(first, now)],
+      ]),
+    ),
+  ]
+}
+
+/** Every host has been looked at by then. */
+const GATHERING_S = 2 * 3_600
 
 function published(document: Fleet['documents'][number], now: number): HTMLElement {
   const { site, what, version, made, expires, canary, rules, allow, model, bytes, hosts } = document

@@ -17,6 +17,7 @@ import { runsStatement } from './fleet-sql.ts'
 import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type SqlParameter, type TableNames } from './incident-sql.ts'
+import { ProgramsSql } from './programs-sql.ts'
 import { type AlertChange, FLEET_HOST, isActive, toSeconds } from './records.ts'
 import type {
   AlertPage,
@@ -98,11 +99,13 @@ export function queryNumbered<Row>(
 }
 
 export class PostgresReads implements Reads {
+  readonly programs: ProgramsSql
   readonly incidents: IncidentSql
   readonly #db: PostgresQueries
 
   constructor(db: PostgresQueries) {
     this.#db = db
+    this.programs = new ProgramsSql((text, values) => queryNumbered(db, text, values), 'callsign.')
     this.incidents = new IncidentSql(
       (text, values) => queryNumbered(db, text, values),
       POSTGRES_TABLES,

@@ -256,4 +256,15 @@ CREATE TABLE callsign.requests (
   answer text NOT NULL
 );
 `,
+  // Programs by the first host that showed one of that name.
+  `
+CREATE TABLE callsign.programs (
+  site text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  host text COLLATE "C" NOT NULL,
+  first bigint NOT NULL,
+  PRIMARY KEY (site, name)
+);
+CREATE INDEX programs_by_first ON callsign.programs (first);
+`,
 ]

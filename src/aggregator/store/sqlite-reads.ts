@@ -19,6 +19,7 @@ import { runsStatement } from './fleet-sql.ts'
 import { conditionSql } from './host-condition.ts'
 import { type StoredHost, toRecord } from './host-row.ts'
 import { IncidentSql, type TableNames } from './incident-sql.ts'
+import { ProgramsSql } from './programs-sql.ts'
 import { type AlertChange, FLEET_HOST, isActive, toSeconds } from './records.ts'
 import type {
   AlertPage,
@@ -47,11 +48,17 @@ export const SQLITE_TABLES: TableNames = {
 }
 
 export class SqliteReads implements Reads {
+  readonly programs: ProgramsSql
   readonly incidents: IncidentSql
   readonly #db: Database
 
   constructor(db: Database) {
     this.#db = db
+    this.programs = new ProgramsSql(
+      async <Row>(text: string, values: readonly SqlValue[]) =>
+        db.prepare<Row>(text).all(...values),
+      '',
+    )
     this.incidents = new IncidentSql(
       async <Row>(text: string, values: readonly SqlValue[]) =>
         db.prepare<Row>(text).all(...values),

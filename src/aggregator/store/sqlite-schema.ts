@@ -278,4 +278,15 @@ CREATE TABLE requests (
   answer TEXT NOT NULL
 );
 `,
+  // Programs by the first host that showed one of that name.
+  `
+CREATE TABLE programs (
+  site TEXT NOT NULL,
+  name TEXT NOT NULL,
+  host TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  PRIMARY KEY (site, name)
+) WITHOUT ROWID;
+CREATE INDEX programsByFirst ON programs (first);
+`,
 ]

@@ -38,6 +38,7 @@ import {
   TRIAGE_COLUMNS,
 } from './incident.ts'
 import { type ActionTarget, actionStatements, type SqlParameter } from './incident-sql.ts'
+import type { ProgramsSql } from './programs-sql.ts'
 import { FLEET_HOST, isActive, toSeconds } from './records.ts'
 import { RequestsSql } from './requests-sql.ts'
 import { readArchive } from './sqlite-archive.ts'
@@ -134,6 +135,10 @@ export class SqliteStore implements Store {
   countHosts: Reads['countHosts'] = (condition) => this.#reads.countHosts(condition)
   latestSummaries: Reads['latestSummaries'] = (limit) => this.#reads.latestSummaries(limit)
   usage: Reads['usage'] = () => this.#reads.usage()
+  get programs(): ProgramsSql {
+    return this.#reads.programs
+  }
+
   documents: Reads['documents'] = () => this.#reads.documents()
   documentParts: Reads['documentParts'] = (document) => this.#reads.documentParts(document)
   fleetRuns: Reads['fleetRuns'] = () => this.#reads.fleetRuns()

@@ -18,6 +18,7 @@ import type { HostArchive } from './archive.ts'
 import type { EnrolmentSql } from './enrolment-sql.ts'
 import type { KeyRefusal } from './host-key.ts'
 import type { Action, ActionRecord, IncidentKey, IncidentReads } from './incident.ts'
+import type { ProgramsSql } from './programs-sql.ts'
 import type { AlertChange, HostRecord } from './records.ts'
 import type { RequestsSql } from './requests-sql.ts'
 
@@ -142,6 +143,8 @@ export interface Where {
 /** What the API and the page ask. */
 export interface Reads {
   readonly incidents: IncidentReads
+  /** Which host showed a program of a name first. */
+  readonly programs: ProgramsSql
   alerts(query: AlertQuery): Promise<AlertPage>
   /** The alert with this id; where two hosts claim it, the one received first unless `at` says. */
   alert(
