@@ -56,7 +56,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   // Without the shipped model's figures, which take a minute.
   model: [
     ...['classifier', 'forest', 'malice-judge', 'model', 'normalise', 'row-set'],
-    ...['sequencer', 'signature', 'trees', 'aliases'],
+    ...['sequencer', 'signature', 'trees', 'aliases', 'host-trees', 'adaptation'],
   ].map((name) => `test/model/${name}.test.ts`),
   publish: [
     'test/publish/outbox.test.ts',

@@ -519,6 +519,19 @@ describe('Counter, what was not seen', () => {
     expect([observed, counted, dropped]).toEqual([18, 2, { 'lost(kernel)': 16 }])
   })
 
+  test('told too late is lost as before, and what stands beside calls costs none', () => {
+    const counter = new Words()
+    const name = counter.id('a')
+    counter.call(5, 'a', T0)
+    counter.call(5, 'a', T0 + 5_000)
+    counter.cpu(5, name, 70, T0)
+    counter.unseenProcess(5, name, { reason: 'no-room', kinds: 300, lost: 2 }, T0)
+    counter.unseenUser(1000, 3, T0)
+    counter.end()
+    const { observed, counted, dropped } = counter.ledger()
+    expect([observed, counted, dropped]).toEqual([7, 2, { 'lost(kernel)': 5 }])
+  })
+
   test('of too many processes becomes a loss of the second', () => {
     const counter = new Words()
     for (let pid = 1; pid <= UNSEEN_MAX + 1; pid++)
