@@ -393,6 +393,17 @@ describe('Counter, clocks', () => {
     expect(counter.ledger()).toMatchObject({ counted: 80, dropped: {} })
   })
 
+  test.each([
+    ['whole seconds', 0, 80, {}],
+    ['lines, which may be late,', 1_500, 40, { late: 40 }],
+  ])('of %s that go back ten seconds', (_, latenessMs, counted, dropped) => {
+    const counter = new Words({ latenessMs })
+    for (const from of [0, -10_000])
+      for (let ms = 0; ms < 40_000; ms += 1_000) counter.call(5, 'a', T0 + from + ms)
+    counter.end()
+    expect(counter.ledger()).toMatchObject({ counted, dropped })
+  })
+
   test('a pid that ended in a wrong time is another process when it comes back', () => {
     const counter = new Words({ followsClock: true })
     const hour = 3_600_000
@@ -517,6 +528,27 @@ describe('Counter, what was not seen', () => {
     })
     const { observed, counted, dropped } = counter.ledger()
     expect([observed, counted, dropped]).toEqual([18, 2, { 'lost(kernel)': 16 }])
+  })
+
+  test('of one second is not that of a later one, and neither is activity', () => {
+    const counter = new Words()
+    const name = counter.id('a')
+    const activity: Activity = {
+      ...{ contacts: 1, peers: [1, 0, 0, 0], peer: '', dnsQueries: 0, dnsBytes: 0 },
+      ...{ dnsNames: [0, 0], secrets: 0, secretOpens: 0 },
+    }
+    counter.activity(5, name, activity, T0)
+    counter.unseenProcess(5, name, { reason: 'no-room', kinds: 300, lost: 2 }, T0)
+    counter.unseenUser(1000, 3, T0)
+    const frames: Frame[] = []
+    for (let second = 0; second < 20; second++) {
+      counter.call(5, 'a', T0 + second * 1_000)
+      frames.push(...counter.closeReady())
+    }
+    frames.push(...counter.end())
+    expect(frames).toHaveLength(20)
+    const told = frames.filter((frame) => frame.activity ?? frame.unseen)
+    expect(told.map(({ index }) => index)).toEqual([T0 / 1000])
   })
 
   test('told too late is lost as before, and what stands beside calls costs none', () => {
