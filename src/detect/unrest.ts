@@ -8,7 +8,8 @@
  *
  * Whoever starts a dozen strange processes must not switch masquerade alerts off by it. So only
  * processes with a past vote (`mayVote`), and what one user or one container does is not
- * host-wide: the share is that of the others, whichever user or container is left out. Where all
+ * host-wide: the share is that of the others, whichever user or container is left out. A user has
+ * other users (subuid) and can name containers: what counts is either by itself. Where all
  * are of one user (a container, a host of one account), it is what one parent started that is left
  * out: a dozen processes of one shell are not the host.
  */
@@ -30,8 +31,9 @@ interface Group extends UnrestGroup {
 }
 
 export class Unrest {
-  /** By user and container. */
-  readonly #groups = new Map<string, Group>()
+  #all = { strange: 0, seen: 0 }
+  readonly #users = new Map<number | undefined, Group>()
+  readonly #containers = new Map<string, Group>()
   /** By parent. */
   readonly #families = new Map<number, Group>()
   #mean = 0
@@ -40,32 +42,27 @@ export class Unrest {
   /** A process whose name the memory knows well. @param distance to what is usual under its name */
   see(distance: number, process: Pick<Process, 'uid' | 'container' | 'ppid'> = {}): void {
     const { uid, container, ppid } = process
-    let key = `${uid ?? ''} ${container ?? ''}`
-    if (!this.#groups.has(key) && this.#groups.size >= UNREST_GROUPS_MAX) key = ''
-    let group = this.#groups.get(key)
-    if (group === undefined) {
-      group = { ...(key === '' ? {} : defined({ uid, container })), strange: 0, seen: 0 }
-      this.#groups.set(key, group)
-    }
     const isStrange = distance > UNREST.strange
-    count(group, isStrange)
-    if (ppid === undefined) return
-    const family = this.#families.get(ppid)
-    if (family !== undefined) count(family, isStrange)
-    else if (this.#families.size < UNREST_GROUPS_MAX)
-      this.#families.set(ppid, { strange: isStrange ? 1 : 0, seen: 1 })
+    this.#all.seen++
+    if (isStrange) this.#all.strange++
+    const account = uid === undefined ? undefined : accountOf(uid)
+    note(this.#users, account, isStrange, defined({ uid: account }))
+    if (container !== undefined) note(this.#containers, container, isStrange, { container })
+    if (ppid !== undefined) note(this.#families, ppid, isStrange, {})
   }
 
   endSecond(): void {
-    const groups = [...this.#groups.values()]
+    const users = [...this.#users.values()]
+    const containers = [...this.#containers.values()]
     const families = [...this.#families.values()]
-    this.#groups.clear()
-    this.#families.clear()
-    const isOneUser = groups.length === 1 && groups[0]!.uid !== undefined
-    const share = commonShare(groups, isOneUser ? families : groups)
+    const all = this.#all
+    this.#all = { strange: 0, seen: 0 }
+    for (const groups of [this.#users, this.#containers, this.#families]) groups.clear()
+    const isOneUser = users.length === 1 && users[0]!.uid !== undefined && containers.length === 0
+    const share = commonShare(all, [...users, ...containers, ...(isOneUser ? families : [])])
     if (share === undefined) return
     this.#mean += UNREST.newest * (share - this.#mean)
-    const most = groups.reduce((a, b) => (b.strange > a.strange ? b : a))
+    const most = [...users, ...containers].reduce((a, b) => (b.strange > a.strange ? b : a))
     this.#most = most.strange > 0 ? most : undefined
   }
 
@@ -101,27 +98,44 @@ export function mayVote(
   return startMs <= firstFrame * 1000 || usualWindows >= UNREST.pastWindows
 }
 
-function count(group: Group, isStrange: boolean): void {
+/** Beyond the bound what comes is in no group, and left out of none. */
+function note<Key>(
+  groups: Map<Key, Group>,
+  key: Key,
+  isStrange: boolean,
+  who: Pick<UnrestGroup, 'uid' | 'container'>,
+): void {
+  let group = groups.get(key)
+  if (group === undefined) {
+    if (groups.size >= UNREST_GROUPS_MAX) return
+    group = { ...who, strange: 0, seen: 0 }
+    groups.set(key, group)
+  }
   group.seen++
   if (isStrange) group.strange++
 }
 
 /**
- * The share of strange ones among all, or among those that are left without one of the parts,
+ * The share of strange ones among all, or among those that are left without one of the groups,
  * whichever is least. Undefined where too few were seen.
  */
 function commonShare(
+  { seen, strange }: Pick<Group, 'seen' | 'strange'>,
   groups: readonly UnrestGroup[],
-  parts: readonly UnrestGroup[],
 ): number | undefined {
-  let [seen, strange] = [0, 0]
-  for (const group of groups) {
-    seen += group.seen
-    strange += group.strange
-  }
   if (seen < UNREST.enough) return undefined
-  const without = parts
+  const without = groups
     .filter((group) => seen - group.seen >= UNREST.enough)
     .map((group) => (strange - group.strange) / (seen - group.seen))
   return Math.min(strange / seen, ...without)
 }
+
+/**
+ * Whoever has an account may run processes under 65,536 more users [subuid(5)]: they are one. Users
+ * of a directory service have such numbers, too, and are then left out together.
+ */
+function accountOf(uid: number): number {
+  return uid < FIRST_SUBUID ? uid : uid - ((uid - FIRST_SUBUID) % SUBUIDS)
+}
+const FIRST_SUBUID = 100_000
+const SUBUIDS = 65_536

@@ -75,6 +75,19 @@ test('Unrest.share leaves out the one user or container that alone deviates', ()
   expect(unrest.calm).toBe(0)
 })
 
+test.each([
+  ['containers that it names', (i: number) => ({ uid: 1000, container: `c${i}` })],
+  ['users that its account has', (i: number) => ({ uid: 100_000 + 5_000 * i })],
+])('Unrest.share leaves out one account, whichever %s', (_, as) => {
+  const unrest = new Unrest()
+  for (let second = 0; second < 120; second++) {
+    for (let i = 0; i < 20; i++) unrest.see(0.2, { uid: i % 3, container: `web-${i % 4}` })
+    for (let i = 0; i < 12; i++) unrest.see(3, as(i))
+    unrest.endSecond()
+  }
+  expect(unrest.calm).toBe(1)
+})
+
 test('Unrest.share leaves out what one parent started where all are of one user', () => {
   const unrest = new Unrest()
   const second = (others: number) => {
