@@ -18,7 +18,8 @@ interface Facts {
 }
 
 interface AlertLine {
-  readonly process?: { readonly name: string; readonly exe?: string }
+  readonly process?: { readonly pid: number; readonly name: string; readonly exe?: string }
+  readonly behaviour?: string
   readonly because?: readonly string[]
 }
 
@@ -86,6 +87,35 @@ describe.skipIf(SKIP)('facts in agent watch', () => {
     // Nor does the reader accuse itself, who reads files all day.
     expect(alerts.filter(({ process }) => process?.exe === agentBinary())).toEqual([])
   }, 40_000)
+
+  test('who is refused one password after the other is told by what servers say', async () => {
+    const server = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: {
+        data: (socket) => void socket.write('-WRONGPASS invalid username-password pair\r\n'),
+      },
+    })
+    const script = `import socket,time
+while True:
+    s=socket.create_connection(("127.0.0.1",${server.port})); s.sendall(b"AUTH %d\\r\\n"%time.time_ns()); got=s.recv(999); s.close(); time.sleep(.1)`
+    const client = Bun.spawn(['/usr/bin/python3', '-c', script])
+    try {
+      const found = await until(
+        'the alert',
+        () =>
+          alerts.find(
+            ({ behaviour, process }) =>
+              behaviour === 'password-guessing' && process?.pid === client.pid,
+          ),
+        60_000,
+      )
+      expect(found.because?.join()).toContain(`127.0.0.1:${server.port}`)
+    } finally {
+      client.kill()
+      server.stop(true)
+    }
+  }, 90_000)
 
   test('the reader ends with its agent', async () => {
     const { stdout } = await runAgent(['status', '--state', state, '--json'])
