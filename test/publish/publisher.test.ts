@@ -6,7 +6,7 @@ import { parseBrokerUrl } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
 import type { PublisherOptions } from '../../src/publish/publisher-options.ts'
-import { decodeAlert } from '../../src/wire/alert-message.ts'
+import { decodeAlert, encodeAlert } from '../../src/wire/alert-message.ts'
 import { encodeReceipts } from '../../src/wire/receipt-message.ts'
 import { decodeStatus, encodeAggregatorStatus } from '../../src/wire/status-message.ts'
 import { decodeSummary } from '../../src/wire/summary-message.ts'
@@ -334,11 +334,14 @@ describe('Publisher and receipts', () => {
 
   test('spends no more bytes than a day has, and says that rows wait', async () => {
     const aedes = await broker()
-    const { publisher: one, outbox } = publisher(aedes.url, { bytesPerDayMax: 7_700 })
+    const origin = { site: 'lab', host: 'web-1', boot: 1, seq: 1 }
+    // Five, with what a message costs beside its payload, and no sixth.
+    const bytesPerDayMax = 5.5 * (encodeAlert(alert('alert-10'), origin).byteLength + 456)
+    const { publisher: one, outbox } = publisher(aedes.url, { bytesPerDayMax })
     outbox.put(Array.from({ length: 20 }, (_, n) => alert(`alert-${n}`)))
     one.start()
     await until('the bound', () => one.state().throttled)
-    expect(one.state().bytesToday).toBeLessThanOrEqual(7_700)
+    expect(one.state().bytesToday).toBeLessThanOrEqual(bytesPerDayMax)
     await until('what was allowed', () => outbox.ledger().acknowledged === 5)
     expect(outbox.queued).toBe(15)
   })
