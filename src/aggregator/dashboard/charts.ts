@@ -176,7 +176,7 @@ function optionsOf(
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 24, 0, 0],
     tzDate: (seconds) =>
       chosenZone() === 'utc'
         ? uPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC')
