@@ -22,6 +22,21 @@ import { syscallIndexOf } from '../domain/syscalls.ts'
 import { Distinct } from './distinct.ts'
 import type { Lineage } from './lineage.ts'
 import { isNameServer } from './program-names.ts'
+import {
+  ASKS_FOR_PASSWORD,
+  BURST,
+  CONTACTS_DECAY,
+  CONTACTS_SECONDS,
+  GUESSES,
+  ORDERS,
+  READS_OF_A_FILE,
+  READS_OF_A_START,
+  REPEATS,
+  SCAN,
+  SCAN_BY_CALLS,
+  SLOW,
+  TUNNEL,
+} from './thresholds.ts'
 
 const CONNECTS = indexes('connect')
 const SENDS = indexes('sendto sendmsg sendmmsg')
@@ -30,58 +45,7 @@ const RECEIVES = indexes('recvfrom recvmsg recvmmsg')
 const WRITES = indexes('write writev sendfile splice')
 const EXECS = indexes('execve execveat')
 const OPENS = indexes('open openat openat2')
-/**
- * Files are no answers: a program that is started reads its libraries, a resolver its settings, and
- * reads go on until nothing is left. curl opens dozens, nc five.
- */
-const READS_OF_A_FILE = 2
-const READS_OF_A_START = 8
-/** What is left of a second in the next: the sum stands for ten seconds. */
-const DECAY = 0.9
-/** Seconds that must have been seen before anything is said. */
-const SECONDS_LEAST = 4
 
-/** Remote ends in ten to twenty seconds, and reads for each contact. */
-const SCAN = { ends: 80, contacts: 60, heard: 0.5, seconds: 5 } as const
-/** So many are a scan's at once: those of one host's ports are over within two seconds. */
-const BURST = { ends: 250, contacts: 300, seconds: 2 } as const
-/**
- * A scan of a few ends a second: within a minute or two each is turned to once or twice, and hardly
- * one answers. A monitor comes back to its hosts, and hears from them.
- */
-const SLOW = { ends: 70, each: 1.6, heard: 0.2, seconds: 15, decay: 0.985 } as const
-/**
- * Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each, where
- * remote ends are not told.
- */
-const SCAN_BY_CALLS = { connects: 300, heard: 0.05, seconds: 8 } as const
-/** Contacts in the sum, with at most so many remote ends. */
-const GUESSES = { ends: 3, seconds: 6 } as const
-/** Services that ask for a password and are asked seldom, and connections that are too many. */
-const ASKS_FOR_PASSWORD: Readonly<Record<number, number>> = {
-  ...{ 21: 15, 23: 15, 110: 15, 143: 15, 445: 15, 993: 15, 995: 15, 3389: 10, 5900: 10 },
-  // Many repositories are fetched one after the other.
-  ...{ 22: 30, 2222: 30 },
-}
-/**
- * Who connects to one end again and again, and is answered: a client that keeps no connection, or one
- * that is refused a login each time. Asked about anew after so long, and twice as long each time.
- */
-const REPEATS = {
-  contacts: 15,
-  ends: 3,
-  seconds: 6,
-  answered: 0.5,
-  again: 60,
-  latest: 3_600,
-} as const
-/** Contacts for each question, and with whom: one, and the name server that knows it. */
-const ORDERS = { contacts: 1.5, ends: 2 } as const
-/**
- * Queries in the sum, their mean length (12 + 5 bytes are no name), and different names: who asks
- * for one long name again and again sends nothing.
- */
-const TUNNEL = { queries: 30, bytes: 90, names: 20, seconds: 4 } as const
 /** Bits of the sketches of remote ends and of names. */
 const END_BITS = 128
 const NAME_BITS = 64
@@ -171,7 +135,7 @@ export class Connecting {
   of(process: Process): Contacts | undefined {
     const seen = this.#seen.get(processKey(this.#lineage.responsible(process)))
     if (seen === undefined) return NO_CONTACTS
-    if (seen.seconds < SECONDS_LEAST) return undefined
+    if (seen.seconds < CONTACTS_SECONDS) return undefined
     const { connects, sends, heard, ends, dnsQueries, last } = seen
     const told = this.#tellsEnds ? { ends: ends.count(last), dnsQueries } : {}
     return { connects, sends, heard, ...told }
@@ -198,7 +162,7 @@ export class Connecting {
     const seen = before ?? nothingOf(one, index)
     seen.process = one
     if (seen.last !== index || before === undefined) {
-      const faded = DECAY ** Math.max(0, index - seen.last)
+      const faded = CONTACTS_DECAY ** Math.max(0, index - seen.last)
       for (const sum of SUMS) seen[sum] *= faded
       const slowly = SLOW.decay ** Math.max(0, index - seen.last)
       seen.slowContacts *= slowly

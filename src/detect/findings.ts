@@ -30,6 +30,18 @@ import {
   isShellProgram,
   isWebServerName,
 } from './program-names.ts'
+import {
+  ANSWERED,
+  ENCRYPTED_FILES,
+  FEW_CONNECTS,
+  FEW_ENDS,
+  FEW_QUERIES,
+  GUESSED_ENDS,
+  MANY_CONNECTS,
+  ORDINARY_FILES,
+  QUESTIONS_BY_VISITS,
+  UNANSWERED,
+} from './thresholds.ts'
 
 /**
  * Whether a name is that of a program: one of the model's classes, or one that this host was seen
@@ -297,9 +309,6 @@ function* remoteControl({
     yield proves('reverse-shell', `${what}, and turns to ${contacted} again and again`)
 }
 
-/** Kinds of questions of who keeps no connection between them. */
-const QUESTIONS_BY_VISITS = 4
-
 /**
  * The terminal's other end: a script that has one for nobody here. Programs of node hold terminals
  * for developers beside connections of their own.
@@ -340,13 +349,6 @@ function isPackaged(file: string, program: Program | undefined): boolean {
 }
 
 // --- Files ---------------------------------------------------------------------------------------
-
-/**
- * So many files that became unreadable are no accident; so many that did not say that it does
- * something else.
- */
-const ENCRYPTED_FILES = 3
-const ORDINARY_FILES = 6
 
 function* fileEncryption({ files, unlinked = 0, removed = 0 }: ProcessFacts): Generator<Finding> {
   if (files === undefined) return
@@ -464,14 +466,6 @@ function hides(
 
 // --- Connecting ----------------------------------------------------------------------------------
 
-/** In ten seconds: so many without an answer are a scan's, so few are ordinary. */
-const MANY_CONNECTS = 150
-const FEW_CONNECTS = 40
-/** Different remote ends in ten to twenty seconds; a scan has dozens. */
-const FEW_ENDS = 20
-const ANSWERED = 1.5
-const UNANSWERED = 0.5
-
 /** From counts alone, so there is no process to be read. Undefined where they do not answer. */
 export function scanFindings({ connects, sends, heard, ends }: Contacts): Finding[] | undefined {
   const perSecond = Math.round(connects / 10)
@@ -492,11 +486,6 @@ export function scanFindings({ connects, sends, heard, ends }: Contacts): Findin
   // Packets of one's own making need no connect, and their answers no read.
   return connects < FEW_CONNECTS ? undefined : []
 }
-
-/** Different remote ends of who tries one password after the other. */
-const GUESSED_ENDS = 10
-/** In ten seconds. */
-const FEW_QUERIES = 5
 
 /** The same of guessing passwords: one service is asked again and again. */
 export function guessFindings({ connects, ends }: Contacts): Finding[] {

@@ -1,12 +1,11 @@
 /**
  * Manually chosen numbers of detection: what each trades off, and what it was measured on. Where no
  * measurement is named, the number was chosen from single programs, and from attacks and ordinary
- * jobs run on a laboratory host. Each has a test that fails where it moves by a third
- * (`bun scripts/mutate.ts --thresholds`).
+ * jobs run on a laboratory host. `bun scripts/mutate.ts --thresholds` lists those that can move by
+ * a third without a test that fails.
  *
  * The levels that evidence has to reach come with a model, from its calibration data
- * (calibration.ts); bounds of what is kept are in domain/limits.ts. Those of connections
- * (connecting.ts) and of facts (findings.ts, triggers.ts) stand at the beginning of these files.
+ * (calibration.ts); bounds of what is kept are in domain/limits.ts.
  *
  * "Recordings" are the laboratory hosts of models/recordings; B and E were never trained on.
  */
@@ -330,3 +329,85 @@ export const COMMANDS = {
   /** Names that carry data. */
   dataNames: 5,
 } as const
+
+// --- Connections (connecting.ts) ----------------------------------------------------------------
+
+/**
+ * Files are no answers: a program that is started reads its libraries, a resolver its settings, and
+ * reads go on until nothing is left. curl opens dozens, nc five.
+ */
+export const READS_OF_A_FILE = 2
+export const READS_OF_A_START = 8
+/** What is left of a second in the next: the sum stands for ten seconds. */
+export const CONTACTS_DECAY = 0.9
+/** Seconds that must have been seen before anything is said. */
+export const CONTACTS_SECONDS = 4
+/** Remote ends in ten to twenty seconds, and reads for each contact. */
+export const SCAN = { ends: 80, contacts: 60, heard: 0.5, seconds: 5 } as const
+/** So many are a scan's at once: those of one host's ports are over within two seconds. */
+export const BURST = { ends: 250, contacts: 300, seconds: 2 } as const
+/**
+ * A scan of a few ends a second: within a minute or two each is turned to once or twice, and hardly
+ * one answers. A monitor comes back to its hosts, and gets answers.
+ */
+export const SLOW = { ends: 70, each: 1.6, heard: 0.2, seconds: 15, decay: 0.985 } as const
+/**
+ * Connects in the sum (a steady rate adds up to ten seconds of it), and answers to each, where
+ * remote ends are not told.
+ */
+export const SCAN_BY_CALLS = { connects: 300, heard: 0.05, seconds: 8 } as const
+/** Contacts in the sum, with at most so many remote ends. */
+export const GUESSES = { ends: 3, seconds: 6 } as const
+/** Services that ask for a password and are asked seldom, and connections that are too many. */
+export const ASKS_FOR_PASSWORD: Readonly<Record<number, number>> = {
+  ...{ 21: 15, 23: 15, 110: 15, 143: 15, 445: 15, 993: 15, 995: 15, 3389: 10, 5900: 10 },
+  // Many repositories are fetched one after the other.
+  ...{ 22: 30, 2222: 30 },
+}
+/** Contacts for each question, and with whom: one, and the name server that knows it. */
+export const ORDERS = { contacts: 1.5, ends: 2 } as const
+/**
+ * Queries in the sum, their mean length (12 + 5 bytes are no name), and different names: who asks
+ * for one long name again and again sends nothing.
+ */
+export const TUNNEL = { queries: 30, bytes: 90, names: 20, seconds: 4 } as const
+
+/**
+ * Who connects to one end again and again, and is answered: a client that keeps no connection, or one
+ * that is refused a login each time. Asked about anew after so long, and twice as long each time.
+ */
+export const REPEATS = {
+  contacts: 15,
+  ends: 3,
+  seconds: 6,
+  answered: 0.5,
+  again: 60,
+  latest: 3_600,
+} as const
+
+// --- Facts (findings.ts, triggers.ts) ------------------------------------------------------------
+
+/** Kinds of questions of who keeps no connection between them. */
+export const QUESTIONS_BY_VISITS = 4
+/**
+ * So many files that became unreadable are no accident; so many that did not say that it does
+ * something else.
+ */
+export const ENCRYPTED_FILES = 3
+export const ORDINARY_FILES = 6
+/** In ten seconds: so many without an answer are a scan's, so few are ordinary. */
+export const MANY_CONNECTS = 150
+export const FEW_CONNECTS = 40
+/** Different remote ends in ten to twenty seconds; a scan has dozens. */
+export const FEW_ENDS = 20
+export const ANSWERED = 1.5
+export const UNANSWERED = 0.5
+/** Different remote ends of who tries one password after the other. */
+export const GUESSED_ENDS = 10
+/** In ten seconds. */
+export const FEW_QUERIES = 5
+
+/** Seconds after its first sight at which a shell or interpreter is looked at again. */
+export const SHELL_AGES = [0, 3, 15] as const
+/** And from then on. */
+export const SHELL_EVERY = 45

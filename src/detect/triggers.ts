@@ -23,6 +23,7 @@ import {
   isManyPrograms,
   isShellProgram,
 } from './program-names.ts'
+import { SHELL_AGES, SHELL_EVERY } from './thresholds.ts'
 
 export interface Trigger {
   readonly process: Process
@@ -45,10 +46,6 @@ export interface Trigger {
   readonly repeats?: Repeats
 }
 
-/** Seconds after its first sight at which a shell or interpreter is looked at again. */
-const SHELL_AGES = [0, 3, 15] as const
-/** And from then on. */
-const SHELL_EVERY = 45
 /**
  * What is asked first. A busy host starts more shells in a second than can be asked about, and most
  * are gone by then: they must not keep the few waiting whose name alone is strange.
