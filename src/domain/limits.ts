@@ -352,6 +352,8 @@ export const FACTS_KEPT_MAX = 2_048
  * cut.
  */
 export const PROC_TEXT_BYTES_MAX = 65_536
+/** A line of /proc/PID/maps has some 100 bytes; the program's own are among the first. */
+export const MAPS_BYTES_MAX = 1_048_576
 export const SOCKET_TABLE_BYTES_MAX = 4_194_304
 /** Mount and socket tables (of containers) remembered for a moment. */
 export const MOUNT_TABLES_MAX = 64

@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import type { ParentProcess, ProcessContext } from '../domain/alert.ts'
 import { maskedCommand, parseArguments } from '../domain/command-line.ts'
 import { defined } from '../domain/defined.ts'
-import { MOUNT_TABLES_MAX, PARENTS_MAX } from '../domain/limits.ts'
+import { MAPS_BYTES_MAX, MOUNT_TABLES_MAX, PARENTS_MAX } from '../domain/limits.ts'
 import { safeName } from '../domain/process.ts'
 import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts'
 import { isLocalPath, localPathIn, procLink, procStat, procText, statOf } from './proc-files.ts'
@@ -25,6 +25,8 @@ import { UserNames } from './user-names.ts'
 /** Sources round a start to whole seconds, and the clock may have been set since. */
 const START_APART_MS = 3_000
 const DELETED = ' (deleted)'
+/** A line of /proc/PID/maps. */
+const EXECUTABLE = /^[0-9a-f]+-[0-9a-f]+ ..x/
 
 const users = new UserNames()
 /** Of containers, by mount namespace and root: read anew every few seconds. */
@@ -45,12 +47,32 @@ export function findProcess(pid: number, start: number): ProcStat | undefined {
 }
 
 export function look(pid: number, first: ProcStat): Look {
-  const executable = executableOf(pid)
+  const executable = runningOf(pid)
   // An exec between the two reads would show the old name beside the new program.
   const stat = procStat(pid) ?? first
   return stat.name === first.name
     ? lookAt(pid, stat, executable)
-    : lookAt(pid, stat, executableOf(pid))
+    : lookAt(pid, stat, runningOf(pid))
+}
+
+/**
+ * What it executes, if it does execute it: in a user namespace of its own anybody may let
+ * /proc/PID/exe show another program [prctl(2), PR_SET_MM_MAP], once nothing of his own is mapped.
+ * Whose file is not mapped to be executed runs from memory.
+ */
+function runningOf(pid: number): Executable | undefined {
+  const executable = executableOf(pid)
+  if (executable === undefined || isMapped(pid)) return executable
+  return { ...executable, inMemory: true, place: 'other' }
+}
+
+/** True also where it cannot be told. */
+function isMapped(pid: number): boolean {
+  const maps = procText(pid, 'maps', MAPS_BYTES_MAX) ?? ''
+  const link = procLink(pid, 'exe')
+  if (maps === '' || maps.length >= MAPS_BYTES_MAX || link === undefined) return true
+  const end = ` ${link.replaceAll('\n', '\\012')}`
+  return maps.split('\n').some((line) => line.endsWith(end) && EXECUTABLE.test(line))
 }
 
 function lookAt(pid: number, stat: ProcStat, executable: Executable | undefined): Look {

@@ -1,8 +1,10 @@
 /** Packages of this host's own database, asked about processes that end meanwhile. */
 import { describe, expect, test } from 'bun:test'
+import { copyFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { look } from '../../src/facts/look.ts'
 import { Packages } from '../../src/facts/packages.ts'
-import { procStat } from '../../src/facts/proc-files.ts'
+import { procLink, procStat } from '../../src/facts/proc-files.ts'
 import { isRoot } from '../support/privileges.ts'
 import { temporaryDirectories } from '../support/temporary.ts'
 import { until } from '../support/until.ts'
@@ -56,6 +58,37 @@ os.execve(f,["update","100"],{})`
       state: 'unowned',
       copyOf: expect.stringMatching(/\/bin\/sleep$/),
     })
+  })
+
+  test.skipIf(Bun.which('gcc') === null)(
+    'a program that lets its /proc/PID/exe show another one is not that one',
+    async () => {
+      const borrowed = join(temporary(), 'borrowed')
+      const source = join(import.meta.dir, '../fixtures/programs/borrowed-exe.c')
+      expect(Bun.spawnSync(['gcc', '-O1', '-static', '-o', borrowed, source]).success).toBe(true)
+      const command = [borrowed, '/usr/bin/sleep', 'sleep', '100']
+      const child = Bun.spawn(command, { stdout: 'pipe', stderr: 'pipe' })
+      const { value } = await child.stdout.getReader().read()
+      // Kernels without CONFIG_CHECKPOINT_RESTORE have no such call.
+      if (!new TextDecoder().decode(value).includes('/usr/bin/sleep')) return
+      const seen = look(child.pid, procStat(child.pid)!)
+      const found = await new Packages().program(child.pid, seen)
+      child.kill('SIGKILL')
+      expect(seen.executable).toMatchObject({ inMemory: true, place: 'other' })
+      expect(found.state).toBe('unowned')
+    },
+  )
+
+  test('a program is itself, also under a name with a line break and when it was removed', async () => {
+    const odd = join(temporary(), 'a\nb')
+    copyFileSync('/usr/bin/sleep', odd)
+    const child = Bun.spawn([odd, '100'])
+    await until('the process', () => procLink(child.pid, 'exe') === odd)
+    const seen = () => look(child.pid, procStat(child.pid)!).executable
+    expect(seen()).toMatchObject({ inMemory: false, deleted: false })
+    rmSync(odd)
+    expect(seen()).toMatchObject({ inMemory: false, deleted: true })
+    child.kill('SIGKILL')
   })
 
   test('reads the whole database though the process ends meanwhile', async () => {
