@@ -292,6 +292,14 @@ test.each([
   expect(known).toBe(seconds)
 })
 
+test('Detector.isSuspect(): a process with evidence on it, no other', () => {
+  const detector = detectorWith()
+  live(detector, T, 3, [nginx, { pid: 2, name: 'nginx', at: PLACES.cron }])
+  const suspect = (pid: number) =>
+    detector.isSuspect({ pid, name: 'nginx', startMs: (T - 1000) * 1000 })
+  expect([1, 2, 3].map(suspect)).toEqual([false, true, false])
+})
+
 test('Detector.standing(): a process is known as long as half of its late windows are', () => {
   const detector = detectorWith()
   const process = { pid: 1, name: 'nginx', startMs: (T - 1000) * 1000 }
