@@ -27,6 +27,7 @@ import type { MaliceTable } from '../model/malice-judge.ts'
 import type { Model } from '../model/model.ts'
 import { type RowSet, type SparseRow, spread } from '../model/row-set.ts'
 import { collectEvery, collectGarbage } from '../platform/heap.ts'
+import { maliceHere, shiftHere } from './calibrate/votes.ts'
 import {
   HELD_OUT_SHARE,
   type HostName,
@@ -123,7 +124,18 @@ export function adapt(input: AdaptInput): Adapted {
   const heldOut = heldOutOf(classes.windows, trainTo + GAP_SECONDS, model.classes.names.length)
   const references = referencesOf(input)
   const trial = growAll(input, classes, training, references.training)
-  const measured = measure(input, classes, trial, heldOut, references.heldOut)
+  const measuredBy = (shift: number) => ({
+    shift,
+    ...measure(input, classes, shifted(trial, shift), heldOut, references.heldOut),
+  })
+  const malice = maliceHere(
+    model,
+    trial.malice,
+    heldOut.map(({ window }) => window.row),
+  )
+  const here = measuredBy(shiftHere(malice))
+  // Reading votes anew is no reason to refuse the rest.
+  const measured = here.shift > 0 && isTooMalicious(here.figures) ? measuredBy(0) : here
   const figures: AdaptationFigures = {
     seconds: span,
     names: sample.names.length,
@@ -139,7 +151,10 @@ export function adapt(input: AdaptInput): Adapted {
     baseClasses: model.manifest.classes.length,
     made: input.now,
     added: classes.added.map(({ name }) => name),
-    ...growAll(input, classes, classes.windows, [...references.training, ...references.heldOut]),
+    ...shifted(
+      growAll(input, classes, classes.windows, [...references.training, ...references.heldOut]),
+      measured.shift,
+    ),
     weight: WEIGHT,
     doubts: measured.doubts,
     taught: taughtOf(classes),
@@ -149,13 +164,17 @@ export function adapt(input: AdaptInput): Adapted {
   return { adaptation, refused, figures, rows }
 }
 
+function isTooMalicious({ malicious }: Pick<AdaptationFigures, 'malicious'>): boolean {
+  return malicious[1] > malicious[0] + MALICIOUS_SLACK
+}
+
 function whyNot(figures: AdaptationFigures): string | undefined {
   const { windows, recall, malicious, references } = figures
   if (windows < HELD_OUT_MIN)
     return `only ${windows} windows are left to measure it on, at least ${HELD_OUT_MIN} are needed`
   if (recall[1] <= recall[0])
     return `it recognises ${percent(recall[1])} of this host's windows, the shared model ${percent(recall[0])}`
-  if (malicious[1] > malicious[0] + MALICIOUS_SLACK)
+  if (isTooMalicious(figures))
     return `it calls ${percent(malicious[1])} of this host's ordinary windows malicious, the shared model ${percent(malicious[0])}`
   if (references < REFERENCES_MIN)
     return `it knows only ${percent(references)} of the malicious windows that came with the model`
@@ -310,6 +329,13 @@ function growMalice(
   }
   growInto(builder, rowsOf(rows, width, classes.length + 1), options)
   return { trees: builder.end(), classes, slope, shift }
+}
+
+function shifted(grown: Grown, by: number): Grown {
+  const { malice } = grown
+  return malice === undefined
+    ? grown
+    : { ...grown, malice: { ...malice, shift: malice.shift + by } }
 }
 
 /** What growing leaves behind, tree by tree, is collected before it adds up. */
