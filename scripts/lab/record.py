@@ -19,8 +19,8 @@ parser.add_argument('--seconds', type=int, default=10**9)
 options = parser.parse_args()
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-KEYS_MAX = 65536      # entries of one second; a usual one has 2,000
-MAP_LIFE_S = 3.0      # after this a map is written again
+KEYS_MAX = 65536  # entries of one second; a usual one has 2,000
+MAP_LIFE_S = 3.0  # after this a map is written again
 ROW = re.compile(rb'^@[abcd]\[(\d+), (\d+), (\d+), (.*), (.*), (\d+)\]: (\d+)$')
 
 
@@ -38,7 +38,9 @@ def syscall_names():
 def read_hosts():
     try:
         with open(options.hosts) as f:
-            return {int(line.split('\t')[0]): line.split('\t')[1].strip() for line in f if '\t' in line}
+            return {
+                int(line.split('\t')[0]): line.split('\t')[1].strip() for line in f if '\t' in line
+            }
     except FileNotFoundError:
         return {}
 
@@ -48,9 +50,20 @@ own_namespace = int(re.sub(r'\D', '', os.readlink('/proc/self/ns/pid')))
 offset_ns = time.clock_gettime_ns(time.CLOCK_REALTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 boot_offset_s = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
 
-environment = dict(os.environ, BPFTRACE_MAP_KEYS_MAX=str(KEYS_MAX), BPFTRACE_PERF_RB_PAGES='512', BPFTRACE_STRLEN='64')
-tracer = subprocess.Popen(['bpftrace', os.path.join(HERE, 'record.bt'), str(own_namespace), str(offset_ns)],
-                          env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=1 << 20, start_new_session=True)
+environment = dict(
+    os.environ,
+    BPFTRACE_MAP_KEYS_MAX=str(KEYS_MAX),
+    BPFTRACE_PERF_RB_PAGES='512',
+    BPFTRACE_STRLEN='64',
+)
+tracer = subprocess.Popen(
+    ['bpftrace', os.path.join(HERE, 'record.bt'), str(own_namespace), str(offset_ns)],
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    bufsize=1 << 20,
+    start_new_session=True,
+)
 stopping = False
 
 
@@ -64,11 +77,22 @@ signal.signal(signal.SIGINT, stop)
 
 frames = open(options.out + '.frames.ndjson', 'w')
 tree = open(options.out + '.tree.tsv', 'w')
-ledger = dict(seconds=0, vectors=0, calls=0, lost_seconds=0, lost_events=0, unknown_namespace_vectors=0, bad_lines=0,
-              late_seconds=0, renamed_vectors=0, first=None, last=None)
+ledger = dict(
+    seconds=0,
+    vectors=0,
+    calls=0,
+    lost_seconds=0,
+    lost_events=0,
+    unknown_namespace_vectors=0,
+    bad_lines=0,
+    late_seconds=0,
+    renamed_vectors=0,
+    first=None,
+    last=None,
+)
 hosts, unknown_since = read_hosts(), {}
-renamed = {}          # pid → the name its leader took last
-pending = []          # seconds held back until the hosts file knows a host that has just booted
+renamed = {}  # pid → the name its leader took last
+pending = []  # seconds held back until the hosts file knows a host that has just booted
 second, rows, lost_now, last_second = None, {}, 0, None
 
 
@@ -91,8 +115,14 @@ def flush(second, rows, loss):
             if renamed.get(pid) in leaders:
                 name = renamed[pid]
         threads -= set(leaders)
-        line = {'t': second, 'host': namespace, 'pid': pid, 'start': int(start / 100 + boot_offset_s), 'name': name,
-                'counts': dict(sorted(counts.items()))}
+        line = {
+            't': second,
+            'host': namespace,
+            'pid': pid,
+            'start': int(start / 100 + boot_offset_s),
+            'name': name,
+            'counts': dict(sorted(counts.items())),
+        }
         if threads:
             line['threads'] = sorted(threads)
         lines.append(line)
@@ -128,7 +158,13 @@ for raw in tracer.stdout:
             lost_now += 1
             continue
         namespace, pid, start, leader, thread, number, n = match.groups()
-        key = (int(namespace), int(pid), int(start), leader.decode('utf8', 'replace'), thread.decode('utf8', 'replace'))
+        key = (
+            int(namespace),
+            int(pid),
+            int(start),
+            leader.decode('utf8', 'replace'),
+            thread.decode('utf8', 'replace'),
+        )
         rows.setdefault(key, []).append((int(number), int(n)))
     elif kind == b'T ':
         second, rows = int(raw[2:]), {}
@@ -181,7 +217,11 @@ except subprocess.TimeoutExpired:
 frames.close()
 tree.close()
 usage = os.times()
-ledger.update(tracer='bpftrace', kernel=os.uname().release, recorder_cpu_s=round(usage.user + usage.system, 1),
-              tracer_cpu_s=round(usage.children_user + usage.children_system, 1))
+ledger.update(
+    tracer='bpftrace',
+    kernel=os.uname().release,
+    recorder_cpu_s=round(usage.user + usage.system, 1),
+    tracer_cpu_s=round(usage.children_user + usage.children_system, 1),
+)
 with open(options.out + '.ledger.json', 'w') as f:
     json.dump(ledger, f, indent=1)
