@@ -15,8 +15,9 @@
  * One level at a time: up when the cost of the last ten seconds is above the cap, down when it has
  * been well below for a minute, and twice as long after each time that was too early. Only if it
  * helps: the cost of classification is measured, it may always take FREE of the limit, and a level
- * that would save less than WORTH of the limit is not used. So the limit is exceeded if counting alone costs more; the log says so. Costs
- * are per second of the host's life, so a recording poured in is not throttled.
+ * that would save less than WORTH of the limit is not used. So the limit is exceeded if counting
+ * alone costs more; the log says so. Costs are per second of the host's life, so a recording poured
+ * in is not throttled.
  */
 import type { Standing } from '../detect/detector-status.ts'
 import {

@@ -3,8 +3,9 @@
  * and by the content of its executable. dpkg, apk and rpm are asked (package-database.ts); where
  * there is another database or none, nothing is known, which is no evidence of anything.
  *
- * A container with its own root has its own database, too. Not promised: that a verified program runs only its own code. A library put
- * before it by LD_PRELOAD, or code written into its memory, changes no file.
+ * A container with its own root has its own database, too. Not promised: that a verified program
+ * runs only its own code. A library put before it by LD_PRELOAD, or code written into its memory,
+ * changes no file.
  */
 import { dirname } from 'node:path'
 import { defined } from '../domain/defined.ts'

@@ -6,8 +6,9 @@
  * With f the trees' votes and p the shared model's probabilities, both over all classes, and w the
  * trees' weight, what the model says becomes w · f + (1 − w) · p'. A class of the shared model that
  * was something else on this host (`meanings`) gives its part of p to that in p'; where it was
- * several programs, the votes say which. Whether it is malicious is then asked of the model's trees and, with as many votes, of trees
- * that were grown with this host's own windows among the ordinary ones (malice-judge.ts).
+ * several programs, the votes say which. Whether it is malicious is then asked of the model's trees
+ * and, with as many votes, of trees that were grown with this host's own windows among the ordinary
+ * ones (malice-judge.ts).
  *
  * Made by train/adapt.ts in a process of its own, read by the running agent: a value, checked where
  * it is read.

@@ -124,7 +124,10 @@ function removeOld(directory: string): void {
       rmSync(join(directory, name), { force: true })
 }
 
-/** Below the state directory, else in the user's (root's: the system's) cache, else a temporary one for this process. */
+/**
+ * Below the state directory, else in the user's (root's: the system's) cache, else a temporary one
+ * for this process.
+ */
 function chooseDirectory(): string {
   const refused: string[] = []
   for (const candidate of [
