@@ -39,9 +39,11 @@ export function noteLedger(status: StatusDocument, asJson = false): void {
     return
   }
   const { observed, counted, dropped, samples, detection } = status
+  const { opened, observed: observations } = detection.alerts
   note(
     `${observed.calls} calls observed = ${counted} counted + ${total(dropped)} dropped; ` +
-      `${observed.frames} frames, ${detection.judged} windows judged, ${detection.alerts.opened} alerts`,
+      `${observed.frames} frames, ${detection.judged} windows judged, ${opened} alerts` +
+      (observations > 0 ? `, ${observations} of them of low severity and not shown` : ''),
   )
   for (const [reason, count] of Object.entries(dropped)) {
     const sample = samples[reason]

@@ -86,6 +86,12 @@ class TestAggregator {
 }
 
 describe('agent replay', () => {
+  test('the last line tells as many alerts as were shown, and apart from them what was not', async () => {
+    const { stdout, stderr } = await runAgent(['replay', RECORDING])
+    const [, all, low] = /, (\d+) alerts, (\d+) of them of low severity/.exec(stderr)!
+    expect(new Set(stdout.match(/explain [0-9a-f]{16}/g)).size).toBe(Number(all) - Number(low))
+  })
+
   test('raises what is in the recording, with reasons, and says so in its exit code', async () => {
     const { code, stdout, stderr } = await runAgent(['replay', RECORDING, '--json'])
     expect(code).toBe(10)
