@@ -1,7 +1,7 @@
 /**
  * The training loop: epochs over a balanced sample of windows, a cosine learning rate, the best
  * epoch by calibration loss is kept, early stopping. All randomness comes from one seed, so the
- * same seed and data give the same weights.
+ * same seed, data and type of CPU give the same weights (the library has other sums for AVX-512).
  */
 import type { Model } from '../../model/model.ts'
 import { type Augmentation, Batches } from '../data/batches.ts'
