@@ -62,8 +62,10 @@ interface Kept {
 }
 
 /** A question with the second in which its process was last seen at work. */
-interface Wanted extends Trigger {
+export interface Wanted extends Trigger {
   readonly second: number
+  /** The second in which it was wanted first. */
+  readonly since: number
 }
 
 /** A proof and the second in which it was found. */
@@ -112,6 +114,9 @@ const LANES = { files: FILE_WATCHES_MAX, program: 12, look: 24 } as const
 /** Seconds between two looks into the memory of who connects again and again, and how many wait. */
 const REPEATERS_EVERY = 2
 const REPEATERS_WAITING = 16
+
+/** Seconds of waiting that make a watch of files as urgent as much work does. */
+const WAITS_FOR_FILES = 20
 
 function laneOf(questions: readonly FactQuestion[]): keyof typeof LANES {
   if (questions.includes('files')) return 'files'
@@ -358,6 +363,7 @@ export class FactKeeper implements FactJudge {
       questions: [...new Set([...(before?.questions ?? []), ...questions])],
       urgency: Math.max(urgency, before?.urgency ?? 0),
       second: this.#second,
+      since: before?.since ?? this.#second,
     })
   }
 
@@ -373,9 +379,8 @@ export class FactKeeper implements FactJudge {
     return least !== undefined && this.#wanted.delete(least)
   }
 
-  /** The most urgent first, the latest among equals: what is young may be gone soon. */
   #send(): void {
-    const waiting = [...this.#wanted].reverse().sort((a, b) => b[1].urgency - a[1].urgency)
+    const waiting = inTurn(this.#wanted, this.#second)
     let room = FACTS_PER_SECOND_MAX
     for (const [key, trigger] of waiting) {
       if (room === 0 || this.#reader?.hasRoom !== true) break
@@ -549,4 +554,20 @@ function childOf(
     context,
   }
   return { look, program, origin: context }
+}
+
+/**
+ * The most urgent first, the latest among equals: what is young may be gone soon. A watch of files
+ * grows more urgent while it waits, for there are few at a time: where many processes work on files,
+ * one that takes its time has its turn, too.
+ */
+export function inTurn(
+  wanted: ReadonlyMap<string, Wanted>,
+  second: number,
+): (readonly [string, Wanted])[] {
+  const urgencyOf = ({ urgency, questions, since }: Wanted) =>
+    laneOf(questions) === 'files'
+      ? urgency + Math.max(0, second - since) / WAITS_FOR_FILES
+      : urgency
+  return [...wanted].reverse().sort(([, a], [, b]) => urgencyOf(b) - urgencyOf(a))
 }

@@ -113,7 +113,8 @@ export default defineCommand({
     },
     seed: {
       type: 'string',
-      description: 'random seed; the same seed, data and type of CPU give the same weights (default 1)',
+      description:
+        'random seed; the same seed, data and type of CPU give the same weights (default 1)',
       valueHint: 'N',
     },
     scenarios: {

@@ -3,7 +3,7 @@
  * nothing without a reader.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { FactKeeper } from '../../src/agent/fact-keeper.ts'
+import { FactKeeper, inTurn, type Wanted } from '../../src/agent/fact-keeper.ts'
 import type { Proof } from '../../src/domain/finding.ts'
 import type { Process } from '../../src/domain/process.ts'
 import { procStat } from '../../src/facts/proc-files.ts'
@@ -24,6 +24,22 @@ test('without a reader it knows nothing and asks nothing', () => {
   expect(keeper.findings(process, 'masquerade')).toBeUndefined()
   expect(keeper.context(process)).toBeUndefined()
   expect(keeper.proofs()).toEqual([])
+})
+
+test('the most urgent comes first; who waits for a watch of its files comes in the end', () => {
+  const wanted = (urgency: number, since: number, question: 'files' | 'look'): Wanted => ({
+    ...{ process: { pid: since, startMs: 0, name: 'x' }, questions: [question], urgency },
+    ...{ second: 100, since },
+  })
+  const order = (all: Record<string, Wanted>) =>
+    inTurn(new Map(Object.entries(all)), 100).map(([key]) => key)
+  const slow = (since: number) => wanted(3.1, since, 'files')
+  const busy = wanted(3.9, 99, 'files')
+  expect(order({ slow: slow(95), busy })).toEqual(['busy', 'slow'])
+  expect(order({ busy, slow: slow(70) })).toEqual(['slow', 'busy'])
+  // A process that is looked at may be gone soon: the latest first, however long others wait.
+  const look = (since: number) => wanted(1, since, 'look')
+  expect(order({ early: look(10), late: look(99) })).toEqual(['late', 'early'])
 })
 
 describe.skipIf(!isRoot)('with a reader', () => {
