@@ -408,6 +408,6 @@ export const GUESSED_ENDS = 10
 export const FEW_QUERIES = 5
 
 /** Seconds after its first sight at which a shell or interpreter is looked at again. */
-export const SHELL_AGES = [0, 3, 15] as const
+export const SHELL_AGES = [3, 15] as const
 /** And from then on. */
 export const SHELL_EVERY = 45

@@ -132,8 +132,7 @@ export class Triggers {
     if (file !== undefined && isInterpreterProgram(file)) {
       if (isChanged) Object.assign(seen, { looks: 0, next: index })
       if (index < seen.next) return undefined
-      seen.looks++
-      const age = SHELL_AGES[seen.looks]
+      const age = SHELL_AGES[seen.looks++]
       seen.next = age === undefined ? index + SHELL_EVERY : seen.first + age
       const claims = seen.looks === 1 && !canBeNamed(name, file) && this.#claims(name)
       return claims

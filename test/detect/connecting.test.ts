@@ -56,8 +56,9 @@ test.each<[string, Record<string, number>, Finding['says'][] | undefined]>([
   expect(says(counts)).toEqual(expected)
 })
 
-test('three seconds say nothing yet', () => {
+test('three seconds say nothing yet, four do', () => {
   expect(says({ connect: 900 }, 3)).toBeUndefined()
+  expect(says({ connect: 900 }, 4)).toEqual(['supports'])
 })
 
 const proven = (counts: Record<string, number>, seconds = 30) =>
@@ -214,4 +215,137 @@ test.each<[string, Calls, Finding['question'][]]>([
   ],
 ])('over the network: %s', (_, calls, expected) => {
   expect(watch(Array.from({ length: 20 }, () => [calls])).questions).toEqual(expected)
+})
+
+// --- Where each number lies: just below it and just above ----------------------------------------
+
+/**
+ * A sketch of `of` bits that stands for so many different things: near 80 a bit of 128 stands for two
+ * of them, near 250 for seven.
+ */
+function sketchOf<Words extends number[]>(count: number, of: number): Words {
+  const set = Math.round(of * (1 - Math.exp(-count / of)))
+  return Array.from({ length: of / 32 }, (_, i) => {
+    const bits = Math.min(32, Math.max(0, set - 32 * i))
+    return bits === 32 ? 0xffffffff : 2 ** bits - 1
+  }) as Words
+}
+
+interface Burst {
+  /** Seconds from the first connection to the last, in which all of the rest happens. */
+  seconds?: number
+  connects?: number
+  answers?: number
+  contacts?: number
+  ends?: number
+  peer?: string
+  queries?: number
+  bytes?: number
+  names?: number
+}
+
+/** One connection, then nothing, and all at once in the last second: no sum has faded. */
+function burst({ seconds = 30, connects = 0, answers = 0, ...of }: Burst) {
+  const { contacts = 0, ends = 1, peer = '10.0.0.7:6379', queries = 0, bytes = 150, names = 1 } = of
+  const counts = { ...(connects > 0 ? { connect: connects } : {}), recvfrom: answers, poll: 1 }
+  const activity: Partial<Activity> = {
+    ...{ contacts, peers: sketchOf<[number, number, number, number]>(ends, 128), peer },
+    ...{ dnsQueries: queries, dnsBytes: queries * bytes },
+    dnsNames: sketchOf<[number, number]>(names, 64),
+  }
+  const last: Calls = { pid: 7, counts, ...(contacts + queries > 0 ? { activity } : {}) }
+  const before = Array.from({ length: seconds - 1 }, (_, s): Calls[] => [
+    { pid: 7, counts: s === 0 ? { connect: 1 } : { poll: 1 } },
+  ])
+  return watch([...before, [last]])
+}
+
+const wide: Burst = { seconds: 5, ends: 81, contacts: 90 }
+const all: Burst = { seconds: 2, ends: 251, contacts: 320 }
+const few: Burst = { seconds: 15, ends: 70, contacts: 100 }
+const calls: Burst = { seconds: 8, connects: 400 }
+const login: Burst = { seconds: 6, contacts: 15, ends: 3, peer: '10.0.0.7:21' }
+const tunnel: Burst = { seconds: 4, queries: 30, bytes: 90, names: 20, peer: '10.0.0.1:53' }
+
+test.each<[string, Finding['question'], Burst, Burst, Burst]>([
+  ['scan', 'network-scan', wide, { ends: 79 }, { ends: 81 }],
+  ['scan of 81 ends', 'network-scan', wide, { contacts: 59 }, { contacts: 60 }],
+  ['scan of 90 contacts', 'network-scan', wide, { answers: 46 }, { answers: 44 }],
+  ['scan', 'network-scan', wide, { seconds: 4 }, { seconds: 5 }],
+  ['scan of all ports', 'network-scan', all, { ends: 244 }, { ends: 251 }],
+  ['scan of all ports', 'network-scan', all, { contacts: 299 }, { contacts: 300 }],
+  ['scan of all ports', 'network-scan', all, { seconds: 1 }, { seconds: 2 }],
+  ['slow scan', 'network-scan', few, { ends: 68 }, { ends: 70 }],
+  ['slow scan of 70 ends', 'network-scan', few, { contacts: 113 }, { contacts: 111 }],
+  ['slow scan of 100 contacts', 'network-scan', few, { answers: 21 }, { answers: 19 }],
+  ['slow scan', 'network-scan', few, { seconds: 14 }, { seconds: 15 }],
+  ['scan by calls', 'network-scan', calls, { connects: 299 }, { connects: 300 }],
+  ['scan by 400 calls', 'network-scan', calls, { answers: 21 }, { answers: 19 }],
+  ['scan by calls', 'network-scan', calls, { seconds: 7 }, { seconds: 8 }],
+  ['guess', 'password-guessing', login, { ends: 4 }, { ends: 3 }],
+  ['guess', 'password-guessing', login, { seconds: 5 }, { seconds: 6 }],
+  ['tunnel', 'dns-tunnel', tunnel, { queries: 29 }, { queries: 30 }],
+  ['tunnel', 'dns-tunnel', tunnel, { bytes: 89 }, { bytes: 90 }],
+  ['tunnel', 'dns-tunnel', tunnel, { names: 18 }, { names: 20 }],
+  ['tunnel', 'dns-tunnel', tunnel, { seconds: 3 }, { seconds: 4 }],
+])('a %s (%s) of %j: none with %j, one with %j', (_, question, base, none, one) => {
+  expect(burst({ ...base, ...none }).questions).toEqual([])
+  expect(burst({ ...base, ...one }).questions).toEqual([question])
+})
+
+test.each([
+  ...[21, 23, 110, 143, 445, 993, 995].map((port) => [port, 15] as const),
+  ...[3389, 5900].map((port) => [port, 10] as const),
+  ...[22, 2222].map((port) => [port, 30] as const),
+])('who connects to port %d is found to guess from %d connections in ten seconds', (port, from) => {
+  const times = (contacts: number) => burst({ contacts, peer: `10.0.0.7:${port}` }).questions
+  expect(times(from - 1)).toEqual([])
+  expect(times(from)).toEqual(['password-guessing'])
+})
+
+const client: Burst = { seconds: 6, contacts: 15, ends: 3, answers: 20 }
+test.each<[string, Burst, boolean]>([
+  ['14 connections in ten seconds', { ...client, contacts: 14 }, false],
+  ['15 connections', client, true],
+  ['four ends', { ...client, ends: 4 }, false],
+  ['5 seconds', { ...client, seconds: 5 }, false],
+  ['9 answers to 20 connections', { ...client, contacts: 20, answers: 9 }, false],
+  ['10 answers', { ...client, contacts: 20, answers: 10 }, true],
+])('who connects to one end again and again, %s: asked about is %p', (_, of, isAsked) => {
+  expect(burst(of).connecting.repeaters.length > 0).toBe(isAsked)
+})
+
+test('who goes on is asked about after a minute, each time half as often, and hourly in the end', () => {
+  const lineage = new Lineage()
+  const connecting = new Connecting(lineage)
+  const activity = { contacts: 5, peers: sketchOf<Activity['peers'] & number[]>(1, 128) }
+  const seconds = Array.from({ length: 7_400 }, (_, s) => {
+    const frame = frameOf(1_000 + s, [{ pid: 7, counts: { connect: 5, recvfrom: 5 }, activity }])
+    lineage.push(frame)
+    connecting.push(frame)
+    return connecting.repeaters.length > 0 ? [s] : []
+  }).flat()
+  expect(seconds).toEqual([5, 65, 185, 425, 905, 1_865, 3_785, 7_385])
+})
+
+test.each<[string, Burst, boolean]>([
+  ['14 contacts', { contacts: 14 }, false],
+  ['15 contacts', { contacts: 15 }, true],
+  ['one end and its name server', { contacts: 20, ends: 2 }, true],
+  ['three ends', { contacts: 20, ends: 3 }, false],
+])('for ten questions %s: takes orders is %p', (_, of, takesOrders) => {
+  const { connecting } = burst(of)
+  const process = { pid: 7, startMs: 0, name: 'p7' }
+  expect(connecting.ordersFrom(process, 10)).toBe(takesOrders ? '10.0.0.7:6379' : undefined)
+})
+
+test.each<[string, Record<string, number>, number]>([
+  ['two reads of each file', { openat: 10, read: 20 }, 0],
+  ['one read more', { openat: 10, read: 21 }, 1],
+  ['eight reads of each start', { execve: 10, read: 80 }, 0],
+  ['one read more of ten starts', { execve: 10, read: 81 }, 1],
+])('%s: %j has heard %d', (_, counts, heard) => {
+  const idle: Calls[] = [{ pid: 7, counts: { connect: 1 } }]
+  const { connecting } = watch([idle, idle, idle, [{ pid: 7, counts }]])
+  expect(connecting.of({ pid: 7, startMs: 0, name: 'x' })?.heard).toBe(heard)
 })

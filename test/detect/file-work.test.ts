@@ -60,6 +60,25 @@ test.each([
 })
 
 test.each([
+  [4, 0],
+  [5, 1],
+])('%d files removed in one second: %d', (files, found) => {
+  expect(seconds({ unlink: files, write: files }, 1)).toEqual([found])
+})
+
+test.each([
+  [7, []],
+  [8, [8]],
+])('four files, and one more after %d seconds: slow work at %p', (pause, expected) => {
+  const work = new FileWork()
+  const at = (s: number, files: number) =>
+    work
+      .push(frameOf(1_000 + s, [{ pid: 10, counts: { unlink: files, write: files } }]))
+      .flatMap(({ isSlow }) => (isSlow ? [s] : []))
+  expect([...at(0, 4), ...at(pause, 1)]).toEqual(expected)
+})
+
+test.each([
   [7, 0],
   [9, 1],
 ])('of %d tools in a second: %d', (count, found) => {

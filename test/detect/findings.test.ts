@@ -3,7 +3,12 @@
  * that are dear to make.
  */
 import { expect, test } from 'bun:test'
-import { findingsOf, guessFindings, tunnelFindings } from '../../src/detect/findings.ts'
+import {
+  findingsOf,
+  guessFindings,
+  scanFindings,
+  tunnelFindings,
+} from '../../src/detect/findings.ts'
 import { canBeNamed, isDaemonName, isKernelThreadName } from '../../src/detect/program-names.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import type {
@@ -322,6 +327,32 @@ test('who turns to many guesses no password, and who asks for no names tunnels n
   expect(says(tunnelFindings({ ...contacts, dnsQueries: 2 }))).toEqual(['refutes'])
   expect(says(tunnelFindings({ ...contacts, dnsQueries: 60 }))).toEqual([])
   expect(says(tunnelFindings(contacts))).toEqual([])
+})
+
+const CONTACTS = { connects: 100, sends: 0, heard: 0, ends: 60 }
+test.each<[string, Partial<typeof CONTACTS>, Finding['says'][] | undefined]>([
+  ['19 ends', { ends: 19 }, ['refutes']],
+  ['20 ends', { ends: 20 }, []],
+  ['149 connections, nothing heard', { connects: 149 }, []],
+  ['150 connections', { connects: 150 }, ['supports']],
+  ['200 connections, 99 answers', { connects: 200, heard: 99 }, ['supports']],
+  ['200 connections, 100 answers', { connects: 200, heard: 100 }, []],
+  ['149 answers to 100 connections', { heard: 149 }, []],
+  ['150 answers', { heard: 150 }, ['refutes']],
+  ['39 connections', { connects: 39 }, ['refutes']],
+  ['39 connections and a packet', { connects: 39, sends: 1 }, undefined],
+  ['40 connections', { connects: 40 }, []],
+])('in ten seconds %s: a scan?', (_, contacts, expected) => {
+  expect(scanFindings({ ...CONTACTS, ...contacts })?.map(({ says }) => says)).toEqual(expected)
+})
+
+test.each<[string, Finding[], Finding['says'][]]>([
+  ['10 ends', guessFindings({ ...CONTACTS, ends: 10 }), []],
+  ['11 ends', guessFindings({ ...CONTACTS, ends: 11 }), ['refutes']],
+  ['4 queries', tunnelFindings({ ...CONTACTS, dnsQueries: 4 }), ['refutes']],
+  ['5 queries', tunnelFindings({ ...CONTACTS, dnsQueries: 5 }), []],
+])('in ten seconds %s: guessing, a tunnel?', (_, found, expected) => {
+  expect(found.map(({ says }) => says)).toEqual(expected)
 })
 
 test('a connection that may have come from outside supports, no more', () => {

@@ -8,12 +8,12 @@ const asked = (name: string, exe: string | undefined, seconds = 1) => {
   const triggers = new Triggers((claimed) => claimed === 'find')
   const process: Process = { pid: 7, startMs: 0, name, ...(exe === undefined ? {} : { exe }) }
   const found = []
-  for (let s = 0; s < seconds; s++)
+  for (let second = 0; second < seconds; second++)
     for (const trigger of triggers.push({
-      ...frameOf(s, [{ pid: 7, counts: { read: 1 } }]),
+      ...frameOf(second, [{ pid: 7, counts: { read: 1 } }]),
       processes: [process],
     }))
-      found.push(trigger)
+      found.push({ ...trigger, second })
   return found
 }
 const questions = (name: string, exe?: string) =>
@@ -57,6 +57,7 @@ test('a strange name comes before shells, however many they are, and a kernel th
 })
 
 test('a shell is looked at again and again, another program once', () => {
-  expect(asked('bash', '/usr/bin/bash', 70)).toHaveLength(4)
+  const seconds = asked('bash', '/usr/bin/bash', 110).map(({ second }) => second)
+  expect(seconds).toEqual([0, 3, 15, 60, 105])
   expect(asked('nginx', '/srv/nginx', 70)).toHaveLength(1)
 })
