@@ -11,6 +11,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -92,6 +93,8 @@ export class FleetModelFiles {
 
   /** A host that takes no models of the fleet any more; those that are here stay, unused. */
   forget(): void {
+    // In another user's directory nothing is touched; the agent refuses it with the reason.
+    if (!isOwnDirectory(this.#folder)) return
     rmSync(join(this.#folder, 'fleet.json'), { force: true })
     this.discardPart()
   }
@@ -252,6 +255,11 @@ function readUse(value: unknown): FleetModelUse | undefined {
   if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest)) return undefined
   if (typeof version !== 'number' || typeof expires !== 'number') return undefined
   return { digest, version, expires }
+}
+
+function isOwnDirectory(path: string): boolean {
+  const at = existsSync(path) ? lstatSync(path) : undefined
+  return at?.isDirectory() === true && at.uid === process.geteuid?.()
 }
 
 /** On disk before its name is: after a loss of power there is no empty model. */

@@ -12,6 +12,7 @@ import type { Executable, Look, Place, Stream } from '../domain/process-facts.ts
 import { isLocalPath, localPathIn, procLink, procStat, procText, statOf } from './proc-files.ts'
 import {
   bootMsOf,
+  isMappedIn,
   loginUidOf,
   numberOfLink,
   type ProcStat,
@@ -26,7 +27,6 @@ import { UserNames } from './user-names.ts'
 const START_APART_MS = 3_000
 const DELETED = ' (deleted)'
 /** A line of /proc/PID/maps. */
-const EXECUTABLE = /^[0-9a-f]+-[0-9a-f]+ ..x/
 
 const users = new UserNames()
 /** Of containers, by mount namespace and root: read anew every few seconds. */
@@ -66,13 +66,12 @@ function runningOf(pid: number): Executable | undefined {
   return { ...executable, inMemory: true, place: 'other' }
 }
 
-/** True also where it cannot be told. */
+/** True also where it cannot be told, as while another program takes its place. */
 function isMapped(pid: number): boolean {
-  const maps = procText(pid, 'maps', MAPS_BYTES_MAX) ?? ''
   const link = procLink(pid, 'exe')
-  if (maps === '' || maps.length >= MAPS_BYTES_MAX || link === undefined) return true
-  const end = ` ${link.replaceAll('\n', '\\012')}`
-  return maps.split('\n').some((line) => line.endsWith(end) && EXECUTABLE.test(line))
+  const maps = procText(pid, 'maps', MAPS_BYTES_MAX) ?? ''
+  if (link === undefined || link !== procLink(pid, 'exe')) return true
+  return maps.length >= MAPS_BYTES_MAX || isMappedIn(maps, link)
 }
 
 function lookAt(pid: number, stat: ProcStat, executable: Executable | undefined): Look {

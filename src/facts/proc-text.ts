@@ -100,3 +100,21 @@ export function numberOfLink(link: string, kind: 'pipe' | 'socket'): number | un
   const [, found, number] = /^(pipe|socket):\[(\d+)\]$/.exec(link) ?? []
   return found === kind ? Number(number) : undefined
 }
+
+const EXECUTABLE = /^[0-9a-f]+-[0-9a-f]+ ..x/
+/** What the kernel gives to each process, from the first moment on. */
+const OF_THE_KERNEL = /\[(vdso|vsyscall)\]$/
+
+/**
+ * Whether a program's file is mapped to be executed. While a process begins to execute it nothing
+ * is yet, which is no sign of another program.
+ * @param maps text of /proc/PID/maps
+ * @param link what /proc/PID/exe shows
+ */
+export function isMappedIn(maps: string, link: string): boolean {
+  const end = ` ${link.replaceAll('\n', '\\012')}`
+  const executed = maps
+    .split('\n')
+    .filter((line) => EXECUTABLE.test(line) && !OF_THE_KERNEL.test(line))
+  return executed.length === 0 || executed.some((line) => line.endsWith(end))
+}

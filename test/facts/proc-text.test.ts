@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { maskedCommand } from '../../src/domain/command-line.ts'
 import { isLocalIn, parseMounts } from '../../src/facts/proc-files.ts'
-import { loginUidOf, parseStat, scriptOf, unitOf } from '../../src/facts/proc-text.ts'
+import { isMappedIn, loginUidOf, parseStat, scriptOf, unitOf } from '../../src/facts/proc-text.ts'
 import { connectionOf, parseSockets } from '../../src/facts/sockets.ts'
 
 describe('parseStat()', () => {
@@ -153,4 +153,24 @@ test.each([
   ['', undefined],
 ])('loginUidOf(%p)', (text, uid) => {
   expect(loginUidOf(text)).toBe(uid)
+})
+
+describe('isMappedIn()', () => {
+  const line = (rights: string, path: string) =>
+    `55d0c0a00000-55d0c0a05000 ${rights} 00002000 fe:00 1234                       ${path}`
+  const stack = '7ffc2a3e0000-7ffc2a401000 rw-p 00000000 00:00 0                   [stack]'
+  const kernels = 'ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0           [vsyscall]'
+  test.each<[string, string[], boolean]>([
+    ['its file is executed', [line('r--p', '/usr/bin/x'), line('r-xp', '/usr/bin/x')], true],
+    ['another one is', [line('r--p', '/usr/bin/x'), line('r-xp', '/tmp/y')], false],
+    ['what has no file is', ['7f00-7f10 r-xp 00000000 00:00 0 ', stack], false],
+    // Between execve(2) and its return.
+    ['nothing is mapped yet', [stack, kernels], true],
+    ['the process is gone', [], true],
+  ])('%s: %p', (_, lines, expected) => {
+    expect(isMappedIn(lines.join('\n'), '/usr/bin/x')).toBe(expected)
+  })
+  test('a line break in the path is written as /proc writes it', () => {
+    expect(isMappedIn(line('r-xp', '/tmp/a\\012b'), '/tmp/a\nb')).toBe(true)
+  })
 })
