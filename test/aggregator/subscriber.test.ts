@@ -107,7 +107,7 @@ test('Subscriber.take() commits by itself after a while', async () => {
 })
 
 test('a commit that fails is no receipt, is told once, and ends nothing', async () => {
-  const { store, subscriber, sent, settled, logged, alert } = start({}, { pagesMax: 40 })
+  const { store, subscriber, sent, settled, logged, alert } = start({}, { pagesMax: 64 })
   let seq = 0
   while (subscriber.counts().failing === undefined && seq < 10_000) {
     for (let i = 0; i < 20; i++) alert(++seq)
