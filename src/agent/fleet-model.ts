@@ -163,7 +163,7 @@ export class FleetModelKeeper {
   /** Every few seconds. */
   tick(): void {
     const { now, log } = this.#options
-    const { use, state } = this.#kept
+    const { use } = this.#kept
     const at = now()
     if (use !== undefined && at >= use.expires) {
       log.warn('The model of the fleet has expired: that of this host is used', {
@@ -177,7 +177,7 @@ export class FleetModelKeeper {
       this.#onDisk(() => {
         for (const one of [use, before]) if (one !== undefined) this.#options.files.drop(one)
       })
-    } else if (use !== undefined && state === 'active') {
+    } else if (use !== undefined) {
       const harm = harmSince(this.#options, this.#kept, at)
       if (harm !== undefined) this.#rollBack(use, harm)
     }

@@ -267,6 +267,26 @@ describe('FleetModelKeeper', () => {
     expect(web.asked).toEqual([])
   })
 
+  test('goes back in its first hour also while a newer one is fetched', async () => {
+    const bad = await offer(first)
+    const newer = await offer(second)
+    const web = host()
+    await web.receiveAll(bad)
+    web.at(100)
+    expect(web.keeper.receive(newer.head)).toBeUndefined()
+    expect(web.keeper.state.state).toBe('fetching')
+    web.raise(4, 150)
+    web.at(200)
+    web.keeper.tick()
+    expect(web.files.get()).toMatchObject({
+      refused: [bad.digest],
+      wanted: { digest: newer.digest },
+    })
+    expect(web.files.get()?.use).toBeUndefined()
+    await web.receiveAll(newer)
+    expect(web.files.get()).toMatchObject({ state: 'active', use: { digest: newer.digest } })
+  })
+
   test("goes back to the host's own when it expires", async () => {
     const offered = await offer(first)
     const web = host()
