@@ -410,6 +410,8 @@ export const PACKAGE_LISTS_MAX = 20_000
 /** Of rpm's table; one of 100 MB has some thousand, for most of it is in overflow pages. */
 export const PACKAGE_PAGES_MAX = 65_536
 export const PACKAGE_LIST_BYTES_MAX = 32 * 1_048_576
+/** Read of one database, a second or two of work; of a larger one nothing is known. */
+export const PACKAGE_DATABASE_BYTES_MAX = 512 * 1_048_576
 
 // --- Own cost -----------------------------------------------------------------------------------
 /**

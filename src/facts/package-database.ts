@@ -6,7 +6,11 @@
  * (Berkeley DB of RHEL 8 and before, ndb of SUSE) and pacman's.
  */
 import { basename } from 'node:path'
-import { PACKAGE_LIST_BYTES_MAX, PACKAGE_LISTS_MAX } from '../domain/limits.ts'
+import {
+  PACKAGE_DATABASE_BYTES_MAX,
+  PACKAGE_LIST_BYTES_MAX,
+  PACKAGE_LISTS_MAX,
+} from '../domain/limits.ts'
 import { collectGarbage } from '../platform/heap.ts'
 import {
   type PackageFile,
@@ -40,6 +44,12 @@ const ALGORITHMS = { dpkg: 'md5', apk: 'sha1', rpm: 'sha256' } as const
 const PACKAGES_LEAST = 5
 const BYTES = PACKAGE_LIST_BYTES_MAX
 const NONE = new Uint8Array()
+
+/** Bytes that may yet be read of a database; below zero it is too large. */
+interface Budget {
+  left: number
+}
+
 /** Its packages in rpm's file. */
 const RPM_TABLE = 'Packages'
 
@@ -74,8 +84,15 @@ export function databasesOf(pid: number, root: string): Database[] {
   })
 }
 
-/** Undefined where there are too few packages for a whole root. */
-export function readIndex(root: string, database: Database): Index | undefined {
+/**
+ * Undefined where there are too few packages for a whole root, or more is to be read than any host
+ * has: a container's files may be made so that they are read for hours.
+ */
+export function readIndex(
+  root: string,
+  database: Database,
+  bytesMax = PACKAGE_DATABASE_BYTES_MAX,
+): Index | undefined {
   const table = new TableBuilder()
   const lists: string[] = []
   const add = (list: string, files: Iterable<PackageFile>) => {
@@ -83,8 +100,14 @@ export function readIndex(root: string, database: Database): Index | undefined {
     lists.push(list)
   }
   const { kind, path, stamp } = database
-  if (kind === 'rpm') readRpm(`${root}${path}`, add)
-  else for (const list of textLists(root, database)) add(list, readList(root, database, list))
+  const budget = { left: bytesMax }
+  if (kind === 'rpm') readRpm(`${root}${path}`, budget, add)
+  else
+    for (const list of textLists(root, database)) {
+      if (budget.left < 0) break
+      add(list, readList(root, database, list, budget))
+    }
+  if (budget.left < 0) return undefined
   if (kind !== 'apk' && lists.length < PACKAGES_LEAST) return undefined
   const index = { database, algorithm: ALGORITHMS[kind], stamp, table: table.take(), lists }
   // Ten megabytes of text, read for one.
@@ -113,16 +136,31 @@ function textLists(root: string, { kind, path }: Database): string[] {
     .map((name) => `${path}/${name}`)
 }
 
-function readList(root: string, { kind }: Database, list: string): Iterable<PackageFile> {
+function readList(
+  root: string,
+  { kind }: Database,
+  list: string,
+  budget: Budget = { left: BYTES },
+): Iterable<PackageFile> {
   const text =
-    withFile(`${root}${list}`, (file, { size }) =>
-      new TextDecoder('latin1').decode(readAt(file, 0, Math.min(size, PACKAGE_LIST_BYTES_MAX))),
-    ) ?? ''
+    withFile(`${root}${list}`, (file, { size }) => {
+      const bytes = Math.min(size, BYTES)
+      budget.left -= bytes
+      return new TextDecoder('latin1').decode(readAt(file, 0, bytes))
+    }) ?? ''
   return kind === 'dpkg' ? parseMd5sums(text, packageOfList(basename(list))) : parseApk(text)
 }
 
-function readRpm(path: string, add: (list: string, files: Iterable<PackageFile>) => void): void {
-  withRpm(path, (file, read) => {
+function readRpm(
+  path: string,
+  budget: Budget,
+  add: (list: string, files: Iterable<PackageFile>) => void,
+): void {
+  withRpm(path, (file, readPage) => {
+    const read: ReadPage = (page) => {
+      budget.left -= file.pageBytes
+      return budget.left < 0 ? undefined : readPage(page)
+    }
     const first = rootOfTable(file, read, RPM_TABLE)
     if (first === undefined) return
     let count = 0

@@ -32,6 +32,8 @@ const INTERIOR = 5
 const DEEPEST = 20
 const SCHEMA_PAGE = 1
 const HEADER_BYTES = 100
+/** The shortest cell. */
+const CELL_BYTES = 4
 
 /** @param head the first hundred bytes */
 export function parseSqliteHeader(head: Uint8Array): SqliteFile | undefined {
@@ -105,8 +107,12 @@ function* cellsOf(
   bytesMax: number,
 ): Generator<Row> {
   const at = page === SCHEMA_PAGE ? HEADER_BYTES : 0
+  let left = bytes.length
   for (const from of pointersOf(bytes, at, 8)) {
     const [length, afterLength] = varint(bytes, from)
+    // Cells of a page do not overlap: a page that says so could be read for ever.
+    left -= Math.max(CELL_BYTES, Math.min(length, hereOf(file, length)))
+    if (left < 0) return
     const [rowid, afterId] = varint(bytes, afterLength)
     if (length <= 0 || length > bytesMax) continue
     const payload = payloadOf(file, read, bytes, afterId, length)
@@ -126,18 +132,24 @@ function pointersOf(bytes: Uint8Array, at: number, headerBytes: number): number[
   return pointers
 }
 
+/** How much of a payload is in its cell. */
+function hereOf({ usableBytes }: SqliteFile, length: number): number {
+  const most = usableBytes - 35
+  const least = Math.floor(((usableBytes - 12) * 32) / 255) - 23
+  const rest = least + ((length - least) % (usableBytes - 4))
+  return length <= most ? length : rest <= most ? rest : least
+}
+
 /** What does not fit a page goes on in a chain of overflow pages. */
 function payloadOf(
-  { usableBytes }: SqliteFile,
+  file: SqliteFile,
   read: ReadPage,
   bytes: Uint8Array,
   from: number,
   length: number,
 ): Uint8Array | undefined {
-  const most = usableBytes - 35
-  const least = Math.floor(((usableBytes - 12) * 32) / 255) - 23
-  const rest = least + ((length - least) % (usableBytes - 4))
-  const here = length <= most ? length : rest <= most ? rest : least
+  const { usableBytes } = file
+  const here = hereOf(file, length)
   if (from + here > bytes.length) return undefined
   const payload = new Uint8Array(length)
   payload.set(bytes.subarray(from, from + here))

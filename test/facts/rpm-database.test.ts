@@ -1,9 +1,10 @@
 /** rpm's files may be a container's: whatever stands in them, reading ends and nothing is thrown. */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { readIndex } from '../../src/facts/package-database.ts'
 import { parseRpmHeader } from '../../src/facts/rpm-header.ts'
 import {
   parseSqliteHeader,
@@ -67,6 +68,28 @@ test('a damaged file ends the walk', () => {
     }),
     { numRuns: 300 },
   )
+})
+
+test('a page whose cells lie over each other is not read again and again', () => {
+  const bytes = sqliteFile([2_000])
+  const { file, read, root } = tableOf(bytes)!
+  const page = read(root)!
+  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  const cell = view.getUint16(8)
+  view.setUint16(3, 1_000)
+  for (let i = 0; i < 1_000; i++) view.setUint16(8 + 2 * i, cell)
+  expect([...rowsOf(file, read, root, 1e6)].length).toBeLessThanOrEqual(2)
+})
+
+test('of a database that is larger than any nothing is known', () => {
+  const root = temporary()
+  const info = join(root, 'var/lib/dpkg/info')
+  mkdirSync(info, { recursive: true })
+  for (let i = 0; i < 20; i++)
+    writeFileSync(join(info, `p${i}.md5sums`), `${'a'.repeat(32)}  usr/bin/p${i}\n`)
+  const database = { kind: 'dpkg', path: '/var/lib/dpkg/info', key: 'k', stamp: 's' } as const
+  expect(readIndex(root, database)?.lists).toHaveLength(20)
+  expect(readIndex(root, database, 500)).toBeUndefined()
 })
 
 test('headers of random bytes name no files', () => {
