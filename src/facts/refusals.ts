@@ -22,9 +22,12 @@ const REFUSALS: readonly (readonly [told: string, answer: RegExp])[] = [
   ['Access denied', /Access denied for '(password|keyboard-interactive)'\. Authentication/],
 ]
 const HTTP_REFUSAL = /HTTP\/1\.[01] (40[13]) [ -~]{0,40}\r\n/
-/** As a header's line or a form's field: a load test of a forbidden page sends neither. */
+/**
+ * As a header's line or a form's field: a load test of a forbidden page sends neither, and a token
+ * that has expired is no password.
+ */
 const HTTP_PASSWORD =
-  /\r\nauthorization: (basic|digest|bearer|ntlm) \S|[?&\n{,] ?"?(pass|passwd|password|pwd|pin)"?(=|: ?")[^&\s"']/i
+  /\r\nauthorization: (basic|digest|ntlm|negotiate) \S|[?&\n{,] ?"?(pass|passwd|password|pwd|pin)"?(=|: ?")[^&\s"']/i
 /** With the reason and the end of the line: a program has the beginning as a text of its own. */
 const HTTP_ACCEPTANCE = /HTTP\/1\.[01] [23]\d\d [A-Z][ -~]{0,40}\r\n/
 

@@ -32,6 +32,7 @@ test.each<[string, string | undefined]>([
   // A load test of a page that is forbidden, or of one that asks for a password.
   ['GET / HTTP/1.0\r\nHost: a\r\n\r\n\0HTTP/1.1 403 Forbidden\r\n', undefined],
   [`GET / HTTP/1.0\r\nHost: a\r\n\r\n\0${NO}`, undefined],
+  [`GET / HTTP/1.1\r\nAuthorization: Bearer eyJhbGciOi\r\n\r\n\0${NO}`, undefined],
   ['-ERR unknown command\r\n', undefined],
   ['250 2.0.0 Ok: queued as 535 abcde\r\n', undefined],
 ])('%p is a refusal: %p', (text, expected) => {
