@@ -1,7 +1,7 @@
 /**
- * Understands /proc/PID/net/tcp and tcp6 (and udp): whose end a socket is, and whether somebody listens on
- * its local port. Pure. A connection without a listening socket is outgoing; that distinguishes a
- * reverse shell from a service.
+ * Understands /proc/PID/net/tcp and tcp6 (and udp): whose end a socket is, and whether a process
+ * listens on its local port. Pure. A connection without a listening socket is outgoing; that
+ * distinguishes a reverse shell from a service.
  */
 import type { Connection } from '../domain/process-facts.ts'
 
