@@ -76,6 +76,8 @@ export class Publisher {
   readonly #waiting = new WakeUp()
   readonly #emptyListeners = new Set<() => void>()
   #presence: Presence
+  /** It changed since the last status was made. */
+  #isPresenceNew = false
   #running: Promise<void> | undefined
   #connection: MqttConnection | undefined
   #connectionState: PublisherState['connection'] = 'connecting'
@@ -141,6 +143,7 @@ export class Publisher {
   /** The source or the model changed: publishes a new retained status. */
   announce(presence: Partial<Presence>): void {
     this.#presence = { ...this.#presence, ...presence }
+    this.#isPresenceNew = true
     if (this.#connectionState === 'connected') this.#publishStatus('online')
   }
 
@@ -284,6 +287,8 @@ export class Publisher {
     if (ended === undefined) {
       this.#connectionState = 'connected'
       this.#lastError = undefined
+      // A retained document of the fleet is here before the first status has been taken.
+      if (this.#isPresenceNew) void this.#publishStatus('online')
       this.#delivery.sessionBegan(this.#options.settleMs ?? AGGREGATOR_SETTLE_MS)
       this.#log.info('Connected to broker', {
         broker: this.#options.broker.url,
@@ -465,6 +470,7 @@ export class Publisher {
     const { protocol = 5 } = this.#connection ?? {}
     const { signer, statusEveryMs = STATUS_EVERY_MS } = this.#options
     this.#statusAt = this.#clock.monotonic() + statusEveryMs
+    this.#isPresenceNew = false
     const { payload, ...signature } = signedFor(protocol, this.#status(state, 'ended'), signer)
     const published = this.#connection?.publish(this.#topics.status, payload, {
       ...signature,

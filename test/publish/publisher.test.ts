@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import type { Alert } from '../../src/domain/alert.ts'
+import { openIdentity } from '../../src/platform/identity.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { parseBrokerUrl } from '../../src/platform/mqtt/client.ts'
 import { Outbox } from '../../src/publish/outbox.ts'
@@ -8,6 +9,7 @@ import { Publisher } from '../../src/publish/publisher.ts'
 import type { PublisherOptions } from '../../src/publish/publisher-options.ts'
 import { decodeAlert, encodeAlert } from '../../src/wire/alert-message.ts'
 import { encodeReceipts } from '../../src/wire/receipt-message.ts'
+import type { Signer } from '../../src/wire/signed.ts'
 import { decodeStatus, encodeAggregatorStatus } from '../../src/wire/status-message.ts'
 import { decodeSummary } from '../../src/wire/summary-message.ts'
 import { agentTopics } from '../../src/wire/topics.ts'
@@ -129,6 +131,27 @@ describe('Publisher', () => {
     await until('birth', () => statuses(aedes).length === 1)
     one.announce({ model: 'sha256:1' })
     await until('the news', () => statuses(aedes).at(-1)?.model === 'sha256:1')
+  })
+
+  test('announce() while the first status is under way is told after it', async () => {
+    const aedes = await broker()
+    const identity = openIdentity('a'.repeat(64))
+    let isFirst = true
+    const signer: Signer = {
+      sign: (payload) => {
+        // As a retained document of the fleet does, which comes with the subscription.
+        const said = decodeStatus(payload)
+        if (isFirst && said.ok && said.value.state === 'online') {
+          isFirst = false
+          one.announce({ model: 'sha256:1' })
+        }
+        return identity.sign(payload)
+      },
+    }
+    const { publisher: one } = publisher(aedes.url, { signer })
+    one.start()
+    await until('the news', () => statuses(aedes).at(-1)?.model === 'sha256:1')
+    expect(statuses(aedes).map(({ model }) => model)).toEqual(['sha256:0', 'sha256:1'])
   })
 
   test('counts each document of the fleet that it refuses, and tells why once', async () => {
